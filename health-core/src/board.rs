@@ -1,0 +1,666 @@
+//! The one writer: takes finished runs and changes of lifecycle, asks `policy`, and publishes one immutable snapshot
+//! by one atomic swap. Readers load it and wait for nothing.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::{
+    Change, CheckChange, CheckReport, History, Lifecycle, LifecycleChange, Outcome, Probe, Reason, Report, Status,
+    bounds::{self, Finding},
+    clock::{Clock, NEVER, Nanos, nanos},
+    log,
+    plan::{Node, Plan},
+    policy::{self, Circumstances, Shown, Standing, Thresholds, Upstream},
+    redact::Secrets,
+    registration::Options,
+    scheduler::Signals,
+    snapshot::{About, Alarm, Entry, Parts, Prepared, Snapshot, View},
+};
+
+/// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
+pub(crate) const BEAT_STALE_AFTER: Duration = Duration::from_secs(30);
+
+/// What is known of every check, and the snapshot made of it.
+#[derive(Debug)]
+pub(crate) struct Board {
+    clock: Clock,
+    about: Arc<About>,
+    secrets: Secrets,
+    published: ArcSwap<Snapshot>,
+    /// When the scheduler last showed that it is alive.
+    beat: AtomicU64,
+    writer: Mutex<Writer>,
+    changes: broadcast::Sender<Change>,
+    progress: watch::Sender<Progress>,
+    /// Wakes the scheduler's coordinator, on behalf of a request.
+    pub(crate) coordinator: Notify,
+}
+
+/// What those wait for who wait for the service, not for a check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) readiness: Status,
+}
+
+#[derive(Debug)]
+struct Writer {
+    slots: Vec<Slot>,
+    positions: Arc<HashMap<Arc<str>, usize>>,
+    circumstances: Circumstances,
+    generation: u64,
+}
+
+/// All that the writer knows of one check.
+#[derive(Debug)]
+struct Slot {
+    name: Arc<str>,
+    options: Options,
+    plan: Arc<Plan>,
+    signals: Arc<Signals>,
+    standing: Standing,
+    /// The last run failed, whatever thresholds make of it.
+    last_run_failed: bool,
+    /// Not run, because the last run of a check it depends on failed.
+    held_back: bool,
+    last: Option<Last>,
+    /// Staleness counts from here if it is later than the last result: when the check was let go.
+    released: Nanos,
+    shown: Shown,
+    /// The last status that was a verdict, and when it came.
+    judged: Option<(Status, SystemTime)>,
+    history: Arc<History>,
+    /// Counts for its probes and the report: not from its insertion into a Ready service until its first result.
+    counts: bool,
+    /// What its entry says is out of date.
+    changed: bool,
+    /// Has been told that its results are over bounds.
+    warned: bool,
+    entry: Arc<Entry>,
+}
+
+/// The last finished run.
+#[derive(Debug)]
+struct Last {
+    finished: Nanos,
+    at: SystemTime,
+    duration: Duration,
+    finding: Finding,
+}
+
+/// A check to be put on the board.
+pub(crate) struct NewSlot {
+    pub(crate) name: Arc<str>,
+    pub(crate) options: Options,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// A finished run, as it comes from the scheduler.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) started: Nanos,
+}
+
+/// When the scheduler is to run the check again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Next {
+    /// So long after the start of the run before.
+    After(Duration),
+    /// Never: it has succeeded and was to run until then.
+    Never,
+}
+
+impl Board {
+    pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, slots: Vec<NewSlot>) -> Self {
+        let mut writer = Writer {
+            slots: slots.into_iter().map(|new| Slot::new(new, true)).collect(),
+            positions: Arc::default(),
+            circumstances: Circumstances {
+                lifecycle: Lifecycle::Starting,
+                startup_passed: false,
+                scheduler_stale: false,
+            },
+            generation: 0,
+        };
+        writer.index();
+        writer.settle(0, SystemTime::UNIX_EPOCH);
+        let about = Arc::new(about);
+        let snapshot = writer.snapshot(&about, Duration::ZERO);
+        let progress = Progress::of(&snapshot);
+        Self {
+            // A frozen board has no scheduler that could die.
+            beat: AtomicU64::new(if matches!(clock, Clock::Frozen { .. }) { NEVER } else { clock.now() }),
+            clock,
+            about,
+            secrets,
+            published: ArcSwap::from_pointee(snapshot),
+            writer: Mutex::new(writer),
+            changes: broadcast::Sender::new(crate::change::BACKLOG),
+            progress: watch::Sender::new(progress),
+            coordinator: Notify::new(),
+        }
+    }
+
+    // --- Readers -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    pub(crate) fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.published.load()
+    }
+
+    /// Whether the scheduler must be taken for dead.
+    pub(crate) fn scheduler_stale(&self, snapshot: &Snapshot, now: Nanos) -> bool {
+        snapshot.circumstances.lifecycle != Lifecycle::Stopped
+            && now.saturating_sub(self.beat.load(Ordering::Relaxed)) >= nanos(BEAT_STALE_AFTER)
+    }
+
+    /// The full report, or a probe's, as of now.
+    pub(crate) fn report(&self, probe: Option<Probe>) -> Arc<Report> {
+        let snapshot = self.load();
+        let now = self.clock.now();
+        let scheduler_stale = self.scheduler_stale(&snapshot, now);
+        let select =
+            |snapshot: &Snapshot| Arc::new(probe.map_or(&snapshot.all, |probe| snapshot.probe(probe)).report.clone());
+        if scheduler_stale || now >= snapshot.all.stale_at {
+            select(&snapshot.aged(now, scheduler_stale))
+        } else {
+            select(&snapshot)
+        }
+    }
+
+    /// Asks the scheduler, on behalf of a request, to run what the request found too old.
+    pub(crate) fn wake_members(&self, snapshot: &Snapshot, view: &View, now: Nanos) {
+        if view.alarm.goes_off(now) {
+            for entry in view.members.iter().filter_map(|position| snapshot.entries.get(*position)) {
+                if now >= entry.wake_at {
+                    entry.wish.wanted.store(true, Ordering::Relaxed);
+                }
+            }
+            self.coordinator.notify_one();
+        }
+    }
+
+    /// The same for a request that asked for one check.
+    pub(crate) fn wake_entry(&self, entry: &Entry, now: Nanos) {
+        if entry.asked.goes_off(now) {
+            entry.wish.wanted.store(true, Ordering::Relaxed);
+            self.coordinator.notify_one();
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    // --- The writer --------------------------------------------------------------------------------------------
+
+    pub(crate) fn beat(&self) {
+        self.beat.store(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// The signals of a check, for those who want it to run.
+    pub(crate) fn signals(&self, name: &str) -> Option<Arc<Signals>> {
+        let writer = self.lock();
+        writer.find(name).map(|position| Arc::clone(&writer.slots[position].signals))
+    }
+
+    /// The signals of every check that a request has asked for since the last call.
+    pub(crate) fn wanted(&self) -> Vec<Arc<Signals>> {
+        let writer = self.lock();
+        let wanted = |slot: &&Slot| slot.signals.wish.wanted.swap(false, Ordering::Relaxed);
+        writer.slots.iter().filter(wanted).map(|slot| Arc::clone(&slot.signals)).collect()
+    }
+
+    /// Whether a check must not run now because one that it depends on failed.
+    pub(crate) fn is_held_back(&self, signals: &Arc<Signals>) -> bool {
+        self.lock().slots.iter().any(|slot| Arc::ptr_eq(&slot.signals, signals) && slot.held_back)
+    }
+
+    /// Takes a finished run. `None`: the check is gone or the board is stopped, and it is not to be run again.
+    pub(crate) fn record(&self, signals: &Arc<Signals>, run: Finished) -> Option<Next> {
+        let finished = self.clock.now();
+        let at = self.clock.wall();
+        let finding = bounds::bounded(run.outcome, &self.secrets);
+        let duration = Duration::from_nanos(finished.saturating_sub(run.started));
+        let mut writer = self.lock();
+        if writer.circumstances.lifecycle == Lifecycle::Stopped {
+            return None;
+        }
+        let slot = writer.slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.signals, signals))?;
+        let over_bounds = finding.over_bounds.filter(|_| !mem::replace(&mut slot.warned, true));
+        let name = Arc::clone(&slot.name);
+        let next = slot.ran(Last { finished, at, duration, finding });
+        self.publish(writer);
+        if let Some(what) = over_bounds {
+            log::over_bounds(&name, what);
+        }
+        Some(next)
+    }
+
+    /// Puts a check on a running board.
+    pub(crate) fn insert(&self, new: NewSlot) -> Result<(), crate::BuildError> {
+        let mut writer = self.lock();
+        if writer.circumstances.lifecycle == Lifecycle::Stopped {
+            return Err(crate::BuildError::Stopped);
+        }
+        let mut nodes: Vec<Node<'_>> =
+            writer.slots.iter().map(|slot| Node { name: &slot.name, options: &slot.options }).collect();
+        nodes.push(Node { name: &new.name, options: &new.options });
+        crate::plan::check_graph(&nodes)?;
+        let counts = writer.circumstances.lifecycle == Lifecycle::Starting;
+        writer.slots.push(Slot::new(new, counts));
+        writer.index();
+        self.publish(writer);
+        Ok(())
+    }
+
+    /// Takes a check off the board and hands back its signals, so that its task can be ended.
+    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, crate::RemoveError> {
+        let mut writer = self.lock();
+        let Some(position) = writer.find(name) else {
+            return Err(crate::RemoveError::Unknown(crate::UnknownCheck { name: name.to_owned() }));
+        };
+        let dependants: Vec<String> = writer
+            .slots
+            .iter()
+            .filter(|slot| slot.plan.depends_on.iter().any(|upstream| **upstream == *name))
+            .map(|slot| slot.name.to_string())
+            .collect();
+        if !dependants.is_empty() {
+            return Err(crate::RemoveError::HasDependants { name: name.to_owned(), dependants });
+        }
+        let slot = writer.slots.remove(position);
+        writer.index();
+        self.publish(writer);
+        Ok(slot.signals)
+    }
+
+    /// Moves the lifecycle forward; a step back is ignored.
+    pub(crate) fn advance(&self, to: Lifecycle) {
+        let mut writer = self.lock();
+        if to > writer.circumstances.lifecycle {
+            writer.circumstances.lifecycle = to;
+            self.publish(writer);
+        }
+    }
+
+    /// Makes a new snapshot of what is known, swaps it in, and tells everyone what changed.
+    fn publish(&self, mut writer: MutexGuard<'_, Writer>) {
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        writer.settle(now, at);
+        writer.generation += 1;
+        let snapshot = Arc::new(writer.snapshot(&self.about, Duration::from_nanos(now)));
+        let previous = self.published.swap(Arc::clone(&snapshot));
+        let changes = changes(&previous, &snapshot, at);
+        for change in &changes {
+            // An error only says that nobody listens.
+            let _ = self.changes.send(change.clone());
+        }
+        self.progress.send_if_modified(|progress| {
+            let now = Progress::of(&snapshot);
+            let modified = (progress.lifecycle, progress.readiness) != (now.lifecycle, now.readiness);
+            *progress = now;
+            modified
+        });
+        drop(writer);
+        changes.iter().for_each(log::change);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // Nothing under this lock can leave the data half written, so a panic of a log subscriber is no reason to stop.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Board {
+    /// Makes a check look as if it had never run.
+    pub(crate) fn forget(&self, signals: &Arc<Signals>) {
+        let mut writer = self.lock();
+        if let Some(slot) = writer.slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.signals, signals)) {
+            let new = NewSlot {
+                name: Arc::clone(&slot.name),
+                options: slot.options.clone(),
+                plan: Arc::clone(&slot.plan),
+                signals: Arc::clone(&slot.signals),
+            };
+            *slot = Slot::new(new, true);
+        }
+        self.publish(writer);
+    }
+
+    /// Sets the phase of life, in either direction, and forgets that startup was passed.
+    pub(crate) fn set_lifecycle(&self, lifecycle: Lifecycle) {
+        let mut writer = self.lock();
+        writer.circumstances.lifecycle = lifecycle;
+        writer.circumstances.startup_passed = false;
+        self.publish(writer);
+    }
+}
+
+impl Progress {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { lifecycle: snapshot.circumstances.lifecycle, readiness: snapshot.readiness.report.status }
+    }
+}
+
+impl Writer {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    fn index(&mut self) {
+        self.positions = Arc::new(
+            self.slots.iter().enumerate().map(|(position, slot)| (Arc::clone(&slot.name), position)).collect(),
+        );
+    }
+
+    /// Draws every conclusion from what has just been noted.
+    fn settle(&mut self, now: Nanos, at: SystemTime) {
+        self.hold_back(now);
+        self.show();
+        for slot in self.slots.iter_mut().filter(|slot| slot.changed) {
+            slot.renew(now, at);
+        }
+        self.move_on();
+    }
+
+    /// Decides which checks are held back, and lets go those that need not be any more.
+    fn hold_back(&mut self, now: Nanos) {
+        let mut held: Vec<bool> = vec![false; self.slots.len()];
+        // Dependencies have no circles, so this settles after at most as many rounds as the longest chain.
+        loop {
+            let settled: Vec<bool> = self
+                .slots
+                .iter()
+                .map(|slot| self.upstreams(slot).any(|position| self.slots[position].last_run_failed || held[position]))
+                .collect();
+            if settled == held {
+                break;
+            }
+            held = settled;
+        }
+        for (slot, held) in self.slots.iter_mut().zip(held) {
+            if slot.held_back == held {
+                continue;
+            }
+            slot.held_back = held;
+            slot.changed = true;
+            if !held {
+                slot.released = now;
+                slot.signals.release();
+            }
+        }
+    }
+
+    fn upstreams<'a>(&'a self, slot: &'a Slot) -> impl Iterator<Item = usize> + 'a {
+        slot.plan.depends_on.iter().filter_map(|name| self.find(name))
+    }
+
+    /// Works out what each check shows now.
+    fn show(&mut self) {
+        for _ in 0..=self.slots.len() {
+            let mut settled = true;
+            for position in 0..self.slots.len() {
+                let slot = &self.slots[position];
+                let upstreams: Vec<Upstream<'_>> = self
+                    .upstreams(slot)
+                    .map(|upstream| &self.slots[upstream])
+                    .map(|up| Upstream {
+                        name: &up.name,
+                        holds_back: up.last_run_failed || up.held_back,
+                        shown: &up.shown,
+                    })
+                    .collect();
+                let shown = policy::shown(&slot.standing, slot.held_back, &upstreams);
+                if shown != slot.shown {
+                    settled = false;
+                    self.slots[position].shown = shown;
+                    self.slots[position].changed = true;
+                }
+            }
+            if settled {
+                break;
+            }
+        }
+    }
+
+    /// Starting becomes Ready, and startup is passed, by themselves.
+    fn move_on(&mut self) {
+        let mut readiness = self.slots.iter().filter(|slot| slot.plan.readiness);
+        if self.circumstances.lifecycle == Lifecycle::Starting
+            && readiness.all(|slot| slot.last.is_some() || slot.held_back)
+        {
+            self.circumstances.lifecycle = Lifecycle::Ready;
+        }
+        let mut startup = self.slots.iter().filter(|slot| slot.plan.startup && slot.counts);
+        if !self.circumstances.startup_passed && startup.all(|slot| slot.standing.ever_succeeded) {
+            self.circumstances.startup_passed = true;
+        }
+    }
+
+    fn snapshot(&self, about: &Arc<About>, uptime: Duration) -> Snapshot {
+        let stopped = self.circumstances.lifecycle == Lifecycle::Stopped;
+        Snapshot::new(Parts {
+            generation: self.generation,
+            circumstances: self.circumstances,
+            about: Arc::clone(about),
+            uptime,
+            entries: self
+                .slots
+                .iter()
+                .map(|slot| if stopped { Arc::new(slot.at_rest()) } else { Arc::clone(&slot.entry) })
+                .collect(),
+            positions: Arc::clone(&self.positions),
+        })
+    }
+}
+
+impl Slot {
+    fn new(new: NewSlot, counts: bool) -> Self {
+        let standing = Standing::default();
+        let shown = policy::shown(&standing, false, &[]);
+        let history = Arc::<History>::default();
+        let entry = Entry {
+            report: Arc::new(CheckReport {
+                name: Arc::clone(&new.name),
+                status: shown.status,
+                reason: shown.reason,
+                impact: new.plan.impact,
+                checked_at: None,
+                duration: None,
+                since: None,
+                message: None,
+                log_message: None,
+                observed: Arc::from([]),
+                details: Arc::from([]),
+                kind: new.plan.kind,
+                tags: Arc::clone(&new.plan.tags),
+                interval: new.plan.interval,
+                timeout: new.plan.timeout,
+                consecutive_failures: 0,
+                consecutive_successes: 0,
+                caused_by: Vec::new(),
+                history: Arc::clone(&history),
+                counts,
+                ever_succeeded: false,
+            }),
+            liveness: new.plan.liveness,
+            readiness: new.plan.readiness,
+            startup: new.plan.startup,
+            stale_at: NEVER,
+            wake_at: NEVER,
+            max_age: nanos(new.plan.max_age),
+            wish: Arc::clone(&new.signals.wish),
+            asked: Alarm::new(NEVER, NEVER),
+            prepared: Prepared::default(),
+        };
+        Self {
+            name: new.name,
+            options: new.options,
+            plan: new.plan,
+            signals: new.signals,
+            standing,
+            last_run_failed: false,
+            held_back: false,
+            last: None,
+            released: 0,
+            shown,
+            judged: None,
+            history,
+            counts,
+            changed: false,
+            warned: false,
+            entry: Arc::new(entry),
+        }
+    }
+
+    /// Takes one finished run and says when the next is due.
+    fn ran(&mut self, last: Last) -> Next {
+        let status = match (last.finding.status, self.plan.slow_above) {
+            (Status::Healthy, Some(slow)) if last.duration > slow => Status::Degraded,
+            (status, _) => status,
+        };
+        let reason = if status == last.finding.status { last.finding.reason } else { Some(Reason::Slow) };
+        let thresholds = Thresholds { failures: self.plan.failures, successes: self.plan.successes };
+        self.standing = policy::fold(&self.standing, status, reason, thresholds);
+        self.last_run_failed = status == Status::Unhealthy;
+        self.counts = true;
+        Arc::make_mut(&mut self.history).ran(last.at, status, reason, last.duration);
+        self.last = Some(last);
+        self.changed = true;
+        if self.is_done() { Next::Never } else { Next::After(policy::spacing(&self.plan, &self.standing)) }
+    }
+
+    fn is_done(&self) -> bool {
+        self.plan.once && self.standing.ever_succeeded
+    }
+
+    /// Gives the slot an entry that says what it shows now.
+    fn renew(&mut self, now: Nanos, at: SystemTime) {
+        if self.last.is_some() || self.shown.reason == Some(Reason::Dependency) {
+            if self.judged.is_none_or(|(status, _)| status != self.shown.status) {
+                self.judged = Some((self.shown.status, at));
+            }
+            Arc::make_mut(&mut self.history).judged(now, at, self.shown.status, self.shown.reason);
+        }
+        self.entry = Arc::new(self.current());
+        self.changed = false;
+    }
+
+    /// What readers are to see of this check now.
+    fn current(&self) -> Entry {
+        let resting = self.held_back || self.is_done();
+        let after = |last: &Last, age: Duration| {
+            if resting { NEVER } else { last.finished.max(self.released).saturating_add(nanos(age)) }
+        };
+        let patience = policy::backed_off(&self.plan, &self.standing)
+            .map_or(self.plan.max_age, |pause| pause.max(self.plan.max_age));
+        let last = self.last.as_ref();
+        let wake_at = last.map_or(NEVER, |last| after(last, patience));
+        let max_age = nanos(self.plan.max_age);
+        Entry {
+            report: Arc::new(self.report()),
+            liveness: self.plan.liveness,
+            readiness: self.plan.readiness,
+            startup: self.plan.startup,
+            stale_at: last.map_or(NEVER, |last| after(last, self.plan.stale_after)),
+            wake_at,
+            max_age,
+            wish: Arc::clone(&self.signals.wish),
+            asked: Alarm::new(wake_at, max_age),
+            prepared: Prepared::default(),
+        }
+    }
+
+    /// The last verdict, kept for good: nothing runs any more.
+    fn at_rest(&self) -> Entry {
+        Entry { stale_at: NEVER, wake_at: NEVER, asked: Alarm::new(NEVER, NEVER), ..self.current() }
+    }
+
+    fn report(&self) -> CheckReport {
+        let finding = self.last.as_ref().map(|last| &last.finding);
+        let message = match self.shown.reason {
+            Some(Reason::Dependency) => Some(Arc::from(format!("waiting for {}", self.shown.caused_by.join(", ")))),
+            Some(_) => finding.and_then(|finding| finding.message.clone()),
+            None => None,
+        };
+        let log_message = match self.shown.reason {
+            Some(Reason::Dependency) => message.clone(),
+            Some(_) => finding.and_then(|finding| finding.log_message.clone()),
+            None => None,
+        };
+        CheckReport {
+            name: Arc::clone(&self.name),
+            status: self.shown.status,
+            reason: self.shown.reason,
+            impact: self.plan.impact,
+            checked_at: self.last.as_ref().map(|last| last.at),
+            duration: self.last.as_ref().map(|last| last.duration),
+            since: self.judged.map(|(_, at)| at),
+            message,
+            log_message,
+            observed: finding.map_or_else(|| Arc::from([]), |finding| Arc::clone(&finding.observed)),
+            details: finding.map_or_else(|| Arc::from([]), |finding| Arc::clone(&finding.details)),
+            kind: self.plan.kind,
+            tags: Arc::clone(&self.plan.tags),
+            interval: self.plan.interval,
+            timeout: self.plan.timeout,
+            consecutive_failures: self.standing.failures,
+            consecutive_successes: self.standing.successes,
+            caused_by: self.shown.caused_by.clone(),
+            history: Arc::clone(&self.history),
+            counts: self.counts,
+            ever_succeeded: self.standing.ever_succeeded,
+        }
+    }
+}
+
+/// What differs between two snapshots, as subscribers hear it.
+fn changes(before: &Snapshot, after: &Snapshot, at: SystemTime) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let judged = |entry: &Entry| entry.report.since.is_some().then_some(entry.report.status);
+    for entry in &after.entries {
+        let report = &entry.report;
+        let from = before.entry(&report.name).and_then(|(_, entry)| judged(entry));
+        if let Some(to) = judged(entry).filter(|to| from != Some(*to)) {
+            changes.push(Change::Check(CheckChange {
+                check: Arc::clone(&report.name),
+                from,
+                to,
+                reason: report.reason,
+                message: report.message.clone(),
+                log_message: report.log_message.clone(),
+                caused_by: report.caused_by.clone(),
+                at,
+            }));
+        }
+    }
+    let (from, to) = (before.circumstances.lifecycle, after.circumstances.lifecycle);
+    if from != to {
+        changes.push(Change::Lifecycle(LifecycleChange { from, to, at }));
+    }
+    changes
+}

@@ -1,0 +1,244 @@
+//! The contract: one async question about one thing, and its answer.
+
+use std::{borrow::Cow, fmt};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{CheckError, Impact, Kind, Membership, Reason, Status};
+
+/// What a check returns: an [`Outcome`], or an error, which counts as Unhealthy.
+pub type CheckResult = Result<Outcome, CheckError>;
+
+/// One async question about one thing.
+///
+/// A check is asked by its own task, apart from every request, one run at a time, under a deadline: it may take as
+/// long as it likes and may panic. It should hold the application's own pool or client; opening a connection per
+/// run is a defect. If a run is cancelled at its deadline, its future is dropped, so anything half done must clean
+/// up in `Drop`.
+///
+/// ```
+/// use health_core::{Check, CheckResult, Kind, Outcome, async_trait};
+///
+/// struct License { days_left: i64 }
+///
+/// #[async_trait]
+/// impl Check for License {
+///     async fn check(&self) -> CheckResult {
+///         let outcome = if self.days_left > 14 { Outcome::healthy() } else { Outcome::degraded("expires soon") };
+///         Ok(outcome.observe("days_left", self.days_left, "days"))
+///     }
+///
+///     fn kind(&self) -> Kind {
+///         Kind::Local
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Check: Send + Sync + 'static {
+    /// Asks once.
+    ///
+    /// # Errors
+    ///
+    /// Any error is an Unhealthy outcome with the error's [`Reason`].
+    async fn check(&self) -> CheckResult;
+
+    /// Who can cause a failure; [`Kind::Dependency`] unless the check knows better.
+    fn kind(&self) -> Kind {
+        Kind::Dependency
+    }
+
+    /// How far a failure reaches; [`Impact::Critical`] unless the check knows better.
+    fn impact(&self) -> Impact {
+        Impact::Critical
+    }
+
+    /// Whether the check counts for readiness; it does unless the check is a measure.
+    fn membership(&self) -> Membership {
+        Membership::Readiness
+    }
+
+    /// Asked once, when the check is registered.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration and how to mend it; becomes
+    /// [`BuildError::InvalidCheck`](crate::BuildError::InvalidCheck).
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The answer of one run.
+#[derive(Clone)]
+#[must_use = "an outcome does nothing by itself: return it from a check"]
+pub struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) message: Option<String>,
+    pub(crate) observed: Vec<Observed>,
+    pub(crate) details: Vec<(Cow<'static, str>, Value)>,
+}
+
+impl Outcome {
+    fn new(status: Status, reason: Option<Reason>, message: Option<String>) -> Self {
+        Self { status, reason, message, observed: Vec::new(), details: Vec::new() }
+    }
+
+    /// It works.
+    pub fn healthy() -> Self {
+        Self::new(Status::Healthy, None, None)
+    }
+
+    /// It works, but an operator should look. The message is shown at full visibility only, redacted, and logged.
+    pub fn degraded(message: impl Into<String>) -> Self {
+        Self::new(Status::Degraded, Some(Reason::Failed), Some(message.into()))
+    }
+
+    /// It does not work. The message is shown at full visibility only, redacted, and logged.
+    pub fn unhealthy(message: impl Into<String>) -> Self {
+        Self::new(Status::Unhealthy, Some(Reason::Failed), Some(message.into()))
+    }
+
+    /// The public category of a bad outcome; [`Reason::Failed`] if nothing is said. Ignored on a healthy one.
+    pub fn reason(mut self, reason: Reason) -> Self {
+        if self.status != Status::Healthy {
+            self.reason = Some(reason);
+        }
+        self
+    }
+
+    /// A number seen on the way, with its unit: shown at full visibility. At most 16 are kept; a name seen before is
+    /// replaced, and a number that is not finite is left out.
+    pub fn observe(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Number>,
+        unit: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let observed = Observed { name: name.into(), value: value.into(), unit: unit.into() };
+        self.observed.retain(|earlier| earlier.name != observed.name);
+        self.observed.push(observed);
+        self
+    }
+
+    /// Anything else worth knowing, as JSON: shown at full visibility, at most 4 KiB in all.
+    pub fn detail(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        let key = key.into();
+        self.details.retain(|(earlier, _)| *earlier != key);
+        self.details.push((key, value.into()));
+        self
+    }
+
+    pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
+        if status > self.status {
+            self.status = status;
+            self.reason = Some(reason);
+            self.message = Some(message);
+        }
+        self
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::healthy()
+    }
+}
+
+impl From<CheckError> for Outcome {
+    fn from(error: CheckError) -> Self {
+        let (reason, message) = error.into_parts();
+        Self::unhealthy(message).reason(reason)
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome")
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("message", &self.message.as_deref().map(crate::redact::shapes))
+            .field("observed", &self.observed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number seen by a check.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Observed {
+    /// What was measured.
+    pub name: Cow<'static, str>,
+    /// How much.
+    pub value: Number,
+    /// Of what; empty for a bare number.
+    pub unit: Cow<'static, str>,
+}
+
+/// An integer or a floating-point number, shown without loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Integer(i128),
+    /// Any other number.
+    Float(f64),
+}
+
+impl Number {
+    /// The nearest floating-point number.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the nearest number is what is asked for")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(integer) => integer as f64,
+            Self::Float(float) => float,
+        }
+    }
+
+    pub(crate) fn is_finite(self) -> bool {
+        match self {
+            Self::Integer(_) => true,
+            Self::Float(float) => float.is_finite(),
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(integer) => integer.fmt(f),
+            Self::Float(float) => float.fmt(f),
+        }
+    }
+}
+
+macro_rules! number_from {
+    ($($integer:ty),+) => {
+        $(impl From<$integer> for Number {
+            fn from(integer: $integer) -> Self {
+                Self::Integer(i128::from(integer))
+            }
+        })+
+    };
+}
+
+number_from!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+impl From<usize> for Number {
+    fn from(integer: usize) -> Self {
+        Self::Integer(integer as i128)
+    }
+}
+
+impl From<f32> for Number {
+    fn from(float: f32) -> Self {
+        Self::Float(f64::from(float))
+    }
+}
+
+impl From<f64> for Number {
+    fn from(float: f64) -> Self {
+        Self::Float(float)
+    }
+}

@@ -1,0 +1,62 @@
+//! A closure as a check: green proves what the closure proves, which makes it the way to check anything this crate
+//! has no check for, with any client of any version.
+
+use std::{fmt, pin::Pin};
+
+use async_trait::async_trait;
+
+use crate::{Check, CheckError, CheckResult, Outcome};
+
+type Run = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
+
+/// A check made by [`check_fn`].
+pub struct CheckFn {
+    run: Box<Run>,
+}
+
+/// Makes a check of an async closure. `Ok(())` is healthy, any error is Unhealthy, an [`Outcome`] says more.
+///
+/// It counts as a [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is said.
+///
+/// ```
+/// use health_core::{CheckExt, Outcome, check_fn};
+/// # struct Client;
+/// # impl Client {
+/// #     async fn ping(&self) -> Result<(), std::io::Error> { Ok(()) }
+/// #     async fn lag(&self) -> Result<u64, std::io::Error> { Ok(3) }
+/// # }
+/// # let (ping, lag): (&'static Client, &'static Client) = (&Client, &Client);
+///
+/// let reachable = check_fn(move || async move { ping.ping().await?; Ok(()) });
+/// let measured = check_fn(move || async move {
+///     Ok(Outcome::healthy().observe("lag", lag.lag().await?, "messages"))
+/// })
+/// .failures(3);
+/// # let _ = (reachable, measured);
+/// ```
+pub fn check_fn<F, R, T>(closure: F) -> CheckFn
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = Result<T, CheckError>> + Send + 'static,
+    T: Into<Outcome>,
+{
+    CheckFn {
+        run: Box::new(move || {
+            let asked = closure();
+            Box::pin(async move { asked.await.map(Into::into) })
+        }),
+    }
+}
+
+#[async_trait]
+impl Check for CheckFn {
+    async fn check(&self) -> CheckResult {
+        (self.run)().await
+    }
+}
+
+impl fmt::Debug for CheckFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckFn").finish_non_exhaustive()
+    }
+}

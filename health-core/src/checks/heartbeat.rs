@@ -1,0 +1,142 @@
+//! A sign of life from a task. Green proves that the task passed its beat recently; it does not prove that what it
+//! does in between succeeds.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::{Check, CheckResult, Kind, Outcome, Reason};
+
+const WARN_AFTER: Duration = Duration::from_secs(10);
+const FAIL_AFTER: Duration = Duration::from_secs(30);
+
+/// The handle that a task beats. Clones beat the same heart; when the last one is dropped, because the task ended or
+/// panicked, the check fails at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{CheckExt, Health, Heartbeat};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let heartbeat = Heartbeat::new().warn_after(Duration::from_secs(5)).fail_after(Duration::from_secs(20));
+/// let health = Health::builder().check("worker", heartbeat.check().liveness()).start()?;
+/// tokio::spawn(async move {
+///     loop {
+///         // one piece of work, then:
+///         heartbeat.beat();
+///         tokio::time::sleep(Duration::from_secs(1)).await;
+///     }
+/// });
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a heart that is dropped at once fails its check"]
+pub struct Heartbeat {
+    heart: Arc<Heart>,
+    warn_after: Duration,
+    fail_after: Duration,
+}
+
+#[derive(Debug)]
+struct Heart {
+    born: Instant,
+    /// Nanoseconds from birth to the last beat.
+    last: AtomicU64,
+}
+
+impl Heart {
+    fn age(&self) -> Duration {
+        let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
+        self.born.elapsed().saturating_sub(last)
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Heartbeat {
+    /// A heart that has just beaten. Default: Degraded after 10 s without a beat, Unhealthy after 30 s.
+    pub fn new() -> Self {
+        let heart = Heart { born: Instant::now(), last: AtomicU64::new(0) };
+        Self { heart: Arc::new(heart), warn_after: WARN_AFTER, fail_after: FAIL_AFTER }
+    }
+
+    /// From which silence on the check is Degraded. For checks made from then on.
+    pub fn warn_after(mut self, silence: Duration) -> Self {
+        self.warn_after = silence;
+        self
+    }
+
+    /// From which silence on the check is Unhealthy. For checks made from then on.
+    pub fn fail_after(mut self, silence: Duration) -> Self {
+        self.fail_after = silence;
+        self
+    }
+
+    /// Shows that the task is alive. Costs an atomic store; call it as often as you like.
+    pub fn beat(&self) {
+        let elapsed = u64::try_from(self.heart.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.heart.last.fetch_max(elapsed, Ordering::Relaxed);
+    }
+
+    /// The check that listens to this heart. It is [`Kind::Local`], so it may count for liveness.
+    pub fn check(&self) -> HeartbeatCheck {
+        HeartbeatCheck { heart: Arc::downgrade(&self.heart), warn_after: self.warn_after, fail_after: self.fail_after }
+    }
+}
+
+/// The check made by [`Heartbeat::check`].
+#[derive(Debug)]
+#[must_use]
+pub struct HeartbeatCheck {
+    heart: Weak<Heart>,
+    warn_after: Duration,
+    fail_after: Duration,
+}
+
+#[async_trait]
+impl Check for HeartbeatCheck {
+    async fn check(&self) -> CheckResult {
+        let Some(heart) = self.heart.upgrade() else {
+            return Ok(Outcome::unhealthy("the heartbeat was dropped: its task has ended"));
+        };
+        let age = heart.age();
+        let late = format!("no beat for {:.1} s", age.as_secs_f64());
+        let outcome = if age > self.fail_after {
+            Outcome::unhealthy(late)
+        } else if age > self.warn_after {
+            Outcome::degraded(late)
+        } else {
+            Outcome::healthy()
+        };
+        let seconds = (age.as_secs_f64() * 1000.0).round() / 1000.0;
+        Ok(outcome.reason(Reason::Threshold).observe("age", seconds, "s"))
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.warn_after >= self.fail_after {
+            return Err(format!(
+                "warn_after({:?}) must be less than fail_after({:?})",
+                self.warn_after, self.fail_after
+            ));
+        }
+        Ok(())
+    }
+}

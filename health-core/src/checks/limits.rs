@@ -1,0 +1,123 @@
+//! Limits on a number, in the words that all numeric checks share. Pure.
+
+use crate::{Number, Outcome, Reason};
+
+/// Where a number turns Degraded and Unhealthy, on either side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) warn_above: Option<Number>,
+    pub(crate) fail_above: Option<Number>,
+    pub(crate) warn_below: Option<Number>,
+    pub(crate) fail_below: Option<Number>,
+}
+
+impl Limits {
+    /// Judges a number; a limit is crossed by what lies beyond it, not by what equals it.
+    pub(crate) fn judge(&self, value: Number, unit: &str) -> Outcome {
+        let crossed = |limit: Option<Number>, beyond: fn(f64, f64) -> bool| {
+            limit.filter(|limit| beyond(value.as_f64(), limit.as_f64()))
+        };
+        let above = |value, limit| value > limit;
+        let below = |value, limit| value < limit;
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let outcome = if let Some(limit) = crossed(self.fail_above, above) {
+            Outcome::unhealthy(format!("{value}{unit} is above {limit}"))
+        } else if let Some(limit) = crossed(self.fail_below, below) {
+            Outcome::unhealthy(format!("{value}{unit} is below {limit}"))
+        } else if let Some(limit) = crossed(self.warn_above, above) {
+            Outcome::degraded(format!("{value}{unit} is above {limit}"))
+        } else if let Some(limit) = crossed(self.warn_below, below) {
+            Outcome::degraded(format!("{value}{unit} is below {limit}"))
+        } else {
+            Outcome::healthy()
+        };
+        outcome.reason(Reason::Threshold)
+    }
+
+    /// Refuses limits that are no numbers or in an order in which one of them could never be seen.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let named = [
+            ("warn_above", self.warn_above),
+            ("fail_above", self.fail_above),
+            ("warn_below", self.warn_below),
+            ("fail_below", self.fail_below),
+        ];
+        for (name, limit) in named {
+            if limit.is_some_and(|limit| !limit.is_finite()) {
+                return Err(format!("{name} is not a finite number: give one"));
+            }
+        }
+        let ordered = [
+            ("warn_above", self.warn_above, "fail_above", self.fail_above),
+            ("fail_below", self.fail_below, "warn_below", self.warn_below),
+            ("warn_below", self.warn_below, "warn_above", self.warn_above),
+            ("fail_below", self.fail_below, "fail_above", self.fail_above),
+        ];
+        for (low_name, low, high_name, high) in ordered {
+            if let (Some(low), Some(high)) = (low, high)
+                && low.as_f64() >= high.as_f64()
+            {
+                return Err(format!(
+                    "{low_name}({low}) must be less than {high_name}({high}): from low to high the order is \
+                     fail_below, warn_below, warn_above, fail_above"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a check with a field `limits` the four shared options.
+macro_rules! limit_methods {
+    ($($name:ident: $doc:literal,)+) => {
+        $(#[doc = $doc]
+        #[must_use]
+        pub fn $name(mut self, limit: impl Into<$crate::Number>) -> Self {
+            self.limits.$name = Some(limit.into());
+            self
+        })+
+    };
+}
+pub(crate) use limit_methods;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Status;
+
+    #[test]
+    fn a_limit_is_crossed_by_what_lies_beyond_it() {
+        let limits = Limits {
+            warn_above: Some(10.into()),
+            fail_above: Some(20.into()),
+            warn_below: Some(5.into()),
+            fail_below: Some(2.into()),
+        };
+        for (value, expected) in [
+            (1, Status::Unhealthy),
+            (2, Status::Degraded),
+            (5, Status::Healthy),
+            (10, Status::Healthy),
+            (11, Status::Degraded),
+            (20, Status::Degraded),
+            (21, Status::Unhealthy),
+        ] {
+            assert_eq!(limits.judge(value.into(), "").status, expected, "{value}");
+        }
+        assert!(limits.validate().is_ok());
+    }
+
+    #[test]
+    fn limits_in_the_wrong_order_are_refused() {
+        let some = |n: f64| Some(Number::from(n));
+        for limits in [
+            Limits { warn_above: some(2.0), fail_above: some(1.0), ..Limits::default() },
+            Limits { warn_above: some(1.0), fail_above: some(1.0), ..Limits::default() },
+            Limits { warn_below: some(1.0), fail_below: some(2.0), ..Limits::default() },
+            Limits { warn_below: some(5.0), warn_above: some(4.0), ..Limits::default() },
+            Limits { fail_above: some(f64::NAN), ..Limits::default() },
+        ] {
+            assert!(limits.validate().is_err(), "{limits:?}");
+        }
+    }
+}

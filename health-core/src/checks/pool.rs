@@ -1,0 +1,218 @@
+//! A round trip on the application's own pool, for every driver that deadpool pools: what to do with a connection
+//! that died in the pool, with a run that is cancelled, and with a pool that has none to give.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use deadpool::managed::{Manager, Object, Pool, PoolError, TimeoutType, Timeouts};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{CheckError, Outcome, Reason, Status, time_left};
+
+/// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
+const PATIENCE: [Duration; 4] =
+    [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(25), Duration::from_millis(60)];
+
+/// How long a pool may go without a free connection before that is Unhealthy.
+const SATURATED_FOR: Duration = Duration::from_secs(10);
+
+/// A question asked over one connection.
+#[async_trait]
+pub(crate) trait RoundTrip<M: Manager>: Send + Sync {
+    /// Asks and judges the answer.
+    async fn ask(&self, session: &mut M::Type) -> Result<Outcome, M::Error>;
+
+    /// What a driver's error means.
+    fn explain(&self, error: M::Error) -> Failure;
+}
+
+/// A driver's error, explained.
+pub(crate) struct Failure {
+    pub(crate) error: CheckError,
+    /// The connection is of no use any more; if not, the server answered and said no.
+    pub(crate) broken: bool,
+}
+
+/// The application's pool, asked over its own connections.
+pub(crate) struct PoolProbe<M: Manager> {
+    pool: Pool<M>,
+    pub(crate) saturated_for: Duration,
+    state: Mutex<State<M>>,
+}
+
+struct State<M: Manager> {
+    saturated_since: Option<Instant>,
+    /// The connection beside the pool, kept while the pool stays exhausted.
+    beside: Option<Beside<M>>,
+}
+
+impl<M: Manager> PoolProbe<M> {
+    pub(crate) fn new(pool: Pool<M>) -> Self {
+        Self { pool, saturated_for: SATURATED_FOR, state: Mutex::new(State { saturated_since: None, beside: None }) }
+    }
+
+    /// One run: the verdict and the pool's numbers.
+    pub(crate) async fn run(&self, trip: &impl RoundTrip<M>) -> Outcome {
+        let before = self.pool.status();
+        // A hair before the scheduler's own deadline, so that the numbers and the last error are told, too.
+        let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
+        let mut last_error = None;
+        let outcome = match timeout(patience, self.attempt(trip, &mut last_error)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let earlier = last_error.map_or_else(String::new, |error| format!("; before that: {error}"));
+                Outcome::unhealthy(format!("no answer in time{earlier}")).reason(Reason::Timeout)
+            }
+        };
+        outcome
+            .observe("pool_max", before.max_size, "connections")
+            .observe("pool_size", before.size, "connections")
+            .observe("pool_available", before.available, "connections")
+            .observe("pool_waiting", before.waiting, "requests")
+    }
+
+    /// Takes connections until one answers, a new one fails, or none can be had.
+    async fn attempt(&self, trip: &impl RoundTrip<M>, last_error: &mut Option<String>) -> Outcome {
+        loop {
+            let object = match self.checkout().await {
+                Ok(object) => object,
+                Err(PoolError::Timeout(TimeoutType::Wait)) => return self.ask_beside(trip).await,
+                Err(PoolError::Backend(error)) => return trip.explain(error).error.into(),
+                Err(PoolError::Closed) => return Outcome::unhealthy("the pool has been closed"),
+                Err(PoolError::Timeout(_)) => {
+                    return Outcome::unhealthy("the pool's own timeout passed").reason(Reason::Timeout);
+                }
+                Err(PoolError::NoRuntimeSpecified) => {
+                    return Outcome::unhealthy("the pool has a timeout but was built without a runtime");
+                }
+                Err(PoolError::PostCreateHook(_)) => {
+                    return Outcome::unhealthy("the pool's own hook refused a new connection").reason(Reason::Rejected);
+                }
+            };
+            self.no_longer_saturated();
+            let is_new = Object::metrics(&object).recycle_count == 0;
+            let mut lease = Lease(Some(object));
+            let Some(session) = lease.0.as_mut() else { continue };
+            match trip.ask(session).await {
+                Ok(outcome) => {
+                    lease.give_back();
+                    return outcome;
+                }
+                Err(error) => {
+                    let failure = trip.explain(error);
+                    if !failure.broken {
+                        lease.give_back();
+                        return failure.error.into();
+                    }
+                    if is_new {
+                        return failure.error.into();
+                    }
+                    // It died in the pool: not an outage. Discarded here, and the next one taken.
+                    *last_error = Some(failure.error.into_parts().1);
+                }
+            }
+        }
+    }
+
+    /// A connection of the pool, without the pool's own timeouts: they need a runtime that it may not have.
+    async fn checkout(&self) -> Result<Object<M>, PoolError<M::Error>> {
+        let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+        let mut pauses = PATIENCE.iter();
+        loop {
+            match self.pool.timeout_get(&at_once).await {
+                Err(PoolError::Timeout(TimeoutType::Wait)) => match pauses.next() {
+                    Some(pause) => sleep(*pause).await,
+                    None => return Err(PoolError::Timeout(TimeoutType::Wait)),
+                },
+                other => return other,
+            }
+        }
+    }
+
+    /// The pool is exhausted: asks the server over one connection beside it, which tells an outage from a busy pool.
+    async fn ask_beside(&self, trip: &impl RoundTrip<M>) -> Outcome {
+        let (since, kept) = {
+            let mut state = self.state();
+            (*state.saturated_since.get_or_insert_with(Instant::now), state.beside.take())
+        };
+        let mut kept = kept;
+        loop {
+            let was_kept = kept.is_some();
+            let mut beside = match kept.take() {
+                Some(beside) => beside,
+                None => match self.pool.manager().create().await {
+                    Ok(session) => Beside { session: Some(session), pool: self.pool.clone() },
+                    Err(error) => return trip.explain(error).error.into(),
+                },
+            };
+            let Some(session) = beside.session.as_mut() else { continue };
+            match trip.ask(session).await {
+                Ok(outcome) => {
+                    self.state().beside = Some(beside);
+                    return outcome_when_saturated(outcome, since.elapsed(), self.saturated_for);
+                }
+                Err(error) => {
+                    let failure = trip.explain(error);
+                    if !(failure.broken && was_kept) {
+                        return failure.error.into();
+                    }
+                    // Kept from an earlier run and dead since: a new one tells.
+                }
+            }
+        }
+    }
+
+    fn no_longer_saturated(&self) {
+        let mut state = self.state();
+        state.saturated_since = None;
+        state.beside = None;
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An exhausted pool over a server that works: Degraded, and Unhealthy when it lasts.
+fn outcome_when_saturated(outcome: Outcome, lasted: Duration, tolerated: Duration) -> Outcome {
+    let message =
+        format!("the server answers, but the pool has had no free connection for {:.1} s", lasted.as_secs_f64());
+    let status = if lasted >= tolerated { Status::Unhealthy } else { Status::Degraded };
+    outcome.worsened(status, Reason::Saturated, message)
+}
+
+/// A pooled connection in use by a run. Dropped in mid-question, because the run was cancelled or failed, it is
+/// discarded: back in the pool, the next user would wait for an answer that is not its own.
+struct Lease<M: Manager>(Option<Object<M>>);
+
+impl<M: Manager> Lease<M> {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl<M: Manager> Drop for Lease<M> {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// A connection that the pool's manager made and the pool does not know of.
+struct Beside<M: Manager> {
+    session: Option<M::Type>,
+    pool: Pool<M>,
+}
+
+impl<M: Manager> Drop for Beside<M> {
+    fn drop(&mut self) {
+        if let Some(mut session) = self.session.take() {
+            // Managers keep books on what they create.
+            self.pool.manager().detach(&mut session);
+        }
+    }
+}

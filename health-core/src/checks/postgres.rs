@@ -1,0 +1,146 @@
+//! PostgreSQL on the application's own deadpool-postgres pool. Green proves that the server answers a round trip on
+//! an authenticated session, as the application would have one; it does not prove that any table can be read or that
+//! the server takes writes: `.writable()` asks for the latter.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_postgres::{
+    ClientWrapper, Manager, Pool,
+    tokio_postgres::{Error, SimpleQueryMessage, error::SqlState},
+};
+
+use super::pool::{Failure, PoolProbe, RoundTrip};
+use crate::{Check, CheckError, CheckResult, Outcome, Reason, error::classify};
+
+const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only')";
+
+/// Asks PostgreSQL over the application's own pool. Needs the feature `postgres`.
+///
+/// - Least privilege: the right to connect. No table is touched, nothing is written.
+/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
+/// - An exhausted pool is `saturated`, Degraded while the server answers on one connection beside the pool, and
+///   Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+///
+/// The pool may have been built with or without a runtime and timeouts; none of them is used.
+///
+/// ```no_run
+/// use health_core::{Health, Postgres};
+/// # fn pool() -> deadpool_postgres::Pool { unimplemented!() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().check("database", Postgres::new(pool()).writable()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Postgres {
+    probe: PoolProbe<Manager>,
+    question: Question,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    /// One protocol round trip: no statement is parsed or planned.
+    Alive,
+    Writable,
+}
+
+impl Postgres {
+    /// Checks the server behind this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self { probe: PoolProbe::new(pool), question: Question::Alive }
+    }
+
+    /// Fails with `rejected` on a standby and in a read-only session, too.
+    pub fn writable(mut self) -> Self {
+        self.question = Question::Writable;
+        self
+    }
+
+    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    pub fn saturated_for(mut self, duration: Duration) -> Self {
+        self.probe.saturated_for = duration;
+        self
+    }
+}
+
+#[async_trait]
+impl Check for Postgres {
+    async fn check(&self) -> CheckResult {
+        Ok(self.probe.run(&self.question).await)
+    }
+}
+
+#[async_trait]
+impl RoundTrip<Manager> for Question {
+    async fn ask(&self, session: &mut ClientWrapper) -> Result<Outcome, Error> {
+        match self {
+            Self::Alive => {
+                session.check_connection().await?;
+                Ok(Outcome::healthy())
+            }
+            Self::Writable => {
+                // The simple protocol leaves no prepared statement behind and passes every kind of proxy.
+                let answer = session.simple_query(WRITABLE).await?;
+                let row = answer.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
+                    _ => None,
+                });
+                Ok(match row {
+                    Some((Some("false"), Some("off"))) => Outcome::healthy(),
+                    Some((Some("true"), _)) => {
+                        Outcome::unhealthy("the server is a standby and takes no writes").reason(Reason::Rejected)
+                    }
+                    Some((_, Some("on"))) => Outcome::unhealthy("the session is read-only").reason(Reason::Rejected),
+                    _ => Outcome::unhealthy("the server did not say whether it takes writes"),
+                })
+            }
+        }
+    }
+
+    fn explain(&self, error: Error) -> Failure {
+        let reason = reason(&error);
+        let broken = match error.code() {
+            // Classes 08 and 57: connection lost, shut down or terminated.
+            Some(code) => code.code().starts_with("08") || code.code().starts_with("57"),
+            None => true,
+        };
+        Failure { error: CheckError::from(error).reason(reason), broken }
+    }
+}
+
+/// The public category of a driver's error.
+fn reason(error: &Error) -> Reason {
+    match error.code() {
+        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Reason::Saturated,
+        Some(code) if *code == SqlState::QUERY_CANCELED => Reason::Timeout,
+        Some(code) => match code.code().get(..2) {
+            // Starting up, shutting down, terminated; connection exceptions.
+            Some("57" | "08") => Reason::Unreachable,
+            // Authentication, unknown database, permission, read-only.
+            Some("28" | "3D" | "42" | "25") => Reason::Rejected,
+            _ => Reason::Failed,
+        },
+        None if error.is_closed() => Reason::Unreachable,
+        None => classify(error).unwrap_or_else(|| {
+            let text = error.to_string();
+            if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
+                Reason::Rejected
+            } else if std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) {
+                // An input or output error of a kind that says nothing, such as failed name resolution.
+                Reason::Unreachable
+            } else {
+                Reason::Failed
+            }
+        }),
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("question", &self.question).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! Redis on the application's own deadpool-redis pool. Green proves that the server answers PING on an authenticated
+//! connection; it does not prove that it has memory left or takes writes: `.writable()` asks whether it is a master.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_redis::{
+    Manager, Pool,
+    redis::{ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection, cmd},
+};
+
+use super::pool::{Failure, PoolProbe, RoundTrip};
+use crate::{Check, CheckError, CheckResult, Outcome, Reason};
+
+/// Asks Redis, Valkey or KeyDB over the application's own pool. Needs the feature `redis`.
+///
+/// - Least privilege: `+ping` (and `+unwatch`, which the pool itself sends); `+role` for
+///   [`writable`](Self::writable). Nothing is written.
+/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
+/// - An exhausted pool is `saturated`, Degraded while the server answers on one connection beside the pool, and
+///   Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+///
+/// ```no_run
+/// use health_core::{CheckExt, Health, Redis};
+/// # fn pool() -> deadpool_redis::Pool { unimplemented!() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().check("cache", Redis::new(pool()).optional()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Redis {
+    probe: PoolProbe<Manager>,
+    question: Question,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    Ping,
+    Role,
+}
+
+impl Redis {
+    /// Checks the server behind this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self { probe: probe(pool), question: Question::Ping }
+    }
+
+    /// Asks ROLE and fails with `rejected` on anything but a master.
+    pub fn writable(mut self) -> Self {
+        self.question = Question::Role;
+        self
+    }
+
+    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    pub fn saturated_for(mut self, duration: Duration) -> Self {
+        self.probe.saturated_for = duration;
+        self
+    }
+}
+
+/// A probe of the pool underneath deadpool-redis' own connection type, which hides how often one was used.
+pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
+    let weak = pool.weak();
+    match weak.upgrade() {
+        Some(plain) => PoolProbe::new(plain),
+        None => unreachable!("`pool` itself keeps what the weak handle points to"),
+    }
+}
+
+#[async_trait]
+impl Check for Redis {
+    async fn check(&self) -> CheckResult {
+        Ok(self.probe.run(&self.question).await)
+    }
+}
+
+#[async_trait]
+impl RoundTrip<Manager> for Question {
+    async fn ask(&self, session: &mut MultiplexedConnection) -> Result<Outcome, RedisError> {
+        match self {
+            Self::Ping => {
+                cmd("PING").query_async::<Value>(session).await?;
+                Ok(Outcome::healthy())
+            }
+            Self::Role => {
+                let answer: Vec<Value> = cmd("ROLE").query_async(session).await?;
+                let role = match answer.first() {
+                    Some(Value::BulkString(role)) => String::from_utf8_lossy(role).into_owned(),
+                    Some(Value::SimpleString(role)) => role.clone(),
+                    _ => String::from("unknown"),
+                };
+                Ok(if role == "master" {
+                    Outcome::healthy()
+                } else {
+                    Outcome::unhealthy(format!("the server takes no writes: its role is {role}"))
+                        .reason(Reason::Rejected)
+                })
+            }
+        }
+    }
+
+    fn explain(&self, error: RedisError) -> Failure {
+        explain(error)
+    }
+}
+
+/// What an error of the redis crate means.
+pub(super) fn explain(error: RedisError) -> Failure {
+    let reason = reason(&error);
+    let answered = matches!(error.kind(), ErrorKind::Server(_)) && reason != Reason::Unreachable;
+    let broken = !answered && error.kind() != ErrorKind::AuthenticationFailed;
+    Failure { error: CheckError::from(error).reason(reason), broken }
+}
+
+/// The public category of a driver's error.
+fn reason(error: &RedisError) -> Reason {
+    match error.kind() {
+        ErrorKind::Io if error.is_timeout() => Reason::Timeout,
+        ErrorKind::Io => Reason::Unreachable,
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Reason::Rejected,
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::TryAgain,
+        ) => Reason::Unreachable,
+        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly) => Reason::Rejected,
+        _ => match error.code() {
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "DENIED") => Reason::Rejected,
+            _ if error.to_string().contains("max number of clients") => Reason::Saturated,
+            _ => Reason::Failed,
+        },
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("question", &self.question).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! The length of a Redis list, stream, sorted set or set that serves as a queue. Green proves that the server answers
+//! and the length is within its limits; it does not prove that anyone works the queue off.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_redis::{
+    Manager, Pool,
+    redis::{RedisError, aio::MultiplexedConnection, cmd},
+};
+
+use super::{
+    limits::{Limits, limit_methods},
+    pool::{Failure, PoolProbe, RoundTrip},
+    redis::{explain, probe},
+};
+use crate::{Check, CheckResult, Membership, Number, Outcome, Reason};
+
+/// The length of a queue in Redis, with limits, over the application's own pool. Needs the feature `redis_queue`.
+///
+/// - Least privilege: `+llen`, `+xlen`, `+zcard` or `+scard` on the key, and what [`Redis`](crate::Redis) needs.
+/// - A key that does not exist has length 0; one of another type is Unhealthy with `rejected`.
+/// - A measure: by itself it counts for the full report only, because a shared backlog must not take every instance
+///   out of traffic.
+/// - Observed: `length`, in `messages`, and the pool's numbers.
+///
+/// ```no_run
+/// use health_core::{CheckExt, Health, RedisQueue};
+/// # fn pool() -> deadpool_redis::Pool { unimplemented!() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder()
+///     .check("jobs", RedisQueue::list(pool(), "jobs").warn_above(1_000).fail_above(10_000).tag("queues"))
+///     .start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct RedisQueue {
+    probe: PoolProbe<Manager>,
+    question: Length,
+    limits: Limits,
+}
+
+/// Which command tells the length of which key.
+#[derive(Debug)]
+struct Length {
+    command: &'static str,
+    kind: &'static str,
+    key: String,
+}
+
+impl RedisQueue {
+    /// The length of a list (LLEN).
+    pub fn list(pool: Pool, key: impl Into<String>) -> Self {
+        Self::new(pool, "LLEN", "list", key.into())
+    }
+
+    /// The number of entries of a stream (XLEN), delivered ones included.
+    pub fn stream(pool: Pool, key: impl Into<String>) -> Self {
+        Self::new(pool, "XLEN", "stream", key.into())
+    }
+
+    /// The number of members of a sorted set (ZCARD).
+    pub fn sorted_set(pool: Pool, key: impl Into<String>) -> Self {
+        Self::new(pool, "ZCARD", "sorted set", key.into())
+    }
+
+    /// The number of members of a set (SCARD).
+    pub fn set(pool: Pool, key: impl Into<String>) -> Self {
+        Self::new(pool, "SCARD", "set", key.into())
+    }
+
+    fn new(pool: Pool, command: &'static str, kind: &'static str, key: String) -> Self {
+        Self { probe: probe(pool), question: Length { command, kind, key }, limits: Limits::default() }
+    }
+
+    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    pub fn saturated_for(mut self, duration: Duration) -> Self {
+        self.probe.saturated_for = duration;
+        self
+    }
+
+    limit_methods! {
+        warn_above: "Degraded above this length.",
+        fail_above: "Unhealthy above this length.",
+        warn_below: "Degraded below this length.",
+        fail_below: "Unhealthy below this length.",
+    }
+}
+
+#[async_trait]
+impl Check for RedisQueue {
+    async fn check(&self) -> CheckResult {
+        Ok(self.probe.run(self).await)
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::ReportOnly
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.question.key.is_empty() {
+            return Err(format!("the key of the {} is empty: name it", self.question.kind));
+        }
+        self.limits.validate()
+    }
+}
+
+#[async_trait]
+impl RoundTrip<Manager> for RedisQueue {
+    async fn ask(&self, session: &mut MultiplexedConnection) -> Result<Outcome, RedisError> {
+        let Length { command, kind, key } = &self.question;
+        let length: u64 = match cmd(command).arg(key).query_async(session).await {
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                return Ok(Outcome::unhealthy(format!("the key {key:?} is not a {kind}")).reason(Reason::Rejected));
+            }
+            answer => answer?,
+        };
+        Ok(self.limits.judge(Number::from(length), "messages").observe("length", length, "messages"))
+    }
+
+    fn explain(&self, error: RedisError) -> Failure {
+        explain(error)
+    }
+}
+
+impl fmt::Debug for RedisQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisQueue").field("question", &self.question).finish_non_exhaustive()
+    }
+}

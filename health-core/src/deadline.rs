@@ -1,0 +1,50 @@
+//! What a run may know of itself: how much time it has left.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+tokio::task_local! {
+    static RUN: Run;
+}
+
+/// The run in progress.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) check: Arc<str>,
+    pub(crate) deadline: Instant,
+}
+
+impl Run {
+    /// The future, able to ask for its deadline.
+    pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
+        RUN.scope(self, future).await
+    }
+
+    /// The same for work on a thread of its own.
+    pub(crate) fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
+        RUN.sync_scope(self, work)
+    }
+
+    pub(crate) fn current() -> Option<Self> {
+        RUN.try_with(Clone::clone).ok()
+    }
+}
+
+/// The time until the deadline of the run that asks, for a check that can do less when little is left. `None` outside
+/// a run of the scheduler.
+///
+/// ```
+/// # async fn ask(_: std::time::Duration) -> Result<(), std::io::Error> { Ok(()) }
+/// use health_core::{check_fn, time_left};
+///
+/// let check = check_fn(|| async {
+///     let patience = time_left().unwrap_or_default() / 2;
+///     ask(patience).await?;
+///     Ok(())
+/// });
+/// ```
+#[must_use]
+pub fn time_left() -> Option<Duration> {
+    RUN.try_with(|run| run.deadline.saturating_duration_since(Instant::now())).ok()
+}

@@ -1,0 +1,357 @@
+//! Errors: what a check may return, and what building, inserting and removing can refuse.
+
+use std::{error::Error, fmt, io, time::Duration};
+
+use crate::{Probe, Reason, redact};
+
+/// Why a check failed. Opaque: a public [`Reason`] and a private text.
+///
+/// Any error converts, so `?` works inside a check. The reason is found by walking the source chain: an
+/// [`io::ErrorKind`] anywhere in it, or an elapsed Tokio timeout, is classified; all else is [`Reason::Failed`].
+/// The text of the whole chain is kept for logs and for callers with full visibility, and is redacted before it
+/// gets there; no public answer ever carries it.
+///
+/// It does not implement [`Error`] itself, as otherwise the conversion could not exist.
+pub struct CheckError {
+    reason: Reason,
+    message: String,
+}
+
+impl CheckError {
+    /// An error of our own wording, with [`Reason::Failed`].
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { reason: Reason::Failed, message: message.into() }
+    }
+
+    /// The same as the conversion from an error type, for one that is already boxed.
+    #[must_use]
+    pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::from_chain(&*error)
+    }
+
+    /// Sets the public category.
+    #[must_use]
+    pub fn reason(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    pub(crate) fn from_chain(error: &(dyn Error + 'static)) -> Self {
+        Self { reason: classify(error).unwrap_or(Reason::Failed), message: chain(error) }
+    }
+
+    pub(crate) fn into_parts(self) -> (Reason, String) {
+        (self.reason, self.message)
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for CheckError {
+    fn from(error: E) -> Self {
+        Self::from_chain(&error)
+    }
+}
+
+impl fmt::Debug for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckError")
+            .field("reason", &self.reason)
+            .field("message", &redact::shapes(&self.message))
+            .finish()
+    }
+}
+
+/// The error and its sources, without repeating a text that already contains the next one.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// The public reason that the source chain tells by itself, if any.
+pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<tokio::time::error::Elapsed>() {
+            return Some(Reason::Timeout);
+        }
+        if let Some(reason) = error.downcast_ref::<io::Error>().and_then(classify_io) {
+            return Some(reason);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn classify_io(error: &io::Error) -> Option<Reason> {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::TimedOut | Kind::WouldBlock => Some(Reason::Timeout),
+        Kind::PermissionDenied => Some(Reason::Rejected),
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::NotConnected
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof
+        | Kind::AddrNotAvailable
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown => Some(Reason::Unreachable),
+        // The standard library gives failed name resolution no kind of its own, only this text.
+        _ if error.to_string().contains("failed to lookup address information") => Some(Reason::Unreachable),
+        _ => None,
+    }
+}
+
+/// What [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert) refuse, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `start()` was called outside a Tokio runtime.
+    NoRuntime,
+    /// The checks have been stopped, so none can be inserted.
+    Stopped,
+    /// A check or tag name is empty, too long, or has a character outside `A-Z a-z 0-9 _ - .`.
+    InvalidName {
+        /// The name as given, shortened if very long.
+        name: String,
+        /// What is wrong with it.
+        message: &'static str,
+    },
+    /// The name has a meaning of its own in an output.
+    ReservedName {
+        /// The name as given.
+        name: String,
+    },
+    /// Two checks have one name.
+    DuplicateName {
+        /// The name used twice.
+        name: String,
+    },
+    /// A duration is zero, absurd, or contradicts another one.
+    InvalidDuration {
+        /// The check.
+        name: String,
+        /// The option, as it is called in code.
+        option: &'static str,
+        /// The value given.
+        value: Duration,
+        /// What it must be.
+        message: String,
+    },
+    /// `failures(0)` or `successes(0)`.
+    InvalidThreshold {
+        /// The check.
+        name: String,
+        /// The option, as it is called in code.
+        option: &'static str,
+    },
+    /// The check itself says that it is misconfigured, for instance that its limits are in the wrong order.
+    InvalidCheck {
+        /// The check.
+        name: String,
+        /// What [`Check::validate`](crate::Check::validate) said.
+        message: String,
+    },
+    /// A [`Kind::Dependency`](crate::Kind::Dependency) was put into liveness or startup.
+    DependencyInProbe {
+        /// The check.
+        name: String,
+        /// Liveness or startup.
+        probe: Probe,
+    },
+    /// A liveness or startup check depends, directly or through others, on a `Dependency`.
+    ProbeBehindDependency {
+        /// The check.
+        name: String,
+        /// Liveness or startup.
+        probe: Probe,
+        /// The check of kind `Dependency` it would wait for.
+        upstream: String,
+    },
+    /// `depends_on` names a check that does not exist.
+    UnknownDependency {
+        /// The check.
+        name: String,
+        /// The name that was not found.
+        missing: String,
+    },
+    /// Checks depend on each other in a circle.
+    DependencyCycle {
+        /// The circle; the first name is repeated at the end.
+        path: Vec<String>,
+    },
+    /// A Critical check depends on an Optional one.
+    CriticalBehindOptional {
+        /// The Critical check.
+        name: String,
+        /// The Optional one.
+        upstream: String,
+    },
+}
+
+/// How a probe's option is spelled, for error texts.
+fn option(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Liveness => "liveness",
+        Probe::Readiness => "readiness",
+        Probe::Startup => "startup",
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRuntime => f.write_str(
+                "start() must be called inside a Tokio runtime: call it in an async fn under #[tokio::main] or \
+                 #[actix_web::main], or after entering a runtime with Runtime::enter()",
+            ),
+            Self::Stopped => f.write_str("the checks have been stopped: insert checks before stop()"),
+            Self::InvalidName { name, message } => write!(
+                f,
+                "invalid name {name:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of them \
+                 not a dot"
+            ),
+            Self::ReservedName { name } => {
+                write!(f, "the name {name:?} is reserved for the lifecycle lines of the text output: choose another")
+            }
+            Self::DuplicateName { name } => {
+                write!(f, "two checks are called {name:?}: give each check a name of its own")
+            }
+            Self::InvalidDuration { name, option, value, message } => {
+                write!(f, "check {name:?}: {option}({value:?}) is not usable: {message}")
+            }
+            Self::InvalidThreshold { name, option } => {
+                write!(f, "check {name:?}: {option}(0) can never be reached: use 1 or more")
+            }
+            Self::InvalidCheck { name, message } => write!(f, "check {name:?}: {message}"),
+            Self::DependencyInProbe { name, probe } => write!(
+                f,
+                "check {name:?} looks at something shared with other instances, so .{0}() is refused: a failing {probe} \
+                 probe kills the container, and an outage of the shared thing would {1}. Leave it in readiness, mark it \
+                 .local() if only this process or host can cause its failure, or say .{0}_despite_dependency()",
+                option(*probe),
+                if *probe == Probe::Startup { "loop every rollout" } else { "restart the whole fleet" },
+            ),
+            Self::ProbeBehindDependency { name, probe, upstream } => write!(
+                f,
+                "check {name:?} counts for {probe} and would wait for {upstream:?}, which is shared with other \
+                 instances: drop the depends_on, take {name:?} out of {probe}, or say .{}_despite_dependency()",
+                option(*probe),
+            ),
+            Self::UnknownDependency { name, missing } => write!(
+                f,
+                "check {name:?} depends on {missing:?}, which does not exist: register {missing:?} or correct the name"
+            ),
+            Self::DependencyCycle { path } => {
+                write!(f, "checks depend on each other in a circle: {}; remove one depends_on", path.join(" -> "))
+            }
+            Self::CriticalBehindOptional { name, upstream } => write!(
+                f,
+                "the critical check {name:?} depends on the optional {upstream:?}, so an optional failure would be \
+                 critical: make {upstream:?} .critical() or {name:?} .optional()"
+            ),
+        }
+    }
+}
+
+impl Error for BuildError {}
+
+/// There is no check of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCheck {
+    /// The name asked for.
+    pub name: String,
+}
+
+impl fmt::Display for UnknownCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no check called {:?}", self.name)
+    }
+}
+
+impl Error for UnknownCheck {}
+
+/// Why [`Health::remove`](crate::Health::remove) left a check where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// There is no check of that name.
+    Unknown(UnknownCheck),
+    /// Others depend on it: remove them first.
+    HasDependants {
+        /// The check that was to be removed.
+        name: String,
+        /// The checks that depend on it.
+        dependants: Vec<String>,
+    },
+}
+
+impl fmt::Display for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(unknown) => unknown.fmt(f),
+            Self::HasDependants { name, dependants } => {
+                write!(f, "check {name:?} stays: remove what depends on it first: {}", dependants.join(", "))
+            }
+        }
+    }
+}
+
+impl Error for RemoveError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(error: impl Into<CheckError>) -> Reason {
+        error.into().reason
+    }
+
+    #[test]
+    fn an_io_kind_anywhere_in_the_chain_is_the_reason() {
+        #[derive(Debug)]
+        struct Driver(io::Error);
+        impl fmt::Display for Driver {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("driver")
+            }
+        }
+        impl Error for Driver {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, Reason::Unreachable),
+            (io::ErrorKind::UnexpectedEof, Reason::Unreachable),
+            (io::ErrorKind::TimedOut, Reason::Timeout),
+            (io::ErrorKind::PermissionDenied, Reason::Rejected),
+            (io::ErrorKind::InvalidData, Reason::Failed),
+        ] {
+            assert_eq!(reason(Driver(kind.into())), expected, "{kind:?}");
+            assert_eq!(reason(io::Error::from(kind)), expected, "{kind:?}");
+        }
+        assert_eq!(reason(io::Error::other("failed to lookup address information: no")), Reason::Unreachable);
+    }
+
+    #[test]
+    fn the_text_names_every_source_once() {
+        let error = CheckError::from(io::Error::new(io::ErrorKind::ConnectionRefused, "no one there"));
+        assert_eq!(error.into_parts(), (Reason::Unreachable, "no one there".to_owned()));
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let error = CheckError::new("postgres://app:hunter2@db/orders refused");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}

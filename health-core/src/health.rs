@@ -1,0 +1,273 @@
+//! The builder and the handle.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use crate::{
+    BuildError, Changes, Probe, Registration, RemoveError, Report, Status, UnknownCheck,
+    board::{Board, NewSlot},
+    clock::Clock,
+    lifecycle::Drain,
+    plan::{self, Node},
+    redact::Secrets,
+    scheduler::{self, Job, Signals},
+    snapshot::About,
+};
+
+/// What is to be watched, before it is.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `.start()`"]
+pub struct Builder {
+    about: About,
+    secrets: Secrets,
+    checks: Vec<(String, Registration)>,
+}
+
+impl Builder {
+    /// The service's name, shown at full visibility.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.about.service = Some(name.into().into());
+        self
+    }
+
+    /// The service's version, shown at full visibility.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.about.version = Some(version.into().into());
+        self
+    }
+
+    /// A string that must appear in no body and no log line, besides the known shapes of secrets. An empty one is
+    /// ignored.
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.secrets.add(secret.into());
+        self
+    }
+
+    /// Adds a check. Names are 1 to 64 letters, digits, `_`, `-` and `.`; reports list checks in this order.
+    pub fn check(mut self, name: impl Into<String>, check: impl Into<Registration>) -> Self {
+        self.checks.push((name.into(), check.into()));
+        self
+    }
+
+    /// Starts one task per check on the current Tokio runtime; every check runs at once. The runtime is captured
+    /// here, so that no check ever runs on a worker that merely served a request.
+    ///
+    /// # Errors
+    ///
+    /// Every contradiction and every call outside a runtime is a [`BuildError`] that says what to change; nothing has
+    /// been started then.
+    pub fn start(self) -> Result<Health, BuildError> {
+        let (about, secrets, slots) = self.prepare()?;
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = slots.into_iter().unzip();
+        let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
+        let inner = Inner { board, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
+        inner.spawn_coordinator();
+        for job in jobs {
+            inner.spawn(job);
+        }
+        Ok(Health { inner: Arc::new(inner) })
+    }
+
+    /// A board that nothing runs on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
+        let (about, secrets, slots) = self.prepare()?;
+        let slots = slots.into_iter().map(|(slot, _)| slot).collect();
+        let board = Arc::new(Board::new(clock, about, secrets, slots));
+        Ok(Health { inner: Arc::new(Inner { board, runtime: None, tasks: Mutex::default(), drain: Drain::default() }) })
+    }
+
+    /// Validates everything before anything happens.
+    fn prepare(self) -> Result<(About, Secrets, Vec<(NewSlot, Job)>), BuildError> {
+        let nodes: Vec<Node<'_>> =
+            self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
+        let mut slots = Vec::new();
+        for (name, registration) in &self.checks {
+            slots.push(prepare(name, registration)?);
+        }
+        plan::check_graph(&nodes)?;
+        Ok((self.about, self.secrets, slots))
+    }
+}
+
+/// A registration, validated by itself.
+fn prepare(name: &str, registration: &Registration) -> Result<(NewSlot, Job), BuildError> {
+    let plan = Arc::new(plan::plan(name, &registration.options)?);
+    registration.check.validate().map_err(|message| BuildError::InvalidCheck { name: name.to_owned(), message })?;
+    let name: Arc<str> = Arc::from(name);
+    let signals = Arc::new(Signals::new());
+    let slot = NewSlot {
+        name: Arc::clone(&name),
+        options: registration.options.clone(),
+        plan: Arc::clone(&plan),
+        signals: Arc::clone(&signals),
+    };
+    Ok((slot, Job { name, check: Arc::clone(&registration.check), plan, signals }))
+}
+
+/// The running checks. Cheap to clone; dropping the last handle stops the tasks.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{CheckExt, Health, check_fn};
+///
+/// # async fn verify() -> Result<(), std::io::Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder()
+///     .service("orders")
+///     .check("license", check_fn(|| async { verify().await?; Ok(()) }).every(Duration::from_secs(3600)).failures(3))
+///     .start()?;
+/// assert!(health.ready().await);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Health {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) board: Arc<Board>,
+    /// `None` where nothing runs: frozen for a test.
+    runtime: Option<Handle>,
+    tasks: Mutex<Vec<Task>>,
+    pub(crate) drain: Drain,
+}
+
+/// A running task, and the check that it runs; the coordinator has none.
+struct Task {
+    signals: Option<Arc<Signals>>,
+    handle: JoinHandle<()>,
+}
+
+impl Inner {
+    fn spawn_coordinator(&self) {
+        self.keep(None, scheduler::coordinate(Arc::clone(&self.board)));
+    }
+
+    fn spawn(&self, job: Job) {
+        let signals = Arc::clone(&job.signals);
+        self.keep(Some(signals), scheduler::run_check(Arc::clone(&self.board), job));
+    }
+
+    fn keep(&self, signals: Option<Arc<Signals>>, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            let handle = runtime.spawn(task);
+            self.tasks().push(Task { signals, handle });
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_tasks(&self) -> Vec<JoinHandle<()>> {
+        mem::take(&mut *self.tasks()).into_iter().map(|task| task.handle).collect()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in self.take_tasks() {
+            task.abort();
+        }
+    }
+}
+
+impl Health {
+    /// Begins a description of what is to be watched.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The full report as of now, stale results included.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        self.inner.board.report(None)
+    }
+
+    /// The report of one probe as of now.
+    #[must_use]
+    pub fn probe(&self, probe: Probe) -> Arc<Report> {
+        self.inner.board.report(Some(probe))
+    }
+
+    /// What a probe would be told now.
+    #[must_use]
+    pub fn status(&self, probe: Probe) -> Status {
+        self.probe(probe).status
+    }
+
+    /// Every change from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Changes {
+        Changes::new(self.inner.board.subscribe())
+    }
+
+    /// Runs a check and waits for a run that started after this call, then tells the check's status. A check held
+    /// back by `depends_on` is run all the same; one that will not run any more just tells its last status.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or it was removed while waiting.
+    pub async fn refresh(&self, name: &str) -> Result<Status, UnknownCheck> {
+        let unknown = || UnknownCheck { name: name.to_owned() };
+        let signals = self.inner.board.signals(name).ok_or_else(unknown)?;
+        if self.inner.runtime.is_some() {
+            signals.refreshed().await;
+        }
+        self.report().check(name).map(|check| check.status).ok_or_else(unknown)
+    }
+
+    /// Adds a check to the running ones; it runs at once. While the service is Ready it counts for nothing until its
+    /// first result, so that an insertion never turns a probe by itself.
+    ///
+    /// # Errors
+    ///
+    /// What [`Builder::start`] would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
+    pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
+        let (slot, job) = prepare(name.as_ref(), &check.into())?;
+        self.inner.board.insert(slot)?;
+        self.inner.spawn(job);
+        Ok(())
+    }
+
+    /// Takes a check out; a run under way is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or others depend on it: then it stays.
+    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
+        let signals = self.inner.board.remove(name)?;
+        self.inner.tasks().retain(|task| {
+            let is_it = task.signals.as_ref().is_some_and(|its| Arc::ptr_eq(its, &signals));
+            if is_it {
+                task.handle.abort();
+            }
+            !is_it
+        });
+        signals.end();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.report();
+        f.debug_struct("Health")
+            .field("lifecycle", &report.lifecycle)
+            .field("status", &report.status)
+            .field("checks", &report.checks.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! Truthful liveness, readiness and startup probes for Rust services: the core that knows no framework.
+//!
+//! - [`Health`] runs the checks, apart from requests, and publishes what they found.
+//! - [`Check`], [`check_fn`], [`check_blocking`] and the ready-made checks ask the questions.
+//! - [`Endpoint`] answers requests from the published snapshot; `health-actix`, `health-axum` and `health-warp` mount
+//!   it.
+//! - [`Report`] is the model that every format is written from.
+//!
+//! How it hangs together, and what guards each promise: [`architecture`].
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
+//! | `redis` | [`Redis`] on a deadpool-redis pool |
+//! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
+//! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
+
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "redis_queue", feature = "testing")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+mod blocking;
+mod board;
+mod bounds;
+mod change;
+mod check;
+mod checks;
+mod clock;
+mod deadline;
+mod endpoint;
+mod error;
+mod format;
+mod health;
+mod history;
+mod lifecycle;
+mod log;
+mod negotiate;
+mod plan;
+mod policy;
+mod query;
+mod redact;
+mod registration;
+mod render;
+mod report;
+mod route;
+mod scheduler;
+mod snapshot;
+mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod visibility;
+mod wire;
+
+#[doc = include_str!("../ARCHITECTURE.md")]
+pub mod architecture {}
+
+pub use async_trait::async_trait;
+pub use bytes;
+pub use serde_json;
+
+pub use crate::{
+    change::{Change, Changes, CheckChange, LifecycleChange},
+    check::{Check, CheckResult, Number, Observed, Outcome},
+    checks::*,
+    deadline::time_left,
+    endpoint::{Endpoint, EndpointError},
+    error::{BuildError, CheckError, RemoveError, UnknownCheck},
+    format::{Format, Rendered},
+    health::{Builder, Health},
+    history::{History, PastResult, Transition},
+    registration::{CheckExt, Registration},
+    report::{CheckReport, Report, Subject},
+    status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
+    wire::{HeaderValue, Headers, Request, Response},
+};

@@ -1,0 +1,232 @@
+//! From what was said about the checks to what holds: defaults filled in, contradictions refused. Pure.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use crate::{
+    BuildError, Impact, Kind, Probe,
+    registration::{Joining, Options},
+};
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+const MAX_NAME: usize = 64;
+
+/// Names of the lifecycle lines in the Kubernetes text.
+const RESERVED: [&str; 2] = ["starting", "shutdown"];
+
+/// How a check is run, judged and shown: its options with every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) interval: Duration,
+    pub(crate) recheck: Duration,
+    pub(crate) max_age: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) stale_after: Duration,
+    pub(crate) slow_above: Option<Duration>,
+    pub(crate) failures: u32,
+    pub(crate) successes: u32,
+    pub(crate) once: bool,
+    pub(crate) kind: Kind,
+    pub(crate) impact: Impact,
+    pub(crate) liveness: bool,
+    pub(crate) readiness: bool,
+    pub(crate) startup: bool,
+    pub(crate) depends_on: Vec<Arc<str>>,
+    pub(crate) tags: Arc<[Arc<str>]>,
+}
+
+/// Fills in the defaults of one check and refuses what contradicts itself.
+pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
+    check_name(name)?;
+    if RESERVED.contains(&name) {
+        return Err(BuildError::ReservedName { name: name.to_owned() });
+    }
+    for tag in &options.tags {
+        check_name(tag)?;
+    }
+    for (option, threshold) in [("failures", options.failures), ("successes", options.successes)] {
+        if threshold == 0 {
+            return Err(BuildError::InvalidThreshold { name: name.to_owned(), option });
+        }
+    }
+    let refuse = |option, value, message: String| {
+        Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message })
+    };
+    for (option, value) in [
+        ("every", options.every),
+        ("recheck", options.recheck),
+        ("max_age", options.max_age),
+        ("timeout", options.timeout),
+        ("stale_after", options.stale_after),
+        ("slow_above", options.slow_above),
+    ] {
+        match value {
+            Some(value) if !(SHORTEST..=LONGEST).contains(&value) => {
+                return refuse(option, value, "use a duration between 1 ms and 366 days".to_owned());
+            }
+            _ => {}
+        }
+    }
+    let interval = options.every.unwrap_or(DEFAULT_INTERVAL);
+    let timeout = options.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let recheck = options
+        .recheck
+        .unwrap_or_else(|| (interval / 5).clamp(Duration::from_secs(1), Duration::from_secs(60)).min(interval));
+    if recheck > interval {
+        return refuse(
+            "recheck",
+            recheck,
+            format!("it is the faster pace while not healthy, so at most the interval of {interval:?}"),
+        );
+    }
+    let stale_after = options.stale_after.unwrap_or(interval * 3 + timeout);
+    if stale_after <= interval + timeout {
+        return refuse(
+            "stale_after",
+            stale_after,
+            format!(
+                "a result that is merely waiting for the next run would be stale: use more than the interval and the timeout together, {:?}",
+                interval + timeout
+            ),
+        );
+    }
+    if let Some(slow) = options.slow_above.filter(|slow| *slow >= timeout) {
+        return refuse(
+            "slow_above",
+            slow,
+            format!("an answer that slow has already timed out: use less than the timeout of {timeout:?}"),
+        );
+    }
+    for probe in [Probe::Liveness, Probe::Startup] {
+        if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
+            return Err(BuildError::DependencyInProbe { name: name.to_owned(), probe });
+        }
+    }
+    let mut tags: Vec<Arc<str>> = Vec::new();
+    for tag in &options.tags {
+        if !tags.iter().any(|known| **known == **tag) {
+            tags.push(Arc::from(tag.as_str()));
+        }
+    }
+    Ok(Plan {
+        interval,
+        recheck,
+        max_age: options.max_age.unwrap_or(if options.every.is_some() { interval } else { DEFAULT_MAX_AGE }),
+        timeout,
+        stale_after,
+        slow_above: options.slow_above,
+        failures: options.failures,
+        successes: options.successes,
+        once: options.once,
+        kind: options.kind,
+        impact: options.impact,
+        liveness: options.liveness.is_some(),
+        readiness: options.readiness,
+        startup: options.startup.is_some(),
+        depends_on: options.depends_on.iter().map(|name| Arc::from(name.as_str())).collect(),
+        tags: tags.into(),
+    })
+}
+
+fn check_name(name: &str) -> Result<(), BuildError> {
+    let message = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > MAX_NAME {
+        "it is too long"
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+        "it has a character that cannot stand in a path, a label and a line of text alike"
+    } else if name.bytes().all(|b| b == b'.') {
+        "clients remove such a segment from a path"
+    } else {
+        return Ok(());
+    };
+    Err(BuildError::InvalidName { name: name.chars().take(MAX_NAME).collect(), message })
+}
+
+/// What the rules between checks need to know of one.
+pub(crate) struct Node<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) options: &'a Options,
+}
+
+/// Refuses duplicate names and dependencies that lead nowhere, in a circle, or to a surprise.
+pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
+    let mut names = HashSet::new();
+    if let Some(node) = nodes.iter().find(|node| !names.insert(node.name)) {
+        return Err(BuildError::DuplicateName { name: node.name.to_owned() });
+    }
+    let find = |name: &str| nodes.iter().find(|node| node.name == name);
+    for node in nodes {
+        for upstream in &node.options.depends_on {
+            if find(upstream).is_none() {
+                return Err(BuildError::UnknownDependency { name: node.name.to_owned(), missing: upstream.clone() });
+            }
+        }
+    }
+    for node in nodes {
+        if let Some(path) = circle(node, &find) {
+            return Err(BuildError::DependencyCycle { path });
+        }
+    }
+    for node in nodes {
+        for upstream in node.options.depends_on.iter().filter_map(|name| find(name)) {
+            if node.options.impact == Impact::Critical && upstream.options.impact == Impact::Optional {
+                return Err(BuildError::CriticalBehindOptional {
+                    name: node.name.to_owned(),
+                    upstream: upstream.name.to_owned(),
+                });
+            }
+        }
+        for probe in [Probe::Liveness, Probe::Startup] {
+            if node.options.joins(probe) == Some(Joining::LocalOnly)
+                && let Some(upstream) =
+                    upstreams(node, &find).into_iter().find(|upstream| upstream.options.kind == Kind::Dependency)
+            {
+                return Err(BuildError::ProbeBehindDependency {
+                    name: node.name.to_owned(),
+                    probe,
+                    upstream: upstream.name.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every check that `node` waits for, directly or through others.
+fn upstreams<'a>(node: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Vec<&'a Node<'a>> {
+    let mut found: Vec<&Node<'_>> = Vec::new();
+    let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
+    while let Some(name) = names.pop() {
+        if let Some(upstream) = find(name)
+            && !found.iter().any(|known| known.name == upstream.name)
+        {
+            names.extend(upstream.options.depends_on.iter().map(String::as_str));
+            found.push(upstream);
+        }
+    }
+    found
+}
+
+/// The way from `start` back to itself, if there is one.
+fn circle<'a>(start: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Option<Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut paths: Vec<Vec<&str>> = vec![vec![start.name]];
+    while let Some(path) = paths.pop() {
+        let node = path.last().and_then(|name| find(name))?;
+        for upstream in &node.options.depends_on {
+            let mut longer = path.clone();
+            longer.push(upstream);
+            if upstream == start.name {
+                return Some(longer.into_iter().map(str::to_owned).collect());
+            }
+            if seen.insert(upstream.as_str()) {
+                paths.push(longer);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,189 @@
+//! The policy, by properties that hold for any sequence of events, and by the examples of its own wording.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Health, Outcome, check_fn, registration::CheckExt as _};
+
+const THRESHOLDS: Thresholds = Thresholds { failures: 3, successes: 2 };
+
+fn after(statuses: &[Status], thresholds: Thresholds) -> Standing {
+    statuses.iter().fold(Standing::default(), |standing, status| {
+        let reason = (*status != Status::Healthy).then_some(Reason::Failed);
+        fold(&standing, *status, reason, thresholds)
+    })
+}
+
+#[test]
+fn thresholds_hold_both_ways_and_opposite_events_reset() {
+    use Status::{Degraded as D, Healthy as H, Unhealthy as U};
+    for (runs, expected) in [
+        (vec![], None),
+        (vec![U], Some(U)),
+        (vec![U, H], Some(H)),
+        (vec![H, U], Some(D)),
+        (vec![H, U, U], Some(D)),
+        (vec![H, U, U, U], Some(U)),
+        (vec![H, U, U, H, U, U], Some(D)),
+        (vec![H, U, U, U, H], Some(U)),
+        (vec![H, U, U, U, H, H], Some(H)),
+        (vec![H, U, U, U, H, U, H], Some(U)),
+        (vec![H, U, U, U, D, D], Some(D)),
+        (vec![D], Some(D)),
+    ] {
+        assert_eq!(after(&runs, THRESHOLDS).status, expected, "{runs:?}");
+    }
+}
+
+#[test]
+fn below_successes_the_reason_stays() {
+    let down = fold(
+        &after(&[Status::Healthy], THRESHOLDS),
+        Status::Unhealthy,
+        Some(Reason::Timeout),
+        Thresholds { failures: 1, successes: 2 },
+    );
+    let recovering = fold(&down, Status::Healthy, None, Thresholds { failures: 1, successes: 2 });
+    assert_eq!((recovering.status, recovering.reason), (Some(Status::Unhealthy), Some(Reason::Timeout)));
+}
+
+fn plan(interval: u64) -> Plan {
+    let registration = check_fn(|| async { Ok(()) }).every(Duration::from_secs(interval));
+    crate::plan::plan("x", &registration.options).unwrap()
+}
+
+#[test]
+fn after_ten_failures_the_spacing_doubles_up_to_the_interval() {
+    let plan = plan(60);
+    let spacing_after =
+        |failures: usize| spacing(&plan, &after(&vec![Status::Unhealthy; failures], THRESHOLDS)).as_secs();
+    assert_eq!((spacing_after(1), spacing_after(9)), (12, 12));
+    assert_eq!((spacing_after(10), spacing_after(11), spacing_after(12), spacing_after(500)), (24, 48, 60, 60));
+    assert_eq!(spacing(&plan, &after(&[Status::Healthy], THRESHOLDS)).as_secs(), 60);
+    assert_eq!(spacing(&plan, &after(&[Status::Degraded], THRESHOLDS)).as_secs(), 12);
+}
+
+#[test]
+fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
+    let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+    let own = after(&[Status::Healthy], THRESHOLDS);
+    let failing = |status, reason, caused_by| Shown { status, reason: Some(reason), caused_by };
+    let degraded = failing(Status::Degraded, Reason::Timeout, vec![]);
+    let up = |shown| [Upstream { name: &a, holds_back: true, shown }];
+    assert_eq!(shown(&own, true, &up(&degraded)).status, Status::Healthy);
+    let unhealthy = failing(Status::Unhealthy, Reason::Timeout, vec![]);
+    let explained = shown(&own, true, &up(&unhealthy));
+    assert_eq!(explained, failing(Status::Unhealthy, Reason::Dependency, vec![Arc::clone(&a)]));
+    // Through another dependant the root is named, not the way.
+    let through = [Upstream { name: &b, holds_back: true, shown: &explained }];
+    assert_eq!(shown(&own, true, &through).caused_by, [Arc::clone(&a)]);
+    assert_eq!(shown(&own, false, &up(&unhealthy)).status, Status::Healthy);
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop_oneof![Just(Status::Healthy), Just(Status::Degraded), Just(Status::Unhealthy)]
+}
+
+proptest! {
+    #[test]
+    fn never_good_before_the_first_success(
+        runs in proptest::collection::vec(status(), 0..40),
+        failures in 1_u32..6,
+        successes in 1_u32..6,
+    ) {
+        let thresholds = Thresholds { failures, successes };
+        let mut standing = Standing::default();
+        let mut succeeded = false;
+        for run in runs {
+            let before = standing.clone();
+            standing = fold(&standing, run, Some(Reason::Failed), thresholds);
+            succeeded |= run != Status::Unhealthy;
+            prop_assert_eq!(standing.ever_succeeded, succeeded);
+            if !succeeded {
+                prop_assert_eq!(standing.status, Some(Status::Unhealthy));
+            }
+            // An opposite event resets the count.
+            let (count, other) = if run == Status::Unhealthy {
+                (standing.failures, standing.successes)
+            } else {
+                (standing.successes, standing.failures)
+            };
+            prop_assert!(count >= 1);
+            prop_assert_eq!(other, 0);
+            // A check only turns when its threshold is reached, or before its first success.
+            let turned_bad = standing.status == Some(Status::Unhealthy)
+                && before.status.is_some_and(|status| status != Status::Unhealthy);
+            if turned_bad {
+                prop_assert!(standing.failures >= failures);
+            }
+            let turned_good = standing.status != Some(Status::Unhealthy) && before.status == Some(Status::Unhealthy);
+            if turned_good && before.ever_succeeded {
+                prop_assert!(standing.successes >= successes);
+            }
+        }
+    }
+}
+
+/// What happens to a board of several checks.
+#[derive(Clone, Debug)]
+enum Event {
+    Run(usize, Status),
+    Pass(Duration),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0..4_usize, status()).prop_map(|(check, status)| Event::Run(check, status)),
+        1 => (0..20_u64).prop_map(|seconds| Event::Pass(Duration::from_secs(seconds))),
+    ]
+}
+
+#[cfg(feature = "testing")]
+proptest! {
+    #[test]
+    fn the_worst_wins_and_readiness_waits_for_every_critical_first_success(
+        events in proptest::collection::vec(event(), 0..60),
+        failures in 1_u32..4,
+    ) {
+        let names = ["a", "b", "c", "d"];
+        let mut builder = Health::builder();
+        for (position, name) in names.into_iter().enumerate() {
+            let check = check_fn(|| async { Ok(()) }).failures(failures);
+            builder = builder.check(name, if position == 3 { check.optional() } else { check });
+        }
+        let frozen = crate::testing::Frozen::new(builder).unwrap();
+        let health = frozen.health();
+        let mut succeeded = [false; 4];
+        for event in events {
+            match event {
+                Event::Pass(duration) => frozen.advance(duration),
+                Event::Run(check, status) => {
+                    let outcome = match status {
+                        Status::Healthy => Outcome::healthy(),
+                        Status::Degraded => Outcome::degraded("d"),
+                        Status::Unhealthy => Outcome::unhealthy("u"),
+                    };
+                    succeeded[check] |= status != Status::Unhealthy;
+                    frozen.record(names[check], outcome, Duration::ZERO).unwrap();
+                }
+            }
+            let report = health.report();
+            let worst = report
+                .checks
+                .iter()
+                .map(|check| match check.impact {
+                    Impact::Critical => check.status,
+                    Impact::Optional => check.status.min(Status::Degraded),
+                })
+                .max()
+                .unwrap();
+            let expected = if report.lifecycle == Lifecycle::Ready { worst } else { Status::Unhealthy };
+            prop_assert_eq!(report.status, expected);
+            prop_assert_eq!(health.status(Probe::Readiness), expected);
+            if !succeeded[..3].iter().all(|succeeded| *succeeded) {
+                prop_assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
+            }
+            prop_assert_eq!(health.status(Probe::Liveness), Status::Healthy);
+        }
+    }
+}

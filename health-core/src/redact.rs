@@ -1,0 +1,291 @@
+//! What a secret looks like, and its removal from every text that leaves the process.
+//!
+//! The one list of known shapes:
+//!
+//! | shape | kept | removed |
+//! |---|---|---|
+//! | `scheme://user:password@host` | scheme and host | everything before the last `@` of the authority |
+//! | `password=…`, `pwd: …`, `api_key=…`, `"token":"…"` and the like | the key | the value, quoted or up to a separator |
+//! | `Bearer …`, `Basic …` | the scheme | the credentials |
+//! | AWS access key ids (`AKIA…`, `ASIA…`) | nothing | the id |
+//! | JSON web tokens (`eyJ….….…`) | nothing | the token |
+//! | PEM blocks | nothing | from `-----BEGIN` to the end of the block, or of the text |
+//!
+//! Besides these, every string given to [`Builder::secret`](crate::Builder::secret) is removed wherever it stands.
+
+use std::{borrow::Cow, fmt};
+
+const MASK: &str = "***";
+
+/// Words that make the value after `=` or `:` a secret, wherever they stand in the key (compared in lower case).
+const SECRET_KEYS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "credential",
+    "authorization",
+];
+
+/// Strings that must appear in no output.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Adds a string; an empty one is ignored.
+    pub(crate) fn add(&mut self, secret: String) {
+        if !secret.is_empty() {
+            self.0.push(secret);
+            // The longest first, so that none is cut in half by a shorter one that it contains.
+            self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        }
+    }
+
+    /// Removes both the given strings and the known shapes.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        // The given strings go first: a shape's mask must not cut one in half and leave the rest standing.
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.0 {
+            if text.contains(secret.as_str()) {
+                text = Cow::Owned(text.replace(secret.as_str(), MASK));
+            }
+        }
+        shapes(&text)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} redacted]", self.0.len())
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for Secrets {
+    fn from(secret: &str) -> Self {
+        let mut secrets = Self::default();
+        secrets.add(secret.to_owned());
+        secrets
+    }
+}
+
+/// Removes the known shapes.
+pub(crate) fn shapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let at_word = out.chars().next_back().is_none_or(|c| !is_word(c));
+        if let Some((kept, length)) = userinfo(rest)
+            .or_else(|| pem(rest))
+            .or_else(|| at_word.then(|| word(rest)).flatten())
+            .filter(|(_, length)| *length > 0)
+        {
+            out.push_str(kept);
+            out.push_str(MASK);
+            rest = &rest[length..];
+        } else if at_word && is_word(first) {
+            // No shape starts inside a word, so it is copied whole.
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    out
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// `://user:password@host`: keeps `://`. The last `@` before the path counts, as unescaped passwords contain others.
+fn userinfo(text: &str) -> Option<(&str, usize)> {
+    let authority = text.strip_prefix("://")?;
+    let end =
+        authority.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')).unwrap_or(authority.len());
+    // A '/' or '?' normally ends the authority, but an unescaped one in a password does not; if an '@' still follows,
+    // rather remove too much than too little.
+    let at = authority[..end].rfind('@')?;
+    Some((&text[..3], 3 + at))
+}
+
+fn pem(text: &str) -> Option<(&str, usize)> {
+    if !text.starts_with("-----BEGIN ") {
+        return None;
+    }
+    let end = text.find("-----END ").map_or(text.len(), |start| {
+        let after = start + "-----END ".len();
+        text[after..].find("-----").map_or(text.len(), |close| after + close + "-----".len())
+    });
+    Some((&text[..0], end))
+}
+
+/// The shapes that begin with a word: key=value, an authorization scheme, an AWS key id, a JSON web token.
+fn word(text: &str) -> Option<(&str, usize)> {
+    let end = text.find(|c| !is_word(c)).unwrap_or(text.len());
+    let (name, after) = text.split_at(end);
+    if name.is_empty() {
+        return None;
+    }
+    if name.len() == 20 && (name.starts_with("AKIA") || name.starts_with("ASIA")) {
+        return Some((&text[..0], end));
+    }
+    if name.starts_with("eyJ") && name.len() > 10 && after.starts_with('.') {
+        let length = text.find(|c| !is_word(c) && c != '.').unwrap_or(text.len());
+        return Some((&text[..0], length));
+    }
+    let lower = name.to_ascii_lowercase();
+    if matches!(lower.as_str(), "bearer" | "basic") {
+        let value = after.trim_start_matches([' ', '\t']);
+        let start = text.len() - value.len();
+        let length = value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).unwrap_or(value.len());
+        // A lone word such as "basic check" is prose: credentials are long or contain what words do not.
+        let token = &value[..length];
+        return (start > end
+            && (token.len() >= 8 || token.contains(|c: char| !c.is_alphabetic()))
+            && !token.is_empty())
+        .then(|| (&text[..start], start + length));
+    }
+    if !SECRET_KEYS.iter().any(|key| lower.contains(key)) {
+        return None;
+    }
+    // `key=value`, `key = "value"`, `"key":"value"`; the closing quote of a quoted key may stand before the separator.
+    let unquoted = after.trim_start_matches(['"', '\'', ' ']);
+    let value = unquoted.strip_prefix(['=', ':'])?.trim_start_matches(' ');
+    let start = text.len() - value.len();
+    let length = match value.chars().next()? {
+        quote @ ('"' | '\'') => return Some((&text[..=start], start + 1 + quoted(&value[1..], quote))),
+        _ => value
+            .find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | ',' | '"' | '\'' | '}'))
+            .unwrap_or(value.len()),
+    };
+    // `authorization: Bearer …`: the scheme is not the secret, what follows it is.
+    let scheme = value[..length].to_ascii_lowercase();
+    if matches!(scheme.as_str(), "bearer" | "basic") {
+        let token = value[length..].trim_start_matches(' ');
+        let token_start = text.len() - token.len();
+        let token_length =
+            token.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).unwrap_or(token.len());
+        return Some((&text[..token_start], token_start + token_length));
+    }
+    (length > 0).then(|| (&text[..start], start + length))
+}
+
+/// The length of a quoted value up to its closing quote, which a backslash can escape.
+fn quoted(value: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (index, c) in value.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return index,
+            _ => {}
+        }
+    }
+    value.len()
+}
+
+/// One line of at most `limit` characters without control characters and `|`, which starts the performance data of
+/// Nagios and ends a field of DogStatsD.
+pub(crate) fn single_line(text: &str, limit: usize) -> String {
+    let mut line: String = text
+        .chars()
+        .take(limit + 1)
+        .map(|c| {
+            if c.is_control() {
+                ' '
+            } else if c == '|' {
+                '/'
+            } else {
+                c
+            }
+        })
+        .collect();
+    if let Some((end, _)) = line.char_indices().nth(limit) {
+        line.truncate(end);
+        if let Some((last, _)) = line.char_indices().next_back() {
+            line.truncate(last);
+            line.push('…');
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_shapes_are_removed_and_the_rest_stays() {
+        for (text, expected) in [
+            ("connect postgres://app:hunter2@db:5432/orders failed", "connect postgres://***@db:5432/orders failed"),
+            ("redis://:hunter2@cache", "redis://***@cache"),
+            ("amqp://u:p@ss/w?rd@mq/vhost", "amqp://***@mq/vhost"),
+            ("host=db user=app password=hunter2 dbname=x", "host=db user=app password=*** dbname=x"),
+            ("password='hunter 2' dbname=x", "password='***' dbname=x"),
+            (r#"{"token":"hunter2","a":1}"#, r#"{"token":"***","a":1}"#),
+            ("PGPASSWORD: hunter2", "PGPASSWORD: ***"),
+            ("a?api_key=hunter2&b=1", "a?api_key=***&b=1"),
+            ("Authorization: Bearer hunter2hunter2, next", "Authorization: Bearer ***, next"),
+            ("sent Basic aHVudGVyMjpo to it", "sent Basic *** to it"),
+            ("key AKIAABCDEFGHIJKLMNOP used", "key *** used"),
+            ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl end", "jwt *** end"),
+            ("-----BEGIN KEY-----\nhunter2\n-----END KEY----- after", "*** after"),
+            ("-----BEGIN KEY-----\nhunter2", "***"),
+            ("a basic check", "a basic check"),
+            ("no such host: db.internal:5432", "no such host: db.internal:5432"),
+            ("password authentication failed for user \"app\"", "password authentication failed for user \"app\""),
+            ("mailto user@example.org", "mailto user@example.org"),
+            ("http://example.org/path", "http://example.org/path"),
+        ] {
+            assert_eq!(shapes(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn given_strings_are_removed_wherever_they_stand() {
+        let mut secrets = Secrets::from("hunter2");
+        assert_eq!(secrets.redact("xhunter2x in a://b:hunter2@c"), "x***x in a://***@c");
+        secrets.add(String::new());
+        secrets.add("hunter2hunter3".to_owned());
+        assert_eq!(secrets.redact("a hunter2hunter3 b"), "a *** b");
+    }
+
+    #[test]
+    fn a_line_is_bounded_and_has_no_controls() {
+        assert_eq!(single_line("a|b\nc", 256), "a/b c");
+        assert_eq!(single_line(&"é".repeat(300), 256).chars().count(), 256);
+        assert_eq!(single_line("abc", 3), "abc");
+        assert_eq!(single_line("abcd", 3), "ab…");
+    }
+
+    proptest! {
+        #[test]
+        fn a_password_in_a_url_or_dsn_never_survives(
+            before in ".{0,20}",
+            password in "[A-Za-z0-9:/?#!$&*+,;=@%._~-]{6,24}",
+            after in ".{0,20}",
+        ) {
+            let url = format!("{before} pg://user:{password}@host/{after}");
+            prop_assert!(!Secrets::from(&*password).redact(&url).contains(&password));
+            prop_assert!(!shapes(&url).contains(&password));
+            let dsn = format!("{before} password='{password}' {after}");
+            prop_assert!(!Secrets::from(&*password).redact(&dsn).contains(&password));
+        }
+
+        #[test]
+        fn nothing_panics_and_plain_words_stay(text in "\\PC{0,200}") {
+            let _ = shapes(&text);
+            let _ = single_line(&text, 16);
+        }
+    }
+}

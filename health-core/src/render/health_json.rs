@@ -1,0 +1,138 @@
+//! `application/health+json` after draft-inadarei-api-health-check-06 (individual, expired: work in progress).
+//!
+//! `pass`, `warn` and `fail`; each check is an array under `name:measurement`. Every check has `responseTime`; at full
+//! visibility each number it observed has a measurement of its own. `output` is the public reason, or the message at
+//! full visibility, and absent on pass.
+
+use bytes::Bytes;
+
+use super::writer::{Writer, time};
+use crate::{CheckReport, Kind, Report, Status, Subject, Visibility};
+
+/// Writes a report, or one check answering for itself, as the draft's document.
+pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
+    let mut writer = Writer::default();
+    writer.object(|w| {
+        w.name("status").string(word(report.status));
+        if visibility == Visibility::Status {
+            return;
+        }
+        if visibility == Visibility::Full && !matches!(report.subject, Subject::Check(_)) {
+            if let Some(version) = &report.version {
+                w.name("releaseId").string(version);
+            }
+            if let Some(service) = &report.service {
+                w.name("serviceId").string(service);
+            }
+        }
+        if let Some(reason) = report.reason {
+            w.name("output").string(reason.as_str());
+        }
+        w.name("checks").object(|w| report.checks.iter().for_each(|check| measurements(w, check, visibility)));
+    });
+    writer.finish()
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "pass",
+        Status::Degraded => "warn",
+        Status::Unhealthy => "fail",
+    }
+}
+
+fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
+    w.name(&format!("{}:responseTime", check.name)).array(|w| {
+        w.object(|w| {
+            component(w, check);
+            if let Some(duration) = check.duration {
+                w.name("observedValue").milliseconds(duration);
+                w.name("observedUnit").string("ms");
+            }
+            judgement(w, check, visibility);
+        });
+    });
+    if visibility < Visibility::Full {
+        return;
+    }
+    for observed in check.observed.iter() {
+        // Neither part of a key may contain a colon.
+        let measurement = observed.name.replace(':', "_");
+        w.name(&format!("{}:{measurement}", check.name)).array(|w| {
+            w.object(|w| {
+                component(w, check);
+                w.name("observedValue").number(observed.value);
+                if !observed.unit.is_empty() {
+                    w.name("observedUnit").string(&observed.unit);
+                }
+                judgement(w, check, visibility);
+            });
+        });
+    }
+}
+
+fn component(w: &mut Writer, check: &CheckReport) {
+    w.name("componentType").string(match check.kind {
+        Kind::Local => "system",
+        Kind::Dependency => "component",
+    });
+}
+
+fn judgement(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
+    w.name("status").string(word(check.status));
+    if let Some(at) = check.checked_at {
+        w.name("time").string(&time(at));
+    }
+    if let Some(reason) = check.reason {
+        let message = check.message.as_deref().filter(|_| visibility == Visibility::Full);
+        w.name("output").string(message.unwrap_or(reason.as_str()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::samples, *};
+
+    #[test]
+    fn golden_answers() {
+        let report = samples::report();
+        assert_eq!(document(&report, Visibility::Status), r#"{"status":"fail"}"#);
+        assert_eq!(
+            document(&report, Visibility::Checks),
+            concat!(
+                r#"{"status":"fail","checks":{"#,
+                r#""database:responseTime":[{"componentType":"component","observedValue":1.42,"observedUnit":"ms","#,
+                r#""status":"fail","time":"2026-01-05T08:00:00.123Z","output":"unreachable"}],"#,
+                r#""jobs:responseTime":[{"componentType":"system","observedValue":0.31,"observedUnit":"ms","#,
+                r#""status":"pass","time":"2026-01-05T08:00:00.123Z"}],"#,
+                r#""later:responseTime":[{"componentType":"component","status":"fail","output":"pending"}]}}"#,
+            )
+        );
+        let full = document(&report, Visibility::Full);
+        let full = String::from_utf8(full.to_vec()).unwrap();
+        assert!(full.starts_with(r#"{"status":"fail","releaseId":"1.4.2","serviceId":"orders","checks":{"#), "{full}");
+        assert!(full.contains(r#""output":"connection refused""#), "{full}");
+        let length = concat!(
+            r#""jobs:length":[{"componentType":"system","observedValue":42,"observedUnit":"messages","#,
+            r#""status":"pass","time":"2026-01-05T08:00:00.123Z"}]"#,
+        );
+        assert!(full.contains(length), "{full}");
+    }
+
+    #[test]
+    fn it_is_the_drafts_shape_at_every_visibility() {
+        for visibility in Visibility::ALL {
+            for report in [samples::report(), samples::one_check()] {
+                let body = document(&report, *visibility);
+                let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert!(["pass", "warn", "fail"].contains(&value["status"].as_str().unwrap()));
+                for (key, list) in value["checks"].as_object().into_iter().flatten() {
+                    assert_eq!(key.matches(':').count(), 1, "{key}");
+                    for object in list.as_array().unwrap() {
+                        assert_eq!(object["status"] == "pass", object.get("output").is_none(), "{object}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Reports for the renderers' tests.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{CheckReport, History, Impact, Kind, Lifecycle, Number, Observed, Reason, Report, Status, Subject};
+
+fn at(text: &str) -> SystemTime {
+    humantime::parse_rfc3339(text).unwrap()
+}
+
+fn check(name: &str, impact: Impact) -> CheckReport {
+    CheckReport {
+        name: name.into(),
+        status: Status::Unhealthy,
+        reason: Some(Reason::Pending),
+        impact,
+        checked_at: None,
+        duration: None,
+        since: None,
+        message: None,
+        log_message: None,
+        observed: Arc::from([]),
+        details: Arc::from([]),
+        kind: Kind::Dependency,
+        tags: Arc::from([]),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        consecutive_failures: 0,
+        consecutive_successes: 0,
+        caused_by: Vec::new(),
+        history: Arc::default(),
+        counts: true,
+        ever_succeeded: false,
+    }
+}
+
+fn database() -> CheckReport {
+    let mut history = History::default();
+    history.ran(
+        at("2026-01-05T08:00:00.123Z"),
+        Status::Unhealthy,
+        Some(Reason::Unreachable),
+        Duration::from_micros(1420),
+    );
+    CheckReport {
+        reason: Some(Reason::Unreachable),
+        checked_at: Some(at("2026-01-05T08:00:00.123Z")),
+        duration: Some(Duration::from_micros(1420)),
+        since: Some(at("2026-01-05T07:59:58.001Z")),
+        message: Some("connection refused".into()),
+        tags: Arc::from(["sql".into()]),
+        consecutive_failures: 3,
+        history: Arc::new(history),
+        ..check("database", Impact::Critical)
+    }
+}
+
+fn jobs() -> CheckReport {
+    let observed = |name, value, unit| Observed { name, value, unit };
+    CheckReport {
+        status: Status::Healthy,
+        reason: None,
+        checked_at: Some(at("2026-01-05T08:00:00.123Z")),
+        duration: Some(Duration::from_micros(310)),
+        since: Some(at("2026-01-05T07:59:58.001Z")),
+        observed: Arc::from([
+            observed("length".into(), Number::from(42_u32), "messages".into()),
+            observed("ratio".into(), Number::from(0.5), "".into()),
+        ]),
+        details: Arc::from([("key".into(), "jobs".into())]),
+        kind: Kind::Local,
+        consecutive_successes: 7,
+        ever_succeeded: true,
+        ..check("jobs", Impact::Optional)
+    }
+}
+
+fn of(subject: Subject, status: Status, checks: Vec<CheckReport>) -> Report {
+    Report {
+        subject,
+        status,
+        reason: None,
+        root_causes: Vec::new(),
+        checks: checks.into_iter().map(Arc::new).collect(),
+        service: Some("orders".into()),
+        version: Some("1.4.2".into()),
+        lifecycle: Lifecycle::Ready,
+        uptime: Duration::from_millis(61_900),
+        startup_passed: true,
+    }
+}
+
+/// One check that fails, one that works, one that has not run.
+pub(crate) fn report() -> Report {
+    let checks = vec![database(), jobs(), check("later", Impact::Optional)];
+    Report { root_causes: vec!["database".into()], ..of(Subject::All, Status::Unhealthy, checks) }
+}
+
+/// All is well.
+pub(crate) fn healthy() -> Report {
+    of(Subject::All, Status::Healthy, vec![jobs()])
+}
+
+/// The page of one check.
+pub(crate) fn one_check() -> Report {
+    of(Subject::Check("database".into()), Status::Unhealthy, vec![database()])
+}

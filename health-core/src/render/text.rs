@@ -1,0 +1,159 @@
+//! The text of the Kubernetes API server's `/livez`, `/readyz` and `/healthz`, after `pkg/server/healthz/healthz.go`:
+//! `ok`, or a line per check. Reasons are withheld in lists and told, as the public word, on a check's own page.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+use crate::{CheckReport, Reason, Report, Status, Subject, Visibility};
+
+/// All is well, in two bytes.
+pub(crate) const OK: &[u8] = b"ok";
+
+/// Names told of those that could not be excluded.
+const NAMES_ECHOED: usize = 10;
+
+/// The negotiated text document: always the list, closing with `health`.
+pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
+    list(report, "health", visibility)
+}
+
+/// A line per check, closing with `name check passed` or `failed`. No names at [`Visibility::Status`].
+pub(crate) fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
+    let mut text = String::new();
+    if visibility > Visibility::Status {
+        lines(&mut text, report, &|_| false);
+    }
+    close(text, name, report.status)
+}
+
+/// The same without the checks named in `excluded`; `ok` if all is well and nobody asked for the list.
+pub(crate) fn excluding(report: &Report, name: &str, excluded: &[String], verbose: bool) -> (Status, Bytes) {
+    let excludes = |check: &CheckReport| excluded.iter().any(|name| **name == *check.name);
+    let mut text = String::new();
+    let worst = lines(&mut text, report, &excludes);
+    let status = if report.reason.is_some() { Status::Unhealthy } else { worst };
+    if status != Status::Unhealthy && !verbose {
+        return (status, Bytes::from_static(OK));
+    }
+    warn_of_unknown(&mut text, report, excluded);
+    (status, close(text, name, status))
+}
+
+/// One check, answering for itself.
+pub(crate) fn one_check(check: &CheckReport) -> Bytes {
+    match (check.status, check.reason) {
+        (Status::Unhealthy, reason) => {
+            let reason = reason.unwrap_or(Reason::Failed);
+            close_text(format!("[-]{} failed: {reason}\n", check.name))
+        }
+        _ => Bytes::from_static(OK),
+    }
+}
+
+/// Writes the lines and tells the worst status among the checks that were not excluded.
+fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> bool) -> Status {
+    let mut worst = Status::Healthy;
+    for check in &report.checks {
+        let name = &check.name;
+        // Writing into memory cannot fail.
+        let _ = if excludes(check) {
+            writeln!(text, "[+]{name} excluded: ok")
+        } else {
+            let status = report.counted(check);
+            worst = worst.max(status);
+            match status {
+                Status::Healthy => writeln!(text, "[+]{name} ok"),
+                Status::Degraded => writeln!(text, "[+]{name} ok (degraded)"),
+                Status::Unhealthy => writeln!(text, "[-]{name} failed: reason withheld"),
+            }
+        };
+    }
+    if !matches!(report.subject, Subject::Check(_)) {
+        text.push_str(match report.reason {
+            Some(Reason::Starting) => "[-]starting failed: reason withheld\n",
+            Some(Reason::Draining | Reason::Stopped) => "[-]shutdown failed: reason withheld\n",
+            _ => "",
+        });
+    }
+    worst
+}
+
+/// Names that match no check, as kube-apiserver warns of them: sorted and quoted. Only what could be a check's name is
+/// repeated, and only so many.
+fn warn_of_unknown(text: &mut String, report: &Report, excluded: &[String]) {
+    let could_be_a_name = |name: &str| {
+        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    let mut unknown: Vec<&str> = excluded
+        .iter()
+        .filter(|name| report.check(name).is_none())
+        .map(|name| if could_be_a_name(name) { name.as_str() } else { "?" })
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    if unknown.is_empty() {
+        return;
+    }
+    let names: Vec<String> = unknown.iter().take(NAMES_ECHOED).map(|name| format!("\"{name}\"")).collect();
+    let _ = writeln!(text, "warn: some health checks cannot be excluded: no matches for {}", names.join(","));
+}
+
+fn close(mut text: String, name: &str, status: Status) -> Bytes {
+    text.push_str(name);
+    text.push_str(if status == Status::Unhealthy { " check failed\n" } else { " check passed\n" });
+    close_text(text)
+}
+
+fn close_text(text: String) -> Bytes {
+    let shared = Bytes::from(text);
+    // The first clone of an owned buffer allocates; afterwards no clone does.
+    let _ = shared.clone();
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::samples, *};
+
+    #[test]
+    fn golden_answers() {
+        let report = samples::report();
+        assert_eq!(list(&report, "healthz", Visibility::Status), "healthz check failed\n");
+        assert_eq!(
+            list(&report, "healthz", Visibility::Checks),
+            "[-]database failed: reason withheld\n[+]jobs ok\n[+]later ok (degraded)\nhealthz check failed\n"
+        );
+        assert_eq!(document(&samples::healthy(), Visibility::Full), "[+]jobs ok\nhealth check passed\n");
+        assert_eq!(one_check(&samples::one_check().checks[0]), "[-]database failed: unreachable\n");
+    }
+
+    #[test]
+    fn an_excluded_failure_does_not_count() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let report = samples::report();
+        assert_eq!(excluding(&report, "readyz", &names(&["database"]), false), (Status::Degraded, OK.into()));
+        let (status, text) = excluding(&report, "readyz", &names(&["nope", "x y", "database", "a", "a"]), true);
+        assert_eq!(status, Status::Degraded);
+        assert_eq!(
+            text,
+            "[+]database excluded: ok\n[+]jobs ok\n[+]later ok (degraded)\n\
+             warn: some health checks cannot be excluded: no matches for \"?\",\"a\",\"nope\"\nreadyz check passed\n"
+        );
+        assert_eq!(excluding(&report, "readyz", &names(&["jobs"]), false).0, Status::Unhealthy);
+    }
+
+    #[test]
+    fn lifecycle_lines_cannot_be_excluded() {
+        for (reason, line) in
+            [(Reason::Starting, "starting"), (Reason::Draining, "shutdown"), (Reason::Stopped, "shutdown")]
+        {
+            let mut report = samples::healthy();
+            report.reason = Some(reason);
+            let (status, text) = excluding(&report, "readyz", &[line.to_owned()], false);
+            assert_eq!(status, Status::Unhealthy);
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            assert!(text.contains(&format!("[-]{line} failed: reason withheld\n")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Compact JSON, written straight into bytes. The one place that knows about commas and quotes.
+
+use std::{fmt::Write as _, io::Write as _, time::Duration};
+
+use bytes::Bytes;
+
+use crate::Number;
+
+/// A JSON text being written. Members and elements separate themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    text: Vec<u8>,
+    /// A comma is due before the next member or element.
+    comma: bool,
+}
+
+impl Writer {
+    /// The finished text, in bytes that can be shared without another allocation.
+    pub(crate) fn finish(self) -> Bytes {
+        let shared = Bytes::from(self.text);
+        // The first clone of an owned buffer allocates; afterwards no clone does.
+        let _ = shared.clone();
+        shared
+    }
+
+    pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
+        self.bracketed(b'{', b'}', members);
+    }
+
+    pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Self)) {
+        self.bracketed(b'[', b']', elements);
+    }
+
+    fn bracketed(&mut self, open: u8, close: u8, inside: impl FnOnce(&mut Self)) {
+        self.separate();
+        self.text.push(open);
+        self.comma = false;
+        inside(self);
+        self.text.push(close);
+        self.comma = true;
+    }
+
+    /// The name of the next member; its value must follow.
+    pub(crate) fn name(&mut self, name: &str) -> &mut Self {
+        self.string(name);
+        self.text.push(b':');
+        self.comma = false;
+        self
+    }
+
+    pub(crate) fn string(&mut self, text: &str) {
+        self.separate();
+        // Writing into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.text, text);
+    }
+
+    pub(crate) fn bool(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    pub(crate) fn integer(&mut self, value: impl Into<u128>) {
+        self.separate();
+        let _ = write!(self.text, "{}", value.into());
+    }
+
+    pub(crate) fn number(&mut self, value: Number) {
+        match value {
+            Number::Integer(integer) => {
+                self.separate();
+                let _ = write!(self.text, "{integer}");
+            }
+            Number::Float(float) => self.value(&serde_json::Value::from(float)),
+        }
+    }
+
+    /// Milliseconds with at most two decimals.
+    pub(crate) fn milliseconds(&mut self, duration: Duration) {
+        let hundredths = (duration.as_nanos() + 5_000) / 10_000;
+        let mut text = format!("{}", hundredths / 100);
+        match hundredths % 100 {
+            0 => {}
+            tens if tens % 10 == 0 => {
+                let _ = write!(text, ".{}", tens / 10);
+            }
+            both => {
+                let _ = write!(text, ".{both:02}");
+            }
+        }
+        self.raw(&text);
+    }
+
+    pub(crate) fn value(&mut self, value: &serde_json::Value) {
+        self.separate();
+        let _ = serde_json::to_writer(&mut self.text, value);
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.separate();
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    fn separate(&mut self) {
+        if self.comma {
+            self.text.push(b',');
+        }
+        self.comma = true;
+    }
+}
+
+/// RFC 3339 with milliseconds, in UTC.
+pub(crate) fn time(at: std::time::SystemTime) -> String {
+    humantime::format_rfc3339_millis(at).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_at_most_two_decimals() {
+        for (nanos, expected) in [
+            (0, "0"),
+            (4_999, "0"),
+            (5_000, "0.01"),
+            (1_420_000, "1.42"),
+            (1_500_000, "1.5"),
+            (2_000_000_000, "2000"),
+            (9_995_000, "10"),
+            (10_050_000, "10.05"),
+        ] {
+            let mut writer = Writer::default();
+            writer.milliseconds(Duration::from_nanos(nanos));
+            assert_eq!(writer.finish(), expected);
+        }
+    }
+
+    #[test]
+    fn a_clone_shares_what_was_written() {
+        let mut writer = Writer::default();
+        writer.array(|w| {
+            w.string("a\"\u{1}");
+            w.object(|w| {
+                w.name("b").bool(true);
+                w.name("c").integer(3_u32);
+            });
+        });
+        let body = writer.finish();
+        assert_eq!(body.clone().as_ptr(), body.as_ptr());
+        assert_eq!(body, r#"["a\"\u0001",{"b":true,"c":3}]"#);
+    }
+}

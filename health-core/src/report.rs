@@ -1,0 +1,159 @@
+//! The report model: all answers at one moment, as plain data. Formats live in `render`.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::{History, Impact, Kind, Lifecycle, Observed, Probe, Reason, Status, Visibility, policy};
+
+/// What a report is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// Every check.
+    All,
+    /// The checks that count for a probe.
+    Probe(Probe),
+    /// The checks with a tag.
+    Tag(Arc<str>),
+    /// One check, answering for itself.
+    Check(Arc<str>),
+}
+
+/// All answers, or those of one probe, tag or check, at one moment.
+///
+/// Immutable and cheap to share: [`Health::report`](crate::Health::report) hands out the prepared one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// What it is about.
+    pub subject: Subject,
+    /// The worst of what its checks count for, overruled by [`reason`](Self::reason).
+    pub status: Status,
+    /// Why the report is Unhealthy whatever its checks say: `starting`, `draining`, `stopped` or `stale`.
+    pub reason: Option<Reason>,
+    /// The Unhealthy checks that no other check explains.
+    pub root_causes: Vec<Arc<str>>,
+    /// The checks, in registration order.
+    pub checks: Vec<Arc<CheckReport>>,
+    /// The service's name, if it was given.
+    pub service: Option<Arc<str>>,
+    /// The service's version, if it was given.
+    pub version: Option<Arc<str>>,
+    /// Where the service stands in its life.
+    pub lifecycle: Lifecycle,
+    /// The time from the start of the checks to this report.
+    pub uptime: Duration,
+    pub(crate) startup_passed: bool,
+}
+
+impl Report {
+    /// The check of that name, if it is in this report.
+    #[must_use]
+    pub fn check(&self, name: &str) -> Option<&CheckReport> {
+        self.checks.iter().find(|check| &*check.name == name).map(|check| &**check)
+    }
+
+    /// What a check counts for in this report: an Optional one at most Degraded, for instance.
+    #[must_use]
+    pub fn counted(&self, check: &CheckReport) -> Status {
+        policy::contribution(check, &self.subject, self.startup_passed)
+    }
+
+    /// The report with everything removed that `visibility` does not show.
+    #[must_use]
+    pub fn limited_to(&self, visibility: Visibility) -> Self {
+        let mut report = self.clone();
+        if visibility < Visibility::Full {
+            report.service = None;
+            report.version = None;
+            report.uptime = Duration::ZERO;
+            for check in &mut report.checks {
+                *check = Arc::new(check.public());
+            }
+        }
+        if visibility < Visibility::Checks {
+            report.checks.clear();
+            report.root_causes.clear();
+            report.reason = None;
+            report.subject = match report.subject {
+                subject @ (Subject::All | Subject::Probe(_)) => subject,
+                _ => Subject::All,
+            };
+        }
+        report
+    }
+}
+
+/// One check's part of a report.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its own verdict. A check that has not run yet is Unhealthy with the reason `pending`.
+    pub status: Status,
+    /// The public category of a bad verdict.
+    pub reason: Option<Reason>,
+    /// How far its failure reaches.
+    pub impact: Impact,
+    /// When the last run finished; `None` while pending.
+    pub checked_at: Option<SystemTime>,
+    /// How long the last run took; `None` while pending.
+    pub duration: Option<Duration>,
+    /// When the status last changed; `None` while pending.
+    pub since: Option<SystemTime>,
+    /// The redacted text of the last bad outcome. Shown at full visibility only.
+    pub message: Option<Arc<str>>,
+    /// The same text at the length of a log line.
+    pub(crate) log_message: Option<Arc<str>>,
+    /// Numbers seen by the last run. Shown at full visibility only.
+    pub observed: Arc<[Observed]>,
+    /// Anything else the last run told. Shown at full visibility only.
+    pub details: Arc<[(Cow<'static, str>, Value)]>,
+    /// Who can cause a failure.
+    pub kind: Kind,
+    /// The owner's own groups.
+    pub tags: Arc<[Arc<str>]>,
+    /// The time between runs while healthy.
+    pub interval: Duration,
+    /// The deadline of one run.
+    pub timeout: Duration,
+    /// Failed runs in a row, ending with the last one.
+    pub consecutive_failures: u32,
+    /// Successful runs in a row, ending with the last one.
+    pub consecutive_successes: u32,
+    /// The checks at the root of a `dependency` verdict.
+    pub caused_by: Vec<Arc<str>>,
+    /// What happened before, within bounds.
+    pub history: Arc<History>,
+    /// Inserted while the service was Ready and without a result yet: shown, but counting for nothing.
+    pub(crate) counts: bool,
+    pub(crate) ever_succeeded: bool,
+}
+
+impl CheckReport {
+    /// No run has finished yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.checked_at.is_none()
+    }
+
+    /// The check with everything removed that only full visibility shows.
+    fn public(&self) -> Self {
+        Self {
+            message: None,
+            log_message: None,
+            observed: Arc::from([]),
+            details: Arc::from([]),
+            tags: Arc::from([]),
+            caused_by: Vec::new(),
+            history: Arc::default(),
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! When checks run: one task per check, and one coordinator that beats and passes on what requests ask for.
+//!
+//! Nothing here judges a result; it goes to the board, which says when the next run is due.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    select,
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::{
+    Check, Outcome, Reason,
+    blocking::panic_text,
+    board::{Board, Finished, Next},
+    deadline::Run,
+    log,
+    plan::Plan,
+    snapshot::Wish,
+};
+
+/// How often the coordinator shows that the scheduler is alive.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long after its deadline a run that does not let go of its thread is given up. A run that does let go is
+/// cancelled at the deadline itself.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// What others tell a check's task.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    pub(crate) wish: Arc<Wish>,
+    poke: Notify,
+    wake: AtomicBool,
+    refresh: AtomicBool,
+    released: AtomicBool,
+    started: AtomicU64,
+    finished: watch::Sender<u64>,
+    ended: AtomicBool,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        Self {
+            wish: Arc::default(),
+            poke: Notify::new(),
+            wake: AtomicBool::new(false),
+            refresh: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+            finished: watch::Sender::new(0),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks for an early run; ignored while one is under way.
+    fn wake(&self) {
+        self.wake.store(true, Ordering::Release);
+        self.poke.notify_one();
+    }
+
+    /// Says that the check is no longer held back.
+    pub(crate) fn release(&self) {
+        self.released.store(true, Ordering::Release);
+        self.poke.notify_one();
+    }
+
+    /// Asks for a run that starts from now on, even while held back, and waits until it has finished; `false` if the
+    /// check will not run any more.
+    pub(crate) async fn refreshed(&self) -> bool {
+        let mut finished = self.finished.subscribe();
+        let target = self.started.load(Ordering::Acquire) + 1;
+        self.refresh.store(true, Ordering::Release);
+        self.poke.notify_one();
+        let over = |number: &u64| *number >= target || self.ended.load(Ordering::Acquire);
+        finished.wait_for(over).await.is_ok_and(|number| *number >= target)
+    }
+
+    /// Lets those go who wait for a run that will not come.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.finished.send_modify(|_| {});
+    }
+}
+
+/// Everything a check's task needs.
+pub(crate) struct Job {
+    pub(crate) name: Arc<str>,
+    pub(crate) check: Arc<dyn Check>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// Runs one check until the task is dropped, the check is removed, or it has succeeded and was to run until then.
+pub(crate) async fn run_check(board: Arc<Board>, job: Job) {
+    let signals = Arc::clone(&job.signals);
+    let _end = EndOnDrop(Arc::clone(&signals));
+    let mut runner = Runner { job, given_up: None };
+    let mut jitter = Jitter::new();
+    loop {
+        while board.is_held_back(&signals) && !signals.refresh.load(Ordering::Acquire) {
+            signals.poke.notified().await;
+        }
+        signals.refresh.store(false, Ordering::Release);
+        signals.released.store(false, Ordering::Release);
+        let number = signals.started.fetch_add(1, Ordering::AcqRel) + 1;
+        let (started, began) = (board.clock().now(), Instant::now());
+        let outcome = runner.run(&board).await;
+        let next = board.record(&signals, Finished { outcome, started });
+        // A request that came during the run has been answered by it.
+        signals.wake.store(false, Ordering::Release);
+        signals.finished.send_replace(number);
+        let Some(Next::After(spacing)) = next else { return };
+        let spacing = jitter.around(spacing);
+        // A run that took longer than the spacing is followed by a pause all the same.
+        let due = (began + spacing).max(Instant::now() + spacing / 4);
+        loop {
+            select! {
+                () = sleep_until(due) => break,
+                () = signals.poke.notified() => {
+                    let asked = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+                    if asked(&signals.wake) || asked(&signals.refresh) || asked(&signals.released) {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct EndOnDrop(Arc<Signals>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Runs a check, one run at a time.
+struct Runner {
+    job: Job,
+    /// A run that was cancelled and whose future may still be alive, because it blocks its thread.
+    given_up: Option<GivenUp>,
+}
+
+struct GivenUp {
+    run: AbortOnDrop,
+    since: SystemTime,
+    began: Instant,
+}
+
+struct AbortOnDrop(JoinHandle<Result<Outcome, Failure>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Failure {
+    Error(crate::CheckError),
+    Timeout,
+}
+
+impl Runner {
+    async fn run(&mut self, board: &Board) -> Outcome {
+        if let Some(GivenUp { run, since, began }) = &self.given_up {
+            if !run.0.is_finished() {
+                return Outcome::unhealthy(format!(
+                    "the run that began at {} was cancelled and still blocks its thread, for {} s now",
+                    humantime::format_rfc3339_millis(*since),
+                    began.elapsed().as_secs(),
+                ))
+                .reason(Reason::Timeout);
+            }
+            self.given_up = None;
+        }
+        let timeout = self.job.plan.timeout;
+        let (since, began) = (SystemTime::now(), Instant::now());
+        let deadline = began + timeout;
+        let check = Arc::clone(&self.job.check);
+        let run = Run { check: Arc::clone(&self.job.name), deadline };
+        // The check is asked first and the clock second, so that a late but finished answer counts. A task of its own
+        // keeps a panic, and a check that never yields, away from this one.
+        let mut handle = AbortOnDrop(tokio::spawn(async move {
+            match timeout_at(deadline, run.scope(async move { check.check().await })).await {
+                Ok(result) => result.map_err(Failure::Error),
+                Err(_) => Err(Failure::Timeout),
+            }
+        }));
+        let joined = select! {
+            biased;
+            joined = &mut handle.0 => Some(joined),
+            () = sleep_until(deadline + GRACE) => None,
+        };
+        match joined {
+            Some(Ok(Ok(outcome))) => outcome,
+            Some(Ok(Err(Failure::Error(error)))) => Outcome::from(error),
+            Some(Ok(Err(Failure::Timeout))) => timed_out(timeout),
+            Some(Err(join)) => match join.try_into_panic() {
+                Ok(payload) => {
+                    log::panicked(&self.job.name, &board.secrets().redact(panic_text(&*payload)));
+                    Outcome::unhealthy("the check panicked; the log has what it said").reason(Reason::Panicked)
+                }
+                Err(_) => Outcome::unhealthy("the runtime cancelled the run"),
+            },
+            None => {
+                handle.0.abort();
+                self.given_up = Some(GivenUp { run: handle, since, began });
+                timed_out(timeout)
+            }
+        }
+    }
+}
+
+fn timed_out(timeout: Duration) -> Outcome {
+    Outcome::unhealthy(format!("no answer within {timeout:?}")).reason(Reason::Timeout)
+}
+
+/// Beats, and passes on which checks requests have asked for.
+pub(crate) async fn coordinate(board: Arc<Board>) {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        select! {
+            _ = beat.tick() => board.beat(),
+            () = board.coordinator.notified() => board.wanted().iter().for_each(|signals| signals.wake()),
+        }
+    }
+}
+
+/// Spreads instances over time: ±10 %.
+struct Jitter(u64);
+
+impl Jitter {
+    fn new() -> Self {
+        // Every `RandomState` is keyed differently: a source of seeds without a dependency.
+        Self(RandomState::new().build_hasher().finish() | 1)
+    }
+
+    fn around(&mut self, duration: Duration) -> Duration {
+        // xorshift64: plenty for spreading.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let thousandths = u32::try_from(self.0 % 201).unwrap_or(100);
+        duration * (900 + thousandths) / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_within_a_tenth_and_moves() {
+        let mut jitter = Jitter::new();
+        let spread: Vec<Duration> = (0..1000).map(|_| jitter.around(Duration::from_secs(10))).collect();
+        assert!(spread.iter().all(|d| (Duration::from_secs(9)..=Duration::from_secs(11)).contains(d)));
+        assert!(spread.iter().max() > spread.iter().min());
+    }
+}

@@ -1,0 +1,291 @@
+//! What readers see: one immutable picture of every verdict, with a place for each prepared body.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    CheckReport, Probe, Reason, Report, Status, Subject, Visibility,
+    clock::{NEVER, Nanos},
+    policy::{self, Circumstances},
+};
+
+/// The ways in which a view is written out; each is prepared once per visibility.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Json,
+    Health,
+    /// Kubernetes text closing with `health check passed`.
+    Text,
+    /// Kubernetes text closing with the path's own name.
+    Kubernetes,
+}
+
+/// Bodies of one view, written at their first request. Written first, then set: no reader waits for another.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared([[OnceLock<Bytes>; 4]; 3]);
+
+impl Prepared {
+    pub(crate) fn body(&self, written: Written, visibility: Visibility, write: impl FnOnce() -> Bytes) -> Bytes {
+        let cell = &self.0[visibility as usize][written as usize];
+        if let Some(body) = cell.get() {
+            return body.clone();
+        }
+        let body = write();
+        // Another reader may have been faster; its bytes are the same.
+        let _ = cell.set(body.clone());
+        body
+    }
+}
+
+/// What request threads tell the scheduler about one check.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    pub(crate) wanted: AtomicBool,
+}
+
+/// One check's latest verdict. Shared by all snapshots until that check changes.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) report: Arc<CheckReport>,
+    pub(crate) liveness: bool,
+    pub(crate) readiness: bool,
+    pub(crate) startup: bool,
+    /// From this moment on the result counts as stale.
+    pub(crate) stale_at: Nanos,
+    /// From this moment on a request wakes the check.
+    pub(crate) wake_at: Nanos,
+    pub(crate) max_age: Nanos,
+    pub(crate) wish: Arc<Wish>,
+    pub(crate) asked: Alarm,
+    pub(crate) prepared: Prepared,
+}
+
+impl Entry {
+    pub(crate) fn counts_for(&self, probe: Probe) -> bool {
+        match probe {
+            Probe::Liveness => self.liveness,
+            Probe::Readiness => self.readiness,
+            Probe::Startup => self.startup,
+        }
+    }
+
+    /// The same verdict, turned stale.
+    fn stale(&self) -> Self {
+        Self {
+            report: Arc::new(CheckReport {
+                status: Status::Unhealthy,
+                reason: Some(Reason::Stale),
+                message: Some(Arc::from("the last result is too old to be believed")),
+                caused_by: Vec::new(),
+                ..(*self.report).clone()
+            }),
+            liveness: self.liveness,
+            readiness: self.readiness,
+            startup: self.startup,
+            stale_at: NEVER,
+            wake_at: self.wake_at,
+            max_age: self.max_age,
+            wish: Arc::clone(&self.wish),
+            asked: Alarm::new(NEVER, NEVER),
+            prepared: Prepared::default(),
+        }
+    }
+}
+
+/// Goes off at most once per `pause`, for exactly one of any number of askers.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    due: AtomicU64,
+    pause: Nanos,
+}
+
+impl Alarm {
+    pub(crate) fn new(due: Nanos, pause: Nanos) -> Self {
+        Self { due: AtomicU64::new(due), pause }
+    }
+
+    pub(crate) fn goes_off(&self, now: Nanos) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        now >= due
+            && self
+                .due
+                .compare_exchange(due, now.saturating_add(self.pause), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// The report on one subject, with everything a request needs.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) report: Report,
+    /// The entries it is made of, by position in the snapshot.
+    pub(crate) members: Vec<usize>,
+    pub(crate) stale_at: Nanos,
+    pub(crate) alarm: Alarm,
+    pub(crate) prepared: Prepared,
+}
+
+/// Everything at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// Counts publications, so that an endpoint knows when what it prepared is out of date.
+    pub(crate) generation: u64,
+    /// Worked out by a reader for one request, not published.
+    pub(crate) derived: bool,
+    pub(crate) circumstances: Circumstances,
+    pub(crate) about: Arc<About>,
+    pub(crate) uptime: Duration,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) positions: Arc<HashMap<Arc<str>, usize>>,
+    pub(crate) all: View,
+    pub(crate) liveness: View,
+    pub(crate) readiness: View,
+    pub(crate) startup: View,
+    pub(crate) tags: Vec<(Arc<str>, View)>,
+}
+
+/// What was said about the service.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    pub(crate) service: Option<Arc<str>>,
+    pub(crate) version: Option<Arc<str>>,
+}
+
+/// The parts of a snapshot that are not computed.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) generation: u64,
+    pub(crate) circumstances: Circumstances,
+    pub(crate) about: Arc<About>,
+    pub(crate) uptime: Duration,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) positions: Arc<HashMap<Arc<str>, usize>>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let view = |subject: Subject| {
+            let members = parts
+                .entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| match &subject {
+                    Subject::All => true,
+                    Subject::Probe(probe) => entry.counts_for(*probe),
+                    Subject::Tag(tag) => entry.report.tags.contains(tag),
+                    Subject::Check(name) => entry.report.name == *name,
+                })
+                .map(|(position, _)| position)
+                .collect();
+            parts.view(subject, members)
+        };
+        let mut tags: Vec<(Arc<str>, View)> = Vec::new();
+        for tag in parts.entries.iter().flat_map(|entry| entry.report.tags.iter()) {
+            if !tags.iter().any(|(known, _)| known == tag) {
+                tags.push((Arc::clone(tag), view(Subject::Tag(Arc::clone(tag)))));
+            }
+        }
+        Self {
+            all: view(Subject::All),
+            liveness: view(Subject::Probe(Probe::Liveness)),
+            readiness: view(Subject::Probe(Probe::Readiness)),
+            startup: view(Subject::Probe(Probe::Startup)),
+            tags,
+            generation: parts.generation,
+            derived: false,
+            circumstances: parts.circumstances,
+            about: parts.about,
+            uptime: parts.uptime,
+            entries: parts.entries,
+            positions: parts.positions,
+        }
+    }
+
+    pub(crate) fn probe(&self, probe: Probe) -> &View {
+        match probe {
+            Probe::Liveness => &self.liveness,
+            Probe::Readiness => &self.readiness,
+            Probe::Startup => &self.startup,
+        }
+    }
+
+    pub(crate) fn tag(&self, name: &str) -> Option<(usize, &View)> {
+        self.tags.iter().enumerate().find(|(_, (tag, _))| &**tag == name).map(|(position, (_, view))| (position, view))
+    }
+
+    pub(crate) fn entry(&self, name: &str) -> Option<(usize, &Arc<Entry>)> {
+        let position = *self.positions.get(name)?;
+        self.entries.get(position).map(|entry| (position, entry))
+    }
+
+    /// The report on one check, which no snapshot prepares: few ask for it.
+    pub(crate) fn one_check(&self, entry: &Entry) -> Report {
+        let parts = self.parts(vec![]);
+        parts.report(Subject::Check(Arc::clone(&entry.report.name)), vec![Arc::clone(&entry.report)])
+    }
+
+    /// The same moment seen later: results past their time are stale, and all are when the scheduler is.
+    pub(crate) fn aged(&self, now: Nanos, scheduler_stale: bool) -> Self {
+        let entries = self
+            .entries
+            .iter()
+            .map(
+                |entry| {
+                    if scheduler_stale || now >= entry.stale_at { Arc::new(entry.stale()) } else { Arc::clone(entry) }
+                },
+            )
+            .collect();
+        let mut parts = self.parts(entries);
+        parts.circumstances.scheduler_stale = scheduler_stale;
+        Self { derived: true, ..Self::new(parts) }
+    }
+
+    fn parts(&self, entries: Vec<Arc<Entry>>) -> Parts {
+        Parts {
+            generation: self.generation,
+            circumstances: self.circumstances,
+            about: Arc::clone(&self.about),
+            uptime: self.uptime,
+            entries,
+            positions: Arc::clone(&self.positions),
+        }
+    }
+}
+
+impl Parts {
+    fn report(&self, subject: Subject, checks: Vec<Arc<CheckReport>>) -> Report {
+        let verdict = policy::verdict(&checks, &subject, self.circumstances);
+        Report {
+            subject,
+            status: verdict.status,
+            reason: verdict.reason,
+            root_causes: verdict.root_causes,
+            checks,
+            service: self.about.service.clone(),
+            version: self.about.version.clone(),
+            lifecycle: self.circumstances.lifecycle,
+            uptime: self.uptime,
+            startup_passed: self.circumstances.startup_passed,
+        }
+    }
+
+    fn view(&self, subject: Subject, members: Vec<usize>) -> View {
+        let entries = || members.iter().map(|position| &self.entries[*position]);
+        let earliest = |moment: fn(&Entry) -> Nanos| entries().map(|entry| moment(entry)).min().unwrap_or(NEVER);
+        View {
+            stale_at: earliest(|entry| entry.stale_at),
+            alarm: Alarm::new(earliest(|entry| entry.wake_at), earliest(|entry| entry.max_age)),
+            report: self.report(subject, entries().map(|entry| Arc::clone(&entry.report)).collect()),
+            members,
+            prepared: Prepared::default(),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! For users' own tests: a check that answers what the test says, and a [`Health`] in which time stands still.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    BuildError, Builder, Check, CheckResult, Health, Lifecycle, Outcome, UnknownCheck,
+    board::Finished,
+    clock::{Clock, nanos},
+};
+
+/// What a [`Scripted`] check does when it is asked.
+#[derive(Clone, Debug)]
+enum Line {
+    Answer(Outcome),
+    Hang,
+    Panic,
+}
+
+#[derive(Debug)]
+struct Script {
+    line: Mutex<Line>,
+    delay: Mutex<Duration>,
+    started: AtomicU64,
+}
+
+/// A check that answers what its [`Prompter`] says.
+#[derive(Debug)]
+pub struct Scripted(Arc<Script>);
+
+/// Tells a [`Scripted`] check what to answer, and counts its runs.
+#[derive(Clone, Debug)]
+pub struct Prompter(Arc<Script>);
+
+/// A healthy check and the handle that scripts it.
+///
+/// ```
+/// use health_core::{CheckExt, Health, Outcome, Probe, Reason, Status, testing::scripted};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (check, prompter) = scripted();
+/// let health = Health::builder().check("database", check).start()?;
+/// prompter.answer(Outcome::unhealthy("refused").reason(Reason::Unreachable));
+/// assert_eq!(health.refresh("database").await?, Status::Unhealthy);
+/// assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn scripted() -> (Scripted, Prompter) {
+    let script = Arc::new(Script {
+        line: Mutex::new(Line::Answer(Outcome::healthy())),
+        delay: Mutex::new(Duration::ZERO),
+        started: AtomicU64::new(0),
+    });
+    (Scripted(Arc::clone(&script)), Prompter(script))
+}
+
+impl Prompter {
+    /// From now on the check answers this.
+    pub fn answer(&self, outcome: Outcome) {
+        self.say(Line::Answer(outcome));
+    }
+
+    /// From now on the check never answers.
+    pub fn hang(&self) {
+        self.say(Line::Hang);
+    }
+
+    /// From now on the check panics.
+    pub fn panic(&self) {
+        self.say(Line::Panic);
+    }
+
+    /// From now on the check takes this long before it does what it was told.
+    pub fn delay(&self, delay: Duration) {
+        *self.0.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
+    }
+
+    /// How many runs have begun.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.0.started.load(Ordering::SeqCst)
+    }
+
+    fn say(&self, line: Line) {
+        *self.0.line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+}
+
+#[async_trait]
+impl Check for Scripted {
+    async fn check(&self) -> CheckResult {
+        self.0.started.fetch_add(1, Ordering::SeqCst);
+        let line = self.0.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let delay = *self.0.delay.lock().unwrap_or_else(PoisonError::into_inner);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        match line {
+            Line::Answer(outcome) => Ok(outcome),
+            Line::Hang => std::future::pending().await,
+            Line::Panic => panic!("as scripted"),
+        }
+    }
+}
+
+/// A [`Health`] in which nothing runs and time stands still: every result comes from the test, and goes through the
+/// same policy as a real one. Its time is 2026-01-05T08:00:00Z until it is advanced. Needs no runtime.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{Endpoint, Health, Outcome, Reason, Request, check_fn, testing::Frozen};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) })))?;
+/// frozen.record("database", Outcome::unhealthy("refused").reason(Reason::Unreachable), Duration::from_micros(1420))?;
+/// let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
+/// let response = Endpoint::new(frozen.health()).respond(&request).expect("it is ours");
+/// assert_eq!(response.status, 503);
+/// assert_eq!(response.body, "[-]database failed: reason withheld\nreadyz check failed\n");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    health: Health,
+}
+
+/// 2026-01-05T08:00:00Z.
+const MOMENT: Duration = Duration::from_secs(1_767_600_000);
+
+impl Frozen {
+    /// Freezes what was to be started: every check is pending.
+    ///
+    /// # Errors
+    ///
+    /// What [`Builder::start`] refuses, but for the runtime.
+    pub fn new(builder: Builder) -> Result<Self, BuildError> {
+        let clock = Clock::Frozen { started: SystemTime::UNIX_EPOCH + MOMENT, elapsed: AtomicU64::new(0) };
+        Ok(Self { health: builder.freeze(clock)? })
+    }
+
+    /// The handle to mount.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Records a run that finishes now.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name.
+    pub fn record(&self, check: &str, outcome: Outcome, duration: Duration) -> Result<(), UnknownCheck> {
+        let board = &self.health.inner().board;
+        let signals = board.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
+        self.advance(duration);
+        let started = board.clock().now().saturating_sub(nanos(duration));
+        board.record(&signals, Finished { outcome, started });
+        Ok(())
+    }
+
+    /// Makes a check pending again, as if it had never run.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name.
+    pub fn forget(&self, check: &str) -> Result<(), UnknownCheck> {
+        let board = &self.health.inner().board;
+        let signals = board.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
+        board.forget(&signals);
+        Ok(())
+    }
+
+    /// Sets the phase of life, in either direction.
+    pub fn lifecycle(&self, lifecycle: Lifecycle) {
+        self.health.inner().board.set_lifecycle(lifecycle);
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: Duration) {
+        if let Clock::Frozen { elapsed, .. } = self.health.inner().board.clock() {
+            elapsed.fetch_add(nanos(by), Ordering::AcqRel);
+        }
+    }
+}
