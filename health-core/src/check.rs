@@ -130,6 +130,7 @@ impl Outcome {
         self
     }
 
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
         if status > self.status {
             self.status = status;

@@ -371,7 +371,7 @@ impl Endpoint {
         });
         let mut response = answer(self.code(status, subject), HeaderValue::Static(choice.format.content_type()), body);
         if choice.negotiated {
-            response.headers.push("vary", HeaderValue::Static("accept"));
+            response.headers.push("vary", HeaderValue::Static("Accept"));
         }
         response
     }

@@ -1,0 +1,62 @@
+//! A small service on axum. Runs at once; see the README for what it reads from the environment.
+
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use health_examples::{Service, Settings, log_to_stderr, shutdown, start};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+
+/// How long answers under way may take once draining is over.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    log_to_stderr();
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let Service { health, endpoint, queue } = start(settings)?;
+    let leave = shutdown(health.clone(), settings.drain)?;
+    let accept =
+        move || async move { if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE } };
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/jobs", post(accept))
+        .merge(health_axum::routes(endpoint));
+
+    let listener = TcpListener::bind(settings.bind).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let (left, leaving) = oneshot::channel();
+    let server = tokio::spawn(
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move {
+                leave.await;
+                let _ = left.send(());
+            })
+            .into_future(),
+    );
+    let _ = leaving.await;
+    if let Ok(served) = timeout(LAST_ANSWERS, server).await {
+        served??;
+    }
+    health.stop().await;
+    Ok(())
+}

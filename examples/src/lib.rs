@@ -1,0 +1,17 @@
+//! What the example services share: settings from the environment, a little work to watch, and the way out.
+//!
+//! The programs themselves are `src/bin/axum.rs`, `src/bin/actix.rs` and `src/bin/warp.rs`: they mount and serve.
+
+mod logs;
+mod service;
+mod settings;
+mod signal;
+mod work;
+
+pub use crate::{
+    logs::log_to_stderr,
+    service::{Service, start},
+    settings::{Settings, SettingsError},
+    signal::shutdown,
+    work::Queue,
+};

@@ -1,0 +1,61 @@
+//! The health of the example service: what is checked, and who sees what.
+
+use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, tokio_postgres::NoTls};
+use health_core::{BuildError, CheckExt as _, Endpoint, Health, Postgres, Redis, RedisQueue};
+
+use crate::{Queue, Settings, work};
+
+/// A started service, ready to be mounted.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The handle to drain and stop.
+    pub health: Health,
+    /// What an adapter mounts.
+    pub endpoint: Endpoint,
+    /// Where the application leaves its jobs.
+    pub queue: Queue,
+}
+
+/// Starts the worker and the checks on the current runtime.
+///
+/// # Errors
+///
+/// The checks contradict each other, which would be a mistake in this file.
+pub fn start(settings: &Settings) -> Result<Service, BuildError> {
+    let (queue, heartbeat) = work::start_worker();
+    let mut builder = Health::builder()
+        .service(env!("CARGO_PKG_NAME"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .check("queue", queue.check())
+        .check("worker", heartbeat.check().liveness());
+    for secret in &settings.secrets {
+        builder = builder.secret(secret);
+    }
+    if let Some(pool) = postgres_pool(settings) {
+        builder = builder.check("database", Postgres::new(pool));
+    }
+    if let Some(pool) = redis_pool(settings) {
+        builder = builder
+            .check("cache", Redis::new(pool.clone()).optional())
+            .check("jobs", RedisQueue::list(pool, "jobs").warn_above(1_000).fail_above(10_000));
+    }
+    let health = builder.start()?;
+    let mut endpoint = Endpoint::new(health.clone());
+    if let Some(token) = &settings.token {
+        endpoint = endpoint.full_for_bearer(token);
+    }
+    Ok(Service { health, endpoint, queue })
+}
+
+fn postgres_pool(settings: &Settings) -> Option<deadpool_postgres::Pool> {
+    let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(settings.database.clone()?, NoTls, config);
+    // Building only fails where timeouts are set without a runtime.
+    deadpool_postgres::Pool::builder(manager).max_size(8).build().ok()
+}
+
+fn redis_pool(settings: &Settings) -> Option<deadpool_redis::Pool> {
+    // The settings hold a URL that has been parsed already; building fails only where timeouts are set.
+    let manager = deadpool_redis::Manager::new(settings.redis.clone()?).ok()?;
+    deadpool_redis::Pool::builder(manager).max_size(8).build().ok()
+}

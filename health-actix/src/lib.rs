@@ -1,0 +1,208 @@
+//! Mounts [`health_core`]'s endpoint on actix-web, as a service or as a middleware. Everything a caller sees is
+//! decided in the core; this crate translates.
+
+use std::{
+    future::{Ready, ready},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, EitherBody, MessageBody},
+    dev::{AppService, HttpServiceFactory, Service, ServiceRequest, ServiceResponse, Transform},
+    guard,
+    http::{
+        ConnectionType, StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+    web,
+};
+use health_core::{Endpoint, HeaderValue as Value};
+use pin_project_lite::pin_project;
+
+pub use health_core;
+
+/// Our resources, for `App::service` and, nested, for `web::scope(..).service`. They need no `app_data`.
+///
+/// ```
+/// use actix_web::{App, HttpServer, web};
+/// use health_core::Health;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let server = HttpServer::new(move || {
+///     App::new()
+///         .service(health_actix::routes(health.clone()))
+///         .service(web::scope("/internal").service(health_actix::routes(health.clone())))
+/// });
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
+pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
+    HealthRoutes(endpoint.into())
+}
+
+/// What [`routes`] makes: a factory of services.
+#[derive(Clone, Debug)]
+#[must_use = "routes do nothing until they are given to `.service(..)`"]
+pub struct HealthRoutes(Endpoint);
+
+impl HttpServiceFactory for HealthRoutes {
+    fn register(self, config: &mut AppService) {
+        for pattern in self.0.patterns() {
+            let segments = pattern.matches('/').count();
+            let (owner, endpoint) = (self.0.clone(), self.0.clone());
+            // actix matches decoded paths; ours are compared as sent.
+            let as_sent = guard::fn_guard(move |context| owner.owns(last(context.head().uri.path(), segments)));
+            web::resource(pattern)
+                .guard(as_sent)
+                .to(move |request: HttpRequest| {
+                    let answered = answer(&endpoint, &request, last(request.uri().path(), segments));
+                    ready(answered.unwrap_or_else(|| HttpResponse::new(StatusCode::NOT_FOUND)))
+                })
+                .register(config);
+        }
+    }
+}
+
+/// Answers the probes in front of an application or scope and passes everything else on.
+///
+/// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
+/// probes.
+///
+/// ```
+/// use actix_web::{App, HttpServer, web};
+/// use health_actix::HealthMiddleware;
+/// use health_core::Health;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let server = HttpServer::new(move || {
+///     App::new().route("/", web::get().to(|| async { "hello" })).wrap(HealthMiddleware::new(health.clone()))
+/// });
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct HealthMiddleware(Endpoint);
+
+impl HealthMiddleware {
+    /// A middleware over an endpoint, or over a `Health` with every default.
+    pub fn new(endpoint: impl Into<Endpoint>) -> Self {
+        Self(endpoint.into())
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for HealthMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = HealthService<S>;
+    type InitError = ();
+    type Future = Ready<Result<HealthService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(HealthService { endpoint: self.0.clone(), inner }))
+    }
+}
+
+/// The service that [`HealthMiddleware`] makes.
+#[derive(Debug)]
+pub struct HealthService<S> {
+    endpoint: Endpoint,
+    inner: S,
+}
+
+impl<S, B> Service<ServiceRequest> for HealthService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        // What a scope around this middleware has read is not part of our path.
+        let segments = request.match_info().unprocessed().matches('/').count();
+        let answered = answer(&self.endpoint, request.request(), last(request.uri().path(), segments));
+        match answered {
+            Some(response) => ResponseFuture::Health { response: Some(request.into_response(response)) },
+            None => ResponseFuture::Application { future: self.inner.call(request) },
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`HealthService`].
+    #[project = Projected]
+    #[allow(missing_docs, missing_debug_implementations)]
+    pub enum ResponseFuture<F> {
+        Health { response: Option<ServiceResponse> },
+        Application { #[pin] future: F },
+    }
+}
+
+impl<F, B> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Application { future } => {
+                future.poll(context).map(|result| result.map(ServiceResponse::map_into_left_body))
+            }
+            Projected::Health { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response.map_into_right_body())),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+/// The last so many segments of a path as sent.
+fn last(path: &str, segments: usize) -> &str {
+    let start = segments.checked_sub(1).and_then(|before| path.rmatch_indices('/').nth(before));
+    start.map_or("", |(start, _)| &path[start..])
+}
+
+/// Translates a request of ours and its answer; `None` if it is the application's.
+fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<HttpResponse> {
+    let headers = request.headers();
+    let answer = endpoint.respond(&health_core::Request {
+        method: request.method().as_str(),
+        path,
+        query: request.uri().query(),
+        peer: request.peer_addr(),
+        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+    })?;
+    // actix leaves the body out of an answer to HEAD and keeps its length.
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers.iter() {
+        let value = match value {
+            Value::Static(text) => HeaderValue::from_static(text),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
+        };
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    if answer.close {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Some(response)
+}

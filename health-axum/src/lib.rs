@@ -1,0 +1,215 @@
+//! Mounts [`health_core`]'s endpoint on axum, as routes or as a layer. Everything a caller sees is decided in the
+//! core; this crate translates.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use health_core;
+
+/// Our routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
+///
+/// Merge after the router's own `.layer(..)` calls: what wraps the application (authentication, limits, traces)
+/// should not wrap the probes.
+///
+/// ```
+/// use axum::Router;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// let app: Router = Router::new().merge(health_axum::routes(health.clone()));
+/// let nested: Router = Router::new().nest("/internal", health_axum::routes(health).into());
+/// # let _ = (app, nested);
+/// # Ok(())
+/// # }
+/// ```
+pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
+    HealthRoutes(endpoint.into())
+}
+
+/// What [`routes`] makes: converts into a [`Router`].
+#[derive(Clone, Debug)]
+#[must_use = "routes do nothing until they are merged into a router"]
+pub struct HealthRoutes(Endpoint);
+
+impl<S: Clone + Send + Sync + 'static> From<HealthRoutes> for Router<S> {
+    fn from(HealthRoutes(endpoint): HealthRoutes) -> Self {
+        let mount = |router: Self, pattern: String| router.route_service(&pattern, Mounted(endpoint.clone()));
+        endpoint.patterns().into_iter().fold(Self::new(), mount)
+    }
+}
+
+/// The endpoint behind a route.
+#[derive(Clone)]
+struct Mounted(Endpoint);
+
+impl<B> Service<Request<B>> for Mounted {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ready(Ok(answer(&self.0, &request).unwrap_or_else(|| {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        })))
+    }
+}
+
+/// Answers the probes in front of a service and passes everything else on. Works on any tower service whose response
+/// body can be made from bytes, not only on axum's.
+///
+/// The probes do not wait for the inner service to be ready, so no limit inside it holds them up.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use health_axum::HealthLayer;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(HealthLayer::new(health));
+/// # let _ = app;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct HealthLayer(Endpoint);
+
+impl HealthLayer {
+    /// A layer over an endpoint, or over a `Health` with every default.
+    pub fn new(endpoint: impl Into<Endpoint>) -> Self {
+        Self(endpoint.into())
+    }
+}
+
+impl<S> Layer<S> for HealthLayer {
+    type Service = HealthService<S>;
+
+    fn layer(&self, inner: S) -> HealthService<S> {
+        HealthService { endpoint: self.0.clone(), inner, inner_is_ready: false }
+    }
+}
+
+/// The service that [`HealthLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct HealthService<S> {
+    endpoint: Endpoint,
+    inner: S,
+    inner_is_ready: bool,
+}
+
+impl<S, B, R> Service<Request<B>> for HealthService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: From<Bytes>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Request<B>, S::Future, R>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        if !self.inner_is_ready {
+            self.inner_is_ready = match self.inner.poll_ready(context) {
+                Poll::Ready(result) => result.map(|()| true)?,
+                Poll::Pending => false,
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(response) = answer(&self.endpoint, &request) {
+            return ResponseFuture::Health { response: Some(response) };
+        }
+        if std::mem::take(&mut self.inner_is_ready) {
+            return ResponseFuture::Application { future: self.inner.call(request) };
+        }
+        ResponseFuture::Waiting { service: self.inner.clone(), request: Some(request) }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`HealthService`].
+    #[project = Projected]
+    #[allow(missing_docs, missing_debug_implementations)]
+    pub enum ResponseFuture<S, Q, F, R> {
+        Health { response: Option<Response<R>> },
+        Waiting { service: S, request: Option<Q> },
+        Application { #[pin] future: F },
+    }
+}
+
+impl<S, Q, R> Future for ResponseFuture<S, Q, S::Future, R>
+where
+    S: Service<Q, Response = Response<R>>,
+{
+    type Output = Result<Response<R>, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let called = match self.as_mut().project() {
+                Projected::Application { future } => return future.poll(context),
+                Projected::Health { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response)),
+                    None => return Poll::Pending,
+                },
+                Projected::Waiting { service, request } => {
+                    std::task::ready!(service.poll_ready(context))?;
+                    match request.take() {
+                        Some(request) => service.call(request),
+                        None => return Poll::Pending,
+                    }
+                }
+            };
+            self.set(Self::Application { future: called });
+        }
+    }
+}
+
+/// Translates a request of ours and its answer; `None` if it is the application's.
+fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<R>> {
+    let headers = request.headers();
+    let answer = endpoint.respond(&health_core::Request {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
+        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+    })?;
+    let body = if request.method() == http::Method::HEAD { Bytes::new() } else { answer.body };
+    let mut response = Response::new(R::from(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers.iter() {
+        let value = match value {
+            Value::Static(text) => HeaderValue::from_static(text),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
+        };
+        headers.insert(header::HeaderName::from_static(name), value);
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    if answer.close && request.version() <= Version::HTTP_11 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Some(response)
+}

@@ -1,0 +1,137 @@
+//! Mounts [`health_core`]'s endpoint on warp, as a filter or around one. Everything a caller sees is decided in the
+//! core; this crate translates.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use warp::{
+    Filter, Rejection, Reply,
+    path::{FullPath, Peek},
+};
+
+pub use health_core;
+
+/// Our paths as one filter; it rejects every other path with "not found". Nests below `warp::path(..)`.
+///
+/// ```
+/// use health_core::Health;
+/// use warp::Filter;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// let app = warp::path::end().map(|| "hello");
+/// let both = health_warp::routes(health.clone()).or(app);
+/// let nested = warp::path("internal").and(health_warp::routes(health)).or(app);
+/// # let _ = (both, nested);
+/// # Ok(())
+/// # }
+/// ```
+pub fn routes(
+    endpoint: impl Into<Endpoint>,
+) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let endpoint = endpoint.into();
+    let owner = endpoint.clone();
+    // Whose path it is comes first: nothing is copied for the application's requests.
+    warp::path::full()
+        .and(warp::path::peek())
+        .and_then(move |full: FullPath, rest: Peek| {
+            let owned = owner.owns(own_part(&full, &rest));
+            async move { if owned { Ok((full, rest)) } else { Err(warp::reject::not_found()) } }
+        })
+        .and(warp::method())
+        .and(warp::query::raw().map(Some).or(warp::any().map(|| None)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::addr::remote())
+        .and_then(move |(full, rest): (FullPath, Peek), method, query: Option<String>, headers, peer| {
+            let response = answer(&endpoint, own_part(&full, &rest), &method, query.as_deref(), &headers, peer);
+            async move { response.ok_or_else(warp::reject::not_found) }
+        })
+}
+
+/// Puts our paths in front of an application, for filters that can reject and, after `.recover()`, for those that
+/// cannot.
+///
+/// ```
+/// use health_core::Health;
+/// use health_warp::WithHealth;
+/// use warp::Filter;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// let app = warp::path::end().map(|| "hello").with_health(health);
+/// # let _ = app;
+/// # Ok(())
+/// # }
+/// ```
+pub trait WithHealth<E>: Sized {
+    /// Answers the probes, and passes everything else on.
+    fn with_health(
+        self,
+        endpoint: impl Into<Endpoint>,
+    ) -> impl Filter<Extract = (warp::reply::Response,), Error = E> + Clone + Send + Sync + 'static;
+}
+
+/// The two kinds of error that warp can combine with a rejection; its own trait for that cannot be named.
+macro_rules! with_health {
+    ($($error:ty),+) => {
+        $(impl<F, R> WithHealth<$error> for F
+        where
+            F: Filter<Extract = (R,), Error = $error> + Clone + Send + Sync + 'static,
+            R: Reply + 'static,
+        {
+            fn with_health(
+                self,
+                endpoint: impl Into<Endpoint>,
+            ) -> impl Filter<Extract = (warp::reply::Response,), Error = $error> + Clone + Send + Sync + 'static {
+                routes(endpoint).or(self.map(Reply::into_response)).unify()
+            }
+        })+
+    };
+}
+
+with_health!(Rejection, Infallible);
+
+/// The path from where outer filters have read to, beginning with its slash.
+fn own_part<'p>(full: &'p FullPath, rest: &Peek) -> &'p str {
+    let full = full.as_str();
+    let start = full.len().saturating_sub(rest.as_str().len() + 1);
+    full.get(start..).unwrap_or_default()
+}
+
+/// Translates a request of ours and its answer; `None` if it is the application's.
+fn answer(
+    endpoint: &Endpoint,
+    path: &str,
+    method: &Method,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    peer: Option<SocketAddr>,
+) -> Option<warp::reply::Response> {
+    let answer = endpoint.respond(&health_core::Request {
+        method: method.as_str(),
+        path,
+        query,
+        peer,
+        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+    })?;
+    let body = if method == Method::HEAD { Bytes::new() } else { answer.body };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers.iter() {
+        let value = match value {
+            Value::Static(text) => HeaderValue::from_static(text),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
+        };
+        headers.insert(header::HeaderName::from_static(name), value);
+    }
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    if answer.close {
+        // hyper removes it from an HTTP/2 answer.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Some(response.into_response())
+}
