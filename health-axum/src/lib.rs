@@ -9,7 +9,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, OriginalUri},
+};
 use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
@@ -188,10 +192,15 @@ where
 
 /// Translates a request of ours and its answer; `None` if it is the application's.
 fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<R>> {
-    let headers = request.headers();
+    let (headers, path) = (request.headers(), request.uri().path());
+    // `Router::nest` takes one slash too many off a path with a doubled one, which is not ours.
+    let original = request.extensions().get::<OriginalUri>().and_then(|original| original.path().strip_suffix(path));
+    if original.is_some_and(|before| before.ends_with('/')) {
+        return None;
+    }
     let answer = endpoint.respond(&health_core::Request {
         method: request.method().as_str(),
-        path: request.uri().path(),
+        path,
         query: request.uri().query(),
         peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
         header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),

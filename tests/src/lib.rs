@@ -1,1 +1,12 @@
+//! Servers, clients and programs for the tests: each starts on a free loopback port in a directory of its own and is
+//! ended by its process id when it is dropped, also when a test fails.
 
+pub mod black_hole;
+pub mod http;
+pub mod mount;
+pub mod port;
+pub mod postgres;
+pub mod process;
+pub mod program;
+pub mod prober;
+pub mod redis;

@@ -1,0 +1,81 @@
+//! A client that sends exactly what it is told and hides nothing of the answer.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// An answer, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, sorted.
+    pub headers: Vec<(String, String)>,
+    /// Everything after the head until the connection was closed.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// It is not.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// A header's value.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Sends bytes over a new connection and reads until the server closes it.
+///
+/// # Panics
+///
+/// There is no server, or no HTTP in its answer.
+#[must_use]
+pub fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(server).expect("a server");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.write_all(request).expect("a server that reads");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an answer, and then the end of the connection");
+    parse(&bytes)
+}
+
+/// A GET with these headers, on a connection of its own.
+#[must_use]
+pub fn get(server: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    exchange(server, request.as_bytes())
+}
+
+fn parse(bytes: &[u8]) -> Answer {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = std::str::from_utf8(&bytes[..end]).expect("a head of text");
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
+    let mut headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    headers.sort();
+    Answer { status, headers, body: bytes[end + 4..].to_vec() }
+}

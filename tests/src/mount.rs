@@ -1,0 +1,203 @@
+//! An endpoint on each framework, in each form, behind a real socket.
+
+use std::{
+    fmt,
+    net::{SocketAddr, TcpListener},
+    thread,
+};
+
+use health_core::Endpoint;
+use tokio::sync::oneshot;
+
+/// A framework.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framework {
+    /// actix-web.
+    Actix,
+    /// axum.
+    Axum,
+    /// warp.
+    Warp,
+}
+
+/// A way to mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `routes(..)` beside the application.
+    Routes,
+    /// The middleware around it.
+    Middleware,
+    /// `routes(..)` below the prefix `/internal`.
+    Nested,
+    /// The middleware around what is below the prefix `/internal`.
+    NestedMiddleware,
+}
+
+impl Form {
+    /// What stands before our paths.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Routes | Self::Middleware => "",
+            Self::Nested | Self::NestedMiddleware => "/internal",
+        }
+    }
+}
+
+/// Every framework in every form.
+pub const EVERY: [(Framework, Form); 12] = {
+    use Form::{Middleware, Nested, NestedMiddleware, Routes};
+    use Framework::{Actix, Axum, Warp};
+    [
+        (Actix, Routes),
+        (Actix, Middleware),
+        (Actix, Nested),
+        (Actix, NestedMiddleware),
+        (Axum, Routes),
+        (Axum, Middleware),
+        (Axum, Nested),
+        (Axum, NestedMiddleware),
+        (Warp, Routes),
+        (Warp, Middleware),
+        (Warp, Nested),
+        (Warp, NestedMiddleware),
+    ]
+};
+
+/// The status with which the application answers every path that is its own.
+pub const APPLICATION: u16 = 418;
+
+/// A served endpoint; ends when it is dropped.
+pub struct Server {
+    /// Which it is.
+    pub name: String,
+    /// What stands before our paths.
+    pub prefix: &'static str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.name, self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves an endpoint on a thread of its own.
+#[must_use]
+pub fn serve(framework: Framework, form: Form, endpoint: Endpoint) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.set_nonblocking(true).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let (stop, stopped) = oneshot::channel();
+    let thread = thread::spawn(move || match framework {
+        Framework::Actix => actix_web::rt::System::new().block_on(actix(listener, form, endpoint, stopped)),
+        Framework::Axum => on_tokio(axum(listener, form, endpoint, stopped)),
+        Framework::Warp => on_tokio(warp(listener, form, endpoint, stopped)),
+    });
+    Server {
+        name: format!("{framework:?} {form:?}"),
+        prefix: form.prefix(),
+        address,
+        stop: Some(stop),
+        thread: Some(thread),
+    }
+}
+
+fn on_tokio(server: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(server);
+}
+
+async fn axum(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: oneshot::Receiver<()>) {
+    use axum::{Router, http::StatusCode};
+    let application = StatusCode::from_u16(APPLICATION).expect("a status");
+    let app = Router::new();
+    let fallback = move || async move { (application, "application") };
+    let app = match form {
+        Form::Routes => app.merge(health_axum::routes(endpoint)).fallback(fallback),
+        Form::Middleware => app.fallback(fallback).layer(health_axum::HealthLayer::new(endpoint)),
+        Form::Nested => app.nest(form.prefix(), health_axum::routes(endpoint).into()).fallback(fallback),
+        Form::NestedMiddleware => {
+            let inner = Router::new().fallback(fallback).layer(health_axum::HealthLayer::new(endpoint));
+            app.nest(form.prefix(), inner).fallback(fallback)
+        }
+    };
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let until = async move {
+        let _ = stopped.await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(until).await.expect("a server");
+}
+
+async fn warp(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: oneshot::Receiver<()>) {
+    use health_warp::WithHealth as _;
+    use warp::{Filter as _, Reply as _};
+    let application = warp::http::StatusCode::from_u16(APPLICATION).expect("a status");
+    let reply = move || warp::reply::with_status("application", application).into_response();
+    // An application that cannot reject, and one that can.
+    let app = warp::any().map(reply);
+    let rejecting = app.and_then(|reply| async move { Ok::<_, warp::Rejection>(reply) });
+    let app = match form {
+        Form::Routes => health_warp::routes(endpoint).or(rejecting).unify().boxed(),
+        Form::Middleware => rejecting.with_health(endpoint).boxed(),
+        Form::Nested => {
+            let nested = warp::path("internal").and(health_warp::routes(endpoint));
+            nested.or(rejecting).unify().boxed()
+        }
+        Form::NestedMiddleware => warp::path("internal").and(app.with_health(endpoint)).or(rejecting).unify().boxed(),
+    };
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let until = async move {
+        let _ = stopped.await;
+    };
+    warp::serve(app).incoming(listener).graceful(until).run().await;
+}
+
+async fn actix(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: oneshot::Receiver<()>) {
+    use actix_web::{App, HttpResponse, HttpServer, http::StatusCode, middleware::Condition, web};
+    let server = HttpServer::new(move || {
+        let application = || {
+            web::to(|| async {
+                HttpResponse::build(StatusCode::from_u16(APPLICATION).expect("a status")).body("application")
+            })
+        };
+        let middleware = |wanted| Condition::new(form == wanted, health_actix::HealthMiddleware::new(endpoint.clone()));
+        let mut scope = web::scope("/internal");
+        if form == Form::Nested {
+            scope = scope.service(health_actix::routes(endpoint.clone()));
+        }
+        let mut app = App::new();
+        if form == Form::Routes {
+            app = app.service(health_actix::routes(endpoint.clone()));
+        }
+        app.service(scope.default_service(application()).wrap(middleware(Form::NestedMiddleware)))
+            .default_service(application())
+            .wrap(middleware(Form::Middleware))
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .listen(listener)
+    .expect("a listener")
+    .run();
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        let _ = stopped.await;
+        handle.stop(false).await;
+    });
+    server.await.expect("a server");
+}

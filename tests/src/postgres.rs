@@ -1,0 +1,211 @@
+//! A PostgreSQL server of the test's own.
+
+use std::{
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, RecyclingMethod,
+    tokio_postgres::{Client, Config, NoTls},
+};
+use nix::{
+    sys::signal::Signal,
+    unistd::{Uid, User},
+};
+use tempfile::TempDir;
+
+use crate::{port, process::Process};
+
+/// The password of its only user.
+pub const PASSWORD: &str = "correct-horse-7Q";
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    directory: TempDir,
+    binaries: PathBuf,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// Makes a database in a temporary directory and starts a server on it.
+    ///
+    /// # Panics
+    ///
+    /// PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let binaries = binaries();
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700)).expect("our directory");
+        let password = directory.path().join("password");
+        std::fs::write(&password, PASSWORD).expect("our directory");
+        for path in [directory.path(), &password] {
+            if let Some(user) = unprivileged() {
+                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a directory of the server's");
+            }
+        }
+        let mut server = Self { directory, binaries, port: port::free(), process: None };
+        let made = server
+            .command("initdb")
+            .args(["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username=app", "--encoding=UTF8"])
+            .arg("--pwfile")
+            .arg(&password)
+            .output()
+            .expect("initdb");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        server.run();
+        server
+    }
+
+    /// Where it listens, while it runs.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How to connect to it.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user("app").password(PASSWORD).dbname("postgres");
+        config
+    }
+
+    /// How an application would write that.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://app:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// A pool as deadpool-postgres' own documentation builds it: without a runtime.
+    #[must_use]
+    pub fn pool(&self, size: usize) -> Pool {
+        pool(self.config(), size)
+    }
+
+    /// A connection of the test's own, beside every pool.
+    pub async fn connect(&self) -> Client {
+        let (client, connection) = self.config().connect(NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Starts the server again, on the same port.
+    ///
+    /// # Panics
+    ///
+    /// It does not accept within ten seconds.
+    pub fn run(&mut self) {
+        let started = Instant::now();
+        while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
+            assert!(started.elapsed() < Duration::from_secs(10), "{}", self.log());
+            if !self.process.as_mut().is_some_and(Process::runs) {
+                self.spawn();
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn spawn(&mut self) {
+        let log = std::fs::File::create(self.directory.path().join("log")).expect("a log");
+        let child = self
+            .command("postgres")
+            .args(["-p", &self.port.to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+            .args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=40"])
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("postgres");
+        self.process = Some(Process::new(child));
+    }
+
+    /// Stops the server in order.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::SIGINT);
+            process.ended(Duration::from_secs(20));
+        }
+    }
+
+    /// Kills the server and all its sessions.
+    pub fn kill(&mut self) {
+        // Dropping ends it and its children with SIGKILL.
+        self.process = None;
+    }
+
+    /// Stops every process of the server where it stands.
+    pub fn freeze(&self) {
+        self.signal_all(Signal::SIGSTOP);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal_all(Signal::SIGCONT);
+    }
+
+    /// Turns the stopped server into a standby.
+    pub fn make_standby(&self) {
+        std::fs::write(self.data().join("standby.signal"), "").expect("our directory");
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        self.process.as_ref().expect("a running server").signal_all(signal);
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// One of PostgreSQL's programs, as a user that it accepts, on our directory.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command.arg("-D").arg(self.data()).current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(user) = unprivileged() {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+}
+
+/// A pool of this size.
+#[must_use]
+pub fn pool(config: Config, size: usize) -> Pool {
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager).max_size(size).build().expect("a pool")
+}
+
+/// PostgreSQL refuses to run as root; then it runs as the user that its package made.
+fn unprivileged() -> Option<User> {
+    let root = Uid::effective().is_root();
+    root.then(|| User::from_name("postgres").ok().flatten().expect("the user `postgres` of PostgreSQL's package"))
+}
+
+/// Where the newest installed version is.
+fn binaries() -> PathBuf {
+    let debian = Path::new("/usr/lib/postgresql");
+    let mut versions: Vec<PathBuf> = std::fs::read_dir(debian)
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.retain(|path| path.join("initdb").exists());
+    versions.sort();
+    versions.pop().or_else(on_path).expect("PostgreSQL's server programs: tests/run installs them")
+}
+
+fn on_path() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}

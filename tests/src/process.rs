@@ -1,0 +1,95 @@
+//! A child process that is ended with the value that holds it.
+
+use std::{
+    process::Child,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Takes charge of a child.
+    #[must_use]
+    pub fn new(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// The child's id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The child itself.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal to the child alone.
+    pub fn signal(&self, signal: Signal) {
+        send(self.child.id(), signal);
+    }
+
+    /// Sends a signal to the child and to every process it has started.
+    pub fn signal_all(&self, signal: Signal) {
+        let children = children(self.child.id());
+        self.signal(signal);
+        children.into_iter().for_each(|id| send(id, signal));
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    ///
+    /// It has not within the time.
+    pub fn ended(&mut self, within: Duration) -> std::process::ExitStatus {
+        let patience = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return status;
+            }
+            assert!(Instant::now() < patience, "process {} still runs", self.child.id());
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.runs() {
+            self.signal_all(Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn send(id: u32, signal: Signal) {
+    // It may just have ended by itself.
+    let _ = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), signal);
+}
+
+/// The processes whose parent is this one.
+fn children(parent: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("the kernel's list of processes");
+    let is_child = |id: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after_name = status.rsplit(')').next().unwrap_or_default();
+        after_name.split_whitespace().nth(1) == Some(parent.to_string().as_str())
+    };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+}

@@ -1,0 +1,99 @@
+//! The example services as programs.
+
+use std::{
+    env,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+
+/// The examples.
+pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
+
+/// A running example service.
+#[derive(Debug)]
+pub struct Program {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The process.
+    pub process: Process,
+    directory: TempDir,
+}
+
+impl Program {
+    /// Starts an example on a free port with these variables and no other of its own.
+    ///
+    /// # Panics
+    ///
+    /// It does not say where it listens.
+    #[must_use]
+    pub fn start(example: &str, variables: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let log = File::create(directory.path().join("log")).expect("a log");
+        let child = command(example, variables)
+            .env("BIND_ADDR", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("an example");
+        let mut process = Process::new(child);
+        let stdout = process.child().stdout.take().expect("its output");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("its first line");
+        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        Self { address: address.unwrap_or_else(|| panic!("{example} said {line:?}")), process, directory }
+    }
+
+    /// Everything it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).expect("its log")
+    }
+}
+
+/// Runs an example that is expected to end by itself.
+///
+/// # Panics
+///
+/// It cannot be started.
+#[must_use]
+pub fn output(example: &str, variables: &[(&str, &str)]) -> Output {
+    command(example, variables).output().expect("an example")
+}
+
+fn command(example: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(built().join(example));
+    for variable in ["BIND_ADDR", "DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null()).envs(variables.iter().copied());
+    command
+}
+
+/// Builds the examples in this program's own profile, once, and tells where they are: a test of one package cannot
+/// name the programs of another.
+#[must_use]
+pub fn built() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let release = !cfg!(debug_assertions);
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["build", "--quiet", "-p", "health-examples", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if release {
+                cargo.arg("--release");
+            }
+            assert!(cargo.status().expect("cargo").success(), "the examples do not build");
+            // The program is <target>/<profile>/deps/<name>.
+            let program = env::current_exe().expect("this program's path");
+            program.ancestors().nth(2).expect("its profile's folder").to_owned()
+        })
+        .clone()
+}

@@ -1,0 +1,122 @@
+//! A Redis server of the test's own.
+
+use std::{
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use deadpool_redis::{
+    Manager, Pool,
+    redis::{Client, aio::MultiplexedConnection},
+};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::{port, process::Process};
+
+/// The password of its default user.
+pub const PASSWORD: &str = "correct-horse-8R";
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    directory: TempDir,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// Starts a server with an empty memory.
+    ///
+    /// # Panics
+    ///
+    /// Redis is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { directory, port: port::free(), process: None };
+        server.run();
+        server
+    }
+
+    /// Where it listens, while it runs.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How an application would connect to it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
+    }
+
+    /// A pool without a runtime.
+    #[must_use]
+    pub fn pool(&self, size: usize) -> Pool {
+        pool(&self.url(), size)
+    }
+
+    /// A connection of the test's own, beside every pool.
+    pub async fn connect(&self) -> MultiplexedConnection {
+        let client = Client::open(self.url()).expect("a URL");
+        client.get_multiplexed_async_connection().await.expect("a connection")
+    }
+
+    /// Starts the server again, on the same port.
+    ///
+    /// # Panics
+    ///
+    /// It does not accept within ten seconds.
+    pub fn run(&mut self) {
+        let started = Instant::now();
+        while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
+            assert!(started.elapsed() < Duration::from_secs(10), "redis-server does not start on {}", self.port);
+            if !self.process.as_mut().is_some_and(Process::runs) {
+                let child = Command::new("redis-server")
+                    .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+                    .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
+                    .arg("--dir")
+                    .arg(self.directory.path())
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .expect("redis-server: tests/run installs it");
+                self.process = Some(Process::new(child));
+            }
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops the server in order.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::SIGTERM);
+            process.ended(Duration::from_secs(20));
+        }
+    }
+
+    /// Kills the server.
+    pub fn kill(&mut self) {
+        // Dropping ends it with SIGKILL.
+        self.process = None;
+    }
+
+    /// Stops the server where it stands.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("a running server").signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("a running server").signal(Signal::SIGCONT);
+    }
+}
+
+/// A pool of this size.
+#[must_use]
+pub fn pool(url: &str, size: usize) -> Pool {
+    let manager = Manager::new(url).expect("a URL");
+    Pool::builder(manager).max_size(size).build().expect("a pool")
+}

@@ -1,0 +1,21 @@
+//! Everything that needs several crates, sockets, servers or the paused clock, in one binary. A check's tests are in
+//! the file of the check's name.
+
+mod build_errors;
+mod conformance;
+mod cost;
+mod dependencies;
+mod drain;
+mod examples;
+mod faults;
+mod gauge;
+mod heartbeat;
+mod invariants;
+mod membership;
+mod postgres;
+mod redis;
+mod redis_queue;
+mod scheduler;
+mod secrets;
+mod stale;
+mod support;

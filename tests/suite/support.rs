@@ -1,0 +1,40 @@
+//! Small helpers of several tests.
+
+use std::time::Duration;
+
+use health_core::{Endpoint, Health, Request, Response};
+
+/// What the core answers to a GET without headers.
+pub(crate) fn get(health: &Health, target: &str) -> Response {
+    ask(&Endpoint::from(health.clone()), "GET", target)
+}
+
+/// What an endpoint answers to a request without headers.
+pub(crate) fn ask(endpoint: &Endpoint, method: &str, target: &str) -> Response {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let request = Request { method, path, query, peer: None, header: &|_| None };
+    endpoint.respond(&request).unwrap_or_else(|| panic!("{target} is not ours"))
+}
+
+/// The code of a GET.
+pub(crate) fn code(health: &Health, target: &str) -> u16 {
+    get(health, target).status
+}
+
+/// The body of a GET as text.
+pub(crate) fn body(health: &Health, target: &str) -> String {
+    String::from_utf8(get(health, target).body.to_vec()).unwrap()
+}
+
+/// Lets every task do what it can do now, on the paused clock.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
