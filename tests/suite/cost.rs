@@ -1,1 +1,86 @@
-//! t
+//! A cached answer costs no allocation.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use health_core::{Endpoint, Health, Outcome, Request, Visibility, check_fn, testing::Frozen};
+
+const TOKEN: &str = "the-token-of-the-cost-test";
+
+fn frozen(checks: usize) -> Frozen {
+    let mut builder = Health::builder().service("orders").version("1.4.2");
+    for number in 0..checks {
+        builder = builder.check(format!("check-{number}"), check_fn(|| async { Ok(()) }));
+    }
+    let frozen = Frozen::new(builder).unwrap();
+    for number in 0..checks {
+        frozen.record(&format!("check-{number}"), Outcome::healthy(), Duration::from_micros(1420)).unwrap();
+    }
+    frozen
+}
+
+/// Whether the answer allocates once this thread has answered it before.
+fn allocations(endpoint: &Endpoint, method: &str, target: &str, headers: &[(&str, &str)]) -> u64 {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let request = Request { method, path, query, peer: None, header: &header };
+    let first = endpoint.respond(&request).unwrap();
+    let info = measure(|| {
+        let again = endpoint.respond(&request).unwrap();
+        assert_eq!(again.body, first.body);
+    });
+    info.count_total
+}
+
+#[test]
+fn a_cached_answer_allocates_nothing() {
+    for checks in [1, 10, 100] {
+        let frozen = frozen(checks);
+        let endpoint = Endpoint::new(frozen.health()).full_for_bearer(TOKEN);
+        let bearer = format!("Bearer {TOKEN}");
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            for target in [
+                "/health", "/health/live", "/health/ready", "/health?format=health", "/health?format=text&x=1",
+                "/health/checks/check-0", "/livez", "/readyz", "/readyz?verbose", "/healthz/check-0",
+                "/health/checks/%63heck-0", "/health/checks/nope", "/health?format=nope",
+            ] {
+                for headers in [
+                    &[][..],
+                    &[("accept", "application/json;q=0.5, application/health+json, */*;q=0.1")],
+                    &[("authorization", bearer.as_str())],
+                    &[("authorization", "Bearer nobody-has-this-token")],
+                ] {
+                    let count = allocations(&endpoint, method, target, headers);
+                    assert_eq!(count, 0, "{checks} checks, {method} {target} {headers:?}");
+                }
+            }
+        }
+        // While red, too.
+        frozen.record("check-0", Outcome::unhealthy("refused"), Duration::ZERO).unwrap();
+        for target in ["/health", "/readyz", "/readyz/check-0", "/health/checks/check-0"] {
+            assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}");
+        }
+    }
+}
+
+#[test]
+fn nor_does_a_renderer_of_ones_own() {
+    let frozen = frozen(10);
+    let endpoint = Endpoint::new(frozen.health())
+        .visibility(Visibility::Status)
+        .render_with(|report, _| health_core::Rendered::new("text/plain", report.status.as_str()));
+    assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0);
+}
+
+/// With the scheduler running: the request that wakes it is the only one that may touch more than the snapshot.
+#[tokio::test]
+async fn nor_does_waking_a_check() {
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+    assert!(health.ready().await);
+    let endpoint = Endpoint::new(health);
+    let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
+    endpoint.respond(&request).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    let info = measure(|| drop(endpoint.respond(&request)));
+    assert_eq!(info.count_total, 0);
+}

@@ -1,1 +1,96 @@
-//! t
+//! The example services as programs: what they serve, and how they leave.
+
+use std::time::{Duration, Instant};
+
+use health_tests::{
+    http,
+    program::{EXAMPLES, Program},
+};
+use nix::sys::signal::Signal;
+
+use crate::support::{millis, secs};
+
+const TOKEN: &str = "a-token-for-the-examples";
+
+#[test]
+fn they_run_without_any_variable() {
+    for example in EXAMPLES {
+        let program = Program::start(example, &[]);
+        let hello = http::get(program.address, "/", &[]);
+        assert_eq!((hello.status, hello.text().as_str()), (200, "hello"), "{example}");
+        let health = http::get(program.address, "/health", &[]);
+        assert_eq!(health.status, 200, "{example}: {}", health.text());
+        let checks: Vec<String> = health.json()["checks"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(checks, ["queue", "worker"]);
+        assert_eq!(http::get(program.address, "/livez?verbose", &[]).text(), "[+]worker ok\nlivez check passed\n");
+        assert_eq!(http::get(program.address, "/nowhere", &[]).status, 404);
+    }
+}
+
+#[test]
+fn the_token_shows_everything_and_a_short_one_nothing_more() {
+    for example in EXAMPLES {
+        let program = Program::start(example, &[("HEALTH_TOKEN", TOKEN)]);
+        let full = http::get(program.address, "/health", &[("authorization", &format!("Bearer {TOKEN}"))]);
+        assert_eq!(full.json()["service"], "health-examples", "{example}");
+        assert_eq!(http::get(program.address, "/health", &[]).json().get("service"), None);
+        let program = Program::start(example, &[("HEALTH_TOKEN", "short")]);
+        let ordinary = http::get(program.address, "/health", &[("authorization", "Bearer short")]);
+        assert_eq!((ordinary.status, ordinary.json().get("service")), (200, None));
+        assert!(program.log().contains("grants nobody"), "{}", program.log());
+    }
+}
+
+#[test]
+fn they_drain_on_a_signal_and_exit_with_0() {
+    for (example, signal) in EXAMPLES.into_iter().zip([Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM]) {
+        let mut program = Program::start(example, &[("DRAIN_SECONDS", "1")]);
+        assert_eq!(http::get(program.address, "/readyz", &[]).status, 200);
+        let began = Instant::now();
+        program.process.signal(signal);
+        let drained = loop {
+            let ready = http::get(program.address, "/health/ready", &[]);
+            if ready.status == 503 {
+                break ready;
+            }
+            assert!(began.elapsed() < secs(1), "{example} does not drain");
+        };
+        assert_eq!(drained.json()["reason"], "draining", "{example}");
+        assert_eq!(drained.header("connection"), Some("close"));
+        while began.elapsed() < millis(900) {
+            // It serves on, alive, until the delay is over.
+            assert_eq!(http::get(program.address, "/livez", &[]).status, 200);
+            assert_eq!(http::get(program.address, "/", &[]).status, 200);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let status = program.process.ended(secs(8));
+        assert!(status.success(), "{example} ended with {status}");
+        assert!(began.elapsed() >= secs(1));
+    }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL and Redis: tests/run"]
+fn they_watch_what_they_are_given() {
+    let database = health_tests::postgres::Server::start();
+    let redis = health_tests::redis::Server::start();
+    for example in EXAMPLES {
+        let variables = [("DATABASE_URL", &*database.url()), ("REDIS_URL", &*redis.url()), ("HEALTH_TOKEN", TOKEN)];
+        let program = Program::start(example, &variables);
+        let began = Instant::now();
+        let bearer = format!("Bearer {TOKEN}");
+        let health = loop {
+            let health = http::get(program.address, "/health", &[("authorization", &bearer)]);
+            if health.status == 200 {
+                break health.json();
+            }
+            assert!(began.elapsed() < secs(10), "{example}: {}", health.text());
+            std::thread::sleep(millis(20));
+        };
+        let checks: Vec<String> = health["checks"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(checks, ["cache", "database", "jobs", "queue", "worker"], "{example}");
+        assert_eq!(health["checks"]["cache"]["critical"], false);
+        assert_eq!(health["checks"]["jobs"]["observed"]["length"]["value"], 0);
+        assert_eq!(health["checks"]["database"]["observed"]["pool_max"]["value"], 8);
+    }
+}

@@ -1,1 +1,270 @@
-//! t
+//! What every networked check must survive, written once: each fault under a prober that polls a real server, with the
+//! right status and reason in time, and recovery without a restart of anything.
+
+use std::time::{Duration, Instant};
+
+use health_core::{Endpoint, Health, Registration};
+use health_tests::{
+    black_hole::BlackHole,
+    mount::{self, Form, Framework, Server},
+    port,
+    prober::Prober,
+};
+use tokio::time::sleep;
+
+use crate::support::{millis, secs};
+
+/// The timeout of every check here, which is the default.
+const TIMEOUT: Duration = secs(2);
+/// A fault shows within the timeout and this.
+const NOTICED: Duration = millis(3500);
+/// A recovery shows within this.
+const RECOVERED: Duration = secs(3);
+
+/// A server that can be started and hurt, and a check of it.
+pub(crate) trait Subject: Sized {
+    /// The application's pool.
+    type Pool: Clone;
+    /// A connection taken from it.
+    type Held: Send;
+
+    fn start() -> Self;
+    fn run(&mut self);
+    fn stop(&mut self);
+    fn kill(&mut self);
+    fn freeze(&self);
+    fn thaw(&self);
+    fn port(&self) -> u16;
+    /// A pool of this size on that port.
+    fn pool(port: u16, password: &str, size: usize) -> Self::Pool;
+    const PASSWORD: &'static str;
+    fn check(pool: Self::Pool, saturated_for: Duration) -> Registration;
+    /// Takes a connection of the pool, as the application does.
+    async fn take(pool: &Self::Pool) -> Self::Held;
+    /// Ends every other session from the server's side.
+    async fn terminate_sessions(&self);
+}
+
+/// A check under a prober, served over HTTP.
+struct Watched {
+    health: Health,
+    prober: Prober,
+    /// Keeps serving.
+    _server: Server,
+}
+
+impl Watched {
+    fn start(check: Registration) -> Self {
+        let health = Health::builder().check("subject", check).start().unwrap();
+        let server = mount::serve(Framework::Axum, Form::Routes, Endpoint::from(health.clone()));
+        let prober = Prober::start(server.address, "/health/checks/subject");
+        Self { health, prober, _server: server }
+    }
+
+    async fn is_healthy(&self) {
+        self.prober.sees("healthy", "", Instant::now(), secs(10)).await;
+    }
+
+    async fn turns(&self, reason: &str, since: Instant) {
+        let after = self.prober.sees("unhealthy", reason, since, NOTICED).await;
+        println!("unhealthy {reason} after {after:?}");
+    }
+
+    async fn recovers(&self, since: Instant) {
+        let after = self.prober.sees("healthy", "", since, RECOVERED).await;
+        println!("healthy again after {after:?}");
+        // It stays so.
+        let recovered = since + after;
+        sleep(millis(1500)).await;
+        let bad = self.prober.bad_since(recovered);
+        assert!(bad.is_empty(), "{bad:?}");
+    }
+
+    async fn end(self) {
+        self.prober.never_waited(TIMEOUT);
+        self.health.stop().await;
+    }
+}
+
+fn pool<S: Subject>(subject: &S, size: usize) -> S::Pool {
+    S::pool(subject.port(), S::PASSWORD, size)
+}
+
+fn watch<S: Subject>(subject: &S) -> Watched {
+    Watched::start(S::check(pool(subject, 4), secs(10)))
+}
+
+pub(crate) async fn refused<S: Subject>() {
+    let mut subject = S::start();
+    subject.stop();
+    let began = Instant::now();
+    let watched = watch(&subject);
+    watched.turns("unreachable", began).await;
+    subject.run();
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+pub(crate) async fn stopped_process<S: Subject>() {
+    let subject = S::start();
+    let watched = watch(&subject);
+    watched.is_healthy().await;
+    let began = Instant::now();
+    subject.freeze();
+    watched.turns("timeout", began).await;
+    sleep(secs(3)).await;
+    subject.thaw();
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+pub(crate) async fn killed_while_a_check_runs<S: Subject>() {
+    let mut subject = S::start();
+    let watched = watch(&subject);
+    watched.is_healthy().await;
+    // Standing still it answers nothing, so a run is under way when it dies.
+    subject.freeze();
+    sleep(millis(1300)).await;
+    let began = Instant::now();
+    subject.kill();
+    watched.turns("unreachable", began).await;
+    subject.run();
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+pub(crate) async fn restart<S: Subject>() {
+    let mut subject = S::start();
+    let watched = watch(&subject);
+    watched.is_healthy().await;
+    let began = Instant::now();
+    subject.stop();
+    watched.turns("unreachable", began).await;
+    subject.run();
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+pub(crate) async fn wrong_password<S: Subject>() {
+    let subject = S::start();
+    let began = Instant::now();
+    let watched = Watched::start(S::check(S::pool(subject.port(), "not-the-password", 4), secs(10)));
+    watched.turns("rejected", began).await;
+    watched.end().await;
+}
+
+pub(crate) async fn black_hole<S: Subject>() {
+    let mut subject = S::start();
+    subject.stop();
+    let hole = BlackHole::on(subject.port());
+    let began = Instant::now();
+    let watched = watch(&subject);
+    watched.turns("timeout", began).await;
+    drop(hole);
+    subject.run();
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+/// Terminated sessions are no outage: not one bad answer.
+pub(crate) async fn terminated_sessions<S: Subject>() {
+    let subject = S::start();
+    let pool = pool(&subject, 4);
+    let watched = Watched::start(S::check(pool.clone(), secs(10)));
+    watched.is_healthy().await;
+    let began = Instant::now();
+    for _ in 0..6 {
+        // Every connection of the pool is open, and then dead.
+        let held = [S::take(&pool).await, S::take(&pool).await, S::take(&pool).await, S::take(&pool).await];
+        drop(held);
+        subject.terminate_sessions().await;
+        sleep(millis(1200)).await;
+    }
+    let bad = watched.prober.bad_since(began);
+    assert!(bad.is_empty(), "{bad:?}");
+    watched.end().await;
+}
+
+/// An exhausted pool over a working server: Degraded, then Unhealthy when it lasts, and good once a connection is free.
+pub(crate) async fn exhausted_pool<S: Subject>() {
+    let subject = S::start();
+    let pool = pool(&subject, 2);
+    let watched = Watched::start(S::check(pool.clone(), secs(4)));
+    watched.is_healthy().await;
+    let held = [S::take(&pool).await, S::take(&pool).await];
+    let began = Instant::now();
+    let degraded = watched.prober.sees("degraded", "saturated", began, NOTICED).await;
+    println!("degraded after {degraded:?}");
+    let unhealthy = watched.prober.sees("unhealthy", "saturated", began, secs(8)).await;
+    assert!(unhealthy - degraded >= secs(3), "{unhealthy:?} after {degraded:?}");
+    drop(held);
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+/// An exhausted pool does not hide an outage.
+pub(crate) async fn exhausted_pool_and_stopped_process<S: Subject>() {
+    let subject = S::start();
+    let pool = pool(&subject, 2);
+    let watched = Watched::start(S::check(pool.clone(), secs(60)));
+    watched.is_healthy().await;
+    let held = [S::take(&pool).await, S::take(&pool).await];
+    watched.prober.sees("degraded", "saturated", Instant::now(), NOTICED).await;
+    let began = Instant::now();
+    subject.freeze();
+    watched.turns("timeout", began).await;
+    subject.thaw();
+    watched.prober.sees("degraded", "saturated", Instant::now(), RECOVERED).await;
+    drop(held);
+    watched.recovers(Instant::now()).await;
+    watched.end().await;
+}
+
+/// Twenty rounds of every kind of loss leave no connection more than the first.
+pub(crate) async fn no_connection_is_left_behind<S: Subject>() {
+    let subject = S::start();
+    let pool = pool(&subject, 4);
+    let check = S::check(pool.clone(), secs(60)).every(millis(100)).timeout(millis(200)).max_age(millis(50));
+    let health = Health::builder().check("subject", check).start().unwrap();
+    let until = async |healthy: bool| {
+        let began = Instant::now();
+        while (health.refresh("subject").await.unwrap() == health_core::Status::Healthy) != healthy {
+            assert!(began.elapsed() < secs(10), "it does not turn: {:?}", health.report());
+            sleep(millis(10)).await;
+        }
+    };
+    let mut first = None;
+    for round in 0..20 {
+        subject.freeze();
+        until(false).await;
+        subject.thaw();
+        until(true).await;
+        let held = [S::take(&pool).await, S::take(&pool).await, S::take(&pool).await, S::take(&pool).await];
+        // Exhausted: over a connection beside the pool.
+        health.refresh("subject").await.unwrap();
+        drop(held);
+        subject.terminate_sessions().await;
+        until(true).await;
+        let connections = port::connections_to(subject.port());
+        let limit = *first.get_or_insert(connections);
+        assert!(connections <= limit, "{connections} connections after round {round}, {limit} after the first");
+    }
+    health.stop().await;
+}
+
+/// The faults as tests of a subject.
+macro_rules! fault_tests {
+    ($subject:ty, $needs:literal) => {
+        $crate::faults::fault_tests!($subject, $needs,
+            refused, stopped_process, killed_while_a_check_runs, restart, wrong_password, black_hole,
+            terminated_sessions, exhausted_pool, exhausted_pool_and_stopped_process, no_connection_is_left_behind);
+    };
+    ($subject:ty, $needs:literal, $($fault:ident),+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = $needs]
+        async fn $fault() {
+            $crate::faults::$fault::<$subject>().await;
+        })+
+    };
+}
+pub(crate) use fault_tests;

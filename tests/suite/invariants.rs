@@ -1,1 +1,94 @@
-//! t
+//! What the architecture promises of the sources themselves.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn source(path: &str) -> String {
+    let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // Tests and examples of a file may do what the file may not.
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn answering_and_rendering_do_no_io_and_wait_for_nothing() {
+    for path in [
+        "endpoint.rs", "route.rs", "query.rs", "negotiate.rs", "visibility.rs", "wire.rs", "format.rs", "snapshot.rs",
+        "policy.rs", "plan.rs", "report.rs", "bounds.rs", "redact.rs", "status.rs", "render/json.rs",
+        "render/health_json.rs", "render/text.rs", "render/writer.rs",
+    ] {
+        let text = source(&format!("health-core/src/{path}"));
+        for word in ["tokio::", ".await", "async fn", "Mutex", "RwLock", "std::fs", "std::net::Tcp", "crate::checks"] {
+            assert!(!text.contains(word), "{path} has {word}");
+        }
+    }
+}
+
+#[test]
+fn one_place_publishes() {
+    let text = source("health-core/src/board.rs");
+    assert_eq!(text.matches("published.swap(").count() + text.matches("published.store(").count(), 1);
+}
+
+#[test]
+fn a_ready_made_check_imports_only_the_contract_and_its_driver() {
+    let checks = root().join("health-core/src/checks");
+    for entry in std::fs::read_dir(checks).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = source(&format!("health-core/src/checks/{name}"));
+        for word in ["crate::board", "crate::scheduler", "crate::snapshot", "crate::policy", "crate::endpoint", "tracing"] {
+            assert!(!text.contains(word), "{name} has {word}");
+        }
+    }
+}
+
+#[test]
+fn adapters_decide_nothing() {
+    for adapter in ["actix", "axum", "warp"] {
+        let text = source(&format!("health-{adapter}/src/lib.rs"));
+        for word in ["503", "\"/health", "\"/livez", "no-store", "serde", "Visibility", "application/"] {
+            assert!(!text.contains(word), "health-{adapter} has {word}");
+        }
+    }
+}
+
+#[test]
+fn a_checks_feature_file_module_and_test_share_one_name() {
+    let manifest = source("health-core/Cargo.toml");
+    for name in ["postgres", "redis", "redis_queue"] {
+        assert!(manifest.contains(&format!("\n{name} = [")), "no feature {name}");
+        assert!(root().join(format!("health-core/src/checks/{name}.rs")).exists(), "no file {name}");
+        assert!(root().join(format!("tests/suite/{name}.rs")).exists(), "no test {name}");
+    }
+    assert!(!manifest.contains("?/"), "a weak feature reaches into a driver");
+}
+
+fn tree(arguments: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--package", "health-core"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
+#[test]
+fn the_core_stays_small_and_chooses_no_tls() {
+    let core = tree(&["--no-default-features"]);
+    assert!(core.len() <= 22, "{} crates: {core:?}", core.len());
+    let all = tree(&["--all-features"]);
+    for tls in ["rustls", "native-tls", "openssl", "ring", "aws-lc-rs"] {
+        assert!(!all.contains(tls), "a feature brings {tls}");
+    }
+}

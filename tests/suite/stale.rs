@@ -1,1 +1,93 @@
-//! t
+//! Old results: when they stop being believed.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use health_core::{CheckExt as _, Health, Impact, Outcome, Probe, Reason, Status, check_fn, testing::Frozen};
+
+use crate::support::{body, code, get, millis, secs};
+
+#[test]
+fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
+    let ok = || check_fn(|| async { Ok(()) });
+    let frozen = Frozen::new(
+        Health::builder()
+            .check("database", ok().every(secs(10)).timeout(secs(1)))
+            .check("cache", ok().optional().every(secs(60)).stale_after(secs(100)))
+            .check("worker", ok().local().liveness().every(secs(300))),
+    )
+    .unwrap();
+    let health = frozen.health();
+    for check in ["database", "cache", "worker"] {
+        frozen.record(check, Outcome::healthy(), Duration::ZERO).unwrap();
+    }
+    let state = || (health.report().status, health.status(Probe::Liveness), code(&health, "/readyz"));
+    frozen.advance(millis(30_999));
+    assert_eq!(state(), (Status::Healthy, Status::Healthy, 200));
+    frozen.advance(millis(1));
+    assert_eq!(state(), (Status::Unhealthy, Status::Healthy, 503));
+    assert_eq!(body(&health, "/readyz/database"), "[-]database failed: stale\n");
+    assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","root_causes":["database"],"checks""#));
+    assert_eq!(health.report().check("database").unwrap().reason, Some(Reason::Stale));
+
+    frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
+    frozen.advance(millis(30_998));
+    assert_eq!(state().0, Status::Healthy);
+    frozen.advance(secs(40));
+    frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
+    assert_eq!(state(), (Status::Degraded, Status::Healthy, 200), "an Optional one only degrades");
+    assert_eq!(health.report().check("cache").unwrap().impact, Impact::Optional);
+    frozen.advance(secs(1000));
+    assert_eq!(state(), (Status::Unhealthy, Status::Unhealthy, 503));
+}
+
+#[test]
+fn a_blocked_runtime_cannot_leave_a_green_page_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let health = runtime.block_on(async {
+        let quick = check_fn(|| async { Ok(()) }).every(millis(100)).timeout(millis(50)).stale_after(millis(400));
+        let health = Health::builder().check("worker", quick.local().liveness()).start().unwrap();
+        assert!(health.ready().await);
+        health
+    });
+    // The only worker is blocked; answering does not need it.
+    runtime.spawn(async { thread::sleep(secs(2)) });
+    let began = Instant::now();
+    while code(&health, "/livez") == 200 {
+        assert!(began.elapsed() < secs(1), "still green");
+        thread::sleep(millis(10));
+    }
+    assert_eq!(body(&health, "/livez/worker"), "[-]worker failed: stale\n");
+    assert_eq!(code(&health, "/readyz"), 503);
+    // It recovers with the runtime.
+    while code(&health, "/livez") == 503 {
+        assert!(began.elapsed() < secs(10), "still red");
+        thread::sleep(millis(10));
+    }
+    drop(health);
+}
+
+/// Real time: outside a runtime there is no paused clock.
+#[test]
+#[ignore = "takes 31 seconds: tests/run"]
+fn a_dead_scheduler_turns_every_view_red() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let health = runtime.block_on(async {
+        let rare = check_fn(|| async { Ok(()) }).every(secs(3600));
+        let health = Health::builder().check("license", rare.local().liveness().startup()).start().unwrap();
+        assert!(health.ready().await);
+        health
+    });
+    drop(runtime);
+    let died = Instant::now();
+    assert_eq!(get(&health, "/livez").status, 200);
+    thread::sleep(secs(29).saturating_sub(died.elapsed()));
+    assert_eq!(get(&health, "/livez").status, 200);
+    thread::sleep(millis(31_200).saturating_sub(died.elapsed()));
+    for path in ["/livez", "/readyz", "/health", "/startupz", "/health/checks/license"] {
+        assert_eq!(code(&health, path), 503, "{path}");
+    }
+    assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","reason":"stale","#));
+}
