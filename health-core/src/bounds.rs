@@ -54,7 +54,7 @@ pub(crate) fn bounded(outcome: Outcome, secrets: &Secrets) -> Finding {
     let mut details = Vec::new();
     let mut room = DETAILS;
     for (key, mut value) in outcome.details {
-        redact_value(&mut value, secrets);
+        redact_member(&key, &mut value, secrets);
         let key = label(key);
         // Two pairs of quotes or brackets, a colon and a comma are what the pair costs beside its own bytes.
         let size = key.len() + value.to_string().len() + 4;
@@ -89,17 +89,24 @@ fn of_a_check(reason: Reason) -> Reason {
     }
 }
 
+/// Redacts a value, and all of it where its key says that it is a secret.
+fn redact_member(key: &str, value: &mut Value, secrets: &Secrets) {
+    redact_value(value, secrets);
+    if let Value::String(text) = value {
+        let pair = format!("{key}='{text}'");
+        if redact::shapes(&pair) != pair {
+            "***".clone_into(text);
+        }
+    }
+}
+
 fn redact_value(value: &mut Value, secrets: &Secrets) {
     match value {
         Value::String(text) => *text = secrets.redact(text),
         Value::Array(values) => values.iter_mut().for_each(|value| redact_value(value, secrets)),
         Value::Object(members) => {
             let redacted = std::mem::take(members).into_iter().map(|(key, mut value)| {
-                redact_value(&mut value, secrets);
-                let pair = format!("{key}={}", value.as_str().unwrap_or_default());
-                if value.is_string() && redact::shapes(&pair) != pair {
-                    value = Value::String("***".to_owned());
-                }
+                redact_member(&key, &mut value, secrets);
                 (secrets.redact(&key), value)
             });
             *members = redacted.collect();
@@ -132,8 +139,9 @@ mod tests {
     #[test]
     fn secrets_leave_details_at_any_depth() {
         let details = json!({"a": ["postgres://u:hunter2@h"], "password": "hunter2", "b": {"c": "sesame"}});
-        let finding = bounded(Outcome::healthy().detail("all", details), &Secrets::from("sesame"));
-        let text = finding.details[0].1.to_string();
+        let outcome = Outcome::healthy().detail("all", details).detail("password", "hunter2");
+        let finding = bounded(outcome, &Secrets::from("sesame"));
+        let text = format!("{:?}", finding.details);
         assert!(!text.contains("hunter2") && !text.contains("sesame"), "{text}");
     }
 

@@ -21,7 +21,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{port, process::Process};
+use crate::{port, process::{Process, nice}};
 
 /// The password of its only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
@@ -106,13 +106,20 @@ impl Server {
     /// It does not accept within ten seconds.
     pub fn run(&mut self) {
         let started = Instant::now();
-        while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
+        while !self.process.as_mut().is_some_and(Process::runs) || !self.takes_sessions() {
             assert!(started.elapsed() < Duration::from_secs(10), "{}", self.log());
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Accepting connections is less: a server that starts up refuses every session.
+    fn takes_sessions(&self) -> bool {
+        let mut ready = Command::new(self.binaries.join("pg_isready"));
+        ready.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        ready.status().is_ok_and(|status| status.success())
     }
 
     fn spawn(&mut self) {
@@ -172,7 +179,7 @@ impl Server {
 
     /// One of PostgreSQL's programs, as a user that it accepts, on our directory.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
+        let mut command = nice(self.binaries.join(program));
         command.arg("-D").arg(self.data()).current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(user) = unprivileged() {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());

@@ -1,7 +1,8 @@
 //! A child process that is ended with the value that holds it.
 
 use std::{
-    process::Child,
+    ffi::OsStr,
+    process::{Child, Command},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -10,6 +11,14 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+
+/// A command that leaves the processor to the tests while they measure.
+#[must_use]
+pub fn nice(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "10"]).arg(program);
+    command
+}
 
 /// A running child.
 #[derive(Debug)]
@@ -47,9 +56,10 @@ impl Process {
 
     /// Sends a signal to the child and to every process it has started.
     pub fn signal_all(&self, signal: Signal) {
-        let children = children(self.child.id());
+        // Standing still it cannot start another while we look.
+        self.signal(Signal::SIGSTOP);
+        children(self.child.id()).into_iter().for_each(|id| send(id, signal));
         self.signal(signal);
-        children.into_iter().for_each(|id| send(id, signal));
     }
 
     /// Waits until it has ended.

@@ -8,11 +8,13 @@ use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::OnceLock,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::{http, process::Process};
 
 /// The examples.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
@@ -49,6 +51,19 @@ impl Program {
         BufReader::new(stdout).read_line(&mut line).expect("its first line");
         let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         Self { address: address.unwrap_or_else(|| panic!("{example} said {line:?}")), process, directory }
+    }
+
+    /// Waits until its readiness probe passes.
+    ///
+    /// # Panics
+    ///
+    /// It does not within ten seconds.
+    pub fn ready(&self) {
+        let began = Instant::now();
+        while http::get(self.address, "/readyz", &[]).status != 200 {
+            assert!(began.elapsed() < Duration::from_secs(10), "{}", self.log());
+            sleep(Duration::from_millis(10));
+        }
     }
 
     /// Everything it has logged so far.

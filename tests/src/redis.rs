@@ -1,7 +1,7 @@
 //! A Redis server of the test's own.
 
 use std::{
-    process::{Command, Stdio},
+    process::Stdio,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use deadpool_redis::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{port, process::Process};
+use crate::{port, process::{Process, nice}};
 
 /// The password of its default user.
 pub const PASSWORD: &str = "correct-horse-8R";
@@ -74,7 +74,7 @@ impl Server {
         while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
             assert!(started.elapsed() < Duration::from_secs(10), "redis-server does not start on {}", self.port);
             if !self.process.as_mut().is_some_and(Process::runs) {
-                let child = Command::new("redis-server")
+                let child = nice("redis-server")
                     .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
                     .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
                     .arg("--dir")

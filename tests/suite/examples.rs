@@ -16,6 +16,7 @@ const TOKEN: &str = "a-token-for-the-examples";
 fn they_run_without_any_variable() {
     for example in EXAMPLES {
         let program = Program::start(example, &[]);
+        program.ready();
         let hello = http::get(program.address, "/", &[]);
         assert_eq!((hello.status, hello.text().as_str()), (200, "hello"), "{example}");
         let health = http::get(program.address, "/health", &[]);
@@ -35,6 +36,7 @@ fn the_token_shows_everything_and_a_short_one_nothing_more() {
         assert_eq!(full.json()["service"], "health-examples", "{example}");
         assert_eq!(http::get(program.address, "/health", &[]).json().get("service"), None);
         let program = Program::start(example, &[("HEALTH_TOKEN", "short")]);
+        program.ready();
         let ordinary = http::get(program.address, "/health", &[("authorization", "Bearer short")]);
         assert_eq!((ordinary.status, ordinary.json().get("service")), (200, None));
         assert!(program.log().contains("grants nobody"), "{}", program.log());
@@ -45,7 +47,7 @@ fn the_token_shows_everything_and_a_short_one_nothing_more() {
 fn they_drain_on_a_signal_and_exit_with_0() {
     for (example, signal) in EXAMPLES.into_iter().zip([Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM]) {
         let mut program = Program::start(example, &[("DRAIN_SECONDS", "1")]);
-        assert_eq!(http::get(program.address, "/readyz", &[]).status, 200);
+        program.ready();
         let began = Instant::now();
         program.process.signal(signal);
         let drained = loop {
