@@ -15,7 +15,7 @@ use axum::{
     extract::{ConnectInfo, OriginalUri},
 };
 use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -205,8 +205,10 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
         peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
         header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
     })?;
-    let body = if request.method() == http::Method::HEAD { Bytes::new() } else { answer.body };
+    let is_head = request.method() == http::Method::HEAD;
+    let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(R::from(body));
+    *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     for (name, value) in answer.headers.iter() {
@@ -216,7 +218,10 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
         };
         headers.insert(header::HeaderName::from_static(name), value);
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    if is_head {
+        // Otherwise the server takes the length from the body.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    }
     if answer.close && request.version() <= Version::HTTP_11 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -68,10 +68,12 @@ struct Config {
     custom: Option<Custom>,
 }
 
+type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
+
 /// A renderer of the owner's own, and what it made of the current snapshot.
 #[derive(Clone)]
 struct Custom {
-    render: Arc<dyn Fn(&Report, Visibility) -> Rendered + Send + Sync>,
+    render: Arc<Render>,
     made: Arc<ArcSwapOption<Made>>,
 }
 

@@ -61,9 +61,9 @@ impl Builder {
     /// Every contradiction and every call outside a runtime is a [`BuildError`] that says what to change; nothing has
     /// been started then.
     pub fn start(self) -> Result<Health, BuildError> {
-        let (about, secrets, slots) = self.prepare()?;
+        let Prepared { about, secrets, checks } = self.prepare()?;
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = slots.into_iter().unzip();
+        let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = checks.into_iter().unzip();
         let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
         let inner = Inner { board, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
         inner.spawn_coordinator();
@@ -76,14 +76,14 @@ impl Builder {
     /// A board that nothing runs on.
     #[cfg(feature = "testing")]
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
-        let (about, secrets, slots) = self.prepare()?;
-        let slots = slots.into_iter().map(|(slot, _)| slot).collect();
+        let Prepared { about, secrets, checks } = self.prepare()?;
+        let slots = checks.into_iter().map(|(slot, _)| slot).collect();
         let board = Arc::new(Board::new(clock, about, secrets, slots));
         Ok(Health { inner: Arc::new(Inner { board, runtime: None, tasks: Mutex::default(), drain: Drain::default() }) })
     }
 
     /// Validates everything before anything happens.
-    fn prepare(self) -> Result<(About, Secrets, Vec<(NewSlot, Job)>), BuildError> {
+    fn prepare(self) -> Result<Prepared, BuildError> {
         let nodes: Vec<Node<'_>> =
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
         let mut slots = Vec::new();
@@ -91,8 +91,15 @@ impl Builder {
             slots.push(prepare(name, registration)?);
         }
         plan::check_graph(&nodes)?;
-        Ok((self.about, self.secrets, slots))
+        Ok(Prepared { about: self.about, secrets: self.secrets, checks: slots })
     }
+}
+
+/// Everything of a builder, validated.
+struct Prepared {
+    about: About,
+    secrets: Secrets,
+    checks: Vec<(NewSlot, Job)>,
 }
 
 /// A registration, validated by itself.

@@ -42,10 +42,8 @@ const PROBES: [(&str, Probe); 3] =
 
 /// What `path` asks for; `None` if it is not ours.
 pub(crate) fn route<'p>(base: &str, kubernetes: bool, path: &'p str) -> Option<Route<'p>> {
-    if let Some(rest) = path.strip_prefix(base) {
-        if let Some(target) = document(rest) {
-            return Some(Route { family: Family::Document, target });
-        }
+    if let Some(target) = path.strip_prefix(base).and_then(document) {
+        return Some(Route { family: Family::Document, target });
     }
     if !kubernetes {
         return None;

@@ -117,8 +117,10 @@ fn answer(
         peer,
         header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
     })?;
-    let body = if method == Method::HEAD { Bytes::new() } else { answer.body };
+    let is_head = method == Method::HEAD;
+    let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     for (name, value) in answer.headers.iter() {
@@ -128,7 +130,10 @@ fn answer(
         };
         headers.insert(header::HeaderName::from_static(name), value);
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    if is_head {
+        // Otherwise the server takes the length from the body.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    }
     if answer.close {
         // hyper removes it from an HTTP/2 answer.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

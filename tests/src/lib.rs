@@ -6,7 +6,7 @@ pub mod http;
 pub mod mount;
 pub mod port;
 pub mod postgres;
+pub mod prober;
 pub mod process;
 pub mod program;
-pub mod prober;
 pub mod redis;

@@ -21,7 +21,10 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{port, process::{Process, nice}};
+use crate::{
+    port,
+    process::{Process, nice},
+};
 
 /// The password of its only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
@@ -180,7 +183,12 @@ impl Server {
     /// One of PostgreSQL's programs, as a user that it accepts, on our directory.
     fn command(&self, program: &str) -> Command {
         let mut command = nice(self.binaries.join(program));
-        command.arg("-D").arg(self.data()).current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .arg("-D")
+            .arg(self.data())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         if let Some(user) = unprivileged() {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }

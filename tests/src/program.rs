@@ -92,19 +92,15 @@ fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Builds the examples in this program's own profile, once, and tells where they are: a test of one package cannot
-/// name the programs of another.
+/// Builds the examples, once, and tells where they are: a test of one package cannot name the programs of another.
 #[must_use]
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            let release = !cfg!(debug_assertions);
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["build", "--quiet", "-p", "health-examples", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            if release {
-                cargo.arg("--release");
-            }
+            // The whole workspace, as otherwise its dependencies would be built again with other features.
+            cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
             assert!(cargo.status().expect("cargo").success(), "the examples do not build");
             // The program is <target>/<profile>/deps/<name>.
             let program = env::current_exe().expect("this program's path");

@@ -13,7 +13,10 @@ use deadpool_redis::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{port, process::{Process, nice}};
+use crate::{
+    port,
+    process::{Process, nice},
+};
 
 /// The password of its default user.
 pub const PASSWORD: &str = "correct-horse-8R";

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use health_core::{
-    BuildError, Builder, Check as _, CheckExt as _, CheckFn, Gauge, Health, Heartbeat, Probe, check_fn,
-};
+use health_core::{BuildError, Builder, Check as _, CheckExt as _, CheckFn, Gauge, Health, Heartbeat, Probe, check_fn};
 
 use crate::support::{millis, secs};
 
@@ -60,10 +58,15 @@ fn durations() {
         (ok().stale_after(Duration::ZERO), "stale_after", "between"),
         (ok().slow_above(Duration::ZERO), "slow_above", "between"),
         (ok().every(secs(5)).recheck(secs(6)), "recheck", "at most the interval"),
-        (ok().every(secs(5)).timeout(secs(2)).stale_after(secs(7)), "stale_after", "more than the interval and the timeout"),
+        (
+            ok().every(secs(5)).timeout(secs(2)).stale_after(secs(7)),
+            "stale_after",
+            "more than the interval and the timeout",
+        ),
         (ok().timeout(secs(1)).slow_above(secs(1)), "slow_above", "less than the timeout"),
     ] {
-        let is = |error: &BuildError| matches!(error, BuildError::InvalidDuration { option: found, .. } if *found == option);
+        let is =
+            |error: &BuildError| matches!(error, BuildError::InvalidDuration { option: found, .. } if *found == option);
         refused(Health::builder().check("x", check), is, &["\"x\"", option, words]);
     }
 }
@@ -96,7 +99,8 @@ fn a_shared_dependency_in_liveness_or_startup() {
         (ok().liveness(), Probe::Liveness, ["restart the whole fleet", ".liveness_despite_dependency()"]),
         (ok().startup(), Probe::Startup, ["loop every rollout", ".startup_despite_dependency()"]),
     ] {
-        let is = |error: &BuildError| matches!(error, BuildError::DependencyInProbe { probe: found, .. } if *found == probe);
+        let is =
+            |error: &BuildError| matches!(error, BuildError::DependencyInProbe { probe: found, .. } if *found == probe);
         refused(Health::builder().check("x", check), is, &words);
     }
     // Through others, too.
@@ -117,7 +121,8 @@ fn a_shared_dependency_in_liveness_or_startup() {
 
 #[test]
 fn dependencies_that_lead_nowhere_in_a_circle_or_to_a_surprise() {
-    let unknown = |error: &BuildError| matches!(error, BuildError::UnknownDependency { missing, .. } if missing == "databse");
+    let unknown =
+        |error: &BuildError| matches!(error, BuildError::UnknownDependency { missing, .. } if missing == "databse");
     refused(Health::builder().check("x", ok().depends_on("databse")), unknown, &["\"databse\"", "correct the name"]);
     let circle = |error: &BuildError| matches!(error, BuildError::DependencyCycle { .. });
     refused(Health::builder().check("x", ok().depends_on("x")), circle, &["x -> x"]);

@@ -10,6 +10,8 @@ use health_tests::{
     mount::{self, APPLICATION, Server},
 };
 
+use crate::support::long;
+
 const TOKEN: &str = "the-token-of-the-conformance-table";
 
 /// The state that the one frozen `Health` is put into.
@@ -25,15 +27,8 @@ enum State {
     Stopped,
 }
 
-const STATES: [State; 7] = [
-    State::Starting,
-    State::Healthy,
-    State::Degraded,
-    State::Unhealthy,
-    State::Stale,
-    State::Draining,
-    State::Stopped,
-];
+const STATES: [State; 7] =
+    [State::Starting, State::Healthy, State::Degraded, State::Unhealthy, State::Stale, State::Draining, State::Stopped];
 
 fn frozen() -> Frozen {
     let ok = || check_fn(|| async { Ok(()) });
@@ -114,9 +109,24 @@ fn with(target: &str, header: &'static str, value: impl Into<String>) -> Sent {
 fn requests() -> Vec<Sent> {
     let mut table = Vec::new();
     let every = [
-        "/health", "/health/live", "/health/ready", "/health/startup", "/health/tags/sql", "/health/tags/fast",
-        "/health/checks/database", "/health/checks/cache", "/health/checks/reports", "/livez", "/readyz", "/startupz",
-        "/healthz", "/livez/worker", "/readyz/database", "/readyz/cache", "/startupz/database", "/healthz/reports",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/health/startup",
+        "/health/tags/sql",
+        "/health/tags/fast",
+        "/health/checks/database",
+        "/health/checks/cache",
+        "/health/checks/reports",
+        "/livez",
+        "/readyz",
+        "/startupz",
+        "/healthz",
+        "/livez/worker",
+        "/readyz/database",
+        "/readyz/cache",
+        "/startupz/database",
+        "/healthz/reports",
     ];
     for path in every {
         table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, path)));
@@ -126,40 +136,74 @@ fn requests() -> Vec<Sent> {
     table.extend(["POST", "DELETE"].map(|method| sent(method, "/readyz/database")));
     // Names that are not there, not in that probe, encoded, and too long.
     for path in [
-        "/health/checks/nope", "/health/tags/nope", "/livez/database", "/readyz/reports", "/startupz/cache",
-        "/healthz/nope", "/health/checks/d%61t%61base", "/readyz/d%61tabase", "/health/checks/database%00",
-        "/health/checks/%ff", "/health/checks/%2e%2e", "/health/checks/a%2Fb", "/health/tags/s%71l",
+        "/health/checks/nope",
+        "/health/tags/nope",
+        "/livez/database",
+        "/readyz/reports",
+        "/startupz/cache",
+        "/healthz/nope",
+        "/health/checks/d%61t%61base",
+        "/readyz/d%61tabase",
+        "/health/checks/database%00",
+        "/health/checks/%ff",
+        "/health/checks/%2e%2e",
+        "/health/checks/a%2Fb",
+        "/health/tags/s%71l",
     ] {
         table.push(sent("GET", path));
     }
     table.push(sent("GET", format!("/health/checks/{}", "x".repeat(300))));
     // What the Kubernetes paths read from a query, and what they do not.
     for query in [
-        "verbose", "verbose=", "verbose=0", "Verbose", "exclude=database", "exclude=database&exclude=worker",
-        "verbose&exclude=nope", "verbose&exclude=nope&exclude=%3Cscript%3E&exclude=a", "exclude=shutdown",
-        "verbose&exclude=starting", "%76erbose", "format=json", "format=nope", "exclude=", "&&=&",
+        "verbose",
+        "verbose=",
+        "verbose=0",
+        "Verbose",
+        "exclude=database",
+        "exclude=database&exclude=worker",
+        "verbose&exclude=nope",
+        "verbose&exclude=nope&exclude=%3Cscript%3E&exclude=a",
+        "exclude=shutdown",
+        "verbose&exclude=starting",
+        "%76erbose",
+        "format=json",
+        "format=nope",
+        "exclude=",
+        "&&=&",
     ] {
         table.extend(["/livez", "/readyz", "/healthz"].map(|path| sent("GET", format!("{path}?{query}"))));
         table.push(sent("HEAD", format!("/readyz?{query}")));
     }
     // Formats by query.
-    for query in ["format=json", "format=nope", "format=", "format", "format=text&format=json", "format=jso%6e", "x=1"] {
+    for query in ["format=json", "format=nope", "format=", "format", "format=text&format=json", "format=jso%6e", "x=1"]
+    {
         table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, format!("/health?{query}"))));
     }
     // Formats by what real probers send.
     for accept in [
-        "*/*", "application/json, */*", "text/plain, text/*, */*", "text/plain", "application/health+json",
+        "*/*",
+        "application/json, */*",
+        "text/plain, text/*, */*",
+        "text/plain",
+        "application/health+json",
         "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
          text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "image/png",
-        "application/json;q=0.1, application/health+json;q=0.2", ";;q=,", "",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+        "image/png",
+        "application/json;q=0.1, application/health+json;q=0.2",
+        ";;q=,",
+        "",
     ] {
         table.extend(["/health", "/health/ready", "/readyz?verbose"].map(|path| with(path, "accept", accept)));
     }
     // Tokens.
     for authorization in [
-        format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), format!("Bearer {TOKEN}x"), "Bearer ".to_owned(),
-        "Basic dXNlcjpwYXNz".to_owned(), TOKEN.to_owned(),
+        format!("Bearer {TOKEN}"),
+        format!("bearer {TOKEN}"),
+        format!("Bearer {TOKEN}x"),
+        "Bearer ".to_owned(),
+        "Basic dXNlcjpwYXNz".to_owned(),
+        TOKEN.to_owned(),
     ] {
         for path in ["/health", "/health/checks/database", "/livez?verbose", "/health/tags/sql?format=health"] {
             table.push(with(path, "authorization", authorization.clone()));
@@ -173,9 +217,23 @@ fn requests() -> Vec<Sent> {
     table.push(sent("GET", format!("/health?{}format=health", "x=1&".repeat(14_996))));
     // Not ours, in any framework.
     for path in [
-        "/", "/health/", "//health", "/he%61lth", "/HEALTH", "/healthy", "/health/nope", "/health/checks",
-        "/health/checks/", "/health/checks/a/b", "/live%7A", "/livez/", "/livez/worker/", "/health//live",
-        "/health/live/", "/health;x", "/x/health",
+        "/",
+        "/health/",
+        "//health",
+        "/he%61lth",
+        "/HEALTH",
+        "/healthy",
+        "/health/nope",
+        "/health/checks",
+        "/health/checks/",
+        "/health/checks/a/b",
+        "/live%7A",
+        "/livez/",
+        "/livez/worker/",
+        "/health//live",
+        "/health/live/",
+        "/health;x",
+        "/x/health",
     ] {
         table.push(sent("GET", path));
     }
@@ -198,8 +256,7 @@ fn other_requests() -> Vec<Sent> {
 fn expected(endpoint: &Endpoint, sent: &Sent) -> Option<Answer> {
     let (path, query) =
         sent.target.split_once('?').map_or((sent.target.as_str(), None), |(path, query)| (path, Some(query)));
-    let header =
-        |name: &str| sent.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+    let header = |name: &str| sent.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
     let request = Request { method: sent.method, path, query, peer: None, header: &header };
     let response = endpoint.respond(&request)?;
     let mut headers: Vec<(String, String)> = response
@@ -216,8 +273,7 @@ fn expected(endpoint: &Endpoint, sent: &Sent) -> Option<Answer> {
 
 /// What a server answers, without the headers that are its own.
 fn received(server: &Server, sent: &Sent) -> Answer {
-    let (version, host) =
-        if sent.http_1_0 { ("1.0", "") } else { ("1.1", "host: localhost\r\nconnection: close\r\n") };
+    let (version, host) = if sent.http_1_0 { ("1.0", "") } else { ("1.1", "host: localhost\r\nconnection: close\r\n") };
     let mut request = format!("{} {}{} HTTP/{version}\r\n{host}", sent.method, server.prefix, sent.target);
     for (name, value) in &sent.headers {
         request.push_str(&format!("{name}: {value}\r\n"));
@@ -247,10 +303,11 @@ fn every_server_sends_the_cores_bytes() {
             for sent in &requests {
                 pairs.insert(format!("{name} {state:?} {sent:?}"));
                 let expected = expected(&endpoint, sent);
-                // Every request goes to every server in one state, and to one server in turn in the others.
+                // Every request goes to every server in one state, and to one server in turn in the others; in the
+                // long form to every server in all of them.
                 let turn = pairs.len() % servers.len();
                 for (position, server) in servers.iter().enumerate() {
-                    if state != State::Unhealthy && position != turn {
+                    if !long() && state != State::Unhealthy && position != turn {
                         continue;
                     }
                     let received = received(server, sent);
@@ -283,8 +340,20 @@ fn the_contract_in_bytes() {
     let unhealthy = "[-]database failed: reason withheld\n[+]cache ok\n[+]worker ok (degraded)\nreadyz check failed\n";
     for (state, sent, status, content_type, body) in [
         (State::Healthy, sent("GET", "/livez"), 200, text, "ok"),
-        (State::Healthy, sent("GET", "/readyz?verbose"), 200, text, "[+]database ok\n[+]cache ok\n[+]worker ok\nreadyz check passed\n"),
-        (State::Degraded, sent("GET", "/readyz?verbose"), 200, text, "[+]database ok\n[+]cache ok (degraded)\n[+]worker ok\nreadyz check passed\n"),
+        (
+            State::Healthy,
+            sent("GET", "/readyz?verbose"),
+            200,
+            text,
+            "[+]database ok\n[+]cache ok\n[+]worker ok\nreadyz check passed\n",
+        ),
+        (
+            State::Degraded,
+            sent("GET", "/readyz?verbose"),
+            200,
+            text,
+            "[+]database ok\n[+]cache ok (degraded)\n[+]worker ok\nreadyz check passed\n",
+        ),
         (State::Unhealthy, sent("GET", "/readyz"), 503, text, unhealthy),
         (State::Unhealthy, sent("GET", "/readyz?exclude=database"), 200, text, "ok"),
         (State::Unhealthy, sent("GET", "/readyz/database"), 503, text, "[-]database failed: rejected\n"),
@@ -292,10 +361,28 @@ fn the_contract_in_bytes() {
         (State::Unhealthy, sent("GET", "/livez/database"), 404, text, "There is nothing of that name here."),
         (State::Unhealthy, sent("GET", "/startupz"), 200, text, "ok"),
         (State::Unhealthy, sent("POST", "/readyz"), 405, text, "Use GET, HEAD or OPTIONS."),
-        (State::Unhealthy, sent("GET", "/health?format=xml"), 400, text, "There is no such format: use json, health or text."),
-        (State::Starting, sent("GET", "/startupz"), 503, text, "[-]database failed: reason withheld\nstartupz check failed\n"),
+        (
+            State::Unhealthy,
+            sent("GET", "/health?format=xml"),
+            400,
+            text,
+            "There is no such format: use json, health or text.",
+        ),
+        (
+            State::Starting,
+            sent("GET", "/startupz"),
+            503,
+            text,
+            "[-]database failed: reason withheld\nstartupz check failed\n",
+        ),
         (State::Starting, sent("GET", "/livez"), 200, text, "ok"),
-        (State::Draining, sent("GET", "/readyz"), 503, text, "[+]database ok\n[+]cache ok\n[+]worker ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n"),
+        (
+            State::Draining,
+            sent("GET", "/readyz"),
+            503,
+            text,
+            "[+]database ok\n[+]cache ok\n[+]worker ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n",
+        ),
         (State::Draining, sent("GET", "/livez"), 200, text, "ok"),
         (
             State::Unhealthy,

@@ -40,9 +40,19 @@ fn a_cached_answer_allocates_nothing() {
         let bearer = format!("Bearer {TOKEN}");
         for method in ["GET", "HEAD", "OPTIONS"] {
             for target in [
-                "/health", "/health/live", "/health/ready", "/health?format=health", "/health?format=text&x=1",
-                "/health/checks/check-0", "/livez", "/readyz", "/readyz?verbose", "/healthz/check-0",
-                "/health/checks/%63heck-0", "/health/checks/nope", "/health?format=nope",
+                "/health",
+                "/health/live",
+                "/health/ready",
+                "/health?format=health",
+                "/health?format=text&x=1",
+                "/health/checks/check-0",
+                "/livez",
+                "/readyz",
+                "/readyz?verbose",
+                "/healthz/check-0",
+                "/health/checks/%63heck-0",
+                "/health/checks/nope",
+                "/health?format=nope",
             ] {
                 for headers in [
                     &[][..],

@@ -128,5 +128,9 @@ async fn a_dependant_let_go_late_is_not_stale() {
     database_says.answer(Outcome::healthy());
     health.refresh("database").await.unwrap();
     settle().await;
-    assert_eq!(shown(&health, "orders"), (Status::Healthy, None, vec![]), "its last verdict, until the run under way ends");
+    assert_eq!(
+        shown(&health, "orders"),
+        (Status::Healthy, None, vec![]),
+        "its last verdict, until the run under way ends"
+    );
 }

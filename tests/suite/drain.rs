@@ -15,9 +15,14 @@ async fn readiness_falls_at_once_and_nothing_else_does() {
     let began = Instant::now();
     let drained = health.drain(secs(10));
     // Before the future is polled.
-    for (path, expected) in
-        [("/readyz", 503), ("/health", 503), ("/health/tags/t", 503), ("/livez", 200), ("/startupz", 200), ("/health/checks/x", 200)]
-    {
+    for (path, expected) in [
+        ("/readyz", 503),
+        ("/health", 503),
+        ("/health/tags/t", 503),
+        ("/livez", 200),
+        ("/startupz", 200),
+        ("/health/checks/x", 200),
+    ] {
         assert_eq!(code(&health, path), expected, "{path}");
     }
     assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","reason":"draining","checks""#));

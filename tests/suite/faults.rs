@@ -12,7 +12,7 @@ use health_tests::{
 };
 use tokio::time::sleep;
 
-use crate::support::{millis, secs};
+use crate::support::{long, millis, secs};
 
 /// The timeout of every check here, which is the default.
 const TIMEOUT: Duration = secs(2);
@@ -220,7 +220,7 @@ pub(crate) async fn exhausted_pool_and_stopped_process<S: Subject>() {
     watched.end().await;
 }
 
-/// Twenty rounds of every kind of loss leave no connection more than the first.
+/// Twenty rounds (200 in the long form) of every kind of loss leave no connection more than the first.
 pub(crate) async fn no_connection_is_left_behind<S: Subject>() {
     let subject = S::start();
     let pool = pool(&subject, 4);
@@ -234,7 +234,7 @@ pub(crate) async fn no_connection_is_left_behind<S: Subject>() {
         }
     };
     let mut first = None;
-    for round in 0..20 {
+    for round in 0..if long() { 200 } else { 20 } {
         subject.freeze();
         until(false).await;
         subject.thaw();

@@ -9,7 +9,9 @@ use crate::support::secs;
 async fn late_beats_warn_and_then_fail() {
     let heartbeat = Heartbeat::new().warn_after(secs(5)).fail_after(secs(20));
     let health = Health::builder().check("worker", heartbeat.check().liveness()).start().unwrap();
-    for (pause, expected) in [(0, Status::Healthy), (4, Status::Healthy), (2, Status::Degraded), (15, Status::Unhealthy)] {
+    for (pause, expected) in
+        [(0, Status::Healthy), (4, Status::Healthy), (2, Status::Degraded), (15, Status::Unhealthy)]
+    {
         sleep(secs(pause)).await;
         assert_eq!(health.refresh("worker").await, Ok(expected), "after {pause} s more");
     }

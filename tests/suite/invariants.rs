@@ -20,9 +20,24 @@ fn source(path: &str) -> String {
 #[test]
 fn answering_and_rendering_do_no_io_and_wait_for_nothing() {
     for path in [
-        "endpoint.rs", "route.rs", "query.rs", "negotiate.rs", "visibility.rs", "wire.rs", "format.rs", "snapshot.rs",
-        "policy.rs", "plan.rs", "report.rs", "bounds.rs", "redact.rs", "status.rs", "render/json.rs",
-        "render/health_json.rs", "render/text.rs", "render/writer.rs",
+        "endpoint.rs",
+        "route.rs",
+        "query.rs",
+        "negotiate.rs",
+        "visibility.rs",
+        "wire.rs",
+        "format.rs",
+        "snapshot.rs",
+        "policy.rs",
+        "plan.rs",
+        "report.rs",
+        "bounds.rs",
+        "redact.rs",
+        "status.rs",
+        "render/json.rs",
+        "render/health_json.rs",
+        "render/text.rs",
+        "render/writer.rs",
     ] {
         let text = source(&format!("health-core/src/{path}"));
         for word in ["tokio::", ".await", "async fn", "Mutex", "RwLock", "std::fs", "std::net::Tcp", "crate::checks"] {
@@ -44,7 +59,9 @@ fn a_ready_made_check_imports_only_the_contract_and_its_driver() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = source(&format!("health-core/src/checks/{name}"));
-        for word in ["crate::board", "crate::scheduler", "crate::snapshot", "crate::policy", "crate::endpoint", "tracing"] {
+        for word in
+            ["crate::board", "crate::scheduler", "crate::snapshot", "crate::policy", "crate::endpoint", "tracing"]
+        {
             assert!(!text.contains(word), "{name} has {word}");
         }
     }

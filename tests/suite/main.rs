@@ -1,6 +1,8 @@
 //! Everything that needs several crates, sockets, servers or the paused clock, in one binary. A check's tests are in
 //! the file of the check's name.
 
+#![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
+
 mod build_errors;
 mod conformance;
 mod cost;

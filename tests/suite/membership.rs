@@ -27,7 +27,13 @@ fn pending_counts_by_impact_and_not_for_liveness() {
         // Not advanced by itself: the check is still pending.
         let health = frozen.health();
         let code = |path| code(&health, path);
-        (health.report().status, health.status(Probe::Readiness), code("/livez"), code("/startupz"), code("/health/checks/x"))
+        (
+            health.report().status,
+            health.status(Probe::Readiness),
+            code("/livez"),
+            code("/startupz"),
+            code("/health/checks/x"),
+        )
     };
     assert_eq!(statuses(true), (Status::Unhealthy, Status::Unhealthy, 200, 503, 503));
     assert_eq!(statuses(false), (Status::Degraded, Status::Degraded, 200, 200, 503));
@@ -60,7 +66,10 @@ async fn measures_and_report_only_checks_leave_readiness_alone() {
         .start()
         .unwrap();
     assert!(health.ready().await);
-    assert_eq!((code(&health, "/readyz"), code(&health, "/health"), code(&health, "/health/tags/queues")), (200, 503, 503));
+    assert_eq!(
+        (code(&health, "/readyz"), code(&health, "/health"), code(&health, "/health/tags/queues")),
+        (200, 503, 503)
+    );
     assert_eq!(body(&health, "/readyz?verbose"), "[+]counted ok\nreadyz check passed\n");
 }
 

@@ -90,7 +90,8 @@ async fn it_observes_the_pool() {
     assert_eq!(health.refresh("database").await, Ok(Status::Healthy));
     assert_eq!(health.refresh("database").await, Ok(Status::Healthy));
     let report = health.report();
-    let observed: Vec<String> = report.check("database").unwrap().observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
+    let observed: Vec<String> =
+        report.check("database").unwrap().observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
     assert_eq!(observed, ["pool_max 4", "pool_size 3", "pool_available 1", "pool_waiting 0"]);
     drop(held);
 }
@@ -117,8 +118,7 @@ async fn a_connection_on_which_a_run_timed_out_is_not_used_again() {
     let server = Server::start();
     let pool = server.pool(1);
     drop(pool.get().await.unwrap());
-    let health =
-        Health::builder().check("database", Postgres::new(pool.clone()).timeout(millis(300))).start().unwrap();
+    let health = Health::builder().check("database", Postgres::new(pool.clone()).timeout(millis(300))).start().unwrap();
     assert_eq!(health.refresh("database").await, Ok(Status::Healthy));
     server.freeze();
     assert_eq!(health.refresh("database").await, Ok(Status::Unhealthy));

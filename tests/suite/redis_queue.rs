@@ -70,9 +70,7 @@ async fn a_key_of_another_type_is_a_clear_refusal() {
 async fn limits_and_keys_are_validated() {
     // Nothing connects: building refuses first.
     let pool = || health_tests::redis::pool("redis://127.0.0.1:1/0", 1);
-    for queue in
-        [RedisQueue::list(pool(), "jobs").warn_above(10).fail_above(1), RedisQueue::set(pool(), "")]
-    {
+    for queue in [RedisQueue::list(pool(), "jobs").warn_above(10).fail_above(1), RedisQueue::set(pool(), "")] {
         let error = Health::builder().check("jobs", queue).start().map(drop).unwrap_err();
         assert!(matches!(error, BuildError::InvalidCheck { .. }), "{error}");
     }

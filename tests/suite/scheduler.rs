@@ -40,9 +40,13 @@ fn check(health: &Health, name: &str) -> health_core::CheckReport {
 #[tokio::test(start_paused = true)]
 async fn every_check_runs_at_once_and_beside_the_others() {
     let began = Instant::now();
-    let slow = || check_fn(|| async { sleep(secs(1)).await; Ok(()) });
-    let health =
-        Health::builder().check("a", slow()).check("b", slow()).check("c", slow()).start().unwrap();
+    let slow = || {
+        check_fn(|| async {
+            sleep(secs(1)).await;
+            Ok(())
+        })
+    };
+    let health = Health::builder().check("a", slow()).check("b", slow()).check("c", slow()).start().unwrap();
     assert_eq!(code(&health, "/readyz"), 503);
     assert!(body(&health, "/readyz").contains("[-]starting failed"));
     assert!(health.ready().await);
@@ -69,9 +73,8 @@ async fn what_fails_is_checked_again_sooner_and_then_less_and_less() {
     let health = Health::builder().check("x", check.every(secs(60)).recheck(secs(2))).start().unwrap();
     sleep(secs(600)).await;
     let spacings = spacings(&starts);
-    let around = |spacing: &Duration, expected: u64| {
-        (millis(expected * 900)..=millis(expected * 1100 + 2)).contains(spacing)
-    };
+    let around =
+        |spacing: &Duration, expected: u64| (millis(expected * 900)..=millis(expected * 1100 + 2)).contains(spacing);
     assert!(spacings[..9].iter().all(|spacing| around(spacing, 2)), "{spacings:?}");
     for (spacing, expected) in spacings[9..14].iter().zip([4, 8, 16, 32, 60]) {
         assert!(around(spacing, expected), "{spacing:?} is not around {expected} s");
@@ -84,8 +87,11 @@ async fn what_fails_is_checked_again_sooner_and_then_less_and_less() {
 async fn a_request_wakes_a_check_at_most_once_per_max_age() {
     let (check, starts) = noting(false);
     let (unread, unread_starts) = noting(false);
-    let health =
-        Health::builder().check("read", check.liveness_despite_dependency()).check("unread", unread.report_only()).start().unwrap();
+    let health = Health::builder()
+        .check("read", check.liveness_despite_dependency())
+        .check("unread", unread.report_only())
+        .start()
+        .unwrap();
     let endpoint = Endpoint::from(health.clone());
     settle().await;
     for request in 0..2000 {
@@ -140,10 +146,16 @@ async fn a_timeout_is_published_at_the_deadline_and_the_run_cancelled() {
     let cancelled = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&cancelled);
     let health = Health::builder()
-        .check("x", check_fn(move || {
-            let guard = Dropped(Arc::clone(&counted));
-            async move { let _guard = guard; std::future::pending::<Result<(), CheckError>>().await }
-        }))
+        .check(
+            "x",
+            check_fn(move || {
+                let guard = Dropped(Arc::clone(&counted));
+                async move {
+                    let _guard = guard;
+                    std::future::pending::<Result<(), CheckError>>().await
+                }
+            }),
+        )
         .start()
         .unwrap();
     sleep(millis(1999)).await;
@@ -193,7 +205,11 @@ async fn a_blocking_check_that_never_returns_runs_once_and_says_since_when() {
 fn a_blocking_check_holds_up_no_shutdown_of_the_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let health = runtime.block_on(async {
-        let blocking = check_blocking(|| { std::thread::sleep(secs(60)); Ok(()) }).timeout(millis(50));
+        let blocking = check_blocking(|| {
+            std::thread::sleep(secs(60));
+            Ok(())
+        })
+        .timeout(millis(50));
         let health = Health::builder().check("x", blocking).start().unwrap();
         sleep(millis(200)).await;
         health
@@ -222,7 +238,11 @@ fn a_blocking_check_answers_on_a_named_thread_and_knows_its_deadline() {
         let blocking = check_blocking(|| {
             let thread = std::thread::current();
             let left = time_left().map_or(0, |left| left.as_millis());
-            Ok(Outcome::healthy().detail("thread", thread.name().unwrap_or_default()).observe("left", left as u64, "ms"))
+            Ok(Outcome::healthy().detail("thread", thread.name().unwrap_or_default()).observe(
+                "left",
+                left as u64,
+                "ms",
+            ))
         });
         let health = Health::builder().check("disk", blocking).start().unwrap();
         assert!(health.ready().await);
@@ -240,7 +260,10 @@ fn an_async_check_that_blocks_its_worker_times_out_all_the_same() {
     let health = runtime.block_on(async {
         let rude = check_fn(move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            async { std::thread::sleep(secs(3)); Ok(()) }
+            async {
+                std::thread::sleep(secs(3));
+                Ok(())
+            }
         });
         let health = Health::builder().check("rude", rude.timeout(millis(100)).every(millis(200))).start().unwrap();
         sleep(millis(1500)).await;
@@ -259,16 +282,13 @@ async fn a_panic_is_an_outcome_before_and_after_the_first_await() {
     let before = check_fn(|| -> std::future::Ready<Result<(), CheckError>> { panic!("as scripted") });
     let after = check_fn(|| async {
         sleep(millis(10)).await;
-        if time_left().is_some() { panic!("as scripted") }
+        if time_left().is_some() {
+            panic!("as scripted")
+        }
         Ok(())
     });
     let (fine, _prompter) = scripted();
-    let health = Health::builder()
-        .check("before", before)
-        .check("after", after)
-        .check("fine", fine)
-        .start()
-        .unwrap();
+    let health = Health::builder().check("before", before).check("after", after).check("fine", fine).start().unwrap();
     for name in ["before", "after"] {
         health.refresh(name).await.unwrap();
         let report = check(&health, name);

@@ -31,6 +31,11 @@ pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// Whether the long forms of tests are wanted: `tests/run --long`.
+pub(crate) fn long() -> bool {
+    std::env::var_os("HEALTH_TESTS_LONG").is_some()
+}
+
 pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

@@ -71,7 +71,6 @@ impl Limits {
 macro_rules! limit_methods {
     ($($name:ident: $doc:literal,)+) => {
         $(#[doc = $doc]
-        #[must_use]
         pub fn $name(mut self, limit: impl Into<$crate::Number>) -> Self {
             self.limits.$name = Some(limit.into());
             self

@@ -129,7 +129,7 @@ fn reason(error: &Error) -> Reason {
             let text = error.to_string();
             if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
                 Reason::Rejected
-            } else if std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) {
+            } else if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
                 // An input or output error of a kind that says nothing, such as failed name resolution.
                 Reason::Unreachable
             } else {
