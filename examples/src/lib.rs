@@ -2,6 +2,11 @@
 //!
 //! The programs themselves are `src/bin/axum.rs`, `src/bin/actix.rs` and `src/bin/warp.rs`: they mount and serve.
 
+/// The README's programs, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 mod logs;
 mod service;
 mod settings;
