@@ -63,6 +63,9 @@ struct Program {
 impl Program {
     fn start(program: &str) -> Self {
         let mut command = Command::new(program);
+        for variable in ["DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN"] {
+            command.env_remove(variable);
+        }
         command.env("BIND_ADDR", "127.0.0.1:0").env("RUST_LOG", "off").stdout(Stdio::piped());
         let mut process = command.spawn().expect("an example");
         let mut line = String::new();

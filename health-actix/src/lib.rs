@@ -188,7 +188,7 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
         path,
         query: request.uri().query(),
         peer: request.peer_addr(),
-        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
     })?;
     // actix leaves the body out of an answer to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

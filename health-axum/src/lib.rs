@@ -35,8 +35,9 @@ pub use health_core;
 /// # async fn main() -> Result<(), health_core::BuildError> {
 /// let health = Health::builder().start()?;
 /// let app: Router = Router::new().merge(health_axum::routes(health.clone()));
-/// let nested: Router = Router::new().nest("/internal", health_axum::routes(health).into());
-/// # let _ = (app, nested);
+/// let nested: Router = Router::new().nest("/internal", health_axum::routes(health.clone()).into());
+/// let with_state: Router<String> = Router::new().merge(health_axum::routes(health));
+/// # let _ = (app, nested, with_state);
 /// # Ok(())
 /// # }
 /// ```
@@ -203,7 +204,7 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
         path,
         query: request.uri().query(),
         peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
-        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
     })?;
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };

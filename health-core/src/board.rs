@@ -576,10 +576,8 @@ impl Slot {
         let after = |last: &Last, age: Duration| {
             if resting { NEVER } else { last.finished.max(self.released).saturating_add(nanos(age)) }
         };
-        let patience = policy::backed_off(&self.plan, &self.standing)
-            .map_or(self.plan.max_age, |pause| pause.max(self.plan.max_age));
         let last = self.last.as_ref();
-        let wake_at = last.map_or(NEVER, |last| after(last, patience));
+        let wake_at = last.map_or(NEVER, |last| after(last, self.plan.max_age));
         let max_age = nanos(self.plan.max_age);
         Entry {
             report: Arc::new(self.report()),

@@ -160,7 +160,7 @@ impl fmt::Debug for Outcome {
             .field("status", &self.status)
             .field("reason", &self.reason)
             .field("message", &self.message.as_deref().map(crate::redact::shapes))
-            .field("observed", &self.observed)
+            .field("observed", &self.observed.len())
             .finish_non_exhaustive()
     }
 }

@@ -52,17 +52,9 @@ pub(crate) fn spacing(plan: &Plan, standing: &Standing) -> Duration {
     if standing.status == Some(Status::Healthy) {
         return plan.interval;
     }
-    match backed_off(plan, standing) {
-        Some(spacing) => spacing,
-        None => plan.recheck,
-    }
-}
-
-/// After ten failed runs in a row the spacing doubles, up to the interval.
-pub(crate) fn backed_off(plan: &Plan, standing: &Standing) -> Option<Duration> {
-    let doublings = standing.failures.checked_sub(9).filter(|doublings| *doublings > 0)?;
-    let factor = 1_u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX);
-    Some(plan.recheck.saturating_mul(factor).min(plan.interval))
+    // After ten failed runs in a row it doubles with each one, up to the interval.
+    let doublings = standing.failures.saturating_sub(9).min(31);
+    plan.recheck.saturating_mul(1 << doublings).min(plan.interval)
 }
 
 /// A check on which others depend, as far as they care.

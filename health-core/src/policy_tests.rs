@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Health, Outcome, check_fn, registration::CheckExt as _};
+#[cfg(feature = "testing")]
+use crate::{Health, Outcome};
+use crate::{check_fn, registration::CheckExt as _};
 
 const THRESHOLDS: Thresholds = Thresholds { failures: 3, successes: 2 };
 
@@ -125,12 +127,14 @@ proptest! {
 }
 
 /// What happens to a board of several checks.
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug)]
 enum Event {
     Run(usize, Status),
     Pass(Duration),
 }
 
+#[cfg(feature = "testing")]
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (0..4_usize, status()).prop_map(|(check, status)| Event::Run(check, status)),

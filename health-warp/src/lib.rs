@@ -115,7 +115,7 @@ fn answer(
         path,
         query,
         peer,
-        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
     })?;
     let is_head = method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };

@@ -56,6 +56,27 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
     parse(&bytes)
 }
 
+/// A GET that leaves the connection open, if the server does.
+///
+/// # Panics
+///
+/// There is no server, or no HTTP in its answer.
+#[must_use]
+pub fn keep_alive(server: SocketAddr, target: &str) -> Answer {
+    let mut stream = TcpStream::connect(server).expect("a server");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a server that reads");
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+        let count = stream.read(&mut chunk).expect("an answer");
+        assert!(count > 0, "the server closed the connection");
+        bytes.extend_from_slice(&chunk[..count]);
+    }
+    parse(&bytes)
+}
+
 /// A GET with these headers, on a connection of its own.
 #[must_use]
 pub fn get(server: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Answer {

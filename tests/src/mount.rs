@@ -140,6 +140,7 @@ async fn axum(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: on
     let until = async move {
         let _ = stopped.await;
     };
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(until).await.expect("a server");
 }
 

@@ -21,7 +21,7 @@ pub fn accepts(port: u16) -> bool {
     TcpStream::connect(local(port)).is_ok()
 }
 
-/// Connections of this machine's clients to a loopback port, as the kernel lists them.
+/// Connections of this machine's clients to a loopback port that are still held open on this side, in whatever state.
 #[must_use]
 pub fn connections_to(port: u16) -> usize {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
@@ -32,7 +32,8 @@ pub fn connections_to(port: u16) -> usize {
         .filter(|line| {
             let mut fields = line.split_whitespace().skip(2);
             let to = fields.next().is_some_and(|address| address.ends_with(&remote));
-            to && fields.next() == Some("01")
+            // TIME_WAIT and LISTEN are nobody's connections.
+            to && !matches!(fields.next(), Some("06" | "0A"))
         })
         .count()
 }

@@ -32,10 +32,28 @@ pub const PASSWORD: &str = "correct-horse-7Q";
 /// A running or stopped server.
 #[derive(Debug)]
 pub struct Server {
-    directory: TempDir,
     binaries: PathBuf,
     port: u16,
     process: Option<Process>,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // In order, as a killed server leaves shared memory behind, and whatever state it is in.
+        if self.process.is_none() {
+            return;
+        }
+        self.thaw();
+        if let Some(process) = &mut self.process {
+            process.signal(Signal::SIGQUIT);
+            let patience = Instant::now() + Duration::from_secs(5);
+            while process.runs() && Instant::now() < patience {
+                sleep(Duration::from_millis(5));
+            }
+        }
+    }
 }
 
 impl Server {
@@ -56,7 +74,7 @@ impl Server {
                 chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a directory of the server's");
             }
         }
-        let mut server = Self { directory, binaries, port: port::free(), process: None };
+        let mut server = Self { binaries, port: port::free(), process: None, directory };
         let made = server
             .command("initdb")
             .args(["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username=app", "--encoding=UTF8"])
@@ -65,8 +83,24 @@ impl Server {
             .output()
             .expect("initdb");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        server.run();
+        server.first_run();
         server
+    }
+
+    /// Another may have taken the free port in the meantime.
+    fn first_run(&mut self) {
+        for _ in 0..3 {
+            self.spawn();
+            let patience = Instant::now() + Duration::from_secs(10);
+            while self.process.as_mut().is_some_and(Process::runs) && Instant::now() < patience {
+                if self.takes_sessions() {
+                    return;
+                }
+                sleep(Duration::from_millis(20));
+            }
+            self.port = port::free();
+        }
+        panic!("{}", self.log());
     }
 
     /// Where it listens, while it runs.
@@ -106,11 +140,11 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not accept within ten seconds.
+    /// It takes no sessions within thirty seconds.
     pub fn run(&mut self) {
         let started = Instant::now();
         while !self.process.as_mut().is_some_and(Process::runs) || !self.takes_sessions() {
-            assert!(started.elapsed() < Duration::from_secs(10), "{}", self.log());
+            assert!(started.elapsed() < Duration::from_secs(30), "{}", self.log());
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
@@ -147,10 +181,19 @@ impl Server {
         }
     }
 
-    /// Kills the server and all its sessions.
+    /// Kills the server and all its sessions. The next start clears up behind it.
     pub fn kill(&mut self) {
         // Dropping ends it and its children with SIGKILL.
         self.process = None;
+    }
+
+    /// Makes the server accept this password from now on.
+    pub async fn accept_password(&self, password: &str) {
+        self.connect()
+            .await
+            .batch_execute(&format!("ALTER ROLE app PASSWORD '{password}'"))
+            .await
+            .expect("a superuser");
     }
 
     /// Stops every process of the server where it stands.
@@ -203,10 +246,11 @@ pub fn pool(config: Config, size: usize) -> Pool {
     Pool::builder(manager).max_size(size).build().expect("a pool")
 }
 
-/// PostgreSQL refuses to run as root; then it runs as the user that its package made.
+/// PostgreSQL refuses to run as root; then it runs as the user that its package made, or as nobody.
 fn unprivileged() -> Option<User> {
     let root = Uid::effective().is_root();
-    root.then(|| User::from_name("postgres").ok().flatten().expect("the user `postgres` of PostgreSQL's package"))
+    let known = |name| User::from_name(name).ok().flatten();
+    root.then(|| known("postgres").or_else(|| known("nobody")).expect("a user without privileges"))
 }
 
 /// Where the newest installed version is.

@@ -100,7 +100,11 @@ pub fn built() -> PathBuf {
         .get_or_init(|| {
             let mut cargo = Command::new(env!("CARGO"));
             // The whole workspace, as otherwise its dependencies would be built again with other features.
-            cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            cargo.args(["build", "--quiet", "--workspace", "--bins", "--all-features"]);
+            cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+            if !cfg!(debug_assertions) {
+                cargo.arg("--release");
+            }
             assert!(cargo.status().expect("cargo").success(), "the examples do not build");
             // The program is <target>/<profile>/deps/<name>.
             let program = env::current_exe().expect("this program's path");

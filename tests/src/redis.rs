@@ -8,7 +8,7 @@ use std::{
 
 use deadpool_redis::{
     Manager, Pool,
-    redis::{Client, aio::MultiplexedConnection},
+    redis::{Client, Value, aio::MultiplexedConnection, cmd},
 };
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -24,9 +24,10 @@ pub const PASSWORD: &str = "correct-horse-8R";
 /// A running or stopped server.
 #[derive(Debug)]
 pub struct Server {
-    directory: TempDir,
     port: u16,
     process: Option<Process>,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
 }
 
 impl Server {
@@ -38,7 +39,11 @@ impl Server {
     #[must_use]
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { directory, port: port::free(), process: None };
+        let mut server = Self { port: port::free(), process: None, directory };
+        // Another may have taken the free port in the meantime.
+        while !server.runs_alone() {
+            server.port = port::free();
+        }
         server.run();
         server
     }
@@ -71,25 +76,46 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not accept within ten seconds.
+    /// It does not accept within thirty seconds.
     pub fn run(&mut self) {
         let started = Instant::now();
         while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
-            assert!(started.elapsed() < Duration::from_secs(10), "redis-server does not start on {}", self.port);
+            assert!(started.elapsed() < Duration::from_secs(30), "redis-server does not start on {}", self.port);
             if !self.process.as_mut().is_some_and(Process::runs) {
-                let child = nice("redis-server")
-                    .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-                    .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
-                    .arg("--dir")
-                    .arg(self.directory.path())
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .spawn()
-                    .expect("redis-server: tests/run installs it");
-                self.process = Some(Process::new(child));
+                self.spawn();
             }
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Starts it and sees whether it could have its port.
+    fn runs_alone(&mut self) -> bool {
+        self.spawn();
+        sleep(Duration::from_millis(200));
+        self.process.as_mut().is_some_and(Process::runs)
+    }
+
+    fn spawn(&mut self) {
+        let child = nice("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
+            .arg("--dir")
+            .arg(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server: tests/run installs it");
+        self.process = Some(Process::new(child));
+    }
+
+    /// Makes the server accept this password from now on.
+    pub async fn accept_password(&self, password: &str) {
+        let mut connection = self.connect().await;
+        let _: Value = cmd("CONFIG")
+            .arg(&["SET", "requirepass", password])
+            .query_async(&mut connection)
+            .await
+            .expect("the default user");
     }
 
     /// Stops the server in order.

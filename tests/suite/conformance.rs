@@ -213,8 +213,17 @@ fn requests() -> Vec<Sent> {
     for path in ["/health", "/readyz", "/livez"] {
         table.extend(["OPTIONS", "GET", "HEAD"].map(|method| Sent { http_1_0: true, ..sent(method, path) }));
     }
-    table.push(sent("GET", format!("/readyz?verbose&x={}", "y".repeat(59_980))));
-    table.push(sent("GET", format!("/health?{}format=health", "x=1&".repeat(14_996))));
+    table.push(sent("GET", format!("/readyz?verbose&x={}", "y".repeat(60_000))));
+    table.push(sent("GET", format!("/health?{}format=health", "x=1&".repeat(15_000))));
+    // Of a repeated header the first line counts, and one that is not ASCII is read all the same.
+    let twice = |header, one: &str, two: &str| Sent {
+        headers: vec![(header, one.to_owned()), (header, two.to_owned())],
+        ..sent("GET", "/health")
+    };
+    table.push(twice("accept", "application/health+json", "application/json"));
+    table.push(twice("accept", "application/json", "application/health+json"));
+    table.push(twice("authorization", "Bearer nobody-has-this-one", &format!("Bearer {TOKEN}")));
+    table.push(with("/health", "accept", "ä, application/health+json"));
     // Not ours, in any framework.
     for path in [
         "/",
@@ -288,7 +297,8 @@ fn received(server: &Server, sent: &Sent) -> Answer {
 fn every_server_sends_the_cores_bytes() {
     // The closure of `full_for` panics where it is asked to; no more needs to be said of that.
     std::panic::set_hook(Box::new(|panic| {
-        if panic.payload_as_str() != Some("as asked") && panic.payload_as_str() != Some("as scripted") {
+        let text = panic.payload().downcast_ref::<&str>().copied();
+        if !matches!(text, Some("as asked" | "as scripted")) {
             eprintln!("{panic}");
         }
     }));
@@ -327,7 +337,7 @@ fn every_server_sends_the_cores_bytes() {
             }
         }
     }
-    assert!(pairs.len() >= 60, "only {} pairs", pairs.len());
+    assert!(pairs.len() >= 60 && compared >= 60 * 3 * mount::EVERY.len(), "{} pairs, {compared} answers", pairs.len());
     println!("{} pairs of a request and a state, {compared} answers compared", pairs.len());
 }
 
@@ -436,6 +446,42 @@ fn the_contract_in_bytes() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let allow = (status == 405).then_some("GET, HEAD, OPTIONS");
         assert_eq!(answer.header("allow"), allow);
+        // And no header that the contract does not name.
+        let mut names = vec!["cache-control", "content-length", "content-type", "x-content-type-options"];
+        if content_type.starts_with("application/") {
+            names.push("vary");
+            assert_eq!(answer.header("vary"), Some("Accept"));
+        }
+        names.extend(allow.map(|_| "allow"));
+        names.sort_unstable();
+        assert_eq!(answer.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names, "{sent:?}");
+    }
+}
+
+#[test]
+fn every_server_tells_the_callers_address() {
+    let frozen = frozen();
+    enter(&frozen, State::Healthy);
+    let asked = |request: &Request<'_>| request.peer.is_some_and(|peer| peer.ip().is_loopback());
+    let endpoint = Endpoint::new(frozen.health()).full_for(asked);
+    for (framework, form) in mount::EVERY {
+        let server = mount::serve(framework, form, endpoint.clone());
+        let answer = http::get(server.address, &format!("{}/health", server.prefix), &[]);
+        assert_eq!(answer.json()["version"], "1.4.2", "{server:?}");
+    }
+}
+
+#[test]
+fn every_server_closes_while_draining_and_keeps_open_before() {
+    let frozen = frozen();
+    let endpoint = Endpoint::new(frozen.health());
+    for (framework, form) in mount::EVERY {
+        let server = mount::serve(framework, form, endpoint.clone());
+        for (state, expected) in [(State::Healthy, None), (State::Draining, Some("close"))] {
+            enter(&frozen, state);
+            let answer = http::keep_alive(server.address, &format!("{}/livez", server.prefix));
+            assert_eq!(answer.header("connection"), expected, "{server:?} {state:?}");
+        }
     }
 }
 

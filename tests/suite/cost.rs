@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use allocation_counter::measure;
-use health_core::{Endpoint, Health, Outcome, Request, Visibility, check_fn, testing::Frozen};
+use health_core::{
+    Endpoint, Health, Outcome, Request, Visibility, check_fn,
+    testing::{Frozen, scripted},
+};
 
 const TOKEN: &str = "the-token-of-the-cost-test";
 
@@ -85,7 +88,8 @@ fn nor_does_a_renderer_of_ones_own() {
 /// With the scheduler running: the request that wakes it is the only one that may touch more than the snapshot.
 #[tokio::test]
 async fn nor_does_waking_a_check() {
-    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+    let (check, prompter) = scripted();
+    let health = Health::builder().check("x", check).start().unwrap();
     assert!(health.ready().await);
     let endpoint = Endpoint::new(health);
     let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
@@ -93,4 +97,28 @@ async fn nor_does_waking_a_check() {
     std::thread::sleep(Duration::from_millis(1100));
     let info = measure(|| drop(endpoint.respond(&request)));
     assert_eq!(info.count_total, 0);
+    assert_eq!(prompter.runs(), 1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(prompter.runs(), 2, "it was woken");
+}
+
+/// What another thread has rendered costs a new thread nothing but its own first request of any kind.
+#[test]
+fn nor_does_what_another_thread_has_rendered() {
+    let frozen = frozen(10);
+    let endpoint = Endpoint::new(frozen.health());
+    let targets = ["/health", "/health?format=health", "/readyz?verbose", "/health/checks/check-1"];
+    let ask = |target: &str| {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        endpoint.respond(&Request { method: "GET", path, query, peer: None, header: &|_| None }).unwrap();
+    };
+    targets.into_iter().for_each(ask);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            ask("/livez");
+            for target in targets {
+                assert_eq!(measure(|| ask(target)).count_total, 0, "{target}");
+            }
+        });
+    });
 }

@@ -45,8 +45,9 @@ fn the_token_shows_everything_and_a_short_one_nothing_more() {
 
 #[test]
 fn they_drain_on_a_signal_and_exit_with_0() {
-    for (example, signal) in EXAMPLES.into_iter().zip([Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM]) {
-        let mut program = Program::start(example, &[("DRAIN_SECONDS", "1")]);
+    let both = |example| [(example, Signal::SIGTERM), (example, Signal::SIGINT)];
+    for (example, signal) in EXAMPLES.into_iter().flat_map(both) {
+        let mut program = Program::start(example, &[("DRAIN_SECONDS", "2")]);
         program.ready();
         let began = Instant::now();
         program.process.signal(signal);
@@ -58,8 +59,7 @@ fn they_drain_on_a_signal_and_exit_with_0() {
             assert!(began.elapsed() < secs(1), "{example} does not drain");
         };
         assert_eq!(drained.json()["reason"], "draining", "{example}");
-        assert_eq!(drained.header("connection"), Some("close"));
-        while began.elapsed() < millis(900) {
+        while began.elapsed() < secs(1) {
             // It serves on, alive, until the delay is over.
             assert_eq!(http::get(program.address, "/livez", &[]).status, 200);
             assert_eq!(http::get(program.address, "/", &[]).status, 200);
@@ -67,7 +67,7 @@ fn they_drain_on_a_signal_and_exit_with_0() {
         }
         let status = program.process.ended(secs(8));
         assert!(status.success(), "{example} ended with {status}");
-        assert!(began.elapsed() >= secs(1));
+        assert!(began.elapsed() >= secs(2));
     }
 }
 

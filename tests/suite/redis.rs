@@ -6,7 +6,7 @@ use deadpool_redis::{
     Connection, Pool,
     redis::{Value, cmd},
 };
-use health_core::{Health, Reason, Redis, Registration, Status};
+use health_core::{CheckExt as _, Health, Reason, Redis, Registration, Status};
 use health_tests::redis::{self, PASSWORD, Server};
 
 use crate::{
@@ -60,6 +60,10 @@ impl Subject for Server {
         pool.get().await.expect("a connection")
     }
 
+    async fn accept_password(&self, password: &str) {
+        Self::accept_password(self, password).await;
+    }
+
     async fn terminate_sessions(&self) {
         let mut connection = self.connect().await;
         let kill: Value = cmd("CLIENT")
@@ -72,6 +76,38 @@ impl Subject for Server {
 }
 
 fault_tests!(Server, "needs Redis: tests/run");
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run"]
+async fn it_observes_the_pool_and_discards_what_timed_out() {
+    let server = Server::start();
+    let pool = server.pool(4);
+    let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+    let health = Health::builder().check("cache", Redis::new(pool.clone()).timeout(millis(300))).start().unwrap();
+    assert_eq!(health.refresh("cache").await, Ok(Status::Healthy));
+    assert_eq!(health.refresh("cache").await, Ok(Status::Healthy));
+    let report = health.report();
+    let observed = &report.check("cache").unwrap().observed;
+    let observed: Vec<String> = observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
+    assert_eq!(observed, ["pool_max 4", "pool_size 3", "pool_available 1", "pool_waiting 0"]);
+    server.freeze();
+    assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
+    health.stop().await;
+    assert_eq!(pool.status().size, 2, "discarded, not returned: what is left is the application's");
+    server.thaw();
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run"]
+async fn a_server_with_all_its_clients_is_saturated() {
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    let _: Value = cmd("CONFIG").arg(&["SET", "maxclients", "1"]).query_async(&mut connection).await.unwrap();
+    let health = Health::builder().check("cache", Redis::new(server.pool(1))).start().unwrap();
+    assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
+    assert_eq!(health.report().check("cache").unwrap().reason, Some(Reason::Saturated));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Redis: tests/run"]

@@ -1,6 +1,9 @@
 //! No output carries a secret: no body at any visibility, no log line at any level, no error text of the examples.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use health_core::{CheckError, Endpoint, Health, Outcome, Visibility, check_fn, testing::Frozen};
 use health_tests::{
@@ -35,13 +38,18 @@ fn no_body_at_any_visibility_and_no_debug_output() {
             .detail("url", text.clone())
             .detail("password", PASSWORD)
             .observe(text.clone(), 1, text.clone());
-        for shown in [format!("{outcome:?}").contains("opensesame"), debug.contains("opensesame")] {
-            assert!(!shown || text.contains("opensesame"));
-        }
+        is_clean(&format!("{outcome:?}"), "an outcome's Debug output");
         frozen.record("x", outcome, Duration::ZERO).unwrap();
         for visibility in Visibility::ALL {
             let endpoint = Endpoint::new(frozen.health()).visibility(*visibility);
-            for path in ["/health", "/health?format=health", "/health?format=text", "/readyz?verbose", "/livez"] {
+            for path in [
+                "/health",
+                "/health?format=health",
+                "/health?format=text",
+                "/readyz?verbose",
+                "/healthz?verbose",
+                "/livez",
+            ] {
                 let body = String::from_utf8(ask(&endpoint, "GET", path).body.to_vec()).unwrap();
                 is_clean(&body, path);
                 assert!(!body.contains("opensesame"), "{path} {body}");
@@ -51,6 +59,57 @@ fn no_body_at_any_visibility_and_no_debug_output() {
         is_clean(&report, "a report's Debug output");
     }
     assert!(!debug.contains("opensesame"));
+}
+
+/// A place for log lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_log_line_at_any_level() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    let url: &'static str = Box::leak(format!("postgres://app:{ENCODED}@db/orders").into_boxed_str());
+    let fails = check_fn(move || async move { Err::<(), _>(CheckError::new(format!("{url} opensesame"))) });
+    let panics = check_fn(move || async move {
+        if !url.is_empty() {
+            panic!("{url} opensesame")
+        }
+        Ok(())
+    });
+    let overflows = check_fn(move || async move { Ok(Outcome::degraded(url).detail(url, "x".repeat(9_000))) });
+    let builder = Health::builder().secret("opensesame");
+    let health = builder.check("fails", fails).check("panics", panics).check("overflows", overflows).start().unwrap();
+    for check in ["fails", "panics", "overflows"] {
+        health.refresh(check).await.unwrap();
+    }
+    health.stop().await;
+    drop(logging);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for words in
+        ["check is unhealthy", "check panicked", "check is degraded", "over its bounds", "postgres://***@db/orders"]
+    {
+        assert!(log.contains(words), "{words:?} is not in {log}");
+    }
+    is_clean(&log, "the log");
+    assert!(!log.contains("opensesame"), "{log}");
 }
 
 #[test]
