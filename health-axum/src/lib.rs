@@ -27,6 +27,8 @@ pub use health_core;
 /// Merge after the router's own `.layer(..)` calls: what wraps the application (authentication, limits, traces)
 /// should not wrap the probes.
 ///
+/// Nested, a path with a doubled slash after the prefix is answered with an empty 404: axum hands it to no fallback.
+///
 /// ```
 /// use axum::Router;
 /// use health_core::Health;
@@ -116,11 +118,18 @@ impl<S> Layer<S> for HealthLayer {
 }
 
 /// The service that [`HealthLayer`] makes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HealthService<S> {
     endpoint: Endpoint,
     inner: S,
     inner_is_ready: bool,
+}
+
+impl<S: Clone> Clone for HealthService<S> {
+    fn clone(&self) -> Self {
+        // That one service is ready says nothing of its clone.
+        Self { endpoint: self.endpoint.clone(), inner: self.inner.clone(), inner_is_ready: false }
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for HealthService<S>

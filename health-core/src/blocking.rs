@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{CheckError, Reason, deadline::Run};
+use crate::{CheckError, Reason, clock::rfc3339, deadline::Run};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -45,7 +45,7 @@ impl BlockingThread {
             if let Some(Busy { since, at }) = *busy {
                 let message = format!(
                     "the run that began at {} still blocks its thread, for {} s now",
-                    humantime::format_rfc3339_millis(at),
+                    rfc3339(at),
                     since.elapsed().as_secs(),
                 );
                 return Err(CheckError::new(message).reason(Reason::Timeout));

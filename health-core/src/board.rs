@@ -395,7 +395,10 @@ impl Writer {
             let settled: Vec<bool> = self
                 .slots
                 .iter()
-                .map(|slot| self.upstreams(slot).any(|position| self.slots[position].last_run_failed || held[position]))
+                .map(|slot| {
+                    !slot.is_done()
+                        && self.upstreams(slot).any(|position| self.slots[position].last_run_failed || held[position])
+                })
                 .collect();
             if settled == held {
                 break;
@@ -451,7 +454,7 @@ impl Writer {
     fn move_on(&mut self) {
         let mut readiness = self.slots.iter().filter(|slot| slot.plan.readiness);
         if self.circumstances.lifecycle == Lifecycle::Starting
-            && readiness.all(|slot| slot.last.is_some() || slot.held_back)
+            && readiness.all(|slot| slot.last.is_some() || (slot.held_back && !slot.signals.is_running()))
         {
             self.circumstances.lifecycle = Lifecycle::Ready;
         }
@@ -617,7 +620,7 @@ impl Slot {
             impact: self.plan.impact,
             checked_at: self.last.as_ref().map(|last| last.at),
             duration: self.last.as_ref().map(|last| last.duration),
-            since: self.judged.map(|(_, at)| at),
+            since: self.judged.filter(|_| self.shown.reason != Some(Reason::Pending)).map(|(_, at)| at),
             message,
             log_message,
             observed: finding.map_or_else(|| Arc::from([]), |finding| Arc::clone(&finding.observed)),

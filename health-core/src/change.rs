@@ -57,25 +57,30 @@ pub struct LifecycleChange {
 pub struct Changes {
     receiver: broadcast::Receiver<Change>,
     missed: u64,
+    stopped: bool,
 }
 
 impl Changes {
     pub(crate) fn new(receiver: broadcast::Receiver<Change>) -> Self {
-        Self { receiver, missed: 0 }
+        Self { receiver, missed: 0, stopped: false }
     }
 
-    /// Waits for the next change; `None` once the checks are gone and every change has been handed out.
+    /// Waits for the next change; `None` once the checks are stopped or gone and every change has been handed out.
     ///
     /// Can be cancelled without losing a change. A subscriber that falls more than 1024 changes behind loses the
     /// oldest; [`missed`](Self::missed) says how many.
     pub async fn next(&mut self) -> Option<Change> {
-        loop {
+        while !self.stopped {
             match self.receiver.recv().await {
-                Ok(change) => return Some(change),
+                Ok(change) => {
+                    self.stopped = matches!(&change, Change::Lifecycle(change) if change.to == Lifecycle::Stopped);
+                    return Some(change);
+                }
                 Err(broadcast::error::RecvError::Lagged(missed)) => self.missed += missed,
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+        None
     }
 
     /// How many changes this subscription has lost so far because it was read too slowly.

@@ -43,6 +43,11 @@ impl Clock {
     }
 }
 
+/// RFC 3339 with milliseconds, in UTC. A clock set before 1970 is taken for 1970.
+pub(crate) fn rfc3339(at: SystemTime) -> String {
+    humantime::format_rfc3339_millis(at.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
 /// A duration in nanoseconds; more than 584 years is taken for that.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)

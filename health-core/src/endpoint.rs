@@ -96,7 +96,7 @@ pub enum EndpointError {
     },
     /// `unhealthy_code` outside 400 to 599.
     UnhealthyCode(u16),
-    /// `degraded_code` outside 200 to 299 that is not 429 either.
+    /// `degraded_code` outside 200 to 299 that is not 429 either, or 204 or 205, which allow no body.
     DegradedCode(u16),
     /// `full_for_bearer` with fewer than 16 bytes, which grants nobody.
     ShortToken,
@@ -107,7 +107,9 @@ impl fmt::Display for EndpointError {
         match self {
             Self::BasePath { path, message } => write!(f, "base_path({path:?}) is not usable: {message}"),
             Self::UnhealthyCode(code) => write!(f, "unhealthy_code({code}) is not usable: use 400 to 599"),
-            Self::DegradedCode(code) => write!(f, "degraded_code({code}) is not usable: use 200 to 299, or 429"),
+            Self::DegradedCode(code) => {
+                write!(f, "degraded_code({code}) is not usable: use 200 to 299 but 204 and 205, or 429")
+            }
             Self::ShortToken => f.write_str("full_for_bearer grants nobody: use a token of at least 16 bytes"),
         }
     }
@@ -201,10 +203,10 @@ impl Endpoint {
         self
     }
 
-    /// The code for Degraded: 200 to 299, or 429 for Consul and `check_http`; default 200. Never used for liveness,
+    /// The code for Degraded: 200 to 299 but 204 and 205, which allow no body, or 429 for Consul and `check_http`; default 200. Never used for liveness,
     /// startup and the Kubernetes paths. Anything else is refused: see [`validated`](Self::validated).
     pub fn degraded_code(mut self, code: u16) -> Self {
-        if (200..=299).contains(&code) || code == 429 {
+        if (200..=299).contains(&code) && !matches!(code, 204 | 205) || code == 429 {
             self.config_mut().degraded_code = code;
         } else {
             self.refuse(EndpointError::DegradedCode(code));
@@ -219,8 +221,8 @@ impl Endpoint {
     }
 
     /// A format of your own for every document below the base path, in place of negotiation. The report has been
-    /// reduced to what the visibility shows. Called once per snapshot, view and visibility; a panic in it makes the
-    /// answer 500.
+    /// reduced to what the visibility shows. What it returns is kept per snapshot, view and visibility, but for stale
+    /// answers; a panic in it makes the answer 500.
     pub fn render_with(mut self, render: impl Fn(&Report, Visibility) -> Rendered + Send + Sync + 'static) -> Self {
         self.config_mut().custom = Some(Custom { render: Arc::new(render), made: Arc::default() });
         self

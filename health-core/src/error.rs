@@ -1,6 +1,6 @@
 //! Errors: what a check may return, and what building, inserting and removing can refuse.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use crate::{Probe, Reason, redact};
 
@@ -82,7 +82,16 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
         if error.is::<tokio::time::error::Elapsed>() {
             return Some(Reason::Timeout);
         }
-        if let Some(reason) = error.downcast_ref::<io::Error>().and_then(classify_io) {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // What an io::Error wraps is not its source.
+            let wrapped = || error.get_ref().and_then(|inner| classify(inner));
+            if let Some(reason) = classify_io(error).or_else(wrapped) {
+                return Some(reason);
+            }
+        }
+        // Nor is what an Arc holds: its source is that of what it holds.
+        let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>();
+        if let Some(reason) = shared.and_then(|shared| classify(&**shared)) {
             return Some(reason);
         }
         next = error.source();
@@ -117,6 +126,8 @@ fn classify_io(error: &io::Error) -> Option<Reason> {
 pub enum BuildError {
     /// `start()` was called outside a Tokio runtime.
     NoRuntime,
+    /// `start()` was called in a Tokio runtime without a timer.
+    NoTimer,
     /// The checks have been stopped, so none can be inserted.
     Stopped,
     /// A check or tag name is empty, too long, or has a character outside `A-Z a-z 0-9 _ - .`.
@@ -213,6 +224,9 @@ impl fmt::Display for BuildError {
             Self::NoRuntime => f.write_str(
                 "start() must be called inside a Tokio runtime: call it in an async fn under #[tokio::main] or \
                  #[actix_web::main], or after entering a runtime with Runtime::enter()",
+            ),
+            Self::NoTimer => f.write_str(
+                "the Tokio runtime has no timer, so no deadline could hold: build it with enable_time() or enable_all()",
             ),
             Self::Stopped => f.write_str("the checks have been stopped: insert checks before stop()"),
             Self::InvalidName { name, message } => write!(
@@ -340,6 +354,10 @@ mod tests {
             assert_eq!(reason(Driver(kind.into())), expected, "{kind:?}");
             assert_eq!(reason(io::Error::from(kind)), expected, "{kind:?}");
         }
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(reason(io::Error::other(refused())), Reason::Unreachable);
+        let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());
+        assert_eq!(reason(io::Error::other(shared)), Reason::Unreachable);
         assert_eq!(reason(io::Error::other("failed to lookup address information: no")), Reason::Unreachable);
     }
 

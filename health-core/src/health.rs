@@ -1,14 +1,15 @@
 //! The builder and the handle.
 
 use std::{
-    fmt, mem,
+    fmt, mem, panic,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    BuildError, Changes, Probe, Registration, RemoveError, Report, Status, UnknownCheck,
+    BuildError, Changes, Lifecycle, Probe, Registration, RemoveError, Report, Status, UnknownCheck,
     board::{Board, NewSlot},
     clock::Clock,
     lifecycle::Drain,
@@ -63,6 +64,8 @@ impl Builder {
     pub fn start(self) -> Result<Health, BuildError> {
         let Prepared { about, secrets, checks } = self.prepare()?;
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        // There is no other way to ask a runtime whether it has a timer.
+        panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
         let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = checks.into_iter().unzip();
         let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
         let inner = Inner { board, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
@@ -197,7 +200,7 @@ impl Health {
         &self.inner
     }
 
-    /// The full report as of now, stale results included.
+    /// The full report as of now, stale results included. Its parts are shared, not copied.
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         self.inner.board.report(None)
@@ -246,6 +249,10 @@ impl Health {
         let (slot, job) = prepare(name.as_ref(), &check.into())?;
         self.inner.board.insert(slot)?;
         self.inner.spawn(job);
+        if self.report().lifecycle == Lifecycle::Stopped {
+            // Stopped in the meantime, by somebody who could not know of this task.
+            self.inner.take_tasks().iter().for_each(JoinHandle::abort);
+        }
         Ok(())
     }
 

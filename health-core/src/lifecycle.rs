@@ -12,6 +12,9 @@ use crate::{Health, Lifecycle};
 /// How long `stop` waits for tasks that it has cancelled; one that blocks its thread holds up nothing longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// As good as for ever.
+const LONGEST_DRAIN: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// When the drain that was begun first is over.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
@@ -21,7 +24,8 @@ pub(crate) struct Drain {
 impl Drain {
     /// The end of the drain: the first to ask sets it.
     fn over(&self, delay: Duration) -> Instant {
-        *self.over.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| Instant::now() + delay)
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over.get_or_insert_with(|| Instant::now() + delay.min(LONGEST_DRAIN))
     }
 }
 
@@ -35,7 +39,8 @@ impl Health {
     pub fn drain(&self, delay: Duration) -> impl Future<Output = ()> + Send + 'static {
         self.inner().board.advance(Lifecycle::Draining);
         let over = self.inner().drain.over(delay);
-        sleep_until(over)
+        // Begun when it is awaited: a timer needs a runtime, turning readiness red does not.
+        async move { sleep_until(over).await }
     }
 
     /// Stops every check for good. Answers keep the last verdicts; readiness, the full report and tags are 503 with
@@ -45,8 +50,9 @@ impl Health {
     pub async fn stop(&self) {
         self.inner().board.advance(Lifecycle::Stopped);
         let patience = Instant::now() + STOP_PATIENCE;
-        for task in self.inner().take_tasks() {
-            task.abort();
+        let tasks = self.inner().take_tasks();
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        for task in tasks {
             // Its result says nothing: it was just cancelled.
             let _ = timeout_at(patience, task).await;
         }

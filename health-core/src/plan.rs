@@ -83,15 +83,14 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
         );
     }
     let stale_after = options.stale_after.unwrap_or(interval * 3 + timeout);
-    if stale_after <= interval + timeout {
-        return refuse(
-            "stale_after",
-            stale_after,
-            format!(
-                "a result that is merely waiting for the next run would be stale: use more than the interval and the timeout together, {:?}",
-                interval + timeout
-            ),
+    // The interval may be a tenth longer, by jitter.
+    let between = interval + interval / 10 + timeout;
+    if stale_after <= between {
+        let message = format!(
+            "a result that merely waits for the next run would be stale: use more than the interval, a tenth of it, and \
+             the timeout together, {between:?}"
         );
+        return refuse("stale_after", stale_after, message);
     }
     if let Some(slow) = options.slow_above.filter(|slow| *slow >= timeout) {
         return refuse(

@@ -116,7 +116,10 @@ pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passe
         _ if !check.counts => Status::Healthy,
         Subject::Probe(Probe::Liveness) if check.is_pending() => Status::Healthy,
         Subject::Probe(Probe::Startup) if startup_passed || check.ever_succeeded => Status::Healthy,
-        Subject::Probe(Probe::Startup) => Status::Unhealthy,
+        Subject::Probe(Probe::Startup) => match check.impact {
+            Impact::Critical => Status::Unhealthy,
+            Impact::Optional => Status::Degraded,
+        },
         _ => match check.impact {
             Impact::Critical => check.status,
             Impact::Optional => check.status.min(Status::Degraded),
@@ -155,7 +158,7 @@ fn root_causes(members: &[Arc<CheckReport>], subject: &Subject, startup_passed: 
     let mut roots: Vec<Arc<str>> = Vec::new();
     let failing = members.iter().filter(|check| {
         check.status == Status::Unhealthy
-            && !check.is_pending()
+            && check.reason != Some(Reason::Pending)
             && contribution(check, subject, startup_passed) > Status::Healthy
     });
     for check in failing {

@@ -109,8 +109,7 @@ fn is_word(c: char) -> bool {
 /// `://user:password@host`: keeps `://`. The last `@` before the path counts, as unescaped passwords contain others.
 fn userinfo(text: &str) -> Option<(&str, usize)> {
     let authority = text.strip_prefix("://")?;
-    let end =
-        authority.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')).unwrap_or(authority.len());
+    let end = authority.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>')).unwrap_or(authority.len());
     // A '/' or '?' normally ends the authority, but an unescaped one in a password does not; if an '@' still follows,
     // rather remove too much than too little.
     let at = authority[..end].rfind('@')?;
@@ -158,8 +157,14 @@ fn word(text: &str) -> Option<(&str, usize)> {
         return None;
     }
     // `key=value`, `key = "value"`, `"key":"value"`; the closing quote of a quoted key may stand before the separator.
-    let unquoted = after.trim_start_matches(['"', '\'', ' ']);
+    let unquoted = after.trim_start_matches(['\\', '"', '\'', ' ']);
     let value = unquoted.strip_prefix(['=', ':'])?.trim_start_matches(' ');
+    // A string in Debug output: escaped, or wrapped in `Some(..)`.
+    let value = value.strip_prefix("Some(").unwrap_or(value);
+    if let Some(escaped) = value.strip_prefix("\\\"") {
+        let start = text.len() - escaped.len();
+        return Some((&text[..start], start + escaped.find("\\\"").unwrap_or(escaped.len())));
+    }
     let start = text.len() - value.len();
     let length = match value.chars().next()? {
         quote @ ('"' | '\'') => return Some((&text[..=start], start + 1 + quoted(&value[1..], quote))),
@@ -244,6 +249,9 @@ mod tests {
             ("a basic check", "a basic check"),
             ("no such host: db.internal:5432", "no such host: db.internal:5432"),
             ("password authentication failed for user \"app\"", "password authentication failed for user \"app\""),
+            (r#"password: Some("hunter2"), x"#, r#"password: Some("***"), x"#),
+            (r#""{\"password\":\"hunter2\",\"a\":1}""#, r#""{\"password\":\"***\",\"a\":1}""#),
+            ("postgres://u:it's@db/x", "postgres://***@db/x"),
             ("mailto user@example.org", "mailto user@example.org"),
             ("http://example.org/path", "http://example.org/path"),
         ] {
@@ -272,13 +280,14 @@ mod tests {
         #[test]
         fn a_password_in_a_url_or_dsn_never_survives(
             before in ".{0,20}",
-            password in "[A-Za-z0-9:/?#!$&*+,;=@%._~-]{6,24}",
+            password in "[A-Za-z0-9:/?#!$&*+,;=@%._~'-]{6,24}",
             after in ".{0,20}",
         ) {
             let url = format!("{before} pg://user:{password}@host/{after}");
             prop_assert!(!Secrets::from(&*password).redact(&url).contains(&password));
             prop_assert!(!shapes(&url).contains(&password));
-            let dsn = format!("{before} password='{password}' {after}");
+            // In a quoted value a quote is escaped.
+            let dsn = format!("{before} password='{}' {after}", password.replace('\'', "\\'"));
             prop_assert!(!Secrets::from(&*password).redact(&dsn).contains(&password));
         }
 

@@ -26,7 +26,7 @@ pub enum Subject {
 
 /// All answers, or those of one probe, tag or check, at one moment.
 ///
-/// Immutable and cheap to share: [`Health::report`](crate::Health::report) hands out the prepared one.
+/// Immutable and cheap to share.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -46,7 +46,7 @@ pub struct Report {
     pub version: Option<Arc<str>>,
     /// Where the service stands in its life.
     pub lifecycle: Lifecycle,
-    /// The time from the start of the checks to this report.
+    /// The time from the start of the checks to the last result in this report.
     pub uptime: Duration,
     pub(crate) startup_passed: bool,
 }
@@ -64,7 +64,8 @@ impl Report {
         policy::contribution(check, &self.subject, self.startup_passed)
     }
 
-    /// The report with everything removed that `visibility` does not show.
+    /// The report with everything removed or zero that `visibility` does not show. What remains beyond it, as it has
+    /// no empty value, are the lifecycle and each check's kind.
     #[must_use]
     pub fn limited_to(&self, visibility: Visibility) -> Self {
         let mut report = self.clone();
@@ -151,6 +152,10 @@ impl CheckReport {
             observed: Arc::from([]),
             details: Arc::from([]),
             tags: Arc::from([]),
+            interval: Duration::ZERO,
+            timeout: Duration::ZERO,
+            consecutive_failures: 0,
+            consecutive_successes: 0,
             caused_by: Vec::new(),
             history: Arc::default(),
             ..self.clone()

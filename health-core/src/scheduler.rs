@@ -22,6 +22,7 @@ use crate::{
     Check, Outcome, Reason,
     blocking::panic_text,
     board::{Board, Finished, Next},
+    clock::rfc3339,
     deadline::Run,
     log,
     plan::Plan,
@@ -60,6 +61,11 @@ impl Signals {
             finished: watch::Sender::new(0),
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// Whether a run is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        self.started.load(Ordering::Acquire) > *self.finished.borrow()
     }
 
     /// Asks for an early run; ignored while one is under way.
@@ -101,9 +107,17 @@ pub(crate) struct Job {
 }
 
 /// Runs one check until the task is dropped, the check is removed, or it has succeeded and was to run until then.
-pub(crate) async fn run_check(board: Arc<Board>, job: Job) {
+pub(crate) fn run_check(board: Arc<Board>, job: Job) -> impl Future<Output = ()> + Send + 'static {
+    // Made here, so that it also tells of a task that is dropped before it was ever polled.
+    let end = EndOnDrop(Arc::clone(&job.signals));
+    async move {
+        let _end = end;
+        run_until_done(&board, job).await;
+    }
+}
+
+async fn run_until_done(board: &Board, job: Job) {
     let signals = Arc::clone(&job.signals);
-    let _end = EndOnDrop(Arc::clone(&signals));
     let mut runner = Runner { job, given_up: None };
     let mut jitter = Jitter::new();
     loop {
@@ -114,7 +128,7 @@ pub(crate) async fn run_check(board: Arc<Board>, job: Job) {
         signals.released.store(false, Ordering::Release);
         let number = signals.started.fetch_add(1, Ordering::AcqRel) + 1;
         let (started, began) = (board.clock().now(), Instant::now());
-        let outcome = runner.run(&board).await;
+        let outcome = runner.run(board).await;
         let next = board.record(&signals, Finished { outcome, started });
         // A request that came during the run has been answered by it.
         signals.wake.store(false, Ordering::Release);
@@ -177,7 +191,7 @@ impl Runner {
             if !run.0.is_finished() {
                 return Outcome::unhealthy(format!(
                     "the run that began at {} was cancelled and still blocks its thread, for {} s now",
-                    humantime::format_rfc3339_millis(*since),
+                    rfc3339(*since),
                     began.elapsed().as_secs(),
                 ))
                 .reason(Reason::Timeout);

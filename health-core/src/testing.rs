@@ -181,7 +181,8 @@ impl Frozen {
         Ok(())
     }
 
-    /// Sets the phase of life, in either direction.
+    /// Sets the phase of life, in either direction. As in life, `Starting` becomes `Ready` at once where no readiness
+    /// member is pending.
     pub fn lifecycle(&self, lifecycle: Lifecycle) {
         self.health.inner().board.set_lifecycle(lifecycle);
     }

@@ -58,11 +58,7 @@ fn durations() {
         (ok().stale_after(Duration::ZERO), "stale_after", "between"),
         (ok().slow_above(Duration::ZERO), "slow_above", "between"),
         (ok().every(secs(5)).recheck(secs(6)), "recheck", "at most the interval"),
-        (
-            ok().every(secs(5)).timeout(secs(2)).stale_after(secs(7)),
-            "stale_after",
-            "more than the interval and the timeout",
-        ),
+        (ok().every(secs(5)).timeout(secs(2)).stale_after(millis(7_500)), "stale_after", "more than the interval"),
         (ok().timeout(secs(1)).slow_above(secs(1)), "slow_above", "less than the timeout"),
     ] {
         let is =
@@ -87,6 +83,7 @@ fn thresholds_and_limits() {
         let is = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
         refused(Health::builder().check("x", gauge), is, &["\"x\"", "must be less than"]);
     }
+    assert!(Heartbeat::new().warn_after(Duration::ZERO).check().validate().is_err());
     let heartbeat = Heartbeat::new().warn_after(secs(9)).fail_after(secs(9));
     assert!(heartbeat.check().validate().is_err());
     let is = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
@@ -141,6 +138,14 @@ fn outside_a_runtime() {
     let error = Health::builder().check("x", ok()).start().map(drop).unwrap_err();
     assert_eq!(error, BuildError::NoRuntime);
     assert!(error.to_string().contains("#[tokio::main]"));
+}
+
+#[test]
+fn in_a_runtime_without_a_timer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(async { Health::builder().check("x", ok()).start().map(drop).unwrap_err() });
+    assert_eq!(error, BuildError::NoTimer);
+    assert!(error.to_string().contains("enable_time()"));
 }
 
 #[tokio::test(start_paused = true)]

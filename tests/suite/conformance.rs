@@ -424,9 +424,9 @@ fn the_contract_in_bytes() {
             "application/health+json",
             concat!(
                 r#"{"status":"fail","output":"draining","checks":{"#,
-                r#""database:responseTime":[{"componentType":"component","observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.001Z"}],"#,
-                r#""cache:responseTime":[{"componentType":"component","observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.002Z"}],"#,
-                r#""worker:responseTime":[{"componentType":"system","observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.004Z"}]}}"#,
+                r#""database:responseTime":[{"observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.001Z"}],"#,
+                r#""cache:responseTime":[{"observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.002Z"}],"#,
+                r#""worker:responseTime":[{"observedValue":1.42,"observedUnit":"ms","status":"pass","time":"2026-01-05T08:00:00.004Z"}]}}"#,
             ),
         ),
     ] {
@@ -557,6 +557,7 @@ fn endpoint_options_that_cannot_be_used_are_refused() {
         (endpoint().base_path("/livez"), "Kubernetes"),
         (endpoint().unhealthy_code(200), "400 to 599"),
         (endpoint().degraded_code(503), "200 to 299"),
+        (endpoint().degraded_code(204), "but 204 and 205"),
         (endpoint().full_for_bearer("fifteen-bytes-x"), "16 bytes"),
         (endpoint().full_for_bearer(""), "16 bytes"),
     ] {

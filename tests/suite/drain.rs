@@ -51,6 +51,35 @@ async fn it_is_idempotent_one_way_and_cannot_be_undone_by_dropping() {
     assert!(!timeout(secs(1), health.ready()).await.unwrap(), "it will not become ready any more");
 }
 
+#[test]
+fn it_can_be_begun_without_a_runtime_and_for_ever() {
+    let frozen = health_core::testing::Frozen::new(Health::builder()).unwrap();
+    drop(frozen.health().drain(Duration::MAX));
+    assert_eq!(code(&frozen.health(), "/readyz"), 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_given_up_has_stopped_all_the_same() {
+    let (one, one_says) = scripted();
+    let (two, two_says) = scripted();
+    let health = Health::builder().check("one", one.every(secs(60))).check("two", two.every(secs(60))).start().unwrap();
+    assert!(health.ready().await);
+    let _ = poll_once(health.stop());
+    sleep(secs(600)).await;
+    assert_eq!((one_says.runs(), two_says.runs()), (1, 1));
+    // Nor does anyone wait for what will not run.
+    assert_eq!(timeout(secs(1), health.refresh("one")).await.unwrap(), Ok(Status::Healthy));
+    let never_polled = Health::builder().check("x", scripted().0).start().unwrap();
+    never_polled.stop().await;
+    assert!(timeout(secs(1), never_polled.refresh("x")).await.unwrap().is_ok());
+}
+
+/// Polls a future once and drops it.
+fn poll_once<T>(future: impl Future<Output = T>) -> bool {
+    let mut future = std::pin::pin!(future);
+    future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_before_the_first_results_is_a_drain() {
     let (check, prompter) = scripted();

@@ -94,7 +94,7 @@ async fn no_log_line_at_any_level() {
         }
         Ok(())
     });
-    let overflows = check_fn(move || async move { Ok(Outcome::degraded(url).detail(url, "x".repeat(9_000))) });
+    let overflows = check_fn(move || async move { Ok(Outcome::degraded(url).detail("big", "x".repeat(9_000))) });
     let builder = Health::builder().secret("opensesame");
     let health = builder.check("fails", fails).check("panics", panics).check("overflows", overflows).start().unwrap();
     for check in ["fails", "panics", "overflows"] {

@@ -18,7 +18,7 @@ const WARN_AFTER: Duration = Duration::from_secs(10);
 const FAIL_AFTER: Duration = Duration::from_secs(30);
 
 /// The handle that a task beats. Clones beat the same heart; when the last one is dropped, because the task ended or
-/// panicked, the check fails at once.
+/// panicked, the check fails from its next run on.
 ///
 /// ```
 /// use std::time::Duration;
@@ -131,6 +131,9 @@ impl Check for HeartbeatCheck {
     }
 
     fn validate(&self) -> Result<(), String> {
+        if self.warn_after.is_zero() {
+            return Err("warn_after(0 s) warns at every moment: use the longest silence that is still well".to_owned());
+        }
         if self.warn_after >= self.fail_after {
             return Err(format!(
                 "warn_after({:?}) must be less than fail_after({:?})",

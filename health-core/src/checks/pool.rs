@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use deadpool::managed::{Manager, Object, Pool, PoolError, TimeoutType, Timeouts};
+use deadpool::managed::{HookError, Manager, Object, Pool, PoolError, TimeoutType, Timeouts};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{CheckError, Outcome, Reason, Status, time_left};
@@ -54,6 +54,15 @@ impl<M: Manager> PoolProbe<M> {
         Self { pool, saturated_for: SATURATED_FOR, state: Mutex::new(State { saturated_since: None, beside: None }) }
     }
 
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.saturated_for.is_zero() {
+            return Err(
+                "saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".to_owned()
+            );
+        }
+        Ok(())
+    }
+
     /// One run: the verdict and the pool's numbers.
     pub(crate) async fn run(&self, trip: &impl RoundTrip<M>) -> Outcome {
         let before = self.pool.status();
@@ -80,7 +89,11 @@ impl<M: Manager> PoolProbe<M> {
             let object = match self.checkout().await {
                 Ok(object) => object,
                 Err(PoolError::Timeout(TimeoutType::Wait)) => return self.ask_beside(trip).await,
-                Err(PoolError::Backend(error)) => return trip.explain(error).error.into(),
+                Err(PoolError::Backend(error)) => {
+                    // There was room for a connection.
+                    self.no_longer_saturated();
+                    return trip.explain(error).error.into();
+                }
                 Err(PoolError::Closed) => return Outcome::unhealthy("the pool has been closed"),
                 Err(PoolError::Timeout(_)) => {
                     return Outcome::unhealthy("the pool's own timeout passed").reason(Reason::Timeout);
@@ -88,8 +101,10 @@ impl<M: Manager> PoolProbe<M> {
                 Err(PoolError::NoRuntimeSpecified) => {
                     return Outcome::unhealthy("the pool has a timeout but was built without a runtime");
                 }
-                Err(PoolError::PostCreateHook(_)) => {
-                    return Outcome::unhealthy("the pool's own hook refused a new connection").reason(Reason::Rejected);
+                Err(PoolError::PostCreateHook(HookError::Backend(error))) => return trip.explain(error).error.into(),
+                Err(PoolError::PostCreateHook(HookError::Message(message))) => {
+                    let message = format!("the pool's own hook refused a new connection: {message}");
+                    return Outcome::unhealthy(message).reason(Reason::Rejected);
                 }
             };
             self.no_longer_saturated();
@@ -120,7 +135,10 @@ impl<M: Manager> PoolProbe<M> {
     /// A connection of the pool, without the pool's own timeouts: they need a runtime that it may not have.
     async fn checkout(&self) -> Result<Object<M>, PoolError<M::Error>> {
         let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
-        let mut pauses = PATIENCE.iter();
+        // At most half of what is left, so that there is time to ask beside the pool.
+        let patience = time_left().map_or(Duration::MAX, |left| left / 2);
+        let began = Instant::now();
+        let mut pauses = PATIENCE.iter().take_while(|pause| began.elapsed() + **pause <= patience);
         loop {
             match self.pool.timeout_get(&at_once).await {
                 Err(PoolError::Timeout(TimeoutType::Wait)) => match pauses.next() {

@@ -72,6 +72,10 @@ impl Check for Postgres {
     async fn check(&self) -> CheckResult {
         Ok(self.probe.run(&self.question).await)
     }
+
+    fn validate(&self) -> Result<(), String> {
+        self.probe.validate()
+    }
 }
 
 #[async_trait]

@@ -76,6 +76,10 @@ impl Check for Redis {
     async fn check(&self) -> CheckResult {
         Ok(self.probe.run(&self.question).await)
     }
+
+    fn validate(&self) -> Result<(), String> {
+        self.probe.validate()
+    }
 }
 
 #[async_trait]
@@ -111,7 +115,7 @@ impl RoundTrip<Manager> for Question {
 /// What an error of the redis crate means.
 pub(super) fn explain(error: RedisError) -> Failure {
     let reason = reason(&error);
-    let answered = matches!(error.kind(), ErrorKind::Server(_)) && reason != Reason::Unreachable;
+    let answered = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && reason != Reason::Unreachable;
     let broken = !answered && error.kind() != ErrorKind::AuthenticationFailed;
     Failure { error: CheckError::from(error).reason(reason), broken }
 }

@@ -104,6 +104,7 @@ impl Check for RedisQueue {
         if self.question.key.is_empty() {
             return Err(format!("the key of the {} is empty: name it", self.question.kind));
         }
+        self.probe.validate()?;
         self.limits.validate()
     }
 }

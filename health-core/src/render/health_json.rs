@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
-use super::writer::{Writer, time};
-use crate::{CheckReport, Kind, Report, Status, Subject, Visibility};
+use super::writer::Writer;
+use crate::{CheckReport, Kind, Report, Status, Subject, Visibility, clock::rfc3339};
 
 /// Writes a report, or one check answering for itself, as the draft's document.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
@@ -44,7 +44,7 @@ fn word(status: Status) -> &'static str {
 fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     w.name(&format!("{}:responseTime", check.name)).array(|w| {
         w.object(|w| {
-            component(w, check);
+            component(w, check, visibility);
             if let Some(duration) = check.duration {
                 w.name("observedValue").milliseconds(duration);
                 w.name("observedUnit").string("ms");
@@ -55,12 +55,17 @@ fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     if visibility < Visibility::Full {
         return;
     }
+    let mut taken = vec!["responseTime".to_owned()];
     for observed in check.observed.iter() {
-        // Neither part of a key may contain a colon.
+        // Neither part of a key may contain a colon, and no key may stand twice.
         let measurement = observed.name.replace(':', "_");
+        if taken.contains(&measurement) {
+            continue;
+        }
+        taken.push(measurement.clone());
         w.name(&format!("{}:{measurement}", check.name)).array(|w| {
             w.object(|w| {
-                component(w, check);
+                component(w, check, visibility);
                 w.name("observedValue").number(observed.value);
                 if !observed.unit.is_empty() {
                     w.name("observedUnit").string(&observed.unit);
@@ -71,7 +76,10 @@ fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     }
 }
 
-fn component(w: &mut Writer, check: &CheckReport) {
+fn component(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
+    if visibility < Visibility::Full {
+        return;
+    }
     w.name("componentType").string(match check.kind {
         Kind::Local => "system",
         Kind::Dependency => "component",
@@ -81,7 +89,7 @@ fn component(w: &mut Writer, check: &CheckReport) {
 fn judgement(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     w.name("status").string(word(check.status));
     if let Some(at) = check.checked_at {
-        w.name("time").string(&time(at));
+        w.name("time").string(&rfc3339(at));
     }
     if let Some(reason) = check.reason {
         let message = check.message.as_deref().filter(|_| visibility == Visibility::Full);
@@ -101,11 +109,11 @@ mod tests {
             document(&report, Visibility::Checks),
             concat!(
                 r#"{"status":"fail","checks":{"#,
-                r#""database:responseTime":[{"componentType":"component","observedValue":1.42,"observedUnit":"ms","#,
+                r#""database:responseTime":[{"observedValue":1.42,"observedUnit":"ms","#,
                 r#""status":"fail","time":"2026-01-05T08:00:00.123Z","output":"unreachable"}],"#,
-                r#""jobs:responseTime":[{"componentType":"system","observedValue":0.31,"observedUnit":"ms","#,
+                r#""jobs:responseTime":[{"observedValue":0.31,"observedUnit":"ms","#,
                 r#""status":"pass","time":"2026-01-05T08:00:00.123Z"}],"#,
-                r#""later:responseTime":[{"componentType":"component","status":"fail","output":"pending"}]}}"#,
+                r#""later:responseTime":[{"status":"fail","output":"pending"}]}}"#,
             )
         );
         let full = document(&report, Visibility::Full);

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::writer::{Writer, time};
-use crate::{CheckReport, Impact, Report, Subject, Visibility};
+use super::writer::Writer;
+use crate::{CheckReport, Impact, Report, Subject, Visibility, clock::rfc3339};
 
 /// Writes a report, or one check answering for itself.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
@@ -55,13 +55,13 @@ fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     }
     w.name("critical").bool(check.impact == Impact::Critical);
     if let Some(at) = check.checked_at {
-        w.name("checked_at").string(&time(at));
+        w.name("checked_at").string(&rfc3339(at));
     }
     if let Some(duration) = check.duration {
         w.name("duration_ms").milliseconds(duration);
     }
     if let Some(since) = check.since {
-        w.name("since").string(&time(since));
+        w.name("since").string(&rfc3339(since));
     }
     if visibility == Visibility::Full {
         full(w, check);
@@ -104,7 +104,7 @@ fn history(w: &mut Writer, check: &CheckReport) {
     w.name("history").array(|w| {
         for result in &check.history.results {
             w.object(|w| {
-                w.name("at").string(&time(result.at));
+                w.name("at").string(&rfc3339(result.at));
                 w.name("status").string(result.status.as_str());
                 if let Some(reason) = result.reason {
                     w.name("reason").string(reason.as_str());

@@ -107,11 +107,6 @@ impl Writer {
     }
 }
 
-/// RFC 3339 with milliseconds, in UTC.
-pub(crate) fn time(at: std::time::SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
