@@ -276,7 +276,8 @@ pub(crate) async fn no_connection_is_left_behind<S: Subject>() {
         until(true).await;
         let held = [S::take(&pool).await, S::take(&pool).await, S::take(&pool).await, S::take(&pool).await];
         // Exhausted: over a connection beside the pool.
-        assert_eq!(health.refresh("subject").await, Ok(Status::Degraded));
+        let exhausted = health.refresh("subject").await;
+        assert_eq!(exhausted, Ok(Status::Degraded), "in round {round}: {:?}", health.report().check("subject"));
         drop(held);
         subject.terminate_sessions().await;
         until(true).await;

@@ -100,17 +100,6 @@ async fn it_observes_the_pool_and_discards_what_timed_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Redis: tests/run"]
-async fn a_server_with_all_its_clients_is_saturated() {
-    let server = Server::start();
-    let mut connection = server.connect().await;
-    let _: Value = cmd("CONFIG").arg(&["SET", "maxclients", "1"]).query_async(&mut connection).await.unwrap();
-    let health = Health::builder().check("cache", Redis::new(server.pool(1))).start().unwrap();
-    assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
-    assert_eq!(health.report().check("cache").unwrap().reason, Some(Reason::Saturated));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Redis: tests/run"]
 async fn writable_fails_on_a_replica() {
     let server = Server::start();
     let health = Health::builder()

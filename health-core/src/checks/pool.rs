@@ -68,12 +68,13 @@ impl<M: Manager> PoolProbe<M> {
         let before = self.pool.status();
         // A hair before the scheduler's own deadline, so that the numbers and the last error are told, too.
         let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
-        let mut last_error = None;
-        let outcome = match timeout(patience, self.attempt(trip, &mut last_error)).await {
+        let mut progress = Progress { doing: "taking a connection of the pool", last_error: None };
+        let outcome = match timeout(patience, self.attempt(trip, &mut progress)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let earlier = last_error.map_or_else(String::new, |error| format!("; before that: {error}"));
-                Outcome::unhealthy(format!("no answer in time{earlier}")).reason(Reason::Timeout)
+                let earlier = progress.last_error.map_or_else(String::new, |error| format!("; before that: {error}"));
+                Outcome::unhealthy(format!("no answer in time while {}{earlier}", progress.doing))
+                    .reason(Reason::Timeout)
             }
         };
         outcome
@@ -84,11 +85,12 @@ impl<M: Manager> PoolProbe<M> {
     }
 
     /// Takes connections until one answers, a new one fails, or none can be had.
-    async fn attempt(&self, trip: &impl RoundTrip<M>, last_error: &mut Option<String>) -> Outcome {
+    async fn attempt(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         loop {
+            progress.doing = "taking a connection of the pool";
             let object = match self.checkout().await {
                 Ok(object) => object,
-                Err(PoolError::Timeout(TimeoutType::Wait)) => return self.ask_beside(trip).await,
+                Err(PoolError::Timeout(TimeoutType::Wait)) => return self.ask_beside(trip, progress).await,
                 Err(PoolError::Backend(error)) => {
                     // There was room for a connection.
                     self.no_longer_saturated();
@@ -111,6 +113,7 @@ impl<M: Manager> PoolProbe<M> {
             let is_new = Object::metrics(&object).recycle_count == 0;
             let mut lease = Lease(Some(object));
             let Some(session) = lease.0.as_mut() else { continue };
+            progress.doing = "asking over a connection of the pool";
             match trip.ask(session).await {
                 Ok(outcome) => {
                     lease.give_back();
@@ -126,7 +129,7 @@ impl<M: Manager> PoolProbe<M> {
                         return failure.error.into();
                     }
                     // It died in the pool: not an outage. Discarded here, and the next one taken.
-                    *last_error = Some(failure.error.into_parts().1);
+                    progress.last_error = Some(failure.error.into_parts().1);
                 }
             }
         }
@@ -151,7 +154,7 @@ impl<M: Manager> PoolProbe<M> {
     }
 
     /// The pool is exhausted: asks the server over one connection beside it, which tells an outage from a busy pool.
-    async fn ask_beside(&self, trip: &impl RoundTrip<M>) -> Outcome {
+    async fn ask_beside(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         let (since, kept) = {
             let mut state = self.state();
             (*state.saturated_since.get_or_insert_with(Instant::now), state.beside.take())
@@ -159,6 +162,7 @@ impl<M: Manager> PoolProbe<M> {
         let mut kept = kept;
         loop {
             let was_kept = kept.is_some();
+            progress.doing = "opening a connection beside the exhausted pool";
             let mut beside = match kept.take() {
                 Some(beside) => beside,
                 None => match self.pool.manager().create().await {
@@ -167,6 +171,7 @@ impl<M: Manager> PoolProbe<M> {
                 },
             };
             let Some(session) = beside.session.as_mut() else { continue };
+            progress.doing = "asking over a connection beside the exhausted pool";
             match trip.ask(session).await {
                 Ok(outcome) => {
                     self.state().beside = Some(beside);
@@ -192,6 +197,12 @@ impl<M: Manager> PoolProbe<M> {
     fn state(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How far a run has come, to be told if its time is over.
+struct Progress {
+    doing: &'static str,
+    last_error: Option<String>,
 }
 
 /// An exhausted pool over a server that works: Degraded, and Unhealthy when it lasts.
@@ -234,3 +245,7 @@ impl<M: Manager> Drop for Beside<M> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

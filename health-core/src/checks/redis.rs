@@ -135,7 +135,6 @@ fn reason(error: &RedisError) -> Reason {
         ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly) => Reason::Rejected,
         _ => match error.code() {
             Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "DENIED") => Reason::Rejected,
-            _ if error.to_string().contains("max number of clients") => Reason::Saturated,
             _ => Reason::Failed,
         },
     }

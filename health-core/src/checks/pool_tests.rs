@@ -1,0 +1,200 @@
+//! The pool's rules on a driver of the test's own, whose sessions die without its pool noticing.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use deadpool::managed::{Metrics, RecycleResult};
+
+use super::*;
+
+/// Makes numbered sessions, and never notices that one has died.
+#[derive(Default)]
+struct Driver {
+    created: AtomicUsize,
+    detached: AtomicUsize,
+    refuses: AtomicBool,
+}
+
+struct Session(usize);
+
+#[derive(Debug)]
+enum Error {
+    Dead,
+    SaidNo,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Manager for Driver {
+    type Type = Session;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Session, Error> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(Error::Dead);
+        }
+        Ok(Session(self.created.fetch_add(1, Ordering::SeqCst)))
+    }
+
+    async fn recycle(&self, _: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        Ok(())
+    }
+
+    fn detach(&self, _: &mut Session) {
+        self.detached.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What the server does with each session.
+#[derive(Default)]
+struct Server {
+    dead: Mutex<HashSet<usize>>,
+    all_dead: AtomicBool,
+    hangs: AtomicBool,
+    says_no: AtomicBool,
+}
+
+impl Server {
+    fn kill(&self, sessions: impl IntoIterator<Item = usize>) {
+        self.dead.lock().unwrap().extend(sessions);
+    }
+}
+
+#[async_trait]
+impl RoundTrip<Driver> for Server {
+    async fn ask(&self, session: &mut Session) -> Result<Outcome, Error> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.all_dead.load(Ordering::SeqCst) || self.dead.lock().unwrap().contains(&session.0) {
+            return Err(Error::Dead);
+        }
+        if self.says_no.load(Ordering::SeqCst) { Err(Error::SaidNo) } else { Ok(Outcome::healthy()) }
+    }
+
+    fn explain(&self, error: Error) -> Failure {
+        let broken = matches!(error, Error::Dead);
+        let reason = if broken { Reason::Unreachable } else { Reason::Rejected };
+        Failure { error: CheckError::from(error).reason(reason), broken }
+    }
+}
+
+/// A pool of this size with every session open, and the probe of it.
+async fn probe(size: usize) -> (Pool<Driver>, PoolProbe<Driver>) {
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
+    let mut open = Vec::new();
+    for _ in 0..size {
+        open.push(pool.get().await.unwrap());
+    }
+    drop(open);
+    (pool.clone(), PoolProbe::new(pool))
+}
+
+fn said(outcome: &Outcome) -> (Status, Option<Reason>) {
+    (outcome.status, outcome.reason)
+}
+
+const HEALTHY: (Status, Option<Reason>) = (Status::Healthy, None);
+const SATURATED: (Status, Option<Reason>) = (Status::Degraded, Some(Reason::Saturated));
+
+#[tokio::test]
+async fn sessions_that_died_in_the_pool_are_discarded_until_one_answers() {
+    let (pool, probe) = probe(3).await;
+    let server = Server::default();
+    server.kill([0, 1]);
+    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+    assert_eq!(pool.status().size, 1);
+    server.kill([2]);
+    assert_eq!(said(&probe.run(&server).await), HEALTHY, "a new one answers");
+    assert_eq!(pool.manager().created.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_new_session_that_fails_is_the_truth() {
+    let (pool, probe) = probe(3).await;
+    let server = Server::default();
+    server.all_dead.store(true, Ordering::SeqCst);
+    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+    assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (0, 4));
+}
+
+#[tokio::test]
+async fn a_session_on_which_the_server_said_no_goes_back() {
+    let (pool, probe) = probe(1).await;
+    let server = Server::default();
+    server.says_no.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Rejected)));
+    }
+    assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_takes_its_session_with_it() {
+    let (pool, probe) = probe(2).await;
+    let server = Server::default();
+    server.hangs.store(true, Ordering::SeqCst);
+    assert!(timeout(Duration::from_secs(1), probe.run(&server)).await.is_err());
+    assert_eq!(pool.status().size, 1);
+    server.hangs.store(false, Ordering::SeqCst);
+    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_session_beside_an_exhausted_pool_is_kept_while_it_lasts() {
+    let (pool, mut probe) = probe(1).await;
+    probe.saturated_for = Duration::from_secs(10);
+    let server = Server::default();
+    let manager = || (pool.manager().created.load(Ordering::SeqCst), pool.manager().detached.load(Ordering::SeqCst));
+    let held = pool.get().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(said(&probe.run(&server).await), SATURATED);
+        assert_eq!(manager(), (2, 0), "kept");
+    }
+    // Dead since, it is no news: a new one tells.
+    server.kill([1]);
+    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    assert_eq!(manager(), (3, 1));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Saturated)));
+    drop(held);
+    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+    assert_eq!(manager(), (3, 2), "let go of");
+}
+
+#[tokio::test(start_paused = true)]
+async fn saturation_is_counted_anew_after_there_was_room() {
+    let (pool, probe) = probe(1).await;
+    let server = Server::default();
+    let held = pool.get().await.unwrap();
+    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    drop(Object::take(held));
+    pool.manager().refuses.store(true, Ordering::SeqCst);
+    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+    pool.manager().refuses.store(false, Ordering::SeqCst);
+    sleep(Duration::from_secs(60)).await;
+    let held = pool.get().await.unwrap();
+    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_merely_busy_is_not_exhausted() {
+    let (pool, probe) = probe(1).await;
+    let held = pool.get().await.unwrap();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(30)).await;
+        drop(held);
+    });
+    assert_eq!(said(&probe.run(&Server::default()).await), HEALTHY);
+    assert_eq!(pool.manager().created.load(Ordering::SeqCst), 1);
+}
