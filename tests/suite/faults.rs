@@ -259,7 +259,7 @@ pub(crate) async fn exhausted_pool_and_stopped_process<S: Subject>() {
 pub(crate) async fn no_connection_is_left_behind<S: Subject>() {
     let subject = S::start();
     let pool = pool(&subject, 4);
-    let check = S::check(pool.clone(), secs(60)).every(millis(400)).timeout(millis(400)).max_age(millis(50));
+    let check = S::check(pool.clone(), secs(60)).every(secs(1)).timeout(secs(1)).max_age(millis(50));
     let health = Health::builder().check("subject", check).start().unwrap();
     let until = async |healthy: bool| {
         let began = Instant::now();
