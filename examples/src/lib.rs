@@ -8,13 +8,14 @@
 mod readme {}
 
 mod logs;
+mod run;
 mod service;
 mod settings;
 mod signal;
 mod work;
 
 pub use crate::{
-    logs::log_to_stderr,
+    run::run,
     service::{Service, start},
     settings::{Settings, SettingsError},
     signal::shutdown,

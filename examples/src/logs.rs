@@ -4,7 +4,7 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 
 /// Logs what `RUST_LOG` asks for (`info`, or `health=debug,info`), by default from `info` on. What cannot be read in it
 /// is ignored.
-pub fn log_to_stderr() {
+pub(crate) fn to_stderr() {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter);

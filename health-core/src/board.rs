@@ -15,16 +15,15 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Change, CheckChange, CheckReport, History, Lifecycle, LifecycleChange, Outcome, Probe, Reason, Report, Status,
-    bounds::{self, Finding},
+    Change, CheckChange, Lifecycle, LifecycleChange, Outcome, Probe, Report, Status, bounds,
     clock::{Clock, NEVER, Nanos, nanos},
     log,
-    plan::{Node, Plan},
-    policy::{self, Circumstances, Shown, Standing, Thresholds, Upstream},
+    plan::Node,
+    policy::{self, Circumstances, Upstream},
     redact::Secrets,
-    registration::Options,
     scheduler::Signals,
-    snapshot::{About, Alarm, Entry, Parts, Prepared, Snapshot, View},
+    slot::{Last, NewSlot, Next, Slot},
+    snapshot::{About, Entry, Parts, Snapshot, View},
 };
 
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
@@ -61,64 +60,10 @@ struct Writer {
     generation: u64,
 }
 
-/// All that the writer knows of one check.
-#[derive(Debug)]
-struct Slot {
-    name: Arc<str>,
-    options: Options,
-    plan: Arc<Plan>,
-    signals: Arc<Signals>,
-    standing: Standing,
-    /// The last run failed, whatever thresholds make of it.
-    last_run_failed: bool,
-    /// Not run, because the last run of a check it depends on failed.
-    held_back: bool,
-    last: Option<Last>,
-    /// Staleness counts from here if it is later than the last result: when the check was let go.
-    released: Nanos,
-    shown: Shown,
-    /// The last status that was a verdict, and when it came.
-    judged: Option<(Status, SystemTime)>,
-    history: Arc<History>,
-    /// Counts for its probes and the report: not from its insertion into a Ready service until its first result.
-    counts: bool,
-    /// What its entry says is out of date.
-    changed: bool,
-    /// Has been told that its results are over bounds.
-    warned: bool,
-    entry: Arc<Entry>,
-}
-
-/// The last finished run.
-#[derive(Debug)]
-struct Last {
-    finished: Nanos,
-    at: SystemTime,
-    duration: Duration,
-    finding: Finding,
-}
-
-/// A check to be put on the board.
-pub(crate) struct NewSlot {
-    pub(crate) name: Arc<str>,
-    pub(crate) options: Options,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) signals: Arc<Signals>,
-}
-
 /// A finished run, as it comes from the scheduler.
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     pub(crate) started: Nanos,
-}
-
-/// When the scheduler is to run the check again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Next {
-    /// So long after the start of the run before.
-    After(Duration),
-    /// Never: it has succeeded and was to run until then.
-    Never,
 }
 
 impl Board {
@@ -478,164 +423,6 @@ impl Writer {
                 .collect(),
             positions: Arc::clone(&self.positions),
         })
-    }
-}
-
-impl Slot {
-    fn new(new: NewSlot, counts: bool) -> Self {
-        let standing = Standing::default();
-        let shown = policy::shown(&standing, false, &[]);
-        let history = Arc::<History>::default();
-        let entry = Entry {
-            report: Arc::new(CheckReport {
-                name: Arc::clone(&new.name),
-                status: shown.status,
-                reason: shown.reason,
-                impact: new.plan.impact,
-                checked_at: None,
-                duration: None,
-                since: None,
-                message: None,
-                log_message: None,
-                observed: Arc::from([]),
-                details: Arc::from([]),
-                kind: new.plan.kind,
-                tags: Arc::clone(&new.plan.tags),
-                interval: new.plan.interval,
-                timeout: new.plan.timeout,
-                consecutive_failures: 0,
-                consecutive_successes: 0,
-                caused_by: Vec::new(),
-                history: Arc::clone(&history),
-                counts,
-                ever_succeeded: false,
-            }),
-            liveness: new.plan.liveness,
-            readiness: new.plan.readiness,
-            startup: new.plan.startup,
-            stale_at: NEVER,
-            wake_at: NEVER,
-            max_age: nanos(new.plan.max_age),
-            wish: Arc::clone(&new.signals.wish),
-            asked: Alarm::new(NEVER, NEVER),
-            prepared: Prepared::default(),
-        };
-        Self {
-            name: new.name,
-            options: new.options,
-            plan: new.plan,
-            signals: new.signals,
-            standing,
-            last_run_failed: false,
-            held_back: false,
-            last: None,
-            released: 0,
-            shown,
-            judged: None,
-            history,
-            counts,
-            changed: false,
-            warned: false,
-            entry: Arc::new(entry),
-        }
-    }
-
-    /// Takes one finished run and says when the next is due.
-    fn ran(&mut self, last: Last) -> Next {
-        let status = match (last.finding.status, self.plan.slow_above) {
-            (Status::Healthy, Some(slow)) if last.duration > slow => Status::Degraded,
-            (status, _) => status,
-        };
-        let reason = if status == last.finding.status { last.finding.reason } else { Some(Reason::Slow) };
-        let thresholds = Thresholds { failures: self.plan.failures, successes: self.plan.successes };
-        self.standing = policy::fold(&self.standing, status, reason, thresholds);
-        self.last_run_failed = status == Status::Unhealthy;
-        self.counts = true;
-        Arc::make_mut(&mut self.history).ran(last.at, status, reason, last.duration);
-        self.last = Some(last);
-        self.changed = true;
-        if self.is_done() { Next::Never } else { Next::After(policy::spacing(&self.plan, &self.standing)) }
-    }
-
-    fn is_done(&self) -> bool {
-        self.plan.once && self.standing.ever_succeeded
-    }
-
-    /// Gives the slot an entry that says what it shows now.
-    fn renew(&mut self, now: Nanos, at: SystemTime) {
-        if self.last.is_some() || self.shown.reason == Some(Reason::Dependency) {
-            if self.judged.is_none_or(|(status, _)| status != self.shown.status) {
-                self.judged = Some((self.shown.status, at));
-            }
-            Arc::make_mut(&mut self.history).judged(now, at, self.shown.status, self.shown.reason);
-        }
-        self.entry = Arc::new(self.current());
-        self.changed = false;
-    }
-
-    /// What readers are to see of this check now.
-    fn current(&self) -> Entry {
-        let resting = self.held_back || self.is_done();
-        let after = |last: &Last, age: Duration| {
-            if resting { NEVER } else { last.finished.max(self.released).saturating_add(nanos(age)) }
-        };
-        let last = self.last.as_ref();
-        let wake_at = last.map_or(NEVER, |last| after(last, self.plan.max_age));
-        let max_age = nanos(self.plan.max_age);
-        Entry {
-            report: Arc::new(self.report()),
-            liveness: self.plan.liveness,
-            readiness: self.plan.readiness,
-            startup: self.plan.startup,
-            stale_at: last.map_or(NEVER, |last| after(last, self.plan.stale_after)),
-            wake_at,
-            max_age,
-            wish: Arc::clone(&self.signals.wish),
-            asked: Alarm::new(wake_at, max_age),
-            prepared: Prepared::default(),
-        }
-    }
-
-    /// The last verdict, kept for good: nothing runs any more.
-    fn at_rest(&self) -> Entry {
-        Entry { stale_at: NEVER, wake_at: NEVER, asked: Alarm::new(NEVER, NEVER), ..self.current() }
-    }
-
-    fn report(&self) -> CheckReport {
-        let finding = self.last.as_ref().map(|last| &last.finding);
-        let message = match self.shown.reason {
-            Some(Reason::Dependency) => Some(Arc::from(format!("waiting for {}", self.shown.caused_by.join(", ")))),
-            Some(_) => finding.and_then(|finding| finding.message.clone()),
-            None => None,
-        };
-        let log_message = match self.shown.reason {
-            Some(Reason::Dependency) => message.clone(),
-            Some(_) => finding.and_then(|finding| finding.log_message.clone()),
-            None => None,
-        };
-        CheckReport {
-            name: Arc::clone(&self.name),
-            status: self.shown.status,
-            reason: self.shown.reason,
-            impact: self.plan.impact,
-            checked_at: self.last.as_ref().map(|last| last.at),
-            duration: self.last.as_ref().map(|last| last.duration),
-            since: self.judged.filter(|_| self.shown.reason != Some(Reason::Pending)).map(|(_, at)| at),
-            message,
-            log_message,
-            observed: finding.map_or_else(|| Arc::from([]), |finding| Arc::clone(&finding.observed)),
-            details: finding.map_or_else(|| Arc::from([]), |finding| Arc::clone(&finding.details)),
-            kind: self.plan.kind,
-            tags: Arc::clone(&self.plan.tags),
-            interval: self.plan.interval,
-            timeout: self.plan.timeout,
-            consecutive_failures: self.standing.failures,
-            consecutive_successes: self.standing.successes,
-            caused_by: self.shown.caused_by.clone(),
-            history: Arc::clone(&self.history),
-            counts: self.counts,
-            ever_succeeded: self.standing.ever_succeeded,
-        }
     }
 }
 

@@ -10,12 +10,13 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     BuildError, Changes, Lifecycle, Probe, Registration, RemoveError, Report, Status, UnknownCheck,
-    board::{Board, NewSlot},
+    board::Board,
     clock::Clock,
     lifecycle::Drain,
     plan::{self, Node},
     redact::Secrets,
     scheduler::{self, Job, Signals},
+    slot::NewSlot,
     snapshot::About,
 };
 

@@ -47,6 +47,7 @@ mod render;
 mod report;
 mod route;
 mod scheduler;
+mod slot;
 mod snapshot;
 mod status;
 #[cfg(feature = "testing")]

@@ -21,11 +21,12 @@ use tokio::{
 use crate::{
     Check, Outcome, Reason,
     blocking::panic_text,
-    board::{Board, Finished, Next},
+    board::{Board, Finished},
     clock::rfc3339,
     deadline::Run,
     log,
     plan::Plan,
+    slot::Next,
     snapshot::Wish,
 };
 

@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod gauge;
 mod heartbeat;
+mod hostile;
 mod invariants;
 mod membership;
 mod postgres;

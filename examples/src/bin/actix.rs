@@ -3,32 +3,18 @@
 use std::{error::Error, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use health_examples::{Service, Settings, log_to_stderr, shutdown, start};
+use health_examples::{Service, Settings, run, shutdown, start};
 
 /// How long answers under way may take once draining is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    log_to_stderr();
-    let settings = match Settings::from_env() {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(serve).await
 }
 
-async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let Service { health, endpoint, queue } = start(settings)?;
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let Service { health, endpoint, queue } = start(&settings)?;
     let leave = shutdown(health.clone(), settings.drain)?;
     let listener = TcpListener::bind(settings.bind)?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use health_examples::{Service, Settings, log_to_stderr, shutdown, start};
+use health_examples::{Service, Settings, run, shutdown, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 /// How long answers under way may take once draining is over.
@@ -15,25 +15,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log_to_stderr();
-    let settings = match Settings::from_env() {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(serve).await
 }
 
-async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let Service { health, endpoint, queue } = start(settings)?;
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let Service { health, endpoint, queue } = start(&settings)?;
     let leave = shutdown(health.clone(), settings.drain)?;
     let accept =
         move || async move { if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE } };

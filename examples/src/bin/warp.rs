@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
-use health_examples::{Service, Settings, log_to_stderr, shutdown, start};
+use health_examples::{Service, Settings, run, shutdown, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use warp::{Filter as _, http::StatusCode};
 
@@ -11,25 +11,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log_to_stderr();
-    let settings = match Settings::from_env() {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(&settings).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(serve).await
 }
 
-async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let Service { health, endpoint, queue } = start(settings)?;
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let Service { health, endpoint, queue } = start(&settings)?;
     let leave = shutdown(health.clone(), settings.drain)?;
     let accept = move || if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE };
     let hello = warp::path::end().and(warp::get()).map(|| "hello");

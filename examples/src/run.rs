@@ -1,0 +1,28 @@
+//! What every example does first and last.
+
+use std::{error::Error, process::ExitCode};
+
+use crate::{Settings, logs};
+
+/// Logs, reads the settings, serves, and says how it went: 0, 1 for a failure, 2 for settings that cannot be used.
+pub async fn run<F, R>(serve: F) -> ExitCode
+where
+    F: FnOnce(Settings) -> R,
+    R: Future<Output = Result<(), Box<dyn Error>>>,
+{
+    logs::to_stderr();
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
