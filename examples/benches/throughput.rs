@@ -23,19 +23,19 @@ const EXAMPLES: [(&str, &str); 3] = [
 
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 5;
+const WINDOW: Duration = Duration::from_secs(1);
 const LOWEST: f64 = 0.8;
 const ROUTES: [&str; 3] = ["/livez", "/health/ready", "/health"];
 
 fn main() -> ExitCode {
     let asserts = env::args().any(|argument| argument == "--assert");
-    let duration = Duration::from_millis(if asserts { 500 } else { 1000 });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut lowest = f64::INFINITY;
-    println!("requests per second over {CONNECTIONS} connections, median of {ROUNDS} times {duration:?}:");
+    println!("requests per second over {CONNECTIONS} connections, median of {ROUNDS} times {WINDOW:?}:");
     for (example, program) in EXAMPLES {
         let program = Program::start(program);
         for route in ROUTES {
-            let measure = || runtime.block_on(compare(program.address, route, duration));
+            let measure = || runtime.block_on(compare(program.address, route));
             let mut compared = measure();
             // Where it matters, what a busy machine may have spoilt is measured again, twice at most.
             for _ in 0..2 {
@@ -62,11 +62,11 @@ struct Compared {
     ratio: f64,
 }
 
-async fn compare(server: SocketAddr, route: &str, duration: Duration) -> Compared {
+async fn compare(server: SocketAddr, route: &str) -> Compared {
     let (mut own, mut health) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        own.push(requests_per_second(server, "/", duration).await);
-        health.push(requests_per_second(server, route, duration).await);
+        own.push(requests_per_second(server, "/").await);
+        health.push(requests_per_second(server, route).await);
     }
     // Each measurement is compared with the one just before it, as the machine's mood changes.
     let ratio = median(health.iter().zip(&own).map(|(health, own)| health / own).collect());
@@ -107,7 +107,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-async fn requests_per_second(server: SocketAddr, path: &str, duration: Duration) -> f64 {
+async fn requests_per_second(server: SocketAddr, path: &str) -> f64 {
     let request: &'static str = Box::leak(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_boxed_str());
     let began = Instant::now();
     let mut connections = JoinSet::new();
@@ -117,7 +117,7 @@ async fn requests_per_second(server: SocketAddr, path: &str, duration: Duration)
             stream.set_nodelay(true).expect("a socket");
             let mut buffer = vec![0; 64 * 1024];
             let mut count = 0_u32;
-            while began.elapsed() < duration {
+            while began.elapsed() < WINDOW {
                 stream.write_all(request.as_bytes()).await.expect("a server that reads");
                 answer(&mut stream, &mut buffer).await;
                 count += 1;
