@@ -5,7 +5,7 @@ use std::time::Duration;
 use health_core::{BuildError, CheckExt as _, Health, Lifecycle, Outcome, Probe, Reason, Status, testing::scripted};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{body, code, secs, settle};
+use crate::support::{body, code, poll_once, secs, settle};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_falls_at_once_and_nothing_else_does() {
@@ -72,12 +72,6 @@ async fn a_stop_that_is_given_up_has_stopped_all_the_same() {
     let never_polled = Health::builder().check("x", scripted().0).start().unwrap();
     never_polled.stop().await;
     assert!(timeout(secs(1), never_polled.refresh("x")).await.unwrap().is_ok());
-}
-
-/// Polls a future once and drops it.
-fn poll_once<T>(future: impl Future<Output = T>) -> bool {
-    let mut future = std::pin::pin!(future);
-    future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::{
 
 use health_core::{CheckExt as _, Health, Impact, Outcome, Probe, Reason, Status, check_fn, testing::Frozen};
 
-use crate::support::{body, code, get, millis, secs};
+use crate::support::{body, code, get, millis, poll_once, secs, settle};
 
 #[test]
 fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
@@ -41,6 +41,20 @@ fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
     assert_eq!(health.report().check("cache").unwrap().impact, Impact::Optional);
     frozen.advance(secs(1000));
     assert_eq!(state(), (Status::Unhealthy, Status::Unhealthy, 503));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_passes_without_a_run_makes_results_stale() {
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).local().liveness()).start().unwrap();
+    assert!(health.ready().await);
+    // Three intervals and a timeout go by in one step, before any task can run.
+    assert!(!poll_once(tokio::time::advance(millis(16_900))));
+    assert_eq!((code(&health, "/livez"), code(&health, "/readyz")), (200, 200));
+    assert!(!poll_once(tokio::time::advance(millis(101))));
+    assert_eq!((code(&health, "/livez"), code(&health, "/readyz")), (503, 503));
+    assert_eq!(body(&health, "/readyz/x"), "[-]x failed: stale\n");
+    settle().await;
+    assert_eq!((code(&health, "/livez"), code(&health, "/readyz")), (200, 200));
 }
 
 #[test]

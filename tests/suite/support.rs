@@ -36,6 +36,12 @@ pub(crate) fn long() -> bool {
     std::env::var_os("HEALTH_TESTS_LONG").is_some()
 }
 
+/// Polls a future once and drops it.
+pub(crate) fn poll_once<T>(future: impl Future<Output = T>) -> bool {
+    let mut future = std::pin::pin!(future);
+    future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+}
+
 pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
