@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use health_core::{Endpoint, Health, Registration, Status};
+use health_core::{Endpoint, Health, Registration, Status, testing::Frozen};
 use health_tests::{
     black_hole::BlackHole,
     mount::{self, Form, Framework, Server},
@@ -51,10 +51,11 @@ pub(crate) trait Subject: Sized {
 struct Watched {
     health: Health,
     prober: Prober,
-    /// Asks for the application's own page at the same time.
+    /// Asks another server, on a thread of its own and without a check, at the same time: what it sees is the
+    /// machine's mood, and nothing that a health page could have done.
     control: Prober,
-    /// Keeps serving.
-    _server: Server,
+    /// Keep serving.
+    _servers: [Server; 2],
 }
 
 impl Watched {
@@ -62,8 +63,10 @@ impl Watched {
         let health = Health::builder().check("subject", check).start().unwrap();
         let server = mount::serve(Framework::Axum, Form::Routes, Endpoint::from(health.clone()));
         let prober = Prober::start(server.address, "/health/checks/subject");
-        let control = Prober::start(server.address, "/");
-        Self { health, prober, control, _server: server }
+        let nothing = Frozen::new(Health::builder()).unwrap();
+        let other = mount::serve(Framework::Axum, Form::Routes, Endpoint::from(nothing.health()));
+        let control = Prober::start(other.address, "/health");
+        Self { health, prober, control, _servers: [server, other] }
     }
 
     async fn is_healthy(&self) {
