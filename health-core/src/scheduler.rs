@@ -15,7 +15,7 @@ use tokio::{
     select,
     sync::{Notify, watch},
     task::JoinHandle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use crate::{
@@ -215,7 +215,9 @@ impl Runner {
         let joined = select! {
             biased;
             joined = &mut handle.0 => Some(joined),
-            () = sleep_until(deadline + GRACE) => None,
+            // Twice: after a stall of the whole machine both timers are over at once, and the run must have had a turn
+            // to see that its answer has come.
+            () = async { sleep_until(deadline + GRACE).await; sleep(GRACE).await } => None,
         };
         match joined {
             Some(Ok(Ok(outcome))) => outcome,
