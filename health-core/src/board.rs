@@ -15,14 +15,14 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Change, CheckChange, Lifecycle, LifecycleChange, Outcome, Probe, Report, Status, bounds,
+    Change, CheckChange, Lifecycle, LifecycleChange, Muted, Outcome, Probe, Report, Status, bounds,
     clock::{Clock, NEVER, Nanos, nanos},
     log,
     plan::Node,
     policy::{self, Circumstances, Upstream},
     redact::Secrets,
     scheduler::Signals,
-    slot::{Last, NewSlot, Next, Slot},
+    slot::{Last, Mute, NewSlot, Next, Slot},
     snapshot::{About, Entry, Parts, Snapshot, View},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Board {
     published: ArcSwap<Snapshot>,
     /// When the scheduler last showed that it is alive.
     beat: AtomicU64,
+    /// When the next mute is over.
+    unmute_at: AtomicU64,
     writer: Mutex<Writer>,
     changes: broadcast::Sender<Change>,
     progress: watch::Sender<Progress>,
@@ -86,6 +88,7 @@ impl Board {
         Self {
             // A frozen board has no scheduler that could die.
             beat: AtomicU64::new(if matches!(clock, Clock::Frozen { .. }) { NEVER } else { clock.now() }),
+            unmute_at: AtomicU64::new(NEVER),
             clock,
             about,
             secrets,
@@ -122,9 +125,11 @@ impl Board {
         let snapshot = self.load();
         let now = self.clock.now();
         let scheduler_stale = self.scheduler_stale(&snapshot, now);
-        let select =
-            |snapshot: &Snapshot| Arc::new(probe.map_or(&snapshot.all, |probe| snapshot.probe(probe)).report.clone());
-        if scheduler_stale || now >= snapshot.all.stale_at {
+        let select = |snapshot: &Snapshot| {
+            let views = &snapshot.views;
+            Arc::new(probe.map_or(&views.all, |probe| views.probe(probe)).report.clone())
+        };
+        if scheduler_stale || now >= snapshot.views.all.stale_at {
             select(&snapshot.aged(now, scheduler_stale))
         } else {
             select(&snapshot)
@@ -151,6 +156,17 @@ impl Board {
         }
     }
 
+    /// The same for an application whose own call has just failed.
+    pub(crate) fn suspect(&self, name: &str) -> bool {
+        let snapshot = self.load();
+        let Some((_, entry)) = snapshot.entry(name) else { return false };
+        if entry.wish.suspicion.goes_off(self.clock.now()) {
+            entry.wish.wanted.store(true, Ordering::Relaxed);
+            self.coordinator.notify_one();
+        }
+        true
+    }
+
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
@@ -162,7 +178,29 @@ impl Board {
     // --- The writer --------------------------------------------------------------------------------------------
 
     pub(crate) fn beat(&self) {
-        self.beat.store(self.clock.now(), Ordering::Relaxed);
+        let now = self.clock.now();
+        self.beat.store(now, Ordering::Relaxed);
+        if now >= self.unmute_at.load(Ordering::Relaxed) {
+            self.publish(self.lock());
+        }
+    }
+
+    /// Takes a check's failure for known until then, or no longer with `None`. `false`: there is no such check.
+    pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> bool {
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        let mut writer = self.lock();
+        let Some(position) = writer.find(name) else { return false };
+        let slot = &mut writer.slots[position];
+        slot.mute = mute.map(|(until, note)| Mute {
+            until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
+            shown: Muted { until, note: Some(bounds::note(note, &self.secrets)).filter(|note| !note.is_empty()) },
+        });
+        slot.changed = true;
+        let name = Arc::clone(&slot.name);
+        let muted = slot.mute.as_ref().map(|mute| mute.shown.clone());
+        self.publish(writer);
+        log::muted(&name, muted.as_ref());
+        true
     }
 
     /// The signals of a check, for those who want it to run.
@@ -255,6 +293,8 @@ impl Board {
     fn publish(&self, mut writer: MutexGuard<'_, Writer>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
         writer.settle(now, at);
+        let mutes = writer.slots.iter().filter_map(|slot| slot.mute.as_ref());
+        self.unmute_at.store(mutes.map(|mute| mute.until).min().unwrap_or(NEVER), Ordering::Relaxed);
         writer.generation += 1;
         let snapshot = Arc::new(writer.snapshot(&self.about, Duration::from_nanos(now)));
         let previous = self.published.swap(Arc::clone(&snapshot));
@@ -307,7 +347,7 @@ impl Board {
 
 impl Progress {
     fn of(snapshot: &Snapshot) -> Self {
-        Self { lifecycle: snapshot.circumstances.lifecycle, readiness: snapshot.readiness.report.status }
+        Self { lifecycle: snapshot.circumstances.lifecycle, readiness: snapshot.views.readiness.report.status }
     }
 }
 
@@ -325,6 +365,10 @@ impl Writer {
     /// Draws every conclusion from what has just been noted.
     fn settle(&mut self, now: Nanos, at: SystemTime) {
         self.hold_back(now);
+        for slot in self.slots.iter_mut().filter(|slot| slot.mute.as_ref().is_some_and(|mute| now >= mute.until)) {
+            slot.mute = None;
+            slot.changed = true;
+        }
         self.show();
         for slot in self.slots.iter_mut().filter(|slot| slot.changed) {
             slot.renew(now, at);
@@ -382,7 +426,7 @@ impl Writer {
                         shown: &up.shown,
                     })
                     .collect();
-                let shown = policy::shown(&slot.standing, slot.held_back, &upstreams);
+                let shown = policy::shown(&slot.standing, slot.held_back, &upstreams, slot.mute.is_some());
                 if shown != slot.shown {
                     settled = false;
                     self.slots[position].shown = shown;

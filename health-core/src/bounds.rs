@@ -33,6 +33,11 @@ pub(crate) struct Finding {
     pub(crate) over_bounds: Option<&'static str>,
 }
 
+/// An operator's note, redacted and cut to size.
+pub(crate) fn note(text: &str, secrets: &Secrets) -> Arc<str> {
+    Arc::from(redact::single_line(&secrets.redact(text), MESSAGE))
+}
+
 /// Redacts an outcome and drops what is over.
 pub(crate) fn bounded(outcome: Outcome, secrets: &Secrets) -> Finding {
     let mut over_bounds = None;

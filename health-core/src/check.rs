@@ -1,6 +1,6 @@
 //! The contract: one async question about one thing, and its answer.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -53,9 +53,20 @@ pub trait Check: Send + Sync + 'static {
         Impact::Critical
     }
 
+    /// The time between runs while healthy, where a check has a pace of its own; none but `Certificate` has.
+    fn interval(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether the check counts for readiness; it does unless the check is a measure.
     fn membership(&self) -> Membership {
         Membership::Readiness
+    }
+
+    /// Whether it asks another service how that one is. Left out where such a service asks us (`Health-Local: 1`), so
+    /// that services that check each other cannot lock each other out. No check does, but `Upstream`.
+    fn asks_a_service(&self) -> bool {
+        false
     }
 
     /// Asked once, when the check is registered.
@@ -108,6 +119,13 @@ impl Outcome {
         self
     }
 
+    /// A text for operators, in place of the one given before: shown at full visibility only, redacted. The way to say
+    /// something about a healthy outcome, too.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
     /// A number seen on the way, with its unit: shown at full visibility. At most 16 are kept; a name seen before is
     /// replaced, and a number that is not finite is left out.
     pub fn observe(
@@ -130,13 +148,23 @@ impl Outcome {
         self
     }
 
-    #[cfg(any(feature = "postgres", feature = "redis"))]
+    /// The same numbers and details under the worse of two verdicts.
     pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
         if status > self.status {
             self.status = status;
             self.reason = Some(reason);
             self.message = Some(message);
         }
+        self
+    }
+
+    /// The same, with the numbers, details and verdict of another question about the same thing.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        if other.status > self.status {
+            self = Self { status: other.status, reason: other.reason, message: other.message, ..self };
+        }
+        self.observed.extend(other.observed);
+        self.details.extend(other.details);
         self
     }
 }

@@ -24,6 +24,8 @@ use crate::{
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Sent by a service that asks how we are, so that we leave out those whom we ask.
+const LOCAL: &str = "health-local";
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health or text.";
 const UNKNOWN_NAME: &[u8] = b"There is nothing of that name here.";
@@ -295,9 +297,18 @@ impl Endpoint {
     }
 }
 
+/// Who is asking, as far as it matters.
+#[derive(Clone, Copy)]
+struct Caller {
+    visibility: Visibility,
+    /// A service that we may ask in turn: it sends `Health-Local: 1`.
+    is_a_service: bool,
+}
+
 /// What a route leads to in a snapshot.
 enum Found<'s> {
-    View(&'s View),
+    /// A view, and whether it is one of those for services that ask.
+    View(&'s View, bool),
     Check(usize, &'s Arc<Entry>),
 }
 
@@ -305,7 +316,9 @@ enum Found<'s> {
 impl Endpoint {
     fn answer(&self, snapshot: &Snapshot, route: Route<'_>, request: &Request<'_>) -> Response {
         let visibility = visibility::of(request, &self.config.grants, self.config.ordinary);
-        let Some(found) = find(snapshot, route.target, visibility) else {
+        let is_a_service = (request.header)(LOCAL) == Some("1");
+        let caller = Caller { visibility, is_a_service };
+        let Some(found) = find(snapshot, route.target, caller) else {
             return plain(404, UNKNOWN_NAME);
         };
         let board = &self.health.inner().board;
@@ -317,7 +330,7 @@ impl Endpoint {
         }
         // Rare enough to be worked out for each request.
         let aged = snapshot.aged(now, scheduler_stale);
-        match find(&aged, route.target, visibility) {
+        match find(&aged, route.target, caller) {
             Some(found) => self.write(&aged, &found, route, request, visibility),
             None => plain(404, UNKNOWN_NAME),
         }
@@ -327,7 +340,7 @@ impl Endpoint {
     fn wake(&self, snapshot: &Snapshot, found: &Found<'_>, now: Nanos) -> Nanos {
         let board = &self.health.inner().board;
         match found {
-            Found::View(view) => {
+            Found::View(view, _) => {
                 board.wake_members(snapshot, view, now);
                 view.stale_at
             }
@@ -370,7 +383,7 @@ impl Endpoint {
         };
         let (prepared, subject, status) = parts(found);
         let body = prepared.body(written, visibility, || match found {
-            Found::View(view) => write(&view.report, visibility),
+            Found::View(view, _) => write(&view.report, visibility),
             Found::Check(_, entry) => write(&snapshot.one_check(entry), visibility),
         });
         let mut response = answer(self.code(status, subject), HeaderValue::Static(choice.format.content_type()), body);
@@ -386,7 +399,7 @@ impl Endpoint {
             answer(code, HeaderValue::Static(TEXT), body)
         };
         let view = match found {
-            Found::View(view) => view,
+            Found::View(view, _) => view,
             Found::Check(_, entry) => {
                 let body =
                     entry.prepared.body(Written::Kubernetes, visibility, || render::text::one_check(&entry.report));
@@ -434,7 +447,7 @@ impl Custom {
     fn rendered(&self, snapshot: &Snapshot, found: &Found<'_>, visibility: Visibility) -> Option<Rendered> {
         let render = || {
             let report = match found {
-                Found::View(view) => view.report.limited_to(visibility),
+                Found::View(view, _) => view.report.limited_to(visibility),
                 Found::Check(_, entry) => snapshot.one_check(entry).limited_to(visibility),
             };
             panic::catch_unwind(AssertUnwindSafe(|| (self.render)(&report, visibility)))
@@ -467,7 +480,7 @@ impl Custom {
 
 impl Made {
     fn new(snapshot: &Snapshot) -> Self {
-        let count = 4 + snapshot.tags.len() + snapshot.entries.len();
+        let count = 2 * snapshot.views.count() + snapshot.entries.len();
         Self { generation: snapshot.generation, places: (0..count).map(|_| Default::default()).collect() }
     }
 }
@@ -475,29 +488,29 @@ impl Made {
 /// The number of the place that belongs to what was found.
 fn place(snapshot: &Snapshot, found: &Found<'_>) -> usize {
     match found {
-        Found::Check(position, _) => 4 + snapshot.tags.len() + position,
-        Found::View(view) => match &view.report.subject {
-            Subject::All | Subject::Check(_) => 0,
-            Subject::Probe(Probe::Liveness) => 1,
-            Subject::Probe(Probe::Readiness) => 2,
-            Subject::Probe(Probe::Startup) => 3,
-            Subject::Tag(tag) => 4 + snapshot.tag(tag).map_or(0, |(position, _)| position),
-        },
+        Found::Check(position, _) => 2 * snapshot.views.count() + position,
+        Found::View(view, for_a_service) => {
+            let before = if *for_a_service { snapshot.views.count() } else { 0 };
+            before + snapshot.views.position(&view.report.subject)
+        }
     }
 }
 
-/// What a target leads to; at [`Visibility::Status`] nothing that has a name.
-fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility) -> Option<Found<'s>> {
-    let named = || Some(()).filter(|()| visibility > Visibility::Status);
+/// What a target leads to for this caller; at [`Visibility::Status`] nothing that has a name.
+fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, caller: Caller) -> Option<Found<'s>> {
+    let named = || Some(()).filter(|()| caller.visibility > Visibility::Status);
+    let views = snapshot.views(caller.is_a_service);
+    let found = |view| Found::View(view, caller.is_a_service);
     match target {
-        Target::All => Some(Found::View(&snapshot.all)),
-        Target::Probe(probe) => Some(Found::View(snapshot.probe(probe))),
-        Target::Tag(tag) => named().and_then(|()| snapshot.tag(tag)).map(|(_, view)| Found::View(view)),
+        Target::All => Some(found(&views.all)),
+        Target::Probe(probe) => Some(found(views.probe(probe))),
+        Target::Tag(tag) => named().and_then(|()| views.tag(tag)).map(found),
         Target::Check(sent, probe) => {
             named()?;
             let name = Name::decode(sent)?;
             let (position, entry) = snapshot.entry(name.as_str())?;
             let counts = probe.is_none_or(|probe| entry.counts_for(probe));
+            let counts = counts && !(caller.is_a_service && entry.asks_a_service);
             counts.then_some(Found::Check(position, entry))
         }
     }
@@ -506,7 +519,7 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility) 
 /// The prepared bodies, the subject (none of a check) and the verdict of what was found.
 fn parts<'s>(found: &Found<'s>) -> (&'s Prepared, Option<&'s Subject>, Status) {
     match found {
-        Found::View(view) => (&view.prepared, Some(&view.report.subject), view.report.status),
+        Found::View(view, _) => (&view.prepared, Some(&view.report.subject), view.report.status),
         Found::Check(_, entry) => (&entry.prepared, None, entry.report.status),
     }
 }

@@ -1,8 +1,13 @@
 //! Errors: what a check may return, and what building, inserting and removing can refuse.
 
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use crate::{Probe, Reason, redact};
+use crate::{Probe, Reason, clock::rfc3339, redact};
 
 /// Why a check failed. Opaque: a public [`Reason`] and a private text.
 ///
@@ -60,8 +65,8 @@ impl fmt::Debug for CheckError {
     }
 }
 
-/// The error and its sources, without repeating a text that already contains the next one.
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// The text of an error and its sources, without repeating a text that already contains the next one.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -172,6 +177,22 @@ pub enum BuildError {
         /// What [`Check::validate`](crate::Check::validate) said.
         message: String,
     },
+    /// The settings name a check that does not exist.
+    UnknownSetting {
+        /// The name as given, shortened if very long.
+        name: String,
+        /// The checks there are.
+        checks: Vec<String>,
+    },
+    /// The settings have an option that does not exist, or a value that is none for it.
+    InvalidSetting {
+        /// The check, or `defaults`.
+        name: String,
+        /// The option as given.
+        option: String,
+        /// What is wrong and what to use.
+        message: String,
+    },
     /// A [`Kind::Dependency`](crate::Kind::Dependency) was put into liveness or startup.
     DependencyInProbe {
         /// The check.
@@ -247,6 +268,14 @@ impl fmt::Display for BuildError {
                 write!(f, "check {name:?}: {option}(0) can never be reached: use 1 or more")
             }
             Self::InvalidCheck { name, message } => write!(f, "check {name:?}: {message}"),
+            Self::UnknownSetting { name, checks } => write!(
+                f,
+                "the settings name a check {name:?}, which does not exist: correct the name or remove it; there are {}",
+                checks.join(", ")
+            ),
+            Self::InvalidSetting { name, option, message } => {
+                write!(f, "the settings of {name:?} have {option:?}: {message}")
+            }
             Self::DependencyInProbe { name, probe } => write!(
                 f,
                 "check {name:?} looks at something shared with other instances, so .{0}() is refused: a failing {probe} \
@@ -293,6 +322,30 @@ impl fmt::Display for UnknownCheck {
 }
 
 impl Error for UnknownCheck {}
+
+/// Why [`Health::mute`](crate::Health::mute) muted nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MuteError {
+    /// There is no check of that name.
+    Unknown(UnknownCheck),
+    /// The moment has passed already.
+    Past {
+        /// The moment given.
+        until: SystemTime,
+    },
+}
+
+impl fmt::Display for MuteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(unknown) => unknown.fmt(f),
+            Self::Past { until } => write!(f, "{} has passed: mute until a later moment", rfc3339(*until)),
+        }
+    }
+}
+
+impl Error for MuteError {}
 
 /// Why [`Health::remove`](crate::Health::remove) left a check where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use std::{
     fmt, mem, panic,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    BuildError, Changes, Lifecycle, Probe, Registration, RemoveError, Report, Status, UnknownCheck,
+    BuildError, Changes, Defaults, Lifecycle, MuteError, Probe, Registration, RemoveError, Report, Status,
+    UnknownCheck,
     board::Board,
     clock::Clock,
     lifecycle::Drain,
@@ -27,6 +28,9 @@ pub struct Builder {
     about: About,
     secrets: Secrets,
     checks: Vec<(String, Registration)>,
+    defaults: Defaults,
+    #[cfg(feature = "serde")]
+    settings: crate::Settings,
 }
 
 impl Builder {
@@ -55,6 +59,20 @@ impl Builder {
         self
     }
 
+    /// What holds for every check that says nothing else, those inserted later included.
+    pub fn defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// What an operator has to say about the checks of this builder, in place of what the code says. Needs the feature
+    /// `serde`.
+    #[cfg(feature = "serde")]
+    pub fn settings(mut self, settings: crate::Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Starts one task per check on the current Tokio runtime; every check runs at once. The runtime is captured
     /// here, so that no check ever runs on a worker that merely served a request.
     ///
@@ -63,13 +81,13 @@ impl Builder {
     /// Every contradiction and every call outside a runtime is a [`BuildError`] that says what to change; nothing has
     /// been started then.
     pub fn start(self) -> Result<Health, BuildError> {
-        let Prepared { about, secrets, checks } = self.prepare()?;
+        let Prepared { about, secrets, checks, defaults } = self.prepare()?;
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         // There is no other way to ask a runtime whether it has a timer.
         panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
         let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = checks.into_iter().unzip();
         let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
-        let inner = Inner { board, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
+        let inner = Inner { board, defaults, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -80,27 +98,62 @@ impl Builder {
     /// A board that nothing runs on.
     #[cfg(feature = "testing")]
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
-        let Prepared { about, secrets, checks } = self.prepare()?;
+        let Prepared { about, secrets, checks, defaults } = self.prepare()?;
         let slots = checks.into_iter().map(|(slot, _)| slot).collect();
         let board = Arc::new(Board::new(clock, about, secrets, slots));
-        Ok(Health { inner: Arc::new(Inner { board, runtime: None, tasks: Mutex::default(), drain: Drain::default() }) })
+        let inner = Inner { board, defaults, runtime: None, tasks: Mutex::default(), drain: Drain::default() };
+        Ok(Health { inner: Arc::new(inner) })
     }
 
     /// Validates everything before anything happens.
     fn prepare(self) -> Result<Prepared, BuildError> {
-        let nodes: Vec<Node<'_>> =
-            self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
+        let configured = self.configured()?;
+        let nodes: Vec<Node<'_>> = configured
+            .checks
+            .iter()
+            .map(|(name, registration)| Node { name, options: &registration.options })
+            .collect();
         let mut slots = Vec::new();
-        for (name, registration) in &self.checks {
+        for (name, registration) in &configured.checks {
             slots.push(prepare(name, registration)?);
         }
         plan::check_graph(&nodes)?;
-        Ok(Prepared { about: self.about, secrets: self.secrets, checks: slots })
+        let Self { about, secrets, defaults, .. } = configured;
+        Ok(Prepared { about, secrets, checks: slots, defaults })
     }
+
+    /// With the settings and the defaults applied: the settings first, as they overrule what the code says.
+    #[cfg_attr(not(feature = "serde"), expect(clippy::unnecessary_wraps, reason = "settings can be wrong"))]
+    fn configured(mut self) -> Result<Self, BuildError> {
+        #[cfg(feature = "serde")]
+        {
+            // Before anything is looked up by name.
+            if let Some((name, _)) = duplicate(&self.checks) {
+                return Err(BuildError::DuplicateName { name: name.clone() });
+            }
+            self.settings.apply(&mut self.checks)?;
+            self.defaults = self.settings.defaults(self.defaults)?;
+        }
+        for (_, registration) in &mut self.checks {
+            self.defaults.fill(&mut registration.options);
+        }
+        Ok(self)
+    }
+}
+
+/// A check whose name another had before it.
+#[cfg(feature = "serde")]
+fn duplicate(checks: &[(String, Registration)]) -> Option<&(String, Registration)> {
+    checks
+        .iter()
+        .enumerate()
+        .find(|(at, (name, _))| checks[..*at].iter().any(|(other, _)| other == name))
+        .map(|it| it.1)
 }
 
 /// Everything of a builder, validated.
 struct Prepared {
+    defaults: Defaults,
     about: About,
     secrets: Secrets,
     checks: Vec<(NewSlot, Job)>,
@@ -145,6 +198,7 @@ pub struct Health {
 
 pub(crate) struct Inner {
     pub(crate) board: Arc<Board>,
+    defaults: Defaults,
     /// `None` where nothing runs: frozen for a test.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
@@ -240,6 +294,55 @@ impl Health {
         self.report().check(name).map(|check| check.status).ok_or_else(unknown)
     }
 
+    /// Tells that a call of the application to what this check watches has failed, so that the check runs at once, also
+    /// while its runs are spaced out after many failures. Costs next to nothing and may be called on every failed call:
+    /// it makes a check run at most once a second, and none while a run is under way or one it depends on has failed.
+    ///
+    /// `false` if there is no check of that name.
+    ///
+    /// ```
+    /// # use health_core::{Health, check_fn};
+    /// # async fn query() -> Result<(), std::io::Error> { Err(std::io::ErrorKind::ConnectionReset.into()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), health_core::BuildError> {
+    /// let health = Health::builder().check("database", check_fn(|| async { query().await?; Ok(()) })).start()?;
+    /// if query().await.is_err() {
+    ///     health.suspect("database");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn suspect(&self, name: &str) -> bool {
+        self.inner.board.suspect(name)
+    }
+
+    /// Takes a check's failure for known until a moment: it counts as Degraded at most, is shown as muted with the note
+    /// (redacted; at full visibility), and counts in full again within a second after that moment. The check goes on
+    /// running, and what depends on it is held back as before. Muting again replaces the earlier word.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or the moment has passed.
+    pub fn mute(&self, name: &str, until: SystemTime, note: impl AsRef<str>) -> Result<(), MuteError> {
+        if until <= self.inner.board.clock().wall() {
+            return Err(MuteError::Past { until });
+        }
+        if self.inner.board.mute(name, Some((until, note.as_ref()))) {
+            Ok(())
+        } else {
+            Err(MuteError::Unknown(UnknownCheck { name: name.to_owned() }))
+        }
+    }
+
+    /// Ends a mute before its time.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name.
+    pub fn unmute(&self, name: &str) -> Result<(), UnknownCheck> {
+        if self.inner.board.mute(name, None) { Ok(()) } else { Err(UnknownCheck { name: name.to_owned() }) }
+    }
+
     /// Adds a check to the running ones; it runs at once. While the service is Ready it counts for nothing until its
     /// first result, so that an insertion never turns a probe by itself.
     ///
@@ -247,7 +350,9 @@ impl Health {
     ///
     /// What [`Builder::start`] would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
-        let (slot, job) = prepare(name.as_ref(), &check.into())?;
+        let mut registration = check.into();
+        self.inner.defaults.fill(&mut registration.options);
+        let (slot, job) = prepare(name.as_ref(), &registration)?;
         self.inner.board.insert(slot)?;
         self.inner.spawn(job);
         if self.report().lifecycle == Lifecycle::Stopped {

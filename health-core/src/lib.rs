@@ -47,6 +47,7 @@ mod render;
 mod report;
 mod route;
 mod scheduler;
+mod settings;
 mod slot;
 mod snapshot;
 mod status;
@@ -62,18 +63,21 @@ pub use async_trait::async_trait;
 pub use bytes;
 pub use serde_json;
 
+#[cfg(feature = "serde")]
+pub use crate::settings::Settings;
 pub use crate::{
     change::{Change, Changes, CheckChange, LifecycleChange},
     check::{Check, CheckResult, Number, Observed, Outcome},
     checks::*,
     deadline::time_left,
     endpoint::{Endpoint, EndpointError},
-    error::{BuildError, CheckError, RemoveError, UnknownCheck},
+    error::{BuildError, CheckError, MuteError, RemoveError, UnknownCheck},
     format::{Format, Rendered},
     health::{Builder, Health},
     history::{History, PastResult, Transition},
     registration::{CheckExt, Registration},
-    report::{CheckReport, Report, Subject},
+    report::{CheckReport, Muted, Report, Subject},
+    settings::Defaults,
     status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
     wire::{HeaderValue, Headers, Request, Response},
 };

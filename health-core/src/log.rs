@@ -1,6 +1,6 @@
 //! One line per change, under the target `health`: the one place where the text of an error is told in full, redacted.
 
-use crate::{Change, Status};
+use crate::{Change, Muted, Status, clock::rfc3339};
 
 /// Tells of a change. Every status has its level: Unhealthy is an error, Degraded a warning.
 pub(crate) fn change(change: &Change) {
@@ -30,6 +30,17 @@ pub(crate) fn change(change: &Change) {
 /// Tells once per check that a result was cut to bounds.
 pub(crate) fn over_bounds(check: &str, what: &str) {
     tracing::warn!(target: "health", check, what, "a result was over its bounds and is shown without it");
+}
+
+/// Tells that a failure is taken for known, or no longer.
+pub(crate) fn muted(check: &str, muted: Option<&Muted>) {
+    match muted {
+        Some(Muted { until, note }) => {
+            let note = note.as_deref().unwrap_or_default();
+            tracing::warn!(target: "health", check, until = rfc3339(*until), note, "check is muted");
+        }
+        None => tracing::info!(target: "health", check, "check is no longer muted"),
+    }
 }
 
 /// Tells of a panic; its payload goes nowhere else.

@@ -34,6 +34,7 @@ pub(crate) struct Plan {
     pub(crate) liveness: bool,
     pub(crate) readiness: bool,
     pub(crate) startup: bool,
+    pub(crate) asks_a_service: bool,
     pub(crate) depends_on: Vec<Arc<str>>,
     pub(crate) tags: Arc<[Arc<str>]>,
 }
@@ -48,7 +49,7 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
         check_name(tag)?;
     }
     for (option, threshold) in [("failures", options.failures), ("successes", options.successes)] {
-        if threshold == 0 {
+        if threshold == Some(0) {
             return Err(BuildError::InvalidThreshold { name: name.to_owned(), option });
         }
     }
@@ -117,11 +118,12 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
         timeout,
         stale_after,
         slow_above: options.slow_above,
-        failures: options.failures,
-        successes: options.successes,
+        failures: options.failures.unwrap_or(1),
+        successes: options.successes.unwrap_or(1),
         once: options.once,
         kind: options.kind,
-        impact: options.impact,
+        impact: options.impact(),
+        asks_a_service: options.asks_a_service,
         liveness: options.liveness.is_some(),
         readiness: options.readiness,
         startup: options.startup.is_some(),
@@ -172,7 +174,7 @@ pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
     }
     for node in nodes {
         for upstream in node.options.depends_on.iter().filter_map(|name| find(name)) {
-            if node.options.impact == Impact::Critical && upstream.options.impact == Impact::Optional {
+            if node.options.impact() == Impact::Critical && upstream.options.impact() == Impact::Optional {
                 return Err(BuildError::CriticalBehindOptional {
                     name: node.name.to_owned(),
                     upstream: upstream.name.to_owned(),

@@ -73,8 +73,14 @@ pub(crate) struct Shown {
     pub(crate) caused_by: Vec<Arc<str>>,
 }
 
-/// What a check shows. A check that is held back keeps its own verdict until an upstream is Unhealthy.
-pub(crate) fn shown(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>]) -> Shown {
+/// What a check shows. A check that is held back keeps its own verdict until an upstream is Unhealthy; a muted one is
+/// at most Degraded.
+pub(crate) fn shown(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>], muted: bool) -> Shown {
+    let shown = unmuted(standing, held_back, upstreams);
+    if muted { Shown { status: shown.status.min(Status::Degraded), ..shown } } else { shown }
+}
+
+fn unmuted(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>]) -> Shown {
     let mut caused_by: Vec<Arc<str>> = Vec::new();
     if held_back {
         for upstream in upstreams.iter().filter(|up| up.holds_back && up.shown.status == Status::Unhealthy) {

@@ -72,14 +72,14 @@ fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
     let failing = |status, reason, caused_by| Shown { status, reason: Some(reason), caused_by };
     let degraded = failing(Status::Degraded, Reason::Timeout, vec![]);
     let up = |shown| [Upstream { name: &a, holds_back: true, shown }];
-    assert_eq!(shown(&own, true, &up(&degraded)).status, Status::Healthy);
+    assert_eq!(shown(&own, true, &up(&degraded), false).status, Status::Healthy);
     let unhealthy = failing(Status::Unhealthy, Reason::Timeout, vec![]);
-    let explained = shown(&own, true, &up(&unhealthy));
+    let explained = shown(&own, true, &up(&unhealthy), false);
     assert_eq!(explained, failing(Status::Unhealthy, Reason::Dependency, vec![Arc::clone(&a)]));
     // Through another dependant the root is named, not the way.
     let through = [Upstream { name: &b, holds_back: true, shown: &explained }];
-    assert_eq!(shown(&own, true, &through).caused_by, [Arc::clone(&a)]);
-    assert_eq!(shown(&own, false, &up(&unhealthy)).status, Status::Healthy);
+    assert_eq!(shown(&own, true, &through, false).caused_by, [Arc::clone(&a)]);
+    assert_eq!(shown(&own, false, &up(&unhealthy), false).status, Status::Healthy);
 }
 
 fn status() -> impl Strategy<Value = Status> {

@@ -25,11 +25,14 @@ pub(crate) struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) stale_after: Option<Duration>,
     pub(crate) slow_above: Option<Duration>,
-    pub(crate) failures: u32,
-    pub(crate) successes: u32,
+    pub(crate) failures: Option<u32>,
+    pub(crate) successes: Option<u32>,
     pub(crate) once: bool,
     pub(crate) kind: Kind,
-    pub(crate) impact: Impact,
+    pub(crate) impact: Option<Impact>,
+    /// The check's own, where nothing is said.
+    own_impact: Impact,
+    pub(crate) asks_a_service: bool,
     pub(crate) readiness: bool,
     pub(crate) liveness: Option<Joining>,
     pub(crate) startup: Option<Joining>,
@@ -38,6 +41,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    pub(crate) fn impact(&self) -> Impact {
+        self.impact.unwrap_or(self.own_impact)
+    }
+
+    pub(crate) fn report_only(&mut self) {
+        self.readiness = false;
+        self.liveness = None;
+        self.startup = None;
+    }
+
     pub(crate) fn joins(&self, probe: Probe) -> Option<Joining> {
         match probe {
             Probe::Liveness => self.liveness,
@@ -59,17 +72,19 @@ pub(crate) enum Joining {
 impl<C: Check> From<C> for Registration {
     fn from(check: C) -> Self {
         let options = Options {
-            every: None,
+            every: check.interval(),
             recheck: None,
             max_age: None,
             timeout: None,
             stale_after: None,
             slow_above: None,
-            failures: 1,
-            successes: 1,
+            failures: None,
+            successes: None,
             once: false,
             kind: check.kind(),
-            impact: check.impact(),
+            impact: None,
+            own_impact: check.impact(),
+            asks_a_service: check.asks_a_service(),
             readiness: check.membership() == Membership::Readiness,
             liveness: None,
             startup: None,
@@ -134,20 +149,20 @@ options! {
 
     /// How many runs in a row must fail before a good check turns Unhealthy; until then it is Degraded with the real
     /// reason. Default 1. Does not apply before the first success: a failure is then Unhealthy at once.
-    fn failures(options, in_a_row: u32) { options.failures = in_a_row; }
+    fn failures(options, in_a_row: u32) { options.failures = Some(in_a_row); }
 
     /// How many runs in a row must succeed before an Unhealthy check turns good again. Default 1. Does not apply
     /// before the first success: one is then enough.
-    fn successes(options, in_a_row: u32) { options.successes = in_a_row; }
+    fn successes(options, in_a_row: u32) { options.successes = Some(in_a_row); }
 
     /// Runs until its first success and keeps that result: for migrations and the like.
     fn once(options) { options.once = true; }
 
     /// Its failure makes the report at most Degraded.
-    fn optional(options) { options.impact = Impact::Optional; }
+    fn optional(options) { options.impact = Some(Impact::Optional); }
 
     /// Its failure makes the report Unhealthy.
-    fn critical(options) { options.impact = Impact::Critical; }
+    fn critical(options) { options.impact = Some(Impact::Critical); }
 
     /// Only this process or host can cause its failure, so it may be asked into liveness and startup.
     fn local(options) { options.kind = Kind::Local; }
@@ -170,11 +185,7 @@ options! {
     fn startup_despite_dependency(options) { options.startup = Some(Joining::DespiteDependency); }
 
     /// Counts for no probe, only for the full report, its tags and its own page.
-    fn report_only(options) {
-        options.readiness = false;
-        options.liveness = None;
-        options.startup = None;
-    }
+    fn report_only(options) { options.report_only(); }
 
     /// Is not run while the last run of the named check failed, and shows the reason `dependency` while that check is
     /// Unhealthy; runs at once when it recovers. Can be given several times.

@@ -130,11 +130,23 @@ pub struct CheckReport {
     pub consecutive_successes: u32,
     /// The checks at the root of a `dependency` verdict.
     pub caused_by: Vec<Arc<str>>,
+    /// Until when an operator takes its failure for known: it is at most Degraded.
+    pub muted: Option<Muted>,
     /// What happened before, within bounds.
     pub history: Arc<History>,
     /// Inserted while the service was Ready and without a result yet: shown, but counting for nothing.
     pub(crate) counts: bool,
     pub(crate) ever_succeeded: bool,
+}
+
+/// A known fault, from [`Health::mute`](crate::Health::mute).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Muted {
+    /// When the check counts in full again.
+    pub until: SystemTime,
+    /// The operator's redacted note. Shown at full visibility only.
+    pub note: Option<Arc<str>>,
 }
 
 impl CheckReport {
@@ -157,6 +169,7 @@ impl CheckReport {
             consecutive_failures: 0,
             consecutive_successes: 0,
             caused_by: Vec::new(),
+            muted: self.muted.as_ref().map(|muted| Muted { note: None, ..muted.clone() }),
             history: Arc::default(),
             ..self.clone()
         }

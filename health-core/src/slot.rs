@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    CheckReport, History, Reason, Status,
+    CheckReport, History, Muted, Reason, Status,
     bounds::Finding,
     clock::{NEVER, Nanos, nanos},
     plan::Plan,
@@ -32,6 +32,8 @@ pub(crate) struct Slot {
     /// Staleness counts from here if it is later than the last result: when the check was let go.
     pub(crate) released: Nanos,
     pub(crate) shown: Shown,
+    /// Known to be bad, and until when.
+    pub(crate) mute: Option<Mute>,
     /// The last status that was a verdict, and when it came.
     pub(crate) judged: Option<(Status, SystemTime)>,
     pub(crate) history: Arc<History>,
@@ -42,6 +44,13 @@ pub(crate) struct Slot {
     /// Has been told that its results are over bounds.
     pub(crate) warned: bool,
     pub(crate) entry: Arc<Entry>,
+}
+
+/// An operator's word that a failure is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Mute {
+    pub(crate) until: Nanos,
+    pub(crate) shown: Muted,
 }
 
 /// The last finished run.
@@ -73,7 +82,7 @@ pub(crate) enum Next {
 impl Slot {
     pub(crate) fn new(new: NewSlot, counts: bool) -> Self {
         let standing = Standing::default();
-        let shown = policy::shown(&standing, false, &[]);
+        let shown = policy::shown(&standing, false, &[], false);
         let history = Arc::<History>::default();
         let entry = Entry {
             report: Arc::new(CheckReport {
@@ -95,6 +104,7 @@ impl Slot {
                 consecutive_failures: 0,
                 consecutive_successes: 0,
                 caused_by: Vec::new(),
+                muted: None,
                 history: Arc::clone(&history),
                 counts,
                 ever_succeeded: false,
@@ -102,6 +112,7 @@ impl Slot {
             liveness: new.plan.liveness,
             readiness: new.plan.readiness,
             startup: new.plan.startup,
+            asks_a_service: new.plan.asks_a_service,
             stale_at: NEVER,
             wake_at: NEVER,
             max_age: nanos(new.plan.max_age),
@@ -120,6 +131,7 @@ impl Slot {
             last: None,
             released: 0,
             shown,
+            mute: None,
             judged: None,
             history,
             counts,
@@ -176,6 +188,7 @@ impl Slot {
             liveness: self.plan.liveness,
             readiness: self.plan.readiness,
             startup: self.plan.startup,
+            asks_a_service: self.plan.asks_a_service,
             stale_at: last.map_or(NEVER, |last| after(last, self.plan.stale_after)),
             wake_at,
             max_age,
@@ -195,7 +208,8 @@ impl Slot {
         let message = match self.shown.reason {
             Some(Reason::Dependency) => Some(Arc::from(format!("waiting for {}", self.shown.caused_by.join(", ")))),
             Some(_) => finding.and_then(|finding| finding.message.clone()),
-            None => None,
+            // A healthy answer may have something to say; below `successes` a healthy run shows no word of its own.
+            None => finding.filter(|finding| finding.status == Status::Healthy).and_then(|it| it.message.clone()),
         };
         let log_message = match self.shown.reason {
             Some(Reason::Dependency) => message.clone(),
@@ -221,6 +235,7 @@ impl Slot {
             consecutive_failures: self.standing.failures,
             consecutive_successes: self.standing.successes,
             caused_by: self.shown.caused_by.clone(),
+            muted: self.mute.as_ref().map(|mute| mute.shown.clone()),
             history: Arc::clone(&self.history),
             counts: self.counts,
             ever_succeeded: self.standing.ever_succeeded,

@@ -17,6 +17,9 @@ use crate::{
     policy::{self, Circumstances},
 };
 
+/// A suspicion makes a check run at most once in this time.
+const SUSPICION_PAUSE: Nanos = 1_000_000_000;
+
 /// The ways in which a view is written out; each is prepared once per visibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -46,9 +49,17 @@ impl Prepared {
 }
 
 /// What request threads tell the scheduler about one check.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) wanted: AtomicBool,
+    /// Lets through one suspicion in a while: calls that fail come by the thousand.
+    pub(crate) suspicion: Alarm,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { wanted: AtomicBool::new(false), suspicion: Alarm::new(0, SUSPICION_PAUSE) }
+    }
 }
 
 /// One check's latest verdict. Shared by all snapshots until that check changes.
@@ -58,6 +69,8 @@ pub(crate) struct Entry {
     pub(crate) liveness: bool,
     pub(crate) readiness: bool,
     pub(crate) startup: bool,
+    /// Left out where another service asks.
+    pub(crate) asks_a_service: bool,
     /// From this moment on the result counts as stale.
     pub(crate) stale_at: Nanos,
     /// From this moment on a request wakes the check.
@@ -81,7 +94,7 @@ impl Entry {
     fn stale(&self) -> Self {
         Self {
             report: Arc::new(CheckReport {
-                status: Status::Unhealthy,
+                status: if self.report.muted.is_some() { Status::Degraded } else { Status::Unhealthy },
                 reason: Some(Reason::Stale),
                 message: Some(Arc::from("the last result is too old to be believed")),
                 caused_by: Vec::new(),
@@ -90,6 +103,7 @@ impl Entry {
             liveness: self.liveness,
             readiness: self.readiness,
             startup: self.startup,
+            asks_a_service: self.asks_a_service,
             stale_at: NEVER,
             wake_at: self.wake_at,
             max_age: self.max_age,
@@ -145,11 +159,9 @@ pub(crate) struct Snapshot {
     pub(crate) uptime: Duration,
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) positions: Arc<HashMap<Arc<str>, usize>>,
-    pub(crate) all: View,
-    pub(crate) liveness: View,
-    pub(crate) readiness: View,
-    pub(crate) startup: View,
-    pub(crate) tags: Vec<(Arc<str>, View)>,
+    pub(crate) views: Views,
+    /// The same without the checks that ask other services; none if there are no such checks.
+    local: Option<Views>,
 }
 
 /// What was said about the service.
@@ -170,18 +182,32 @@ pub(crate) struct Parts {
     pub(crate) positions: Arc<HashMap<Arc<str>, usize>>,
 }
 
-impl Snapshot {
-    pub(crate) fn new(parts: Parts) -> Self {
+/// The views over one set of checks.
+#[derive(Debug)]
+pub(crate) struct Views {
+    pub(crate) all: View,
+    pub(crate) liveness: View,
+    pub(crate) readiness: View,
+    pub(crate) startup: View,
+    pub(crate) tags: Vec<(Arc<str>, View)>,
+}
+
+impl Views {
+    /// The views over the entries that `admits` lets in.
+    fn new(parts: &Parts, admits: fn(&Entry) -> bool) -> Self {
         let view = |subject: Subject| {
             let members = parts
                 .entries
                 .iter()
                 .enumerate()
-                .filter(|(_, entry)| match &subject {
-                    Subject::All => true,
-                    Subject::Probe(probe) => entry.counts_for(*probe),
-                    Subject::Tag(tag) => entry.report.tags.contains(tag),
-                    Subject::Check(name) => entry.report.name == *name,
+                .filter(|(_, entry)| {
+                    admits(entry)
+                        && match &subject {
+                            Subject::All => true,
+                            Subject::Probe(probe) => entry.counts_for(*probe),
+                            Subject::Tag(tag) => entry.report.tags.contains(tag),
+                            Subject::Check(name) => entry.report.name == *name,
+                        }
                 })
                 .map(|(position, _)| position)
                 .collect();
@@ -199,13 +225,6 @@ impl Snapshot {
             readiness: view(Subject::Probe(Probe::Readiness)),
             startup: view(Subject::Probe(Probe::Startup)),
             tags,
-            generation: parts.generation,
-            derived: false,
-            circumstances: parts.circumstances,
-            about: parts.about,
-            uptime: parts.uptime,
-            entries: parts.entries,
-            positions: parts.positions,
         }
     }
 
@@ -217,8 +236,48 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn tag(&self, name: &str) -> Option<(usize, &View)> {
-        self.tags.iter().enumerate().find(|(_, (tag, _))| &**tag == name).map(|(position, (_, view))| (position, view))
+    pub(crate) fn tag(&self, name: &str) -> Option<&View> {
+        self.tags.iter().find(|(tag, _)| &**tag == name).map(|(_, view)| view)
+    }
+
+    /// How many views these are.
+    pub(crate) fn count(&self) -> usize {
+        4 + self.tags.len()
+    }
+
+    /// Where a view on this subject stands among them.
+    pub(crate) fn position(&self, subject: &Subject) -> usize {
+        match subject {
+            Subject::All | Subject::Check(_) => 0,
+            Subject::Probe(Probe::Liveness) => 1,
+            Subject::Probe(Probe::Readiness) => 2,
+            Subject::Probe(Probe::Startup) => 3,
+            Subject::Tag(tag) => 4 + self.tags.iter().position(|(known, _)| known == tag).unwrap_or(0),
+        }
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let views = Views::new(&parts, |_| true);
+        let asks = parts.entries.iter().any(|entry| entry.asks_a_service);
+        let local = asks.then(|| Views::new(&parts, |entry| !entry.asks_a_service));
+        Self {
+            views,
+            local,
+            generation: parts.generation,
+            derived: false,
+            circumstances: parts.circumstances,
+            about: parts.about,
+            uptime: parts.uptime,
+            entries: parts.entries,
+            positions: parts.positions,
+        }
+    }
+
+    /// The views for everyone, or for a service that asks us how we are and whom we may ask in turn.
+    pub(crate) fn views(&self, for_a_service: bool) -> &Views {
+        self.local.as_ref().filter(|_| for_a_service).unwrap_or(&self.views)
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<(usize, &Arc<Entry>)> {

@@ -1,30 +1,106 @@
 //! One file per check: it imports the check contract and its driver, nothing else of this crate but the helpers here.
 //! The feature, the file, the module and the test of a check share one name.
 
+mod backlog;
 mod blocking;
+#[cfg(feature = "certificate")]
+mod certificate;
+mod cgroup;
 mod closure;
+mod cpu;
+#[cfg(feature = "disk_space")]
+mod disk_space;
+mod dns;
+mod error_rate;
+mod file_descriptors;
 mod gauge;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod heartbeat;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "kafka_lag")]
+mod kafka_lag;
+mod latch;
 mod limits;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+mod memory;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "rabbitmq_queue")]
+mod rabbitmq_queue;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis_queue")]
 mod redis_queue;
+mod resolve;
+mod runtime_lag;
+mod spool_directory;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+mod task_alive;
+#[cfg(feature = "tcp")]
+mod tcp;
+mod toggle;
+#[cfg(feature = "upstream")]
+mod upstream;
+#[cfg(feature = "upstream")]
+mod upstream_document;
+mod uptime;
 
 pub use self::{
+    backlog::Backlog,
     blocking::{CheckBlocking, check_blocking},
     closure::{CheckFn, check_fn},
+    cpu::Cpu,
+    dns::Dns,
+    error_rate::{ErrorRate, ErrorRateCheck},
+    file_descriptors::FileDescriptors,
     gauge::Gauge,
     heartbeat::{Heartbeat, HeartbeatCheck},
+    latch::{Latch, LatchCheck},
+    memory::Memory,
+    runtime_lag::RuntimeLag,
+    spool_directory::SpoolDirectory,
+    task_alive::TaskAlive,
+    toggle::{Toggle, ToggleCheck},
+    uptime::Uptime,
 };
 
+#[cfg(feature = "certificate")]
+pub use self::certificate::Certificate;
+#[cfg(feature = "disk_space")]
+pub use self::disk_space::DiskSpace;
+#[cfg(feature = "grpc")]
+pub use self::grpc::Grpc;
+#[cfg(feature = "http")]
+pub use self::http::Http;
+#[cfg(feature = "kafka")]
+pub use self::kafka::Kafka;
+#[cfg(feature = "kafka_lag")]
+pub use self::kafka_lag::KafkaLag;
+#[cfg(feature = "nats")]
+pub use self::nats::Nats;
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
+#[cfg(feature = "rabbitmq")]
+pub use self::rabbitmq::RabbitMq;
+#[cfg(feature = "rabbitmq_queue")]
+pub use self::rabbitmq_queue::RabbitMqQueue;
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
 #[cfg(feature = "redis_queue")]
 pub use self::redis_queue::RedisQueue;
+#[cfg(feature = "sqlx")]
+pub use self::sqlx::Sqlx;
+#[cfg(feature = "tcp")]
+pub use self::tcp::Tcp;
+#[cfg(feature = "upstream")]
+pub use self::upstream::Upstream;

@@ -91,6 +91,9 @@ fn judgement(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     if let Some(at) = check.checked_at {
         w.name("time").string(&rfc3339(at));
     }
+    if let Some(muted) = &check.muted {
+        w.name("mutedUntil").string(&rfc3339(muted.until));
+    }
     if let Some(reason) = check.reason {
         let message = check.message.as_deref().filter(|_| visibility == Visibility::Full);
         w.name("output").string(message.unwrap_or(reason.as_str()));

@@ -63,6 +63,9 @@ fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     if let Some(since) = check.since {
         w.name("since").string(&rfc3339(since));
     }
+    if let Some(muted) = &check.muted {
+        w.name("muted_until").string(&rfc3339(muted.until));
+    }
     if visibility == Visibility::Full {
         full(w, check);
     }
@@ -71,6 +74,9 @@ fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
 fn full(w: &mut Writer, check: &CheckReport) {
     if let Some(message) = &check.message {
         w.name("message").string(message);
+    }
+    if let Some(note) = check.muted.as_ref().and_then(|muted| muted.note.as_deref()) {
+        w.name("mute_note").string(note);
     }
     if !check.observed.is_empty() {
         w.name("observed").object(|w| {

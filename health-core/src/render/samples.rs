@@ -31,6 +31,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         consecutive_failures: 0,
         consecutive_successes: 0,
         caused_by: Vec::new(),
+        muted: None,
         history: Arc::default(),
         counts: true,
         ever_succeeded: false,

@@ -1,0 +1,175 @@
+//! Whether a length keeps growing. Green proves that the inner check is green and that its number has not grown without
+//! pause for longer than tolerated; it does not prove that the backlog is short.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::{Check, CheckResult, Impact, Kind, Membership, Number, Outcome, Reason, Status};
+
+const GROWING_FOR: Duration = Duration::from_secs(600);
+
+/// A growth is one in each of so many parts of the time.
+const PARTS: u32 = 5;
+
+/// The names under which checks of ours tell a length.
+const LENGTHS: [&str; 6] = ["length", "lag", "files", "messages", "value", "depth"];
+
+/// Warns of a backlog while it is still below its limit: around any check that observes a length.
+///
+/// The time is cut into fifths, and of each the smallest number counts, so that neither bursts nor the pace of the runs
+/// matter: if it was greater than that of the fifth before, five times in a row, a Healthy outcome becomes Degraded with
+/// `threshold`. A fifth that did not grow, and a number below the smallest of the fifth before, begin the count anew.
+///
+/// It is of the kind, impact and membership of the check inside. Observed, besides what that observes: `growing_for`,
+/// in `s`.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{Backlog, Gauge, Health};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let (sender, _receiver) = tokio::sync::mpsc::channel::<u32>(1_000);
+/// let length = Gauge::new(move || sender.max_capacity() - sender.capacity()).unit("jobs").fail_above(900);
+/// let health = Health::builder()
+///     .check("jobs", Backlog::new(length).growing_for(Duration::from_secs(300)))
+///     .start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Backlog<C> {
+    inner: C,
+    observed: Option<String>,
+    growing_for: Duration,
+    trend: Mutex<Option<Trend>>,
+}
+
+/// The part of the time that is being looked at, and what is known of those before it.
+#[derive(Clone, Copy, Debug)]
+struct Trend {
+    began: Instant,
+    smallest: f64,
+    before: Option<f64>,
+    /// Parts in a row that grew.
+    grew: u32,
+}
+
+impl Trend {
+    fn begin(now: Instant, length: f64) -> Self {
+        Self { began: now, smallest: length, before: None, grew: 0 }
+    }
+
+    /// The trend with one more number.
+    fn with(self, now: Instant, length: f64, part: Duration) -> Self {
+        let mut next = self;
+        if now.saturating_duration_since(self.began) >= part {
+            let grew = self.before.is_some_and(|before| self.smallest > before);
+            let grew = if grew { self.grew.saturating_add(1) } else { 0 };
+            next = Self { began: now, smallest: length, before: Some(self.smallest), grew };
+        }
+        next.smallest = next.smallest.min(length);
+        if next.before.is_some_and(|before| length <= before) {
+            next.grew = 0;
+        }
+        next
+    }
+}
+
+impl<C: Check> Backlog<C> {
+    /// Watches the length that a check observes: the first of `length`, `lag`, `files`, `messages`, `value` and `depth`.
+    pub fn new(inner: C) -> Self {
+        Self { inner, observed: None, growing_for: GROWING_FOR, trend: Mutex::default() }
+    }
+
+    /// Watches the number observed under this name instead.
+    pub fn observed(mut self, name: impl Into<String>) -> Self {
+        self.observed = Some(name.into());
+        self
+    }
+
+    /// How long it may grow without pause. Default 10 min.
+    pub fn growing_for(mut self, duration: Duration) -> Self {
+        self.growing_for = duration;
+        self
+    }
+
+    fn length(&self, outcome: &Outcome) -> Option<Number> {
+        let find = |name: &str| outcome.observed.iter().find(|observed| observed.name == name).map(|it| it.value);
+        match &self.observed {
+            Some(name) => find(name),
+            None => LENGTHS.iter().find_map(|name| find(name)),
+        }
+    }
+
+    /// Notes a number and tells for how long it has grown.
+    fn grown_for(&self, length: Option<Number>) -> Duration {
+        let now = Instant::now();
+        let part = self.growing_for / PARTS;
+        let mut trend = self.trend.lock().unwrap_or_else(PoisonError::into_inner);
+        *trend = length.map(Number::as_f64).map(|length| match *trend {
+            Some(trend) => trend.with(now, length, part),
+            None => Trend::begin(now, length),
+        });
+        trend.map_or(Duration::ZERO, |trend| part * trend.grew)
+    }
+}
+
+#[async_trait]
+impl<C: Check> Check for Backlog<C> {
+    async fn check(&self) -> CheckResult {
+        let outcome = match self.inner.check().await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.grown_for(None);
+                return Err(error);
+            }
+        };
+        let grown = self.grown_for(self.length(&outcome));
+        let outcome = outcome.observe("growing_for", grown.as_secs(), "s");
+        if grown < self.growing_for / PARTS * PARTS {
+            return Ok(outcome);
+        }
+        let message = format!("it has grown without pause for {} s", grown.as_secs());
+        Ok(outcome.worsened(Status::Degraded, Reason::Threshold, message))
+    }
+
+    fn kind(&self) -> Kind {
+        self.inner.kind()
+    }
+
+    fn impact(&self) -> Impact {
+        self.inner.impact()
+    }
+
+    fn membership(&self) -> Membership {
+        self.inner.membership()
+    }
+
+    fn asks_a_service(&self) -> bool {
+        self.inner.asks_a_service()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.growing_for.is_zero() {
+            return Err("growing_for(0 s) warns at every growth: use the time that is tolerable".to_owned());
+        }
+        self.inner.validate()
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Backlog<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backlog")
+            .field("inner", &self.inner)
+            .field("growing_for", &self.growing_for)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,352 @@
+//! A TLS certificate. Green proves that the endpoint presents a chain that ends in a trusted root and covers its name, or
+//! that a file's certificates are in their time, and that there are days left; it does not prove that anything has been
+//! revoked or not.
+
+use std::{
+    fmt, fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+        client::{
+            WebPkiServerVerifier,
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        },
+        crypto::CryptoProvider,
+        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+    },
+};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
+
+use super::{
+    limits::{Limits, limit_methods},
+    resolve::{Resolver, check_address, connect},
+};
+use crate::{Check, CheckError, CheckResult, Membership, Number, Outcome, Reason, blocking::BlockingThread};
+
+/// Certificates last for weeks; a handshake every few seconds would only load the endpoint.
+const INTERVAL: Duration = Duration::from_secs(3600);
+const DAY: f64 = 86_400.0;
+
+/// The certificate of a TLS endpoint or of a PEM file. Needs the feature `certificate`.
+///
+/// The limits are those of the days left, of the first certificate of the chain to expire. A chain that rustls rejects
+/// (expired, not yet valid, wrong name, unknown issuer) is Unhealthy with `rejected`.
+///
+/// - TLS is rustls with the application's own provider of cryptography: the one given to
+///   [`crypto_provider`](Self::crypto_provider) or else the process's default. Without either it is a build error.
+/// - Default limits: Degraded below 14 days, Unhealthy below 3. Default interval: 1 h.
+/// - Least privilege: reaching the endpoint, or reading the file. It opens a connection in each run, as there is none to
+///   keep, and closes it after the handshake.
+/// - A measure, by itself for the full report only. Observed: `days_left` (in `days`). Details: `not_after`, `subject`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use health_core::{Certificate, Health};
+/// use tokio_rustls::rustls::RootCertStore;
+/// # fn roots() -> RootCertStore { RootCertStore::empty() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// // The roots come from wherever the application has its own: rustls-native-certs, webpki-roots, a file.
+/// let roots = Arc::new(roots());
+/// let health = Health::builder()
+///     .check("shop_certificate", Certificate::endpoint("shop.example:443", roots))
+///     .check("own_certificate", Certificate::pem_file("/etc/tls/tls.crt").warn_below(21))
+///     .start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Certificate {
+    source: Source,
+    roots: Option<Arc<RootCertStore>>,
+    server_name: Option<String>,
+    provider: Option<Arc<CryptoProvider>>,
+    limits: Limits,
+    resolver: Resolver,
+    thread: BlockingThread,
+}
+
+/// What judges chains, and the cryptography it does so with.
+type Verifier = (Arc<WebPkiServerVerifier>, Arc<CryptoProvider>);
+
+enum Source {
+    Endpoint(String),
+    PemFile(PathBuf),
+}
+
+impl Certificate {
+    /// What `host:port` presents, judged by these roots. The name asked for (SNI) and checked is the host, unless
+    /// [`server_name`](Self::server_name) is said.
+    pub fn endpoint(address: impl Into<String>, roots: impl Into<Arc<RootCertStore>>) -> Self {
+        Self::new(Source::Endpoint(address.into()), Some(roots.into()))
+    }
+
+    /// What is in a file: its certificates are judged by their time, and by [`roots`](Self::roots) and
+    /// [`server_name`](Self::server_name) where both are given. The first must be the server's own.
+    pub fn pem_file(path: impl Into<PathBuf>) -> Self {
+        Self::new(Source::PemFile(path.into()), None)
+    }
+
+    fn new(source: Source, roots: Option<Arc<RootCertStore>>) -> Self {
+        Self {
+            source,
+            roots,
+            server_name: None,
+            provider: None,
+            limits: Limits { warn_below: Some(14.into()), fail_below: Some(3.into()), ..Limits::default() },
+            resolver: Resolver::default(),
+            thread: BlockingThread::default(),
+        }
+    }
+
+    /// The name asked for and checked.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// The roots that a file's chain must end in.
+    pub fn roots(mut self, roots: impl Into<Arc<RootCertStore>>) -> Self {
+        self.roots = Some(roots.into());
+        self
+    }
+
+    /// The cryptography to use, in place of the process's default.
+    pub fn crypto_provider(mut self, provider: impl Into<Arc<CryptoProvider>>) -> Self {
+        self.provider = Some(provider.into());
+        self
+    }
+
+    limit_methods! {
+        warn_above: "Degraded above this number of days left.",
+        fail_above: "Unhealthy above this number of days left.",
+        warn_below: "Degraded below this number of days left. Default 14.",
+        fail_below: "Unhealthy below this number of days left. Default 3.",
+    }
+
+    /// The name to check; a file needs none.
+    fn name(&self) -> Result<Option<ServerName<'static>>, String> {
+        let name = match (&self.server_name, &self.source) {
+            (Some(name), _) => name.as_str(),
+            (None, Source::Endpoint(address)) => {
+                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                host.trim_start_matches('[').trim_end_matches(']')
+            }
+            (None, Source::PemFile(_)) => return Ok(None),
+        };
+        ServerName::try_from(name.to_owned())
+            .map(Some)
+            .map_err(|_| format!("{name:?} is not a name that a certificate can have: say .server_name(..)"))
+    }
+
+    /// What judges chains; none where a file is judged by its time alone.
+    fn verifier(&self) -> Result<Option<Verifier>, String> {
+        let Some(roots) = &self.roots else { return Ok(None) };
+        if self.name()?.is_none() {
+            return Ok(None);
+        }
+        let provider = self.provider.clone().or_else(|| CryptoProvider::get_default().cloned()).ok_or(
+            "there is no provider of cryptography: say .crypto_provider(..), or install the application's own as the \
+             process's default with CryptoProvider::install_default()",
+        )?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| format!("the roots cannot be used: {error}"))?;
+        Ok(Some((verifier, provider)))
+    }
+
+    /// The chain of an endpoint and what rustls says of it.
+    async fn of_endpoint(&self, address: &str) -> Result<Seen, CheckError> {
+        let (Some((inner, provider)), Some(name)) =
+            (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)
+        else {
+            return Err(CheckError::new("an endpoint has no name to check"));
+        };
+        let recorder = Arc::new(Recorder { inner, seen: Mutex::default() });
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Recorder>::clone(&recorder))
+            .with_no_client_auth();
+        config.enable_sni = true;
+        let addresses = self.resolver.resolve(address).await?;
+        let stream = connect(&addresses).await?;
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (shaken, seen) {
+            // Once a chain has been seen and refused, that is what there is to tell.
+            (_, Some(seen)) if seen.refused.is_some() => Ok(seen),
+            (Ok(_), Some(seen)) => Ok(seen),
+            (Err(error), _) => Err(explain(error)),
+            (Ok(_), None) => Err(CheckError::new("the endpoint presented no certificate").reason(Reason::Rejected)),
+        }
+    }
+
+    /// The chain of a file and, with roots and a name, what rustls says of it.
+    async fn of_file(&self, path: &std::path::Path) -> Result<Seen, CheckError> {
+        let path = path.to_owned();
+        let text = self.thread.run(move || fs::read(path)).await??;
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+            .collect::<Result<_, _>>()
+            .map_err(|error| CheckError::new(format!("the file is not PEM: {error}")))?;
+        let (Some((verifier, _)), Some(name)) =
+            (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)
+        else {
+            return Ok(Seen { chain, refused: None });
+        };
+        let refused = match chain.split_first() {
+            Some((first, rest)) => verifier.verify_server_cert(first, rest, &name, &[], UnixTime::now()).err(),
+            None => None,
+        };
+        Ok(Seen { chain, refused: refused.map(|error| error.to_string()) })
+    }
+
+    fn judge(&self, seen: &Seen) -> CheckResult {
+        if seen.chain.is_empty() {
+            return Ok(Outcome::unhealthy("there is no certificate in the file").reason(Reason::Rejected));
+        }
+        let mut parsed = Vec::new();
+        for certificate in &seen.chain {
+            let (_, certificate) = X509Certificate::from_der(certificate)
+                .map_err(|error| CheckError::new(format!("a certificate cannot be read: {error}")))?;
+            parsed.push(certificate);
+        }
+        let now = seconds_since_1970(SystemTime::now());
+        let ends = parsed.iter().map(|certificate| certificate.validity().not_after.timestamp()).min().unwrap_or(now);
+        let begins =
+            parsed.iter().map(|certificate| certificate.validity().not_before.timestamp()).max().unwrap_or(now);
+        let left = Number::from(days(ends - now));
+        let refused = |message: String| Outcome::unhealthy(message).reason(Reason::Rejected);
+        let outcome = if let Some(message) = &seen.refused {
+            refused(message.clone())
+        } else if ends <= now {
+            refused("the certificate has expired".to_owned())
+        } else if begins > now {
+            refused(format!("the certificate is not valid for another {} days", days(begins - now)))
+        } else {
+            self.limits.judge(left, "days are left, which")
+        };
+        let subject: String = parsed[0].subject().to_string().chars().take(256).collect();
+        Ok(outcome.observe("days_left", left, "days").detail("not_after", rfc3339(ends)).detail("subject", subject))
+    }
+}
+
+/// A chain, and why it is not good if so.
+#[derive(Debug, Default)]
+struct Seen {
+    chain: Vec<CertificateDer<'static>>,
+    refused: Option<String>,
+}
+
+/// Judges as rustls does and remembers what it saw, so that the days left of a refused chain can be told, too.
+#[derive(Debug)]
+struct Recorder {
+    inner: Arc<WebPkiServerVerifier>,
+    seen: Mutex<Option<Seen>>,
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let chain = std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
+        let refused = verified.as_ref().err().map(ToString::to_string);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, refused });
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// What a failed handshake means: a broken connection, or a word of TLS.
+fn explain(error: std::io::Error) -> CheckError {
+    let said_no = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+    let error = CheckError::from(error);
+    if said_no { error.reason(Reason::Rejected) } else { error }
+}
+
+fn seconds_since_1970(at: SystemTime) -> i64 {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "days need no more than a float's precision")]
+fn days(seconds: i64) -> f64 {
+    (seconds as f64 / DAY * 10.0).floor() / 10.0
+}
+
+fn rfc3339(seconds: i64) -> String {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    crate::clock::rfc3339(SystemTime::UNIX_EPOCH + since)
+}
+
+#[async_trait]
+impl Check for Certificate {
+    async fn check(&self) -> CheckResult {
+        let seen = match &self.source {
+            Source::Endpoint(address) => self.of_endpoint(address).await?,
+            Source::PemFile(path) => self.of_file(path).await?,
+        };
+        self.judge(&seen)
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        Some(INTERVAL)
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::ReportOnly
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if let Source::Endpoint(address) = &self.source {
+            check_address(address)?;
+        }
+        self.verifier()?;
+        self.limits.validate()
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match &self.source {
+            Source::Endpoint(address) => address.clone(),
+            Source::PemFile(path) => path.display().to_string(),
+        };
+        f.debug_struct("Certificate").field("source", &source).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! What Linux tells of the resources that this process may use: control groups of version 2 and 1, then the host. Every
+//! path is below a root, so that the files of another machine can be read, too.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A tree that has `proc` and `sys` in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Root(PathBuf);
+
+impl Default for Root {
+    fn default() -> Self {
+        Self(PathBuf::from("/"))
+    }
+}
+
+impl From<PathBuf> for Root {
+    fn from(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+/// The control groups that apply to this process, its own first, then those around it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    V2(Vec<PathBuf>),
+    V1(Vec<PathBuf>),
+    None,
+}
+
+impl Root {
+    /// A file's text.
+    pub(crate) fn read(&self, path: &str) -> io::Result<String> {
+        let path = self.0.join(path);
+        fs::read_to_string(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display())))
+    }
+
+    /// The groups of this process for a controller, which version 1 calls `controller`.
+    pub(crate) fn groups(&self, controller: &str) -> Groups {
+        let Ok(text) = self.read("proc/self/cgroup") else { return Groups::None };
+        // Version 1 first: where both are mounted, the controller is bound to it.
+        for line in text.lines() {
+            let mut parts = line.splitn(3, ':').skip(1);
+            if let (Some(controllers), Some(path)) = (parts.next(), parts.next())
+                && controllers.split(',').any(|it| it == controller)
+            {
+                // The folder has the name of the controller, or of all that are bound together.
+                let below = [controllers, controller].map(|name| self.0.join("sys/fs/cgroup").join(name));
+                if let Some(mount) = below.iter().find(|mount| mount.is_dir()) {
+                    return Groups::V1(chain(mount, path));
+                }
+            }
+        }
+        let mount = self.0.join("sys/fs/cgroup");
+        match text.lines().find_map(|line| line.strip_prefix("0::")) {
+            Some(path) if mount.join("cgroup.controllers").exists() => Groups::V2(chain(&mount, path)),
+            _ => Groups::None,
+        }
+    }
+}
+
+/// The folders from a path below a mount up to the mount itself. In a container the path may be the host's, which the
+/// mount does not have: then the mount alone is the process's own group.
+fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
+    let own = mount.join(path.trim_start_matches('/'));
+    if !own.is_dir() || path.contains("..") {
+        return vec![mount.to_owned()];
+    }
+    own.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
+}
+
+/// The number in a file of one; none if the file is not there or says `max`.
+pub(crate) fn number(folder: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()
+}
+
+/// The number behind a key in a file of `key number` lines.
+pub(crate) fn field(folder: &Path, file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(folder.join(file)).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// A share in percent with two decimals.
+#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 100.0
+}

@@ -1,0 +1,276 @@
+//! An HTTP service. Green proves that one request got the expected code, and header and body where they are asked for,
+//! over the application's own client; it does not prove that the service does its work: an
+//! [`Upstream`](crate::Upstream) asks it.
+
+use std::{fmt, ops::RangeInclusive};
+
+use async_trait::async_trait;
+use reqwest::{
+    Client, Method, Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+
+use crate::{
+    Check, CheckError, CheckResult, Impact, Outcome, Reason,
+    error::{chain, classify},
+};
+
+/// A body that is searched is read so far.
+const SEARCHED: usize = 1 << 20;
+/// A body that nothing is asked of is read so far, so that its connection can be used again.
+const DRAINED: usize = 64 << 10;
+
+/// Sends a GET or HEAD over the application's own [`reqwest::Client`]: TLS, proxies, pools and name resolution are that
+/// client's. Needs the feature `http`.
+///
+/// - Optional unless `.critical()` is said: it is another service.
+/// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
+///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
+/// - The answer must come whole within the deadline; of a body that nothing is asked of, its first 64 KiB.
+/// - A slow answer: `.slow_above(..)`.
+/// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
+/// - Observed: `code`.
+///
+/// ```
+/// use health_core::{CheckExt, Health, Http};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = reqwest::Client::new();
+/// let search = Http::get(client, "http://search.internal/status").accept_codes(200..=299).body_contains("ready");
+/// let health = Health::builder().check("search", search.slow_above(std::time::Duration::from_millis(500))).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Http {
+    target: Target,
+    codes: Vec<RangeInclusive<u16>>,
+    body_contains: Option<String>,
+    expected_headers: Vec<(String, String)>,
+}
+
+impl Http {
+    /// Sends a GET.
+    pub fn get(client: Client, url: impl Into<String>) -> Self {
+        Self::new(client, Method::GET, url.into())
+    }
+
+    /// Sends a HEAD.
+    pub fn head(client: Client, url: impl Into<String>) -> Self {
+        Self::new(client, Method::HEAD, url.into())
+    }
+
+    fn new(client: Client, method: Method, url: String) -> Self {
+        Self {
+            target: Target::new(client, method, &url),
+            codes: Vec::new(),
+            body_contains: None,
+            expected_headers: Vec::new(),
+        }
+    }
+
+    /// Codes that are well. Can be given several times. Default 200 to 299.
+    pub fn accept_codes(mut self, codes: RangeInclusive<u16>) -> Self {
+        self.codes.push(codes);
+        self
+    }
+
+    /// A text that must stand in the first MiB of the body, which must not be longer.
+    pub fn body_contains(mut self, text: impl Into<String>) -> Self {
+        self.body_contains = Some(text.into());
+        self
+    }
+
+    /// A header to send, such as a token. Its value appears in no output.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.target.send(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// A header that the answer must have with this value.
+    pub fn expect_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.expected_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Accepts an answer that the client got by following redirects.
+    pub fn follow_redirects(mut self) -> Self {
+        self.target.follow = true;
+        self
+    }
+
+    fn judge(&self, answer: &Answer) -> Outcome {
+        let accepted = if self.codes.is_empty() {
+            (200..=299).contains(&answer.code)
+        } else {
+            self.codes.iter().any(|codes| codes.contains(&answer.code))
+        };
+        if !accepted {
+            return refused(answer.code);
+        }
+        for (name, value) in &self.expected_headers {
+            let mut lines = answer.headers.get_all(name.as_str()).iter();
+            if !lines.any(|line| line.as_bytes() == value.as_bytes()) {
+                return Outcome::unhealthy(format!("the answer has no header {name} with the expected value"));
+            }
+        }
+        match &self.body_contains {
+            Some(_) if answer.is_cut => Outcome::unhealthy("the answer is longer than 1 MiB"),
+            Some(text) if !contains(&answer.body, text.as_bytes()) => {
+                Outcome::unhealthy("the answer does not contain the expected text")
+            }
+            _ => Outcome::healthy(),
+        }
+    }
+}
+
+/// What a code that is not accepted means.
+pub(super) fn refused(code: u16) -> Outcome {
+    let reason = if matches!(code, 401 | 403 | 407) { Reason::Rejected } else { Reason::Failed };
+    Outcome::unhealthy(format!("the service answers with the code {code}")).reason(reason)
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}
+
+#[async_trait]
+impl Check for Http {
+    async fn check(&self) -> CheckResult {
+        let limit = if self.body_contains.is_some() { SEARCHED } else { DRAINED };
+        let answer = self.target.ask(limit).await?;
+        Ok(self.judge(&answer).observe("code", answer.code, ""))
+    }
+
+    fn impact(&self) -> Impact {
+        Impact::Optional
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.target.validate()?;
+        if self.body_contains.is_some() && self.target.method == Method::HEAD {
+            return Err("body_contains(..) needs a body, which HEAD has not: use Http::get".to_owned());
+        }
+        if self.codes.iter().any(|codes| codes.is_empty() || *codes.start() < 100 || *codes.end() > 599) {
+            return Err("accept_codes(..) takes codes from 100 to 599, the smaller first".to_owned());
+        }
+        match self.expected_headers.iter().find(|(name, _)| HeaderName::try_from(name.as_str()).is_err()) {
+            Some((name, _)) => Err(format!("expect_header({name:?}, ..) is not the name of a header")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Where a request goes, and what it carries.
+pub(super) struct Target {
+    client: Client,
+    method: Method,
+    url: Option<Url>,
+    headers: HeaderMap,
+    pub(super) follow: bool,
+    error: Option<String>,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) code: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    /// There was more of the body.
+    pub(super) is_cut: bool,
+}
+
+impl Target {
+    pub(super) fn new(client: Client, method: Method, url: &str) -> Self {
+        let (url, error) = match Url::parse(url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => (Some(url), None),
+            // Not shown: a mistyped URL still has its password in it.
+            Ok(_) => {
+                (None, Some("the URL is not usable: it must begin with http:// or https:// and a host".to_owned()))
+            }
+            Err(error) => (None, Some(format!("the URL is not usable: {error}; use http://host/path"))),
+        };
+        Self { client, method, url, headers: HeaderMap::new(), follow: false, error }
+    }
+
+    pub(super) fn send(&mut self, name: &str, value: &str) {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
+                self.headers.append(name, value);
+            }
+            _ => {
+                let error = format!("header({name:?}, ..) cannot be sent: use letters, digits and visible ASCII");
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// One request. Of the body not much more than `limit` is ever held.
+    pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
+        let Some(url) = &self.url else { return Err(CheckError::new("there is no usable URL")) };
+        let request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
+        let mut response = request.send().await.map_err(explain)?;
+        if !self.follow && response.url() != url {
+            let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
+            return Err(CheckError::new(message));
+        }
+        let mut body = Vec::new();
+        let mut is_cut = false;
+        while let Some(chunk) = response.chunk().await.map_err(explain)? {
+            let room = limit.saturating_sub(body.len());
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                is_cut = true;
+                break;
+            }
+        }
+        Ok(Answer { code: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body, is_cut })
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.as_ref().and_then(Url::host_str);
+        f.debug_struct("Target").field("method", &self.method).field("host", &host).finish_non_exhaustive()
+    }
+}
+
+/// What an error of reqwest means. Its text goes without the URL.
+fn explain(error: reqwest::Error) -> CheckError {
+    let error = error.without_url();
+    let reason = reason(&error);
+    CheckError::from(error).reason(reason)
+}
+
+fn reason(error: &reqwest::Error) -> Reason {
+    if error.is_timeout() {
+        return Reason::Timeout;
+    }
+    if let Some(reason) = classify(error) {
+        return reason;
+    }
+    let text = chain(error).to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if error.is_connect() {
+        let refused_by_tls = says(&["certificate", "tls", "ssl", "handshake"]);
+        return if refused_by_tls { Reason::Rejected } else { Reason::Unreachable };
+    }
+    // hyper keeps these kinds to itself: the connection ended in mid-answer.
+    if says(&["connection closed", "connection error", "end of file", "broken pipe"]) {
+        return Reason::Unreachable;
+    }
+    Reason::Failed
+}

@@ -1,0 +1,186 @@
+//! Kafka over the application's own rdkafka client. Green proves that a broker answers for the cluster's metadata, that
+//! it knows enough brokers, and that the named topics have a leader for every partition; it does not prove that a
+//! message can be produced or consumed.
+
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rdkafka::{
+    consumer::{Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    metadata::Metadata,
+    producer::{Partitioner, Producer, ProducerContext},
+};
+
+use crate::{Check, CheckError, CheckResult, Outcome, Reason, blocking::BlockingThread, time_left};
+
+/// Outside a scheduler's run.
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
+
+type Fetch = dyn Fn(Duration) -> KafkaResult<Metadata> + Send + Sync;
+
+/// Asks a Kafka cluster for its metadata over the application's own client. Needs the feature `kafka`.
+///
+/// - Least privilege: `DESCRIBE` on the named topics. Nothing is produced, consumed, created or committed; topics are
+///   never asked for one by one, because that can create them.
+/// - librdkafka's call blocks, so it runs on one thread of the check's own. librdkafka keeps the reason of a failed
+///   connection to itself: refused, wrong name and wrong password alike are `unreachable`, told when the deadline comes.
+/// - After an outage librdkafka reconnects within `reconnect.backoff.max.ms` (10 s unless configured).
+/// - Observed: `brokers`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use health_core::{Health, Kafka};
+/// use rdkafka::{ClientConfig, consumer::BaseConsumer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let consumer: BaseConsumer =
+///     ClientConfig::new().set("bootstrap.servers", "localhost:9092").set("group.id", "orders").create()?;
+/// let consumer = Arc::new(consumer);
+/// let health = Health::builder()
+///     .check("kafka", Kafka::consumer(Arc::clone(&consumer)).min_brokers(3).topic("orders"))
+///     .start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Kafka {
+    fetch: Arc<Fetch>,
+    min_brokers: usize,
+    topics: BTreeSet<String>,
+    thread: BlockingThread,
+}
+
+impl Kafka {
+    /// Asks over a consumer.
+    pub fn consumer<C, X>(consumer: Arc<C>) -> Self
+    where
+        C: Consumer<X> + Send + Sync + 'static,
+        X: ConsumerContext + 'static,
+    {
+        Self::new(move |patience| consumer.client().fetch_metadata(None, patience))
+    }
+
+    /// Asks over a producer.
+    pub fn producer<P, X, Part>(producer: Arc<P>) -> Self
+    where
+        P: Producer<X, Part> + Send + Sync + 'static,
+        X: ProducerContext<Part> + 'static,
+        Part: Partitioner + 'static,
+    {
+        Self::new(move |patience| producer.client().fetch_metadata(None, patience))
+    }
+
+    fn new(fetch: impl Fn(Duration) -> KafkaResult<Metadata> + Send + Sync + 'static) -> Self {
+        Self { fetch: Arc::new(fetch), min_brokers: 1, topics: BTreeSet::new(), thread: BlockingThread::default() }
+    }
+
+    /// With fewer brokers than these it is Unhealthy with `threshold`. Default 1.
+    pub fn min_brokers(mut self, brokers: usize) -> Self {
+        self.min_brokers = brokers;
+        self
+    }
+
+    /// A topic that must exist, with a leader for every partition. Can be given several times.
+    pub fn topic(mut self, name: impl Into<String>) -> Self {
+        self.topics.insert(name.into());
+        self
+    }
+
+    fn judge(&self, metadata: &Metadata) -> Outcome {
+        let brokers = metadata.brokers().len();
+        let complaints: Vec<String> = self.topics.iter().filter_map(|topic| complaint(metadata, topic)).collect();
+        let outcome = if !complaints.is_empty() {
+            Outcome::unhealthy(complaints.join("; "))
+        } else if brokers < self.min_brokers {
+            let message = format!("{brokers} brokers, fewer than {}", self.min_brokers);
+            Outcome::unhealthy(message).reason(Reason::Threshold)
+        } else {
+            Outcome::healthy()
+        };
+        outcome.observe("brokers", brokers, "brokers")
+    }
+}
+
+/// What is wrong with a topic.
+fn complaint(metadata: &Metadata, name: &str) -> Option<String> {
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+        return Some(format!("there is no topic {name}"));
+    };
+    if let Some(error) = topic.error() {
+        return Some(format!("topic {name}: {}", RDKafkaErrorCode::from(error)));
+    }
+    let leaderless = topic.partitions().iter().filter(|partition| partition.leader() < 0).count();
+    match (topic.partitions().len(), leaderless) {
+        (0, _) => Some(format!("there is no topic {name}")),
+        (_, 0) => None,
+        (all, without) => Some(format!("topic {name}: {without} of {all} partitions have no leader")),
+    }
+}
+
+/// How long a call may take, so that its answer comes a hair before the deadline.
+pub(super) fn patience() -> Duration {
+    time_left().map_or(DEFAULT_PATIENCE, |left| left.saturating_sub(left / 20))
+}
+
+/// What an error of rdkafka means.
+pub(super) fn explain(error: KafkaError) -> CheckError {
+    let reason = error.rdkafka_error_code().map_or(Reason::Failed, reason);
+    CheckError::from(error).reason(reason)
+}
+
+/// The public category of an error code.
+fn reason(code: RDKafkaErrorCode) -> Reason {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::OperationTimedOut | Code::MessageTimedOut | Code::TimedOutQueue | Code::RequestTimedOut => {
+            Reason::Timeout
+        }
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::LeaderNotAvailable
+        | Code::BrokerNotAvailable
+        | Code::NetworkException
+        | Code::WaitingForCoordinator
+        | Code::CoordinatorLoadInProgress
+        | Code::CoordinatorNotAvailable
+        | Code::NotCoordinator => Reason::Unreachable,
+        Code::Authentication
+        | Code::SSL
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownTopic => Reason::Rejected,
+        _ => Reason::Failed,
+    }
+}
+
+#[async_trait]
+impl Check for Kafka {
+    async fn check(&self) -> CheckResult {
+        let fetch = Arc::clone(&self.fetch);
+        let metadata = self.thread.run(move || fetch(patience())).await?.map_err(explain)?;
+        Ok(self.judge(&metadata))
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.topics.contains("") {
+            return Err("a topic's name is empty: name it".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kafka")
+            .field("min_brokers", &self.min_brokers)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! How far a Kafka consumer group is behind. Green proves that what the group has committed is within its limits of the
+//! ends of the partitions; it does not prove that a consumer is running.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+};
+
+use super::{
+    kafka::{explain, patience},
+    limits::{Limits, limit_methods},
+};
+use crate::{Check, CheckResult, Membership, Number, Outcome, blocking::BlockingThread};
+
+type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;
+
+/// The lag of the application's own consumer's group: the offsets it has committed against the ends of the partitions.
+/// Needs the feature `kafka_lag`.
+///
+/// The limits are those of the sum over all partitions of the named topics; the worst partition has its own. A partition
+/// in which the group has committed nothing counts whole.
+///
+/// - Least privilege: `DESCRIBE` on the topics and the group. Nothing is produced, consumed or committed.
+/// - librdkafka's calls block, so they run on one thread of the check's own.
+/// - A measure, by itself for the full report only. Observed: `lag` and `worst` (in `messages`), `partitions`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use health_core::{Health, KafkaLag};
+/// # fn consumer() -> Arc<rdkafka::consumer::BaseConsumer> { unimplemented!() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// let lag = KafkaLag::new(consumer()).topic("orders").warn_above(10_000).fail_partition_above(50_000);
+/// let health = Health::builder().check("orders_lag", lag).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct KafkaLag {
+    measure: Arc<Measure>,
+    topics: Arc<BTreeSet<String>>,
+    limits: Limits,
+    worst: Limits,
+    thread: BlockingThread,
+}
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lag {
+    sum: u64,
+    worst: u64,
+    partitions: usize,
+}
+
+impl KafkaLag {
+    /// The lag of this consumer's group.
+    pub fn new<C, X>(consumer: Arc<C>) -> Self
+    where
+        C: Consumer<X> + Send + Sync + 'static,
+        X: ConsumerContext + 'static,
+    {
+        Self {
+            measure: Arc::new(move |topics| measure(&*consumer, topics)),
+            topics: Arc::default(),
+            limits: Limits::default(),
+            worst: Limits::default(),
+            thread: BlockingThread::default(),
+        }
+    }
+
+    /// A topic whose partitions are counted. Can be given several times; at least once.
+    pub fn topic(mut self, name: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.topics).insert(name.into());
+        self
+    }
+
+    limit_methods! {
+        warn_above: "Degraded above this lag of all partitions together.",
+        fail_above: "Unhealthy above this lag of all partitions together.",
+        warn_below: "Degraded below this lag of all partitions together.",
+        fail_below: "Unhealthy below this lag of all partitions together.",
+    }
+
+    /// Degraded if one partition lags more.
+    pub fn warn_partition_above(mut self, messages: impl Into<Number>) -> Self {
+        self.worst.warn_above = Some(messages.into());
+        self
+    }
+
+    /// Unhealthy if one partition lags more.
+    pub fn fail_partition_above(mut self, messages: impl Into<Number>) -> Self {
+        self.worst.fail_above = Some(messages.into());
+        self
+    }
+}
+
+fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<String>) -> KafkaResult<Lag> {
+    let metadata = consumer.fetch_metadata(None, patience())?;
+    let mut partitions = TopicPartitionList::new();
+    for name in topics {
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let topic = topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
+        for partition in topic.partitions() {
+            partitions.add_partition(name, partition.id());
+        }
+    }
+    // Asked for first: what is committed meanwhile makes the lag too large by so much, never too small.
+    let committed = consumer.committed_offsets(partitions.clone(), patience())?;
+    let ends = edge(consumer, &partitions, Offset::End)?;
+    let never = |offset: Offset| !matches!(offset, Offset::Offset(_));
+    let begins = if committed.elements().iter().any(|element| never(element.offset())) {
+        edge(consumer, &partitions, Offset::Beginning)?
+    } else {
+        TopicPartitionList::new()
+    };
+    let mut lag = Lag::default();
+    for end in ends.elements() {
+        end.error()?;
+        let offset = |list: &TopicPartitionList| {
+            list.find_partition(end.topic(), end.partition()).map_or(Offset::Invalid, |element| element.offset())
+        };
+        let from = Some(offset(&committed)).filter(|it| !never(*it)).unwrap_or_else(|| offset(&begins));
+        let behind = match (end.offset(), from) {
+            (Offset::Offset(end), Offset::Offset(from)) => u64::try_from(end - from).unwrap_or(0),
+            _ => 0,
+        };
+        lag.sum += behind;
+        lag.worst = lag.worst.max(behind);
+        lag.partitions += 1;
+    }
+    Ok(lag)
+}
+
+/// The first or the next offset of every partition, in one request to each leader: the brokers take these two for
+/// moments before and after all others.
+fn edge<C: Consumer<X>, X: ConsumerContext>(
+    consumer: &C,
+    partitions: &TopicPartitionList,
+    edge: Offset,
+) -> KafkaResult<TopicPartitionList> {
+    let mut asked = partitions.clone();
+    asked.set_all_offsets(edge)?;
+    consumer.offsets_for_times(asked, patience())
+}
+
+#[async_trait]
+impl Check for KafkaLag {
+    async fn check(&self) -> CheckResult {
+        let (measure, topics) = (Arc::clone(&self.measure), Arc::clone(&self.topics));
+        let lag = self.thread.run(move || measure(&topics)).await?.map_err(explain)?;
+        let outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
+        Ok(outcome
+            .and(self.worst.judge(lag.worst.into(), "messages behind in one partition"))
+            .observe("lag", lag.sum, "messages")
+            .observe("worst", lag.worst, "messages")
+            .observe("partitions", lag.partitions, "partitions"))
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::ReportOnly
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.topics.is_empty() || self.topics.contains("") {
+            return Err("name at least one topic with .topic(name), and none with an empty name".to_owned());
+        }
+        self.limits.validate()?;
+        self.worst.validate()
+    }
+}
+
+impl fmt::Debug for KafkaLag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLag").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}

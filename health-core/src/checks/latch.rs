@@ -1,0 +1,65 @@
+//! A gate that holds readiness until everything that must be done first is done. Green proves that every clone of the
+//! latch has been dropped; it does not prove that what held them succeeded: drop a clone only then.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+
+use crate::{Check, CheckResult, Kind, Outcome};
+
+/// Holds readiness until every clone is dropped: caches being filled, migrations, a first synchronisation.
+///
+/// A task that panics or returns early drops its clone, too; keep the latch where it lives as long as the work is not
+/// done. Once released it stays so.
+///
+/// ```
+/// use health_core::{Health, Latch};
+///
+/// # async fn fill_the_cache() {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let latch = Latch::new();
+/// let health = Health::builder().check("warm_up", latch.check()).start()?;
+/// tokio::spawn(async move {
+///     fill_the_cache().await;
+///     drop(latch);
+/// });
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a latch that is dropped at once holds nothing"]
+pub struct Latch(Arc<()>);
+
+impl Latch {
+    /// A latch that holds.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The check that waits for this latch and all its clones. It is [`Kind::Local`].
+    pub fn check(&self) -> LatchCheck {
+        LatchCheck(Arc::downgrade(&self.0))
+    }
+}
+
+/// The check made by [`Latch::check`].
+#[derive(Debug)]
+#[must_use]
+pub struct LatchCheck(Weak<()>);
+
+#[async_trait]
+impl Check for LatchCheck {
+    async fn check(&self) -> CheckResult {
+        let held = self.0.strong_count();
+        Ok(match held {
+            0 => Outcome::healthy(),
+            _ => Outcome::unhealthy(format!("not everything that must be done first is done: {held} held")),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+}

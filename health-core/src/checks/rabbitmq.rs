@@ -1,0 +1,134 @@
+//! RabbitMQ on the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
+//! authenticated connection and does not block publishers on it; it does not prove that any exchange or queue exists.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_lapin::{
+    Manager, Pool,
+    lapin::{
+        Channel, Connection, Error, ErrorKind,
+        protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+        types::ReplyCode,
+    },
+};
+
+use super::pool::{Failure, PoolProbe, RoundTrip};
+use crate::{Check, CheckError, CheckResult, Outcome, Reason, error::classify};
+
+/// The code with which AMQP closes what has done its work.
+const DONE: ReplyCode = 200;
+
+/// Asks RabbitMQ over the application's own pool. Needs the feature `rabbitmq`.
+///
+/// - Least privilege: access to the virtual host. Nothing is declared, published or consumed.
+/// - A broker that blocks publishers (an alarm on memory or disk) is Degraded with `saturated`.
+/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
+/// - An exhausted pool is `saturated`, Degraded while the broker answers on one connection beside the pool, and
+///   Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+///
+/// ```no_run
+/// use health_core::{Health, RabbitMq};
+/// # fn pool() -> deadpool_lapin::Pool { unimplemented!() }
+///
+/// # fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().check("broker", RabbitMq::new(pool())).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct RabbitMq {
+    probe: PoolProbe<Manager>,
+}
+
+/// Opens and closes a channel.
+struct Question;
+
+impl RabbitMq {
+    /// Checks the broker behind this pool.
+    pub fn new(pool: Pool) -> Self {
+        Self { probe: probe(pool) }
+    }
+
+    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    pub fn saturated_for(mut self, duration: Duration) -> Self {
+        self.probe.saturated_for = duration;
+        self
+    }
+}
+
+/// A probe of the pool underneath deadpool-lapin's own.
+pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
+    PoolProbe::new(pool)
+}
+
+#[async_trait]
+impl Check for RabbitMq {
+    async fn check(&self) -> CheckResult {
+        Ok(self.probe.run(&Question).await)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.probe.validate()
+    }
+}
+
+#[async_trait]
+impl RoundTrip<Manager> for Question {
+    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Error> {
+        // Connections stay "connected" after their task has died: only an answer of the broker tells.
+        close(&connection.create_channel().await?).await?;
+        Ok(if connection.status().blocked() {
+            Outcome::degraded("the broker blocks publishers on this connection").reason(Reason::Saturated)
+        } else {
+            Outcome::healthy()
+        })
+    }
+
+    fn explain(&self, error: Error) -> Failure {
+        explain(error)
+    }
+}
+
+/// Gives a channel back.
+pub(super) async fn close(channel: &Channel) -> Result<(), Error> {
+    channel.close(DONE, "checked".into()).await
+}
+
+/// What an error of lapin means.
+pub(super) fn explain(error: Error) -> Failure {
+    let reason = reason(&error);
+    // A soft error closes the channel and leaves the connection as it was.
+    let broken = !error.is_amqp_soft_error();
+    Failure { error: CheckError::from(error).reason(reason), broken }
+}
+
+/// The public category of a driver's error.
+fn reason(error: &Error) -> Reason {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => match error.kind() {
+            AMQPErrorKind::Soft(
+                AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::RESOURCELOCKED,
+            )
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Reason::Rejected,
+            AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED) => Reason::Unreachable,
+            _ => Reason::Failed,
+        },
+        ErrorKind::ChannelsLimitReached => Reason::Saturated,
+        ErrorKind::AuthProviderError(_) => Reason::Rejected,
+        ErrorKind::InvalidConnectionState(_)
+        | ErrorKind::InvalidChannelState(..)
+        | ErrorKind::InvalidChannel(_)
+        | ErrorKind::MissingHeartbeatError => Reason::Unreachable,
+        ErrorKind::IOError(_) => classify(error).unwrap_or(Reason::Unreachable),
+        _ => classify(error).unwrap_or(Reason::Failed),
+    }
+}
+
+impl fmt::Debug for RabbitMq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMq").finish_non_exhaustive()
+    }
+}

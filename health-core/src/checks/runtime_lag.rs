@@ -1,0 +1,179 @@
+//! How late a Tokio runtime is. Green proves that its timers and tasks get their turn in time; it does not prove that
+//! the application's own work does anything useful.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use crate::{Check, CheckResult, Kind, Membership, Outcome, Reason};
+
+/// How often the lag is sampled.
+const EVERY: Duration = Duration::from_millis(100);
+const WARN_ABOVE: Duration = Duration::from_millis(500);
+const FAIL_ABOVE: Duration = Duration::from_secs(5);
+
+/// Measures how late a Tokio runtime wakes its tasks: work that blocks a worker, or more work than there is processor
+/// for.
+///
+/// A task on the runtime sleeps for 100 ms again and again and notes by how much it overslept; each run of the check
+/// judges the worst since the run before, a sleep still going on included. It is local and may count for liveness, where
+/// a `fail_above` of many seconds is wise. A runtime so blocked that the checks themselves do not run shows as `stale`.
+///
+/// - Default limits: Degraded above 500 ms, Unhealthy above 5 s.
+/// - Observed: `lag`, in `ms`.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{CheckExt, Health, RuntimeLag};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let lag = RuntimeLag::new().warn_above(Duration::from_millis(200)).fail_above(Duration::from_secs(10));
+/// let health = Health::builder().check("runtime", lag.liveness()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct RuntimeLag {
+    runtime: Option<Handle>,
+    warn_above: Duration,
+    fail_above: Duration,
+    samples: Arc<Samples>,
+    sampler: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the sampler notes: microseconds.
+#[derive(Debug)]
+struct Samples {
+    born: Instant,
+    worst: AtomicU64,
+    /// When the sleep going on should end, since birth.
+    due: AtomicU64,
+}
+
+impl Default for RuntimeLag {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RuntimeLag {
+    /// Watches the runtime that the checks run on.
+    pub fn new() -> Self {
+        Self {
+            runtime: None,
+            warn_above: WARN_ABOVE,
+            fail_above: FAIL_ABOVE,
+            samples: Arc::new(Samples { born: Instant::now(), worst: AtomicU64::new(0), due: AtomicU64::new(0) }),
+            sampler: Mutex::default(),
+        }
+    }
+
+    /// Watches another runtime, for instance one that serves requests. It needs a timer.
+    pub fn of(runtime: Handle) -> Self {
+        let mut lag = Self::new();
+        lag.runtime = Some(runtime);
+        lag
+    }
+
+    /// Degraded above this lag.
+    pub fn warn_above(mut self, lag: Duration) -> Self {
+        self.warn_above = lag;
+        self
+    }
+
+    /// Unhealthy above this lag.
+    pub fn fail_above(mut self, lag: Duration) -> Self {
+        self.fail_above = lag;
+        self
+    }
+
+    /// Starts the sampler at the first run, and again should its runtime have dropped it.
+    fn sample(&self) {
+        let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+        if sampler.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let samples = Arc::clone(&self.samples);
+        samples.expect_at(EVERY);
+        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
+        *sampler = Some(runtime.spawn(async move {
+            loop {
+                samples.expect_at(EVERY);
+                sleep(EVERY).await;
+                samples.worst.fetch_max(samples.overdue(), Ordering::Relaxed);
+            }
+        }));
+    }
+}
+
+impl Samples {
+    fn expect_at(&self, delay: Duration) {
+        self.due.store(micros(self.born.elapsed() + delay), Ordering::Relaxed);
+    }
+
+    fn overdue(&self) -> u64 {
+        micros(self.born.elapsed()).saturating_sub(self.due.load(Ordering::Relaxed))
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Drop for RuntimeLag {
+    fn drop(&mut self) {
+        if let Some(task) = self.sampler.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Check for RuntimeLag {
+    async fn check(&self) -> CheckResult {
+        self.sample();
+        let worst = self.samples.worst.swap(0, Ordering::Relaxed).max(self.samples.overdue());
+        let lag = Duration::from_micros(worst);
+        let late = || format!("the runtime woke its tasks {:.3} s late", lag.as_secs_f64());
+        let outcome = if lag > self.fail_above {
+            Outcome::unhealthy(late())
+        } else if lag > self.warn_above {
+            Outcome::degraded(late())
+        } else {
+            Outcome::healthy()
+        };
+        Ok(outcome.reason(Reason::Threshold).observe("lag", (lag.as_secs_f64() * 10_000.0).round() / 10.0, "ms"))
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::ReportOnly
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.warn_above >= self.fail_above {
+            return Err(format!(
+                "warn_above({:?}) must be less than fail_above({:?})",
+                self.warn_above, self.fail_above
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! A switch that an operator or the program itself turns. Green proves that nobody has turned it; it asks nothing else.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::{Check, CheckResult, Kind, Outcome, Status};
+
+/// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
+///
+/// Clones turn the same switch. A turn is seen by the check's next run, within `max_age` of a request.
+///
+/// ```
+/// use health_core::{Health, Toggle};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let maintenance = Toggle::new();
+/// let health = Health::builder().check("maintenance", maintenance.check()).start()?;
+/// maintenance.unhealthy("moving to the new cluster until noon");
+/// // … and when it is over:
+/// maintenance.healthy();
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Toggle(Arc<Mutex<Turned>>);
+
+/// How it stands.
+#[derive(Clone, Debug)]
+struct Turned {
+    status: Status,
+    message: String,
+}
+
+impl Default for Turned {
+    fn default() -> Self {
+        Self { status: Status::Healthy, message: String::new() }
+    }
+}
+
+impl Toggle {
+    /// A switch that stands on Healthy.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Turns it to Healthy.
+    pub fn healthy(&self) {
+        self.turn(Status::Healthy, String::new());
+    }
+
+    /// Turns it to Degraded. The message is shown at full visibility only, redacted, and logged.
+    pub fn degraded(&self, message: impl Into<String>) {
+        self.turn(Status::Degraded, message.into());
+    }
+
+    /// Turns it to Unhealthy. The message is shown at full visibility only, redacted, and logged.
+    pub fn unhealthy(&self, message: impl Into<String>) {
+        self.turn(Status::Unhealthy, message.into());
+    }
+
+    /// The check that shows how the switch stands. It is [`Kind::Local`].
+    pub fn check(&self) -> ToggleCheck {
+        ToggleCheck(self.clone())
+    }
+
+    fn turn(&self, status: Status, message: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Turned { status, message };
+    }
+}
+
+/// The check made by [`Toggle::check`].
+#[derive(Debug)]
+#[must_use]
+pub struct ToggleCheck(Toggle);
+
+#[async_trait]
+impl Check for ToggleCheck {
+    async fn check(&self) -> CheckResult {
+        let Turned { status, message } = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(match status {
+            Status::Healthy => Outcome::healthy(),
+            Status::Degraded => Outcome::degraded(message),
+            Status::Unhealthy => Outcome::unhealthy(message),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+}

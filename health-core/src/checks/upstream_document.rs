@@ -1,0 +1,172 @@
+//! Other services' health documents, whatever dialect they speak. Pure: bytes in, a verdict and its components out.
+//!
+//! | dialect | told by | status |
+//! |---|---|---|
+//! | ours | `checks`, an object of objects | `healthy` `degraded` `unhealthy` |
+//! | `application/health+json` | `checks`, an object of arrays | `pass` `warn` `fail` and their aliases |
+//! | MicroProfile | `checks`, an array | `UP` `DOWN` |
+//! | Spring Boot | `components`, or `details` before 2.2 | `UP` `UNKNOWN` `DOWN` `OUT_OF_SERVICE` |
+//! | ASP.NET UI | `entries` | `Healthy` `Degraded` `Unhealthy` |
+//! | ASP.NET | text: one word | the same |
+//! | Kubernetes | text: `ok`, or `[+]` and `[-]` lines | |
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::Status;
+
+/// Components that are read; more are of no use to anyone.
+const READ: usize = 256;
+/// Characters of a component's name or reason.
+const WORD: usize = 64;
+/// How deep Spring Boot's components are followed.
+const DEEP: usize = 4;
+
+/// What a document says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Document {
+    pub(super) status: Status,
+    /// Why, where it is not a component's fault.
+    pub(super) reason: Option<String>,
+    pub(super) components: Vec<Component>,
+}
+
+/// A part of the service.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Component {
+    pub(super) name: String,
+    pub(super) status: Status,
+    pub(super) reason: Option<String>,
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.reason {
+            Some(reason) => write!(f, " {reason}"),
+            None => write!(f, " {}", self.status),
+        }
+    }
+}
+
+/// Reads a document; `None` if it is none that we know.
+pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Document> {
+    if content_type.contains("json") || body.first() == Some(&b'{') {
+        let value: Value = serde_json::from_slice(body).ok()?;
+        return json(value.as_object()?);
+    }
+    text(std::str::from_utf8(body).ok()?.trim())
+}
+
+/// The status behind a word of any dialect. A status that is not known is one to look at: Degraded.
+fn status(word: &str) -> Option<Status> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "healthy" | "pass" | "ok" | "up" => Status::Healthy,
+        "degraded" | "warn" | "unknown" => Status::Degraded,
+        "unhealthy" | "fail" | "error" | "down" | "out_of_service" => Status::Unhealthy,
+        _ => return None,
+    })
+}
+
+fn json(document: &Map<String, Value>) -> Option<Document> {
+    let status = status(document.get("status")?.as_str()?)?;
+    let mut components = Vec::new();
+    match document.get("checks") {
+        Some(Value::Array(checks)) => {
+            for check in checks {
+                let name = check.get("name").and_then(Value::as_str).unwrap_or_default();
+                components.extend(component(name, check));
+            }
+        }
+        Some(Value::Object(checks)) => {
+            for (name, check) in checks {
+                match check {
+                    Value::Array(measurements) => components.extend(worst(name, measurements)),
+                    check => components.extend(component(name, check)),
+                }
+            }
+        }
+        _ => {
+            let parts = ["components", "details", "entries"].iter().find_map(|key| document.get(*key)?.as_object());
+            if let Some(parts) = parts {
+                nested(&mut components, "", parts, DEEP);
+            }
+        }
+    }
+    components.truncate(READ);
+    Some(Document { status, reason: said(document, &["reason"]), components })
+}
+
+/// Spring Boot's components have components.
+fn nested(components: &mut Vec<Component>, above: &str, parts: &Map<String, Value>, deep: usize) {
+    for (name, part) in parts {
+        let name = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
+        match part.get("components").and_then(Value::as_object) {
+            Some(parts) if deep > 0 => nested(components, &name, parts, deep - 1),
+            _ => components.extend(component(&name, part)),
+        }
+    }
+}
+
+fn component(name: &str, value: &Value) -> Option<Component> {
+    let status = status(value.get("status")?.as_str()?)?;
+    Some(Component { name: word(name), status, reason: said(value.as_object()?, &["reason"]) })
+}
+
+/// The worst of a component's measurements, under its name without the measurement's.
+fn worst(name: &str, measurements: &[Value]) -> Option<Component> {
+    let name = name.split_once(':').map_or(name, |(component, _)| component);
+    measurements.iter().filter_map(|measurement| component(name, measurement)).max_by_key(|component| component.status)
+}
+
+/// The first of these members that is a text. Error texts are not read: they belong to the other service's logs.
+fn said(object: &Map<String, Value>, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| object.get(*key)?.as_str()).map(word)
+}
+
+fn word(text: &str) -> String {
+    text.chars().take(WORD).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn text(body: &str) -> Option<Document> {
+    if let Some(status) = status(body) {
+        return Some(Document { status, reason: None, components: Vec::new() });
+    }
+    let mut components: Vec<Component> = Vec::new();
+    let mut verdict = None;
+    for line in body.lines() {
+        let (good, rest) = match (line.strip_prefix("[+]"), line.strip_prefix("[-]")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => {
+                verdict = match (line.ends_with(" check passed"), line.ends_with(" check failed")) {
+                    (true, _) => Some(Status::Healthy),
+                    (_, true) => Some(Status::Unhealthy),
+                    _ => verdict,
+                };
+                continue;
+            }
+        };
+        let name = rest.split(' ').next().unwrap_or_default();
+        let status = match (good, rest.ends_with("(degraded)")) {
+            (true, false) => Status::Healthy,
+            (true, true) => Status::Degraded,
+            (false, _) => Status::Unhealthy,
+        };
+        components.push(Component { name: word(name), status, reason: None });
+    }
+    components.truncate(READ);
+    // One check's own page has no closing line.
+    let worst = components.iter().map(|component| component.status).max();
+    let status = match (verdict, worst) {
+        (Some(Status::Healthy), Some(Status::Degraded)) => Status::Degraded,
+        (Some(verdict), _) => verdict,
+        (None, worst) => worst?,
+    };
+    Some(Document { status, reason: None, components })
+}
+
+#[cfg(test)]
+#[path = "upstream_document_tests.rs"]
+mod tests;

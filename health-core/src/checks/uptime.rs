@@ -1,0 +1,67 @@
+//! How long the checks and the host have been running, as numbers. Always green: it proves nothing, it tells.
+
+use std::{fs, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::{Check, CheckResult, Kind, Membership, Outcome};
+
+/// Tells how long this process's check and, on Linux, the host have been up.
+///
+/// - Observed: `process`, since this value was made, and `host`, both in `s`.
+///
+/// ```
+/// use health_core::{Health, Uptime};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().check("uptime", Uptime::new()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Uptime {
+    since: Instant,
+}
+
+impl Default for Uptime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Uptime {
+    /// Counts from now on.
+    pub fn new() -> Self {
+        Self { since: Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Check for Uptime {
+    async fn check(&self) -> CheckResult {
+        let outcome = Outcome::healthy().observe("process", tenths(self.since.elapsed()), "s");
+        // In memory: reading it does not wait.
+        let host = fs::read_to_string("/proc/uptime").ok();
+        let host = host.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(match host {
+            Some(host) => outcome.observe("host", host, "s"),
+            None => outcome,
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Local
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::ReportOnly
+    }
+}
+
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
+}
