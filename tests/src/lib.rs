@@ -2,11 +2,19 @@
 //! ended by its process id when it is dropped, also when a test fails.
 
 pub mod black_hole;
+pub mod certificates;
+pub mod daemon;
 pub mod http;
+pub mod kafka;
+pub mod mariadb;
 pub mod mount;
+pub mod nats;
 pub mod port;
 pub mod postgres;
 pub mod prober;
 pub mod process;
 pub mod program;
+pub mod proxy;
+pub mod rabbitmq;
 pub mod redis;
+pub mod service;

@@ -7,6 +7,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Mutex,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -35,6 +36,8 @@ pub struct Server {
     binaries: PathBuf,
     port: u16,
     process: Option<Process>,
+    /// The one that the server accepts now.
+    password: Mutex<String>,
     /// Last, so that it is removed when nothing runs in it any more.
     directory: TempDir,
 }
@@ -74,7 +77,8 @@ impl Server {
                 chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a directory of the server's");
             }
         }
-        let mut server = Self { binaries, port: port::free(), process: None, directory };
+        let mut server =
+            Self { binaries, port: port::free(), process: None, password: Mutex::new(PASSWORD.to_owned()), directory };
         let made = server
             .command("initdb")
             .args(["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username=app", "--encoding=UTF8"])
@@ -113,7 +117,12 @@ impl Server {
     #[must_use]
     pub fn config(&self) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user("app").password(PASSWORD).dbname("postgres");
+        config
+            .host("127.0.0.1")
+            .port(self.port)
+            .user("app")
+            .password(&*self.password.lock().expect("a password"))
+            .dbname("postgres");
         config
     }
 
@@ -194,6 +203,7 @@ impl Server {
             .batch_execute(&format!("ALTER ROLE app PASSWORD '{password}'"))
             .await
             .expect("a superuser");
+        password.clone_into(&mut self.password.lock().expect("a password"));
     }
 
     /// Stops every process of the server where it stands.
@@ -267,4 +277,34 @@ fn binaries() -> PathBuf {
 fn on_path() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+impl crate::daemon::Server for Server {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn run(&mut self) {
+        self.run();
+    }
+
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn freeze(&self) {
+        self.freeze();
+    }
+
+    fn thaw(&self) {
+        self.thaw();
+    }
+
+    fn accept_password(&mut self, password: &str) {
+        tokio::runtime::Handle::current().block_on(Self::accept_password(self, password));
+    }
 }

@@ -54,12 +54,9 @@ impl Process {
         send(self.child.id(), signal);
     }
 
-    /// Sends a signal to the child and to every process it has started.
+    /// Sends a signal to the child and to every process that it and those have started.
     pub fn signal_all(&self, signal: Signal) {
-        // Standing still it cannot start another while we look.
-        self.signal(Signal::SIGSTOP);
-        children(self.child.id()).into_iter().for_each(|id| send(id, signal));
-        self.signal(signal);
+        signal_tree(self.child.id(), signal);
     }
 
     /// Waits until it has ended.
@@ -93,6 +90,13 @@ fn send(id: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), signal);
 }
 
+/// From the top down, each standing still meanwhile, so that it cannot start another while we look.
+fn signal_tree(id: u32, signal: Signal) {
+    send(id, Signal::SIGSTOP);
+    children(id).into_iter().for_each(|child| signal_tree(child, signal));
+    send(id, signal);
+}
+
 /// The processes whose parent is this one.
 fn children(parent: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("the kernel's list of processes");
@@ -102,4 +106,28 @@ fn children(parent: u32) -> Vec<u32> {
         after_name.split_whitespace().nth(1) == Some(parent.to_string().as_str())
     };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+}
+
+/// What this process uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Threads.
+    pub threads: usize,
+    /// Bytes of memory in use.
+    pub resident: usize,
+}
+
+/// What this process uses now.
+///
+/// # Panics
+///
+/// The kernel does not tell.
+#[must_use]
+pub fn usage() -> Usage {
+    let text = std::fs::read_to_string("/proc/self/status").expect("the kernel's word");
+    let number = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a line of that name");
+        line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+    };
+    Usage { threads: number("Threads:"), resident: number("VmRSS:") * 1024 }
 }

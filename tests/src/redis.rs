@@ -99,6 +99,7 @@ impl Server {
         let child = nice("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
+            .args(["--user", "admin", "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"])
             .arg("--dir")
             .arg(self.directory.path())
             .stdin(Stdio::null())
@@ -110,7 +111,9 @@ impl Server {
 
     /// Makes the server accept this password from now on.
     pub async fn accept_password(&self, password: &str) {
-        let mut connection = self.connect().await;
+        // The administrator's stays as it is.
+        let client = Client::open(format!("redis://admin:{PASSWORD}@127.0.0.1:{}/0", self.port)).expect("a URL");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
         let _: Value = cmd("CONFIG")
             .arg(&["SET", "requirepass", password])
             .query_async(&mut connection)
@@ -148,4 +151,34 @@ impl Server {
 pub fn pool(url: &str, size: usize) -> Pool {
     let manager = Manager::new(url).expect("a URL");
     Pool::builder(manager).max_size(size).build().expect("a pool")
+}
+
+impl crate::daemon::Server for Server {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn run(&mut self) {
+        self.run();
+    }
+
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn freeze(&self) {
+        self.freeze();
+    }
+
+    fn thaw(&self) {
+        self.thaw();
+    }
+
+    fn accept_password(&mut self, password: &str) {
+        tokio::runtime::Handle::current().block_on(Self::accept_password(self, password));
+    }
 }

@@ -9,6 +9,7 @@ mod cost;
 mod dependencies;
 mod drain;
 mod examples;
+mod fault_table;
 mod faults;
 mod gauge;
 mod heartbeat;

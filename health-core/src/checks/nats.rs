@@ -17,7 +17,7 @@ use crate::{Check, CheckError, CheckResult, Outcome, Reason};
 /// - Least privilege: publishing to a fresh inbox (or to [`subject`](Self::subject)) and subscribing to one. No
 ///   subscriber of the application sees it.
 /// - The client tells why it is not connected to its event callback only: refused and wrong credentials alike are
-///   `unreachable`, told at once.
+///   `unreachable`, told at once. A client whose credentials were refused gives up for good.
 ///
 /// ```no_run
 /// use health_core::{Health, Nats};

@@ -125,6 +125,8 @@ fn reason(error: &RedisError) -> Reason {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => Reason::Timeout,
         ErrorKind::Io => Reason::Unreachable,
+        // The driver's way of saying that the connection ended in mid-answer.
+        ErrorKind::Parse if error.to_string().contains("end of input") => Reason::Unreachable,
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Reason::Rejected,
         ErrorKind::Server(
             ServerErrorKind::BusyLoading

@@ -1,0 +1,90 @@
+//! `serve <http|grpc|tls> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
+//! accept in `token`, read anew for each request, and for TLS the `chain` and the `key`.
+
+use std::{error::Error, fs, path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use health_core::{Health, check_fn};
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
+use tonic::{Status, transport::server::TcpIncoming};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [kind, port, folder] = arguments.as_slice() else { return Err("serve <kind> <port> <folder>".into()) };
+    let listener = TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
+    let folder = PathBuf::from(folder);
+    match kind.as_str() {
+        "http" => http(listener, folder).await,
+        "grpc" => grpc(listener, folder).await,
+        "tls" => tls(listener, folder).await,
+        _ => Err("serve http, grpc or tls".into()),
+    }
+}
+
+fn accepts(folder: &std::path::Path, authorization: Option<&str>) -> bool {
+    let token = fs::read_to_string(folder.join("token")).unwrap_or_default();
+    authorization == Some(&format!("Bearer {token}"))
+}
+
+async fn http(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let health = Health::builder().check("inner", check_fn(|| async { Ok(()) })).start()?;
+    let app = Router::new()
+        .route("/status", get(|| async { "ready to serve" }))
+        .merge(health_axum::routes(health))
+        .layer(middleware::from_fn_with_state(Arc::new(folder), wants_the_token));
+    Ok(axum::serve(listener, app).await?)
+}
+
+async fn wants_the_token(State(folder): State<Arc<PathBuf>>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if accepts(&folder, authorization) { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+}
+
+async fn grpc(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    reporter.set_service_status("working", tonic_health::ServingStatus::Serving).await;
+    reporter.set_service_status("broken", tonic_health::ServingStatus::NotServing).await;
+    let wants_the_token = move |request: tonic::Request<()>| {
+        let authorization = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        if accepts(&folder, authorization) { Ok(request) } else { Err(Status::unauthenticated("no")) }
+    };
+    let service = tonic::service::interceptor::InterceptedService::new(service, wants_the_token);
+    let server = tonic::transport::Server::builder().add_service(service);
+    Ok(server.serve_with_incoming(TcpIncoming::from(listener)).await?)
+}
+
+async fn tls(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(folder.join("chain"))?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(folder.join("key"))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            // Until the client has had enough.
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! Certificates of a test's own authority.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use time::{Duration, OffsetDateTime};
+use tokio_rustls::rustls::{RootCertStore, pki_types::CertificateDer};
+
+use crate::service::Kind;
+
+/// An authority that signs what the test wants.
+#[derive(Debug)]
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Authority {
+    /// A new one.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be made.
+    #[must_use]
+    pub fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "the test's authority");
+        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
+        Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// The roots that trust it.
+    ///
+    /// # Panics
+    ///
+    /// Its certificate is none.
+    #[must_use]
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("a root");
+        roots
+    }
+
+    /// A server's certificate for a name, from so many days from now until so many.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be made.
+    #[must_use]
+    pub fn sign(&self, name: &str, from_days: i64, to_days: i64) -> Kind {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let now = OffsetDateTime::now_utc();
+        params.not_before = now + Duration::days(from_days);
+        // A minute more, so that the days left are these while the test runs.
+        params.not_after = now + Duration::days(to_days) + Duration::minutes(1);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Kind::Tls { chain: certificate.pem(), key: key.serialize_pem() }
+    }
+}

@@ -1,0 +1,158 @@
+//! A broker of the Kafka protocol of the test's own: Tansu, with its storage in memory.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+};
+
+/// How long the test's own calls may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running or stopped broker.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    advertised: u16,
+    daemon: Daemon,
+    topics: Vec<(String, u32)>,
+}
+
+impl Server {
+    /// Starts a broker.
+    ///
+    /// # Panics
+    ///
+    /// Tansu is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let port = port::free();
+        Self::advertising(port, port)
+    }
+
+    /// Starts a broker on one port that tells its clients to connect to another.
+    ///
+    /// # Panics
+    ///
+    /// Tansu is not installed or does not start.
+    #[must_use]
+    pub fn advertising(port: u16, advertised: u16) -> Self {
+        let mut server = Self { port, advertised, daemon: Daemon::default(), topics: Vec::new() };
+        server.start_again();
+        server
+    }
+
+    /// Creates a topic, with the broker's own program.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be created.
+    pub fn create_topic(&mut self, name: &str, partitions: u32) {
+        self.make_topic(name, partitions);
+        self.topics.push((name.to_owned(), partitions));
+    }
+
+    fn make_topic(&self, name: &str, partitions: u32) {
+        let output = nice(binary())
+            .args(["topic", "create", "--broker", &format!("tcp://127.0.0.1:{}", self.port)])
+            .args(["--partitions", &partitions.to_string(), name])
+            .output()
+            .expect("tansu");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Kafka's passwords are not among what these tests know.
+    fn set_password(&self, _: &str) {}
+
+    fn start_again(&mut self) {
+        let mut command = nice(binary());
+        command
+            .arg("broker")
+            .args(["--listener-url", &format!("tcp://127.0.0.1:{}", self.port)])
+            .args(["--advertised-listener-url", &format!("tcp://127.0.0.1:{}", self.advertised)])
+            .args(["--storage-engine", "memory://tansu/", "--silent"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.daemon.start(command, || port::accepts(self.port));
+        // Its memory is empty.
+        for (name, partitions) in &self.topics {
+            self.make_topic(name, *partitions);
+        }
+    }
+}
+
+daemon_server!(Server);
+
+/// A client's settings, which reconnects quickly.
+#[must_use]
+pub fn config(port: u16) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", format!("127.0.0.1:{port}"))
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "300")
+        .set("socket.connection.setup.timeout.ms", "1000");
+    config
+}
+
+/// A consumer of this group.
+///
+/// # Panics
+///
+/// It cannot be made.
+#[must_use]
+pub fn consumer(port: u16, group: &str) -> BaseConsumer {
+    config(port).set("group.id", group).set("enable.auto.commit", "false").create().expect("a consumer")
+}
+
+/// Produces messages into a partition and waits until the broker has them.
+///
+/// # Panics
+///
+/// It does not take them.
+pub fn produce(port: u16, topic: &str, partition: i32, count: usize) {
+    let producer: BaseProducer = config(port).create().expect("a producer");
+    for _ in 0..count {
+        let record = BaseRecord::<(), _>::to(topic).partition(partition).payload("message");
+        producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
+    }
+    producer.flush(PATIENCE).expect("a broker that takes messages");
+}
+
+/// Consumes messages from a partition and commits them.
+///
+/// # Panics
+///
+/// They do not come.
+pub fn consume(consumer: &BaseConsumer, topic: &str, partition: i32, from: i64, count: usize) {
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, partition, Offset::Offset(from)).expect("an offset");
+    consumer.assign(&assignment).expect("an assignment");
+    let mut next = from;
+    for _ in 0..count {
+        next = consumer.poll(PATIENCE).expect("a message").expect("a good one").offset() + 1;
+    }
+    let mut committed = TopicPartitionList::new();
+    committed.add_partition_offset(topic, partition, Offset::Offset(next)).expect("an offset");
+    consumer.commit(&committed, CommitMode::Sync).expect("a broker that takes offsets");
+}
+
+/// Tansu, where `tests/run` puts it.
+fn binary() -> PathBuf {
+    env::var_os("TANSU")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/tansu"), PathBuf::from)
+}

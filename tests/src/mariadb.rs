@@ -1,0 +1,121 @@
+//! A MariaDB server of the test's own.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use sqlx::{
+    Connection as _, MySqlConnection, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+use tempfile::TempDir;
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+};
+
+/// The password of the user `app`.
+pub const PASSWORD: &str = "correct-horse-7M";
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    daemon: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts a server with the user `app`.
+    ///
+    /// # Panics
+    ///
+    /// MariaDB is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
+        let output = server
+            .command("mariadb-install-db")
+            .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
+            .arg(format!("--datadir={}", server.data().display()))
+            .output()
+            .expect("mariadb-install-db: tests/run installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        server.start_again();
+        server.statement(&format!("CREATE USER 'app'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'app'@'%'"));
+        server
+    }
+
+    /// Runs statements as the administrator, over the server's socket.
+    ///
+    /// # Panics
+    ///
+    /// They fail.
+    pub fn statement(&self, sql: &str) {
+        let output = self
+            .command("mariadb")
+            .args(["--user=root", "--batch", "--execute", sql])
+            .arg(format!("--socket={}", self.socket().display()))
+            .output()
+            .expect("mariadb: tests/run installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn set_password(&self, password: &str) {
+        self.statement(&format!("ALTER USER 'app'@'%' IDENTIFIED BY '{password}'"));
+    }
+
+    fn start_again(&mut self) {
+        let mut command = self.command("mariadbd");
+        command
+            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .args(["--innodb-buffer-pool-size=8M", "--performance-schema=OFF", "--innodb-flush-log-at-trx-commit=0"])
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--socket={}", self.socket().display()))
+            .arg(format!("--datadir={}", self.data().display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let socket = self.socket();
+        self.daemon.start(command, || port::accepts(self.port) && socket.exists());
+    }
+
+    /// A connection of the test's own, beside every pool.
+    ///
+    /// # Panics
+    ///
+    /// There is none.
+    pub async fn connect(&self) -> MySqlConnection {
+        MySqlConnection::connect_with(&options(self.port, PASSWORD)).await.expect("a connection")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = nice(program);
+        command.env("HOME", self.directory.path()).current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+    }
+}
+
+daemon_server!(Server);
+
+fn options(port: u16, password: &str) -> MySqlConnectOptions {
+    MySqlConnectOptions::new().host("127.0.0.1").port(port).username("app").password(password)
+}
+
+/// A pool of this size that has no connection yet.
+#[must_use]
+pub fn pool(port: u16, password: &str, size: u32) -> MySqlPool {
+    MySqlPoolOptions::new().max_connections(size).connect_lazy_with(options(port, password))
+}

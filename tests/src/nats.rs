@@ -1,0 +1,79 @@
+//! A NATS server of the test's own.
+
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+
+use async_nats::{Client, ConnectOptions};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+};
+
+/// The password of the user `app`.
+pub const PASSWORD: &str = "correct-horse-3N";
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    daemon: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts a server with the user `app`.
+    ///
+    /// # Panics
+    ///
+    /// NATS is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
+        server.configure(PASSWORD);
+        server.start_again();
+        server
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("server.conf")
+    }
+
+    fn configure(&self, password: &str) {
+        let text =
+            format!("listen: \"127.0.0.1:{}\"\nauthorization {{ user: app, password: \"{password}\" }}\n", self.port);
+        fs::write(self.file(), text).expect("a file");
+    }
+
+    fn set_password(&self, password: &str) {
+        self.configure(password);
+        self.daemon.signal(Signal::SIGHUP);
+    }
+
+    fn start_again(&mut self) {
+        let mut command = nice("nats-server");
+        command.arg("--config").arg(self.file());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.daemon.start(command, || port::accepts(self.port));
+    }
+}
+
+daemon_server!(Server);
+
+/// A client that connects when it can, and tries again every fifth of a second.
+///
+/// # Panics
+///
+/// The address is none.
+pub async fn client(port: u16, password: &str) -> Client {
+    ConnectOptions::with_user_and_password("app".to_owned(), password.to_owned())
+        .retry_on_initial_connect()
+        .reconnect_delay_callback(|_| Duration::from_millis(200))
+        .connect(format!("127.0.0.1:{port}"))
+        .await
+        .expect("an address")
+}

@@ -1,0 +1,216 @@
+//! A TCP proxy that does to its connections what networks do.
+
+use std::{
+    net::TcpListener as StdListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    select,
+    sync::watch,
+    time::sleep,
+};
+
+use crate::port;
+
+/// Bytes of an answer that still come through before a reset.
+const BEFORE_RESET: usize = 3;
+/// An endless answer comes in such pieces, one each few milliseconds.
+const PIECE: usize = 32 << 10;
+
+/// What happens to connections, those that exist included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// Everything comes through.
+    Fair,
+    /// Nobody listens, and connections are closed.
+    Refused,
+    /// Connections are accepted and stay open, and nothing comes through.
+    BlackHole,
+    /// The server's next answer breaks off after a few bytes with a reset.
+    Reset,
+    /// The server's answers come at one byte a second.
+    Trickle,
+    /// In place of the server's next answer come these bytes, and then the second ones without end.
+    Endless(&'static [u8], &'static [u8]),
+}
+
+/// A proxy in front of a server, on a thread of its own.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    weather: watch::Sender<Option<Weather>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// A proxy on a free port.
+    ///
+    /// # Panics
+    ///
+    /// There is none, or no thread.
+    #[must_use]
+    pub fn before(server: u16) -> Self {
+        let listener = StdListener::bind(port::local(0)).expect("a loopback port");
+        let port = listener.local_addr().expect("its number").port();
+        listener.set_nonblocking(true).expect("a listener");
+        let (weather, changes) = watch::channel(Some(Weather::Fair));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let thread = thread::spawn(move || runtime.block_on(serve(listener, port, server, changes)));
+        Self { port, weather, thread: Some(thread) }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Changes the weather.
+    ///
+    /// # Panics
+    ///
+    /// Its port could not be had back within five seconds.
+    pub fn turns(&self, weather: Weather) {
+        self.weather.send_replace(Some(weather));
+        let began = Instant::now();
+        let refuses = weather == Weather::Refused;
+        while port::accepts(self.port) == refuses {
+            assert!(began.elapsed() < Duration::from_secs(5), "the port {} does not change", self.port);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.weather.send_replace(None);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+type Changes = watch::Receiver<Option<Weather>>;
+
+async fn serve(listener: StdListener, port: u16, server: u16, mut changes: Changes) {
+    let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
+    loop {
+        let weather = *changes.borrow_and_update();
+        match weather {
+            None => return,
+            Some(Weather::Refused) => listener = None,
+            Some(_) if listener.is_none() => listener = TcpListener::bind(port::local(port)).await.ok(),
+            Some(_) => {}
+        }
+        let accept = async {
+            match &listener {
+                Some(listener) => listener.accept().await.map(|(client, _)| client),
+                None => std::future::pending().await,
+            }
+        };
+        select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            client = accept => if let Ok(client) = client {
+                tokio::spawn(carry(client, server, changes.clone()));
+            },
+            // The port may not have been free yet.
+            () = sleep(Duration::from_millis(20)), if listener.is_none() => {}
+        }
+    }
+}
+
+/// One connection, until it or the proxy ends.
+async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
+    // In a black hole nobody answers for the server, either.
+    while *changes.borrow_and_update() == Some(Weather::BlackHole) {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+    let Ok(server) = TcpStream::connect(port::local(server)).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    select! {
+        () = there(from_client, to_server, changes.clone()) => {}
+        () = back(from_server, to_client, changes.clone()) => {}
+        () = gone(changes) => {}
+    }
+}
+
+/// Waits until connections are to be closed.
+async fn gone(mut changes: Changes) {
+    let closes = |weather: &Option<Weather>| matches!(weather, None | Some(Weather::Refused));
+    let _ = changes.wait_for(closes).await;
+}
+
+/// Waits out a black hole.
+async fn passable(changes: &mut Changes) {
+    let _ = changes.wait_for(|weather| *weather != Some(Weather::BlackHole)).await;
+}
+
+async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes) {
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(count) = from.read(&mut bytes).await {
+        passable(&mut changes).await;
+        if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes) {
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(count) = from.read(&mut bytes).await {
+        passable(&mut changes).await;
+        let weather = *changes.borrow_and_update();
+        let sent = match weather {
+            _ if count == 0 => return,
+            Some(Weather::Reset) => {
+                let _ = to.write_all(&bytes[..count.min(BEFORE_RESET)]).await;
+                sleep(Duration::from_millis(20)).await;
+                let _ = to.as_ref().set_zero_linger();
+                return;
+            }
+            Some(Weather::Trickle) => trickle(&bytes[..count], &mut to, &mut changes).await,
+            Some(Weather::Endless(first, again)) => return endless(first, again, &mut to, &changes).await,
+            _ => to.write_all(&bytes[..count]).await,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// One byte a second, until the weather changes.
+async fn trickle(bytes: &[u8], to: &mut OwnedWriteHalf, changes: &mut Changes) -> std::io::Result<()> {
+    for (position, byte) in bytes.iter().enumerate() {
+        if *changes.borrow() != Some(Weather::Trickle) {
+            return to.write_all(&bytes[position..]).await;
+        }
+        to.write_all(&[*byte]).await?;
+        select! {
+            _ = changes.changed() => {}
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Until the weather changes; what was said by then is beyond repair, so the connection ends.
+async fn endless(first: &[u8], again: &[u8], to: &mut OwnedWriteHalf, changes: &Changes) {
+    let piece: Vec<u8> = again.iter().copied().cycle().take(PIECE / again.len() * again.len()).collect();
+    if to.write_all(first).await.is_err() {
+        return;
+    }
+    while matches!(*changes.borrow(), Some(Weather::Endless(..))) && to.write_all(&piece).await.is_ok() {
+        sleep(Duration::from_millis(2)).await;
+    }
+}

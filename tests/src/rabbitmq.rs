@@ -1,0 +1,164 @@
+//! A RabbitMQ broker of the test's own, with the port mapper that Erlang wants.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use deadpool_lapin::{
+    Manager, Pool,
+    lapin::{Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable},
+};
+use tempfile::TempDir;
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+};
+
+/// The password of the user `app`.
+pub const PASSWORD: &str = "correct-horse-9Q";
+
+/// A running or stopped broker.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    distribution: u16,
+    mapper_port: u16,
+    daemon: Daemon,
+    /// Erlang's port mapper, which would otherwise be started as a daemon and stay.
+    _mapper: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts a broker with the user `app`.
+    ///
+    /// # Panics
+    ///
+    /// RabbitMQ is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mapper_port = port::free();
+        let mut command = nice("epmd");
+        command.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut mapper = Daemon::default();
+        mapper.start(command, || port::accepts(mapper_port));
+        let (port, distribution) = (port::free(), port::free());
+        let daemon = Daemon::default();
+        let mut server = Self { port, distribution, mapper_port, daemon, _mapper: mapper, directory };
+        let file = |name: &str| server.directory.path().join(name);
+        fs::write(
+            file("rabbitmq.conf"),
+            format!(
+                "listeners.tcp.1 = 127.0.0.1:{port}\ndefault_user = app\ndefault_pass = {PASSWORD}\n\
+                 loopback_users = none\nvm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 1MB\n"
+            ),
+        )
+        .expect("a file");
+        fs::write(file("enabled_plugins"), "[].").expect("a file");
+        server.start_again();
+        server
+    }
+
+    /// How an application would connect to it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url(self.port, PASSWORD)
+    }
+
+    /// A connection of the test's own, beside every pool.
+    ///
+    /// # Panics
+    ///
+    /// There is none.
+    pub async fn connect(&self) -> Connection {
+        Connection::connect(&self.url(), ConnectionProperties::default()).await.expect("a connection")
+    }
+
+    /// Declares a durable queue.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be declared.
+    pub async fn declare(&self, queue: &str) {
+        let channel = self.connect().await.create_channel().await.expect("a channel");
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.into(), durable, FieldTable::default()).await.expect("a queue");
+    }
+
+    fn start_again(&mut self) {
+        let mut command = self.command("rabbitmq-server");
+        command.stdout(self.log()).stderr(self.log());
+        self.daemon.start(command, || port::accepts(self.port));
+    }
+
+    fn set_password(&self, password: &str) {
+        self.control(&["change_password", "app", password]);
+    }
+
+    /// Runs `rabbitmqctl`.
+    ///
+    /// # Panics
+    ///
+    /// It fails.
+    pub fn control(&self, arguments: &[&str]) {
+        let output = self.command("rabbitmqctl").args(arguments).output().expect("rabbitmqctl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn log(&self) -> Stdio {
+        let path = self.directory.path().join("output");
+        fs::OpenOptions::new().create(true).append(true).open(path).expect("a log").into()
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let at = |name: &str| self.directory.path().join(name);
+        // The packages' wrappers change the user; the scripts behind them do not.
+        let mut command = nice(scripts().join(program));
+        command
+            .env("HOME", self.directory.path())
+            .env("RABBITMQ_NODENAME", format!("t{}@localhost", self.port))
+            .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
+            .env("ERL_EPMD_PORT", self.mapper_port.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1} +S 1")
+            .env("RABBITMQ_CONFIG_FILE", at("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", at("none"))
+            .env("RABBITMQ_MNESIA_BASE", at("mnesia"))
+            .env("RABBITMQ_LOG_BASE", at("log"))
+            .env("RABBITMQ_PID_FILE", at("pid"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", at("enabled_plugins"))
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+daemon_server!(Server);
+
+/// How an application would connect to a broker.
+#[must_use]
+pub fn url(port: u16, password: &str) -> String {
+    format!("amqp://app:{password}@127.0.0.1:{port}/%2f")
+}
+
+/// A pool of this size.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[must_use]
+pub fn pool(url: &str, size: usize) -> Pool {
+    let runtime = deadpool_lapin::lapin::runtime::default_runtime().expect("Tokio's");
+    Pool::builder(Manager::new(url, ConnectionProperties::default, runtime)).max_size(size).build().expect("a pool")
+}
+
+/// Where the scripts are that the packages' wrappers call.
+fn scripts() -> PathBuf {
+    PathBuf::from("/usr/lib/rabbitmq/bin")
+}

@@ -1,0 +1,82 @@
+//! The servers that no package has, as child processes: HTTP, TLS and gRPC, by the program `serve`.
+
+use std::{fs, path::PathBuf, process::Stdio};
+
+use tempfile::TempDir;
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+    program,
+};
+
+/// The token that the servers of HTTP and gRPC want.
+pub const TOKEN: &str = "correct-horse-5T";
+
+/// What is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `GET /status`, and a health endpoint, for those who have the token.
+    Http,
+    /// `grpc.health.v1`, for those who have the token.
+    Grpc,
+    /// A handshake with this chain and key, both PEM.
+    Tls {
+        /// The chain.
+        chain: String,
+        /// The key.
+        key: String,
+    },
+}
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    port: u16,
+    daemon: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts a server.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { kind, port: port::free(), daemon: Daemon::default(), directory };
+        server.set_password(TOKEN);
+        if let Kind::Tls { chain, key } = &server.kind {
+            fs::write(server.file("chain"), chain).expect("a file");
+            fs::write(server.file("key"), key).expect("a file");
+        }
+        server.start_again();
+        server
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn set_password(&self, token: &str) {
+        fs::write(self.file("token"), token).expect("a file");
+    }
+
+    fn start_again(&mut self) {
+        let kind = match self.kind {
+            Kind::Http => "http",
+            Kind::Grpc => "grpc",
+            Kind::Tls { .. } => "tls",
+        };
+        let mut command = nice(program::built().join("serve"));
+        command.args([kind, &self.port.to_string()]).arg(self.directory.path()).stdin(Stdio::null());
+        self.daemon.start(command, || port::accepts(self.port));
+    }
+}
+
+daemon_server!(Server);

@@ -1,0 +1,623 @@
+//! Every fault against every networked check, as data: one row per check, one cell per fault. A proxy in front of each
+//! real server makes the weather; the server itself is frozen, killed and started again. The README shows the table.
+
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use health_core::{
+    Certificate, CheckExt as _, CheckReport, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, RabbitMq,
+    RabbitMqQueue, Redis, RedisQueue, Registration, Sqlx, Tcp, Upstream,
+};
+use health_tests::{
+    certificates::Authority,
+    daemon::Server,
+    kafka, mariadb, nats, port, postgres, process,
+    proxy::{Proxy, Weather},
+    rabbitmq, redis,
+    service::{self, Kind},
+};
+use rdkafka::consumer::BaseConsumer;
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, block_in_place},
+    time::sleep,
+};
+use tokio_rustls::rustls::RootCertStore;
+use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
+
+use crate::support::{long, millis, secs};
+
+const TIMEOUT: Duration = secs(1);
+/// A run that was given up is told of so much later at the latest, on a machine under load.
+const GRACE: Duration = millis(500);
+/// A fault shows within this: the timeout, an interval, and what the machine needs.
+const NOTICED: Duration = secs(4);
+/// A recovery shows within this; some clients wait before they connect again.
+const RECOVERED: Duration = secs(5);
+
+/// The columns.
+const FAULTS: [&str; 9] =
+    ["refused", "black hole", "frozen", "killed", "restarted", "wrong password", "reset", "trickle", "endless"];
+
+/// One check, and the server that it watches.
+#[derive(Clone, Copy)]
+struct Row {
+    /// The check, as its module is called.
+    name: &'static str,
+    /// What it says under each fault: a reason, `healthy` where the fault is beyond what it proves, or `-` where there
+    /// is no such thing.
+    cells: [&'static str; 9],
+    start: fn() -> Place,
+    /// The check, with the right or with the wrong credentials.
+    check: fn(&Place, bool) -> Registration,
+    /// What comes first in place of an answer, and then for ever.
+    endless: (&'static [u8], &'static [u8]),
+}
+
+/// A running server behind its proxy.
+struct Place {
+    server: Box<dyn Server>,
+    proxy: Proxy,
+    /// Whom a TLS server's certificate is from.
+    roots: Arc<RootCertStore>,
+}
+
+impl Place {
+    fn of(server: impl Server + 'static) -> Self {
+        let proxy = Proxy::before(server.port());
+        Self { server: Box::new(server), proxy, roots: Arc::new(RootCertStore::empty()) }
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.proxy.port())
+    }
+}
+
+const WRONG: &str = "not-the-password";
+
+fn password(right: bool, password: &str) -> &str {
+    if right { password } else { WRONG }
+}
+
+fn bearer(right: bool) -> String {
+    format!("Bearer {}", password(right, service::TOKEN))
+}
+
+fn kafka_place() -> Place {
+    // The broker tells its clients to connect to the proxy.
+    let port = port::free();
+    let proxy = Proxy::before(port);
+    let mut server = kafka::Server::advertising(port, proxy.port());
+    server.create_topic("orders", 2);
+    Place { server: Box::new(server), proxy, roots: Arc::new(RootCertStore::empty()) }
+}
+
+fn rabbitmq_place() -> Place {
+    let server = rabbitmq::Server::start();
+    block_in_place(|| Handle::current().block_on(server.declare("orders")));
+    Place::of(server)
+}
+
+fn amqp(place: &Place, right: bool) -> deadpool_lapin::Pool {
+    rabbitmq::pool(&rabbitmq::url(place.proxy.port(), password(right, rabbitmq::PASSWORD)), 4)
+}
+
+fn resp(place: &Place, right: bool) -> deadpool_redis::Pool {
+    redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), place.address()), 4)
+}
+
+const ROWS: [Row; 14] = [
+    Row {
+        name: "certificate",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "rejected",
+        ],
+        start: || {
+            let authority = Authority::new();
+            let roots = authority.roots();
+            let mut place = Place::of(service::Server::start(authority.sign("localhost", -1, 90)));
+            place.roots = Arc::new(roots);
+            place
+        },
+        check: |place, right| {
+            let roots = if right { Arc::clone(&place.roots) } else { Arc::new(Authority::new().roots()) };
+            let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+            Certificate::endpoint(format!("localhost:{}", place.proxy.port()), roots).crypto_provider(provider).into()
+        },
+        endless: (b"", b"x"),
+    },
+    Row {
+        name: "grpc",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: || Place::of(service::Server::start(Kind::Grpc)),
+        check: |place, right| {
+            let channel = Endpoint::from_shared(format!("http://{}", place.address())).unwrap().connect_lazy();
+            let token: MetadataValue<_> = bearer(right).parse().unwrap();
+            let carries = move |mut request: tonic::Request<()>| {
+                request.metadata_mut().insert("authorization", token.clone());
+                Ok(request)
+            };
+            Grpc::new(InterceptedService::new(channel, carries)).critical()
+        },
+        // Frames of an unknown kind, which HTTP/2 wants to be ignored.
+        endless: (b"", b"\0\0\x08\x42\0\0\0\0\0........"),
+    },
+    Row {
+        name: "http",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "failed",
+        ],
+        start: || Place::of(service::Server::start(Kind::Http)),
+        check: |place, right| {
+            let check = Http::get(reqwest::Client::new(), format!("http://{}/status", place.address()));
+            check.header("authorization", bearer(right)).body_contains("ready").critical()
+        },
+        endless: (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    },
+    Row {
+        name: "kafka",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "-",
+            "unreachable",
+            "timeout",
+            "unreachable",
+        ],
+        start: kafka_place,
+        check: |place, _| {
+            let consumer: BaseConsumer = kafka::config(place.proxy.port()).create().unwrap();
+            Kafka::consumer(Arc::new(consumer)).topic("orders").into()
+        },
+        endless: (b"", b"\x7f\xff\xff\xff"),
+    },
+    Row {
+        name: "kafka_lag",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "-",
+            "unreachable",
+            "timeout",
+            "unreachable",
+        ],
+        start: kafka_place,
+        check: |place, _| {
+            KafkaLag::new(Arc::new(kafka::consumer(place.proxy.port(), "readers"))).topic("orders").into()
+        },
+        endless: (b"", b"\x7f\xff\xff\xff"),
+    },
+    Row {
+        name: "nats",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "unreachable",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: || Place::of(nats::Server::start()),
+        check: |place, right| {
+            let client = nats::client(place.proxy.port(), password(right, nats::PASSWORD));
+            Nats::new(block_in_place(|| Handle::current().block_on(client))).into()
+        },
+        endless: (b"", b"+OK\r\n"),
+    },
+    Row {
+        name: "postgres",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "failed",
+        ],
+        start: || Place::of(postgres::Server::start()),
+        check: |place, right| {
+            let mut config = deadpool_postgres::tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(place.proxy.port()).user("app").dbname("postgres");
+            Postgres::new(postgres::pool(config.password(password(right, postgres::PASSWORD)).clone(), 4)).into()
+        },
+        // A notice, which may come at any time.
+        endless: (b"", b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0"),
+    },
+    Row {
+        name: "rabbitmq",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: rabbitmq_place,
+        check: |place, right| RabbitMq::new(amqp(place, right)).into(),
+        // The heartbeat.
+        endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
+    },
+    Row {
+        name: "rabbitmq_queue",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: rabbitmq_place,
+        check: |place, right| RabbitMqQueue::new(amqp(place, right), "orders").into(),
+        endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
+    },
+    Row {
+        name: "redis",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: || Place::of(redis::Server::start()),
+        check: |place, right| Redis::new(resp(place, right)).into(),
+        // The beginning of a very long string.
+        endless: (b"$2000000000\r\n", b"x"),
+    },
+    Row {
+        name: "redis_queue",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: || Place::of(redis::Server::start()),
+        check: |place, right| RedisQueue::list(resp(place, right), "jobs").into(),
+        endless: (b"$2000000000\r\n", b"x"),
+    },
+    Row {
+        name: "sqlx",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "timeout",
+        ],
+        start: || Place::of(mariadb::Server::start()),
+        check: |place, right| {
+            Sqlx::new(mariadb::pool(place.proxy.port(), password(right, mariadb::PASSWORD), 4)).into()
+        },
+        // A packet of the greatest length.
+        endless: (b"", b"\xff\xff\xff\0"),
+    },
+    Row {
+        name: "tcp",
+        cells: [
+            "unreachable",
+            "healthy",
+            "healthy",
+            "unreachable",
+            "unreachable",
+            "-",
+            "healthy",
+            "healthy",
+            "healthy",
+        ],
+        start: || Place::of(service::Server::start(Kind::Http)),
+        check: |place, _| Tcp::new(place.address()).into(),
+        endless: (b"", b"x"),
+    },
+    Row {
+        name: "upstream",
+        cells: [
+            "unreachable",
+            "timeout",
+            "timeout",
+            "unreachable",
+            "unreachable",
+            "rejected",
+            "unreachable",
+            "timeout",
+            "failed",
+        ],
+        start: || Place::of(service::Server::start(Kind::Http)),
+        check: |place, right| {
+            let check = Upstream::new(reqwest::Client::new(), format!("http://{}/health", place.address()));
+            check.header("authorization", bearer(right)).critical()
+        },
+        endless: (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
+    },
+];
+
+/// A check of a row that is running.
+struct Watched {
+    row: Row,
+    health: Health,
+}
+
+impl Watched {
+    fn start(row: Row, place: &Place, right: bool) -> Self {
+        let check = (row.check)(place, right);
+        let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
+        Self { row, health: Health::builder().check("subject", check).start().unwrap() }
+    }
+
+    fn report(&self) -> Arc<CheckReport> {
+        Arc::clone(&self.health.report().checks[0])
+    }
+
+    /// Waits until it says so, and tells how long that took.
+    async fn says(&self, expected: &str, within: Duration, during: &str) -> Duration {
+        let began = Instant::now();
+        loop {
+            let report = self.report();
+            let said = report.reason.map_or(report.status.as_str(), |reason| reason.as_str());
+            if said == expected && !report.is_pending() {
+                return began.elapsed();
+            }
+            let name = self.row.name;
+            assert!(began.elapsed() < within, "{name}, {during}: no {expected} within {within:?} but {report:?}");
+            sleep(millis(10)).await;
+        }
+    }
+
+    /// No run has taken longer than its deadline.
+    fn kept_deadlines(&self) {
+        let report = self.report();
+        let longest = report.history.results.iter().map(|result| result.duration).max();
+        assert!(longest < Some(TIMEOUT + GRACE), "{}: a run took {longest:?}", self.row.name);
+    }
+}
+
+/// Every fault of one row, from health to health.
+async fn every_fault(row: Row, place: &mut Place) {
+    let watched = Watched::start(row, place, true);
+    for (fault, expected) in FAULTS.into_iter().zip(row.cells) {
+        if expected == "-" {
+            continue;
+        }
+        if fault == "wrong password" {
+            wrong_password(row, expected, place).await;
+            continue;
+        }
+        watched.says("healthy", secs(20), &format!("before {fault}")).await;
+        block_in_place(|| begin(fault, row, place));
+        let after = watched.says(expected, NOTICED, fault).await;
+        sleep(if expected == "healthy" { millis(1500) } else { millis(300) }).await;
+        // It stays so.
+        watched.says(expected, secs(1), fault).await;
+        watched.kept_deadlines();
+        block_in_place(|| end(fault, place));
+        let recovered = watched.says("healthy", RECOVERED, &format!("after {fault}")).await;
+        println!("{} {fault}: {expected} after {after:.1?}, healthy after {recovered:.1?}", row.name);
+    }
+    watched.health.stop().await;
+}
+
+fn begin(fault: &str, row: Row, place: &mut Place) {
+    match fault {
+        "refused" => place.proxy.turns(Weather::Refused),
+        "black hole" => place.proxy.turns(Weather::BlackHole),
+        "frozen" => place.server.freeze(),
+        // Nobody listens for a process that is gone.
+        "killed" => {
+            place.server.freeze();
+            std::thread::sleep(millis(400));
+            place.server.kill();
+            place.proxy.turns(Weather::Refused);
+        }
+        "restarted" => {
+            place.server.stop();
+            place.proxy.turns(Weather::Refused);
+        }
+        "reset" => place.proxy.turns(Weather::Reset),
+        "trickle" => place.proxy.turns(Weather::Trickle),
+        _ => place.proxy.turns(Weather::Endless(row.endless.0, row.endless.1)),
+    }
+}
+
+fn end(fault: &str, place: &mut Place) {
+    match fault {
+        "frozen" => place.server.thaw(),
+        "killed" | "restarted" => place.server.run(),
+        _ => {}
+    }
+    place.proxy.turns(Weather::Fair);
+}
+
+/// Wrong from the beginning, until the server takes it.
+async fn wrong_password(row: Row, expected: &str, place: &mut Place) {
+    let watched = Watched::start(row, place, false);
+    let after = watched.says(expected, NOTICED, "wrong password").await;
+    watched.kept_deadlines();
+    // Nobody can make roots trust another, and the client of NATS gives up for good once its password was refused.
+    if !matches!(row.name, "certificate" | "nats") {
+        block_in_place(|| place.server.accept_password(WRONG));
+        let recovered = watched.says("healthy", RECOVERED, "with the password accepted").await;
+        println!("{} wrong password: {expected} after {after:.1?}, healthy after {recovered:.1?}", row.name);
+        block_in_place(|| place.server.accept_password(right_password(row.name)));
+    }
+    watched.health.stop().await;
+}
+
+fn right_password(row: &str) -> &'static str {
+    match row {
+        "nats" => nats::PASSWORD,
+        "postgres" => postgres::PASSWORD,
+        "rabbitmq" | "rabbitmq_queue" => rabbitmq::PASSWORD,
+        "redis" | "redis_queue" => redis::PASSWORD,
+        "sqlx" => mariadb::PASSWORD,
+        _ => service::TOKEN,
+    }
+}
+
+/// Rounds of losses, and how many connections there were after the last.
+async fn rounds(row: Row, place: &mut Place, watched: &Watched, count: usize) -> usize {
+    for _ in 0..count {
+        for (fault, expected) in FAULTS.into_iter().zip(row.cells) {
+            if matches!(fault, "refused" | "black hole" | "reset" | "endless") && expected != "healthy" {
+                block_in_place(|| begin(fault, row, place));
+                watched.says(expected, NOTICED, fault).await;
+                block_in_place(|| end(fault, place));
+                watched.says("healthy", RECOVERED, &format!("after {fault}")).await;
+            }
+        }
+    }
+    // What was given up is closed by tasks that may need a moment.
+    let connections = || port::connections_to(place.proxy.port());
+    let mut least = connections();
+    for _ in 0..20 {
+        sleep(millis(100)).await;
+        least = least.min(connections());
+    }
+    least
+}
+
+/// The rows to run: all, or those that `HEALTH_ROWS` names.
+fn rows() -> Vec<Row> {
+    let wanted = std::env::var("HEALTH_ROWS").ok();
+    let is_wanted = |row: &Row| wanted.as_deref().is_none_or(|wanted| wanted.split(',').any(|name| name == row.name));
+    ROWS.into_iter().filter(is_wanted).collect()
+}
+
+/// Does something with every row at once, and panics with everything that went wrong.
+async fn at_once<T, R>(of: Vec<T>, work: impl Fn(T) -> std::pin::Pin<Box<dyn Future<Output = R> + Send>>) -> Vec<R>
+where
+    R: Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    of.into_iter().for_each(|it| drop(tasks.spawn(work(it))));
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok(result) => done.push(result),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+#[ignore = "needs every server: tests/run"]
+async fn every_fault_has_its_reason_its_deadline_and_its_recovery() {
+    let places = at_once(rows(), |row| Box::pin(async move { (row, block_in_place(row.start)) })).await;
+    let places = at_once(places, |(row, mut place)| {
+        Box::pin(async move {
+            every_fault(row, &mut place).await;
+            (row, place)
+        })
+    })
+    .await;
+
+    // Again and again, and nothing grows.
+    let subjects = places.into_iter().map(|(row, place)| (Watched::start(row, &place, true), place)).collect();
+    let run = |count: usize| {
+        move |(watched, mut place): (Watched, Place)| -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(async move {
+                watched.says("healthy", secs(20), "before the rounds").await;
+                let connections = rounds(watched.row, &mut place, &watched, count).await;
+                (connections, (watched, place))
+            })
+        }
+    };
+    let first = at_once(subjects, run(2)).await;
+    let before = process::usage();
+    let mut connections: Vec<(&str, usize)> = first.iter().map(|(count, (it, _))| (it.row.name, *count)).collect();
+    let subjects = first.into_iter().map(|(_, subject)| subject).collect();
+    let last = at_once(subjects, run(if long() { 198 } else { 8 })).await;
+    let after = process::usage();
+    println!("{before:?}, then {after:?}");
+    for (count, (watched, _)) in &last {
+        let name = watched.row.name;
+        let at = connections.iter().position(|(known, _)| *known == name).unwrap();
+        let (_, earlier) = connections.swap_remove(at);
+        println!("{name}: {earlier} connections, then {count}");
+        assert!(*count <= earlier.max(1), "{name}: {earlier} connections became {count}");
+    }
+    assert!(after.threads <= before.threads, "{before:?} became {after:?}");
+    // `tests/run` has the allocator give back at once what is freed; else it keeps the largest buffers of each thread.
+    assert!(after.resident <= before.resident + (32 << 20), "{before:?} became {after:?}");
+    for (_, (watched, _)) in last {
+        watched.health.stop().await;
+    }
+}
+
+/// The table, as the README shows it.
+fn table() -> String {
+    let mut text = format!("| check | {} |\n|{}\n", FAULTS.join(" | "), "---|".repeat(FAULTS.len() + 1));
+    for row in ROWS {
+        writeln!(text, "| `{}` | {} |", row.name, row.cells.join(" | ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_readme_shows_this_table() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    assert!(readme.contains(&table()), "the README does not have:\n{}", table());
+}
