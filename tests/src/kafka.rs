@@ -119,7 +119,8 @@ pub fn consumer(port: u16, group: &str) -> BaseConsumer {
     config(port).set("group.id", group).set("enable.auto.commit", "false").create().expect("a consumer")
 }
 
-/// Produces messages into a partition and waits until the broker has them.
+/// Produces messages into a partition, one by one, as Tansu takes a batch for one message, and waits until the broker has
+/// them.
 ///
 /// # Panics
 ///
@@ -129,8 +130,8 @@ pub fn produce(port: u16, topic: &str, partition: i32, count: usize) {
     for _ in 0..count {
         let record = BaseRecord::<(), _>::to(topic).partition(partition).payload("message");
         producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
+        producer.flush(PATIENCE).expect("a broker that takes messages");
     }
-    producer.flush(PATIENCE).expect("a broker that takes messages");
 }
 
 /// Consumes messages from a partition and commits them.

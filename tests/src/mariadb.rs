@@ -47,16 +47,17 @@ impl Server {
             .expect("mariadb-install-db: tests/run installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         server.start_again();
-        server.statement(&format!("CREATE USER 'app'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO 'app'@'%'"));
+        let _ = server
+            .statement(&format!("CREATE USER 'app'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT ON *.* TO 'app'@'%'"));
         server
     }
 
-    /// Runs statements as the administrator, over the server's socket.
+    /// Runs statements as the administrator, over the server's socket, and tells what they answer.
     ///
     /// # Panics
     ///
     /// They fail.
-    pub fn statement(&self, sql: &str) {
+    pub fn statement(&self, sql: &str) -> String {
         let output = self
             .command("mariadb")
             .args(["--user=root", "--batch", "--execute", sql])
@@ -64,10 +65,19 @@ impl Server {
             .output()
             .expect("mariadb: tests/run installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Ends every session of the user `app` from the server's side.
+    pub fn terminate_sessions(&self) {
+        let sessions = self.statement("SELECT id FROM information_schema.processlist WHERE user = 'app'");
+        for id in sessions.lines().skip(1) {
+            let _ = self.statement(&format!("KILL {id}"));
+        }
     }
 
     fn set_password(&self, password: &str) {
-        self.statement(&format!("ALTER USER 'app'@'%' IDENTIFIED BY '{password}'"));
+        let _ = self.statement(&format!("ALTER USER 'app'@'%' IDENTIFIED BY '{password}'"));
     }
 
     fn start_again(&mut self) {

@@ -601,7 +601,7 @@ async fn every_fault_has_its_reason_its_deadline_and_its_recovery() {
     }
     assert!(after.threads <= before.threads, "{before:?} became {after:?}");
     // `tests/run` has the allocator give back at once what is freed; else it keeps the largest buffers of each thread.
-    assert!(after.resident <= before.resident + (32 << 20), "{before:?} became {after:?}");
+    assert!(after.resident <= before.resident + (16 << 20), "{before:?} became {after:?}");
     for (_, (watched, _)) in last {
         watched.health.stop().await;
     }

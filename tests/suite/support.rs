@@ -1,8 +1,8 @@
 //! Small helpers of several tests.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use health_core::{Endpoint, Health, Request, Response};
+use health_core::{CheckReport, Endpoint, Health, Reason, Registration, Request, Response, Status, testing::Frozen};
 
 /// What the core answers to a GET without headers.
 pub(crate) fn get(health: &Health, target: &str) -> Response {
@@ -48,4 +48,38 @@ pub(crate) const fn secs(seconds: u64) -> Duration {
 
 pub(crate) const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+/// A health with one check, called `x`, after its first run.
+pub(crate) async fn checked(check: impl Into<Registration>) -> Health {
+    let health = Health::builder().check("x", check).start().unwrap();
+    health.refresh("x").await.unwrap();
+    health
+}
+
+/// What the check `x` shows now.
+pub(crate) fn shown(health: &Health) -> Arc<CheckReport> {
+    Arc::clone(&health.report().checks[0])
+}
+
+/// Runs the check `x` and tells what it shows then.
+pub(crate) async fn rerun(health: &Health) -> Arc<CheckReport> {
+    health.refresh("x").await.unwrap();
+    shown(health)
+}
+
+/// The status and the reason that a check shows.
+pub(crate) fn verdict(report: &CheckReport) -> (Status, Option<Reason>) {
+    (report.status, report.reason)
+}
+
+/// A number that a check observed.
+pub(crate) fn observed(report: &CheckReport, name: &str) -> f64 {
+    let found = report.observed.iter().find(|observed| observed.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {report:?}")).value.as_f64()
+}
+
+/// The error of a registration that is refused.
+pub(crate) fn invalid(check: impl Into<Registration>) -> String {
+    Frozen::new(Health::builder().check("x", check)).unwrap_err().to_string()
 }

@@ -2,7 +2,7 @@
 //! it knows enough brokers, and that the named topics have a leader for every partition; it does not prove that a
 //! message can be produced or consumed.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use rdkafka::{
@@ -16,6 +16,9 @@ use crate::{Check, CheckError, CheckResult, Outcome, Reason, blocking::BlockingT
 
 /// Outside a scheduler's run.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two questions of one run.
+const PAUSE: Duration = Duration::from_millis(20);
 
 type Fetch = dyn Fn(Duration) -> KafkaResult<Metadata> + Send + Sync;
 
@@ -119,13 +122,28 @@ fn complaint(metadata: &Metadata, name: &str) -> Option<String> {
     }
 }
 
+/// Asks until an answer comes or the time is over: a connection that broke under a question is no outage while another
+/// broker answers.
+pub(super) fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> Result<T, CheckError> {
+    loop {
+        match ask() {
+            Err(error)
+                if error.rdkafka_error_code().map(reason) == Some(Reason::Unreachable) && patience() > PAUSE * 3 =>
+            {
+                thread::sleep(PAUSE);
+            }
+            answer => return answer.map_err(explain),
+        }
+    }
+}
+
 /// How long a call may take, so that its answer comes a hair before the deadline.
 pub(super) fn patience() -> Duration {
     time_left().map_or(DEFAULT_PATIENCE, |left| left.saturating_sub(left / 20))
 }
 
 /// What an error of rdkafka means.
-pub(super) fn explain(error: KafkaError) -> CheckError {
+fn explain(error: KafkaError) -> CheckError {
     let reason = error.rdkafka_error_code().map_or(Reason::Failed, reason);
     CheckError::from(error).reason(reason)
 }
@@ -164,7 +182,7 @@ fn reason(code: RDKafkaErrorCode) -> Reason {
 impl Check for Kafka {
     async fn check(&self) -> CheckResult {
         let fetch = Arc::clone(&self.fetch);
-        let metadata = self.thread.run(move || fetch(patience())).await?.map_err(explain)?;
+        let metadata = self.thread.run(move || patiently(|| fetch(patience()))).await??;
         Ok(self.judge(&metadata))
     }
 

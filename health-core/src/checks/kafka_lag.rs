@@ -11,7 +11,7 @@ use rdkafka::{
 };
 
 use super::{
-    kafka::{explain, patience},
+    kafka::{patience, patiently},
     limits::{Limits, limit_methods},
 };
 use crate::{Check, CheckResult, Membership, Number, Outcome, blocking::BlockingThread};
@@ -153,7 +153,7 @@ fn edge<C: Consumer<X>, X: ConsumerContext>(
 impl Check for KafkaLag {
     async fn check(&self) -> CheckResult {
         let (measure, topics) = (Arc::clone(&self.measure), Arc::clone(&self.topics));
-        let lag = self.thread.run(move || measure(&topics)).await?.map_err(explain)?;
+        let lag = self.thread.run(move || patiently(|| measure(&topics))).await??;
         let outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
         Ok(outcome
             .and(self.worst.judge(lag.worst.into(), "messages behind in one partition"))

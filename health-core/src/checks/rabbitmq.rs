@@ -1,5 +1,5 @@
 //! RabbitMQ on the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
-//! authenticated connection and does not block publishers on it; it does not prove that any exchange or queue exists.
+//! authenticated connection that it does not block; it does not prove that any exchange or queue exists.
 
 use std::{fmt, time::Duration};
 
@@ -22,7 +22,8 @@ const DONE: ReplyCode = 200;
 /// Asks RabbitMQ over the application's own pool. Needs the feature `rabbitmq`.
 ///
 /// - Least privilege: access to the virtual host. Nothing is declared, published or consumed.
-/// - A broker that blocks publishers (an alarm on memory or disk) is Degraded with `saturated`.
+/// - A connection that the broker has blocked (an alarm on memory or disk, after it published) is Degraded with
+///   `saturated`, and not asked further: the broker reads no more from it.
 /// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
 /// - An exhausted pool is `saturated`, Degraded while the broker answers on one connection beside the pool, and
 ///   Unhealthy after [`saturated_for`](Self::saturated_for).
@@ -78,18 +79,24 @@ impl Check for RabbitMq {
 #[async_trait]
 impl RoundTrip<Manager> for Question {
     async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Error> {
+        if let Some(outcome) = blocked(connection) {
+            return Ok(outcome);
+        }
         // Connections stay "connected" after their task has died: only an answer of the broker tells.
         close(&connection.create_channel().await?).await?;
-        Ok(if connection.status().blocked() {
-            Outcome::degraded("the broker blocks publishers on this connection").reason(Reason::Saturated)
-        } else {
-            Outcome::healthy()
-        })
+        Ok(Outcome::healthy())
     }
 
     fn explain(&self, error: Error) -> Failure {
         explain(error)
     }
+}
+
+/// What there is to say of a connection that the broker has blocked: it reads no more from it, so that no question would
+/// be answered. That the broker lives is told by its heartbeats, without which the connection ends.
+pub(super) fn blocked(connection: &Connection) -> Option<Outcome> {
+    let message = "the broker blocks this connection, as it does with publishers while it is short of memory or disk";
+    connection.status().blocked().then(|| Outcome::degraded(message).reason(Reason::Saturated))
 }
 
 /// Gives a channel back.

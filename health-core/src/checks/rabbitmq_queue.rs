@@ -12,7 +12,7 @@ use deadpool_lapin::{
 use super::{
     limits::{Limits, limit_methods},
     pool::{Failure, PoolProbe, RoundTrip},
-    rabbitmq::{close, explain, probe},
+    rabbitmq::{blocked, close, explain, probe},
 };
 use crate::{Check, CheckResult, Membership, Number, Outcome, Reason, Status};
 
@@ -99,6 +99,9 @@ impl Check for RabbitMqQueue {
 #[async_trait]
 impl RoundTrip<Manager> for RabbitMqQueue {
     async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Error> {
+        if let Some(outcome) = blocked(connection) {
+            return Ok(outcome);
+        }
         // A channel of its own: the broker closes it when the queue does not exist.
         let channel = connection.create_channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };

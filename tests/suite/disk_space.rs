@@ -1,0 +1,35 @@
+//! The `DiskSpace` check, on this machine's file systems.
+
+use health_core::{DiskSpace, Reason, Status};
+
+use crate::support::{checked, invalid, observed, shown, verdict};
+
+#[tokio::test]
+async fn the_numbers_are_those_of_df() {
+    let directory = tempfile::tempdir().unwrap();
+    let health = checked(DiskSpace::new(directory.path()).warn_below(0.001).fail_below(0.0005)).await;
+    let report = shown(&health);
+    assert_eq!(report.status, Status::Healthy, "{report:?}");
+    let df = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(directory.path()).output().unwrap();
+    let df = String::from_utf8(df.stdout).unwrap();
+    let free: f64 = df.lines().nth(1).unwrap().trim().parse().unwrap();
+    // Others write meanwhile.
+    assert!((observed(&report, "free") - free).abs() < free / 50.0, "{report:?} and {df}");
+    let share = observed(&report, "free") / observed(&report, "total") * 100.0;
+    assert!((observed(&report, "free_percent") - share).abs() < 0.1, "{report:?}");
+}
+
+#[tokio::test]
+async fn every_limit_is_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = || DiskSpace::new(directory.path()).warn_below(0.001).fail_below(0.0005);
+    let threshold = |status| (status, Some(Reason::Threshold));
+    let bytes = checked(check().fail_bytes_below(u64::MAX)).await;
+    assert_eq!(verdict(&shown(&bytes)), threshold(Status::Unhealthy));
+    let percent = checked(DiskSpace::new(directory.path()).warn_below(101).fail_below(0.0005)).await;
+    assert_eq!(verdict(&shown(&percent)), threshold(Status::Degraded));
+    let missing = checked(DiskSpace::new(directory.path().join("nowhere"))).await;
+    assert_eq!(shown(&missing).status, Status::Unhealthy);
+    assert!(invalid(DiskSpace::new("")).contains("name one"));
+    assert!(invalid(DiskSpace::new("/").warn_below(1).fail_below(2)).contains("less than"));
+}

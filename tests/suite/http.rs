@@ -1,0 +1,103 @@
+//! The `Http` check beyond the table of faults.
+
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode},
+    response::Redirect,
+    routing::get,
+};
+use health_core::{CheckExt as _, Http, Impact, Reason, Registration, Status};
+use reqwest::{Client, redirect::Policy};
+use tokio::net::TcpListener;
+
+use crate::support::{checked, invalid, millis, observed, shown, verdict};
+
+/// A service on loopback, until the test ends.
+pub(crate) async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+async fn service() -> String {
+    let echo = |headers: HeaderMap| async move {
+        let token = headers.get("x-token").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        ([("x-mode", "ready")], token)
+    };
+    let slow = || async {
+        tokio::time::sleep(millis(60)).await;
+        "late"
+    };
+    let app = Router::new()
+        .route("/echo", get(echo))
+        .route("/gone", get(|| async { (StatusCode::GONE, "ready") }))
+        .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+        .route("/closed", get(|| async { StatusCode::FORBIDDEN }))
+        .route("/slow", get(slow))
+        .route("/large", get(|| async { "x".repeat(3 << 20) }))
+        .route("/elsewhere", get(|| async { Redirect::temporary("/echo") }));
+    serve(app).await
+}
+
+async fn says(check: impl Into<Registration>) -> (Status, Option<Reason>) {
+    verdict(&shown(&checked(check).await))
+}
+
+const HEALTHY: (Status, Option<Reason>) = (Status::Healthy, None);
+const FAILED: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Failed));
+
+#[tokio::test]
+async fn codes_headers_and_bodies_are_expected() {
+    let base = service().await;
+    let to = |path: &str| Http::get(Client::new(), format!("{base}{path}"));
+    assert_eq!(says(to("/echo")).await, HEALTHY);
+    assert_eq!(says(Http::head(Client::new(), format!("{base}/echo"))).await, HEALTHY);
+    assert_eq!(says(to("/gone")).await, FAILED);
+    assert_eq!(says(to("/gone").accept_codes(200..=299).accept_codes(410..=410).body_contains("ready")).await, HEALTHY);
+    assert_eq!(says(to("/busy")).await, FAILED);
+    assert_eq!(says(to("/closed")).await, (Status::Unhealthy, Some(Reason::Rejected)));
+    assert_eq!(says(to("/echo").header("x-token", "abc").body_contains("abc")).await, HEALTHY);
+    assert_eq!(says(to("/echo").body_contains("abc")).await, FAILED);
+    assert_eq!(says(to("/echo").expect_header("x-mode", "ready")).await, HEALTHY);
+    assert_eq!(says(to("/echo").expect_header("x-mode", "steady")).await, FAILED);
+    assert_eq!(says(to("/large")).await, HEALTHY, "its beginning is enough");
+    assert_eq!(says(to("/large").body_contains("y")).await, FAILED);
+    assert_eq!(says(to("/slow").slow_above(millis(20))).await, (Status::Degraded, Some(Reason::Slow)));
+    assert_eq!(observed(&shown(&checked(to("/gone")).await), "code"), 410.0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_answer_unless_wanted() {
+    let base = service().await;
+    let unwilling = Client::builder().redirect(Policy::none()).build().unwrap();
+    let url = || format!("{base}/elsewhere");
+    assert_eq!(says(Http::get(unwilling, url())).await, FAILED, "a 307");
+    assert_eq!(says(Http::get(Client::new(), url())).await, FAILED, "followed, and not accepted");
+    assert_eq!(says(Http::get(Client::new(), url()).follow_redirects()).await, HEALTHY);
+}
+
+#[tokio::test]
+async fn it_is_optional_keeps_its_connection_and_shows_no_secret() {
+    let check =
+        Http::get(Client::new(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
+    let debug = format!("{check:?}");
+    let report = shown(&checked(check).await);
+    assert_eq!((report.impact, report.reason), (Impact::Optional, Some(Reason::Unreachable)));
+    for text in [debug, format!("{report:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn bad_input_is_refused_without_showing_it() {
+    for url in ["", "nowhere", "ftp://x/", "http://"] {
+        assert!(invalid(Http::get(Client::new(), url)).contains("the URL is not usable"), "{url}");
+    }
+    assert!(!invalid(Http::get(Client::new(), "http//u:hunter2@x")).contains("hunter2"));
+    let to = || Http::get(Client::new(), "http://x/");
+    assert!(invalid(to().header("a b", "c")).contains("cannot be sent"));
+    assert!(invalid(to().expect_header("a b", "c")).contains("not the name of a header"));
+    assert!(invalid(to().accept_codes(20..=30)).contains("100 to 599"));
+    assert!(invalid(Http::head(Client::new(), "http://x/").body_contains("x")).contains("use Http::get"));
+}

@@ -1,0 +1,58 @@
+//! The `RabbitMq` check against a real broker, beyond the table of faults.
+
+use std::time::Instant;
+
+use health_core::{CheckExt as _, Health, RabbitMq, Reason, Status};
+use health_tests::rabbitmq::{Server, pool};
+
+use crate::support::{checked, millis, observed, rerun, secs, shown, verdict};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: tests/run"]
+async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
+    let server = Server::start();
+    let few = pool(&server.url(), 1);
+    let health = checked(RabbitMq::new(few.clone()).saturated_for(millis(800)).timeout(secs(5))).await;
+    let report = shown(&health);
+    assert_eq!((report.status, observed(&report, "pool_max")), (Status::Healthy, 1.0));
+
+    // Every connection is in use: the broker is asked beside the pool.
+    let held = few.get().await.unwrap();
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
+    tokio::time::sleep(millis(900)).await;
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Saturated)));
+    drop(held);
+    assert_eq!(rerun(&health).await.status, Status::Healthy);
+
+    // The broker tells those who publish that they are blocked.
+    server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    let publisher = few.get().await.unwrap();
+    let channel = publisher.create_channel().await.unwrap();
+    let options = deadpool_lapin::lapin::options::BasicPublishOptions::default();
+    let properties = deadpool_lapin::lapin::BasicProperties::default();
+    drop(channel.basic_publish("".into(), "nowhere".into(), options, b"x", properties).await.unwrap());
+    let began = Instant::now();
+    while !publisher.status().blocked() {
+        assert!(began.elapsed() < secs(10), "the broker does not block");
+        tokio::time::sleep(millis(20)).await;
+    }
+    drop(publisher);
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
+    server.control(&["set_vm_memory_high_watermark", "absolute", "1GB"]);
+    let began = Instant::now();
+    while rerun(&health).await.status != Status::Healthy {
+        assert!(began.elapsed() < secs(10), "{:?}", shown(&health));
+        tokio::time::sleep(millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ: tests/run"]
+async fn an_unknown_virtual_host_is_rejected() {
+    let server = Server::start();
+    let health = Health::builder()
+        .check("x", RabbitMq::new(pool(&format!("{}no", server.url()), 1)).timeout(secs(5)))
+        .start()
+        .unwrap();
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Rejected)));
+}
