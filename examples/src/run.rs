@@ -2,6 +2,8 @@
 
 use std::{error::Error, process::ExitCode};
 
+use health_core::BuildError;
+
 use crate::{Settings, logs};
 
 /// Logs, reads the settings, serves, and says how it went: 0, 1 for a failure, 2 for settings that cannot be used.
@@ -22,7 +24,8 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            // Checks that contradict each other or their settings are settings that cannot be used.
+            if error.is::<BuildError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -20,10 +20,11 @@ pub struct Service {
 ///
 /// # Errors
 ///
-/// The checks contradict each other, which would be a mistake in this file.
+/// The settings name a check or an option that does not exist, or have a value that is none.
 pub fn start(settings: &Settings) -> Result<Service, BuildError> {
     let (queue, heartbeat) = work::start_worker();
     let mut builder = Health::builder()
+        .settings(settings.checks.clone())
         .service(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .check("queue", queue.check())

@@ -1,7 +1,7 @@
 //! What the examples read from the environment. What cannot be read ends them, with the variable's name and never its
 //! value: a mistyped URL still has its password in it.
 
-use std::{env, fmt, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, env, fmt, net::SocketAddr, time::Duration};
 
 use deadpool_postgres::tokio_postgres::{self, config::SslMode};
 use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo as _};
@@ -22,6 +22,8 @@ pub struct Settings {
     pub drain: Duration,
     /// `HEALTH_TOKEN`: the bearer token that shows everything.
     pub token: Option<String>,
+    /// `HEALTH_CONFIG`, a TOML file, and `HEALTH_CHECKS__<CHECK>__<OPTION>`: options of checks.
+    pub checks: health_core::Settings,
     /// What must appear in no output.
     pub secrets: Vec<String>,
 }
@@ -84,9 +86,31 @@ impl Settings {
         .unwrap_or(Duration::from_secs(10));
         let token = read("HEALTH_TOKEN", "text in UTF-8", |text| Some(text.to_owned()))?;
         secrets.extend(token.clone());
+        let checks = checks()?;
         secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-        Ok(Self { bind, database, redis, drain, token, secrets })
+        Ok(Self { bind, database, redis, drain, token, checks, secrets })
     }
+}
+
+/// Reads what operators say about the checks: first the file, then the variables, which overrule it.
+fn checks() -> Result<health_core::Settings, SettingsError> {
+    let mut sources = config::Config::builder();
+    let file = read("HEALTH_CONFIG", "the path of a TOML file", |path| Some(path.to_owned()))?;
+    if let Some(path) = file {
+        sources = sources.add_source(config::File::new(&path, config::FileFormat::Toml));
+    }
+    // Not the other variables that begin with HEALTH_.
+    let ours = |name: &str| name.starts_with("HEALTH_CHECKS__") || name.starts_with("HEALTH_DEFAULTS__");
+    let variables: HashMap<String, String> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| ours(name))
+        .collect();
+    let environment = config::Environment::with_prefix("HEALTH").prefix_separator("_").separator("__");
+    let read = sources.add_source(environment.source(Some(variables))).build();
+    read.and_then(config::Config::try_deserialize).map_err(|_| SettingsError {
+        variable: "HEALTH_CONFIG or HEALTH_CHECKS__<CHECK>__<OPTION>",
+        expected: "a TOML file with tables [defaults] and [checks.<check>], and a variable for one option of one check",
+    })
 }
 
 /// Reads one variable, if it is set.

@@ -12,13 +12,41 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
+//! | `disk_space` | [`DiskSpace`] of a file system |
+//! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
+//! | `http` | [`Http`] on a reqwest client |
+//! | `kafka` | [`Kafka`] on an rdkafka client |
+//! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
+//! | `nats` | [`Nats`] on an async-nats client |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
+//! | `rabbitmq` | [`RabbitMq`] on a deadpool-lapin pool |
+//! | `rabbitmq_queue` | [`RabbitMqQueue`], the length and the consumers of a queue |
 //! | `redis` | [`Redis`] on a deadpool-redis pool |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
+//! | `serde` | [`Settings`], options of checks from configuration |
+//! | `sqlx` | [`Sqlx`] on any pool of sqlx |
+//! | `tcp` | [`Tcp`], a connection |
+//! | `upstream` | [`Upstream`], another service's health document |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
 
+// The table names what only its features have; the complete documentation is that of all of them.
 #![cfg_attr(
-    not(all(feature = "postgres", feature = "redis_queue", feature = "testing")),
+    not(all(
+        feature = "certificate",
+        feature = "disk_space",
+        feature = "grpc",
+        feature = "kafka_lag",
+        feature = "nats",
+        feature = "postgres",
+        feature = "rabbitmq_queue",
+        feature = "redis_queue",
+        feature = "serde",
+        feature = "sqlx",
+        feature = "tcp",
+        feature = "testing",
+        feature = "upstream"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 

@@ -5,6 +5,7 @@ pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
 pub mod http;
+pub mod hung_mount;
 pub mod kafka;
 pub mod mariadb;
 pub mod mount;
@@ -16,5 +17,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod rabbitmq;
+#[cfg(doctest)]
+mod recipes;
 pub mod redis;
 pub mod service;

@@ -1,6 +1,9 @@
 //! The same request in the same state gets the same bytes from the bare core and from every framework in every form.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use health_core::{
     CheckExt as _, Endpoint, Format, Health, Lifecycle, Outcome, Reason, Request, Visibility, check_fn, testing::Frozen,
@@ -10,7 +13,7 @@ use health_tests::{
     mount::{self, APPLICATION, Server},
 };
 
-use crate::support::long;
+use crate::support::{Asks, long};
 
 const TOKEN: &str = "the-token-of-the-conformance-table";
 
@@ -38,12 +41,13 @@ fn frozen() -> Frozen {
         .check("database", ok().startup_despite_dependency().tag("sql"))
         .check("cache", ok().optional().tag("sql").tag("fast"))
         .check("worker", ok().local().liveness())
-        .check("reports", ok().report_only().depends_on("database"));
+        .check("reports", ok().report_only().depends_on("database"))
+        .check("billing", Asks.optional().report_only());
     Frozen::new(builder).unwrap()
 }
 
 fn enter(frozen: &Frozen, state: State) {
-    for check in ["database", "cache", "worker", "reports"] {
+    for check in ["database", "cache", "worker", "reports", "billing"] {
         frozen.forget(check).unwrap();
     }
     frozen.lifecycle(Lifecycle::Starting);
@@ -55,9 +59,13 @@ fn enter(frozen: &Frozen, state: State) {
     record("cache", Outcome::healthy());
     record("worker", Outcome::healthy().observe("age", 0.25, "s"));
     record("reports", Outcome::healthy());
+    record("billing", Outcome::healthy().message("the service says degraded"));
     match state {
         State::Degraded => record("cache", Outcome::unhealthy("refused | \"by\" 10.0.0.1").reason(Reason::Unreachable)),
         State::Unhealthy => {
+            let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+            frozen.health().mute("worker", until, "known since noon").unwrap();
+            record("billing", Outcome::unhealthy("the service says unhealthy: database unreachable"));
             record("database", Outcome::unhealthy("postgres://app:hunter2@db said no").reason(Reason::Rejected));
             record("worker", Outcome::degraded("late").reason(Reason::Threshold));
         }
@@ -195,6 +203,11 @@ fn requests() -> Vec<Sent> {
         "",
     ] {
         table.extend(["/health", "/health/ready", "/readyz?verbose"].map(|path| with(path, "accept", accept)));
+    }
+    // Services that we may ask in turn.
+    for local in ["1", "0", "1, 1", ""] {
+        let paths = ["/health", "/readyz?verbose", "/health/checks/billing", "/healthz/billing"];
+        table.extend(paths.map(|path| with(path, "health-local", local)));
     }
     // Tokens.
     for authorization in [

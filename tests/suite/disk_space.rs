@@ -1,8 +1,11 @@
 //! The `DiskSpace` check, on this machine's file systems.
 
-use health_core::{DiskSpace, Reason, Status};
+use std::time::Instant;
 
-use crate::support::{checked, invalid, observed, shown, verdict};
+use health_core::{DiskSpace, Health, Reason, Registration, SpoolDirectory, Status};
+use health_tests::{hung_mount::HungMount, process};
+
+use crate::support::{checked, invalid, millis, observed, secs, shown, verdict};
 
 #[tokio::test]
 async fn the_numbers_are_those_of_df() {
@@ -32,4 +35,42 @@ async fn every_limit_is_judged() {
     assert_eq!(shown(&missing).status, Status::Unhealthy);
     assert!(invalid(DiskSpace::new("")).contains("name one"));
     assert!(invalid(DiskSpace::new("/").warn_below(1).fail_below(2)).contains("less than"));
+}
+
+/// As a network file system does whose server is gone.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the rights of root, to mount a file system that hangs: tests/run"]
+async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
+    let mount = HungMount::new();
+    let pace = |check: Registration| check.timeout(millis(200)).every(millis(100)).recheck(millis(50));
+    let health = Health::builder()
+        .check("disk", pace(DiskSpace::new(mount.path()).into()))
+        .check("spool", pace(SpoolDirectory::new(mount.path()).into()))
+        .start()
+        .unwrap();
+    for check in ["disk", "spool"] {
+        assert_eq!(health.refresh(check).await, Ok(Status::Unhealthy));
+    }
+    let threads = process::usage().threads;
+    let began = Instant::now();
+    while began.elapsed() < secs(3) {
+        for check in ["disk", "spool"] {
+            health.refresh(check).await.unwrap();
+            let report = health.report();
+            assert_eq!(report.check(check).unwrap().reason, Some(Reason::Timeout), "{report:?}");
+        }
+    }
+    let report = health.report();
+    let message = report.check("disk").unwrap().message.as_deref().unwrap_or_default();
+    assert!(message.contains("still blocks its thread"), "{message}");
+    assert!(process::usage().threads <= threads);
+    // Once it lets go, the next run tells.
+    drop(mount);
+    let began = Instant::now();
+    while health.refresh("disk").await == Ok(Status::Unhealthy)
+        && health.report().check("disk").unwrap().reason == Some(Reason::Timeout)
+    {
+        assert!(began.elapsed() < secs(5));
+    }
+    health.stop().await;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use health_tests::{
     http,
-    program::{EXAMPLES, Program},
+    program::{self, EXAMPLES, Program},
 };
 use nix::sys::signal::Signal;
 
@@ -94,5 +94,42 @@ fn they_watch_what_they_are_given() {
         assert_eq!(health["checks"]["cache"]["critical"], false);
         assert_eq!(health["checks"]["jobs"]["observed"]["length"]["value"], 0);
         assert_eq!(health["checks"]["database"]["observed"]["pool_max"]["value"], 8);
+    }
+}
+
+#[test]
+fn settings_come_from_a_file_and_from_variables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("health.toml");
+    let path = file.to_str().unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    for example in EXAMPLES {
+        std::fs::write(&file, "[defaults]\nevery = \"9s\"\n[checks.queue]\ntimeout = \"3s\"\nfailures = 2\n").unwrap();
+        let variables = [("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path), ("HEALTH_CHECKS__QUEUE__TIMEOUT", "1s")];
+        let program = Program::start(example, &variables);
+        let checks = http::get(program.address, "/health", &[("authorization", &bearer)]).json()["checks"].clone();
+        // The variable overrules the file, and the file the code.
+        assert_eq!(
+            (checks["queue"]["timeout_ms"].as_f64(), checks["queue"]["interval_ms"].as_f64()),
+            (Some(1_000.0), Some(9_000.0))
+        );
+        assert_eq!(checks["worker"]["timeout_ms"].as_f64(), Some(2_000.0));
+        let program = Program::start(example, &[("HEALTH_CHECKS__QUEUE__ENABLED", "false")]);
+        let checks = http::get(program.address, "/health", &[]).json()["checks"].clone();
+        assert_eq!(checks.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
+
+        std::fs::write(&file, "[checks.queue]\ntimeout = 1\n").unwrap();
+        for (name, value, words) in [
+            ("HEALTH_CHECKS__QEUE__TIMEOUT", "1s", "qeue"),
+            ("HEALTH_CHECKS__QUEUE__TIMEOT", "1s", "timeot"),
+            ("HEALTH_CHECKS__QUEUE__TIMEOUT", "soon", "timeout"),
+            ("HEALTH_CONFIG", path, "unit"),
+            ("HEALTH_CONFIG", "/nowhere/health.toml", "HEALTH_CONFIG"),
+        ] {
+            let output = program::output(example, &[(name, value)]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{example} {name}={value}: {said}");
+            assert!(said.contains(words), "{words} is not in {said}");
+        }
     }
 }

@@ -1,25 +1,10 @@
 //! Services that check each other cannot lock each other out.
 
 use health_core::{
-    Check, CheckExt as _, CheckResult, Endpoint, Health, Outcome, Reason, Request, Response, Visibility, async_trait,
-    check_fn, testing::Frozen,
+    CheckExt as _, Endpoint, Health, Outcome, Reason, Request, Response, Visibility, check_fn, testing::Frozen,
 };
 
-use crate::support::millis;
-
-/// Like `Upstream`, without a network.
-struct Asks;
-
-#[async_trait]
-impl Check for Asks {
-    async fn check(&self) -> CheckResult {
-        Ok(Outcome::healthy())
-    }
-
-    fn asks_a_service(&self) -> bool {
-        true
-    }
-}
+use crate::support::{Asks, millis};
 
 fn ask(endpoint: &Endpoint, target: &str, local: Option<&str>) -> Response {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use health_core::{CheckReport, Endpoint, Health, Reason, Registration, Request, Response, Status, testing::Frozen};
+use health_core::{
+    Check, CheckReport, CheckResult, Endpoint, Health, Outcome, Reason, Registration, Request, Response, Status,
+    async_trait, testing::Frozen,
+};
 
 /// What the core answers to a GET without headers.
 pub(crate) fn get(health: &Health, target: &str) -> Response {
@@ -82,4 +85,18 @@ pub(crate) fn observed(report: &CheckReport, name: &str) -> f64 {
 /// The error of a registration that is refused.
 pub(crate) fn invalid(check: impl Into<Registration>) -> String {
     Frozen::new(Health::builder().check("x", check)).unwrap_err().to_string()
+}
+
+/// A check that asks a service, as `Upstream` does, without a network.
+pub(crate) struct Asks;
+
+#[async_trait]
+impl Check for Asks {
+    async fn check(&self) -> CheckResult {
+        Ok(Outcome::healthy())
+    }
+
+    fn asks_a_service(&self) -> bool {
+        true
+    }
 }
