@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Change, CheckChange, Lifecycle, LifecycleChange, Muted, Outcome, Probe, Report, Status, bounds,
+    Change, CheckChange, Lifecycle, LifecycleChange, MuteError, Muted, Outcome, Probe, Report, Status, bounds,
     clock::{Clock, NEVER, Nanos, nanos},
     log,
     plan::Node,
@@ -180,16 +180,25 @@ impl Board {
     pub(crate) fn beat(&self) {
         let now = self.clock.now();
         self.beat.store(now, Ordering::Relaxed);
-        if now >= self.unmute_at.load(Ordering::Relaxed) {
+        // By either clock: the machine may have slept, and its time of day may have been set.
+        let at = self.clock.wall();
+        let is_over = |entry: &Arc<Entry>| entry.report.muted.as_ref().is_some_and(|muted| at >= muted.until);
+        let over = self.load().entries.iter().any(is_over);
+        if over || now >= self.unmute_at.load(Ordering::Relaxed) {
             self.publish(self.lock());
         }
     }
 
-    /// Takes a check's failure for known until then, or no longer with `None`. `false`: there is no such check.
-    pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> bool {
+    /// Takes a check's failure for known until then, or no longer with `None`.
+    pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> Result<(), MuteError> {
         let (now, at) = (self.clock.now(), self.clock.wall());
         let mut writer = self.lock();
-        let Some(position) = writer.find(name) else { return false };
+        let Some(position) = writer.find(name) else {
+            return Err(MuteError::Unknown(crate::UnknownCheck { name: name.to_owned() }));
+        };
+        if writer.circumstances.lifecycle == Lifecycle::Stopped {
+            return Err(MuteError::Stopped);
+        }
         let slot = &mut writer.slots[position];
         slot.mute = mute.map(|(until, note)| Mute {
             until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
@@ -200,7 +209,7 @@ impl Board {
         let muted = slot.mute.as_ref().map(|mute| mute.shown.clone());
         self.publish(writer);
         log::muted(&name, muted.as_ref());
-        true
+        Ok(())
     }
 
     /// The signals of a check, for those who want it to run.
@@ -365,7 +374,8 @@ impl Writer {
     /// Draws every conclusion from what has just been noted.
     fn settle(&mut self, now: Nanos, at: SystemTime) {
         self.hold_back(now);
-        for slot in self.slots.iter_mut().filter(|slot| slot.mute.as_ref().is_some_and(|mute| now >= mute.until)) {
+        let is_over = |mute: &Mute| now >= mute.until || at >= mute.shown.until;
+        for slot in self.slots.iter_mut().filter(|slot| slot.mute.as_ref().is_some_and(is_over)) {
             slot.mute = None;
             slot.changed = true;
         }

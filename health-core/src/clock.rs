@@ -43,9 +43,11 @@ impl Clock {
     }
 }
 
-/// RFC 3339 with milliseconds, in UTC. A clock set before 1970 is taken for 1970.
+/// RFC 3339 with milliseconds, in UTC. A moment before 1970 is taken for 1970, and one after 9999, which the format
+/// cannot write, for the end of that year.
 pub(crate) fn rfc3339(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at.max(SystemTime::UNIX_EPOCH)).to_string()
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_millis(at.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)).to_string()
 }
 
 /// A duration in nanoseconds; more than 584 years is taken for that.

@@ -104,6 +104,17 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
+/// Words of rustls.
+const TLS_REFUSALS: [&str; 7] = [
+    "invalid peer certificate",
+    "received fatal alert",
+    "received corrupt message",
+    "peer is incompatible",
+    "peer misbehaved",
+    "peer sent no certificates",
+    "peer doesn't support any known protocol",
+];
+
 fn classify_io(error: &io::Error) -> Option<Reason> {
     use io::ErrorKind as Kind;
     match error.kind() {
@@ -119,6 +130,10 @@ fn classify_io(error: &io::Error) -> Option<Reason> {
         | Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown => Some(Reason::Unreachable),
+        // How rustls and what it sits in tell of a handshake that one of the two would not go on with.
+        Kind::InvalidData if TLS_REFUSALS.iter().any(|words| error.to_string().contains(words)) => {
+            Some(Reason::Rejected)
+        }
         // The standard library gives failed name resolution no kind of its own, only this text.
         _ if error.to_string().contains("failed to lookup address information") => Some(Reason::Unreachable),
         _ => None,
@@ -329,6 +344,8 @@ impl Error for UnknownCheck {}
 pub enum MuteError {
     /// There is no check of that name.
     Unknown(UnknownCheck),
+    /// The checks have been stopped: the last verdicts stand.
+    Stopped,
     /// The moment has passed already.
     Past {
         /// The moment given.
@@ -340,6 +357,7 @@ impl fmt::Display for MuteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(unknown) => unknown.fmt(f),
+            Self::Stopped => f.write_str("the checks have been stopped: mute before stop()"),
             Self::Past { until } => write!(f, "{} has passed: mute until a later moment", rfc3339(*until)),
         }
     }
@@ -407,6 +425,8 @@ mod tests {
             assert_eq!(reason(Driver(kind.into())), expected, "{kind:?}");
             assert_eq!(reason(io::Error::from(kind)), expected, "{kind:?}");
         }
+        let tls = io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: Expired");
+        assert_eq!(reason(tls), Reason::Rejected);
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(reason(io::Error::other(refused())), Reason::Unreachable);
         let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());

@@ -318,29 +318,26 @@ impl Health {
 
     /// Takes a check's failure for known until a moment: it counts as Degraded at most, is shown as muted with the note
     /// (redacted; at full visibility), and counts in full again within a second after that moment. The check goes on
-    /// running, and what depends on it is held back as before. Muting again replaces the earlier word.
+    /// running. What depends on it is held back as before and Degraded, too, if all that it waits for is muted. Muting
+    /// again replaces the earlier word.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or the moment has passed.
+    /// There is no check of that name, the moment has passed, or the checks have been stopped.
     pub fn mute(&self, name: &str, until: SystemTime, note: impl AsRef<str>) -> Result<(), MuteError> {
         if until <= self.inner.board.clock().wall() {
             return Err(MuteError::Past { until });
         }
-        if self.inner.board.mute(name, Some((until, note.as_ref()))) {
-            Ok(())
-        } else {
-            Err(MuteError::Unknown(UnknownCheck { name: name.to_owned() }))
-        }
+        self.inner.board.mute(name, Some((until, note.as_ref())))
     }
 
     /// Ends a mute before its time.
     ///
     /// # Errors
     ///
-    /// There is no check of that name.
-    pub fn unmute(&self, name: &str) -> Result<(), UnknownCheck> {
-        if self.inner.board.mute(name, None) { Ok(()) } else { Err(UnknownCheck { name: name.to_owned() }) }
+    /// There is no check of that name, or the checks have been stopped.
+    pub fn unmute(&self, name: &str) -> Result<(), MuteError> {
+        self.inner.board.mute(name, None)
     }
 
     /// Adds a check to the running ones; it runs at once. While the service is Ready it counts for nothing until its

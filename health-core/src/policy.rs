@@ -71,10 +71,12 @@ pub(crate) struct Shown {
     pub(crate) status: Status,
     pub(crate) reason: Option<Reason>,
     pub(crate) caused_by: Vec<Arc<str>>,
+    /// Unhealthy, whatever a mute makes of it.
+    pub(crate) failing: bool,
 }
 
-/// What a check shows. A check that is held back keeps its own verdict until an upstream is Unhealthy; a muted one is
-/// at most Degraded.
+/// What a check shows. A check that is held back keeps its own verdict until an upstream is Unhealthy. A muted one is at
+/// most Degraded, and so is one that waits for nothing but muted ones.
 pub(crate) fn shown(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>], muted: bool) -> Shown {
     let shown = unmuted(standing, held_back, upstreams);
     if muted { Shown { status: shown.status.min(Status::Degraded), ..shown } } else { shown }
@@ -82,8 +84,10 @@ pub(crate) fn shown(standing: &Standing, held_back: bool, upstreams: &[Upstream<
 
 fn unmuted(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>]) -> Shown {
     let mut caused_by: Vec<Arc<str>> = Vec::new();
+    let mut known = true;
     if held_back {
-        for upstream in upstreams.iter().filter(|up| up.holds_back && up.shown.status == Status::Unhealthy) {
+        for upstream in upstreams.iter().filter(|up| up.holds_back && up.shown.failing) {
+            known &= upstream.shown.status < Status::Unhealthy;
             let causes = match upstream.shown.reason {
                 Some(Reason::Dependency) => upstream.shown.caused_by.as_slice(),
                 _ => std::slice::from_ref(upstream.name),
@@ -96,12 +100,14 @@ fn unmuted(standing: &Standing, held_back: bool, upstreams: &[Upstream<'_>]) -> 
         }
     }
     if caused_by.is_empty() {
-        match standing.status {
-            Some(status) => Shown { status, reason: standing.reason, caused_by },
-            None => Shown { status: Status::Unhealthy, reason: Some(Reason::Pending), caused_by },
-        }
+        let (status, reason) = match standing.status {
+            Some(status) => (status, standing.reason),
+            None => (Status::Unhealthy, Some(Reason::Pending)),
+        };
+        Shown { status, reason, caused_by, failing: status == Status::Unhealthy }
     } else {
-        Shown { status: Status::Unhealthy, reason: Some(Reason::Dependency), caused_by }
+        let status = if known { Status::Degraded } else { Status::Unhealthy };
+        Shown { status, reason: Some(Reason::Dependency), caused_by, failing: true }
     }
 }
 
@@ -123,8 +129,8 @@ pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passe
         Subject::Probe(Probe::Liveness) if check.is_pending() => Status::Healthy,
         Subject::Probe(Probe::Startup) if startup_passed || check.ever_succeeded => Status::Healthy,
         Subject::Probe(Probe::Startup) => match check.impact {
-            Impact::Critical => Status::Unhealthy,
-            Impact::Optional => Status::Degraded,
+            Impact::Critical if check.muted.is_none() => Status::Unhealthy,
+            _ => Status::Degraded,
         },
         _ => match check.impact {
             Impact::Critical => check.status,

@@ -69,7 +69,12 @@ fn after_ten_failures_the_spacing_doubles_up_to_the_interval() {
 fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
     let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
     let own = after(&[Status::Healthy], THRESHOLDS);
-    let failing = |status, reason, caused_by| Shown { status, reason: Some(reason), caused_by };
+    let failing = |status, reason, caused_by| Shown {
+        status,
+        reason: Some(reason),
+        caused_by,
+        failing: status == Status::Unhealthy,
+    };
     let degraded = failing(Status::Degraded, Reason::Timeout, vec![]);
     let up = |shown| [Upstream { name: &a, holds_back: true, shown }];
     assert_eq!(shown(&own, true, &up(&degraded), false).status, Status::Healthy);
@@ -80,6 +85,25 @@ fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
     let through = [Upstream { name: &b, holds_back: true, shown: &explained }];
     assert_eq!(shown(&own, true, &through, false).caused_by, [Arc::clone(&a)]);
     assert_eq!(shown(&own, false, &up(&unhealthy), false).status, Status::Healthy);
+}
+
+#[test]
+fn a_mute_covers_a_check_and_what_waits_for_nothing_else() {
+    let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+    let down = after(&[Status::Healthy, Status::Unhealthy], Thresholds { failures: 1, successes: 1 });
+    let muted = shown(&down, false, &[], true);
+    assert_eq!((muted.status, muted.reason, muted.failing), (Status::Degraded, Some(Reason::Failed), true));
+    let loud = shown(&down, false, &[], false);
+    let own = after(&[Status::Healthy], THRESHOLDS);
+    let up = |name, shown| Upstream { name, holds_back: true, shown };
+    let waits = shown(&own, true, &[up(&a, &muted)], false);
+    assert_eq!(
+        (waits.status, waits.reason, waits.caused_by),
+        (Status::Degraded, Some(Reason::Dependency), vec![a.clone()])
+    );
+    let waits = shown(&own, true, &[up(&a, &muted), up(&b, &loud)], false);
+    assert_eq!((waits.status, waits.caused_by), (Status::Unhealthy, vec![a, b]));
+    assert_eq!(shown(&own, false, &[], true).status, Status::Healthy);
 }
 
 fn status() -> impl Strategy<Value = Status> {

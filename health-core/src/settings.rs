@@ -84,9 +84,12 @@ mod overrides {
     /// `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
     /// from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
     /// `startup_despite_dependency`, `report_only` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
-    /// `depends_on` and `tags` (a list, or words between commas). `defaults` takes `every`, `timeout`, `failures` and
-    /// `impact`. What is said here holds, whatever the code says. Numbers and booleans may come as text, as they do from
-    /// the environment.
+    /// `depends_on` and `tags` (a list, or words between commas). What is said there holds, whatever the code says. `defaults`
+    /// takes `every`, `timeout`, `failures` and `impact`, in place of the builder's defaults. Numbers and booleans may come
+    /// as text, as they do from the environment.
+    ///
+    /// Only checks of the builder are meant, not those inserted later; and only the options that all checks have, not what
+    /// belongs to one kind of check, such as its limits.
     ///
     /// A name is looked up as it is; if there is no such check, without regard to case and with `-` and `.` read as `_`,
     /// because a variable of the environment can spell no more.
@@ -134,7 +137,9 @@ mod overrides {
             for (name, options) in &self.checks {
                 let position = find(checks, name)?;
                 let (check, registration) = &mut checks[position];
-                for (option, value) in options {
+                // First what takes a check out of every probe, so that the others can put it into one.
+                let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| *option == "report_only");
+                for (option, value) in first.into_iter().chain(rest) {
                     let given = Given { check, option, value };
                     if option == "enabled" {
                         if !given.flag()? {
@@ -171,7 +176,6 @@ mod overrides {
     }
 
     fn set(options: &mut Options, given: &Given<'_>) -> Result<(), BuildError> {
-        let joining = |joining| Ok::<_, BuildError>(given.flag()?.then_some(joining));
         match given.option {
             "every" => options.every = Some(given.duration()?),
             "recheck" => options.recheck = Some(given.duration()?),
@@ -184,16 +188,17 @@ mod overrides {
             "once" => options.once = given.flag()?,
             "impact" => options.impact = Some(given.impact()?),
             "local" => options.kind = if given.flag()? { Kind::Local } else { Kind::Dependency },
-            "liveness" => options.liveness = joining(Joining::LocalOnly)?,
-            "liveness_despite_dependency" => options.liveness = joining(Joining::DespiteDependency)?,
-            "startup" => options.startup = joining(Joining::LocalOnly)?,
-            "startup_despite_dependency" => options.startup = joining(Joining::DespiteDependency)?,
-            "readiness" => options.readiness = given.flag()?,
-            "report_only" => {
-                if given.flag()? {
-                    options.report_only();
-                }
+            "liveness" => options.liveness = given.joining(options.liveness, Joining::LocalOnly)?,
+            "liveness_despite_dependency" => {
+                options.liveness = given.joining(options.liveness, Joining::DespiteDependency)?;
             }
+            "startup" => options.startup = given.joining(options.startup, Joining::LocalOnly)?,
+            "startup_despite_dependency" => {
+                options.startup = given.joining(options.startup, Joining::DespiteDependency)?;
+            }
+            "readiness" => options.readiness = given.flag()?,
+            "report_only" if given.flag()? => options.report_only(),
+            "report_only" => return Err(given.refuse("say readiness, liveness or startup instead")),
             "depends_on" => options.depends_on = given.words()?,
             "tags" => options.tags = given.words()?,
             _ => {
@@ -235,6 +240,15 @@ mod overrides {
                 Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
                 _ => Err(self.refuse("use true or false")),
             }
+        }
+
+        /// Joins a probe in this way, or leaves it: a plain `false` leaves it however it was joined.
+        fn joining(&self, before: Option<Joining>, way: Joining) -> Result<Option<Joining>, BuildError> {
+            Ok(if self.flag()? {
+                Some(way)
+            } else {
+                before.filter(|before| *before != way && way != Joining::LocalOnly)
+            })
         }
 
         fn impact(&self) -> Result<Impact, BuildError> {

@@ -90,11 +90,12 @@ impl Entry {
         }
     }
 
-    /// The same verdict, turned stale.
-    fn stale(&self) -> Self {
+    /// The same verdict, turned stale. A mute covers a result that is not renewed, but not a scheduler that is dead.
+    fn stale(&self, scheduler_stale: bool) -> Self {
+        let covered = self.report.muted.is_some() && !scheduler_stale;
         Self {
             report: Arc::new(CheckReport {
-                status: if self.report.muted.is_some() { Status::Degraded } else { Status::Unhealthy },
+                status: if covered { Status::Degraded } else { Status::Unhealthy },
                 reason: Some(Reason::Stale),
                 message: Some(Arc::from("the last result is too old to be believed")),
                 caused_by: Vec::new(),
@@ -194,7 +195,7 @@ pub(crate) struct Views {
 
 impl Views {
     /// The views over the entries that `admits` lets in.
-    fn new(parts: &Parts, admits: fn(&Entry) -> bool) -> Self {
+    fn new(parts: &Parts, admits: &dyn Fn(&Entry) -> bool) -> Self {
         let view = |subject: Subject| {
             let members = parts
                 .entries
@@ -259,9 +260,16 @@ impl Views {
 
 impl Snapshot {
     pub(crate) fn new(parts: Parts) -> Self {
-        let views = Views::new(&parts, |_| true);
+        let views = Views::new(&parts, &|_| true);
         let asks = parts.entries.iter().any(|entry| entry.asks_a_service);
-        let local = asks.then(|| Views::new(&parts, |entry| !entry.asks_a_service));
+        let of_a_service = |name: &Arc<str>| {
+            parts.positions.get(name).and_then(|at| parts.entries.get(*at)).is_some_and(|entry| entry.asks_a_service)
+        };
+        // Nor what fails only because it waits for such a check.
+        let waits_for_a_service = |entry: &Entry| {
+            entry.report.reason == Some(Reason::Dependency) && entry.report.caused_by.iter().all(of_a_service)
+        };
+        let local = asks.then(|| Views::new(&parts, &|entry| !entry.asks_a_service && !waits_for_a_service(entry)));
         Self {
             views,
             local,
@@ -296,11 +304,13 @@ impl Snapshot {
         let entries = self
             .entries
             .iter()
-            .map(
-                |entry| {
-                    if scheduler_stale || now >= entry.stale_at { Arc::new(entry.stale()) } else { Arc::clone(entry) }
-                },
-            )
+            .map(|entry| {
+                if scheduler_stale || now >= entry.stale_at {
+                    Arc::new(entry.stale(scheduler_stale))
+                } else {
+                    Arc::clone(entry)
+                }
+            })
             .collect();
         let mut parts = self.parts(entries);
         parts.circumstances.scheduler_stale = scheduler_stale;

@@ -176,7 +176,9 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
             Some(Weather::Reset) => {
                 let _ = to.write_all(&bytes[..count.min(BEFORE_RESET)]).await;
                 sleep(Duration::from_millis(20)).await;
+                // Forgotten, as otherwise the end of the stream would be sent first.
                 let _ = to.as_ref().set_zero_linger();
+                to.forget();
                 return;
             }
             Some(Weather::Trickle) => trickle(&bytes[..count], &mut to, &mut changes).await,

@@ -60,6 +60,13 @@ async fn bursts_that_are_worked_off_and_standstill_do_not_warn() {
 async fn it_is_what_the_check_inside_is() {
     let named = check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
     assert!(invalid(Backlog::new(named).growing_for(secs(0))).contains("tolerable"));
+    let other = || check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
+    let health = Health::builder().check("x", Backlog::new(other())).start().unwrap();
+    health.refresh("x").await.unwrap();
+    assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Failed)), "no number of a name it knows");
+    let health = Health::builder().check("x", Backlog::new(other()).observed("waiting")).start().unwrap();
+    health.refresh("x").await.unwrap();
+    assert_eq!((shown(&health).status, observed(&shown(&health), "growing_for")), (Status::Healthy, 0.0));
     let failing = check_fn(|| async { Ok(Outcome::unhealthy("refused").reason(Reason::Unreachable)) });
     let health = Health::builder().check("x", Backlog::new(failing).observed("waiting").optional()).start().unwrap();
     health.refresh("x").await.unwrap();

@@ -1,5 +1,4 @@
-//! Trees of files as Linux has them, recorded on machines with control groups of version 2, of version 1, and without
-//! a limit.
+//! Trees of files as Linux writes them, with control groups of version 2, of version 1, and without a limit.
 
 use std::{fs, path::Path};
 
@@ -44,15 +43,30 @@ pub(crate) const V1: &[(&str, &str)] = &[
     ("sys/fs/cgroup/cpu,cpuacct/cpu.stat", "nr_periods 10\nnr_throttled 5\nthrottled_time 1\n"),
 ];
 
-/// Version 1 without a limit, which it tells by a very large number and by -1.
+/// Both versions mounted, version 1 without a limit, which it tells by a very large number and by -1: recorded.
 pub(crate) const V1_UNLIMITED: &[(&str, &str)] = &[
-    ("proc/self/cgroup", "4:memory:/\n1:cpu:/\n0::/\n"),
+    (
+        "proc/self/cgroup",
+        "9:name=systemd:/\n8:pids:/\n7:blkio:/\n6:freezer:/\n5:devices:/\n4:memory:/\n3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/\n",
+    ),
+    ("sys/fs/cgroup/unified/cgroup.controllers", "\n"),
+    ("sys/fs/cgroup/unified/cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0\n"),
     ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
     ("sys/fs/cgroup/memory/memory.usage_in_bytes", "134217728\n"),
     ("sys/fs/cgroup/memory/memory.stat", "total_inactive_file 0\n"),
     ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
     ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
     ("sys/fs/cgroup/cpu/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n"),
+];
+
+/// A container under version 1 in a sub-group of its own, whose path has the host's before it.
+pub(crate) const V1_SUB_GROUP: &[(&str, &str)] = &[
+    ("proc/self/cgroup", "11:memory:/docker/0123456789ab/app\n"),
+    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "4294967296\n"),
+    ("sys/fs/cgroup/memory/memory.usage_in_bytes", "134217728\n"),
+    ("sys/fs/cgroup/memory/app/memory.limit_in_bytes", "268435456\n"),
+    ("sys/fs/cgroup/memory/app/memory.usage_in_bytes", "201326592\n"),
+    ("sys/fs/cgroup/memory/app/memory.stat", "total_inactive_file 0\n"),
 ];
 
 /// No control groups at all.

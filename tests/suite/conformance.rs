@@ -33,7 +33,8 @@ enum State {
 const STATES: [State; 7] =
     [State::Starting, State::Healthy, State::Degraded, State::Unhealthy, State::Stale, State::Draining, State::Stopped];
 
-fn frozen() -> Frozen {
+/// Four checks, and for the servers' table one more that asks a service.
+fn frozen(asks: bool) -> Frozen {
     let ok = || check_fn(|| async { Ok(()) });
     let builder = Health::builder()
         .service("orders \"east\"")
@@ -41,15 +42,15 @@ fn frozen() -> Frozen {
         .check("database", ok().startup_despite_dependency().tag("sql"))
         .check("cache", ok().optional().tag("sql").tag("fast"))
         .check("worker", ok().local().liveness())
-        .check("reports", ok().report_only().depends_on("database"))
-        .check("billing", Asks.optional().report_only());
+        .check("reports", ok().report_only().depends_on("database"));
+    let builder = if asks { builder.check("billing", Asks.optional()) } else { builder };
     Frozen::new(builder).unwrap()
 }
 
 fn enter(frozen: &Frozen, state: State) {
-    for check in ["database", "cache", "worker", "reports", "billing"] {
-        frozen.forget(check).unwrap();
-    }
+    let health = frozen.health();
+    let checks: Vec<String> = health.report().checks.iter().map(|check| check.name.to_string()).collect();
+    checks.iter().for_each(|check| frozen.forget(check).unwrap());
     frozen.lifecycle(Lifecycle::Starting);
     if state == State::Starting {
         return;
@@ -59,13 +60,18 @@ fn enter(frozen: &Frozen, state: State) {
     record("cache", Outcome::healthy());
     record("worker", Outcome::healthy().observe("age", 0.25, "s"));
     record("reports", Outcome::healthy());
-    record("billing", Outcome::healthy().message("the service says degraded"));
+    let asks = checks.contains(&"billing".to_owned());
+    if asks {
+        record("billing", Outcome::healthy().message("the service says degraded"));
+    }
     match state {
         State::Degraded => record("cache", Outcome::unhealthy("refused | \"by\" 10.0.0.1").reason(Reason::Unreachable)),
         State::Unhealthy => {
-            let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
-            frozen.health().mute("worker", until, "known since noon").unwrap();
-            record("billing", Outcome::unhealthy("the service says unhealthy: database unreachable"));
+            if asks {
+                let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+                health.mute("worker", until, "known since noon").unwrap();
+                record("billing", Outcome::unhealthy("the service says unhealthy: database unreachable"));
+            }
             record("database", Outcome::unhealthy("postgres://app:hunter2@db said no").reason(Reason::Rejected));
             record("worker", Outcome::degraded("late").reason(Reason::Threshold));
         }
@@ -315,7 +321,7 @@ fn every_server_sends_the_cores_bytes() {
             eprintln!("{panic}");
         }
     }));
-    let frozen = frozen();
+    let frozen = frozen(true);
     let mut pairs = BTreeSet::new();
     let mut compared = 0;
     for (name, endpoint) in endpoints(&frozen.health()) {
@@ -357,7 +363,7 @@ fn every_server_sends_the_cores_bytes() {
 /// The contract itself, spelled out: what the table compares is also what it should be.
 #[test]
 fn the_contract_in_bytes() {
-    let frozen = frozen();
+    let frozen = frozen(false);
     let endpoint = Endpoint::new(frozen.health()).full_for_bearer(TOKEN);
     let text = "text/plain; charset=utf-8";
     let unhealthy = "[-]database failed: reason withheld\n[+]cache ok\n[+]worker ok (degraded)\nreadyz check failed\n";
@@ -443,7 +449,7 @@ fn the_contract_in_bytes() {
             ),
         ),
     ] {
-        let frozen_again = self::frozen();
+        let frozen_again = self::frozen(false);
         let endpoint = if state == State::Unhealthy || state == State::Draining {
             // Times in the bodies count from a fresh start.
             enter(&frozen_again, state);
@@ -473,7 +479,7 @@ fn the_contract_in_bytes() {
 
 #[test]
 fn every_server_tells_the_callers_address() {
-    let frozen = frozen();
+    let frozen = frozen(false);
     enter(&frozen, State::Healthy);
     let asked = |request: &Request<'_>| request.peer.is_some_and(|peer| peer.ip().is_loopback());
     let endpoint = Endpoint::new(frozen.health()).full_for(asked);
@@ -486,7 +492,7 @@ fn every_server_tells_the_callers_address() {
 
 #[test]
 fn every_server_closes_while_draining_and_keeps_open_before() {
-    let frozen = frozen();
+    let frozen = frozen(false);
     let endpoint = Endpoint::new(frozen.health());
     for (framework, form) in mount::EVERY {
         let server = mount::serve(framework, form, endpoint.clone());
@@ -500,7 +506,7 @@ fn every_server_closes_while_draining_and_keeps_open_before() {
 
 #[test]
 fn options_carries_the_probes_code_and_nothing_else() {
-    let frozen = frozen();
+    let frozen = frozen(false);
     enter(&frozen, State::Unhealthy);
     let endpoint = Endpoint::new(frozen.health());
     for (path, status) in [("/readyz", 503), ("/livez", 200), ("/health", 503), ("/health/checks/nope", 404)] {
@@ -513,7 +519,7 @@ fn options_carries_the_probes_code_and_nothing_else() {
 
 #[test]
 fn answers_ask_for_a_close_while_draining_only() {
-    let frozen = frozen();
+    let frozen = frozen(false);
     let endpoint = Endpoint::new(frozen.health());
     for (state, close) in [(State::Healthy, false), (State::Unhealthy, false), (State::Draining, true)] {
         enter(&frozen, state);
@@ -532,7 +538,7 @@ fn a_renderer_of_ones_own_runs_once_per_snapshot_and_fails_alone() {
 
     use crate::support::ask;
 
-    let frozen = frozen();
+    let frozen = frozen(false);
     enter(&frozen, State::Unhealthy);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -562,7 +568,7 @@ fn a_renderer_of_ones_own_runs_once_per_snapshot_and_fails_alone() {
 
 #[test]
 fn endpoint_options_that_cannot_be_used_are_refused() {
-    let endpoint = || Endpoint::new(frozen().health());
+    let endpoint = || Endpoint::new(frozen(false).health());
     for (endpoint, words) in [
         (endpoint().base_path("health"), "must begin with '/'"),
         (endpoint().base_path("/health/"), "no '/' at its end"),

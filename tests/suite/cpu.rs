@@ -37,6 +37,22 @@ async fn throttling_is_that_since_the_run_before() {
 }
 
 #[tokio::test]
+async fn a_group_around_that_is_used_up_is_seen_although_another_is_tighter() {
+    let root = plant(V2_NESTED);
+    write(root.path(), "sys/fs/cgroup/app.slice/cpu.max", "400000 100000\n");
+    write(root.path(), "sys/fs/cgroup/app.slice/orders.service/cpu.max", "200000 100000\n");
+    let stat = |group: &str, text: &str| write(root.path(), &format!("sys/fs/cgroup/{group}/cpu.stat"), text);
+    stat("app.slice", "nr_periods 100\nnr_throttled 0\n");
+    stat("app.slice/orders.service", "nr_periods 100\nnr_throttled 0\n");
+    let health = checked(Cpu::new().root(root.path())).await;
+    stat("app.slice", "nr_periods 200\nnr_throttled 60\n");
+    stat("app.slice/orders.service", "nr_periods 200\nnr_throttled 0\n");
+    let report = rerun(&health).await;
+    assert_eq!((observed(&report, "quota"), observed(&report, "throttled_percent")), (2.0, 60.0), "{report:?}");
+    assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
+}
+
+#[tokio::test]
 async fn load_is_judged() {
     let root = plant(NONE);
     let report = shown(&checked(Cpu::new().root(root.path()).warn_above(1.2)).await);
@@ -47,5 +63,7 @@ async fn load_is_judged() {
 #[tokio::test]
 async fn this_machine_has_cores() {
     let report = shown(&checked(Cpu::new()).await);
-    assert!(observed(&report, "cores") >= 1.0, "{report:?}");
+    let output = std::process::Command::new("nproc").arg("--all").output().unwrap();
+    let cores: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    assert_eq!(observed(&report, "cores"), cores, "{report:?}");
 }

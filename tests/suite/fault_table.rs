@@ -519,7 +519,8 @@ fn right_password(row: &str) -> &'static str {
 async fn rounds(row: Row, place: &mut Place, watched: &Watched, count: usize) -> usize {
     for _ in 0..count {
         for (fault, expected) in FAULTS.into_iter().zip(row.cells) {
-            if matches!(fault, "refused" | "black hole" | "reset" | "endless") && expected != "healthy" {
+            if matches!(fault, "refused" | "black hole" | "frozen" | "reset" | "trickle" | "endless") && expected != "-"
+            {
                 block_in_place(|| begin(fault, row, place));
                 watched.says(expected, NOTICED, fault).await;
                 block_in_place(|| end(fault, place));
@@ -604,6 +605,70 @@ async fn every_fault_has_its_reason_its_deadline_and_its_recovery() {
     assert!(after.resident <= before.resident + (16 << 20), "{before:?} became {after:?}");
     for (_, (watched, _)) in last {
         watched.health.stop().await;
+    }
+}
+
+/// What the tests call a reset is one.
+#[tokio::test]
+async fn the_proxys_reset_is_a_reset() {
+    use std::io::{Read as _, Write as _};
+    let server = std::net::TcpListener::bind(port::local(0)).unwrap();
+    let proxy = Proxy::before(server.local_addr().unwrap().port());
+    let echo = std::thread::spawn(move || {
+        let (mut client, _) = server.accept().unwrap();
+        let mut bytes = [0; 8];
+        client.read_exact(&mut bytes).unwrap();
+        let _ = client.write_all(&bytes);
+        let _ = client.read(&mut bytes);
+    });
+    let mut client = std::net::TcpStream::connect(port::local(proxy.port())).unwrap();
+    // Until the proxy has it.
+    sleep(millis(50)).await;
+    proxy.turns(Weather::Reset);
+    client.write_all(b"01234567").unwrap();
+    let mut answer = Vec::new();
+    let end = client.read_to_end(&mut answer).unwrap_err();
+    assert_eq!((answer.as_slice(), end.kind()), (b"012".as_slice(), std::io::ErrorKind::ConnectionReset));
+    drop(client);
+    echo.join().unwrap();
+}
+
+/// Every check that talks to something is in the table; `Dns` asks the system's own resolver, before which no proxy can
+/// stand.
+#[test]
+fn every_networked_check_has_a_row() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../health-core/src/checks");
+    let local = [
+        "backlog",
+        "blocking",
+        "cgroup",
+        "closure",
+        "cpu",
+        "disk_space",
+        "dns",
+        "error_rate",
+        "file_descriptors",
+        "gauge",
+        "heartbeat",
+        "latch",
+        "limits",
+        "memory",
+        "mod",
+        "pool",
+        "pool_tests",
+        "resolve",
+        "runtime_lag",
+        "spool_directory",
+        "task_alive",
+        "toggle",
+        "upstream_document",
+        "upstream_document_tests",
+        "uptime",
+    ];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(local.contains(&name) != ROWS.iter().any(|row| row.name == name), "{name}");
     }
 }
 

@@ -29,7 +29,15 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
         let report = shown(&checked(Grpc::new(channel()).service(service)).await);
         assert_eq!((verdict(&report), report.impact), (expected, Impact::Optional), "{service:?} {report:?}");
     }
-    // A server without the protocol: here, one that speaks HTTP/1.1.
+    // A server without the protocol, one that speaks gRPC and one that speaks HTTP/1.1.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let nothing = tonic::service::Routes::builder().routes();
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    tokio::spawn(tonic::transport::Server::builder().add_routes(nothing).serve_with_incoming(incoming));
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let report = shown(&checked(Grpc::new(channel)).await);
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)), "{report:?}");
     let other = Server::start(Kind::Http);
     let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", other.port())).unwrap().connect_lazy();
     let report = shown(&checked(Grpc::new(channel).critical()).await);

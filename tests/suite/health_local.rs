@@ -48,3 +48,24 @@ fn without_such_checks_the_answers_are_the_same() {
     let endpoint = Endpoint::new(frozen.health());
     assert_eq!(ask(&endpoint, "/health", None).body, ask(&endpoint, "/health", Some("1")).body);
 }
+
+/// Nor can they through what depends on such a check.
+#[test]
+fn what_only_waits_for_a_service_is_left_out_too() {
+    let ok = || check_fn(|| async { Ok(()) });
+    let builder = Health::builder()
+        .check("billing", Asks.critical())
+        .check("database", ok())
+        .check("orders", ok().depends_on("billing"))
+        .check("both", ok().depends_on("billing").depends_on("database"));
+    let frozen = Frozen::new(builder).unwrap();
+    for check in ["database", "orders", "both"] {
+        frozen.record(check, Outcome::healthy(), millis(1)).unwrap();
+    }
+    frozen.record("billing", Outcome::unhealthy("down").reason(Reason::Unreachable), millis(1)).unwrap();
+    let endpoint = Endpoint::new(frozen.health());
+    assert_eq!((ask(&endpoint, "/readyz", None).status, ask(&endpoint, "/readyz", Some("1")).status), (503, 200));
+    frozen.record("database", Outcome::unhealthy("down"), millis(1)).unwrap();
+    let text = String::from_utf8(ask(&endpoint, "/readyz", Some("1")).body.to_vec()).unwrap();
+    assert!(text.contains("[-]both") && text.contains("[-]database") && !text.contains("orders"), "{text}");
+}

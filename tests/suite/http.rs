@@ -1,12 +1,15 @@
 //! The `Http` check beyond the table of faults.
 
+use std::io::Write as _;
+
 use axum::{
     Router,
     http::{HeaderMap, StatusCode},
     response::Redirect,
     routing::get,
 };
-use health_core::{CheckExt as _, Http, Impact, Reason, Registration, Status};
+use health_core::{CheckExt as _, Health, Http, Impact, Reason, Registration, Status, Upstream};
+use health_tests::process;
 use reqwest::{Client, redirect::Policy};
 use tokio::net::TcpListener;
 
@@ -78,7 +81,40 @@ async fn a_redirect_is_no_answer_unless_wanted() {
 }
 
 #[tokio::test]
-async fn it_is_optional_keeps_its_connection_and_shows_no_secret() {
+async fn a_url_with_credentials_and_a_fragment_is_no_redirect() {
+    let base = service().await.replace("http://", "http://user:hunter2@");
+    assert_eq!(says(Http::get(Client::new(), format!("{base}/echo#part"))).await, HEALTHY);
+}
+
+/// As fast as the machine can send: never more than the limit is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_answer_is_cut_and_not_kept() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let piece = vec![b'x'; 1 << 20];
+        for client in listener.incoming().flatten() {
+            let mut client: std::net::TcpStream = client;
+            let _ = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{");
+            while client.write_all(&piece).is_ok() {}
+        }
+    });
+    let url = || format!("http://{address}/");
+    let http = Health::builder().check("x", Http::get(Client::new(), url()).body_contains("ready")).start().unwrap();
+    let upstream = Health::builder().check("x", Upstream::new(Client::new(), url())).start().unwrap();
+    let before = process::usage().resident;
+    for _ in 0..20 {
+        for health in [&http, &upstream] {
+            let report = crate::support::rerun(health).await;
+            assert_eq!(verdict(&report), FAILED, "{report:?}");
+            let grown = process::usage().resident.saturating_sub(before);
+            assert!(grown < 32 << 20, "{grown} bytes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_optional_and_shows_no_secret() {
     let check =
         Http::get(Client::new(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
     let debug = format!("{check:?}");

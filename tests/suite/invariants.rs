@@ -111,6 +111,30 @@ fn features() -> Vec<String> {
     others
 }
 
+/// What a green result proves and what not, an example, and the least privilege: in the file of every check.
+#[test]
+fn every_check_says_what_it_proves_and_what_it_needs() {
+    let shared =
+        ["blocking", "cgroup", "closure", "limits", "mod", "pool", "pool_tests", "resolve", "upstream_document"];
+    for entry in std::fs::read_dir(root().join("health-core/src/checks")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if shared.contains(&name) || name == "upstream_document_tests" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let first: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let first = first.replace("//!", "");
+        assert!(
+            first.contains("roves") && (first.contains("not prove") || first.contains("not  prove")),
+            "{name}: {first}"
+        );
+        for words in ["Least privilege: ", "```"] {
+            assert!(text.contains(words), "{name} has no {words}");
+        }
+    }
+}
+
 /// Each is checked alone, with nothing else.
 #[test]
 fn the_continuous_integration_builds_each_feature_alone() {

@@ -3,7 +3,7 @@
 use health_core::{Memory, Reason, Status};
 
 use crate::{
-    cgroup_trees::{NONE, V1, V1_UNLIMITED, V2, V2_NESTED, plant, write},
+    cgroup_trees::{NONE, V1, V1_SUB_GROUP, V1_UNLIMITED, V2, V2_NESTED, plant, write},
     support::{checked, observed, rerun, shown, verdict},
 };
 
@@ -15,6 +15,7 @@ async fn the_tightest_limit_counts_and_the_file_cache_does_not() {
         (V2, "cgroup v2", 256.0, 512.0, 50.0),
         (V2_NESTED, "cgroup v2", 994.0, 1024.0, 97.07),
         (V1, "cgroup v1", 64.0, 256.0, 25.0),
+        (V1_SUB_GROUP, "cgroup v1", 192.0, 256.0, 75.0),
         (V1_UNLIMITED, "host", 6144.0, 8192.0, 75.0),
         (NONE, "host", 6144.0, 8192.0, 75.0),
     ] {
@@ -41,7 +42,17 @@ async fn it_follows_what_changes() {
 async fn this_machine_has_memory() {
     let report = shown(&checked(Memory::new().warn_above(99.8).fail_above(99.9)).await);
     assert_eq!(report.status, Status::Healthy, "{report:?}");
-    assert!(observed(&report, "limit") > observed(&report, "used"), "{report:?}");
+    let (used, limit) = (observed(&report, "used"), observed(&report, "limit"));
+    assert!(limit > used, "{report:?}");
+    // Against what others make of the same files.
+    let output = std::process::Command::new("free").arg("-b").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let total: f64 = text.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    if report.details[0].1 == "host" {
+        assert!((limit - total).abs() < 1.0, "{report:?} and {text}");
+    } else {
+        assert!(limit <= total, "{report:?} and {text}");
+    }
     assert!(observed(&report, "resident") > MIB, "{report:?}");
 }
 

@@ -108,3 +108,70 @@ fn unknown_names_and_bad_values_are_named() {
         Health::builder().check("database", ok()).settings(settings(json!({"checks": {"database": {"failures": 0}}})));
     assert!(matches!(Frozen::new(builder).unwrap_err(), BuildError::InvalidThreshold { .. }));
 }
+
+/// One option after the other, by what it does.
+#[test]
+fn every_option_has_its_effect() {
+    let report = |checks: Value| {
+        let builder = Health::builder().check("x", ok().local()).check("up", ok());
+        let builder = builder.settings(settings(json!({"checks": {"x": checks}})));
+        Frozen::new(builder).map(|frozen| format!("{:?}", frozen.health().report().checks[0]))
+    };
+    for (option, value, shown) in [
+        ("every", json!("21s"), "interval: 21s"),
+        ("timeout", json!("1s"), "timeout: 1s"),
+        ("impact", json!("optional"), "impact: Optional"),
+        ("local", json!(false), "kind: Dependency"),
+        ("tags", json!(["a"]), "tags: [\"a\"]"),
+    ] {
+        let text = report(json!({option: value})).unwrap();
+        assert!(text.contains(shown), "{option}: {text}");
+    }
+    // What shows in no report shows in what contradicts it.
+    for (options, words) in [
+        (json!({"recheck": "6s"}), "recheck(6s)"),
+        (json!({"max_age": "0s"}), "max_age(0ns)"),
+        (json!({"stale_after": "1s"}), "stale_after(1s)"),
+        (json!({"slow_above": "5s"}), "slow_above(5s)"),
+        (json!({"failures": 0}), "failures(0)"),
+        (json!({"successes": "0"}), "successes(0)"),
+        (json!({"liveness": true, "local": false}), ".liveness() is refused"),
+        (json!({"startup": true, "local": false}), ".startup() is refused"),
+        (json!({"depends_on": "nothing"}), "depends on \"nothing\""),
+        (json!({"depends_on": ["up"], "liveness": true}), "would wait for \"up\""),
+        (json!({"report_only": false}), "say readiness"),
+    ] {
+        let text = report(options.clone()).unwrap_err().to_string();
+        assert!(text.contains(words), "{options}: {text}");
+    }
+    let members = |checks: Value| {
+        let builder = Health::builder().check("x", ok().local()).check("up", ok().report_only());
+        let frozen = Frozen::new(builder.settings(settings(json!({"checks": {"x": checks}})))).unwrap();
+        frozen.record("up", health_core::Outcome::healthy(), millis(1)).unwrap();
+        frozen.record("x", health_core::Outcome::unhealthy("down"), millis(1)).unwrap();
+        frozen.lifecycle(health_core::Lifecycle::Ready);
+        ["/readyz", "/livez", "/startupz"].map(|path| crate::support::code(&frozen.health(), path) == 503)
+    };
+    for (options, counts_for) in [
+        (json!({}), [true, false, false]),
+        (json!({"readiness": false}), [false, false, false]),
+        (json!({"liveness": true}), [true, true, false]),
+        (json!({"startup": true}), [true, false, true]),
+        (json!({"liveness_despite_dependency": true, "startup_despite_dependency": "true"}), [true, true, true]),
+        // Neither the order nor the other spelling matters.
+        (json!({"liveness": true, "liveness_despite_dependency": false}), [true, true, false]),
+        (json!({"report_only": true, "liveness": true}), [false, true, false]),
+        (json!({"report_only": true, "startup": true, "readiness": true}), [true, false, true]),
+    ] {
+        assert_eq!(members(options.clone()), counts_for, "{options}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_is_an_option_too() {
+    let (check, says) = scripted();
+    let settings = settings(json!({"checks": {"x": {"once": "true"}}}));
+    let health = Health::builder().check("x", check).settings(settings).start().unwrap();
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!((says.runs(), health.report().status), (1, Status::Healthy));
+}

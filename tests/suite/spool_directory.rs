@@ -46,6 +46,17 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
     assert_eq!(rerun(&health).await.status, Status::Healthy);
     fs::write(at("b.xml"), vec![0; 1_001]).unwrap();
     assert_eq!(rerun(&health).await.status, Status::Unhealthy, "too many bytes");
+    for (check, expected) in [
+        (SpoolDirectory::new(directory.path()).warn_bytes_above(500), Status::Degraded),
+        (SpoolDirectory::new(directory.path()).fail_older_than(secs(1)), Status::Healthy),
+        (SpoolDirectory::new(directory.path()).warn_below(100), Status::Degraded),
+    ] {
+        assert_eq!(shown(&checked(check).await).status, expected);
+    }
+    let aged = File::options().write(true).open(at("b.xml")).unwrap();
+    aged.set_modified(SystemTime::now() - secs(5)).unwrap();
+    let health = checked(SpoolDirectory::new(directory.path()).fail_older_than(secs(1))).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Threshold)));
 }
 
 #[tokio::test]

@@ -95,6 +95,40 @@ async fn parts_and_messages_are_shown_at_full_visibility_only() {
     }
 }
 
+/// Ours, in every format and at every visibility.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_documents_are_read_in_every_format() {
+    let (check, says) = scripted();
+    let health = Health::builder().check("own", check).start().unwrap();
+    for (outcome, expected) in [
+        (Outcome::healthy(), HEALTHY),
+        (Outcome::degraded("half").reason(Reason::Threshold), HEALTHY),
+        (Outcome::unhealthy("down").reason(Reason::Unreachable), UNHEALTHY),
+    ] {
+        says.answer(outcome);
+        health.refresh("own").await.unwrap();
+        for visibility in Visibility::ALL {
+            let endpoint = Endpoint::new(health.clone()).visibility(*visibility);
+            let server = mount::serve(Framework::Axum, Form::Routes, endpoint);
+            for path in [
+                "/health",
+                "/health?format=health",
+                "/health?format=text",
+                "/readyz",
+                "/readyz?verbose",
+                "/health/checks/own",
+            ] {
+                if path.ends_with("own") && *visibility == Visibility::Status {
+                    continue;
+                }
+                let check = Upstream::new(Client::new(), format!("http://{}{path}", server.address));
+                let report = shown(&checked(check).await);
+                assert_eq!(verdict(&report), expected, "{path} {visibility} {report:?}");
+            }
+        }
+    }
+}
+
 /// Each asks the other, and both were down: as soon as their own checks are well, so are they.
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_check_each_other_do_not_lock_each_other_out() {

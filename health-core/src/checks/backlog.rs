@@ -26,6 +26,10 @@ const LENGTHS: [&str; 6] = ["length", "lag", "files", "messages", "value", "dept
 /// matter: if it was greater than that of the fifth before, five times in a row, a Healthy outcome becomes Degraded with
 /// `threshold`. A fifth that did not grow, and a number below the smallest of the fifth before, begin the count anew.
 ///
+/// A healthy check inside that observes no such number is Degraded, and the message says so.
+///
+/// Least privilege: that of the check inside.
+///
 /// It is of the kind, impact and membership of the check inside. Observed, besides what that observes: `growing_for`,
 /// in `s`.
 ///
@@ -70,9 +74,13 @@ impl Trend {
     /// The trend with one more number.
     fn with(self, now: Instant, length: f64, part: Duration) -> Self {
         let mut next = self;
-        if now.saturating_duration_since(self.began) >= part {
+        let elapsed = now.saturating_duration_since(self.began);
+        if elapsed >= part {
+            // Runs may be further apart than the parts.
+            let passed = elapsed.as_nanos() / part.as_nanos().max(1);
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX);
             let grew = self.before.is_some_and(|before| self.smallest > before);
-            let grew = if grew { self.grew.saturating_add(1) } else { 0 };
+            let grew = if grew { self.grew.saturating_add(passed) } else { 0 };
             next = Self { began: now, smallest: length, before: Some(self.smallest), grew };
         }
         next.smallest = next.smallest.min(length);
@@ -118,7 +126,7 @@ impl<C: Check> Backlog<C> {
             Some(trend) => trend.with(now, length, part),
             None => Trend::begin(now, length),
         });
-        trend.map_or(Duration::ZERO, |trend| part * trend.grew)
+        trend.map_or(Duration::ZERO, |trend| part.saturating_mul(trend.grew))
     }
 }
 
@@ -132,7 +140,12 @@ impl<C: Check> Check for Backlog<C> {
                 return Err(error);
             }
         };
-        let grown = self.grown_for(self.length(&outcome));
+        let length = self.length(&outcome);
+        let grown = self.grown_for(length);
+        if length.is_none() && outcome.status == Status::Healthy {
+            let message = "the check inside observes no length: say .observed(..) with the name of its number";
+            return Ok(outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned()));
+        }
         let outcome = outcome.observe("growing_for", grown.as_secs(), "s");
         if grown < self.growing_for / PARTS * PARTS {
             return Ok(outcome);
@@ -151,6 +164,10 @@ impl<C: Check> Check for Backlog<C> {
 
     fn membership(&self) -> Membership {
         self.inner.membership()
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        self.inner.interval()
     }
 
     fn asks_a_service(&self) -> bool {

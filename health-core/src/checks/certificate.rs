@@ -182,9 +182,11 @@ impl Certificate {
         let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (shaken, seen) {
-            // Once a chain has been seen and refused, that is what there is to tell.
+            // Once a chain has been seen and refused, that is what there is to tell; and an alert after a good one is about
+            // something else, such as a certificate of ours that the endpoint wants.
             (_, Some(seen)) if seen.refused.is_some() => Ok(seen),
             (Ok(_), Some(seen)) => Ok(seen),
+            (Err(error), Some(seen)) if is_alert(&error) => Ok(seen),
             (Err(error), _) => Err(explain(error)),
             (Ok(_), None) => Err(CheckError::new("the endpoint presented no certificate").reason(Reason::Rejected)),
         }
@@ -200,13 +202,13 @@ impl Certificate {
         let (Some((verifier, _)), Some(name)) =
             (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)
         else {
-            return Ok(Seen { chain, refused: None });
+            return Ok(Seen { chain, judged: false, refused: None });
         };
         let refused = match chain.split_first() {
             Some((first, rest)) => verifier.verify_server_cert(first, rest, &name, &[], UnixTime::now()).err(),
             None => None,
         };
-        Ok(Seen { chain, refused: refused.map(|error| error.to_string()) })
+        Ok(Seen { chain, judged: true, refused: refused.map(|error| error.to_string()) })
     }
 
     fn judge(&self, seen: &Seen) -> CheckResult {
@@ -220,9 +222,16 @@ impl Certificate {
             parsed.push(certificate);
         }
         let now = seconds_since_1970(SystemTime::now());
-        let ends = parsed.iter().map(|certificate| certificate.validity().not_after.timestamp()).min().unwrap_or(now);
-        let begins =
-            parsed.iter().map(|certificate| certificate.validity().not_before.timestamp()).max().unwrap_or(now);
+        let of = |certificate: &X509Certificate<'_>| {
+            let validity = certificate.validity();
+            (validity.not_before.timestamp(), validity.not_after.timestamp())
+        };
+        // What is out of its time in a chain that rustls accepted was not needed for it.
+        let accepted = seen.judged && seen.refused.is_none();
+        let needed = |(begins, ends): &(i64, i64)| !accepted || (*begins <= now && now < *ends);
+        let times: Vec<(i64, i64)> = parsed.iter().map(of).filter(needed).collect();
+        let ends = times.iter().map(|(_, ends)| *ends).min().unwrap_or(now);
+        let begins = times.iter().map(|(begins, _)| *begins).max().unwrap_or(now);
         let left = Number::from(days(ends - now));
         let refused = |message: String| Outcome::unhealthy(message).reason(Reason::Rejected);
         let outcome = if let Some(message) = &seen.refused {
@@ -243,6 +252,8 @@ impl Certificate {
 #[derive(Debug, Default)]
 struct Seen {
     chain: Vec<CertificateDer<'static>>,
+    /// Whether rustls has been asked.
+    judged: bool,
     refused: Option<String>,
 }
 
@@ -265,7 +276,7 @@ impl ServerCertVerifier for Recorder {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let chain = std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
         let refused = verified.as_ref().err().map(ToString::to_string);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, refused });
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, judged: true, refused });
         verified
     }
 
@@ -290,6 +301,11 @@ impl ServerCertVerifier for Recorder {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
     }
+}
+
+fn is_alert(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// What a failed handshake means: a broken connection, or a word of TLS.
@@ -333,8 +349,14 @@ impl Check for Certificate {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if let Source::Endpoint(address) = &self.source {
-            check_address(address)?;
+        match &self.source {
+            Source::Endpoint(address) => check_address(address)?,
+            Source::PemFile(_) if self.roots.is_some() != self.server_name.is_some() => {
+                return Err(
+                    "a file's chain is judged with both .roots(..) and .server_name(..): say both or none".to_owned()
+                );
+            }
+            Source::PemFile(_) => {}
         }
         self.verifier()?;
         self.limits.validate()

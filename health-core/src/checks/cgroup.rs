@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// A tree that has `proc` and `sys` in it.
@@ -54,21 +54,25 @@ impl Root {
                 }
             }
         }
-        let mount = self.0.join("sys/fs/cgroup");
-        match text.lines().find_map(|line| line.strip_prefix("0::")) {
-            Some(path) if mount.join("cgroup.controllers").exists() => Groups::V2(chain(&mount, path)),
+        // Where both versions are mounted, the second is beside the first.
+        let mounts = ["sys/fs/cgroup", "sys/fs/cgroup/unified"].map(|mount| self.0.join(mount));
+        let mount = mounts.iter().find(|mount| mount.join("cgroup.controllers").exists());
+        match (mount, text.lines().find_map(|line| line.strip_prefix("0::"))) {
+            (Some(mount), Some(path)) => Groups::V2(chain(mount, path)),
             _ => Groups::None,
         }
     }
 }
 
 /// The folders from a path below a mount up to the mount itself. In a container the path may be the host's, which the
-/// mount does not have: then the mount alone is the process's own group.
+/// mount does not have: then as much of its end as the mount has is taken, and the mount alone if it has none.
 fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
-    let own = mount.join(path.trim_start_matches('/'));
-    if !own.is_dir() || path.contains("..") {
+    let parts: Vec<Component<'_>> = Path::new(path).components().filter(|part| *part != Component::RootDir).collect();
+    if parts.contains(&Component::ParentDir) {
         return vec![mount.to_owned()];
     }
+    let ends = (0..=parts.len()).map(|from| mount.join(parts[from..].iter().collect::<PathBuf>()));
+    let own = ends.into_iter().find(|folder| folder.is_dir()).unwrap_or_else(|| mount.to_owned());
     own.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
 }
 

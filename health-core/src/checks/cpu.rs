@@ -2,6 +2,7 @@
 //! the control group is not being throttled; it does not prove that the application is fast.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -21,6 +22,7 @@ use crate::{Check, CheckResult, Kind, Membership, Number, blocking::BlockingThre
 /// The limits are those of the load of the last minute per core. Throttling is the share of the scheduler's periods,
 /// since the run before, at whose end the group had to wait.
 ///
+/// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
 /// - Default limits: Degraded above a load of 2 per core, and above 25 % of the periods; Unhealthy never.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `load_per_core`, `cores`, and where there is a quota
@@ -42,17 +44,20 @@ pub struct Cpu {
     root: Root,
     limits: Limits,
     throttled: Limits,
-    before: Mutex<Option<Periods>>,
+    /// The periods of every group with a quota, as the run before saw them.
+    before: Mutex<HashMap<PathBuf, Periods>>,
     thread: BlockingThread,
 }
 
 /// What one reading tells.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Reading {
     load: f64,
     cores: u32,
+    /// The tightest.
     quota: Option<f64>,
-    periods: Option<Periods>,
+    /// Of every group with a quota: the one that is used up need not be the tightest.
+    periods: HashMap<PathBuf, Periods>,
 }
 
 /// The scheduler's periods since the group was made.
@@ -105,13 +110,17 @@ impl Cpu {
         self
     }
 
-    /// The share of throttled periods since the run before; none in the first.
-    fn throttled_since(&self, now: Option<Periods>) -> Option<f64> {
+    /// The greatest share of throttled periods of a group since the run before: none of that in the first.
+    fn throttled_since(&self, now: HashMap<PathBuf, Periods>) -> Option<f64> {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let (earlier, now) = (std::mem::replace(&mut *before, now), now?);
-        let earlier = earlier.unwrap_or(now);
-        let all = now.all.saturating_sub(earlier.all);
-        Some(if all == 0 { 0.0 } else { percent(now.throttled.saturating_sub(earlier.throttled), all) })
+        let share = |(folder, now): (&PathBuf, &Periods)| {
+            let earlier = before.get(folder).unwrap_or(now);
+            let all = now.all.saturating_sub(earlier.all);
+            if all == 0 { 0.0 } else { percent(now.throttled.saturating_sub(earlier.throttled), all) }
+        };
+        let worst = now.iter().map(share).max_by(f64::total_cmp);
+        *before = now;
+        worst
     }
 }
 
@@ -126,16 +135,17 @@ fn read(root: &Root) -> io::Result<Reading> {
     let (folders, quota): (_, fn(&Path) -> Option<f64>) = match root.groups("cpu") {
         Groups::V2(folders) => (folders, quota_v2),
         Groups::V1(folders) => (folders, quota_v1),
-        Groups::None => return Ok(Reading { load, cores, quota: None, periods: None }),
+        Groups::None => return Ok(Reading { load, cores, quota: None, periods: HashMap::new() }),
     };
-    // The tightest quota decides, and its group tells how often it was used up.
-    let limited = folders.iter().filter_map(|folder| Some((quota(folder)?, folder)));
-    let tightest = limited.min_by(|a, b| a.0.total_cmp(&b.0));
-    let periods = tightest.and_then(|(_, folder)| {
-        let count = |key| field(folder, "cpu.stat", key);
-        Some(Periods { all: count("nr_periods")?, throttled: count("nr_throttled")? })
+    let limited: Vec<(f64, PathBuf)> =
+        folders.into_iter().filter_map(|folder| Some((quota(&folder)?, folder))).collect();
+    let tightest = limited.iter().map(|(quota, _)| *quota).min_by(f64::total_cmp);
+    let periods = limited.into_iter().filter_map(|(_, folder)| {
+        let count = |key| field(&folder, "cpu.stat", key);
+        let periods = Periods { all: count("nr_periods")?, throttled: count("nr_throttled")? };
+        Some((folder, periods))
     });
-    Ok(Reading { load, cores, quota: tightest.map(|(quota, _)| quota), periods })
+    Ok(Reading { load, cores, quota: tightest, periods: periods.collect() })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of cores needs no more than a float's precision")]
@@ -163,7 +173,7 @@ impl Check for Cpu {
         let mut outcome = self
             .limits
             .judge(per_core, "is the load per core, which")
-            .observe("load_per_core", per_core, "")
+            .observe("load_per_core", per_core, "tasks")
             .observe("cores", reading.cores, "cores");
         if let Some(quota) = reading.quota {
             outcome = outcome.observe("quota", quota, "cores");

@@ -22,6 +22,7 @@ const PARTS: usize = 60;
 /// The window slides; with fewer calls in it than the minimum, the check is Healthy whatever failed. Recording costs a
 /// short lock.
 ///
+/// - Least privilege: none; it looks at nothing outside of the process.
 /// - Default: a window of 60 s, at least 20 calls, Degraded above a share of 0.05, Unhealthy above 0.5.
 /// - A measure: by itself it counts for the full report only, because what fails may be shared by all instances.
 /// - Observed: `share`, `failures` and `calls`.
@@ -44,7 +45,6 @@ const PARTS: usize = 60;
 #[must_use = "nothing is judged until its check is registered"]
 pub struct ErrorRate {
     counts: Arc<Mutex<Counts>>,
-    window: Duration,
     minimum: u64,
     limits: Limits,
 }
@@ -52,6 +52,7 @@ pub struct ErrorRate {
 /// A ring of parts of the window.
 #[derive(Debug)]
 struct Counts {
+    window: Duration,
     born: Instant,
     /// The part that is being counted into, since birth.
     current: u64,
@@ -73,14 +74,14 @@ impl Default for ErrorRate {
 impl ErrorRate {
     /// An empty window.
     pub fn new() -> Self {
-        let counts = Counts { born: Instant::now(), current: 0, parts: [Part::default(); PARTS] };
+        let counts = Counts { window: WINDOW, born: Instant::now(), current: 0, parts: [Part::default(); PARTS] };
         let limits = Limits { warn_above: Some(0.05.into()), fail_above: Some(0.5.into()), ..Limits::default() };
-        Self { counts: Arc::new(Mutex::new(counts)), window: WINDOW, minimum: MINIMUM, limits }
+        Self { counts: Arc::new(Mutex::new(counts)), minimum: MINIMUM, limits }
     }
 
-    /// How far back is looked, for all clones made from then on. Default 60 s; say it before anything is recorded.
-    pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
+    /// How far back is looked, for all clones. Default 60 s. What has been recorded is forgotten.
+    pub fn window(self, window: Duration) -> Self {
+        *self.counts() = Counts { window, born: Instant::now(), current: 0, parts: [Part::default(); PARTS] };
         self
     }
 
@@ -124,10 +125,14 @@ impl ErrorRate {
         counts.parts[at].failures += failures;
     }
 
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The counts, moved on to now.
     fn slid(&self) -> MutexGuard<'_, Counts> {
-        let part = self.window.as_nanos() / PARTS as u128;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
+        let part = counts.window.as_nanos() / PARTS as u128;
         let now = u64::try_from(counts.born.elapsed().as_nanos() / part.max(1)).unwrap_or(u64::MAX);
         let passed = now.saturating_sub(counts.current).min(PARTS as u64);
         for ago in 0..passed {
@@ -161,7 +166,10 @@ impl Check for ErrorRateCheck {
         } else {
             self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed")
         };
-        Ok(outcome.observe("share", share, "").observe("failures", failures, "calls").observe("calls", calls, "calls"))
+        Ok(outcome
+            .observe("share", share, "ratio")
+            .observe("failures", failures, "calls")
+            .observe("calls", calls, "calls"))
     }
 
     fn membership(&self) -> Membership {
@@ -169,8 +177,9 @@ impl Check for ErrorRateCheck {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.0.window < Duration::from_secs(1) {
-            return Err(format!("window({:?}) is too short to slide: use at least 1 s", self.0.window));
+        let window = self.0.counts().window;
+        if window < Duration::from_secs(1) {
+            return Err(format!("window({window:?}) is too short to slide: use at least 1 s"));
         }
         if self.0.minimum == 0 {
             return Err("minimum(0) would judge a window without calls: use 1 or more".to_owned());

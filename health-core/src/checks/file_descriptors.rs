@@ -12,6 +12,7 @@ use crate::{Check, CheckError, CheckResult, Kind, Membership, Number, Outcome, b
 ///
 /// The limits are those of the used share in percent.
 ///
+/// - Least privilege: reading `/proc/self`, which every process may.
 /// - Default limits: Degraded above 80 %, Unhealthy above 95 %.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `open`, `limit` and `used_percent`.

@@ -13,6 +13,8 @@ use crate::{Check, CheckResult, Membership, Number, Outcome};
 /// It is a measure, so by itself it counts for the full report only; and a closure, so it counts as a
 /// [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is said.
 ///
+/// Least privilege: what the closure needs.
+///
 /// ```
 /// use health_core::{CheckExt, Gauge};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

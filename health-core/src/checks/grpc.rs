@@ -1,11 +1,11 @@
-//! Another service's gRPC health. Green proves that the service answers `grpc.health.v1.Health/Check` with SERVING; what
-//! that proves is the service's own affair.
+//! Another service's gRPC health. Green proves that the service answers `grpc.health.v1.Health/Check` with SERVING; it does
+//! not prove more than the service's own checks do, nor that the methods which this application calls work.
 
-use std::fmt;
+use std::{error::Error, fmt, iter::successors};
 
 use async_trait::async_trait;
 use tonic::{
-    Code, Status,
+    Code, Status, TimeoutExpired,
     body::Body,
     client::GrpcService,
     codegen::{Body as HttpBody, Bytes, StdError},
@@ -75,7 +75,9 @@ where
             ServingStatus::Serving => Outcome::healthy(),
             ServingStatus::NotServing => Outcome::unhealthy("the service says NOT_SERVING"),
             ServingStatus::Unknown => Outcome::unhealthy("the service says UNKNOWN"),
-            ServingStatus::ServiceUnknown => Outcome::unhealthy("the service says SERVICE_UNKNOWN"),
+            ServingStatus::ServiceUnknown => {
+                Outcome::unhealthy("the service says SERVICE_UNKNOWN").reason(Reason::Rejected)
+            }
         })
     }
 
@@ -86,7 +88,12 @@ where
 
 /// What a status means.
 fn explain(status: Status) -> CheckError {
+    // What came over the wire has no source; what happened on this side has.
+    let source = || status.source();
+    let mut chain = successors(source(), |error: &&(dyn Error + 'static)| (*error).source());
+    let timed_out = chain.any(<dyn Error + 'static>::is::<TimeoutExpired>);
     let reason = match status.code() {
+        _ if timed_out => Reason::Timeout,
         Code::DeadlineExceeded => Reason::Timeout,
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::Unimplemented => Reason::Rejected,
         Code::ResourceExhausted => Reason::Saturated,
@@ -94,11 +101,8 @@ fn explain(status: Status) -> CheckError {
         Code::Unavailable | Code::Cancelled => classify(&status).unwrap_or(Reason::Unreachable),
         _ => classify(&status).unwrap_or_else(|| {
             let broken = ["transport error", "h2 protocol error", "connection", "stream"];
-            if broken.iter().any(|words| status.message().contains(words)) {
-                Reason::Unreachable
-            } else {
-                Reason::Failed
-            }
+            let is_broken = source().is_some() && broken.iter().any(|words| status.message().contains(words));
+            if is_broken { Reason::Unreachable } else { Reason::Failed }
         }),
     };
     CheckError::from(status).reason(reason)

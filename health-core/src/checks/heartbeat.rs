@@ -20,6 +20,8 @@ const FAIL_AFTER: Duration = Duration::from_secs(30);
 /// The handle that a task beats. Clones beat the same heart; when the last one is dropped, because the task ended or
 /// panicked, the check fails from its next run on.
 ///
+/// Least privilege: none; it looks at nothing outside of the process.
+///
 /// ```
 /// use std::time::Duration;
 /// use health_core::{CheckExt, Health, Heartbeat};

@@ -23,6 +23,7 @@ const DRAINED: usize = 64 << 10;
 /// Sends a GET or HEAD over the application's own [`reqwest::Client`]: TLS, proxies, pools and name resolution are that
 /// client's. Needs the feature `http`.
 ///
+/// - Least privilege: what the service wants for this one request.
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
 ///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
@@ -222,8 +223,12 @@ impl Target {
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
         let Some(url) = &self.url else { return Err(CheckError::new("there is no usable URL")) };
         let request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
-        let mut response = request.send().await.map_err(explain)?;
-        if !self.follow && response.url() != url {
+        let request = request.build().map_err(explain)?;
+        // As it is sent: credentials have become a header, and a fragment stays at home.
+        let mut sent = request.url().clone();
+        sent.set_fragment(None);
+        let mut response = self.client.execute(request).await.map_err(explain)?;
+        if !self.follow && *response.url() != sent {
             let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
             return Err(CheckError::new(message));
         }

@@ -28,6 +28,9 @@ type Fetch = dyn Fn(Duration) -> KafkaResult<Metadata> + Send + Sync;
 ///   never asked for one by one, because that can create them.
 /// - librdkafka's call blocks, so it runs on one thread of the check's own. librdkafka keeps the reason of a failed
 ///   connection to itself: refused, wrong name and wrong password alike are `unreachable`, told when the deadline comes.
+/// - A topic that does not exist, or may not be seen, is `rejected`; a partition without a leader `unreachable`.
+/// - A broker that hangs is `timeout` until librdkafka gives its connection up (`socket.timeout.ms`, 60 s unless
+///   configured), even while others answer: set that lower, or say `.failures(n)`.
 /// - After an outage librdkafka reconnects within `reconnect.backoff.max.ms` (10 s unless configured).
 /// - Observed: `brokers`.
 ///
@@ -93,9 +96,10 @@ impl Kafka {
 
     fn judge(&self, metadata: &Metadata) -> Outcome {
         let brokers = metadata.brokers().len();
-        let complaints: Vec<String> = self.topics.iter().filter_map(|topic| complaint(metadata, topic)).collect();
-        let outcome = if !complaints.is_empty() {
-            Outcome::unhealthy(complaints.join("; "))
+        let complaints: Vec<Complaint> = self.topics.iter().filter_map(|topic| complaint(metadata, topic)).collect();
+        let outcome = if let Some(first) = complaints.first() {
+            let words: Vec<&str> = complaints.iter().map(|complaint| complaint.words.as_str()).collect();
+            Outcome::unhealthy(words.join("; ")).reason(first.reason)
         } else if brokers < self.min_brokers {
             let message = format!("{brokers} brokers, fewer than {}", self.min_brokers);
             Outcome::unhealthy(message).reason(Reason::Threshold)
@@ -107,18 +111,26 @@ impl Kafka {
 }
 
 /// What is wrong with a topic.
-fn complaint(metadata: &Metadata, name: &str) -> Option<String> {
-    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
-        return Some(format!("there is no topic {name}"));
-    };
+struct Complaint {
+    reason: Reason,
+    words: String,
+}
+
+fn complaint(metadata: &Metadata, name: &str) -> Option<Complaint> {
+    let complain = |reason, words| Some(Complaint { reason, words });
+    let missing = || complain(Reason::Rejected, format!("there is no topic {name}, or none that may be seen"));
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return missing() };
     if let Some(error) = topic.error() {
-        return Some(format!("topic {name}: {}", RDKafkaErrorCode::from(error)));
+        let code = RDKafkaErrorCode::from(error);
+        return complain(reason(code), format!("topic {name}: {code}"));
     }
     let leaderless = topic.partitions().iter().filter(|partition| partition.leader() < 0).count();
     match (topic.partitions().len(), leaderless) {
-        (0, _) => Some(format!("there is no topic {name}")),
+        (0, _) => missing(),
         (_, 0) => None,
-        (all, without) => Some(format!("topic {name}: {without} of {all} partitions have no leader")),
+        (all, without) => {
+            complain(Reason::Unreachable, format!("topic {name}: {without} of {all} partitions have no leader"))
+        }
     }
 }
 
@@ -159,6 +171,12 @@ fn reason(code: RDKafkaErrorCode) -> Reason {
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::LeaderNotAvailable
+        | Code::NotLeaderForPartition
+        | Code::ReplicaNotAvailable
+        | Code::OffsetNotAvailable
+        | Code::KafkaStorageError
+        | Code::FencedLeaderEpoch
+        | Code::UnknownLeaderEpoch
         | Code::BrokerNotAvailable
         | Code::NetworkException
         | Code::WaitingForCoordinator

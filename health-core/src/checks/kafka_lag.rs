@@ -104,8 +104,14 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
     let mut partitions = TopicPartitionList::new();
     for name in topics {
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
-        let topic = topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-        let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
+        let unknown = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        let topic = topic.ok_or(unknown.clone())?;
+        if let Some(error) = topic.error() {
+            return Err(KafkaError::MetadataFetch(error.into()));
+        }
+        if topic.partitions().is_empty() {
+            return Err(unknown);
+        }
         for partition in topic.partitions() {
             partitions.add_partition(name, partition.id());
         }

@@ -12,6 +12,8 @@ use crate::{Check, CheckResult, Kind, Outcome};
 /// A task that panics or returns early drops its clone, too; keep the latch where it lives as long as the work is not
 /// done. Once released it stays so.
 ///
+/// Least privilege: none; it looks at nothing outside of the process.
+///
 /// ```
 /// use health_core::{Health, Latch};
 ///

@@ -16,6 +16,7 @@ use crate::{Check, CheckResult, Kind, Membership, Number, blocking::BlockingThre
 /// The working set is what is in use less the file cache that can be dropped at once, as the kubelet reckons. Of nested
 /// groups with limits the fullest counts. The limits are those of the used share in percent.
 ///
+/// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
 /// - Default limits: Degraded above 85 %, Unhealthy above 95 %.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `used`, `limit` (in `bytes`), `used_percent`, and

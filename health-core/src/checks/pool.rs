@@ -2,7 +2,7 @@
 //! that died in the pool, with a run that is cancelled, and with a pool that has none to give.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,6 +15,10 @@ use crate::{CheckError, Outcome, Reason, Status, time_left};
 /// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
 const PATIENCE: [Duration; 4] =
     [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(25), Duration::from_millis(60)];
+
+/// After an attempt to connect that hangs and cannot be cancelled: the pause doubles from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a pool may go without a free connection before that is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
@@ -40,6 +44,8 @@ pub(crate) struct Failure {
 pub(crate) struct PoolProbe<M: Manager> {
     pool: Pool<M>,
     pub(crate) saturated_for: Duration,
+    /// Of a driver whose attempts to connect go on when they are dropped.
+    attempts: Option<Arc<Mutex<Attempts>>>,
     state: Mutex<State<M>>,
 }
 
@@ -49,9 +55,28 @@ struct State<M: Manager> {
     beside: Option<Beside<M>>,
 }
 
-impl<M: Manager> PoolProbe<M> {
+/// Attempts to connect that cannot be cancelled: one that hangs leaves the driver's thread and socket behind until the
+/// other side ends it, so each is followed by a longer pause.
+#[derive(Debug, Default)]
+struct Attempts {
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+impl<M: Manager + 'static> PoolProbe<M>
+where
+    M::Error: Send + 'static,
+{
     pub(crate) fn new(pool: Pool<M>) -> Self {
-        Self { pool, saturated_for: SATURATED_FOR, state: Mutex::new(State { saturated_since: None, beside: None }) }
+        let state = Mutex::new(State { saturated_since: None, beside: None });
+        Self { pool, saturated_for: SATURATED_FOR, attempts: None, state }
+    }
+
+    /// A probe for a driver whose attempts to connect go on when they are dropped: they are made by a task of their own,
+    /// beside the pool, whose places they would hold, and after one that hangs the next comes later and later.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) fn with_uncancellable_attempts(pool: Pool<M>) -> Self {
+        Self { attempts: Some(Arc::default()), ..Self::new(pool) }
     }
 
     pub(crate) fn validate(&self) -> Result<(), String> {
@@ -88,9 +113,24 @@ impl<M: Manager> PoolProbe<M> {
     async fn attempt(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         loop {
             progress.doing = "taking a connection of the pool";
+            if self.attempts.is_some() {
+                let status = self.pool.status();
+                if status.available == 0 && status.size < status.max_size {
+                    self.state().saturated_since = None;
+                    return self.ask_beside(trip, progress).await;
+                }
+            }
             let object = match self.checkout().await {
                 Ok(object) => object,
-                Err(PoolError::Timeout(TimeoutType::Wait)) => return self.ask_beside(trip, progress).await,
+                Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                    let since = *self.state().saturated_since.get_or_insert_with(Instant::now);
+                    let outcome = self.ask_beside(trip, progress).await;
+                    return if outcome.status == Status::Unhealthy {
+                        outcome
+                    } else {
+                        outcome_when_saturated(outcome, since.elapsed(), self.saturated_for)
+                    };
+                }
                 Err(PoolError::Backend(error)) => {
                     // There was room for a connection.
                     self.no_longer_saturated();
@@ -153,29 +193,29 @@ impl<M: Manager> PoolProbe<M> {
         }
     }
 
-    /// The pool is exhausted: asks the server over one connection beside it, which tells an outage from a busy pool.
+    /// The pool has none to give: asks the server over one connection beside it, which tells an outage from a busy pool.
     async fn ask_beside(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
-        let (since, kept) = {
-            let mut state = self.state();
-            (*state.saturated_since.get_or_insert_with(Instant::now), state.beside.take())
-        };
-        let mut kept = kept;
+        let mut kept = self.state().beside.take();
         loop {
             let was_kept = kept.is_some();
-            progress.doing = "opening a connection beside the exhausted pool";
+            progress.doing = "opening a connection beside the pool";
             let mut beside = match kept.take() {
                 Some(beside) => beside,
-                None => match self.pool.manager().create().await {
-                    Ok(session) => Beside { session: Some(session), pool: self.pool.clone() },
-                    Err(error) => return trip.explain(error).error.into(),
+                None => match self.create().await {
+                    Ok(beside) => beside,
+                    Err(NotCreated::Failed(error)) => return trip.explain(error).error.into(),
+                    Err(NotCreated::Hangs) => {
+                        let message = "an earlier attempt to connect still hangs, and the next one is not due yet";
+                        return Outcome::unhealthy(message).reason(Reason::Timeout);
+                    }
                 },
             };
             let Some(session) = beside.session.as_mut() else { continue };
-            progress.doing = "asking over a connection beside the exhausted pool";
+            progress.doing = "asking over a connection beside the pool";
             match trip.ask(session).await {
                 Ok(outcome) => {
                     self.state().beside = Some(beside);
-                    return outcome_when_saturated(outcome, since.elapsed(), self.saturated_for);
+                    return outcome;
                 }
                 Err(error) => {
                     let failure = trip.explain(error);
@@ -188,6 +228,38 @@ impl<M: Manager> PoolProbe<M> {
         }
     }
 
+    /// A connection that the pool does not know of.
+    async fn create(&self) -> Result<Beside<M>, NotCreated<M::Error>> {
+        let beside = |session, pool| Beside { session: Some(session), pool };
+        let Some(attempts) = &self.attempts else {
+            let session = self.pool.manager().create().await.map_err(NotCreated::Failed)?;
+            return Ok(beside(session, self.pool.clone()));
+        };
+        {
+            let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if attempts.next.is_some_and(|next| now < next) {
+                return Err(NotCreated::Hangs);
+            }
+            attempts.pause = (attempts.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            attempts.next = Some(now + attempts.pause);
+        }
+        let (pool, attempts) = (self.pool.clone(), Arc::clone(attempts));
+        let attempt = tokio::spawn(async move {
+            let created = pool.manager().create().await.map(|session| beside(session, pool.clone()));
+            // It came to an end: nothing is left behind.
+            *attempts.lock().unwrap_or_else(PoisonError::into_inner) = Attempts::default();
+            created
+        });
+        match attempt.await {
+            Ok(created) => created.map_err(NotCreated::Failed),
+            Err(error) => match error.try_into_panic() {
+                Ok(payload) => std::panic::resume_unwind(payload),
+                Err(_) => Err(NotCreated::Hangs),
+            },
+        }
+    }
+
     fn no_longer_saturated(&self) {
         let mut state = self.state();
         state.saturated_since = None;
@@ -197,6 +269,12 @@ impl<M: Manager> PoolProbe<M> {
     fn state(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why there is no connection beside the pool.
+enum NotCreated<E> {
+    Failed(E),
+    Hangs,
 }
 
 /// How far a run has come, to be told if its time is over.

@@ -15,7 +15,9 @@ use super::*;
 struct Driver {
     created: AtomicUsize,
     detached: AtomicUsize,
+    attempts: AtomicUsize,
     refuses: AtomicBool,
+    hangs: AtomicBool,
 }
 
 struct Session(usize);
@@ -39,6 +41,10 @@ impl Manager for Driver {
     type Error = Error;
 
     async fn create(&self) -> Result<Session, Error> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        while self.hangs.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(10)).await;
+        }
         if self.refuses.load(Ordering::SeqCst) {
             return Err(Error::Dead);
         }
@@ -197,4 +203,36 @@ async fn a_pool_that_is_merely_busy_is_not_exhausted() {
     });
     assert_eq!(said(&probe.run(&Server::default()).await), HEALTHY);
     assert_eq!(pool.manager().created.load(Ordering::SeqCst), 1);
+}
+
+/// Each attempt that hangs leaves a thread of such a driver behind.
+#[cfg(feature = "rabbitmq")]
+#[tokio::test(start_paused = true)]
+async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
+    let probe = PoolProbe::with_uncancellable_attempts(pool.clone());
+    let driver = pool.manager();
+    let run = async || match timeout(Duration::from_secs(1), probe.run(&Server::default())).await {
+        Ok(outcome) => said(&outcome),
+        Err(_) => (Status::Unhealthy, Some(Reason::Timeout)),
+    };
+    driver.hangs.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(600) {
+        assert_eq!(run().await, (Status::Unhealthy, Some(Reason::Timeout)));
+        sleep(Duration::from_secs(1)).await;
+    }
+    let attempts = driver.attempts.load(Ordering::SeqCst);
+    assert!((10..=17).contains(&attempts), "{attempts} attempts in ten minutes");
+    assert_eq!(pool.status().available + pool.status().size, 0, "no place of the pool is held");
+    // They come to an end, and the next run connects at once.
+    driver.hangs.store(false, Ordering::SeqCst);
+    sleep(Duration::from_millis(20)).await;
+    assert_eq!(run().await, HEALTHY);
+    assert_eq!(driver.detached.load(Ordering::SeqCst), attempts, "what came too late was let go");
+    assert_eq!(run().await, HEALTHY);
+    assert_eq!(driver.attempts.load(Ordering::SeqCst), attempts + 1, "kept, not made anew");
+    driver.refuses.store(true, Ordering::SeqCst);
+    drop(pool.get().await);
+    assert_eq!(run().await, HEALTHY);
 }

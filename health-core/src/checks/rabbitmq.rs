@@ -24,7 +24,10 @@ const DONE: ReplyCode = 200;
 /// - Least privilege: access to the virtual host. Nothing is declared, published or consumed.
 /// - A connection that the broker has blocked (an alarm on memory or disk, after it published) is Degraded with
 ///   `saturated`, and not asked further: the broker reads no more from it.
-/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
+/// - A connection that died in the pool is no outage: it is discarded and the next one asked. Where the pool has none
+///   that is idle, one beside it is asked, and kept only while that lasts.
+/// - An attempt to connect that hangs cannot be cancelled, as lapin makes it on a thread of its own; so the next one
+///   comes after 1 s, then after 2 s, up to 60 s, and until then the check says `timeout`.
 /// - An exhausted pool is `saturated`, Degraded while the broker answers on one connection beside the pool, and
 ///   Unhealthy after [`saturated_for`](Self::saturated_for).
 /// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
@@ -60,9 +63,9 @@ impl RabbitMq {
     }
 }
 
-/// A probe of the pool underneath deadpool-lapin's own.
+/// A probe of a pool. lapin connects on a thread of its own, which goes on when the attempt is dropped.
 pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
-    PoolProbe::new(pool)
+    PoolProbe::with_uncancellable_attempts(pool)
 }
 
 #[async_trait]
@@ -116,6 +119,12 @@ pub(super) fn explain(error: Error) -> Failure {
 fn reason(error: &Error) -> Reason {
     match error.kind() {
         ErrorKind::ProtocolError(error) => match error.kind() {
+            // A quota of the virtual host or the user.
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+                if error.get_message().as_str().contains("connection limit") =>
+            {
+                Reason::Saturated
+            }
             AMQPErrorKind::Soft(
                 AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::RESOURCELOCKED,
             )

@@ -1,6 +1,8 @@
 //! Names to addresses, and addresses to connections, by the system's own resolver, for every check that needs one: on a thread of the check's own,
 //! because the system's call blocks and cannot be cancelled.
 
+#[cfg(any(feature = "certificate", feature = "tcp"))]
+use std::time::Duration;
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs as _},
@@ -44,10 +46,14 @@ pub(crate) fn check_address(address: &str) -> Result<(), String> {
 #[cfg(any(feature = "certificate", feature = "tcp"))]
 pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<tokio::net::TcpStream, CheckError> {
     let mut last = CheckError::new("the name has no address").reason(Reason::Unreachable);
-    for address in addresses {
-        match tokio::net::TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error.into(),
+    for (tried, address) in addresses.iter().enumerate() {
+        // One address that swallows packets must not use up the time of the others.
+        let rest = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let patience = crate::time_left().map_or(Duration::MAX, |left| left / rest);
+        match tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error.into(),
+            Err(elapsed) => last = elapsed.into(),
         }
     }
     Err(last)

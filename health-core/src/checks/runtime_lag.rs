@@ -30,6 +30,7 @@ const FAIL_ABOVE: Duration = Duration::from_secs(5);
 /// judges the worst since the run before, a sleep still going on included. It is local and may count for liveness, where
 /// a `fail_above` of many seconds is wise. A runtime so blocked that the checks themselves do not run shows as `stale`.
 ///
+/// - Least privilege: none; it looks at nothing outside of the process.
 /// - Default limits: Degraded above 500 ms, Unhealthy above 5 s.
 /// - Observed: `lag`, in `ms`.
 ///
@@ -82,7 +83,8 @@ impl RuntimeLag {
         }
     }
 
-    /// Watches another runtime, for instance one that serves requests. It needs a timer.
+    /// Watches another runtime, for instance one that serves requests. One that has been shut down, or has no timer, is
+    /// late without end.
     pub fn of(runtime: Handle) -> Self {
         let mut lag = Self::new();
         lag.runtime = Some(runtime);
@@ -101,10 +103,10 @@ impl RuntimeLag {
         self
     }
 
-    /// Starts the sampler at the first run, and again should its runtime have dropped it.
+    /// Starts the sampler at the first run. A runtime that drops it is gone, and the lag grows from then on.
     fn sample(&self) {
         let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
-        if sampler.as_ref().is_some_and(|task| !task.is_finished()) {
+        if sampler.is_some() {
             return;
         }
         let samples = Arc::clone(&self.samples);

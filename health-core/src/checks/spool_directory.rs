@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckError, CheckResult, Membership, Number, Outcome, Reason, blocking::BlockingThread};
+use crate::{Check, CheckError, CheckResult, Membership, Number, Outcome, Reason, Status, blocking::BlockingThread};
 
 /// More files than these are not looked at one by one: a directory so full must not keep the check busy.
 const LOOKED_AT: u64 = 100_000;
@@ -22,7 +22,8 @@ const LOOKED_AT: u64 = 100_000;
 /// are those of the number of files; the oldest file's age and the sum of the sizes have their own.
 ///
 /// - Least privilege: reading the directory and asking for its files' attributes.
-/// - A directory that does not exist, or cannot be read, is Unhealthy.
+/// - A directory that does not exist, or cannot be read, is Unhealthy. Of more than 100,000 files the rest is only counted,
+///   and that is Degraded.
 /// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
 /// - A measure, by itself for the full report only. Observed: `files`, `bytes` and `oldest` (in `s`).
 ///
@@ -118,10 +119,17 @@ impl SpoolDirectory {
     fn judge(&self, found: &Found) -> Outcome {
         let age = found.oldest.map_or(0.0, |at| at.elapsed().unwrap_or_default().as_secs_f64());
         let age = Number::from((age * 10.0).round() / 10.0);
-        self.limits
+        let mut outcome = self
+            .limits
             .judge(found.files.into(), "files")
             .and(self.bytes.judge(found.bytes.into(), "bytes"))
-            .and(self.age.judge(age, "s since the oldest file changed"))
+            .and(self.age.judge(age, "s since the oldest file changed"));
+        if found.files > LOOKED_AT {
+            // What was not looked at cannot be green.
+            let message = format!("only {LOOKED_AT} of {} files were looked at", found.files);
+            outcome = outcome.worsened(Status::Degraded, Reason::Threshold, message);
+        }
+        outcome
             .observe("files", found.files, "files")
             .observe("bytes", found.bytes, "bytes")
             .observe("oldest", age, "s")
@@ -136,22 +144,21 @@ impl Scan {
             let name = entry.file_name();
             let path = std::path::Path::new(&name);
             let wanted = self.extension.as_deref().is_none_or(|it| path.extension() == Some(OsStr::new(it)));
-            if name.as_encoded_bytes().starts_with(b".") || !wanted || !entry.file_type()?.is_file() {
+            if name.as_encoded_bytes().starts_with(b".") || !wanted {
                 continue;
             }
-            found.files += 1;
-            if found.files > LOOKED_AT {
+            if found.files >= LOOKED_AT {
+                found.files += 1;
                 continue;
             }
             let attributes = match entry.metadata() {
-                Ok(attributes) => attributes,
+                Ok(attributes) if attributes.is_file() => attributes,
+                Ok(_) => continue,
                 // Worked off while we looked.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    found.files -= 1;
-                    continue;
-                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            found.files += 1;
             found.bytes += attributes.len();
             let at = attributes.modified()?;
             found.oldest = Some(found.oldest.map_or(at, |oldest| oldest.min(at)));

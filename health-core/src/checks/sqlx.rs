@@ -9,9 +9,18 @@ use std::{
 
 use async_trait::async_trait;
 use sqlx::{Connection as _, Database, Error, Pool, pool::PoolConnection};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{Check, CheckError, CheckResult, Outcome, Reason, Status, error::classify};
+
+/// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
+const PATIENCE: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(60),
+];
 
 /// How long a pool may go without a free connection before that is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
@@ -19,6 +28,7 @@ const SATURATED_FOR: Duration = Duration::from_secs(10);
 /// Pings PostgreSQL, MySQL, MariaDB or SQLite over the application's own [`sqlx::Pool`]. Needs the feature `sqlx`.
 ///
 /// - Least privilege: the right to connect. No table is touched, nothing is written.
+/// - Needs Rust 1.94, as sqlx does.
 /// - An idle connection is asked, and if it died in the pool it is discarded and the next one asked. Where none is idle,
 ///   one connection beside the pool is asked, and kept only while that lasts: sqlx' own `acquire` tries again and again
 ///   and cannot tell why it failed.
@@ -66,14 +76,21 @@ impl<DB: Database> Sqlx<DB> {
         if self.pool.is_closed() {
             return Ok(Outcome::unhealthy("the pool has been closed"));
         }
-        while let Some(connection) = self.pool.try_acquire() {
-            let mut lease = Lease(Some(connection));
-            let Some(connection) = lease.0.as_mut() else { continue };
-            // One that died in the pool is no outage: discarded here, and the next one taken.
-            if connection.ping().await.is_ok() {
-                lease.give_back();
-                self.no_longer_saturated();
-                return Ok(Outcome::healthy());
+        for pause in PATIENCE {
+            sleep(pause).await;
+            while let Some(connection) = self.pool.try_acquire() {
+                let mut lease = Lease(Some(connection));
+                let Some(connection) = lease.0.as_mut() else { continue };
+                // One that died in the pool is no outage: discarded here, and the next one taken.
+                if connection.ping().await.is_ok() {
+                    lease.give_back();
+                    self.no_longer_saturated();
+                    return Ok(Outcome::healthy());
+                }
+            }
+            if self.pool.size() < self.pool.options().get_max_connections() {
+                // There is room, so none will come back that was not idle before.
+                break;
             }
         }
         let since = self.saturated_since();
@@ -170,14 +187,17 @@ impl<DB: Database> Check for Sqlx<DB> {
     }
 }
 
+/// Words of MySQL and MariaDB for having no connection left.
+const FULL: [&str; 2] = ["Too many connections", "max_user_connections"];
+
 /// The public category of an error of sqlx: by its kind, or by the SQLSTATE that the server gave.
 fn reason(error: &Error) -> Reason {
     match error {
+        // MySQL says the first before it has a code to say, and the second with that of a permission.
+        Error::Database(database) if FULL.iter().any(|words| database.message().contains(words)) => Reason::Saturated,
         Error::Database(database) => {
             let code = database.code().unwrap_or_default();
             match code.get(..2) {
-                // MySQL's way of saying that it has no connection left, and PostgreSQL's.
-                Some("08") if database.message().contains("Too many connections") => Reason::Saturated,
                 Some("53") => Reason::Saturated,
                 Some("57" | "08") => Reason::Unreachable,
                 Some("28" | "3D" | "42" | "25") => Reason::Rejected,

@@ -10,6 +10,8 @@ use crate::{Check, CheckResult, Kind, Outcome, Reason};
 
 /// Watches a task that must never end: a consumer, a refresher, a server on another port.
 ///
+/// Least privilege: none; it looks at nothing outside of the process.
+///
 /// ```
 /// use health_core::{CheckExt, Health, TaskAlive};
 ///

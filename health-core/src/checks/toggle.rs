@@ -1,4 +1,5 @@
-//! A switch that an operator or the program itself turns. Green proves that nobody has turned it; it asks nothing else.
+//! A switch that an operator or the program itself turns. Green proves that nobody has turned it; it does not prove that
+//! anything works.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,8 @@ use crate::{Check, CheckResult, Kind, Outcome, Status};
 /// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
 ///
 /// Clones turn the same switch. A turn is seen by the check's next run, within `max_age` of a request.
+///
+/// Least privilege: none; it looks at nothing outside of the process.
 ///
 /// ```
 /// use health_core::{Health, Toggle};

@@ -1,5 +1,5 @@
-//! Another service, by its own word. Green proves that the service's health document says that it works; what that
-//! proves is the service's own affair.
+//! Another service, by its own word. Green proves that the service's health document says that it works; it does not
+//! prove more than the service's own checks do, nor that the operations which this application needs of it work.
 
 use std::fmt;
 
@@ -31,6 +31,7 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 /// - Its failing components are carried into the details, shown at full visibility only.
 /// - It asks with `Health-Local: 1`, which an endpoint of ours answers without its own `Upstream` checks: services that
 ///   check each other cannot lock each other out.
+/// - Least privilege: reading the health document.
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Redirects are not accepted. Observed: `code`. Details: `components`.
 ///
@@ -69,6 +70,9 @@ impl Upstream {
 fn judge(answer: &Answer) -> Outcome {
     if answer.is_cut {
         return Outcome::unhealthy("the answer is longer than 256 KiB, which no health document is");
+    }
+    if matches!(answer.code, 401 | 403 | 407) {
+        return refused(answer.code);
     }
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(Document { status, reason, components }) = document::read(content_type, &answer.body) else {

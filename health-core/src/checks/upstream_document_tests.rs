@@ -7,7 +7,10 @@ use super::*;
 fn read_json(text: &str) -> Option<(Status, Vec<String>)> {
     read("application/json", text.as_bytes()).map(|document| {
         let failing = document.components.iter().filter(|component| component.status > Status::Healthy);
-        (document.status, failing.map(ToString::to_string).collect())
+        // In the order of the document or of the names, as the application's own features of serde_json will have it.
+        let mut failing: Vec<String> = failing.map(ToString::to_string).collect();
+        failing.sort();
+        (document.status, failing)
     })
 }
 

@@ -1,4 +1,5 @@
-//! How long the checks and the host have been running, as numbers. Always green: it proves nothing, it tells.
+//! How long the checks and the host have been running, as numbers. Always green: it proves no more than that this process
+//! answers, and does not prove that anything works.
 
 use std::{fs, time::Duration};
 
@@ -9,6 +10,7 @@ use crate::{Check, CheckResult, Kind, Membership, Outcome};
 
 /// Tells how long this process's check and, on Linux, the host have been up.
 ///
+/// - Least privilege: reading `/proc/uptime`, which everyone may.
 /// - Observed: `process`, since this value was made, and `host`, both in `s`.
 ///
 /// ```
