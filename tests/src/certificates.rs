@@ -1,8 +1,10 @@
 //! Certificates of a test's own authority.
 
+use std::sync::Arc;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use time::{Duration, OffsetDateTime};
-use tokio_rustls::rustls::{RootCertStore, pki_types::CertificateDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
 
 use crate::service::Kind;
 
@@ -64,4 +66,28 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Kind::Tls { chain: certificate.pem(), key: key.serialize_pem() }
     }
+}
+
+/// An application's settings of TLS that trust these roots.
+///
+/// # Panics
+///
+/// They cannot be made.
+#[must_use]
+pub fn config(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// An application's client of HTTP that trusts these roots.
+///
+/// # Panics
+///
+/// It cannot be made.
+#[must_use]
+pub fn client(roots: RootCertStore) -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(config(roots)).build().expect("a client")
 }

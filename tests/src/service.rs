@@ -21,7 +21,7 @@ pub enum Kind {
     Http,
     /// `grpc.health.v1`, for those who have the token.
     Grpc,
-    /// A handshake with this chain and key, both PEM.
+    /// A handshake with this chain and key, both PEM, and `ready` to any request after it.
     Tls {
         /// The chain.
         chain: String,

@@ -89,4 +89,21 @@ fn without_cryptography_or_a_usable_name_it_is_not_built() {
         invalid(with(Certificate::endpoint("localhost:443", RootCertStore::empty()))).contains("roots cannot be used")
     );
     assert!(invalid(Certificate::pem_file("/x").warn_below(3)).contains("less than"));
+    assert!(invalid(Certificate::pem_file("/x").server_name("shop.example")).contains("say both or none"));
+}
+
+#[tokio::test]
+async fn the_endpoint_is_asked_for_the_name() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let start = tokio_rustls::LazyConfigAcceptor::new(Default::default(), stream).await.unwrap();
+        start.client_hello().server_name().map(str::to_owned)
+    });
+    let check = Certificate::endpoint(address.to_string(), Authority::new().roots()).server_name("shop.example");
+    let report = shown(&checked(check.crypto_provider(ring::default_provider())).await);
+    assert_eq!(asked.await.unwrap().as_deref(), Some("shop.example"));
+    // It ended in the middle of the handshake.
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Unreachable)));
 }

@@ -28,7 +28,7 @@ use tokio::{
 use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
-use crate::support::{long, millis, secs};
+use crate::support::{client, long, millis, secs};
 
 const TIMEOUT: Duration = secs(1);
 /// A run that was given up is told of so much later at the latest, on a machine under load.
@@ -178,7 +178,7 @@ const ROWS: [Row; 14] = [
         ],
         start: || Place::of(service::Server::start(Kind::Http)),
         check: |place, right| {
-            let check = Http::get(reqwest::Client::new(), format!("http://{}/status", place.address()));
+            let check = Http::get(client(), format!("http://{}/status", place.address()));
             check.header("authorization", bearer(right)).body_contains("ready").critical()
         },
         endless: (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
@@ -386,7 +386,7 @@ const ROWS: [Row; 14] = [
         ],
         start: || Place::of(service::Server::start(Kind::Http)),
         check: |place, right| {
-            let check = Upstream::new(reqwest::Client::new(), format!("http://{}/health", place.address()));
+            let check = Upstream::new(client(), format!("http://{}/health", place.address()));
             check.header("authorization", bearer(right)).critical()
         },
         endless: (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
@@ -538,6 +538,16 @@ async fn rounds(row: Row, place: &mut Place, watched: &Watched, count: usize) ->
     least
 }
 
+/// What this process uses once it has no more threads than these, or once those that Tokio lent to this test's own
+/// blocking calls have gone.
+async fn settled(threads: usize) -> process::Usage {
+    let began = Instant::now();
+    while process::usage().threads > threads && began.elapsed() < secs(12) {
+        sleep(millis(100)).await;
+    }
+    process::usage()
+}
+
 /// The rows to run: all, or those that `HEALTH_ROWS` names.
 fn rows() -> Vec<Row> {
     let wanted = std::env::var("HEALTH_ROWS").ok();
@@ -587,18 +597,19 @@ async fn every_fault_has_its_reason_its_deadline_and_its_recovery() {
         }
     };
     let first = at_once(subjects, run(2)).await;
-    let before = process::usage();
+    let before = settled(0).await;
     let mut connections: Vec<(&str, usize)> = first.iter().map(|(count, (it, _))| (it.row.name, *count)).collect();
     let subjects = first.into_iter().map(|(_, subject)| subject).collect();
     let last = at_once(subjects, run(if long() { 198 } else { 8 })).await;
-    let after = process::usage();
+    let after = settled(before.threads).await;
     println!("{before:?}, then {after:?}");
     for (count, (watched, _)) in &last {
         let name = watched.row.name;
         let at = connections.iter().position(|(known, _)| *known == name).unwrap();
         let (_, earlier) = connections.swap_remove(at);
         println!("{name}: {earlier} connections, then {count}");
-        assert!(*count <= earlier.max(1), "{name}: {earlier} connections became {count}");
+        // One may still be closing; a leak would be one for each round at least.
+        assert!(*count <= earlier + 1, "{name}: {earlier} connections became {count}");
     }
     assert!(after.threads <= before.threads, "{before:?} became {after:?}");
     // `tests/run` has the allocator give back at once what is freed; else it keeps the largest buffers of each thread.

@@ -9,11 +9,17 @@ use axum::{
     routing::get,
 };
 use health_core::{CheckExt as _, Health, Http, Impact, Reason, Registration, Status, Upstream};
-use health_tests::process;
+use health_tests::{
+    certificates::{self, Authority},
+    daemon::Server as _,
+    process,
+    service::Server,
+};
 use reqwest::{Client, redirect::Policy};
 use tokio::net::TcpListener;
+use tokio_rustls::rustls::RootCertStore;
 
-use crate::support::{checked, invalid, millis, observed, shown, verdict};
+use crate::support::{checked, client, invalid, millis, observed, shown, verdict};
 
 /// A service on loopback, until the test ends.
 pub(crate) async fn serve(app: Router) -> String {
@@ -53,9 +59,9 @@ const FAILED: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Failed
 #[tokio::test]
 async fn codes_headers_and_bodies_are_expected() {
     let base = service().await;
-    let to = |path: &str| Http::get(Client::new(), format!("{base}{path}"));
+    let to = |path: &str| Http::get(client(), format!("{base}{path}"));
     assert_eq!(says(to("/echo")).await, HEALTHY);
-    assert_eq!(says(Http::head(Client::new(), format!("{base}/echo"))).await, HEALTHY);
+    assert_eq!(says(Http::head(client(), format!("{base}/echo"))).await, HEALTHY);
     assert_eq!(says(to("/gone")).await, FAILED);
     assert_eq!(says(to("/gone").accept_codes(200..=299).accept_codes(410..=410).body_contains("ready")).await, HEALTHY);
     assert_eq!(says(to("/busy")).await, FAILED);
@@ -73,17 +79,18 @@ async fn codes_headers_and_bodies_are_expected() {
 #[tokio::test]
 async fn a_redirect_is_no_answer_unless_wanted() {
     let base = service().await;
-    let unwilling = Client::builder().redirect(Policy::none()).build().unwrap();
+    let tls = certificates::config(RootCertStore::empty());
+    let unwilling = Client::builder().redirect(Policy::none()).tls_backend_preconfigured(tls).build().unwrap();
     let url = || format!("{base}/elsewhere");
     assert_eq!(says(Http::get(unwilling, url())).await, FAILED, "a 307");
-    assert_eq!(says(Http::get(Client::new(), url())).await, FAILED, "followed, and not accepted");
-    assert_eq!(says(Http::get(Client::new(), url()).follow_redirects()).await, HEALTHY);
+    assert_eq!(says(Http::get(client(), url())).await, FAILED, "followed, and not accepted");
+    assert_eq!(says(Http::get(client(), url()).follow_redirects()).await, HEALTHY);
 }
 
 #[tokio::test]
 async fn a_url_with_credentials_and_a_fragment_is_no_redirect() {
     let base = service().await.replace("http://", "http://user:hunter2@");
-    assert_eq!(says(Http::get(Client::new(), format!("{base}/echo#part"))).await, HEALTHY);
+    assert_eq!(says(Http::get(client(), format!("{base}/echo#part"))).await, HEALTHY);
 }
 
 /// As fast as the machine can send: never more than the limit is held.
@@ -100,8 +107,8 @@ async fn an_endless_answer_is_cut_and_not_kept() {
         }
     });
     let url = || format!("http://{address}/");
-    let http = Health::builder().check("x", Http::get(Client::new(), url()).body_contains("ready")).start().unwrap();
-    let upstream = Health::builder().check("x", Upstream::new(Client::new(), url())).start().unwrap();
+    let http = Health::builder().check("x", Http::get(client(), url()).body_contains("ready")).start().unwrap();
+    let upstream = Health::builder().check("x", Upstream::new(client(), url())).start().unwrap();
     let before = process::usage().resident;
     for _ in 0..20 {
         for health in [&http, &upstream] {
@@ -116,7 +123,7 @@ async fn an_endless_answer_is_cut_and_not_kept() {
 #[tokio::test]
 async fn it_is_optional_and_shows_no_secret() {
     let check =
-        Http::get(Client::new(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
+        Http::get(client(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
     let debug = format!("{check:?}");
     let report = shown(&checked(check).await);
     assert_eq!((report.impact, report.reason), (Impact::Optional, Some(Reason::Unreachable)));
@@ -128,12 +135,31 @@ async fn it_is_optional_and_shows_no_secret() {
 #[test]
 fn bad_input_is_refused_without_showing_it() {
     for url in ["", "nowhere", "ftp://x/", "http://"] {
-        assert!(invalid(Http::get(Client::new(), url)).contains("the URL is not usable"), "{url}");
+        assert!(invalid(Http::get(client(), url)).contains("the URL is not usable"), "{url}");
     }
-    assert!(!invalid(Http::get(Client::new(), "http//u:hunter2@x")).contains("hunter2"));
-    let to = || Http::get(Client::new(), "http://x/");
+    assert!(!invalid(Http::get(client(), "http//u:hunter2@x")).contains("hunter2"));
+    let to = || Http::get(client(), "http://x/");
     assert!(invalid(to().header("a b", "c")).contains("cannot be sent"));
     assert!(invalid(to().expect_header("a b", "c")).contains("not the name of a header"));
     assert!(invalid(to().accept_codes(20..=30)).contains("100 to 599"));
-    assert!(invalid(Http::head(Client::new(), "http://x/").body_contains("x")).contains("use Http::get"));
+    assert!(invalid(Http::head(client(), "http://x/").body_contains("x")).contains("use Http::get"));
+}
+
+/// What the application's client makes of TLS is what the check says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_the_client_does_not_accept_is_rejected() {
+    let authority = Authority::new();
+    for (name, from, to, roots, expected) in [
+        ("localhost", -1, 90, authority.roots(), HEALTHY),
+        ("localhost", -1, 90, Authority::new().roots(), (Status::Unhealthy, Some(Reason::Rejected))),
+        ("localhost", -90, -1, authority.roots(), (Status::Unhealthy, Some(Reason::Rejected))),
+        ("elsewhere.example", -1, 90, authority.roots(), (Status::Unhealthy, Some(Reason::Rejected))),
+    ] {
+        let server = Server::start(authority.sign(name, from, to));
+        let check = Http::get(certificates::client(roots), format!("https://localhost:{}/", server.port()));
+        assert_eq!(says(check.body_contains("ready")).await, expected, "{name} {from} {to}");
+    }
+    // TLS to a port that does not speak it.
+    let base = service().await.replace("http://", "https://");
+    assert_eq!(says(Http::get(client(), base)).await, (Status::Unhealthy, Some(Reason::Rejected)));
 }

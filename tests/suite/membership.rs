@@ -1,7 +1,9 @@
 //! Which check counts for what.
 
 use health_core::{
-    CheckExt as _, Gauge, Health, Heartbeat, Lifecycle, Outcome, Probe, Reason, Status, check_fn,
+    Backlog, Check, CheckExt as _, Cpu, DiskSpace, Dns, ErrorRate, FileDescriptors, Gauge, Health, Heartbeat, Http,
+    Impact, Kind, Latch, Lifecycle, Membership, Memory, Outcome, Probe, Reason, RuntimeLag, SpoolDirectory, Status,
+    TaskAlive, Tcp, Toggle, Upstream, Uptime, check_fn,
     testing::{Frozen, scripted},
 };
 use tokio::time::sleep;
@@ -103,4 +105,39 @@ async fn liveness_takes_what_was_asked_into_it() {
     sleep(secs(20)).await;
     assert_eq!(code(&health, "/livez"), 503);
     assert_eq!(body(&health, "/livez/worker"), "[-]worker failed: threshold\n");
+}
+
+/// As the README's table says.
+#[tokio::test]
+async fn every_kind_of_check_has_its_place() {
+    fn place(check: &impl Check) -> (Kind, Impact, Membership) {
+        (check.kind(), check.impact(), check.membership())
+    }
+    use Impact::{Critical, Optional};
+    use Kind::{Dependency, Local};
+    use Membership::{Readiness, ReportOnly};
+    let task = tokio::spawn(async {});
+    let client = crate::support::client;
+    for (name, found, expected) in [
+        ("Backlog", place(&Backlog::new(Cpu::new())), (Local, Critical, ReportOnly)),
+        ("Cpu", place(&Cpu::new()), (Local, Critical, ReportOnly)),
+        ("DiskSpace", place(&DiskSpace::new("/")), (Local, Critical, ReportOnly)),
+        ("Dns", place(&Dns::new("localhost")), (Dependency, Critical, Readiness)),
+        ("ErrorRate", place(&ErrorRate::new().check()), (Dependency, Critical, ReportOnly)),
+        ("FileDescriptors", place(&FileDescriptors::new()), (Local, Critical, ReportOnly)),
+        ("Gauge", place(&Gauge::new(|| 1)), (Dependency, Critical, ReportOnly)),
+        ("Heartbeat", place(&Heartbeat::new().check()), (Local, Critical, Readiness)),
+        ("Http", place(&Http::get(client(), "http://x/")), (Dependency, Optional, Readiness)),
+        ("Latch", place(&Latch::new().check()), (Local, Critical, Readiness)),
+        ("Memory", place(&Memory::new()), (Local, Critical, ReportOnly)),
+        ("RuntimeLag", place(&RuntimeLag::new()), (Local, Critical, ReportOnly)),
+        ("SpoolDirectory", place(&SpoolDirectory::new("/x")), (Dependency, Critical, ReportOnly)),
+        ("TaskAlive", place(&TaskAlive::new(task)), (Local, Critical, Readiness)),
+        ("Tcp", place(&Tcp::new("x:1")), (Dependency, Critical, Readiness)),
+        ("Toggle", place(&Toggle::new().check()), (Local, Critical, Readiness)),
+        ("Upstream", place(&Upstream::new(client(), "http://x/")), (Dependency, Optional, Readiness)),
+        ("Uptime", place(&Uptime::new()), (Local, Critical, ReportOnly)),
+    ] {
+        assert_eq!(found, expected, "{name}");
+    }
 }

@@ -4,7 +4,11 @@ use health_core::{CheckExt as _, Reason, Sqlx, Status};
 use health_tests::{
     daemon::Server as _,
     mariadb::{PASSWORD, Server, pool},
-    port,
+    port, postgres,
+};
+use sqlx::{
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
 use crate::support::{checked, invalid, millis, observed, rerun, secs, shown, verdict};
@@ -61,4 +65,46 @@ async fn a_server_without_a_connection_left_is_saturated() {
 #[tokio::test]
 async fn bad_input_is_refused() {
     assert!(invalid(Sqlx::new(pool(1, "", 1)).saturated_for(secs(0))).contains("tolerable"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run"]
+async fn postgresql_has_its_reasons_too() {
+    let server = postgres::Server::start();
+    let pool = |password: &str| {
+        let options = PgConnectOptions::new().host("127.0.0.1").port(postgres::Server::port(&server)).username("app");
+        PgPoolOptions::new().max_connections(2).connect_lazy_with(options.database("postgres").password(password))
+    };
+    let right = pool(postgres::PASSWORD);
+    let health = checked(Sqlx::new(right.clone()).timeout(secs(5))).await;
+    assert_eq!(shown(&health).status, Status::Healthy, "{:?}", shown(&health));
+    assert_eq!(verdict(&shown(&checked(Sqlx::new(pool("wrong"))).await)), (Status::Unhealthy, Some(Reason::Rejected)));
+    // Sessions that the server ended while they were idle are no outage.
+    drop(right.acquire().await.unwrap());
+    tokio::time::sleep(millis(100)).await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    server.connect().await.simple_query(end).await.unwrap();
+    assert_eq!(rerun(&health).await.status, Status::Healthy, "{:?}", shown(&health));
+}
+
+#[tokio::test]
+async fn sqlite_is_a_file_that_can_be_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("orders.db");
+    let pool = |create: bool| {
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(create);
+        SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options)
+    };
+    assert_eq!(shown(&checked(Sqlx::new(pool(false))).await).status, Status::Unhealthy);
+    let one = pool(true);
+    let health = checked(Sqlx::new(one.clone())).await;
+    assert_eq!(shown(&health).status, Status::Healthy, "{:?}", shown(&health));
+    // A pool of one that is busy for a moment is not saturated.
+    let held = one.acquire().await.unwrap();
+    tokio::spawn(async move {
+        tokio::time::sleep(millis(30)).await;
+        drop(held);
+    });
+    assert_eq!(rerun(&health).await.status, Status::Healthy, "{:?}", shown(&health));
 }

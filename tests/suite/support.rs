@@ -100,3 +100,8 @@ impl Check for Asks {
         true
     }
 }
+
+/// A client of HTTP that trusts nobody.
+pub(crate) fn client() -> reqwest::Client {
+    health_tests::certificates::client(tokio_rustls::rustls::RootCertStore::empty())
+}

@@ -9,12 +9,11 @@ use axum::{
 };
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, Reason, Status, Upstream, Visibility, testing::scripted};
 use health_tests::mount::{self, Form, Framework};
-use reqwest::Client;
 use serde_json::Value;
 
 use crate::{
     http::serve,
-    support::{checked, millis, secs, shown, verdict},
+    support::{checked, client, millis, secs, shown, verdict},
 };
 
 const UNHEALTHY: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Failed));
@@ -70,7 +69,7 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
     ] {
         let status = StatusCode::from_u16(code).unwrap();
         let app = Router::new().route("/health", get(move || async move { (status, [(CONTENT_TYPE, kind)], text) }));
-        let check = Upstream::new(Client::new(), format!("{}/health", serve(app).await));
+        let check = Upstream::new(client(), format!("{}/health", serve(app).await));
         let report = shown(&checked(check).await);
         assert_eq!(verdict(&report), expected, "{text}");
         if let Some(message) = message {
@@ -86,7 +85,7 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
 async fn parts_and_messages_are_shown_at_full_visibility_only() {
     let app =
         Router::new().route("/", get(|| async { r#"{"status":"DOWN","components":{"inner-db":{"status":"DOWN"}}}"# }));
-    let health = checked(Upstream::new(Client::new(), serve(app).await + "/")).await;
+    let health = checked(Upstream::new(client(), serve(app).await + "/")).await;
     for visibility in Visibility::ALL {
         let endpoint = Endpoint::new(health.clone()).visibility(*visibility);
         let body = crate::support::ask(&endpoint, "GET", "/health").body;
@@ -121,7 +120,7 @@ async fn our_own_documents_are_read_in_every_format() {
                 if path.ends_with("own") && *visibility == Visibility::Status {
                     continue;
                 }
-                let check = Upstream::new(Client::new(), format!("http://{}{path}", server.address));
+                let check = Upstream::new(client(), format!("http://{}{path}", server.address));
                 let report = shown(&checked(check).await);
                 assert_eq!(verdict(&report), expected, "{path} {visibility} {report:?}");
             }
@@ -142,7 +141,7 @@ async fn services_that_check_each_other_do_not_lock_each_other_out() {
     }
     let addresses = [services[1].2.address, services[0].2.address];
     for ((health, _, _), other) in services.iter().zip(addresses) {
-        let check = Upstream::new(Client::new(), format!("http://{other}/health"));
+        let check = Upstream::new(client(), format!("http://{other}/health"));
         health.insert("other", check.critical().every(millis(200)).recheck(millis(100))).unwrap();
     }
     let all_are = async |status: Status| {

@@ -32,14 +32,13 @@ const DRAINED: usize = 64 << 10;
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
 /// - Observed: `code`.
 ///
-/// ```
+/// ```no_run
+/// use std::time::Duration;
 /// use health_core::{CheckExt, Health, Http};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = reqwest::Client::new();
+/// # fn example(client: reqwest::Client) -> Result<(), health_core::BuildError> {
 /// let search = Http::get(client, "http://search.internal/status").accept_codes(200..=299).body_contains("ready");
-/// let health = Health::builder().check("search", search.slow_above(std::time::Duration::from_millis(500))).start()?;
+/// let health = Health::builder().check("search", search.slow_above(Duration::from_millis(500))).start()?;
 /// # drop(health);
 /// # Ok(())
 /// # }

@@ -35,12 +35,10 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Redirects are not accepted. Observed: `code`. Details: `components`.
 ///
-/// ```
+/// ```no_run
 /// use health_core::{Health, Upstream};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = reqwest::Client::new();
+/// # fn example(client: reqwest::Client) -> Result<(), health_core::BuildError> {
 /// let health = Health::builder().check("billing", Upstream::new(client, "http://billing.internal/health")).start()?;
 /// # drop(health);
 /// # Ok(())
