@@ -110,3 +110,39 @@ macro_rules! daemon_server {
     };
 }
 pub(crate) use daemon_server;
+
+/// Implements [`Server`] for a type that has methods of its own by these names.
+macro_rules! inherent_server {
+    ($server:ty) => {
+        impl $crate::daemon::Server for $server {
+            fn port(&self) -> u16 {
+                Self::port(self)
+            }
+
+            fn run(&mut self) {
+                Self::run(self);
+            }
+
+            fn stop(&mut self) {
+                Self::stop(self);
+            }
+
+            fn kill(&mut self) {
+                Self::kill(self);
+            }
+
+            fn freeze(&self) {
+                Self::freeze(self);
+            }
+
+            fn thaw(&self) {
+                Self::thaw(self);
+            }
+
+            fn accept_password(&mut self, password: &str) {
+                tokio::runtime::Handle::current().block_on(Self::accept_password(self, password));
+            }
+        }
+    };
+}
+pub(crate) use inherent_server;

@@ -28,6 +28,7 @@ pub struct Server {
     port: u16,
     advertised: u16,
     daemon: Daemon,
+    authenticates: bool,
     topics: Vec<(String, u32)>,
 }
 
@@ -50,7 +51,7 @@ impl Server {
     /// Tansu is not installed or does not start.
     #[must_use]
     pub fn advertising(port: u16, advertised: u16) -> Self {
-        let mut server = Self { port, advertised, daemon: Daemon::default(), topics: Vec::new() };
+        let mut server = Self { port, advertised, daemon: Daemon::default(), authenticates: false, topics: Vec::new() };
         server.start_again();
         server
     }
@@ -74,8 +75,12 @@ impl Server {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Kafka's passwords are not among what these tests know.
-    fn set_password(&self, _: &str) {}
+    /// With a password it wants everyone to authenticate; it knows nobody, so that nobody can.
+    fn set_password(&mut self, password: &str) {
+        self.authenticates = !password.is_empty();
+        self.daemon.stop();
+        self.start_again();
+    }
 
     fn start_again(&mut self) {
         let mut command = nice(binary());
@@ -87,7 +92,13 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        if self.authenticates {
+            command.arg("--authentication");
+        }
         self.daemon.start(command, || port::accepts(self.port));
+        if self.authenticates {
+            return;
+        }
         // Its memory is empty.
         for (name, partitions) in &self.topics {
             self.make_topic(name, *partitions);
@@ -106,6 +117,14 @@ pub fn config(port: u16) -> ClientConfig {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "300")
         .set("socket.connection.setup.timeout.ms", "1000");
+    config
+}
+
+/// The settings of a client with a password that nobody accepts.
+#[must_use]
+pub fn with_password(mut config: ClientConfig) -> ClientConfig {
+    config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanisms", "PLAIN");
+    config.set("sasl.username", "app").set("sasl.password", "not-the-password");
     config
 }
 

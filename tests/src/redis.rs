@@ -153,32 +153,4 @@ pub fn pool(url: &str, size: usize) -> Pool {
     Pool::builder(manager).max_size(size).build().expect("a pool")
 }
 
-impl crate::daemon::Server for Server {
-    fn port(&self) -> u16 {
-        self.port
-    }
-
-    fn run(&mut self) {
-        self.run();
-    }
-
-    fn stop(&mut self) {
-        self.stop();
-    }
-
-    fn kill(&mut self) {
-        self.kill();
-    }
-
-    fn freeze(&self) {
-        self.freeze();
-    }
-
-    fn thaw(&self) {
-        self.thaw();
-    }
-
-    fn accept_password(&mut self, password: &str) {
-        tokio::runtime::Handle::current().block_on(Self::accept_password(self, password));
-    }
-}
+crate::daemon::inherent_server!(Server);

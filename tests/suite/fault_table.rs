@@ -19,7 +19,7 @@ use health_tests::{
     rabbitmq, redis,
     service::{self, Kind},
 };
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
     runtime::Handle,
     task::{JoinSet, block_in_place},
@@ -28,15 +28,15 @@ use tokio::{
 use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
-use crate::support::{client, long, millis, secs};
+use crate::support::{Mood, client, long, millis, secs};
 
 const TIMEOUT: Duration = secs(1);
-/// A run that was given up is told of so much later at the latest, on a machine under load.
-const GRACE: Duration = millis(500);
+/// A run that was given up is told of so much later at the latest, and twice as late as the machine itself stalls.
+const GRACE: Duration = millis(300);
 /// A fault shows within this: the timeout, an interval, and what the machine needs.
-const NOTICED: Duration = secs(4);
+const NOTICED: Duration = secs(5);
 /// A recovery shows within this; some clients wait before they connect again.
-const RECOVERED: Duration = secs(5);
+const RECOVERED: Duration = secs(8);
 
 /// The columns.
 const FAULTS: [&str; 9] =
@@ -47,14 +47,21 @@ const FAULTS: [&str; 9] =
 struct Row {
     /// The check, as its module is called.
     name: &'static str,
-    /// What it says under each fault: a reason, `healthy` where the fault is beyond what it proves, or `-` where there
-    /// is no such thing.
-    cells: [&'static str; 9],
+    /// What it says under each fault, in the order of the columns: a reason, `healthy` where the fault is beyond what it proves, or `-` where there
+    /// is no such thing. A client that tells one or the other, as its own connections will have it, has both.
+    cells: &'static str,
     start: fn() -> Place,
     /// The check, with the right or with the wrong credentials.
     check: fn(&Place, bool) -> Registration,
     /// What comes first in place of an answer, and then for ever.
     endless: (&'static [u8], &'static [u8]),
+}
+
+impl Row {
+    /// Each fault, and what the check says under it.
+    fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        FAULTS.into_iter().zip(self.cells.split_whitespace())
+    }
 }
 
 /// A running server behind its proxy.
@@ -95,6 +102,12 @@ fn kafka_place() -> Place {
     Place { server: Box::new(server), proxy, roots: Arc::new(RootCertStore::empty()) }
 }
 
+fn kafka_client(place: &Place, right: bool) -> ClientConfig {
+    let mut config = kafka::config(place.proxy.port());
+    config.set("group.id", "readers");
+    if right { config } else { kafka::with_password(config) }
+}
+
 fn rabbitmq_place() -> Place {
     let server = rabbitmq::Server::start();
     block_in_place(|| Handle::current().block_on(server.declare("orders")));
@@ -112,17 +125,7 @@ fn resp(place: &Place, right: bool) -> deadpool_redis::Pool {
 const ROWS: [Row; 14] = [
     Row {
         name: "certificate",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "rejected",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout rejected",
         start: || {
             let authority = Authority::new();
             let roots = authority.roots();
@@ -139,17 +142,7 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "grpc",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: || Place::of(service::Server::start(Kind::Grpc)),
         check: |place, right| {
             let channel = Endpoint::from_shared(format!("http://{}", place.address())).unwrap().connect_lazy();
@@ -165,17 +158,7 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "http",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "failed",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
         start: || Place::of(service::Server::start(Kind::Http)),
         check: |place, right| {
             let check = Http::get(client(), format!("http://{}/status", place.address()));
@@ -185,56 +168,29 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "kafka",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "-",
-            "unreachable",
-            "timeout",
-            "unreachable",
-        ],
+        cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
+                timeout/unreachable unreachable",
         start: kafka_place,
-        check: |place, _| {
-            let consumer: BaseConsumer = kafka::config(place.proxy.port()).create().unwrap();
-            Kafka::consumer(Arc::new(consumer)).topic("orders").into()
+        check: |place, right| {
+            Kafka::consumer(Arc::new(kafka_client(place, right).create::<BaseConsumer>().unwrap()))
+                .topic("orders")
+                .into()
         },
         endless: (b"", b"\x7f\xff\xff\xff"),
     },
     Row {
         name: "kafka_lag",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "-",
-            "unreachable",
-            "timeout",
-            "unreachable",
-        ],
+        cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
+                timeout/unreachable unreachable",
         start: kafka_place,
-        check: |place, _| {
-            KafkaLag::new(Arc::new(kafka::consumer(place.proxy.port(), "readers"))).topic("orders").into()
+        check: |place, right| {
+            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().unwrap())).topic("orders").into()
         },
         endless: (b"", b"\x7f\xff\xff\xff"),
     },
     Row {
         name: "nats",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "unreachable",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable unreachable unreachable timeout timeout",
         start: || Place::of(nats::Server::start()),
         check: |place, right| {
             let client = nats::client(place.proxy.port(), password(right, nats::PASSWORD));
@@ -244,17 +200,7 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "postgres",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "failed",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
         start: || Place::of(postgres::Server::start()),
         check: |place, right| {
             let mut config = deadpool_postgres::tokio_postgres::Config::new();
@@ -266,17 +212,7 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "rabbitmq",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: rabbitmq_place,
         check: |place, right| RabbitMq::new(amqp(place, right)).into(),
         // The heartbeat.
@@ -284,34 +220,14 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "rabbitmq_queue",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: rabbitmq_place,
         check: |place, right| RabbitMqQueue::new(amqp(place, right), "orders").into(),
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
     },
     Row {
         name: "redis",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: || Place::of(redis::Server::start()),
         check: |place, right| Redis::new(resp(place, right)).into(),
         // The beginning of a very long string.
@@ -319,34 +235,14 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "redis_queue",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: || Place::of(redis::Server::start()),
         check: |place, right| RedisQueue::list(resp(place, right), "jobs").into(),
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
         name: "sqlx",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "timeout",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: || Place::of(mariadb::Server::start()),
         check: |place, right| {
             Sqlx::new(mariadb::pool(place.proxy.port(), password(right, mariadb::PASSWORD), 4)).into()
@@ -356,34 +252,14 @@ const ROWS: [Row; 14] = [
     },
     Row {
         name: "tcp",
-        cells: [
-            "unreachable",
-            "healthy",
-            "healthy",
-            "unreachable",
-            "unreachable",
-            "-",
-            "healthy",
-            "healthy",
-            "healthy",
-        ],
+        cells: "unreachable healthy healthy unreachable unreachable - healthy healthy healthy",
         start: || Place::of(service::Server::start(Kind::Http)),
         check: |place, _| Tcp::new(place.address()).into(),
         endless: (b"", b"x"),
     },
     Row {
         name: "upstream",
-        cells: [
-            "unreachable",
-            "timeout",
-            "timeout",
-            "unreachable",
-            "unreachable",
-            "rejected",
-            "unreachable",
-            "timeout",
-            "failed",
-        ],
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
         start: || Place::of(service::Server::start(Kind::Http)),
         check: |place, right| {
             let check = Upstream::new(client(), format!("http://{}/health", place.address()));
@@ -397,13 +273,14 @@ const ROWS: [Row; 14] = [
 struct Watched {
     row: Row,
     health: Health,
+    mood: Mood,
 }
 
 impl Watched {
     fn start(row: Row, place: &Place, right: bool) -> Self {
         let check = (row.check)(place, right);
         let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
-        Self { row, health: Health::builder().check("subject", check).start().unwrap() }
+        Self { row, health: Health::builder().check("subject", check).start().unwrap(), mood: Mood::watch() }
     }
 
     fn report(&self) -> Arc<CheckReport> {
@@ -416,7 +293,7 @@ impl Watched {
         loop {
             let report = self.report();
             let said = report.reason.map_or(report.status.as_str(), |reason| reason.as_str());
-            if said == expected && !report.is_pending() {
+            if expected.split('/').any(|expected| said == expected) && !report.is_pending() {
                 return began.elapsed();
             }
             let name = self.row.name;
@@ -429,14 +306,16 @@ impl Watched {
     fn kept_deadlines(&self) {
         let report = self.report();
         let longest = report.history.results.iter().map(|result| result.duration).max();
-        assert!(longest < Some(TIMEOUT + GRACE), "{}: a run took {longest:?}", self.row.name);
+        let stalled = self.mood.stalled();
+        let allowed = TIMEOUT + GRACE + stalled * 2;
+        assert!(longest < Some(allowed), "{}: a run took {longest:?}, with stalls of {stalled:?}", self.row.name);
     }
 }
 
 /// Every fault of one row, from health to health.
 async fn every_fault(row: Row, place: &mut Place) {
     let watched = Watched::start(row, place, true);
-    for (fault, expected) in FAULTS.into_iter().zip(row.cells) {
+    for (fault, expected) in row.cells() {
         if expected == "-" {
             continue;
         }
@@ -491,11 +370,21 @@ fn end(fault: &str, place: &mut Place) {
 
 /// Wrong from the beginning, until the server takes it.
 async fn wrong_password(row: Row, expected: &str, place: &mut Place) {
+    let is_kafka = row.name.starts_with("kafka");
+    if is_kafka {
+        // Its broker asks nobody for a password until it is told to.
+        block_in_place(|| place.server.accept_password("of nobody"));
+    }
     let watched = Watched::start(row, place, false);
     let after = watched.says(expected, NOTICED, "wrong password").await;
     watched.kept_deadlines();
-    // Nobody can make roots trust another, and the client of NATS gives up for good once its password was refused.
-    if !matches!(row.name, "certificate" | "nats") {
+    if is_kafka {
+        println!("{} wrong password: {expected} after {after:.1?}", row.name);
+        block_in_place(|| place.server.accept_password(""));
+    }
+    // Nobody can make roots trust another, the client of NATS gives up for good once its password was refused, and no
+    // broker of Kafka that these tests have accepts one.
+    if !matches!(row.name, "certificate" | "nats" | "kafka" | "kafka_lag") {
         block_in_place(|| place.server.accept_password(WRONG));
         let recovered = watched.says("healthy", RECOVERED, "with the password accepted").await;
         println!("{} wrong password: {expected} after {after:.1?}, healthy after {recovered:.1?}", row.name);
@@ -518,7 +407,7 @@ fn right_password(row: &str) -> &'static str {
 /// Rounds of losses, and how many connections there were after the last.
 async fn rounds(row: Row, place: &mut Place, watched: &Watched, count: usize) -> usize {
     for _ in 0..count {
-        for (fault, expected) in FAULTS.into_iter().zip(row.cells) {
+        for (fault, expected) in row.cells() {
             if matches!(fault, "refused" | "black hole" | "frozen" | "reset" | "trickle" | "endless") && expected != "-"
             {
                 block_in_place(|| begin(fault, row, place));
@@ -687,13 +576,15 @@ fn every_networked_check_has_a_row() {
 fn table() -> String {
     let mut text = format!("| check | {} |\n|{}\n", FAULTS.join(" | "), "---|".repeat(FAULTS.len() + 1));
     for row in ROWS {
-        writeln!(text, "| `{}` | {} |", row.name, row.cells.join(" | ")).unwrap();
+        writeln!(text, "| `{}` | {} |", row.name, row.cells().map(|(_, said)| said).collect::<Vec<_>>().join(" | "))
+            .unwrap();
     }
     text
 }
 
 #[test]
 fn the_readme_shows_this_table() {
+    assert!(ROWS.iter().all(|row| row.cells().count() == FAULTS.len()));
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     assert!(readme.contains(&table()), "the README does not have:\n{}", table());
 }

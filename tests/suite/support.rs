@@ -1,6 +1,13 @@
 //! Small helpers of several tests.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use health_core::{
     Check, CheckReport, CheckResult, Endpoint, Health, Outcome, Reason, Registration, Request, Response, Status,
@@ -104,4 +111,37 @@ impl Check for Asks {
 /// A client of HTTP that trusts nobody.
 pub(crate) fn client() -> reqwest::Client {
     health_tests::certificates::client(tokio_rustls::rustls::RootCertStore::empty())
+}
+
+/// Notes how late a thread of its own wakes: the machine's mood, which no code of ours can help.
+pub(crate) struct Mood {
+    worst: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Mood {
+    pub(crate) fn watch() -> Self {
+        let mood = Self { worst: Arc::default(), over: Arc::default() };
+        let (worst, over) = (Arc::clone(&mood.worst), Arc::clone(&mood.over));
+        thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                let before = Instant::now();
+                thread::sleep(millis(10));
+                let late = before.elapsed().saturating_sub(millis(10));
+                worst.fetch_max(u64::try_from(late.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+        });
+        mood
+    }
+
+    /// The worst so far.
+    pub(crate) fn stalled(&self) -> Duration {
+        millis(self.worst.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Mood {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
 }
