@@ -23,7 +23,6 @@ use crate::{Check, CheckError, CheckResult, Impact, Outcome, Reason, error::clas
 ///
 /// ```no_run
 /// use health_core::{Grpc, Health};
-/// # fn channel<T>() -> T { unimplemented!() }
 ///
 /// # fn example<T>(channel: T) -> Result<(), health_core::BuildError>
 /// # where
