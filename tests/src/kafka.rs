@@ -15,6 +15,7 @@ use rdkafka::{
 
 use crate::{
     daemon::{Daemon, daemon_server},
+    kafka_gate::Gate,
     port,
     process::nice,
 };
@@ -22,13 +23,16 @@ use crate::{
 /// How long the test's own calls may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The password that a gate before the broker asks for.
+pub const PASSWORD: &str = "correct-horse-8K";
+
 /// A running or stopped broker.
 #[derive(Debug)]
 pub struct Server {
     port: u16,
     advertised: u16,
     daemon: Daemon,
-    authenticates: bool,
+    gate: Option<Gate>,
     topics: Vec<(String, u32)>,
 }
 
@@ -41,17 +45,17 @@ impl Server {
     #[must_use]
     pub fn start() -> Self {
         let port = port::free();
-        Self::advertising(port, port)
+        Self::advertising(port, port, None)
     }
 
-    /// Starts a broker on one port that tells its clients to connect to another.
+    /// Starts a broker on one port that tells its clients to connect to another, perhaps with a gate before it.
     ///
     /// # Panics
     ///
     /// Tansu is not installed or does not start.
     #[must_use]
-    pub fn advertising(port: u16, advertised: u16) -> Self {
-        let mut server = Self { port, advertised, daemon: Daemon::default(), authenticates: false, topics: Vec::new() };
+    pub fn advertising(port: u16, advertised: u16, gate: Option<Gate>) -> Self {
+        let mut server = Self { port, advertised, daemon: Daemon::default(), gate, topics: Vec::new() };
         server.start_again();
         server
     }
@@ -75,11 +79,8 @@ impl Server {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// With a password it wants everyone to authenticate; it knows nobody, so that nobody can.
-    fn set_password(&mut self, password: &str) {
-        self.authenticates = !password.is_empty();
-        self.daemon.stop();
-        self.start_again();
+    fn set_password(&self, password: &str) {
+        self.gate.as_ref().expect("a broker with a gate").accept(password);
     }
 
     fn start_again(&mut self) {
@@ -92,13 +93,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        if self.authenticates {
-            command.arg("--authentication");
-        }
         self.daemon.start(command, || port::accepts(self.port));
-        if self.authenticates {
-            return;
-        }
         // Its memory is empty.
         for (name, partitions) in &self.topics {
             self.make_topic(name, *partitions);
@@ -120,11 +115,11 @@ pub fn config(port: u16) -> ClientConfig {
     config
 }
 
-/// The settings of a client with a password that nobody accepts.
+/// The settings of a client with a password.
 #[must_use]
-pub fn with_password(mut config: ClientConfig) -> ClientConfig {
+pub fn with_password(mut config: ClientConfig, password: &str) -> ClientConfig {
     config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanisms", "PLAIN");
-    config.set("sasl.username", "app").set("sasl.password", "not-the-password");
+    config.set("sasl.username", "app").set("sasl.password", password);
     config
 }
 

@@ -1,12 +1,28 @@
 //! Free loopback ports.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
-/// A port that was free a moment ago. Whoever takes it must be ready to try another.
+/// Below those that the system gives to outgoing connections, so that none of these takes a port meanwhile.
+const RANGE: std::ops::Range<u32> = 12_000..32_000;
+
+/// A port that is free, and that nobody else in this process is told of.
+///
+/// # Panics
+///
+/// There is none.
 #[must_use]
 pub fn free() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
-    listener.local_addr().expect("its number").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Other processes of the tests begin elsewhere.
+    let first = std::process::id().wrapping_mul(101);
+    (0..RANGE.len())
+        .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .filter_map(|number| u16::try_from(RANGE.start + number % (RANGE.end - RANGE.start)).ok())
+        .find(|port| TcpListener::bind(local(*port)).is_ok())
+        .expect("a free loopback port")
 }
 
 /// The loopback address with this port.
@@ -18,7 +34,13 @@ pub fn local(port: u16) -> SocketAddr {
 /// Whether anyone listens there.
 #[must_use]
 pub fn accepts(port: u16) -> bool {
-    TcpStream::connect(local(port)).is_ok()
+    answers(local(port))
+}
+
+/// Whether anyone listens at this address.
+#[must_use]
+pub fn answers(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok()
 }
 
 /// Connections of this machine's clients to a loopback port that are still held open on this side, in whatever state.

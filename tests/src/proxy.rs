@@ -1,7 +1,7 @@
 //! A TCP proxy that does to its connections what networks do.
 
 use std::{
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     thread,
     time::{Duration, Instant},
 };
@@ -37,14 +37,16 @@ pub enum Weather {
     Reset,
     /// The server's answers come at one byte a second.
     Trickle,
-    /// In place of the server's next answer come these bytes, and then the second ones without end.
+    /// In place of the server's next answer come these bytes, and then the second ones without end, at 16 MB a second.
     Endless(&'static [u8], &'static [u8]),
+    /// The same as fast as the client reads.
+    Flood(&'static [u8], &'static [u8]),
 }
 
 /// A proxy in front of a server, on a thread of its own.
 #[derive(Debug)]
 pub struct Proxy {
-    port: u16,
+    address: SocketAddr,
     weather: watch::Sender<Option<Weather>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -57,19 +59,29 @@ impl Proxy {
     /// There is none, or no thread.
     #[must_use]
     pub fn before(server: u16) -> Self {
-        let listener = StdListener::bind(port::local(0)).expect("a loopback port");
-        let port = listener.local_addr().expect("its number").port();
+        Self::at(port::local(0), server)
+    }
+
+    /// A proxy at this address.
+    ///
+    /// # Panics
+    ///
+    /// The address is taken, or there is no thread.
+    #[must_use]
+    pub fn at(address: SocketAddr, server: u16) -> Self {
+        let listener = StdListener::bind(address).expect("a loopback address");
+        let address = listener.local_addr().expect("its port");
         listener.set_nonblocking(true).expect("a listener");
         let (weather, changes) = watch::channel(Some(Weather::Fair));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let thread = thread::spawn(move || runtime.block_on(serve(listener, port, server, changes)));
-        Self { port, weather, thread: Some(thread) }
+        let thread = thread::spawn(move || runtime.block_on(serve(listener, address, server, changes)));
+        Self { address, weather, thread: Some(thread) }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Changes the weather.
@@ -81,8 +93,8 @@ impl Proxy {
         self.weather.send_replace(Some(weather));
         let began = Instant::now();
         let refuses = weather == Weather::Refused;
-        while port::accepts(self.port) == refuses {
-            assert!(began.elapsed() < Duration::from_secs(5), "the port {} does not change", self.port);
+        while port::answers(self.address) == refuses {
+            assert!(began.elapsed() < Duration::from_secs(5), "{} does not change", self.address);
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -99,14 +111,14 @@ impl Drop for Proxy {
 
 type Changes = watch::Receiver<Option<Weather>>;
 
-async fn serve(listener: StdListener, port: u16, server: u16, mut changes: Changes) {
+async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut changes: Changes) {
     let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
     loop {
         let weather = *changes.borrow_and_update();
         match weather {
             None => return,
             Some(Weather::Refused) => listener = None,
-            Some(_) if listener.is_none() => listener = TcpListener::bind(port::local(port)).await.ok(),
+            Some(_) if listener.is_none() => listener = TcpListener::bind(address).await.ok(),
             Some(_) => {}
         }
         let accept = async {
@@ -182,7 +194,9 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
                 return;
             }
             Some(Weather::Trickle) => trickle(&bytes[..count], &mut to, &mut changes).await,
-            Some(Weather::Endless(first, again)) => return endless(first, again, &mut to, &changes).await,
+            Some(Weather::Endless(first, again) | Weather::Flood(first, again)) => {
+                return endless(first, again, &mut to, &changes).await;
+            }
             _ => to.write_all(&bytes[..count]).await,
         };
         if sent.is_err() {
@@ -212,7 +226,13 @@ async fn endless(first: &[u8], again: &[u8], to: &mut OwnedWriteHalf, changes: &
     if to.write_all(first).await.is_err() {
         return;
     }
-    while matches!(*changes.borrow(), Some(Weather::Endless(..))) && to.write_all(&piece).await.is_ok() {
-        sleep(Duration::from_millis(2)).await;
+    loop {
+        let weather = *changes.borrow();
+        if !matches!(weather, Some(Weather::Endless(..) | Weather::Flood(..))) || to.write_all(&piece).await.is_err() {
+            return;
+        }
+        if matches!(weather, Some(Weather::Endless(..))) {
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 }

@@ -51,12 +51,21 @@ impl Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut server = Self { kind, port: port::free(), daemon: Daemon::default(), directory };
         server.set_password(TOKEN);
-        if let Kind::Tls { chain, key } = &server.kind {
-            fs::write(server.file("chain"), chain).expect("a file");
-            fs::write(server.file("key"), key).expect("a file");
-        }
+        server.keep(TOKEN, &server.kind);
         server.start_again();
         server
+    }
+
+    /// For TLS: this chain and key are presented once their token is the one to accept.
+    ///
+    /// # Panics
+    ///
+    /// They cannot be written.
+    pub fn keep(&self, token: &str, kind: &Kind) {
+        if let Kind::Tls { chain, key } = kind {
+            fs::write(self.file(&format!("chain.{token}")), chain).expect("a file");
+            fs::write(self.file(&format!("key.{token}")), key).expect("a file");
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {

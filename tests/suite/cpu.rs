@@ -3,16 +3,23 @@
 use health_core::{Cpu, Reason, Status};
 
 use crate::{
-    cgroup_trees::{NONE, V1, V1_UNLIMITED, V2, V2_NESTED, plant, write},
+    cgroup_trees::{NONE, V1, V1_UNLIMITED, V2, V2_NESTED, V2_UNLIMITED, plant, write},
     support::{checked, observed, rerun, shown, verdict},
 };
 
 #[tokio::test]
 async fn load_is_per_core_and_quotas_are_found() {
-    for (tree, quota) in [(V2, Some(1.5)), (V2_NESTED, None), (V1, Some(0.5)), (V1_UNLIMITED, None), (NONE, None)] {
+    for (tree, load, quota) in [
+        (V2, 0.17, Some(1.5)),
+        (V2_NESTED, 0.21, None),
+        (V2_UNLIMITED, 0.12, None),
+        (V1, 0.3, Some(0.5)),
+        (V1_UNLIMITED, 0.24, None),
+        (NONE, 0.06, None),
+    ] {
         let root = plant(tree);
         let report = shown(&checked(Cpu::new().root(root.path())).await);
-        assert_eq!((observed(&report, "load_per_core"), observed(&report, "cores")), (1.5, 4.0));
+        assert_eq!((observed(&report, "load_per_core"), observed(&report, "cores")), (load, 4.0));
         let found = report.observed.iter().find(|it| it.name == "quota").map(|it| it.value.as_f64());
         assert_eq!(found, quota, "{report:?}");
         assert_eq!(report.status, Status::Healthy);
@@ -25,10 +32,10 @@ async fn throttling_is_that_since_the_run_before() {
     let health = checked(Cpu::new().root(root.path()).fail_throttled_above(80)).await;
     assert_eq!(observed(&shown(&health), "throttled_percent"), 0.0, "what happened before is not now");
     for (stat, percent, status) in [
-        ("nr_periods 1100\nnr_throttled 110\n", 10.0, Status::Healthy),
-        ("nr_periods 1200\nnr_throttled 140\n", 30.0, Status::Degraded),
-        ("nr_periods 1300\nnr_throttled 230\n", 90.0, Status::Unhealthy),
-        ("nr_periods 1300\nnr_throttled 230\n", 0.0, Status::Healthy),
+        ("nr_periods 149\nnr_throttled 54\n", 10.0, Status::Healthy),
+        ("nr_periods 249\nnr_throttled 84\n", 30.0, Status::Degraded),
+        ("nr_periods 349\nnr_throttled 174\n", 90.0, Status::Unhealthy),
+        ("nr_periods 349\nnr_throttled 174\n", 0.0, Status::Healthy),
     ] {
         write(root.path(), "sys/fs/cgroup/cpu.stat", stat);
         let report = rerun(&health).await;
@@ -55,6 +62,7 @@ async fn a_group_around_that_is_used_up_is_seen_although_another_is_tighter() {
 #[tokio::test]
 async fn load_is_judged() {
     let root = plant(NONE);
+    write(root.path(), "proc/loadavg", "6.00 3.00 1.00 2/345 6789\n");
     let report = shown(&checked(Cpu::new().root(root.path()).warn_above(1.2)).await);
     assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
     assert_eq!(report.message.as_deref(), Some("1.5 is the load per core, which is above 1.2"));

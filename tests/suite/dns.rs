@@ -1,8 +1,11 @@
-//! The `Dns` check, with this machine's resolver.
+//! The `Dns` check, with this machine's resolver; its faults over TCP are in `fault_table`.
 
-use health_core::{Dns, Reason, Status};
+use std::net::UdpSocket;
 
-use crate::support::{checked, invalid, observed, shown, verdict};
+use health_core::{CheckExt as _, Dns, Reason, Status};
+use health_tests::{name_server, process};
+
+use crate::support::{checked, invalid, millis, observed, rerun, secs, shown, verdict};
 
 #[tokio::test]
 async fn a_name_needs_its_addresses() {
@@ -21,4 +24,35 @@ fn what_is_no_name_is_refused() {
         assert!(invalid(Dns::new(name)).contains("is not a name"), "{name}");
     }
     assert!(invalid(Dns::new("a").at_least(0)).contains("1 or more"));
+}
+
+#[test]
+#[ignore = "needs dnsmasq and root: tests/run"]
+fn a_name_server_that_is_silent_is_a_timeout_and_holds_one_thread() {
+    let test = std::thread::spawn(|| {
+        let address = name_server::address(2);
+        name_server::ask(address, "timeout:1 attempts:1");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let silent = UdpSocket::bind(address).unwrap();
+            let health = checked(Dns::new(name_server::NAME).at_least(2).timeout(millis(400)).every(secs(3600))).await;
+            let threads = process::usage().threads;
+            for _ in 0..3 {
+                assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Timeout)));
+                assert_eq!(process::usage().threads, threads);
+            }
+            drop(silent);
+            // The resolver gives its last question up after a second.
+            tokio::time::sleep(millis(1200)).await;
+            assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+            let server = name_server::Server::at(address);
+            let report = rerun(&health).await;
+            assert_eq!((report.status, observed(&report, "addresses")), (Status::Healthy, 2.0), "{report:?}");
+            drop(server);
+            assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+        });
+    });
+    if let Err(panic) = test.join() {
+        std::panic::resume_unwind(panic);
+    }
 }

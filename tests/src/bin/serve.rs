@@ -1,7 +1,13 @@
 //! `serve <http|grpc|tls> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
-//! accept in `token`, read anew for each request, and for TLS the `chain` and the `key`.
+//! accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
+//! files called `chain.` and `key.` with the token.
 
-use std::{error::Error, fs, path::PathBuf, sync::Arc};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -40,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn accepts(folder: &std::path::Path, authorization: Option<&str>) -> bool {
+fn accepts(folder: &Path, authorization: Option<&str>) -> bool {
     let token = fs::read_to_string(folder.join("token")).unwrap_or_default();
     authorization == Some(&format!("Bearer {token}"))
 }
@@ -73,16 +79,9 @@ async fn grpc(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Erro
 }
 
 async fn tls(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error>> {
-    let chain = CertificateDer::pem_file_iter(folder.join("chain"))?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(folder.join("key"))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    let acceptor = TlsAcceptor::from(Arc::new(config));
     loop {
         let (stream, _) = listener.accept().await?;
-        let acceptor = acceptor.clone();
+        let acceptor = acceptor(&folder)?;
         tokio::spawn(async move {
             // One that asks is answered; one that has seen enough leaves.
             if let Ok(mut stream) = acceptor.accept(stream).await
@@ -94,4 +93,15 @@ async fn tls(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error
             }
         });
     }
+}
+
+fn acceptor(folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
+    let token = fs::read_to_string(folder.join("token"))?;
+    let file = |name: &str| folder.join(format!("{name}.{token}"));
+    let chain = CertificateDer::pem_file_iter(file("chain"))?.collect::<Result<_, _>>()?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(file("key"))?)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -1,0 +1,99 @@
+//! A name server of the test's own, and a thread whose resolver asks it.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    process::Stdio,
+};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+use tempfile::TempDir;
+
+use crate::{
+    daemon::{Daemon, daemon_server},
+    port,
+    process::nice,
+};
+
+/// The name that it knows, which has two addresses.
+pub const NAME: &str = "orders.test";
+
+/// A running or stopped server.
+#[derive(Debug)]
+pub struct Server {
+    address: Ipv4Addr,
+    port: u16,
+    daemon: Daemon,
+}
+
+impl Server {
+    /// Starts a server.
+    ///
+    /// # Panics
+    ///
+    /// dnsmasq is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::at(port::local(port::free()))
+    }
+
+    /// Starts a server at this address.
+    ///
+    /// # Panics
+    ///
+    /// dnsmasq is not installed or does not start.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        let SocketAddr::V4(address) = address else { panic!("{address} is none of version 4") };
+        let mut server = Self { address: *address.ip(), port: address.port(), daemon: Daemon::default() };
+        server.start_again();
+        server
+    }
+
+    fn start_again(&mut self) {
+        let mut command = nice("/usr/sbin/dnsmasq");
+        command
+            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts"])
+            .args(["--bind-interfaces", "--except-interface=lo", "--local=/test/", "--user=root"])
+            .arg(format!("--listen-address={}", self.address))
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--host-record={NAME},10.0.0.1"))
+            .arg(format!("--host-record={NAME},10.0.0.2"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.daemon.start(command, || port::answers((self.address, self.port).into()));
+    }
+
+    /// It asks nobody for a password.
+    fn set_password(&self, _: &str) {}
+}
+
+daemon_server!(Server);
+
+/// Where resolvers look for their name server: the port is fixed, so the address is one of this process's own, one for
+/// each test.
+#[must_use]
+pub fn address(test: u8) -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(127, test, high, low), 53))
+}
+
+/// From now on names that this thread, or any thread that it starts, resolves are asked of this address, with these
+/// options of `resolv.conf`. Nobody else sees anything of it.
+///
+/// # Panics
+///
+/// Without the rights of root.
+pub fn ask(address: SocketAddr, options: &str) {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("resolv.conf");
+    fs::write(&file, format!("nameserver {}\noptions {options}\n", address.ip())).expect("a file");
+    unshare(CloneFlags::CLONE_NEWNS).expect("the rights of root");
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("mounts of this thread's own");
+    mount(Some(&file), "/etc/resolv.conf", none, MsFlags::MS_BIND, none).expect("a file in place of another");
+}
