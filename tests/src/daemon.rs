@@ -23,6 +23,11 @@ impl Daemon {
     pub fn start(&mut self, mut command: Command, ready: impl Fn() -> bool) {
         let name = command.get_program().to_string_lossy().into_owned();
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        // One that was killed may take a moment to let go of its port.
+        let began = Instant::now();
+        while ready() && began.elapsed() < Duration::from_secs(10) {
+            sleep(Duration::from_millis(10));
+        }
         let child = command.spawn();
         self.0 = Some(Process::new(child.unwrap_or_else(|error| panic!("{name} {arguments:?}: {error}"))));
         let began = Instant::now();

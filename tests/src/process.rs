@@ -56,7 +56,7 @@ impl Process {
 
     /// Sends a signal to the child and to every process that it and those have started.
     pub fn signal_all(&self, signal: Signal) {
-        let _ = signal_tree(self.child.id(), signal);
+        signal_tree(self.child.id(), signal);
     }
 
     /// Waits until it has ended.
@@ -79,13 +79,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.runs() {
-            let killed = signal_tree(self.child.id(), Signal::SIGKILL);
+            self.signal_all(Signal::SIGKILL);
             let _ = self.child.wait();
-            // Until then they hold their ports.
-            let patience = Instant::now() + Duration::from_secs(10);
-            while killed.iter().any(|id| !has_ended(*id)) && Instant::now() < patience {
-                sleep(Duration::from_millis(2));
-            }
         }
     }
 }
@@ -95,32 +90,20 @@ fn send(id: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), signal);
 }
 
-/// From the top down, each standing still meanwhile, so that it cannot start another while we look. Who got it.
-fn signal_tree(id: u32, signal: Signal) -> Vec<u32> {
+/// From the top down, each standing still meanwhile, so that it cannot start another while we look.
+fn signal_tree(id: u32, signal: Signal) {
     send(id, Signal::SIGSTOP);
-    let mut reached: Vec<u32> = children(id).into_iter().flat_map(|child| signal_tree(child, signal)).collect();
+    children(id).into_iter().for_each(|child| signal_tree(child, signal));
     send(id, signal);
-    reached.push(id);
-    reached
-}
-
-/// Whether a process is gone, or only waits for its parent to see it.
-fn has_ended(id: u32) -> bool {
-    stat(id).is_none_or(|fields| fields.starts_with(['Z', 'X']))
-}
-
-/// What the kernel tells of a process, from its state on.
-fn stat(id: u32) -> Option<String> {
-    let line = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    Some(line.rsplit_once(") ")?.1.to_owned())
 }
 
 /// The processes whose parent is this one.
 fn children(parent: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("the kernel's list of processes");
     let is_child = |id: &u32| {
-        let parents = stat(*id).and_then(|fields| fields.split_whitespace().nth(1)?.parse::<u32>().ok());
-        parents == Some(parent)
+        let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after_name = status.rsplit(')').next().unwrap_or_default();
+        after_name.split_whitespace().nth(1) == Some(parent.to_string().as_str())
     };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
