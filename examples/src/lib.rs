@@ -1,4 +1,4 @@
-//! What the example services share: settings from the environment, a little work to watch, and the way out.
+//! What the example services share: settings from the environment, and a little work to watch.
 //!
 //! The programs themselves are `src/bin/axum.rs`, `src/bin/actix.rs` and `src/bin/warp.rs`: they mount and serve.
 
@@ -11,13 +11,11 @@ mod logs;
 mod run;
 mod service;
 mod settings;
-mod signal;
 mod work;
 
 pub use crate::{
     run::run,
     service::{Service, start},
     settings::{Settings, SettingsError},
-    signal::shutdown,
     work::Queue,
 };

@@ -14,14 +14,35 @@ use actix_web::{
     guard,
     http::{
         ConnectionType, StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{HeaderMap, HeaderName, HeaderValue},
     },
     web,
 };
-use health_core::{Endpoint, HeaderValue as Value};
+use health_core::{Additions, Endpoint, HeaderValue as Value, Headers};
 use pin_project_lite::pin_project;
 
 pub use health_core;
+/// For `HttpServer::shutdown_signal(..)`.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use actix_web::{App, HttpServer};
+/// use health_core::Health;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let leave = health_actix::shutdown(&health, Duration::from_secs(10))?;
+/// HttpServer::new(move || App::new().service(health_actix::routes(health.clone())))
+///     .shutdown_signal(leave)
+///     .bind(("127.0.0.1", 8080))?
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(inline)]
+pub use health_core::shutdown;
 
 /// Our resources, for `App::service` and, nested, for `web::scope(..).service`. They need no `app_data`.
 ///
@@ -71,7 +92,8 @@ impl HttpServiceFactory for HealthRoutes {
 /// Answers the probes in front of an application or scope and passes everything else on.
 ///
 /// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
-/// probes.
+/// probes. While the service drains, answers of the application ask HTTP/1 clients to close their connections
+/// ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};
@@ -140,7 +162,7 @@ where
         let answered = answer(&self.endpoint, request.request(), last(request.uri().path(), segments));
         match answered {
             Some(response) => ResponseFuture::Health { response: Some(request.into_response(response)) },
-            None => ResponseFuture::Application { future: self.inner.call(request) },
+            None => ResponseFuture::Application { future: self.inner.call(request), endpoint: self.endpoint.clone() },
         }
     }
 }
@@ -151,7 +173,7 @@ pin_project! {
     #[allow(missing_docs, missing_debug_implementations)]
     pub enum ResponseFuture<F> {
         Health { response: Option<ServiceResponse> },
-        Application { #[pin] future: F },
+        Application { #[pin] future: F, endpoint: Endpoint },
     }
 }
 
@@ -163,8 +185,12 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Application { future } => {
-                future.poll(context).map(|result| result.map(ServiceResponse::map_into_left_body))
+            Projected::Application { future, endpoint } => {
+                let mut response = std::task::ready!(future.poll(context))?;
+                if let Some(additions) = endpoint.additions(response.status().as_u16()) {
+                    add(additions, &mut response);
+                }
+                Poll::Ready(Ok(response.map_into_left_body()))
             }
             Projected::Health { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map_into_right_body())),
@@ -194,15 +220,32 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
     let headers = response.headers_mut();
-    for (name, value) in answer.headers.iter() {
-        let value = match value {
-            Value::Static(text) => HeaderValue::from_static(text),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
-        };
-        headers.insert(HeaderName::from_static(name), value);
-    }
+    set(headers, &answer.headers);
     if answer.close {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     Some(response)
+}
+
+/// Sets the core's headers.
+fn set(headers: &mut HeaderMap, ours: &Headers) {
+    for (name, value) in ours.iter() {
+        let value = match value {
+            Value::Static(text) => Ok(HeaderValue::from_static(text)),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
+        };
+        // The core's values are always visible ASCII.
+        if let Ok(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// Adds to an answer of the application what the core wants there; actix keeps `Connection` out of HTTP/2.
+fn add<B>(additions: Additions, response: &mut ServiceResponse<B>) {
+    let response = response.response_mut();
+    set(response.headers_mut(), &additions.headers);
+    if additions.close {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
 }

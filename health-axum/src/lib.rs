@@ -14,13 +14,32 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, OriginalUri},
 };
-use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
+use health_core::{Additions, Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use health_core;
+/// For `axum::serve(..).with_graceful_shutdown(..)`.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use axum::Router;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let leave = health_axum::shutdown(&health, Duration::from_secs(10))?;
+/// let app: Router = Router::new().merge(health_axum::routes(health));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// axum::serve(listener, app).with_graceful_shutdown(leave).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(inline)]
+pub use health_core::shutdown;
 
 /// Our routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
 ///
@@ -84,7 +103,9 @@ impl<B> Service<Request<B>> for Mounted {
 /// Answers the probes in front of a service and passes everything else on. Works on any tower service whose response
 /// body can be made from bytes, not only on axum's.
 ///
-/// The probes do not wait for the inner service to be ready, so no limit inside it holds them up.
+/// The probes do not wait for the inner service to be ready, so no limit inside it holds them up. While the service drains,
+/// answers of the application ask HTTP/1 clients to close their connections
+/// ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -155,10 +176,12 @@ where
         if let Some(response) = answer(&self.endpoint, &request) {
             return ResponseFuture::Health { response: Some(response) };
         }
+        let (endpoint, is_http1) = (self.endpoint.clone(), request.version() <= Version::HTTP_11);
         if std::mem::take(&mut self.inner_is_ready) {
-            return ResponseFuture::Application { future: self.inner.call(request) };
+            return ResponseFuture::Application { future: self.inner.call(request), endpoint, is_http1 };
         }
-        ResponseFuture::Waiting { service: self.inner.clone(), request: Some(request) }
+        let request = Some((request, endpoint, is_http1));
+        ResponseFuture::Waiting { service: self.inner.clone(), request }
     }
 }
 
@@ -168,8 +191,8 @@ pin_project! {
     #[allow(missing_docs, missing_debug_implementations)]
     pub enum ResponseFuture<S, Q, F, R> {
         Health { response: Option<Response<R>> },
-        Waiting { service: S, request: Option<Q> },
-        Application { #[pin] future: F },
+        Waiting { service: S, request: Option<(Q, Endpoint, bool)> },
+        Application { #[pin] future: F, endpoint: Endpoint, is_http1: bool },
     }
 }
 
@@ -181,8 +204,14 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let called = match self.as_mut().project() {
-                Projected::Application { future } => return future.poll(context),
+            let next = match self.as_mut().project() {
+                Projected::Application { future, endpoint, is_http1 } => {
+                    let mut response = std::task::ready!(future.poll(context))?;
+                    if let Some(additions) = endpoint.additions(response.status().as_u16()) {
+                        add(additions, &mut response, *is_http1);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
                 Projected::Health { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response)),
                     None => return Poll::Pending,
@@ -190,12 +219,14 @@ where
                 Projected::Waiting { service, request } => {
                     std::task::ready!(service.poll_ready(context))?;
                     match request.take() {
-                        Some(request) => service.call(request),
+                        Some((request, endpoint, is_http1)) => {
+                            Self::Application { future: service.call(request), endpoint, is_http1 }
+                        }
                         None => return Poll::Pending,
                     }
                 }
             };
-            self.set(Self::Application { future: called });
+            self.set(next);
         }
     }
 }
@@ -221,13 +252,7 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    for (name, value) in answer.headers.iter() {
-        let value = match value {
-            Value::Static(text) => HeaderValue::from_static(text),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
-        };
-        headers.insert(header::HeaderName::from_static(name), value);
-    }
+    set(headers, &answer.headers);
     if is_head {
         // Otherwise the server takes the length from the body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
@@ -236,4 +261,26 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Some(response)
+}
+
+/// Sets the core's headers.
+fn set(headers: &mut HeaderMap, ours: &Headers) {
+    for (name, value) in ours.iter() {
+        let value = match value {
+            Value::Static(text) => Ok(HeaderValue::from_static(text)),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
+        };
+        // The core's values are always visible ASCII.
+        if let Ok(value) = value {
+            headers.insert(header::HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// Adds to an answer of the application what the core wants there.
+fn add<R>(additions: Additions, response: &mut Response<R>, is_http1: bool) {
+    set(response.headers_mut(), &additions.headers);
+    if additions.close && is_http1 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }

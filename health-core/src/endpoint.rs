@@ -14,12 +14,13 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    Format, Health, Probe, Rendered, Report, Request, Response, Status, Subject, Visibility,
+    Additions, Format, Health, Probe, Reason, Rendered, Report, Request, Response, Status, Subject, Visibility,
     clock::Nanos,
+    endpoint_options::{Config, EndpointError},
     negotiate, query, render,
     route::{self, Family, Name, Route, Target},
     snapshot::{Entry, Prepared, Snapshot, View, Written},
-    visibility::{self, Grant},
+    visibility,
     wire::{HeaderValue, Headers},
 };
 
@@ -27,6 +28,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// Sent by a service that asks how we are, so that we leave out those whom we ask.
 const LOCAL: &str = "health-local";
 const ALLOW: &str = "GET, HEAD, OPTIONS";
+/// The connection is no longer one of HTTP after that answer.
+const SWITCHING_PROTOCOLS: u16 = 101;
 const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health or text.";
 const UNKNOWN_NAME: &[u8] = b"There is nothing of that name here.";
 const WRONG_METHOD: &[u8] = b"Use GET, HEAD or OPTIONS.";
@@ -53,28 +56,16 @@ const NO_REPORT: &[u8] = b"No report could be made.";
 #[derive(Clone)]
 #[must_use = "an endpoint does nothing until an adapter mounts it"]
 pub struct Endpoint {
-    health: Health,
-    config: Arc<Config>,
-    error: Option<EndpointError>,
+    pub(crate) health: Health,
+    pub(crate) config: Arc<Config>,
+    pub(crate) error: Option<EndpointError>,
 }
 
-#[derive(Clone)]
-struct Config {
-    base: String,
-    kubernetes: bool,
-    ordinary: Visibility,
-    grants: Vec<Grant>,
-    unhealthy_code: u16,
-    degraded_code: u16,
-    format: Format,
-    custom: Option<Custom>,
-}
-
-type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
+pub(crate) type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
 
 /// A renderer of the owner's own, and what it made of the current snapshot.
 #[derive(Clone)]
-struct Custom {
+pub(crate) struct Custom {
     render: Arc<Render>,
     made: Arc<ArcSwapOption<Made>>,
 }
@@ -84,40 +75,6 @@ struct Made {
     generation: u64,
     places: Vec<[OnceLock<Option<Rendered>>; 3]>,
 }
-
-/// An option of an [`Endpoint`] that cannot be used; the option keeps the value it had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndpointError {
-    /// `base_path` with a path that cannot be told from the rest.
-    BasePath {
-        /// The path as given.
-        path: String,
-        /// What is wrong with it.
-        message: &'static str,
-    },
-    /// `unhealthy_code` outside 400 to 599.
-    UnhealthyCode(u16),
-    /// `degraded_code` outside 200 to 299 that is not 429 either, or 204 or 205, which allow no body.
-    DegradedCode(u16),
-    /// `full_for_bearer` with fewer than 16 bytes, which grants nobody.
-    ShortToken,
-}
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BasePath { path, message } => write!(f, "base_path({path:?}) is not usable: {message}"),
-            Self::UnhealthyCode(code) => write!(f, "unhealthy_code({code}) is not usable: use 400 to 599"),
-            Self::DegradedCode(code) => {
-                write!(f, "degraded_code({code}) is not usable: use 200 to 299 but 204 and 205, or 429")
-            }
-            Self::ShortToken => f.write_str("full_for_bearer grants nobody: use a token of at least 16 bytes"),
-        }
-    }
-}
-
-impl std::error::Error for EndpointError {}
 
 impl From<Health> for Endpoint {
     fn from(health: Health) -> Self {
@@ -133,123 +90,6 @@ impl fmt::Debug for Endpoint {
             .field("visibility", &self.config.ordinary)
             .field("grants", &self.config.grants)
             .finish_non_exhaustive()
-    }
-}
-
-/// # Options
-impl Endpoint {
-    /// An endpoint with every default: `/health` and the Kubernetes paths, [`Visibility::Checks`] for everyone, 503
-    /// for Unhealthy, 200 for Degraded, JSON.
-    pub fn new(health: Health) -> Self {
-        let config = Config {
-            base: "/health".to_owned(),
-            kubernetes: true,
-            ordinary: Visibility::Checks,
-            grants: Vec::new(),
-            unhealthy_code: 503,
-            degraded_code: 200,
-            format: Format::Json,
-            custom: None,
-        };
-        Self { health, config: Arc::new(config), error: None }
-    }
-
-    /// Where the documents begin; default `/health`. One or more segments of letters, digits, `_`, `-`, `.` and `~`.
-    /// A path that cannot be used is refused: see [`validated`](Self::validated).
-    pub fn base_path(mut self, path: impl Into<String>) -> Self {
-        let path = path.into();
-        match route::check_base(&path) {
-            Ok(()) => self.config_mut().base = path,
-            Err(message) => self.refuse(EndpointError::BasePath { path, message }),
-        }
-        self
-    }
-
-    /// Whether `/livez`, `/readyz`, `/startupz` and `/healthz` are answered; default yes.
-    pub fn kubernetes_paths(mut self, answered: bool) -> Self {
-        self.config_mut().kubernetes = answered;
-        self
-    }
-
-    /// What everyone may see; default [`Visibility::Checks`].
-    pub fn visibility(mut self, visibility: Visibility) -> Self {
-        self.config_mut().ordinary = visibility;
-        self
-    }
-
-    /// Full visibility for the requests that the closure accepts. It must be quick: it runs in the request. A panic
-    /// in it means no. Can be given several times; one yes is enough.
-    pub fn full_for(mut self, accepts: impl Fn(&Request<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.config_mut().grants.push(Grant::Asked(Arc::new(accepts)));
-        self
-    }
-
-    /// Full visibility for `Authorization: Bearer <token>`, compared in constant time. A wrong or missing token is no
-    /// error: the caller sees what everyone sees. A token of fewer than 16 bytes grants nobody: see
-    /// [`validated`](Self::validated). Can be given several times, for rotation.
-    pub fn full_for_bearer(mut self, token: impl AsRef<str>) -> Self {
-        match Grant::bearer(token.as_ref()) {
-            Some(grant) => self.config_mut().grants.push(grant),
-            None => self.refuse(EndpointError::ShortToken),
-        }
-        self
-    }
-
-    /// The code for Unhealthy: 400 to 599, default 503. Anything else is refused: see [`validated`](Self::validated).
-    pub fn unhealthy_code(mut self, code: u16) -> Self {
-        if (400..=599).contains(&code) {
-            self.config_mut().unhealthy_code = code;
-        } else {
-            self.refuse(EndpointError::UnhealthyCode(code));
-        }
-        self
-    }
-
-    /// The code for Degraded: 200 to 299 but 204 and 205, which allow no body, or 429 for Consul and `check_http`; default 200. Never used for liveness,
-    /// startup and the Kubernetes paths. Anything else is refused: see [`validated`](Self::validated).
-    pub fn degraded_code(mut self, code: u16) -> Self {
-        if (200..=299).contains(&code) && !matches!(code, 204 | 205) || code == 429 {
-            self.config_mut().degraded_code = code;
-        } else {
-            self.refuse(EndpointError::DegradedCode(code));
-        }
-        self
-    }
-
-    /// The format for callers without a preference; default [`Format::Json`].
-    pub fn format(mut self, format: Format) -> Self {
-        self.config_mut().format = format;
-        self
-    }
-
-    /// A format of your own for every document below the base path, in place of negotiation. The report has been
-    /// reduced to what the visibility shows. What it returns is kept per snapshot, view and visibility, but for stale
-    /// answers; a panic in it makes the answer 500.
-    pub fn render_with(mut self, render: impl Fn(&Report, Visibility) -> Rendered + Send + Sync + 'static) -> Self {
-        self.config_mut().custom = Some(Custom { render: Arc::new(render), made: Arc::default() });
-        self
-    }
-
-    /// The endpoint, if every option could be used. An option that could not is logged and keeps its value; this
-    /// turns it into an error at start-up.
-    ///
-    /// # Errors
-    ///
-    /// The first option that was refused.
-    pub fn validated(self) -> Result<Self, EndpointError> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Ok(self),
-        }
-    }
-
-    fn config_mut(&mut self) -> &mut Config {
-        Arc::make_mut(&mut self.config)
-    }
-
-    fn refuse(&mut self, error: EndpointError) {
-        tracing::error!(target: "health", %error, "an option of the health endpoint was ignored");
-        self.error.get_or_insert(error);
     }
 }
 
@@ -273,23 +113,41 @@ impl Endpoint {
         let route = self.route(request.path)?;
         let board = &self.health.inner().board;
         let snapshot = board.load();
-        let mut response = match request.method {
+        let (mut response, status) = match request.method {
             "GET" | "HEAD" => self.answer(&snapshot, route, request),
             "OPTIONS" => {
-                let mut response = plain(self.answer(&snapshot, route, request).status, b"");
+                let (Response { status: code, .. }, status) = self.answer(&snapshot, route, request);
+                let mut response = plain(code, b"");
                 response.headers = Headers::default();
                 protect(&mut response.headers);
                 response.headers.push("allow", HeaderValue::Static(ALLOW));
-                response
+                (response, status)
             }
             _ => {
                 let mut response = plain(405, WRONG_METHOD);
                 response.headers.push("allow", HeaderValue::Static(ALLOW));
-                response
+                (response, None)
             }
         };
-        response.close = snapshot.circumstances.lifecycle >= crate::Lifecycle::Draining;
+        response.close = snapshot.is_leaving();
+        if self.config.envoy_headers {
+            mark_for_envoy(&mut response.headers, status, response.close);
+        }
         Some(response)
+    }
+
+    /// For the middleware forms: what the application's own answer with this code needs besides; `None` while the service
+    /// does not drain.
+    #[must_use]
+    pub fn additions(&self, status: u16) -> Option<Additions> {
+        if !self.health.inner().board.load().is_leaving() {
+            return None;
+        }
+        let mut headers = Headers::default();
+        if self.config.envoy_headers {
+            mark_for_envoy(&mut headers, None, true);
+        }
+        Some(Additions { headers, close: self.config.close_connections && status != SWITCHING_PROTOCOLS })
     }
 
     fn route<'p>(&self, path: &'p str) -> Option<Route<'p>> {
@@ -314,12 +172,13 @@ enum Found<'s> {
 
 /// # Answers
 impl Endpoint {
-    fn answer(&self, snapshot: &Snapshot, route: Route<'_>, request: &Request<'_>) -> Response {
+    /// The answer, and the verdict in it if there is one.
+    fn answer(&self, snapshot: &Snapshot, route: Route<'_>, request: &Request<'_>) -> (Response, Option<Status>) {
         let visibility = visibility::of(request, &self.config.grants, self.config.ordinary);
         let is_a_service = (request.header)(LOCAL) == Some("1");
         let caller = Caller { visibility, is_a_service };
         let Some(found) = find(snapshot, route.target, caller) else {
-            return plain(404, UNKNOWN_NAME);
+            return (plain(404, UNKNOWN_NAME), None);
         };
         let board = &self.health.inner().board;
         let now = board.clock().now();
@@ -332,7 +191,7 @@ impl Endpoint {
         let aged = snapshot.aged(now, scheduler_stale);
         match find(&aged, route.target, caller) {
             Some(found) => self.write(&aged, &found, route, request, visibility),
-            None => plain(404, UNKNOWN_NAME),
+            None => (plain(404, UNKNOWN_NAME), None),
         }
     }
 
@@ -358,12 +217,13 @@ impl Endpoint {
         route: Route<'_>,
         request: &Request<'_>,
         visibility: Visibility,
-    ) -> Response {
-        match (route.family, &self.config.custom) {
-            (Family::Kubernetes(name), _) => self.kubernetes(found, name, request.query, visibility),
+    ) -> (Response, Option<Status>) {
+        let response = match (route.family, &self.config.custom) {
+            (Family::Kubernetes(name), _) => return self.kubernetes(found, name, request.query, visibility),
             (Family::Document, Some(custom)) => self.custom(custom, snapshot, found, visibility),
             (Family::Document, None) => self.document(snapshot, found, request, visibility),
-        }
+        };
+        (response, Some(verdict(found)))
     }
 
     fn document(
@@ -381,22 +241,27 @@ impl Endpoint {
             Format::Health => (Written::Health, render::health_json::document),
             Format::Text => (Written::Text, render::text::document),
         };
-        let (prepared, subject, status) = parts(found);
-        let body = prepared.body(written, visibility, || match found {
+        let body = prepared(found).body(written, visibility, || match found {
             Found::View(view, _) => write(&view.report, visibility),
             Found::Check(_, entry) => write(&snapshot.one_check(entry), visibility),
         });
-        let mut response = answer(self.code(status, subject), HeaderValue::Static(choice.format.content_type()), body);
+        let mut response = answer(self.code(found), HeaderValue::Static(choice.format.content_type()), body);
         if choice.negotiated {
             response.headers.push("vary", HeaderValue::Static("Accept"));
         }
         response
     }
 
-    fn kubernetes(&self, found: &Found<'_>, name: &str, query: Option<&str>, visibility: Visibility) -> Response {
+    fn kubernetes(
+        &self,
+        found: &Found<'_>,
+        name: &str,
+        query: Option<&str>,
+        visibility: Visibility,
+    ) -> (Response, Option<Status>) {
         let text = |status: Status, body| {
-            let code = if status == Status::Unhealthy { self.config.unhealthy_code } else { 200 };
-            answer(code, HeaderValue::Static(TEXT), body)
+            let code = if status == Status::Unhealthy { self.unhealthy_code_of(found) } else { 200 };
+            (answer(code, HeaderValue::Static(TEXT), body), Some(status))
         };
         let view = match found {
             Found::View(view, _) => view,
@@ -424,25 +289,37 @@ impl Endpoint {
     }
 
     fn custom(&self, custom: &Custom, snapshot: &Snapshot, found: &Found<'_>, visibility: Visibility) -> Response {
-        let (_, subject, status) = parts(found);
         let rendered = custom.rendered(snapshot, found, visibility);
         match rendered {
-            Some(Rendered { content_type, body }) => answer(self.code(status, subject), content_type, body),
+            Some(Rendered { content_type, body }) => answer(self.code(found), content_type, body),
             None => plain(500, NO_REPORT),
         }
     }
 
-    fn code(&self, status: Status, subject: Option<&Subject>) -> u16 {
-        match (status, subject) {
-            (Status::Unhealthy, _) => self.config.unhealthy_code,
+    fn code(&self, found: &Found<'_>) -> u16 {
+        let subject = match found {
+            Found::View(view, _) => Some(&view.report.subject),
+            Found::Check(..) => None,
+        };
+        match (verdict(found), subject) {
+            (Status::Unhealthy, _) => self.unhealthy_code_of(found),
             (Status::Degraded, Some(Subject::Probe(Probe::Liveness | Probe::Startup))) => 200,
             (Status::Degraded, _) => self.config.degraded_code,
             (Status::Healthy, _) => 200,
         }
     }
+
+    fn unhealthy_code_of(&self, found: &Found<'_>) -> u16 {
+        let drains = matches!(found, Found::View(view, _) if view.report.reason == Some(Reason::Draining));
+        self.config.draining_code.filter(|_| drains).unwrap_or(self.config.unhealthy_code)
+    }
 }
 
 impl Custom {
+    pub(crate) fn new(render: Arc<Render>) -> Self {
+        Self { render, made: Arc::default() }
+    }
+
     /// What the owner's renderer makes of it, from its place if it has been made before.
     fn rendered(&self, snapshot: &Snapshot, found: &Found<'_>, visibility: Visibility) -> Option<Rendered> {
         let render = || {
@@ -516,11 +393,19 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, caller: Caller) -> Optio
     }
 }
 
-/// The prepared bodies, the subject (none of a check) and the verdict of what was found.
-fn parts<'s>(found: &Found<'s>) -> (&'s Prepared, Option<&'s Subject>, Status) {
+/// The prepared bodies of what was found.
+fn prepared<'s>(found: &Found<'s>) -> &'s Prepared {
     match found {
-        Found::View(view, _) => (&view.prepared, Some(&view.report.subject), view.report.status),
-        Found::Check(_, entry) => (&entry.prepared, None, entry.report.status),
+        Found::View(view, _) => &view.prepared,
+        Found::Check(_, entry) => &entry.prepared,
+    }
+}
+
+/// The verdict of what was found.
+fn verdict(found: &Found<'_>) -> Status {
+    match found {
+        Found::View(view, _) => view.report.status,
+        Found::Check(_, entry) => entry.report.status,
     }
 }
 
@@ -535,6 +420,16 @@ fn answer(status: u16, content_type: HeaderValue, body: Bytes) -> Response {
 fn protect(headers: &mut Headers) {
     headers.push("cache-control", HeaderValue::Static("no-store"));
     headers.push("x-content-type-options", HeaderValue::Static("nosniff"));
+}
+
+/// What Envoy reads: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
+fn mark_for_envoy(headers: &mut Headers, status: Option<Status>, leaving: bool) {
+    if status == Some(Status::Degraded) {
+        headers.push("x-envoy-degraded", HeaderValue::Static("true"));
+    }
+    if leaving {
+        headers.push("x-envoy-immediate-health-check-fail", HeaderValue::Static("true"));
+    }
 }
 
 fn plain(status: u16, sentence: &'static [u8]) -> Response {

@@ -13,7 +13,7 @@ use crate::{
     UnknownCheck,
     board::Board,
     clock::Clock,
-    lifecycle::Drain,
+    lifecycle::Leaving,
     plan::{self, Node},
     redact::Secrets,
     scheduler::{self, Job, Signals},
@@ -87,7 +87,8 @@ impl Builder {
         panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
         let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = checks.into_iter().unzip();
         let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
-        let inner = Inner { board, defaults, runtime: Some(runtime), tasks: Mutex::default(), drain: Drain::default() };
+        let inner =
+            Inner { board, defaults, runtime: Some(runtime), tasks: Mutex::default(), leaving: Leaving::default() };
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -101,7 +102,7 @@ impl Builder {
         let Prepared { about, secrets, checks, defaults } = self.prepare()?;
         let slots = checks.into_iter().map(|(slot, _)| slot).collect();
         let board = Arc::new(Board::new(clock, about, secrets, slots));
-        let inner = Inner { board, defaults, runtime: None, tasks: Mutex::default(), drain: Drain::default() };
+        let inner = Inner { board, defaults, runtime: None, tasks: Mutex::default(), leaving: Leaving::default() };
         Ok(Health { inner: Arc::new(inner) })
     }
 
@@ -202,7 +203,7 @@ pub(crate) struct Inner {
     /// `None` where nothing runs: frozen for a test.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
-    pub(crate) drain: Drain,
+    pub(crate) leaving: Leaving,
 }
 
 /// A running task, and the check that it runs; the coordinator has none.

@@ -25,6 +25,7 @@
 //! | `redis` | [`Redis`] on a deadpool-redis pool |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
 //! | `serde` | [`Settings`], options of checks from configuration |
+//! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a connection |
 //! | `upstream` | [`Upstream`], another service's health document |
@@ -42,6 +43,7 @@
         feature = "rabbitmq_queue",
         feature = "redis_queue",
         feature = "serde",
+        feature = "signal",
         feature = "sqlx",
         feature = "tcp",
         feature = "testing",
@@ -59,6 +61,7 @@ mod checks;
 mod clock;
 mod deadline;
 mod endpoint;
+mod endpoint_options;
 mod error;
 mod format;
 mod health;
@@ -76,6 +79,8 @@ mod report;
 mod route;
 mod scheduler;
 mod settings;
+#[cfg(feature = "signal")]
+mod shutdown;
 mod slot;
 mod snapshot;
 mod status;
@@ -93,19 +98,23 @@ pub use serde_json;
 
 #[cfg(feature = "serde")]
 pub use crate::settings::Settings;
+#[cfg(feature = "signal")]
+pub use crate::shutdown::{Shutdown, shutdown};
 pub use crate::{
     change::{Change, Changes, CheckChange, LifecycleChange},
     check::{Check, CheckResult, Number, Observed, Outcome},
     checks::*,
     deadline::time_left,
-    endpoint::{Endpoint, EndpointError},
+    endpoint::Endpoint,
+    endpoint_options::EndpointError,
     error::{BuildError, CheckError, MuteError, RemoveError, UnknownCheck},
     format::{Format, Rendered},
     health::{Builder, Health},
     history::{History, PastResult, Transition},
+    lifecycle::{Drain, Drained, InFlight},
     registration::{CheckExt, Registration},
     report::{CheckReport, Muted, Report, Subject},
     settings::Defaults,
     status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
-    wire::{HeaderValue, Headers, Request, Response},
+    wire::{Additions, HeaderValue, Headers, Request, Response},
 };

@@ -1,6 +1,6 @@
 //! One line per change, under the target `health`: the one place where the text of an error is told in full, redacted.
 
-use crate::{Change, Muted, Status, clock::rfc3339};
+use crate::{Change, Drained, Muted, Status, clock::rfc3339};
 
 /// Tells of a change. Every status has its level: Unhealthy is an error, Degraded a warning.
 pub(crate) fn change(change: &Change) {
@@ -46,4 +46,14 @@ pub(crate) fn muted(check: &str, muted: Option<&Muted>) {
 /// Tells of a panic; its payload goes nowhere else.
 pub(crate) fn panicked(check: &str, payload: &str) {
     tracing::error!(target: "health", check, payload, "check panicked");
+}
+
+/// Tells why a drain is over.
+pub(crate) fn drained(drained: Drained) {
+    match drained {
+        Drained::Finished => tracing::info!(target: "health", "drained: no work is in progress"),
+        Drained::LimitReached { in_flight } => {
+            tracing::warn!(target: "health", in_flight, "drained: the limit was reached while work was in progress");
+        }
+    }
 }

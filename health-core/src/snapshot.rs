@@ -259,6 +259,11 @@ impl Views {
 }
 
 impl Snapshot {
+    /// Whether the service drains or has stopped.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.circumstances.lifecycle >= crate::Lifecycle::Draining
+    }
+
     pub(crate) fn new(parts: Parts) -> Self {
         let views = Views::new(&parts, &|_| true);
         let asks = parts.entries.iter().any(|entry| entry.asks_a_service);

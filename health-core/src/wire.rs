@@ -46,10 +46,20 @@ pub struct Response {
     pub close: bool,
 }
 
+/// What a middleware adds to an answer of the application: nothing until the service drains.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Additions {
+    /// Headers to set.
+    pub headers: Headers,
+    /// The connection should be closed after this answer (HTTP/1 only).
+    pub close: bool,
+}
+
 /// A short list of headers, kept inline.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    list: [Option<(&'static str, HeaderValue)>; 5],
+    list: [Option<(&'static str, HeaderValue)>; 7],
 }
 
 impl Headers {

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, net::SocketAddr};
 
-use health_core::{Endpoint, HeaderValue as Value, bytes::Bytes};
+use health_core::{Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use warp::{
     Filter, Rejection, Reply,
@@ -11,6 +11,22 @@ use warp::{
 };
 
 pub use health_core;
+/// For `warp::serve(..).bind(..).await.graceful(..)`.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let leave = health_warp::shutdown(&health, Duration::from_secs(10))?;
+/// warp::serve(health_warp::routes(health)).bind(([127, 0, 0, 1], 8080)).await.graceful(leave).run().await;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(inline)]
+pub use health_core::shutdown;
 
 /// Our paths as one filter; it rejects every other path with "not found". Nests below `warp::path(..)`.
 ///
@@ -51,7 +67,8 @@ pub fn routes(
 }
 
 /// Puts our paths in front of an application, for filters that can reject and, after `.recover()`, for those that
-/// cannot.
+/// cannot. While the service drains, answers of the application ask HTTP/1 clients to close their connections
+/// ([`Endpoint::close_connections`]); answers to rejections that warp itself makes are out of its reach.
 ///
 /// ```
 /// use health_core::Health;
@@ -86,7 +103,10 @@ macro_rules! with_health {
                 self,
                 endpoint: impl Into<Endpoint>,
             ) -> impl Filter<Extract = (warp::reply::Response,), Error = $error> + Clone + Send + Sync + 'static {
-                routes(endpoint).or(self.map(Reply::into_response)).unify()
+                let endpoint = endpoint.into();
+                let ours = endpoint.clone();
+                let application = self.map(move |reply: R| with_additions(&ours, reply.into_response()));
+                routes(endpoint).or(application).unify()
             }
         })+
     };
@@ -123,13 +143,7 @@ fn answer(
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    for (name, value) in answer.headers.iter() {
-        let value = match value {
-            Value::Static(text) => HeaderValue::from_static(text),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()).ok()?,
-        };
-        headers.insert(header::HeaderName::from_static(name), value);
-    }
+    set(headers, &answer.headers);
     if is_head {
         // Otherwise the server takes the length from the body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
@@ -139,4 +153,30 @@ fn answer(
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Some(response.into_response())
+}
+
+/// Sets the core's headers.
+fn set(headers: &mut HeaderMap, ours: &Headers) {
+    for (name, value) in ours.iter() {
+        let value = match value {
+            Value::Static(text) => Ok(HeaderValue::from_static(text)),
+            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
+        };
+        // The core's values are always visible ASCII.
+        if let Ok(value) = value {
+            headers.insert(header::HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// An answer of the application with what the core wants there.
+fn with_additions(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
+    if let Some(additions) = endpoint.additions(response.status().as_u16()) {
+        set(response.headers_mut(), &additions.headers);
+        if additions.close {
+            // hyper removes it from an HTTP/2 answer.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+    response
 }

@@ -91,3 +91,14 @@ pub fn config(roots: RootCertStore) -> ClientConfig {
 pub fn client(roots: RootCertStore) -> reqwest::Client {
     reqwest::Client::builder().tls_backend_preconfigured(config(roots)).build().expect("a client")
 }
+
+/// A client that speaks HTTP/2 without TLS.
+///
+/// # Panics
+///
+/// It cannot be made.
+#[must_use]
+pub fn http2_client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(config(RootCertStore::empty()));
+    builder.http2_prior_knowledge().build().expect("a client")
+}

@@ -4,6 +4,7 @@
 pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
+pub mod haproxy;
 pub mod http;
 pub mod hung_mount;
 pub mod kafka;

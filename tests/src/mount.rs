@@ -192,7 +192,7 @@ async fn actix(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: o
     .workers(1)
     .disable_signals()
     .shutdown_timeout(1)
-    .listen(listener)
+    .listen_auto_h2c(listener)
     .expect("a listener")
     .run();
     let handle = server.handle();

@@ -30,7 +30,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts an example on a free port with these variables and no other of its own.
+    /// Starts an example with these variables and no other of its own, on a free port unless `BIND_ADDR` is one of them.
     ///
     /// # Panics
     ///
@@ -39,12 +39,7 @@ impl Program {
     pub fn start(example: &str, variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = File::create(directory.path().join("log")).expect("a log");
-        let child = command(example, variables)
-            .env("BIND_ADDR", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("an example");
+        let child = command(example, variables).stdout(Stdio::piped()).stderr(log).spawn().expect("an example");
         let mut process = Process::new(child);
         let stdout = process.child().stdout.take().expect("its output");
         let mut line = String::new();
@@ -85,10 +80,10 @@ pub fn output(example: &str, variables: &[(&str, &str)]) -> Output {
 
 fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(built().join(example));
-    for variable in ["BIND_ADDR", "DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "RUST_LOG"] {
+    for variable in ["DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "RUST_LOG"] {
         command.env_remove(variable);
     }
-    command.stdin(Stdio::null()).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).env("BIND_ADDR", "127.0.0.1:0").envs(variables.iter().copied());
     command
 }
 

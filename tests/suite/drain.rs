@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use health_core::{BuildError, CheckExt as _, Health, Lifecycle, Outcome, Probe, Reason, Status, testing::scripted};
+use health_core::{
+    BuildError, CheckExt as _, Drained, Endpoint, EndpointError, Health, Lifecycle, Outcome, Probe, Reason, Response,
+    Status,
+    testing::{Frozen, scripted},
+};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{body, code, poll_once, secs, settle};
+use crate::support::{ask, body, code, millis, poll_once, secs, settle};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_falls_at_once_and_nothing_else_does() {
@@ -53,7 +57,7 @@ async fn it_is_idempotent_one_way_and_cannot_be_undone_by_dropping() {
 
 #[test]
 fn it_can_be_begun_without_a_runtime_and_for_ever() {
-    let frozen = health_core::testing::Frozen::new(Health::builder()).unwrap();
+    let frozen = Frozen::new(Health::builder()).unwrap();
     drop(frozen.health().drain(Duration::MAX));
     assert_eq!(code(&frozen.health(), "/readyz"), 503);
 }
@@ -106,4 +110,119 @@ async fn stopped_keeps_the_last_verdicts_and_is_never_stale() {
     health.stop().await;
     health.drain(secs(1)).await;
     assert_eq!(health.report().lifecycle, Lifecycle::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_in_progress_holds_it_until_the_last_is_dropped_or_the_limit_is_reached() {
+    let health = Health::builder().start().unwrap();
+    let job = health.in_flight();
+    let part_of_it = job.clone();
+    let began = Instant::now();
+    let drained = tokio::spawn(health.drain(secs(5)).limit(secs(20)));
+    sleep(secs(8)).await;
+    drop(job);
+    settle().await;
+    assert!(!drained.is_finished(), "a clone counts");
+    // What begins meanwhile counts, too.
+    let late = health.in_flight();
+    drop(part_of_it);
+    sleep(secs(4)).await;
+    drop(late);
+    assert_eq!(drained.await.unwrap(), Drained::Finished);
+    assert_eq!(began.elapsed().as_secs(), 12);
+
+    let _stuck = (health.in_flight(), health.in_flight());
+    assert_eq!(health.drain(secs(99)).limit(secs(60)).await, Drained::LimitReached { in_flight: 2 });
+    assert_eq!(began.elapsed().as_secs(), 65, "the limit counts from the end of the first call's delay");
+    assert_eq!(health.drain(secs(99)).limit(Duration::ZERO).await, Drained::LimitReached { in_flight: 2 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_work_only_the_delay_counts_and_the_limit_has_a_default() {
+    let health = Health::builder().start().unwrap();
+    let began = Instant::now();
+    assert_eq!(health.drain(secs(5)).await, Drained::Finished);
+    assert_eq!(began.elapsed(), secs(5));
+    let _stuck = health.in_flight();
+    assert_eq!(health.drain(Duration::ZERO).await, Drained::LimitReached { in_flight: 1 });
+    assert_eq!(began.elapsed(), secs(20));
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    let value = response.headers.iter().find(|(known, _)| *known == name)?.1;
+    Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
+}
+
+const FAIL: &str = "x-envoy-immediate-health-check-fail";
+const DEGRADED: &str = "x-envoy-degraded";
+
+#[test]
+fn envoy_is_told_in_its_own_words_when_asked_for() {
+    let frozen = Frozen::new(Health::builder().check("x", scripted().0.local().liveness())).unwrap();
+    let health = frozen.health();
+    let (plain, envoy) = (Endpoint::new(health.clone()), Endpoint::new(health.clone()).envoy_headers(true));
+    let told = |endpoint: &Endpoint, method: &str, path: &str| {
+        let response = ask(endpoint, method, path);
+        (header(&response, DEGRADED).is_some(), header(&response, FAIL).is_some())
+    };
+    frozen.record("x", Outcome::healthy(), Duration::ZERO).unwrap();
+    assert_eq!(told(&envoy, "GET", "/readyz"), (false, false));
+    frozen.record("x", Outcome::degraded("slow"), Duration::ZERO).unwrap();
+    for (method, path) in [("GET", "/readyz"), ("HEAD", "/health"), ("OPTIONS", "/livez"), ("GET", "/health/checks/x")]
+    {
+        assert_eq!(told(&envoy, method, path), (true, false), "{method} {path}");
+        assert_eq!(told(&plain, method, path), (false, false));
+    }
+    assert_eq!(header(&ask(&envoy, "GET", "/readyz"), DEGRADED).as_deref(), Some("true"));
+    assert_eq!(told(&envoy, "GET", "/readyz?exclude=x"), (false, false));
+    frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
+    assert_eq!(told(&envoy, "GET", "/readyz"), (false, false), "the code says that");
+    assert!(envoy.additions(200).is_none());
+    drop(health.drain(secs(1)));
+    for (method, path) in [("GET", "/readyz"), ("GET", "/livez"), ("OPTIONS", "/health"), ("POST", "/health")] {
+        assert_eq!(told(&envoy, method, path), (false, true), "{method} {path}");
+        assert_eq!(told(&plain, method, path), (false, false));
+    }
+    // On the application's own answers, too.
+    let on_an_answer = |endpoint: &Endpoint| endpoint.additions(200).unwrap().headers.iter().next().map(|it| it.0);
+    assert_eq!((on_an_answer(&envoy), on_an_answer(&plain)), (Some(FAIL), None));
+}
+
+#[test]
+fn haproxy_is_told_by_404_when_asked_for() {
+    let frozen = Frozen::new(Health::builder().check("x", scripted().0.local().liveness().tag("t"))).unwrap();
+    let health = frozen.health();
+    let endpoint = Endpoint::new(health.clone()).draining_code(404).unhealthy_code(500);
+    frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
+    assert_eq!(ask(&endpoint, "GET", "/readyz").status, 500, "it does not drain");
+    frozen.record("x", Outcome::healthy(), Duration::ZERO).unwrap();
+    drop(health.drain(secs(1)));
+    for (path, code) in [
+        ("/readyz", 404),
+        ("/readyz?verbose", 404),
+        ("/health/ready", 404),
+        ("/health", 404),
+        ("/health/tags/t", 404),
+        ("/livez", 200),
+        ("/health/checks/x", 200),
+    ] {
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            assert_eq!(ask(&endpoint, method, path).status, code, "{method} {path}");
+        }
+    }
+    assert!(String::from_utf8_lossy(&ask(&endpoint, "GET", "/health").body).contains(r#""reason":"draining""#));
+    let refused = Endpoint::new(health).draining_code(200).validated().unwrap_err();
+    assert_eq!(refused, EndpointError::DrainingCode(200));
+    assert!(refused.to_string().contains("400 to 599"), "{refused}");
+}
+
+/// Draining is told at once, also to those who keep a future for later.
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_is_awaited_late_is_over_on_time() {
+    let health = Health::builder().start().unwrap();
+    let drain = health.drain(secs(5));
+    sleep(millis(7_000)).await;
+    let began = Instant::now();
+    drain.await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }

@@ -72,6 +72,24 @@ fn they_drain_on_a_signal_and_exit_with_0() {
 }
 
 #[test]
+fn a_second_signal_ends_them_at_once() {
+    for (example, second, code) in
+        [("actix", Signal::SIGTERM, 143), ("axum", Signal::SIGINT, 130), ("warp", Signal::SIGTERM, 143)]
+    {
+        let mut program = Program::start(example, &[("DRAIN_SECONDS", "60")]);
+        program.ready();
+        program.process.signal(Signal::SIGTERM);
+        let began = Instant::now();
+        while http::get(program.address, "/readyz", &[]).status != 503 {
+            assert!(began.elapsed() < secs(1), "{example} does not drain");
+        }
+        program.process.signal(second);
+        let status = program.process.ended(secs(2));
+        assert_eq!(status.code(), Some(code), "{example} ended with {status}");
+    }
+}
+
+#[test]
 #[ignore = "needs PostgreSQL and Redis: tests/run"]
 fn they_watch_what_they_are_given() {
     let database = health_tests::postgres::Server::start();

@@ -3,7 +3,7 @@
 use std::{error::Error, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use health_examples::{Service, Settings, run, shutdown, start};
+use health_examples::{Service, Settings, run, start};
 
 /// How long answers under way may take once draining is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
@@ -15,10 +15,10 @@ async fn main() -> ExitCode {
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let Service { health, endpoint, queue } = start(&settings)?;
-    let leave = shutdown(health.clone(), settings.drain)?;
+    let leave = health_actix::shutdown(&health, settings.drain)?;
     let listener = TcpListener::bind(settings.bind)?;
     println!("listening on http://{}", listener.local_addr()?);
-    let server = HttpServer::new(move || {
+    HttpServer::new(move || {
         let queue = queue.clone();
         let accept = move || {
             let accepted = queue.push();
@@ -31,16 +31,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
             .route("/jobs", web::post().to(accept))
             .service(health_actix::routes(endpoint.clone()))
     })
-    .disable_signals()
+    .shutdown_signal(leave)
     .shutdown_timeout(LAST_ANSWERS)
     .listen(listener)?
-    .run();
-    let handle = server.handle();
-    actix_web::rt::spawn(async move {
-        leave.await;
-        handle.stop(true).await;
-    });
-    server.await?;
+    .run()
+    .await?;
     health.stop().await;
     Ok(())
 }

@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use health_examples::{Service, Settings, run, shutdown, start};
+use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
 /// How long answers under way may take once draining is over.
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let Service { health, endpoint, queue } = start(&settings)?;
-    let leave = shutdown(health.clone(), settings.drain)?;
+    let leave = health_axum::shutdown(&health, settings.drain)?;
     let accept =
         move || async move { if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE } };
     let app = Router::new()

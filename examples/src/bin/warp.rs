@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
-use health_examples::{Service, Settings, run, shutdown, start};
+use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use warp::{Filter as _, http::StatusCode};
 
@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
 
 async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let Service { health, endpoint, queue } = start(&settings)?;
-    let leave = shutdown(health.clone(), settings.drain)?;
+    let leave = health_warp::shutdown(&health, settings.drain)?;
     let accept = move || if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE };
     let hello = warp::path::end().and(warp::get()).map(|| "hello");
     let jobs = warp::path!("jobs").and(warp::post()).map(accept);

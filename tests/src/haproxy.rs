@@ -1,0 +1,110 @@
+//! A HAProxy of the test's own in front of two instances of a service.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{daemon::Daemon, port, process::nice};
+
+/// How the proxy learns of its servers' state, every tenth of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// It asks `/readyz`.
+    Readiness,
+    /// It asks `/readyz`, and takes 404 for "no new clients".
+    ReadinessWith404,
+    /// It only connects: blind for what the service knows of itself.
+    Connection,
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Haproxy {
+    port: u16,
+    _daemon: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    directory: TempDir,
+}
+
+impl Haproxy {
+    /// Starts a proxy before the servers `a` and `b`. It never tries a request again, so that every failure is seen.
+    ///
+    /// # Panics
+    ///
+    /// HAProxy is not installed or does not start.
+    #[must_use]
+    pub fn before(a: u16, b: u16, checks: Checks) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (port, socket) = (port::free(), directory.path().join("stats"));
+        let readiness = "option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host health";
+        let checks = match checks {
+            Checks::Readiness => readiness.to_owned(),
+            Checks::ReadinessWith404 => format!("{readiness}\n  http-check disable-on-404"),
+            Checks::Connection => String::new(),
+        };
+        let config = format!(
+            "global\n  stats socket {} mode 600 level admin\n\
+             defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  timeout check 2s\n  retries 0\n\
+             frontend in\n  bind 127.0.0.1:{port}\n  default_backend app\n\
+             backend app\n  balance roundrobin\n  {checks}\n\
+             \u{20} default-server check inter 100ms fall 2 rise 1\n\
+             \u{20} server a 127.0.0.1:{a}\n  server b 127.0.0.1:{b}\n",
+            socket.display()
+        );
+        let file = directory.path().join("haproxy.cfg");
+        fs::write(&file, config).expect("a file");
+        let mut command = nice(program());
+        command.arg("-db").arg("-f").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut daemon = Daemon::default();
+        daemon.start(command, || port::accepts(port));
+        Self { port, _daemon: daemon, directory }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it thinks of a server: `UP`, `DOWN`, `NOLB` ...
+    ///
+    /// # Panics
+    ///
+    /// It does not tell.
+    #[must_use]
+    pub fn state(&self, server: &str) -> String {
+        let mut socket = UnixStream::connect(self.directory.path().join("stats")).expect("a proxy");
+        socket.write_all(b"show stat\n").expect("a proxy that listens");
+        let mut table = String::new();
+        socket.read_to_string(&mut table).expect("a proxy that answers");
+        let of_the_server = format!("app,{server},");
+        let line = table.lines().find(|line| line.starts_with(&of_the_server)).expect("a line for the server");
+        // The 18th column is the state, perhaps with a counter behind it.
+        line.split(',').nth(17).and_then(|state| state.split(' ').next()).expect("a state").to_owned()
+    }
+
+    /// Waits until it thinks this of a server.
+    ///
+    /// # Panics
+    ///
+    /// It does not within ten seconds.
+    pub fn waits_for(&self, server: &str, state: &str) {
+        let began = Instant::now();
+        while self.state(server) != state {
+            assert!(began.elapsed() < Duration::from_secs(10), "{server} is {}, not {state}", self.state(server));
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn program() -> PathBuf {
+    PathBuf::from("/usr/sbin/haproxy")
+}

@@ -1,0 +1,167 @@
+//! A rolling restart of two instances behind HAProxy, under constant load: nothing is lost, unless the proxy is blind.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use health_core::{Endpoint, Health, check_fn};
+use health_tests::{
+    haproxy::{Checks, Haproxy},
+    mount::{Form, Framework, serve},
+    port,
+    program::{EXAMPLES, Program},
+};
+use nix::sys::signal::Signal;
+use tokio::task::block_in_place;
+
+use crate::support::{client, long, millis, secs};
+
+const CLIENTS: usize = 4;
+
+/// Two instances of an example behind a proxy.
+struct Fleet {
+    example: &'static str,
+    drain: &'static str,
+    addresses: [SocketAddr; 2],
+    instances: Vec<Program>,
+    proxy: Haproxy,
+}
+
+impl Fleet {
+    fn start(example: &'static str, drain: &'static str, checks: Checks) -> Self {
+        let addresses = [port::free(), port::free()].map(port::local);
+        let instances = addresses.iter().map(|address| start(example, drain, *address)).collect();
+        let proxy = Haproxy::before(addresses[0].port(), addresses[1].port(), checks);
+        let fleet = Self { example, drain, addresses, instances, proxy };
+        ["a", "b"].iter().for_each(|server| fleet.proxy.waits_for(server, "UP"));
+        fleet
+    }
+
+    /// Ends one instance as an orchestrator would, and starts it anew.
+    fn restart(&mut self, which: usize) {
+        let instance = &mut self.instances[which];
+        instance.process.signal(Signal::SIGTERM);
+        let status = instance.process.ended(secs(10));
+        assert!(status.success(), "{} ended with {status}: {}", self.example, instance.log());
+        *instance = start(self.example, self.drain, self.addresses[which]);
+        self.proxy.waits_for(["a", "b"][which], "UP");
+    }
+}
+
+fn start(example: &str, drain: &str, address: SocketAddr) -> Program {
+    let program = Program::start(example, &[("DRAIN_SECONDS", drain), ("BIND_ADDR", &address.to_string())]);
+    program.ready();
+    program
+}
+
+/// Clients that ask without pause until they are told to stop.
+struct Load {
+    over: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    failed: Arc<AtomicUsize>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Load {
+    fn on(port: u16) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let load = Self { over: Arc::default(), asked: Arc::default(), failed: Arc::default(), runtime };
+        for _ in 0..CLIENTS {
+            let (over, asked, failed) = (Arc::clone(&load.over), Arc::clone(&load.asked), Arc::clone(&load.failed));
+            let (client, url) = (client(), format!("http://127.0.0.1:{port}/"));
+            load.runtime.spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    let answered = match client.get(&url).send().await {
+                        Ok(answer) => answer.status() == 200 && answer.text().await.is_ok_and(|text| text == "hello"),
+                        Err(_) => false,
+                    };
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    failed.fetch_add(usize::from(!answered), Ordering::Relaxed);
+                    tokio::time::sleep(millis(2)).await;
+                }
+            });
+        }
+        load
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many were asked and how many of them failed.
+    fn stop(self) -> (usize, usize) {
+        self.over.store(true, Ordering::Relaxed);
+        thread::sleep(millis(200));
+        (self.asked(), self.failed.load(Ordering::Relaxed))
+    }
+}
+
+/// Rolling restarts under load: how many requests were asked, and how many failed.
+fn roll(example: &'static str, drain: &'static str, checks: Checks, times: usize, at_least: usize) -> (usize, usize) {
+    let mut fleet = Fleet::start(example, drain, checks);
+    let load = Load::on(fleet.proxy.port());
+    let mut done = 0;
+    while done < times || load.asked() < at_least {
+        (0..2).for_each(|which| fleet.restart(which));
+        done += 1;
+    }
+    load.stop()
+}
+
+/// Every example at once.
+fn every_example(
+    roll: impl Fn(&'static str) -> (usize, usize) + Copy + Send + 'static,
+) -> Vec<(&'static str, usize, usize)> {
+    let threads = EXAMPLES.map(|example| (example, thread::spawn(move || roll(example))));
+    threads
+        .into_iter()
+        .map(|(example, thread)| {
+            let (asked, failed) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            println!("{example}: {failed} of {asked} requests failed");
+            (example, asked, failed)
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs HAProxy: tests/run"]
+fn nothing_is_lost_behind_a_proxy_that_asks_for_readiness() {
+    let (times, at_least) = if long() { (50, 100_000) } else { (5, 1_000) };
+    for (example, asked, failed) in every_example(move |example| roll(example, "1", Checks::Readiness, times, at_least))
+    {
+        assert_eq!(failed, 0, "{example}: {failed} of {asked} requests failed");
+    }
+}
+
+/// The control: what the test above would say if draining did nothing.
+#[test]
+#[ignore = "needs HAProxy: tests/run"]
+fn requests_are_lost_behind_a_proxy_that_is_blind() {
+    for (example, asked, failed) in every_example(|example| roll(example, "0", Checks::Connection, 5, 1_000)) {
+        assert!(failed > 0, "{example}: none of {asked} requests failed");
+    }
+}
+
+/// `http-check disable-on-404`: a server that drains gets no new clients, and is not taken for dead.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs HAProxy: tests/run"]
+async fn a_404_while_draining_is_no_new_clients_for_haproxy() {
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+    assert!(health.ready().await);
+    let other = Health::builder().start().unwrap();
+    let endpoint = Endpoint::new(health.clone()).draining_code(404);
+    let a = serve(Framework::Axum, Form::Routes, endpoint);
+    let b = serve(Framework::Axum, Form::Routes, other.into());
+    block_in_place(|| {
+        let proxy = Haproxy::before(a.address.port(), b.address.port(), Checks::ReadinessWith404);
+        ["a", "b"].iter().for_each(|server| proxy.waits_for(server, "UP"));
+        drop(health.drain(secs(60)));
+        proxy.waits_for("a", "NOLB");
+        assert_eq!(proxy.state("b"), "UP");
+    });
+}
