@@ -41,6 +41,18 @@ pub enum Weather {
     Endless(&'static [u8], &'static [u8]),
     /// The same as fast as the client reads.
     Flood(&'static [u8], &'static [u8]),
+    /// What the client says is lost.
+    DeafThere,
+    /// What the server says is lost.
+    DeafBack,
+    /// The other end of every connection is gone, and nobody has said so; new ones work. Those stay dead in any weather.
+    HalfOpen,
+    /// Every piece of an answer is so late.
+    Delay(Duration),
+    /// Every piece of an answer is late by some time up to this.
+    Jitter(Duration),
+    /// Answers come at so many bytes a second.
+    Bandwidth(usize),
 }
 
 /// A proxy in front of a server, on a thread of its own.
@@ -150,10 +162,36 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    // Those that come up while others lie dead are well.
+    let is_new = *changes.borrow() == Some(Weather::HalfOpen);
+    let dies = Dies { changes: changes.clone(), immune: is_new };
     select! {
-        () = there(from_client, to_server, changes.clone()) => {}
-        () = back(from_server, to_client, changes.clone()) => {}
+        () = there(from_client, to_server, changes.clone(), dies.clone()) => {}
+        () = back(from_server, to_client, changes.clone(), dies) => {}
         () = gone(changes) => {}
+    }
+}
+
+/// When the other end of a connection vanishes without a word.
+#[derive(Clone)]
+struct Dies {
+    changes: Changes,
+    immune: bool,
+}
+
+impl Dies {
+    /// Reads, unless the connection dies: then for ever nothing.
+    async fn read(&mut self, from: &mut OwnedReadHalf, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let died = async {
+            if self.immune || self.changes.wait_for(|weather| *weather == Some(Weather::HalfOpen)).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        select! {
+            biased;
+            () = died => std::future::pending().await,
+            count = from.read(bytes) => count,
+        }
     }
 }
 
@@ -168,23 +206,39 @@ async fn passable(changes: &mut Changes) {
     let _ = changes.wait_for(|weather| *weather != Some(Weather::BlackHole)).await;
 }
 
-async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes) {
+async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies) {
     let mut bytes = vec![0; 16 << 10];
-    while let Ok(count) = from.read(&mut bytes).await {
+    while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
+        if *changes.borrow() == Some(Weather::DeafThere) && count > 0 {
+            continue;
+        }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
             return;
         }
     }
 }
 
-async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes) {
+async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies) {
     let mut bytes = vec![0; 16 << 10];
-    while let Ok(count) = from.read(&mut bytes).await {
+    let mut seed = u32::from(to.local_addr().map_or(1, |address| address.port()));
+    while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
         let weather = *changes.borrow_and_update();
         let sent = match weather {
             _ if count == 0 => return,
+            Some(Weather::DeafBack) => Ok(()),
+            Some(Weather::Delay(late)) => {
+                sleep(late).await;
+                to.write_all(&bytes[..count]).await
+            }
+            Some(Weather::Jitter(latest)) => {
+                // A linear congruence: plenty for latencies.
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                sleep(latest * (seed >> 24) / 256).await;
+                to.write_all(&bytes[..count]).await
+            }
+            Some(Weather::Bandwidth(rate)) => paced(&bytes[..count], &mut to, rate).await,
             Some(Weather::Reset) => {
                 let _ = to.write_all(&bytes[..count.min(BEFORE_RESET)]).await;
                 sleep(Duration::from_millis(20)).await;
@@ -203,6 +257,15 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
             return;
         }
     }
+}
+
+/// So many bytes a second, in pieces of a fiftieth of that.
+async fn paced(bytes: &[u8], to: &mut OwnedWriteHalf, rate: usize) -> std::io::Result<()> {
+    for piece in bytes.chunks((rate / 50).max(1)) {
+        to.write_all(piece).await?;
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 /// One byte a second, until the weather changes.

@@ -2,13 +2,17 @@
 //! that died in the pool, with a run that is cancelled, and with a pool that has none to give.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use deadpool::managed::{HookError, Manager, Object, Pool, PoolError, TimeoutType, Timeouts};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{CheckError, Outcome, Reason, Status, time_left};
 
@@ -109,8 +113,10 @@ where
             .observe("pool_waiting", before.waiting, "requests")
     }
 
-    /// Takes connections until one answers, a new one fails, or none can be had.
+    /// Takes connections until one answers, two new ones have failed, or none can be had. Two, because a server may have
+    /// ended the one session that was just made; one that cannot be made at all is enough.
     async fn attempt(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
+        let mut new_ones = 0;
         loop {
             progress.doing = "taking a connection of the pool";
             if self.attempts.is_some() {
@@ -154,25 +160,60 @@ where
             let mut lease = Lease(Some(object));
             let Some(session) = lease.0.as_mut() else { continue };
             progress.doing = "asking over a connection of the pool";
-            match trip.ask(session).await {
-                Ok(outcome) => {
+            let asked = if is_new {
+                Asked::Answered(trip.ask(session).await)
+            } else {
+                self.doubted(trip.ask(session), trip, progress).await
+            };
+            match asked {
+                // Discarded here: the other side may be long gone without a word.
+                Asked::OvertakenBy(outcome) => return outcome,
+                Asked::Answered(Ok(outcome)) => {
                     lease.give_back();
                     return outcome;
                 }
-                Err(error) => {
+                Asked::Answered(Err(error)) => {
                     let failure = trip.explain(error);
                     if !failure.broken {
                         lease.give_back();
                         return failure.error.into();
                     }
-                    if is_new {
+                    new_ones += u32::from(is_new);
+                    if new_ones == 2 {
                         return failure.error.into();
                     }
-                    // It died in the pool: not an outage. Discarded here, and the next one taken.
+                    // It died in the pool, or in our hands: not an outage. Discarded here, and the next one taken.
                     progress.last_error = Some(failure.error.into_parts().1);
                 }
             }
         }
+    }
+
+    /// Waits for an answer over a connection that is not new. If none comes in half of the time, a new one is asked, too: a
+    /// connection may be dead without anybody having said so, and that is no outage. The old one is still waited for,
+    /// because a slow server is none either.
+    async fn doubted(
+        &self,
+        asked: impl Future<Output = Result<Outcome, M::Error>>,
+        trip: &impl RoundTrip<M>,
+        progress: &mut Progress,
+    ) -> Asked<M::Error> {
+        let mut asked = pin!(asked);
+        let half = time_left().map_or(Duration::MAX, |left| left / 2);
+        if let Ok(answer) = timeout(half, &mut asked).await {
+            return Asked::Answered(answer);
+        }
+        progress.last_error = Some("an open connection gave no answer in half of the time".to_owned());
+        let new = select! {
+            biased;
+            answer = &mut asked => return Asked::Answered(answer),
+            outcome = self.ask_new(trip, progress) => outcome,
+        };
+        if new.status < Status::Unhealthy {
+            return Asked::OvertakenBy(new);
+        }
+        progress.doing = "asking over an open connection, as a new one had no better answer";
+        Asked::Answered(asked.await)
     }
 
     /// A connection of the pool, without the pool's own timeouts: they need a runtime that it may not have.
@@ -195,36 +236,50 @@ where
 
     /// The pool has none to give: asks the server over one connection beside it, which tells an outage from a busy pool.
     async fn ask_beside(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
-        let mut kept = self.state().beside.take();
-        loop {
-            let was_kept = kept.is_some();
-            progress.doing = "opening a connection beside the pool";
-            let mut beside = match kept.take() {
-                Some(beside) => beside,
-                None => match self.create().await {
-                    Ok(beside) => beside,
-                    Err(NotCreated::Failed(error)) => return trip.explain(error).error.into(),
-                    Err(NotCreated::Hangs) => {
-                        let message = "an earlier attempt to connect still hangs, and the next one is not due yet";
-                        return Outcome::unhealthy(message).reason(Reason::Timeout);
-                    }
-                },
-            };
-            let Some(session) = beside.session.as_mut() else { continue };
+        let kept = self.state().beside.take();
+        if let Some(mut beside) = kept
+            && let Some(session) = beside.session.as_mut()
+        {
             progress.doing = "asking over a connection beside the pool";
-            match trip.ask(session).await {
-                Ok(outcome) => {
+            match self.doubted(trip.ask(session), trip, progress).await {
+                Asked::OvertakenBy(outcome) => return outcome,
+                Asked::Answered(Ok(outcome)) => {
                     self.state().beside = Some(beside);
                     return outcome;
                 }
-                Err(error) => {
+                Asked::Answered(Err(error)) => {
                     let failure = trip.explain(error);
-                    if !(failure.broken && was_kept) {
+                    if !failure.broken {
                         return failure.error.into();
                     }
                     // Kept from an earlier run and dead since: a new one tells.
                 }
             }
+        }
+        self.ask_new(trip, progress).await
+    }
+
+    /// Asks over a new connection, which is kept for the next time.
+    async fn ask_new(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
+        progress.doing = "opening a connection beside the pool";
+        let mut beside = match self.create().await {
+            Ok(beside) => beside,
+            Err(NotCreated::Failed(error)) => return trip.explain(error).error.into(),
+            Err(NotCreated::Hangs) => {
+                let message = "an earlier attempt to connect still hangs, and the next one is not due yet";
+                return Outcome::unhealthy(message).reason(Reason::Timeout);
+            }
+        };
+        progress.doing = "asking over a connection beside the pool";
+        let Some(session) = beside.session.as_mut() else {
+            return Outcome::unhealthy("a connection without a session");
+        };
+        match trip.ask(session).await {
+            Ok(outcome) => {
+                self.state().beside = Some(beside);
+                outcome
+            }
+            Err(error) => trip.explain(error).error.into(),
         }
     }
 
@@ -269,6 +324,13 @@ where
     fn state(&self) -> std::sync::MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of a question over a connection of the pool.
+enum Asked<E> {
+    Answered(Result<Outcome, E>),
+    /// A new connection was faster.
+    OvertakenBy(Outcome),
 }
 
 /// Why there is no connection beside the pool.

@@ -67,6 +67,9 @@ struct Server {
     all_dead: AtomicBool,
     hangs: AtomicBool,
     says_no: AtomicBool,
+    /// Sessions whose other end is gone without a word.
+    silent: Mutex<HashSet<usize>>,
+    slow: AtomicBool,
 }
 
 impl Server {
@@ -79,6 +82,12 @@ impl Server {
 impl RoundTrip<Driver> for Server {
     async fn ask(&self, session: &mut Session) -> Result<Outcome, Error> {
         if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.slow.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(700)).await;
+        }
+        if self.silent.lock().unwrap().contains(&session.0) {
             std::future::pending::<()>().await;
         }
         if self.all_dead.load(Ordering::SeqCst) || self.dead.lock().unwrap().contains(&session.0) {
@@ -125,12 +134,12 @@ async fn sessions_that_died_in_the_pool_are_discarded_until_one_answers() {
 }
 
 #[tokio::test]
-async fn a_new_session_that_fails_is_the_truth() {
+async fn two_new_sessions_that_fail_are_the_truth() {
     let (pool, probe) = probe(3).await;
     let server = Server::default();
     server.all_dead.store(true, Ordering::SeqCst);
     assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
-    assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (0, 4));
+    assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (0, 5));
 }
 
 #[tokio::test]
@@ -235,4 +244,37 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     driver.refuses.store(true, Ordering::SeqCst);
     drop(pool.get().await);
     assert_eq!(run().await, HEALTHY);
+}
+
+/// A run with a second until its deadline.
+async fn run_within_a_second(probe: &PoolProbe<Driver>, server: &Server) -> (Status, Option<Reason>) {
+    let run = crate::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
+    said(&run.scope(probe.run(server)).await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_dead_without_a_word_is_no_outage_and_a_slow_one_neither() {
+    let (pool, probe) = probe(3).await;
+    let server = Server::default();
+    let three = (pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap());
+    drop(three);
+    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    server.silent.lock().unwrap().extend(0..3);
+    for left in [2, 1, 0] {
+        let began = Instant::now();
+        assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+        assert_eq!((began.elapsed().as_millis(), pool.status().size), (500, left), "discarded after half of the time");
+    }
+    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    // A slow answer is one, even if a new session would be too late, and costs no session of the pool.
+    let created = pool.manager().created.load(Ordering::SeqCst);
+    server.slow.store(true, Ordering::SeqCst);
+    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, created + 1));
+    // If none can be made, the deadline decides.
+    server.slow.store(false, Ordering::SeqCst);
+    server.silent.lock().unwrap().extend(0..100);
+    pool.manager().refuses.store(true, Ordering::SeqCst);
+    assert_eq!(run_within_a_second(&probe, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    assert_eq!(run_within_a_second(&probe, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
 }
