@@ -6,7 +6,11 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+#[cfg(feature = "apart")]
+use std::{io, net::TcpListener};
 
+#[cfg(feature = "apart")]
+use actix_web::{App, HttpServer};
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, EitherBody, MessageBody},
@@ -18,6 +22,8 @@ use actix_web::{
     },
     web,
 };
+#[cfg(feature = "apart")]
+use health_core::Apart;
 use health_core::{Additions, Endpoint, HeaderValue as Value, Headers};
 use pin_project_lite::pin_project;
 
@@ -64,6 +70,41 @@ pub use health_core::shutdown;
 /// ```
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
+}
+
+/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
+/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use health_core::Health;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let apart = health_actix::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", apart.address());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The listener cannot be used, or there is no thread to be had.
+#[cfg(feature = "apart")]
+pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+    let endpoint = endpoint.into();
+    Apart::run(listener, move |listener, ended| {
+        actix_web::rt::System::new().block_on(async {
+            HttpServer::new(move || App::new().service(routes(endpoint.clone())))
+                .workers(1)
+                .shutdown_signal(ended)
+                .shutdown_timeout(1)
+                .listen(listener)?
+                .run()
+                .await
+        })
+    })
 }
 
 /// What [`routes`] makes: a factory of services.

@@ -8,12 +8,16 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+#[cfg(feature = "apart")]
+use std::{io, net::TcpListener};
 
 use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, OriginalUri},
 };
+#[cfg(feature = "apart")]
+use health_core::Apart;
 use health_core::{Additions, Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
@@ -64,6 +68,38 @@ pub use health_core::shutdown;
 /// ```
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
+}
+
+/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
+/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let apart = health_axum::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", apart.address());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The listener cannot be used, or there is no thread to be had.
+#[cfg(feature = "apart")]
+pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+    let endpoint = endpoint.into();
+    Apart::run(listener, move |listener, ended| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let app = Router::<()>::from(routes(endpoint)).into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, app).with_graceful_shutdown(ended).await
+        })
+    })
 }
 
 /// What [`routes`] makes: converts into a [`Router`].

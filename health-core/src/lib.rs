@@ -52,6 +52,7 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+mod apart;
 mod blocking;
 mod board;
 mod bounds;
@@ -101,6 +102,7 @@ pub use crate::settings::Settings;
 #[cfg(feature = "signal")]
 pub use crate::shutdown::{Shutdown, shutdown};
 pub use crate::{
+    apart::{Apart, Ended},
     change::{Change, Changes, CheckChange, LifecycleChange},
     check::{Check, CheckResult, Number, Observed, Outcome},
     checks::*,

@@ -2,7 +2,11 @@
 //! core; this crate translates.
 
 use std::{convert::Infallible, net::SocketAddr};
+#[cfg(feature = "apart")]
+use std::{io, net::TcpListener};
 
+#[cfg(feature = "apart")]
+use health_core::Apart;
 use health_core::{Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use warp::{
@@ -64,6 +68,38 @@ pub fn routes(
             let response = answer(&endpoint, own_part(&full, &rest), &method, query.as_deref(), &headers, peer);
             async move { response.ok_or_else(warp::reject::not_found) }
         })
+}
+
+/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
+/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use health_core::Health;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let apart = health_warp::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", apart.address());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The listener cannot be used, or there is no thread to be had.
+#[cfg(feature = "apart")]
+pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+    let endpoint = endpoint.into();
+    Apart::run(listener, move |listener, ended| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            warp::serve(routes(endpoint)).incoming(listener).graceful(ended).run().await;
+            Ok(())
+        })
+    })
 }
 
 /// Puts our paths in front of an application, for filters that can reject and, after `.recover()`, for those that

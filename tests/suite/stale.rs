@@ -1,11 +1,13 @@
 //! Old results: when they stop being believed.
 
 use std::{
+    net::TcpListener,
     thread,
     time::{Duration, Instant},
 };
 
 use health_core::{CheckExt as _, Health, Impact, Outcome, Probe, Reason, Status, check_fn, testing::Frozen};
+use health_tests::http;
 
 use crate::support::{body, code, get, millis, poll_once, secs, settle};
 
@@ -83,10 +85,17 @@ fn a_blocked_runtime_cannot_leave_a_green_page_behind() {
     drop(health);
 }
 
-/// Real time: outside a runtime there is no paused clock.
+/// Both in real time, as outside a runtime there is no paused clock, and side by side.
 #[test]
-#[ignore = "takes 31 seconds: tests/run"]
+#[ignore = "takes 40 seconds: tests/run"]
 fn a_dead_scheduler_turns_every_view_red() {
+    thread::scope(|scope| {
+        scope.spawn(a_runtime_that_is_gone);
+        scope.spawn(a_runtime_whose_workers_are_all_blocked);
+    });
+}
+
+fn a_runtime_that_is_gone() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let health = runtime.block_on(async {
         let rare = check_fn(|| async { Ok(()) }).every(secs(3600));
@@ -104,4 +113,60 @@ fn a_dead_scheduler_turns_every_view_red() {
         assert_eq!(code(&health, path), 503, "{path}");
     }
     assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","reason":"stale","#));
+}
+
+/// Asked from a plain thread, and over the servers apart of every framework.
+fn a_runtime_whose_workers_are_all_blocked() {
+    const BLOCKED: Duration = secs(36);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let health = runtime.block_on(async {
+        let ok = || check_fn(|| async { Ok(()) });
+        let health = Health::builder()
+            .check("database", ok().every(millis(200)).timeout(millis(100)).stale_after(secs(2)))
+            .check("worker", ok().local().liveness().every(secs(3600)))
+            .start()
+            .unwrap();
+        assert!(health.ready().await);
+        health
+    });
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let apart = [
+        health_actix::serve_apart(health.clone(), listener()).unwrap(),
+        health_axum::serve_apart(health.clone(), listener()).unwrap(),
+        health_warp::serve_apart(health.clone(), listener()).unwrap(),
+    ];
+    let codes = |path: &str| {
+        let mut codes: Vec<u16> = apart.iter().map(|apart| http::get(apart.address(), path, &[]).status).collect();
+        codes.push(code(&health, path));
+        codes.dedup();
+        assert_eq!(codes.len(), 1, "{path}: {codes:?}");
+        codes[0]
+    };
+    let began = Instant::now();
+    assert_eq!((codes("/livez"), codes("/readyz")), (200, 200));
+    for _ in 0..2 {
+        runtime.spawn(async { thread::sleep(BLOCKED) });
+    }
+    let blocked = Instant::now();
+    let until = |path: &str, expected: u16| {
+        while codes(path) != expected {
+            assert!(began.elapsed() < BLOCKED + secs(10), "{path} is not {expected}");
+            thread::sleep(millis(20));
+        }
+        blocked.elapsed()
+    };
+    // Readiness by its results' age, liveness by that of the runtime itself.
+    let readiness = until("/readyz", 503);
+    assert!((secs(1)..secs(4)).contains(&readiness), "{readiness:?}");
+    assert_eq!(body(&health, "/readyz/database"), "[-]database failed: stale\n");
+    assert_eq!(codes("/livez"), 200);
+    let liveness = until("/livez", 503);
+    assert!((secs(28)..secs(32)).contains(&liveness), "{liveness:?}");
+    assert!(body(&health, "/health/live").starts_with(r#"{"status":"unhealthy","reason":"stale","#));
+    assert_eq!(codes("/health/checks/worker"), 503);
+    // Both recover with the runtime.
+    until("/livez", 200);
+    until("/readyz", 200);
+    assert!(blocked.elapsed() >= BLOCKED);
+    drop((apart, health));
 }
