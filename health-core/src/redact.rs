@@ -18,7 +18,7 @@ use std::{borrow::Cow, fmt};
 const MASK: &str = "***";
 
 /// Words that make the value after `=` or `:` a secret, wherever they stand in the key (compared in lower case).
-const SECRET_KEYS: [&str; 12] = [
+const SECRET_KEYS: [&str; 16] = [
     "password",
     "passwd",
     "passphrase",
@@ -29,6 +29,10 @@ const SECRET_KEYS: [&str; 12] = [
     "apikey",
     "api-key",
     "access_key",
+    "access-key",
+    "private_key",
+    "private-key",
+    "signature",
     "credential",
     "authorization",
 ];
@@ -153,7 +157,8 @@ fn word(text: &str) -> Option<(&str, usize)> {
             && !token.is_empty())
         .then(|| (&text[..start], start + length));
     }
-    if !SECRET_KEYS.iter().any(|key| lower.contains(key)) {
+    // `pass` alone is a key, but begins too many other words.
+    if lower != "pass" && !SECRET_KEYS.iter().any(|key| lower.contains(key)) {
         return None;
     }
     // `key=value`, `key = "value"`, `"key":"value"`; the closing quote of a quoted key may stand before the separator.
@@ -225,76 +230,5 @@ pub(crate) fn single_line(text: &str, limit: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn known_shapes_are_removed_and_the_rest_stays() {
-        for (text, expected) in [
-            ("connect postgres://app:hunter2@db:5432/orders failed", "connect postgres://***@db:5432/orders failed"),
-            ("redis://:hunter2@cache", "redis://***@cache"),
-            ("amqp://u:p@ss/w?rd@mq/vhost", "amqp://***@mq/vhost"),
-            ("host=db user=app password=hunter2 dbname=x", "host=db user=app password=*** dbname=x"),
-            ("password='hunter 2' dbname=x", "password='***' dbname=x"),
-            (r#"{"token":"hunter2","a":1}"#, r#"{"token":"***","a":1}"#),
-            ("PGPASSWORD: hunter2", "PGPASSWORD: ***"),
-            ("a?api_key=hunter2&b=1", "a?api_key=***&b=1"),
-            ("Authorization: Bearer hunter2hunter2, next", "Authorization: Bearer ***, next"),
-            ("sent Basic aHVudGVyMjpo to it", "sent Basic *** to it"),
-            ("key AKIAABCDEFGHIJKLMNOP used", "key *** used"),
-            ("jwt eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl end", "jwt *** end"),
-            ("-----BEGIN KEY-----\nhunter2\n-----END KEY----- after", "*** after"),
-            ("-----BEGIN KEY-----\nhunter2", "***"),
-            ("a basic check", "a basic check"),
-            ("no such host: db.internal:5432", "no such host: db.internal:5432"),
-            ("password authentication failed for user \"app\"", "password authentication failed for user \"app\""),
-            (r#"password: Some("hunter2"), x"#, r#"password: Some("***"), x"#),
-            (r#""{\"password\":\"hunter2\",\"a\":1}""#, r#""{\"password\":\"***\",\"a\":1}""#),
-            ("postgres://u:it's@db/x", "postgres://***@db/x"),
-            ("mailto user@example.org", "mailto user@example.org"),
-            ("http://example.org/path", "http://example.org/path"),
-        ] {
-            assert_eq!(shapes(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn given_strings_are_removed_wherever_they_stand() {
-        let mut secrets = Secrets::from("hunter2");
-        assert_eq!(secrets.redact("xhunter2x in a://b:hunter2@c"), "x***x in a://***@c");
-        secrets.add(String::new());
-        secrets.add("hunter2hunter3".to_owned());
-        assert_eq!(secrets.redact("a hunter2hunter3 b"), "a *** b");
-    }
-
-    #[test]
-    fn a_line_is_bounded_and_has_no_controls() {
-        assert_eq!(single_line("a|b\nc", 256), "a/b c");
-        assert_eq!(single_line(&"é".repeat(300), 256).chars().count(), 256);
-        assert_eq!(single_line("abc", 3), "abc");
-        assert_eq!(single_line("abcd", 3), "ab…");
-    }
-
-    proptest! {
-        #[test]
-        fn a_password_in_a_url_or_dsn_never_survives(
-            before in ".{0,20}",
-            password in "[A-Za-z0-9:/?#!$&*+,;=@%._~'-]{6,24}",
-            after in ".{0,20}",
-        ) {
-            let url = format!("{before} pg://user:{password}@host/{after}");
-            prop_assert!(!Secrets::from(&*password).redact(&url).contains(&password));
-            prop_assert!(!shapes(&url).contains(&password));
-            // In a quoted value a quote is escaped.
-            let dsn = format!("{before} password='{}' {after}", password.replace('\'', "\\'"));
-            prop_assert!(!Secrets::from(&*password).redact(&dsn).contains(&password));
-        }
-
-        #[test]
-        fn nothing_panics_and_plain_words_stay(text in "\\PC{0,200}") {
-            let _ = shapes(&text);
-            let _ = single_line(&text, 16);
-        }
-    }
-}
+#[path = "redact_tests.rs"]
+mod tests;

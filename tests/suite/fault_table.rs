@@ -133,6 +133,12 @@ async fn rounds(row: Row, place: &mut Place, watched: &Watched, count: usize) ->
     least
 }
 
+/// How many rounds come after the first two; `HEALTH_ROUNDS` says otherwise.
+fn more_rounds() -> usize {
+    let wanted = std::env::var("HEALTH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(if long() { 198 } else { 8 })
+}
+
 /// What this process uses once it has no more threads than these, or once those that Tokio lent to this test's own
 /// blocking calls have gone.
 async fn settled(threads: usize) -> process::Usage {
@@ -184,7 +190,7 @@ async fn the_table() {
     let before = settled(0).await;
     let mut connections: Vec<(&str, usize)> = first.iter().map(|(count, (it, _))| (it.row.name, *count)).collect();
     let subjects = first.into_iter().map(|(_, subject)| subject).collect();
-    let last = at_once(subjects, run(if long() { 198 } else { 8 })).await;
+    let last = at_once(subjects, run(more_rounds())).await;
     let after = settled(before.threads).await;
     println!("{before:?}, then {after:?}");
     for (count, (watched, _)) in &last {

@@ -7,11 +7,17 @@ use std::{
 
 use health_core::{CheckError, Endpoint, Health, Outcome, Visibility, check_fn, testing::Frozen};
 use health_tests::{
-    http, port,
+    http, kafka, mariadb, nats, port, postgres,
     program::{self, EXAMPLES, Program},
+    proxy::Weather,
+    rabbitmq, redis, service,
 };
+use tokio::task::block_in_place;
 
-use crate::support::{ask, secs};
+use crate::{
+    fault_rows::{Row, WRONG, at_once, rows},
+    support::{ask, millis, secs},
+};
 
 const PASSWORD: &str = "s3cr3t/p@ss%21";
 const ENCODED: &str = "s3cr3t%2Fp%40ss%2521";
@@ -158,8 +164,8 @@ fn the_examples_never_tell_a_password_of_what_is_down() {
 #[test]
 #[ignore = "needs PostgreSQL and Redis: tests/run"]
 fn the_examples_never_tell_a_password_of_what_refuses_it() {
-    let mut database = health_tests::postgres::Server::start();
-    let mut redis = health_tests::redis::Server::start();
+    let mut database = postgres::Server::start();
+    let mut redis = redis::Server::start();
     let variables = [
         ("DATABASE_URL", format!("postgres://app:{ENCODED}@127.0.0.1:{}/orders", database.port())),
         ("REDIS_URL", format!("redis://:{ENCODED}@127.0.0.1:{}/0", redis.port())),
@@ -204,4 +210,95 @@ fn watch(program: &Program, reason: &str) {
     let log = program.log();
     assert!(log.contains("check is unhealthy"), "the log tells of it: {log}");
     is_clean(&log, "the log");
+}
+
+/// What the drivers of the networked checks say when a password is wrong, nobody listens, and an answer breaks off.
+#[test]
+#[ignore = "needs every server: tests/run"]
+fn no_output_of_any_networked_check() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let logging = tracing::Dispatch::new(subscriber);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        // Whatever runs on these threads is logged: our lines and the drivers' own.
+        .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&logging)))
+        .build()
+        .unwrap();
+    let rows = rows().into_iter().filter(|row| row.name != "dns").collect();
+    runtime
+        .block_on(runtime.spawn(async move {
+            at_once(rows, |row| Box::pin(provoke(row))).await;
+        }))
+        .unwrap();
+    drop(runtime);
+    let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    assert!(log.contains("check is unhealthy") && log.contains("TRACE"), "nothing was logged");
+    for line in log.lines() {
+        has_no_password(line, "the log");
+    }
+}
+
+/// Every password of the tests' servers, and the wrong one.
+fn has_no_password(text: &str, place: &str) {
+    let passwords = [
+        WRONG,
+        kafka::PASSWORD,
+        mariadb::PASSWORD,
+        nats::PASSWORD,
+        postgres::PASSWORD,
+        rabbitmq::PASSWORD,
+        redis::PASSWORD,
+        service::TOKEN,
+    ];
+    for password in passwords {
+        assert!(!text.contains(password), "{place} has {password}: {text}");
+    }
+}
+
+async fn provoke(row: Row) {
+    let place = block_in_place(row.start);
+    for right in [false, true] {
+        let registration = (row.check)(&place, right);
+        has_no_password(&format!("{registration:?}"), "a registration's Debug output");
+        let check = registration.every(millis(100)).recheck(millis(100)).timeout(secs(1)).readiness();
+        let health = Health::builder().service("orders").check("subject", check).start().unwrap();
+        let mut changes = health.subscribe();
+        for weather in [Weather::Fair, Weather::Reset, Weather::Refused, Weather::Endless(row.endless.0, row.endless.1)]
+        {
+            block_in_place(|| place.proxy.turns(weather));
+            for _ in 0..4 {
+                tokio::time::sleep(millis(200)).await;
+                has_no_password(&format!("{health:?} {:?}", health.report()), row.name);
+                for visibility in Visibility::ALL {
+                    let endpoint = Endpoint::new(health.clone()).visibility(*visibility);
+                    for path in [
+                        "/health",
+                        "/health?format=health",
+                        "/health?format=text",
+                        "/health/checks/subject",
+                        "/readyz?verbose",
+                        "/readyz/subject",
+                    ] {
+                        let answer = ask(&endpoint, "GET", path);
+                        has_no_password(&String::from_utf8_lossy(&answer.body), path);
+                    }
+                }
+            }
+        }
+        block_in_place(|| place.proxy.turns(Weather::Fair));
+        health.stop().await;
+        let mut heard = 0;
+        while let Some(change) = changes.next().await {
+            has_no_password(&format!("{change:?}"), "a notification");
+            heard += 1;
+        }
+        assert!(heard > 1, "{}: nothing changed", row.name);
+    }
 }
