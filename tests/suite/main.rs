@@ -17,6 +17,7 @@ mod dns;
 mod drain;
 mod error_rate;
 mod examples;
+mod external_types;
 mod false_alarm;
 mod fault_matrix;
 mod fault_rows;

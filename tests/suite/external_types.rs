@@ -1,0 +1,126 @@
+//! Which types of other crates ours show in their signatures: each is a promise that their next major version is ours, too.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use serde_json::Value;
+
+/// Of the core: the driver behind each feature, and what every user has anyway.
+const CORE: [&str; 25] = [
+    "async_nats::client::Client",
+    "bytes::bytes::Bytes",
+    "deadpool_lapin::Pool",
+    "deadpool_postgres::Pool",
+    "deadpool_redis::Pool",
+    "http_body::Body",
+    "rdkafka::consumer::Consumer",
+    "rdkafka::consumer::ConsumerContext",
+    "rdkafka::producer::Partitioner",
+    "rdkafka::producer::Producer",
+    "rdkafka::producer::ProducerContext",
+    "reqwest::async_impl::client::Client",
+    "rustls::crypto::CryptoProvider",
+    "rustls::webpki::anchors::RootCertStore",
+    "serde_core::de::Deserialize",
+    "serde_core::de::Deserializer",
+    "serde_json::value::Value",
+    "sqlx_core::database::Database",
+    "sqlx_core::pool::Pool",
+    "tokio::runtime::handle::Handle",
+    "tokio::runtime::task::abort::AbortHandle",
+    "tokio::runtime::task::join::JoinHandle",
+    "tonic::body::Body",
+    "tonic::client::service::GrpcService",
+    "tonic::codegen::StdError",
+];
+/// Of the adapters: the framework's, and the core's.
+const ACTIX: [&str; 12] = [
+    "actix_http::body::either::EitherBody",
+    "actix_http::body::message_body::MessageBody",
+    "actix_service::Service",
+    "actix_service::transform::Transform",
+    "actix_web::config::AppService",
+    "actix_web::error::error::Error",
+    "actix_web::service::HttpServiceFactory",
+    "actix_web::service::ServiceRequest",
+    "actix_web::service::ServiceResponse",
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "pin_project_lite::__private::PinnedFieldsOf",
+];
+const AXUM: [&str; 9] = [
+    "axum::routing::Router",
+    "bytes::bytes::Bytes",
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "http::request::Request",
+    "http::response::Response",
+    "pin_project_lite::__private::PinnedFieldsOf",
+    "tower_layer::Layer",
+    "tower_service::Service",
+];
+const WARP: [&str; 6] = [
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "warp::filter::Filter",
+    "warp::reject::Rejection",
+    "warp::reply::Reply",
+    "warp::reply::Response",
+];
+
+#[test]
+#[ignore = "writes the documentation as data: tests/run"]
+fn the_types_of_others_are_those_on_the_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let status = Command::new(env!("CARGO"))
+        .args(["doc", "--quiet", "--workspace", "--exclude", "health-tests", "--exclude", "health-examples"])
+        .args(["--no-deps", "--all-features"])
+        .env("RUSTDOC", root.join("tests/rustdoc-json"))
+        // Its own, so that the documentation is not taken for written.
+        .env("RUSTDOCFLAGS", "--cfg external_types")
+        .current_dir(&root)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    for (name, list) in [("core", &CORE[..]), ("actix", &ACTIX), ("axum", &AXUM), ("warp", &WARP)] {
+        let file = root.join(format!("target/doc/health_{name}.json"));
+        let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let shown = external_types(&documentation);
+        let list: BTreeSet<String> = list.iter().map(|name| (*name).to_owned()).collect();
+        let added: Vec<_> = shown.difference(&list).collect();
+        let gone: Vec<_> = list.difference(&shown).collect();
+        assert!(added.is_empty() && gone.is_empty(), "health-{name} now shows {added:?}, and no longer {gone:?}");
+    }
+}
+
+/// The paths of other crates' types and traits in the signatures of this one.
+fn external_types(documentation: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for item in documentation["index"].as_object().unwrap().values().filter(|item| item["crate_id"] == 0) {
+        let implementation = &item["inner"]["impl"];
+        if implementation["blanket_impl"].is_object() || implementation["is_synthetic"] == true {
+            continue;
+        }
+        walk(documentation, &item["inner"], &mut found);
+    }
+    found
+}
+
+fn walk(documentation: &Value, part: &Value, found: &mut BTreeSet<String>) {
+    match part {
+        Value::Object(fields) => {
+            if let (Some(id), true, true) = (fields.get("id"), fields.contains_key("path"), fields.contains_key("args"))
+            {
+                let target = &documentation["paths"][id.to_string()];
+                let owner = &documentation["external_crates"][target["crate_id"].to_string()]["name"];
+                if target["crate_id"] != 0 && !["core", "std", "alloc"].iter().any(|known| owner == known) {
+                    let parts = target["path"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                    let path = parts.collect::<Vec<_>>().join("::");
+                    found.extend(Some(path).filter(|path| !path.is_empty()));
+                }
+            }
+            fields.values().for_each(|part| walk(documentation, part, found));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| walk(documentation, part, found)),
+        _ => {}
+    }
+}
