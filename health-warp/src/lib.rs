@@ -53,8 +53,14 @@ pub fn routes(
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let endpoint = endpoint.into();
     let owner = endpoint.clone();
+    // A request without any path (`CONNECT host:443`) is never ours, and warp panics when asked for its path.
+    let at_end = warp::path::end().map(|| true).or(warp::any().map(|| false)).unify();
+    let has_path = at_end
+        .and_then(async |at_end: bool| if at_end { Err(warp::reject::not_found()) } else { Ok(()) })
+        .untuple_one();
     // Whose path it is comes first: nothing is copied for the application's requests.
-    warp::path::full()
+    has_path
+        .and(warp::path::full())
         .and(warp::path::peek())
         .and_then(move |full: FullPath, rest: Peek| {
             let owned = owner.owns(own_part(&full, &rest));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 
+mod abuse;
 mod backlog;
 mod build_errors;
 mod certificate;
