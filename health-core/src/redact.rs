@@ -5,7 +5,7 @@
 //! | shape | kept | removed |
 //! |---|---|---|
 //! | `scheme://user:password@host` | scheme and host | everything before the last `@` of the authority |
-//! | `password=…`, `pwd: …`, `api_key=…`, `"token":"…"` and the like | the key | the value, quoted or up to a separator |
+//! | `password=…`, `pwd: …`, `api_key=…`, `signature=…`, `"token":"…"` and the like | the key | the value, quoted or up to a separator |
 //! | `Bearer …`, `Basic …` | the scheme | the credentials |
 //! | AWS access key ids (`AKIA…`, `ASIA…`) | nothing | the id |
 //! | JSON web tokens (`eyJ….….…`) | nothing | the token |

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 
 mod abuse;
+mod apart;
 mod backlog;
 mod build_errors;
 mod certificate;
@@ -51,6 +52,7 @@ mod runtime_lag;
 mod scheduler;
 mod secrets;
 mod settings;
+mod shutdown;
 mod spool_directory;
 mod sqlx;
 mod stale;

@@ -71,6 +71,18 @@ fn no_body_at_any_visibility_and_no_debug_output() {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+impl Lines {
+    /// Logs everything here, at every level.
+    fn logging(&self) -> tracing::Dispatch {
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        tracing::Dispatch::new(subscriber.finish())
+    }
+}
+
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -85,13 +97,7 @@ impl std::io::Write for Lines {
 #[tokio::test(start_paused = true)]
 async fn no_log_line_at_any_level() {
     let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let logging = tracing::subscriber::set_default(subscriber);
+    let logging = tracing::dispatcher::set_default(&lines.logging());
     let url: &'static str = Box::leak(format!("postgres://app:{ENCODED}@db/orders").into_boxed_str());
     let fails = check_fn(move || async move { Err::<(), _>(CheckError::new(format!("{url} opensesame"))) });
     let panics = check_fn(move || async move {
@@ -217,13 +223,7 @@ fn watch(program: &Program, reason: &str) {
 #[ignore = "needs every server: tests/run"]
 fn no_output_of_any_networked_check() {
     let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let logging = tracing::Dispatch::new(subscriber);
+    let logging = lines.logging();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()

@@ -213,6 +213,7 @@ where
             return Asked::OvertakenBy(new);
         }
         progress.doing = "asking over an open connection, as a new one had no better answer";
+        progress.last_error = new.message.or_else(|| progress.last_error.take());
         Asked::Answered(asked.await)
     }
 

@@ -1,12 +1,13 @@
-//! `serve <http|grpc|tls> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
+//! `serve <http|grpc|tls|blocked> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
 //! accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
-//! files called `chain.` and `key.` with the token.
+//! files called `chain.` and `key.` with the token. `blocked` listens, and then blocks its runtime for good.
 
 use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -42,7 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "http" => http(listener, folder).await,
         "grpc" => grpc(listener, folder).await,
         "tls" => tls(listener, folder).await,
-        _ => Err("serve http, grpc or tls".into()),
+        "blocked" => blocked().await,
+        _ => Err("serve http, grpc, tls or blocked".into()),
     }
 }
 
@@ -104,4 +106,14 @@ fn acceptor(folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
         .with_no_client_auth()
         .with_single_cert(chain, PrivateKeyDer::from_pem_file(file("key"))?)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// An application whose only worker never comes back, after it has asked for signals.
+async fn blocked() -> Result<(), Box<dyn Error>> {
+    let health = Health::builder().start()?;
+    let leave = health_core::shutdown(&health, Duration::from_secs(60))?;
+    println!("blocked");
+    std::thread::sleep(Duration::from_secs(600));
+    leave.await;
+    Ok(())
 }
