@@ -2,13 +2,13 @@
 //! `fault_table` and `fault_matrix` run.
 
 use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
 };
 
 use health_core::{
     Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, RabbitMq,
-    RabbitMqQueue, Redis, RedisQueue, Registration, Sqlx, Tcp, Upstream,
+    RabbitMqQueue, Redis, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use health_tests::{
     certificates::Authority,
@@ -293,17 +293,37 @@ pub(crate) struct Watched {
     pub(crate) row: Row,
     pub(crate) health: Health,
     pub(crate) mood: Mood,
+    failed: Mutex<FailedRuns>,
+}
+
+/// The failed runs that were counted, and the last run that was looked at.
+#[derive(Default)]
+struct FailedRuns {
+    count: usize,
+    until: Option<SystemTime>,
 }
 
 impl Watched {
     pub(crate) fn start(row: Row, place: &Place, right: bool) -> Self {
         let check = (row.check)(place, right);
         let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
-        Self { row, health: Health::builder().check("subject", check).start().unwrap(), mood: Mood::watch() }
+        let health = Health::builder().check("subject", check).start().unwrap();
+        Self { row, health, mood: Mood::watch(), failed: Mutex::default() }
     }
 
     pub(crate) fn report(&self) -> Arc<CheckReport> {
         Arc::clone(&self.health.report().checks[0])
+    }
+
+    /// How many runs have failed, of those that were seen: the history keeps the last sixty.
+    pub(crate) fn failed_runs(&self) -> usize {
+        let history = &self.report().history;
+        let mut failed = self.failed.lock().unwrap();
+        let newer = history.results.iter().filter(|result| Some(result.at) > failed.until);
+        let more = newer.filter(|result| result.status == Status::Unhealthy).count();
+        failed.count += more;
+        failed.until = history.results.iter().map(|result| result.at).max().max(failed.until);
+        failed.count
     }
 
     /// Waits until it says so, and tells how long that took.
@@ -313,6 +333,7 @@ impl Watched {
             let report = self.report();
             let said = report.reason.map_or(report.status.as_str(), |reason| reason.as_str());
             if expected.split('/').any(|expected| said == expected) && !report.is_pending() {
+                self.failed_runs();
                 return began.elapsed();
             }
             let (name, message) = (self.row.name, &report.message);
