@@ -10,6 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 
+#[cfg(feature = "upstream")]
+use crate::Status;
 use crate::{
     BuildError, Builder, Check, CheckResult, Health, Lifecycle, Outcome, UnknownCheck,
     board::Finished,
@@ -193,4 +195,20 @@ impl Frozen {
             elapsed.fetch_add(nanos(by), Ordering::AcqRel);
         }
     }
+}
+
+/// What the check `Upstream` reads from another service's health document: its status, and its components that are not
+/// healthy, each with its reason or status; `None` if it is no health document. Needs the feature `upstream`, too.
+///
+/// ```
+/// use health_core::{Status, testing::upstream_document};
+///
+/// let spring = br#"{"status":"DOWN","components":{"db":{"status":"DOWN"},"disk":{"status":"UP"}}}"#;
+/// let read = upstream_document("application/json", spring);
+/// assert_eq!(read, Some((Status::Unhealthy, vec!["db unhealthy".to_owned()])));
+/// ```
+#[cfg(feature = "upstream")]
+#[must_use]
+pub fn upstream_document(content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
+    crate::checks::upstream_document_verdict(content_type, body)
 }

@@ -1,16 +1,10 @@
 //! Whatever a caller sends: an answer from the contract, or none because the path is the application's.
 
-use std::time::Duration;
-
-use health_core::{CheckExt as _, Endpoint, Health, Outcome, Request, Visibility, check_fn, testing::Frozen};
+use health_core::Visibility;
 use proptest::prelude::*;
 
-fn endpoint(visibility: Visibility) -> Endpoint {
-    let ok = || check_fn(|| async { Ok(()) });
-    let frozen = Frozen::new(Health::builder().check("a", ok().tag("t")).check("b", ok())).unwrap();
-    frozen.record("a", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
-    Endpoint::new(frozen.health()).visibility(visibility).full_for_bearer("a-token-of-16-bytes")
-}
+#[path = "../fuzz/promises.rs"]
+mod promises;
 
 /// Anything, and often something close to a path of ours.
 fn path() -> impl Strategy<Value = String> {
@@ -38,25 +32,26 @@ proptest! {
         authorization in proptest::option::of(prop_oneof!["[Bb]earer .{0,30}", ".{0,40}"]),
         visibility in prop_oneof![Just(Visibility::Status), Just(Visibility::Checks), Just(Visibility::Full)],
     ) {
-        let header = |name: &str| match name {
-            "accept" => accept.as_deref(),
-            "authorization" => authorization.as_deref(),
-            _ => None,
-        };
-        let endpoint = endpoint(visibility);
-        let request = Request { method: &method, path: &path, query: query.as_deref(), peer: None, header: &header };
-        let Some(response) = endpoint.respond(&request) else {
-            prop_assert!(!endpoint.owns(&path));
-            return Ok(());
-        };
-        prop_assert!([200, 400, 404, 405, 503].contains(&response.status));
-        prop_assert_eq!(response.content_length, response.body.len());
-        for (_, value) in response.headers.iter() {
-            prop_assert!(value.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')));
-        }
-        if visibility == Visibility::Status && authorization.is_none() && response.status == 503 {
-            let body = String::from_utf8_lossy(&response.body);
-            prop_assert!(!body.contains('['), "{}", body);
-        }
+        let sent = promises::Sent { method, path, query, accept, authorization };
+        promises::request(&promises::endpoint(visibility), visibility, &sent);
+    }
+}
+
+/// What libFuzzer found to reach each of our branches, once again.
+#[test]
+fn every_kept_input_keeps_its_promise() {
+    let endpoints = promises::endpoints();
+    kept("request", |input| promises::request_input(&endpoints, input));
+    kept("upstream_document", promises::upstream_document_input);
+}
+
+fn kept(target: &str, check: impl Fn(&[u8])) {
+    let path = format!("{}/fuzz/corpus/{target}.hex", env!("CARGO_MANIFEST_DIR"));
+    let lines = std::fs::read_to_string(path).unwrap();
+    assert!(lines.lines().count() > 50, "{target}");
+    for line in lines.lines() {
+        let digits = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let input: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        check(&input);
     }
 }

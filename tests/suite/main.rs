@@ -53,6 +53,7 @@ mod scheduler;
 mod secrets;
 mod settings;
 mod shutdown;
+mod soak;
 mod spool_directory;
 mod sqlx;
 mod stale;

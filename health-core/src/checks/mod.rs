@@ -104,3 +104,5 @@ pub use self::sqlx::Sqlx;
 pub use self::tcp::Tcp;
 #[cfg(feature = "upstream")]
 pub use self::upstream::Upstream;
+#[cfg(all(feature = "testing", feature = "upstream"))]
+pub(crate) use self::upstream_document::verdict as upstream_document_verdict;

@@ -167,6 +167,15 @@ fn text(body: &str) -> Option<Document> {
     Some(Document { status, reason: None, components })
 }
 
+/// What [`read`] finds, as plain values.
+#[cfg(feature = "testing")]
+pub(crate) fn verdict(content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
+    read(content_type, body).map(|document| {
+        let failing = document.components.iter().filter(|component| component.status > Status::Healthy);
+        (document.status, failing.map(ToString::to_string).collect())
+    })
+}
+
 #[cfg(test)]
 #[path = "upstream_document_tests.rs"]
 mod tests;

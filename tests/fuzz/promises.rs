@@ -1,0 +1,93 @@
+//! What holds for everything that others send. The property tests and the coverage-guided programs share it.
+
+use std::time::Duration;
+
+use health_core::{CheckExt as _, Endpoint, Health, Outcome, Request, Status, Visibility, check_fn, testing};
+
+/// What a caller sends, as far as we read it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) accept: Option<String>,
+    pub(crate) authorization: Option<String>,
+}
+
+impl Sent {
+    /// One line each; what is missing is not sent.
+    fn from_lines(text: &str) -> Self {
+        let mut lines = text.split('\n').map(ToOwned::to_owned);
+        Self {
+            method: lines.next().unwrap_or_default(),
+            path: lines.next().unwrap_or_default(),
+            query: lines.next(),
+            accept: lines.next(),
+            authorization: lines.next(),
+        }
+    }
+}
+
+/// One check that failed and one that is pending, at each visibility.
+pub(crate) fn endpoint(visibility: Visibility) -> Endpoint {
+    let ok = || check_fn(|| async { Ok(()) });
+    let frozen = testing::Frozen::new(Health::builder().check("a", ok().tag("t")).check("b", ok())).expect("a Health");
+    frozen.record("a", Outcome::unhealthy("no"), Duration::ZERO).expect("a check");
+    Endpoint::new(frozen.health()).visibility(visibility).full_for_bearer("a-token-of-16-bytes")
+}
+
+/// An endpoint for each visibility.
+pub(crate) fn endpoints() -> [(Visibility, Endpoint); 3] {
+    [Visibility::Status, Visibility::Checks, Visibility::Full].map(|visibility| (visibility, endpoint(visibility)))
+}
+
+/// A byte that chooses who may see what, and a request, one line each.
+pub(crate) fn request_input(endpoints: &[(Visibility, Endpoint); 3], input: &[u8]) {
+    let Some((choice, text)) = input.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let (visibility, endpoint) = &endpoints[usize::from(*choice) % endpoints.len()];
+    request(endpoint, *visibility, &Sent::from_lines(text));
+}
+
+/// A content type, a line feed, a body.
+pub(crate) fn upstream_document_input(input: &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (content_type, body) = input.split_at(end);
+    upstream_document(&String::from_utf8_lossy(content_type), body.strip_prefix(b"\n").unwrap_or(body));
+}
+
+/// An answer from the contract, or none because the path is the application's.
+pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) {
+    let header = |name: &str| match name {
+        "accept" => sent.accept.as_deref(),
+        "authorization" => sent.authorization.as_deref(),
+        _ => None,
+    };
+    let Sent { method, path, query, authorization, .. } = sent;
+    let request = Request { method, path, query: query.as_deref(), peer: None, header: &header };
+    let Some(response) = endpoint.respond(&request) else {
+        assert!(!endpoint.owns(path));
+        return;
+    };
+    assert!(endpoint.owns(path));
+    assert!([200, 400, 404, 405, 503].contains(&response.status), "{}", response.status);
+    assert_eq!(response.content_length, response.body.len());
+    for (_, value) in response.headers.iter() {
+        assert!(value.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')));
+    }
+    if visibility == Visibility::Status && authorization.is_none() && response.status == 503 {
+        let body = String::from_utf8_lossy(&response.body);
+        assert!(!body.contains('['), "{body}");
+    }
+}
+
+/// Whatever a service answers, it is a verdict with a few short names, or no health document.
+fn upstream_document(content_type: &str, body: &[u8]) {
+    let Some((status, failing)) = testing::upstream_document(content_type, body) else { return };
+    assert!(status <= Status::Unhealthy);
+    assert!(failing.len() <= 256, "{} components", failing.len());
+    for component in failing {
+        assert!(component.chars().count() <= 600, "{component}");
+        assert!(!component.contains(char::is_control), "{component:?}");
+    }
+}
