@@ -17,7 +17,8 @@ use crate::{
     Additions, Format, Health, Probe, Reason, Rendered, Report, Request, Response, Status, Subject, Visibility,
     clock::Nanos,
     endpoint_options::{Config, EndpointError},
-    negotiate, query, render,
+    negotiate, query,
+    render::{self, prometheus::Exposition},
     route::{self, Family, Name, Route, Target},
     snapshot::{Entry, Prepared, Snapshot, View, Written},
     visibility,
@@ -174,10 +175,13 @@ enum Found<'s> {
 impl Endpoint {
     /// The answer, and the verdict in it if there is one.
     fn answer(&self, snapshot: &Snapshot, route: Route<'_>, request: &Request<'_>) -> (Response, Option<Status>) {
+        let Route::Verdict(target, family) = route else {
+            return (self.metrics(snapshot, request), None);
+        };
         let visibility = visibility::of(request, &self.config.grants, self.config.ordinary);
         let is_a_service = (request.header)(LOCAL) == Some("1");
         let caller = Caller { visibility, is_a_service };
-        let Some(found) = find(snapshot, route.target, caller) else {
+        let Some(found) = find(snapshot, target, caller) else {
             return (plain(404, UNKNOWN_NAME), None);
         };
         let board = &self.health.inner().board;
@@ -185,14 +189,40 @@ impl Endpoint {
         let stale_at = self.wake(snapshot, &found, now);
         let scheduler_stale = board.scheduler_stale(snapshot, now);
         if now < stale_at && !scheduler_stale {
-            return self.write(snapshot, &found, route, request, visibility);
+            return self.write(snapshot, &found, family, request, visibility);
         }
         // Rare enough to be worked out for each request.
         let aged = snapshot.aged(now, scheduler_stale);
-        match find(&aged, route.target, caller) {
-            Some(found) => self.write(&aged, &found, route, request, visibility),
+        match find(&aged, target, caller) {
+            Some(found) => self.write(&aged, &found, family, request, visibility),
             None => (plain(404, UNKNOWN_NAME), None),
         }
+    }
+
+    /// The metrics page: always 200, or a scraper would lose what it says of the failure; and nothing wakes for it.
+    fn metrics(&self, snapshot: &Snapshot, request: &Request<'_>) -> Response {
+        let ordinary = self.config.metrics.unwrap_or(self.config.ordinary);
+        let visibility = visibility::of(request, &self.config.grants, ordinary);
+        let exposition = negotiate::exposition((request.header)("accept"));
+        let written = match exposition {
+            Exposition::Text => Written::Prometheus,
+            Exposition::OpenMetrics => Written::OpenMetrics,
+        };
+        let page = |snapshot: &Snapshot| {
+            let write = || render::prometheus::page(&snapshot.metrics(), visibility, exposition);
+            snapshot.views.all.prepared.body(written, visibility, write)
+        };
+        let board = &self.health.inner().board;
+        let now = board.clock().now();
+        let scheduler_stale = board.scheduler_stale(snapshot, now);
+        let body = if now < snapshot.views.all.stale_at && !scheduler_stale {
+            page(snapshot)
+        } else {
+            page(&snapshot.aged(now, scheduler_stale))
+        };
+        let mut response = answer(200, HeaderValue::Static(exposition.content_type()), body);
+        response.headers.push("vary", HeaderValue::Static("Accept"));
+        response
     }
 
     /// Wakes what is too old, and says from when on what was found is stale.
@@ -214,11 +244,11 @@ impl Endpoint {
         &self,
         snapshot: &Snapshot,
         found: &Found<'_>,
-        route: Route<'_>,
+        family: Family,
         request: &Request<'_>,
         visibility: Visibility,
     ) -> (Response, Option<Status>) {
-        let response = match (route.family, &self.config.custom) {
+        let response = match (family, &self.config.custom) {
             (Family::Kubernetes(name), _) => return self.kubernetes(found, name, request.query, visibility),
             (Family::Document, Some(custom)) => self.custom(custom, snapshot, found, visibility),
             (Family::Document, None) => self.document(snapshot, found, request, visibility),

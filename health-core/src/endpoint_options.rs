@@ -11,6 +11,7 @@ pub(crate) struct Config {
     pub(crate) base: String,
     pub(crate) kubernetes: bool,
     pub(crate) ordinary: Visibility,
+    pub(crate) metrics: Option<Visibility>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) unhealthy_code: u16,
     pub(crate) degraded_code: u16,
@@ -67,6 +68,7 @@ impl Endpoint {
             base: "/health".to_owned(),
             kubernetes: true,
             ordinary: Visibility::Checks,
+            metrics: None,
             grants: Vec::new(),
             unhealthy_code: 503,
             degraded_code: 200,
@@ -99,6 +101,13 @@ impl Endpoint {
     /// What everyone may see; default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.config_mut().ordinary = visibility;
+        self
+    }
+
+    /// What everyone may see on the metrics page; default what they may see elsewhere. Who is granted full visibility has
+    /// it here, too.
+    pub fn metrics_visibility(mut self, visibility: Visibility) -> Self {
+        self.config_mut().metrics = Some(visibility);
         self
     }
 

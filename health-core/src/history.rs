@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Reason, Status, clock::Nanos};
+use crate::{Reason, Status, Totals, clock::Nanos};
 
 /// Results and transitions kept per check.
 pub(crate) const KEPT: usize = 60;
@@ -20,6 +20,8 @@ pub struct History {
     pub transitions: VecDeque<Transition>,
     /// How often the status has turned from good to Unhealthy or back, since the first result.
     pub flaps: u64,
+    /// What was counted since the check was registered.
+    pub totals: Totals,
     good: Nanos,
     total: Nanos,
     judged: Option<(Nanos, Status)>,
@@ -70,6 +72,7 @@ impl History {
     pub(crate) fn ran(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
         self.results.truncate(KEPT - 1);
         self.results.push_front(PastResult { at, status, reason, duration });
+        self.totals.ran(at, status, duration);
     }
 
     /// Notes the verdict at a moment; a change is a transition.
@@ -87,6 +90,7 @@ impl History {
             self.transitions.truncate(KEPT - 1);
             self.transitions.push_front(Transition { at, from, to: status, reason });
             let turned = |from: Status| (from == Status::Unhealthy) != (status == Status::Unhealthy);
+            self.totals.transitions += u64::from(from.is_some());
             self.flaps += u64::from(from.is_some_and(turned));
         }
     }

@@ -87,6 +87,7 @@ mod snapshot;
 mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod totals;
 mod visibility;
 mod wire;
 
@@ -118,5 +119,6 @@ pub use crate::{
     report::{CheckReport, Muted, Report, Subject},
     settings::Defaults,
     status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
+    totals::{Durations, Totals},
     wire::{Additions, HeaderValue, Headers, Request, Response},
 };

@@ -1,7 +1,7 @@
 //! Choosing a format: `?format=` first, else the `Accept` header. Pure, and never a refusal but for an unknown
 //! `?format=`.
 
-use crate::{Format, query};
+use crate::{Format, query, render::prometheus::Exposition};
 
 /// Which format, and whether the `Accept` header had a say in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,24 @@ pub(crate) fn choose(query: Option<&str>, accept: Option<&str>, default: Format)
         Some(accept) => best(accept, default),
     };
     Ok(Choice { format, negotiated: true })
+}
+
+/// Metrics come as OpenMetrics 1.0 where that is asked for and wanted no less than plain text.
+pub(crate) fn exposition(accept: Option<&str>) -> Exposition {
+    let accept = accept.unwrap_or_default();
+    let quality = |is_it: &dyn Fn(&str) -> bool, version: &str| {
+        let wanted = accept.split(',').filter_map(|range| {
+            let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let asked =
+                parameters.split(';').filter_map(|it| it.split_once('=')).find(|(name, _)| name.trim() == "version");
+            let fits = is_it(media.trim()) && asked.is_none_or(|(_, asked)| asked.trim() == version);
+            fits.then(|| quality(parameters))
+        });
+        wanted.max().unwrap_or(0)
+    };
+    let open = quality(&|media| media.eq_ignore_ascii_case("application/openmetrics-text"), "1.0.0");
+    let text = quality(&|media| media.eq_ignore_ascii_case("text/plain"), "0.0.4");
+    if open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
 fn ranges(accept: &str) -> impl Iterator<Item = (&str, u16)> {
@@ -135,6 +153,37 @@ mod tests {
             ("a bad quality", "application/health+json;q=9, application/json;q=0.9", Format::Health),
         ] {
             assert_eq!(chosen(accept), expected, "{prober}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_open_where_that_is_asked_for() {
+        for (scraper, accept, expected) in [
+            ("curl", Some("*/*"), Exposition::Text),
+            ("nobody in particular", None, Exposition::Text),
+            (
+                "Prometheus 2",
+                Some(
+                    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                     text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                ),
+                Exposition::OpenMetrics,
+            ),
+            (
+                "Prometheus 3",
+                Some(
+                    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                     application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+                     text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                ),
+                Exposition::OpenMetrics,
+            ),
+            ("one that knows an older one", Some("application/openmetrics-text;version=0.0.1"), Exposition::Text),
+            ("one that prefers text", Some("text/plain, application/openmetrics-text;q=0.9"), Exposition::Text),
+            ("one that refuses it", Some("application/openmetrics-text;q=0"), Exposition::Text),
+            ("one without a version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
+        ] {
+            assert_eq!(exposition(accept), expected, "{scraper}");
         }
     }
 

@@ -165,6 +165,25 @@ pub(crate) fn verdict(members: &[Arc<CheckReport>], subject: &Subject, circumsta
     }
 }
 
+/// The status of a report on `subject` whatever the phase of life, and how severe that is to whoever is paged: 0 to 2 by
+/// status, 3 where it is not known, because all that makes it so bad is pending or stale.
+pub(crate) fn severity(members: &[Arc<CheckReport>], subject: &Subject, circumstances: Circumstances) -> (Status, u8) {
+    if circumstances.scheduler_stale {
+        return (Status::Unhealthy, 3);
+    }
+    let counted = |check: &&Arc<CheckReport>| contribution(check, subject, circumstances.startup_passed);
+    let worst = members.iter().map(|check| counted(&check)).max().unwrap_or(Status::Healthy);
+    let unknown = |check: &Arc<CheckReport>| matches!(check.reason, Some(Reason::Pending | Reason::Stale));
+    let mut causes = members.iter().filter(|check| counted(check) == worst);
+    let severity = match worst {
+        Status::Healthy => 0,
+        _ if causes.all(unknown) => 3,
+        Status::Degraded => 1,
+        Status::Unhealthy => 2,
+    };
+    (worst, severity)
+}
+
 /// The Unhealthy checks that no other check explains, and those outside the report that explain one in it.
 fn root_causes(members: &[Arc<CheckReport>], subject: &Subject, startup_passed: bool) -> Vec<Arc<str>> {
     let mut roots: Vec<Arc<str>> = Vec::new();

@@ -4,9 +4,11 @@ use crate::{Probe, query};
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Route<'p> {
-    pub(crate) family: Family,
-    pub(crate) target: Target<'p>,
+pub(crate) enum Route<'p> {
+    /// A verdict, and how its answers look.
+    Verdict(Target<'p>, Family),
+    /// The metrics page.
+    Metrics,
 }
 
 /// How its answers look.
@@ -40,10 +42,17 @@ const KUBERNETES: [(&str, &str, Option<Probe>); 4] = [
 const PROBES: [(&str, Probe); 3] =
     [("/live", Probe::Liveness), ("/ready", Probe::Readiness), ("/startup", Probe::Startup)];
 
+const METRICS: &str = "/metrics";
+
 /// What `path` asks for; `None` if it is not ours.
 pub(crate) fn route<'p>(base: &str, kubernetes: bool, path: &'p str) -> Option<Route<'p>> {
-    if let Some(target) = path.strip_prefix(base).and_then(document) {
-        return Some(Route { family: Family::Document, target });
+    if let Some(rest) = path.strip_prefix(base) {
+        if rest == METRICS {
+            return Some(Route::Metrics);
+        }
+        if let Some(target) = document(rest) {
+            return Some(Route::Verdict(target, Family::Document));
+        }
     }
     if !kubernetes {
         return None;
@@ -55,7 +64,7 @@ pub(crate) fn route<'p>(base: &str, kubernetes: bool, path: &'p str) -> Option<R
             ("", Some(probe)) => Target::Probe(*probe),
             _ => Target::Check(segment(rest)?, *probe),
         };
-        Some(Route { family: Family::Kubernetes(name), target })
+        Some(Route::Verdict(target, Family::Kubernetes(name)))
     })
 }
 
@@ -81,6 +90,7 @@ fn segment(rest: &str) -> Option<&str> {
 pub(crate) fn patterns(base: &str, kubernetes: bool) -> Vec<String> {
     let mut patterns = vec![base.to_owned()];
     patterns.extend(PROBES.iter().map(|(path, _)| format!("{base}{path}")));
+    patterns.push(format!("{base}{METRICS}"));
     patterns.push(format!("{base}/tags/{{name}}"));
     patterns.push(format!("{base}/checks/{{name}}"));
     if kubernetes {
@@ -133,13 +143,17 @@ mod tests {
     use super::*;
 
     fn target(path: &str) -> Option<Target<'_>> {
-        route("/health", true, path).map(|route| route.target)
+        match route("/health", true, path)? {
+            Route::Verdict(target, _) => Some(target),
+            Route::Metrics => None,
+        }
     }
 
     #[test]
     fn paths_are_compared_as_sent() {
         assert_eq!(target("/health"), Some(Target::All));
         assert_eq!(target("/health/live"), Some(Target::Probe(Probe::Liveness)));
+        assert_eq!(route("/health", false, "/health/metrics"), Some(Route::Metrics));
         assert_eq!(target("/health/tags/db"), Some(Target::Tag("db")));
         assert_eq!(target("/health/checks/a%62"), Some(Target::Check("a%62", None)));
         assert_eq!(target("/readyz/a"), Some(Target::Check("a", Some(Probe::Readiness))));
@@ -158,8 +172,10 @@ mod tests {
             "/livez/",
             "/livezz",
             "/health/metricss",
+            "/health/metrics/",
+            "/metrics",
         ] {
-            assert_eq!(target(path), None, "{path}");
+            assert_eq!(route("/health", true, path), None, "{path}");
         }
         assert_eq!(route("/health", false, "/livez"), None);
     }

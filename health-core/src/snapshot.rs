@@ -15,6 +15,7 @@ use crate::{
     CheckReport, Probe, Reason, Report, Status, Subject, Visibility,
     clock::{NEVER, Nanos},
     policy::{self, Circumstances},
+    render::prometheus::Metrics,
 };
 
 /// A suspicion makes a check run at most once in this time.
@@ -29,11 +30,14 @@ pub(crate) enum Written {
     Text,
     /// Kubernetes text closing with the path's own name.
     Kubernetes,
+    /// Metrics in Prometheus' text format.
+    Prometheus,
+    OpenMetrics,
 }
 
 /// Bodies of one view, written at their first request. Written first, then set: no reader waits for another.
 #[derive(Debug, Default)]
-pub(crate) struct Prepared([[OnceLock<Bytes>; 4]; 3]);
+pub(crate) struct Prepared([[OnceLock<Bytes>; 6]; 3]);
 
 impl Prepared {
     pub(crate) fn body(&self, written: Written, visibility: Visibility, write: impl FnOnce() -> Bytes) -> Bytes {
@@ -302,6 +306,15 @@ impl Snapshot {
     pub(crate) fn one_check(&self, entry: &Entry) -> Report {
         let parts = self.parts(vec![]);
         parts.report(Subject::Check(Arc::clone(&entry.report.name)), vec![Arc::clone(&entry.report)])
+    }
+
+    /// What the metrics page shows of it.
+    pub(crate) fn metrics(&self) -> Metrics<'_> {
+        let report = &self.views.all.report;
+        let judged = |view: &View| policy::severity(&view.report.checks, &view.report.subject, self.circumstances);
+        let (status, severity) = judged(&self.views.all);
+        let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup];
+        Metrics { report, status, severity, probes: probes.map(|probe| (probe, judged(self.views.probe(probe)).0)) }
     }
 
     /// The same moment seen later: results past their time are stale, and all are when the scheduler is.

@@ -18,9 +18,11 @@ pub mod postgres;
 pub mod prober;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 pub mod rabbitmq;
 #[cfg(doctest)]
 mod recipes;
 pub mod redis;
 pub mod service;
+pub mod tools;

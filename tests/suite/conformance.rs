@@ -146,6 +146,8 @@ fn requests() -> Vec<Sent> {
         table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, path)));
         table.extend(["text", "health"].map(|format| sent("GET", format!("{path}?format={format}"))));
     }
+    table.extend(["GET", "HEAD", "OPTIONS", "POST"].map(|method| sent(method, "/health/metrics")));
+    table.push(sent("GET", "/health/metrics?format=nope&verbose"));
     table.extend(["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"].map(|method| sent(method, "/health/ready")));
     table.extend(["POST", "DELETE"].map(|method| sent(method, "/readyz/database")));
     // Names that are not there, not in that probe, encoded, and too long.
@@ -208,7 +210,9 @@ fn requests() -> Vec<Sent> {
         ";;q=,",
         "",
     ] {
-        table.extend(["/health", "/health/ready", "/readyz?verbose"].map(|path| with(path, "accept", accept)));
+        table.extend(
+            ["/health", "/health/ready", "/health/metrics", "/readyz?verbose"].map(|path| with(path, "accept", accept)),
+        );
     }
     // Services that we may ask in turn.
     for local in ["1", "0", "1, 1", ""] {
@@ -224,7 +228,13 @@ fn requests() -> Vec<Sent> {
         "Basic dXNlcjpwYXNz".to_owned(),
         TOKEN.to_owned(),
     ] {
-        for path in ["/health", "/health/checks/database", "/livez?verbose", "/health/tags/sql?format=health"] {
+        for path in [
+            "/health",
+            "/health/metrics",
+            "/health/checks/database",
+            "/livez?verbose",
+            "/health/tags/sql?format=health",
+        ] {
             table.push(with(path, "authorization", authorization.clone()));
         }
     }
@@ -260,6 +270,8 @@ fn requests() -> Vec<Sent> {
         "/livez/worker/",
         "/health//live",
         "/health/live/",
+        "/health/metrics/",
+        "/metrics",
         "/health;x",
         "/x/health",
     ] {
@@ -271,7 +283,15 @@ fn requests() -> Vec<Sent> {
 /// Requests to the endpoint with the options of its own.
 fn other_requests() -> Vec<Sent> {
     let mut table = Vec::new();
-    for path in ["/a/b.c", "/a/b.c/live", "/a/b.c/ready", "/a/b.c/startup", "/a/b.c/tags/fast", "/a/b.c/checks/cache"] {
+    for path in [
+        "/a/b.c",
+        "/a/b.c/live",
+        "/a/b.c/ready",
+        "/a/b.c/startup",
+        "/a/b.c/metrics",
+        "/a/b.c/tags/fast",
+        "/a/b.c/checks/cache",
+    ] {
         table.extend(["GET", "HEAD", "OPTIONS", "POST"].map(|method| sent(method, path)));
         table.push(with(path, "accept", "application/json"));
     }

@@ -48,6 +48,7 @@ fn a_cached_answer_allocates_nothing() {
                 "/health/ready",
                 "/health?format=health",
                 "/health?format=text&x=1",
+                "/health/metrics",
                 "/health/checks/check-0",
                 "/livez",
                 "/readyz",

@@ -32,11 +32,13 @@ fn answering_and_rendering_do_no_io_and_wait_for_nothing() {
         "policy.rs",
         "plan.rs",
         "report.rs",
+        "totals.rs",
         "bounds.rs",
         "redact.rs",
         "status.rs",
         "render/json.rs",
         "render/health_json.rs",
+        "render/prometheus.rs",
         "render/text.rs",
         "render/writer.rs",
     ] {

@@ -43,6 +43,7 @@ mod model;
 mod mute;
 mod nats;
 mod postgres;
+mod prometheus;
 mod rabbitmq;
 mod rabbitmq_queue;
 mod redis;

@@ -52,6 +52,7 @@ fn no_body_at_any_visibility_and_no_debug_output() {
                 "/health",
                 "/health?format=health",
                 "/health?format=text",
+                "/health/metrics",
                 "/readyz?verbose",
                 "/healthz?verbose",
                 "/livez",
@@ -203,7 +204,14 @@ fn watch(program: &Program, reason: &str) {
             assert!(answer.json().get("kind").is_some(), "the token shows everything");
             reasons.push(answer.json()["reason"].as_str().unwrap_or_default().to_owned());
         }
-        for path in ["/health", "/health?format=health", "/health?format=text", "/readyz?verbose", "/readyz/database"] {
+        for path in [
+            "/health",
+            "/health?format=health",
+            "/health?format=text",
+            "/health/metrics",
+            "/readyz?verbose",
+            "/readyz/database",
+        ] {
             is_clean(&http::get(program.address, path, &[]).text(), path);
             is_clean(&http::get(program.address, path, &[("authorization", &bearer)]).text(), path);
         }
@@ -282,6 +290,7 @@ async fn provoke(row: Row) {
                         "/health",
                         "/health?format=health",
                         "/health?format=text",
+                        "/health/metrics",
                         "/health/checks/subject",
                         "/readyz?verbose",
                         "/readyz/subject",

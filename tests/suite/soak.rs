@@ -26,8 +26,15 @@ use crate::support::{long, millis, secs};
 /// What is measured before this is the way to where it stays.
 const WARM: Duration = secs(12);
 const EVERY: Duration = millis(500);
-const PATHS: [&str; 6] =
-    ["/livez", "/readyz?verbose", "/health", "/health?format=text", "/health/checks/cache", "/health?format=health"];
+const PATHS: [&str; 7] = [
+    "/livez",
+    "/readyz?verbose",
+    "/health",
+    "/health?format=text",
+    "/health/metrics",
+    "/health/checks/cache",
+    "/health?format=health",
+];
 /// A client connects anew after so many requests.
 const PER_CONNECTION: usize = 200;
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod health_json;
 pub(crate) mod json;
+pub(crate) mod prometheus;
 pub(crate) mod text;
 mod writer;
 

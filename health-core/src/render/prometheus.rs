@@ -1,0 +1,312 @@
+//! The metrics page: Prometheus' text format 0.0.4 or OpenMetrics 1.0, the same families in both.
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>,
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
+//!
+//! A status is one series for each state, 1 for the current one, because only that sums; and as gauges, because the text
+//! format knows no state set.
+
+use std::{
+    fmt::{self, Display, Write as _},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+
+use crate::{CheckReport, Durations, Lifecycle, Number, Observed, Probe, Report, Status, Visibility};
+
+/// A format of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exposition {
+    Text,
+    OpenMetrics,
+}
+
+impl Exposition {
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// What is exposed: verdicts that know no lifecycle, so that a deploy pages nobody.
+#[derive(Debug)]
+pub(crate) struct Metrics<'s> {
+    /// Every check.
+    pub(crate) report: &'s Report,
+    /// Of the full report.
+    pub(crate) status: Status,
+    pub(crate) severity: u8,
+    pub(crate) probes: [(Probe, Status); 3],
+}
+
+/// The whole page.
+pub(crate) fn page(metrics: &Metrics<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
+    let mut page = Page { text: String::new(), exposition };
+    page.totals(metrics);
+    if visibility >= Visibility::Checks {
+        page.checks(&metrics.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
+    }
+    if visibility >= Visibility::Full {
+        page.observed(metrics.report);
+        page.build(metrics.report);
+    }
+    if exposition == Exposition::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    let bytes = Bytes::from(page.text);
+    // The first clone of an owned buffer allocates; afterwards no clone does.
+    let _ = bytes.clone();
+    bytes
+}
+
+struct Page {
+    text: String,
+    exposition: Exposition,
+}
+
+/// A label's value, escaped.
+struct Escaped<'t>(&'t str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Page {
+    /// Opens a family: its samples must follow.
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // OpenMetrics names a counter's family without its suffix.
+        let name = match self.exposition {
+            Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+            Exposition::Text => name,
+        };
+        // Writing into memory cannot fail.
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(name);
+        for (position, (label, text)) in labels.iter().enumerate() {
+            let before = if position == 0 { '{' } else { ',' };
+            let _ = write!(self.text, "{before}{label}=\"{}\"", Escaped(text));
+        }
+        if !labels.is_empty() {
+            self.text.push('}');
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    /// One sample for each state, 1 for the current one.
+    fn states(&mut self, name: &str, first: Option<(&str, &str)>, current: Status) {
+        for status in Status::ALL {
+            let own = ("status", status.as_str());
+            let value = u8::from(*status == current);
+            match first {
+                Some(first) => self.sample(name, &[first, own], value),
+                None => self.sample(name, &[own], value),
+            }
+        }
+    }
+
+    fn totals(&mut self, metrics: &Metrics<'_>) {
+        let name = "health_status";
+        self.family(name, "gauge", "Whether the service is in this state, whatever the phase of its life.");
+        self.states(name, None, metrics.status);
+        let name = "health_probe_status";
+        self.family(name, "gauge", "Whether what counts for this probe is in this state.");
+        for (probe, status) in metrics.probes {
+            self.states(name, Some(("probe", probe.as_str())), status);
+        }
+        let name = "health_lifecycle";
+        self.family(name, "gauge", "Whether the service is in this phase of its life.");
+        for state in Lifecycle::ALL {
+            self.sample(name, &[("state", state.as_str())], u8::from(*state == metrics.report.lifecycle));
+        }
+        let name = "health_severity";
+        self.family(name, "gauge", "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.");
+        self.sample(name, &[], metrics.severity);
+    }
+
+    fn checks(&mut self, checks: &[&CheckReport]) {
+        if checks.is_empty() {
+            return;
+        }
+        let name = "health_check_status";
+        self.family(name, "gauge", "Whether the check is in this state.");
+        for check in checks {
+            self.states(name, Some(("check", &check.name)), check.status);
+        }
+        let name = "health_check_duration_seconds";
+        self.family(name, "histogram", "How long runs of the check took.");
+        for check in checks {
+            self.durations(name, &check.name, &check.history.totals.durations);
+        }
+        let name = "health_check_last_success_timestamp_seconds";
+        self.family(name, "gauge", "When a run of the check last succeeded, 0 if none has.");
+        for check in checks {
+            self.sample(name, &[("check", &check.name)], seconds_since_1970(check.history.totals.last_success));
+        }
+        let name = "health_check_runs_total";
+        self.family(name, "counter", "Runs of the check by their own outcome.");
+        for check in checks {
+            for status in Status::ALL {
+                let runs = check.history.totals.runs[*status as usize];
+                self.sample(name, &[("check", &check.name), ("status", status.as_str())], runs);
+            }
+        }
+        let name = "health_check_transitions_total";
+        self.family(name, "counter", "Changes of the status of the check.");
+        for check in checks {
+            self.sample(name, &[("check", &check.name)], check.history.totals.transitions);
+        }
+    }
+
+    fn durations(&mut self, name: &str, check: &str, durations: &Durations) {
+        let bucket = format!("{name}_bucket");
+        let mut so_far = 0;
+        for (bound, count) in Durations::BOUNDS.iter().zip(durations.counts) {
+            so_far += count;
+            // With a point, as OpenMetrics wants it.
+            self.sample(&bucket, &[("check", check), ("le", &format!("{:?}", bound.as_secs_f64()))], so_far);
+        }
+        let all: u64 = durations.counts.iter().sum();
+        self.sample(&bucket, &[("check", check), ("le", "+Inf")], all);
+        self.sample(&format!("{name}_sum"), &[("check", check)], durations.sum.as_secs_f64());
+        self.sample(&format!("{name}_count"), &[("check", check)], all);
+    }
+
+    fn observed(&mut self, report: &Report) {
+        let name = "health_check_observed";
+        let mut opened = false;
+        for check in &report.checks {
+            for (position, observed) in check.observed.iter().enumerate() {
+                // The same series twice would spoil the page.
+                let same = |other: &Observed| (&other.name, &other.unit) == (&observed.name, &observed.unit);
+                if check.observed[..position].iter().any(same) {
+                    continue;
+                }
+                if !std::mem::replace(&mut opened, true) {
+                    self.family(name, "gauge", "Numbers that the last run of the check saw.");
+                }
+                let labels = [("check", &*check.name), ("name", &observed.name), ("unit", &observed.unit)];
+                match observed.value {
+                    Number::Integer(integer) => self.sample(name, &labels, integer),
+                    Number::Float(float) => self.sample(name, &labels, float),
+                }
+            }
+        }
+    }
+
+    fn build(&mut self, report: &Report) {
+        let name = "health_build_info";
+        let (service, version) = (report.service.as_deref(), report.version.as_deref());
+        if service.is_some() || version.is_some() {
+            self.family(name, "gauge", "What runs: always 1.");
+            let labels = [("service", service.unwrap_or_default()), ("version", version.unwrap_or_default())];
+            self.sample(name, &labels, 1);
+        }
+    }
+}
+
+fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
+    let passed = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    passed.as_ref().map_or(0.0, Duration::as_secs_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    fn text(visibility: Visibility, exposition: Exposition) -> String {
+        let report = samples::report();
+        let probes = [
+            (Probe::Liveness, Status::Healthy),
+            (Probe::Readiness, Status::Unhealthy),
+            (Probe::Startup, Status::Healthy),
+        ];
+        let metrics = Metrics { report: &report, status: Status::Unhealthy, severity: 2, probes };
+        String::from_utf8(page(&metrics, visibility, exposition).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn everyone_may_see_the_totals() {
+        assert_eq!(
+            text(Visibility::Status, Exposition::Text),
+            "# HELP health_status Whether the service is in this state, whatever the phase of its life.\n\
+             # TYPE health_status gauge\n\
+             health_status{status=\"healthy\"} 0\n\
+             health_status{status=\"degraded\"} 0\n\
+             health_status{status=\"unhealthy\"} 1\n\
+             # HELP health_probe_status Whether what counts for this probe is in this state.\n\
+             # TYPE health_probe_status gauge\n\
+             health_probe_status{probe=\"liveness\",status=\"healthy\"} 1\n\
+             health_probe_status{probe=\"liveness\",status=\"degraded\"} 0\n\
+             health_probe_status{probe=\"liveness\",status=\"unhealthy\"} 0\n\
+             health_probe_status{probe=\"readiness\",status=\"healthy\"} 0\n\
+             health_probe_status{probe=\"readiness\",status=\"degraded\"} 0\n\
+             health_probe_status{probe=\"readiness\",status=\"unhealthy\"} 1\n\
+             health_probe_status{probe=\"startup\",status=\"healthy\"} 1\n\
+             health_probe_status{probe=\"startup\",status=\"degraded\"} 0\n\
+             health_probe_status{probe=\"startup\",status=\"unhealthy\"} 0\n\
+             # HELP health_lifecycle Whether the service is in this phase of its life.\n\
+             # TYPE health_lifecycle gauge\n\
+             health_lifecycle{state=\"starting\"} 0\n\
+             health_lifecycle{state=\"ready\"} 1\n\
+             health_lifecycle{state=\"draining\"} 0\n\
+             health_lifecycle{state=\"stopped\"} 0\n\
+             # HELP health_severity 0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.\n\
+             # TYPE health_severity gauge\n\
+             health_severity 2\n"
+        );
+    }
+
+    #[test]
+    fn what_each_visibility_adds() {
+        let families = |visibility| {
+            let text = text(visibility, Exposition::Text);
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            families(Visibility::Checks)[4..],
+            [
+                "health_check_status gauge",
+                "health_check_duration_seconds histogram",
+                "health_check_last_success_timestamp_seconds gauge",
+                "health_check_runs_total counter",
+                "health_check_transitions_total counter",
+            ]
+        );
+        assert_eq!(families(Visibility::Full)[9..], ["health_check_observed gauge", "health_build_info gauge"]);
+    }
+
+    #[test]
+    fn open_metrics_says_the_same_in_its_own_way() {
+        let (plain, open) = (text(Visibility::Full, Exposition::Text), text(Visibility::Full, Exposition::OpenMetrics));
+        let named_its_way = plain
+            .replace("# HELP health_check_runs_total", "# HELP health_check_runs")
+            .replace("# TYPE health_check_runs_total", "# TYPE health_check_runs")
+            .replace("# HELP health_check_transitions_total", "# HELP health_check_transitions")
+            .replace("# TYPE health_check_transitions_total", "# TYPE health_check_transitions");
+        assert_eq!(open, named_its_way + "# EOF\n");
+        assert!(open.contains("health_check_duration_seconds_bucket{check=\"database\",le=\"0.0025\"} 1\n"), "{open}");
+        assert!(open.contains("health_check_duration_seconds_sum{check=\"database\"} 0.00142\n"), "{open}");
+        assert!(open.contains("health_check_duration_seconds_bucket{check=\"database\",le=\"5.0\"} 1\n"), "{open}");
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(Escaped("a\\b\"c\nd").to_string(), "a\\\\b\\\"c\\nd");
+    }
+}

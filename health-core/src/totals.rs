@@ -1,0 +1,84 @@
+//! What metrics count: everything since a check was registered, never reset.
+
+use std::time::{Duration, SystemTime};
+
+use crate::Status;
+
+/// Counts of one check since it was registered.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Finished runs by their own outcome, before thresholds: Healthy, Degraded, Unhealthy.
+    pub runs: [u64; 3],
+    /// Changes of the status it shows, after the first verdict.
+    pub transitions: u64,
+    /// When a run last succeeded: was Healthy or Degraded.
+    pub last_success: Option<SystemTime>,
+    /// How long runs took.
+    pub durations: Durations,
+}
+
+/// A histogram of durations.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Durations {
+    /// Runs at most as long as the bound of that position in [`BOUNDS`](Self::BOUNDS), and longer than the one before; the
+    /// last are those above every bound.
+    pub counts: [u64; Durations::BOUNDS.len() + 1],
+    /// Of all runs together.
+    pub sum: Duration,
+}
+
+impl Durations {
+    /// Upper bounds: from what a cached connection needs to what only a patient deadline lets through.
+    pub const BOUNDS: [Duration; 12] = [
+        Duration::from_millis(1),
+        Duration::from_micros(2_500),
+        Duration::from_millis(5),
+        Duration::from_millis(10),
+        Duration::from_millis(25),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_millis(500),
+        Duration::from_secs(1),
+        Duration::from_millis(2_500),
+        Duration::from_secs(5),
+    ];
+
+    pub(crate) fn took(&mut self, duration: Duration) {
+        let position = Self::BOUNDS.iter().position(|bound| duration <= *bound).unwrap_or(Self::BOUNDS.len());
+        self.counts[position] += 1;
+        self.sum = self.sum.saturating_add(duration);
+    }
+}
+
+impl Totals {
+    pub(crate) fn ran(&mut self, at: SystemTime, status: Status, duration: Duration) {
+        self.runs[status as usize] += 1;
+        if status < Status::Unhealthy {
+            self.last_success = Some(at);
+        }
+        self.durations.took(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_duration_is_in_the_bucket_of_the_first_bound_that_is_not_below_it() {
+        let mut totals = Totals::default();
+        for (millis, status) in
+            [(1, Status::Healthy), (2, Status::Degraded), (5_000, Status::Unhealthy), (5_001, Status::Unhealthy)]
+        {
+            totals.ran(SystemTime::UNIX_EPOCH + Duration::from_millis(millis), status, Duration::from_millis(millis));
+        }
+        assert_eq!(totals.durations.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(totals.durations.sum, Duration::from_millis(10_004));
+        assert_eq!(totals.runs, [1, 1, 2]);
+        assert_eq!(totals.last_success, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(2)));
+        assert!(Durations::BOUNDS.is_sorted());
+    }
+}

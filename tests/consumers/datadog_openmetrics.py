@@ -1,0 +1,22 @@
+"""Runs the Datadog Agent's OpenMetrics check with a configuration against a metrics page, as the Agent would, and prints
+the service checks and the names of the metrics that the Agent would send.
+
+usage: datadog_openmetrics.py CONFIGURATION URL
+"""
+
+import json
+import sys
+
+import yaml
+from datadog_checks.base import OpenMetricsBaseCheckV2
+from datadog_checks.base.stubs import aggregator
+
+instance = yaml.safe_load(open(sys.argv[1]))["instances"][0]
+instance["openmetrics_endpoint"] = sys.argv[2]
+OpenMetricsBaseCheckV2.__NAMESPACE__ = ""
+check = OpenMetricsBaseCheckV2("openmetrics", {}, [instance])
+aggregator.reset()
+check.run()
+names = ["orders.health_severity", "orders.openmetrics.health"]
+service_checks = {name: [it.status for it in aggregator.service_checks(name)] for name in names}
+print(json.dumps({"service_checks": service_checks, "metrics": sorted(aggregator.metric_names)}))
