@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod kafka_gate;
 pub mod mariadb;
 pub mod mount;
+pub mod nagios;
 pub mod name_server;
 pub mod nats;
 pub mod port;

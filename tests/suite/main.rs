@@ -30,6 +30,7 @@ mod flapping;
 mod gauge;
 mod grpc;
 mod health_local;
+mod health_probe;
 mod heartbeat;
 mod hostile;
 mod http;

@@ -28,7 +28,7 @@ const DONE: ReplyCode = 200;
 ///   that is idle, one beside it is asked, and kept only while that lasts.
 /// - An attempt to connect that hangs cannot be cancelled, as lapin makes it on a thread of its own; so the next one
 ///   comes after 1 s, then after 2 s, up to 60 s, and until then the check says `timeout`.
-/// - lapin keeps about 10 kB of every attempt to connect that fails, whoever makes it: an outage costs that once per run.
+/// - lapin keeps 7 to 10 kB of every attempt to connect that fails, whoever makes it: an outage costs that once per run.
 /// - An exhausted pool is `saturated`, Degraded while the broker answers on one connection beside the pool, and
 ///   Unhealthy after [`saturated_for`](Self::saturated_for).
 /// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.

@@ -1,0 +1,134 @@
+//! One attempt over a socket, with a deadline that holds.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{TcpStream, ToSocketAddrs as _},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    answer,
+    target::{Place, Target},
+    verdict::{self, State, Verdict},
+};
+
+/// A health page is smaller.
+const LARGEST: usize = 1 << 20;
+
+/// What it is asked with.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) target: Target,
+    pub(crate) token: Option<String>,
+}
+
+/// Asks once. Everything happens on a thread of its own, because looking up a name cannot be given up.
+pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
+    within(timeout, {
+        let (question, until) = (question.clone(), Instant::now() + timeout);
+        move || match exchange(&question, until) {
+            Ok(bytes) => match answer::read(&bytes) {
+                Ok(answer) => verdict::of(&answer),
+                Err(message) => Verdict::new(State::Unhealthy, message),
+            },
+            Err(error) => Verdict::new(State::Unhealthy, told(&question.target.place, &error, timeout)),
+        }
+    })
+}
+
+/// What comes out of it in time.
+pub(crate) fn within(timeout: Duration, work: impl FnOnce() -> Verdict + Send + 'static) -> Verdict {
+    let (send, receive) = mpsc::channel();
+    // The thread ends by its own deadline, or with the program.
+    let spawned = thread::Builder::new().name("health-probe".to_owned()).spawn(move || drop(send.send(work())));
+    let verdict = spawned.ok().and_then(|_| receive.recv_timeout(timeout).ok());
+    verdict.unwrap_or_else(|| Verdict::new(State::Unhealthy, late(timeout)))
+}
+
+fn late(timeout: Duration) -> String {
+    format!("no answer within {}", humantime::format_duration(timeout))
+}
+
+fn told(place: &Place, error: &io::Error, timeout: Duration) -> String {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => late(timeout),
+        ErrorKind::InvalidData => error.to_string(),
+        _ => format!("{place}: {error}"),
+    }
+}
+
+fn exchange(question: &Question, until: Instant) -> io::Result<Vec<u8>> {
+    let left =
+        || until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut);
+    let mut stream: Box<dyn Stream> = match &question.target.place {
+        Place::Tcp(host, port) => Box::new(connect(host, *port, &left)?),
+        #[cfg(unix)]
+        Place::Unix(path) => Box::new(std::os::unix::net::UnixStream::connect(path)?),
+        #[cfg(not(unix))]
+        Place::Unix(_) => return Err(io::Error::new(ErrorKind::Unsupported, "there are no Unix sockets here")),
+    };
+    stream.set_deadline(left()?)?;
+    stream.write_all(request(question).as_bytes())?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        stream.set_deadline(left()?)?;
+        match stream.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            // The whole answer may have come before.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => return Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() > LARGEST {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the answer is too large for a health page"));
+        }
+    }
+}
+
+/// The first of the name's addresses that accepts; each may take its share of the time.
+fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for (position, address) in addresses.iter().enumerate() {
+        let share = left()? / u32::try_from(addresses.len() - position).unwrap_or(1);
+        match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// HTTP/1.0, so that nothing comes in chunks and the server closes.
+fn request(question: &Question) -> String {
+    let (path, host) = (&question.target.path, question.target.host());
+    let token = question.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!(
+        "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: health-probe/{}\r\nAccept: application/json, */*;q=0.5\r\n\
+         {token}Connection: close\r\n\r\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+trait Stream: Read + Write {
+    fn set_deadline(&self, left: Duration) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn set_deadline(&self, left: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
+    }
+}
+
+#[cfg(unix)]
+impl Stream for std::os::unix::net::UnixStream {
+    fn set_deadline(&self, left: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
+    }
+}

@@ -1,0 +1,63 @@
+//! Asking `grpc.health.v1`.
+
+use std::time::Duration;
+
+use tonic::{Code, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::{
+    ask::within,
+    target::{Place, Target},
+    verdict::{State, Verdict},
+};
+
+/// Asks once for a service by name; the empty one is the server itself.
+pub(crate) fn ask(target: &Target, service: &str, token: Option<&str>, timeout: Duration) -> Verdict {
+    let (place, service, token) = (target.place.clone(), service.to_owned(), token.map(ToOwned::to_owned));
+    within(timeout, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(check(&place, service, token, timeout)),
+            Err(error) => Verdict::new(State::Unknown, error.to_string()),
+        }
+    })
+}
+
+async fn check(place: &Place, service: String, token: Option<String>, timeout: Duration) -> Verdict {
+    if matches!(place, Place::Unix(_)) {
+        return Verdict::new(State::Unknown, "--grpc asks over http://HOST:PORT only");
+    }
+    let unreachable =
+        |error: &dyn std::error::Error| Verdict::new(State::Unhealthy, format!("{place}: {}", chain(error)));
+    let endpoint = match Endpoint::from_shared(format!("http://{place}")) {
+        Ok(endpoint) => endpoint.connect_timeout(timeout).timeout(timeout),
+        Err(error) => return unreachable(&error),
+    };
+    let channel = match endpoint.connect().await {
+        Ok(channel) => channel,
+        Err(error) => return unreachable(&error),
+    };
+    let mut request = tonic::Request::new(HealthCheckRequest { service });
+    if let Some(Ok(value)) = token.map(|token| format!("Bearer {token}").parse()) {
+        request.metadata_mut().insert("authorization", value);
+    }
+    match HealthClient::new(channel).check(request).await {
+        Ok(response) => match response.into_inner().status() {
+            ServingStatus::Serving => Verdict::new(State::Healthy, ""),
+            status => Verdict::new(State::Unhealthy, status.as_str_name()),
+        },
+        Err(status) if status.code() == Code::NotFound => {
+            Verdict::new(State::Unknown, "there is no service of that name")
+        }
+        Err(status) if status.code() == Code::Unimplemented => {
+            Verdict::new(State::Unknown, "the server does not speak grpc.health.v1")
+        }
+        Err(status) => Verdict::new(State::Unhealthy, format!("gRPC {:?}", status.code())),
+    }
+}
+
+/// The error and what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

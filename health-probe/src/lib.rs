@@ -1,0 +1,82 @@
+//! Asks a health endpoint: for Docker's `HEALTHCHECK`, exec probes, Nagios and Icinga, scripts that wait for a service.
+//! The program is `health-probe`; this library is the same for an image that has a single program:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     let mut arguments = std::env::args_os().skip(1);
+//!     if arguments.next().is_some_and(|first| first == "health") {
+//!         // myapp health http://127.0.0.1:8080/readyz
+//!         return health_probe::run(arguments);
+//!     }
+//!     // The service itself.
+//!     std::process::ExitCode::SUCCESS
+//! }
+//! ```
+//!
+//! What the program understands is in its [help](HELP).
+
+mod answer;
+mod arguments;
+mod ask;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod nagios;
+mod probe;
+mod target;
+mod verdict;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use crate::arguments::{Asked, Wanted};
+
+pub use crate::{
+    probe::{Expect, Probe},
+    target::Target,
+    verdict::{Part, State, Verdict},
+};
+
+/// What `--help` prints.
+pub const HELP: &str = include_str!("help.txt");
+
+/// Does what the arguments after the program's name say, prints what it found on standard output, and tells how to exit: 0
+/// passes, 1 does not; with `--nagios` 0 to 3. Blocks the calling thread.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let nagios = arguments::wants_nagios(&arguments);
+    match arguments::read(&arguments) {
+        // A plugin that was only asked for help has checked nothing.
+        Ok(Wanted::Help) => {
+            print!("{HELP}");
+            ExitCode::from(if nagios { 3 } else { 0 })
+        }
+        Ok(Wanted::Version) => {
+            println!("health-probe {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::from(if nagios { 3 } else { 0 })
+        }
+        Ok(Wanted::Ask(asked)) => report(&asked),
+        // Nagios reads standard output alone.
+        Err(message) if nagios => {
+            println!("HEALTH UNKNOWN: {message}");
+            ExitCode::from(3)
+        }
+        Err(message) => {
+            eprintln!("health-probe: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(asked: &Asked) -> ExitCode {
+    let (verdict, took) = asked.probe.timed();
+    let passes = asked.probe.expect.is_met_by(&verdict);
+    if asked.nagios {
+        if !asked.quiet {
+            print!("{}", nagios::output(&verdict, took, asked.verbose));
+        }
+        return ExitCode::from(nagios::code(verdict.state));
+    }
+    if !asked.quiet {
+        print!("{}", probe::told(&verdict, asked.verbose));
+    }
+    if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

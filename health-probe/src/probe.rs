@@ -1,0 +1,149 @@
+//! What is asked, how often, and what passes.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    ask::{self, Question},
+    target::Target,
+    verdict::{State, Verdict},
+};
+
+/// Between two attempts while waiting.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expect {
+    /// Healthy alone.
+    Healthy,
+    /// Healthy or Degraded.
+    #[default]
+    Degraded,
+    /// An answer with this code, whatever it says.
+    Code(u16),
+}
+
+impl Expect {
+    /// Whether this passes.
+    #[must_use]
+    pub fn is_met_by(self, verdict: &Verdict) -> bool {
+        match self {
+            Self::Healthy => verdict.state == State::Healthy,
+            Self::Degraded => verdict.state <= State::Degraded,
+            Self::Code(code) => verdict.code == Some(code),
+        }
+    }
+}
+
+/// A question to a health endpoint.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use health_probe::{Probe, State, Target};
+///
+/// # fn main() -> Result<(), String> {
+/// let verdict = Probe::to(Target::parse("http://127.0.0.1:8080/readyz")?).wait(Duration::from_secs(60)).ask();
+/// assert!(verdict.state <= State::Degraded, "{}", verdict.cause);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Probe {
+    pub(crate) target: Target,
+    pub(crate) timeout: Duration,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) expect: Expect,
+    pub(crate) token: Option<String>,
+    /// The service to ask for over gRPC.
+    pub(crate) grpc: Option<String>,
+}
+
+impl Probe {
+    /// Asks once, for at most two seconds.
+    pub fn to(target: Target) -> Self {
+        Self { target, timeout: Duration::from_secs(2), wait: None, expect: Expect::default(), token: None, grpc: None }
+    }
+
+    /// How long one attempt may take, the look-up of the name included. Default 2 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks again twice a second until it passes or this time is over. Default: asks once.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// What passes, which matters for [`wait`](Self::wait). Default Healthy or Degraded.
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expect = expect;
+        self
+    }
+
+    /// A bearer token, to be shown more. One with other than visible ASCII characters is not sent.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into()).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        self
+    }
+
+    /// Asks `grpc.health.v1` for this service; the empty name is the server itself.
+    #[cfg(feature = "grpc")]
+    pub fn grpc(mut self, service: impl Into<String>) -> Self {
+        self.grpc = Some(service.into());
+        self
+    }
+
+    /// Asks, and tells what came of it. Blocks the calling thread.
+    #[must_use]
+    pub fn ask(&self) -> Verdict {
+        self.timed().0
+    }
+
+    /// The verdict, and how long the last attempt took.
+    pub(crate) fn timed(&self) -> (Verdict, Duration) {
+        let until = self.wait.map(|wait| Instant::now() + wait);
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // The last attempt is not cut short to nothing.
+            let timeout = left.map_or(self.timeout, |left| self.timeout.min(left.max(PAUSE)));
+            let began = Instant::now();
+            let verdict = self.attempt(timeout);
+            let took = began.elapsed();
+            let over = until.is_none_or(|until| Instant::now() + PAUSE >= until);
+            if over || self.expect.is_met_by(&verdict) {
+                return (verdict, took);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn attempt(&self, timeout: Duration) -> Verdict {
+        #[cfg(feature = "grpc")]
+        if let Some(service) = &self.grpc {
+            return crate::grpc::ask(&self.target, service, self.token.as_deref(), timeout);
+        }
+        ask::ask(&Question { target: self.target.clone(), token: self.token.clone() }, timeout)
+    }
+}
+
+/// What is printed where no plugin is wanted. Control characters would be obeyed by a terminal.
+pub(crate) fn told(verdict: &Verdict, verbose: bool) -> String {
+    let with = |first: &str, more: &[&str]| {
+        let said: Vec<&str> = more.iter().copied().filter(|more| !more.is_empty()).collect();
+        let line = if said.is_empty() { first.to_owned() } else { format!("{first}: {}", said.join(", ")) };
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(['\n']).collect::<String>()
+    };
+    let mut text = with(verdict.state.word(), &[&verdict.cause]);
+    for check in verdict.checks.iter().filter(|_| verbose) {
+        text.push_str(&with(&check.name, &[check.state.word(), &check.reason, &check.message]));
+    }
+    text
+}

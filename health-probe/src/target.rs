@@ -1,0 +1,142 @@
+//! Where to ask. Pure.
+
+use std::{fmt, path::PathBuf};
+
+/// Where a health page is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub(crate) place: Place,
+    /// The path and the query, as they are sent.
+    pub(crate) path: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Host and port; the host without brackets.
+    Tcp(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Target {
+    /// Reads `http://HOST[:PORT][/PATH]` or `unix:/SOCKET[:/PATH]`; without a path it is `/`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. A password in it is not repeated.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err("the URL must begin with http:// or unix:".to_owned());
+        };
+        let (place, path) = match scheme.to_ascii_lowercase().as_str() {
+            "unix" => unix(rest)?,
+            "http" => http(rest.strip_prefix("//").ok_or("after http: there must be //")?)?,
+            "https" => return Err("there is no TLS here: ask over http from beside the service".to_owned()),
+            _ => return Err("the URL must begin with http:// or unix:".to_owned()),
+        };
+        let path = path.split('#').next().unwrap_or_default();
+        if path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err("the URL's path has a character that must be percent-encoded".to_owned());
+        }
+        let path = match path {
+            "" => "/".to_owned(),
+            path if path.starts_with('/') => path.to_owned(),
+            query => format!("/{query}"),
+        };
+        Ok(Self { place, path })
+    }
+
+    /// What is sent as `Host`.
+    pub(crate) fn host(&self) -> String {
+        match &self.place {
+            Place::Tcp(..) => self.place.to_string(),
+            Place::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
+fn http(rest: &str) -> Result<(Place, &str), String> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.contains('@') {
+        return Err("the URL must not have a user in it: use --token-file or --token-env".to_owned());
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or("the URL has a [ without ]")?;
+            (host, after.strip_prefix(':').or(after.is_empty().then_some("")))
+        }
+        None => authority.split_once(':').map_or((authority, Some("")), |(host, port)| (host, Some(port))),
+    };
+    let port = match port {
+        Some("") => 80,
+        Some(port) => port.parse().map_err(|_| "the URL's port must be a number from 1 to 65535".to_owned())?,
+        None => return Err("after ] there must be a : and a port, or the path".to_owned()),
+    };
+    if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the URL must have a host: http://HOST:PORT/PATH".to_owned());
+    }
+    Ok((Place::Tcp(host.to_owned(), port), path))
+}
+
+fn unix(rest: &str) -> Result<(Place, &str), String> {
+    let (socket, path) = rest.find(":/").map_or((rest, ""), |at| (&rest[..at], &rest[at + 1..]));
+    if !socket.starts_with('/') {
+        return Err("after unix: there must be the socket's absolute path: unix:/run/app.sock:/readyz".to_owned());
+    }
+    Ok((Place::Unix(PathBuf::from(socket)), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_can_be_asked() {
+        for (url, place, path) in [
+            ("http://127.0.0.1:8080/readyz", "127.0.0.1:8080", "/readyz"),
+            ("HTTP://app", "app:80", "/"),
+            ("http://app:8080?verbose", "app:8080", "/?verbose"),
+            ("http://[::1]:8080/health?format=json#x", "[::1]:8080", "/health?format=json"),
+            ("http://[::1]/livez", "[::1]:80", "/livez"),
+            ("unix:/run/app.sock:/readyz", "/run/app.sock", "/readyz"),
+            ("unix:/run/app.sock", "/run/app.sock", "/"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!((target.place.to_string().as_str(), target.path.as_str()), (place, path), "{url}");
+        }
+    }
+
+    #[test]
+    fn others_are_an_error_that_says_what_to_change() {
+        for (url, message) in [
+            ("", "must begin with"),
+            ("127.0.0.1:8080", "must begin with"),
+            ("ftp://x", "must begin with"),
+            ("https://x", "no TLS"),
+            ("http:/x", "there must be //"),
+            ("http:///readyz", "must have a host"),
+            ("http://user:hunter2@app/", "must not have a user"),
+            ("http://app:80x/", "must be a number"),
+            ("http://app:65536/", "must be a number"),
+            ("http://[::1/", "[ without ]"),
+            ("http://[::1]x/", "after ]"),
+            ("http://app/a b", "percent-encoded"),
+            ("http://app/\r\nx: y", "percent-encoded"),
+            ("unix:app.sock", "absolute path"),
+        ] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(error.contains(message) && !error.contains("hunter2"), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! From an answer to what it says of the service. Pure.
+
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+
+/// How a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// All is well.
+    Healthy,
+    /// It works, and something needs attention.
+    Degraded,
+    /// It does not work, or does not answer.
+    Unhealthy,
+    /// What answers is no health page.
+    Unknown,
+}
+
+impl State {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The word of our own documents and of `application/health+json`.
+    fn read(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            "healthy" | "pass" | "ok" | "up" => Some(Self::Healthy),
+            "degraded" | "warn" => Some(Self::Degraded),
+            "unhealthy" | "fail" | "error" | "down" => Some(Self::Unhealthy),
+            _ => None,
+        }
+    }
+}
+
+/// What a health page says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// How the service is.
+    pub state: State,
+    /// Why, in a few words: `database unreachable`. Empty where all is well.
+    pub cause: String,
+    /// The HTTP status code; `None` without an answer, or over gRPC.
+    pub code: Option<u16>,
+    /// The checks that the page names.
+    pub checks: Vec<Part>,
+}
+
+/// One check of a page.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: State,
+    /// The public word for why, empty where all is well.
+    pub reason: String,
+    /// What a page says at full visibility.
+    pub message: String,
+    /// How long its last run took, in seconds.
+    pub seconds: Option<f64>,
+    /// Numbers that it saw: name, value, unit.
+    pub observed: Vec<(String, f64, String)>,
+}
+
+impl Verdict {
+    pub(crate) fn new(state: State, cause: impl Into<String>) -> Self {
+        Self { state, cause: cause.into(), code: None, checks: Vec::new() }
+    }
+}
+
+/// Names of failing checks that are told.
+const TOLD: usize = 8;
+
+pub(crate) fn of(answer: &Answer) -> Verdict {
+    let by_code = match answer.code {
+        200..=299 => (State::Healthy, String::new()),
+        429 => (State::Degraded, String::new()),
+        500..=599 => (State::Unhealthy, format!("HTTP {}", answer.code)),
+        300..=399 => (State::Unknown, format!("HTTP {}: redirects are not followed", answer.code)),
+        404 => (State::Unknown, "HTTP 404: there is no such page".to_owned()),
+        code => (State::Unknown, format!("HTTP {code}")),
+    };
+    let text = String::from_utf8_lossy(&answer.body);
+    let mut verdict = match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(Value::Object(document)) => json(&document),
+        _ => kubernetes(&text),
+    };
+    // What the document says counts only where the code says no worse: a page in front of it may know better.
+    let told = verdict.state != State::Unknown;
+    if !told || by_code.0 == State::Unhealthy && verdict.state < State::Unhealthy {
+        verdict = Verdict { checks: verdict.checks, ..Verdict::new(by_code.0, by_code.1) };
+    }
+    verdict.code = Some(answer.code);
+    verdict
+}
+
+/// Our own document, `application/health+json`, and what looks like them.
+fn json(document: &Map<String, Value>) -> Verdict {
+    let word =
+        |value: &Map<String, Value>, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let state = |value: &Map<String, Value>| State::read(&word(value, "status"));
+    let Some(overall) = state(document) else { return Verdict::new(State::Unknown, "") };
+    let mut checks: Vec<Part> = match document.get("checks") {
+        Some(Value::Object(checks)) => checks
+            .iter()
+            .filter_map(|(name, check)| {
+                // health+json has a list for each component.
+                let check = check.as_object().or_else(|| check.as_array()?.first()?.as_object())?;
+                let observed = check.get("observed").and_then(Value::as_object);
+                let mut observed: Vec<_> = observed.into_iter().flatten().filter_map(observation).collect();
+                observed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+                Some(Part {
+                    name: name.clone(),
+                    state: state(check).unwrap_or(State::Unknown),
+                    reason: word(check, "reason"),
+                    message: word(check, if check.contains_key("message") { "message" } else { "output" }),
+                    seconds: check.get("duration_ms").and_then(Value::as_f64).map(|millis| millis / 1000.0),
+                    observed,
+                })
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    // Whatever order the application's own features of serde_json leave them in.
+    checks.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut named: Vec<&Part> = Vec::new();
+    let roots = document.get("root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    named.extend(roots.filter_map(|root| checks.iter().find(|check| check.name == root)));
+    if named.is_empty() {
+        named.extend(checks.iter().filter(|check| check.state >= State::Unhealthy.min(overall)));
+    }
+    let mut causes: Vec<String> =
+        Some(word(document, "reason")).into_iter().filter(|reason| !reason.is_empty()).collect();
+    if overall > State::Healthy {
+        causes.extend(named.iter().take(TOLD).map(|check| told(check)));
+    }
+    if named.len() > TOLD {
+        causes.push(format!("{} more", named.len() - TOLD));
+    }
+    Verdict { checks, ..Verdict::new(overall, causes.join(", ")) }
+}
+
+fn told(check: &Part) -> String {
+    let why = if check.reason.is_empty() { check.state.word() } else { &check.reason };
+    format!("{} {why}", check.name)
+}
+
+fn observation((name, it): (&String, &Value)) -> Option<(String, f64, String)> {
+    let value = it.get("value")?.as_f64()?;
+    Some((name.clone(), value, it.get("unit").and_then(Value::as_str).unwrap_or_default().to_owned()))
+}
+
+/// `ok`, or a line for each check.
+fn kubernetes(text: &str) -> Verdict {
+    let mut checks = Vec::new();
+    for line in text.lines() {
+        let (state, rest) = match (line.strip_prefix("[+]"), line.strip_prefix("[-]")) {
+            (Some(rest), _) => (if rest.ends_with("(degraded)") { State::Degraded } else { State::Healthy }, rest),
+            (_, Some(rest)) => (State::Unhealthy, rest),
+            _ => continue,
+        };
+        let (name, said) = rest.split_once(' ').unwrap_or((rest, ""));
+        let reason = said.strip_prefix("failed: ").filter(|reason| *reason != "reason withheld").unwrap_or("");
+        checks.push(Part {
+            name: name.to_owned(),
+            state,
+            reason: reason.to_owned(),
+            message: String::new(),
+            seconds: None,
+            observed: Vec::new(),
+        });
+    }
+    let last = text.lines().last().unwrap_or_default();
+    let worst = checks.iter().map(|check| check.state).max();
+    let state = match worst {
+        None if text == "ok" => State::Healthy,
+        None => return Verdict::new(State::Unknown, ""),
+        // A failure that is excluded does not count.
+        Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
+        Some(worst) => worst,
+    };
+    let failing = checks.iter().filter(|check| check.state == state && state > State::Healthy);
+    let cause = failing.take(TOLD).map(told).collect::<Vec<_>>().join(", ");
+    Verdict { checks, ..Verdict::new(state, cause) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(code: u16, body: &str) -> (State, String, usize) {
+        let verdict = of(&Answer { code, body: body.as_bytes().to_vec() });
+        (verdict.state, verdict.cause, verdict.checks.len())
+    }
+
+    #[test]
+    fn every_page_that_we_may_meet() {
+        let bad = r#"{"status":"unhealthy","root_causes":["db"],"checks":{"db":{"status":"unhealthy","reason":"timeout"},
+            "jobs":{"status":"unhealthy","reason":"dependency"}}}"#;
+        for (code, body, state, cause, checks) in [
+            (200, "ok", State::Healthy, "", 0),
+            (200, r#"{"status":"healthy","checks":{"a":{"status":"healthy"}}}"#, State::Healthy, "", 1),
+            (503, bad, State::Unhealthy, "db timeout", 2),
+            (503, r#"{"status":"unhealthy","reason":"draining","checks":{}}"#, State::Unhealthy, "draining", 0),
+            (503, r#"{"status":"unhealthy"}"#, State::Unhealthy, "", 0),
+            (
+                200,
+                r#"{"status":"degraded","checks":{"c":{"status":"unhealthy","reason":"slow"}}}"#,
+                State::Degraded,
+                "c slow",
+                1,
+            ),
+            (
+                200,
+                r#"{"status":"warn","checks":{"c:responseTime":[{"status":"warn","output":"x"}]}}"#,
+                State::Degraded,
+                "c:responseTime degraded",
+                1,
+            ),
+            (429, r#"{"status":"degraded"}"#, State::Degraded, "", 0),
+            (503, "[+]a ok\n[-]db failed: reason withheld\nreadyz check failed\n", State::Unhealthy, "db unhealthy", 2),
+            (503, "[-]db failed: timeout", State::Unhealthy, "db timeout", 1),
+            (200, "[+]a ok\n[+]c ok (degraded)\nreadyz check passed\n", State::Degraded, "c degraded", 2),
+            // A page in front of the service knows better, and a code that is no better than the page does not hide it.
+            (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
+            (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),
+            (200, r#"{"status":"unhealthy"}"#, State::Unhealthy, "", 0),
+            (200, "<html>welcome</html>", State::Healthy, "", 0),
+            (404, "There is nothing", State::Unknown, "HTTP 404: there is no such page", 0),
+            (301, "", State::Unknown, "HTTP 301: redirects are not followed", 0),
+            (401, "", State::Unknown, "HTTP 401", 0),
+        ] {
+            assert_eq!(says(code, body), (state, cause.to_owned(), checks), "{code} {body}");
+        }
+        let many: String = (0..12).map(|n| format!(r#""c{n:02}":{{"status":"unhealthy"}},"#)).collect();
+        let many = format!(r#"{{"status":"unhealthy","checks":{{{}}}}}"#, many.trim_end_matches(','));
+        assert!(says(503, &many).1.ends_with("c07 unhealthy, 4 more"), "{:?}", says(503, &many));
+    }
+}
