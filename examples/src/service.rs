@@ -1,7 +1,7 @@
 //! The health of the example service: what is checked, and who sees what.
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, tokio_postgres::NoTls};
-use health_core::{BuildError, CheckExt as _, Endpoint, Health, Postgres, Redis, RedisQueue};
+use health_core::{BuildError, CheckExt as _, Dogstatsd, Endpoint, Health, Postgres, Redis, RedisQueue, Systemd};
 
 use crate::{Queue, Settings, work};
 
@@ -41,6 +41,13 @@ pub fn start(settings: &Settings) -> Result<Service, BuildError> {
             .check("jobs", RedisQueue::list(pool, "jobs").warn_above(1_000).fail_above(10_000));
     }
     let health = builder.start()?;
+    health.publish(Systemd::new());
+    if let Some(agent) = settings.dogstatsd {
+        match Dogstatsd::udp(agent) {
+            Ok(dogstatsd) => health.publish(dogstatsd),
+            Err(error) => tracing::warn!(%error, "no service checks are sent"),
+        }
+    }
     let mut endpoint = Endpoint::new(health.clone());
     if let Some(token) = &settings.token {
         endpoint = endpoint.full_for_bearer(token);

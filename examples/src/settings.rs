@@ -18,6 +18,8 @@ pub struct Settings {
     pub database: Option<tokio_postgres::Config>,
     /// `REDIS_URL`: a Redis server to check.
     pub redis: Option<ConnectionInfo>,
+    /// `DOGSTATSD_ADDR`: a Datadog Agent, often `127.0.0.1:8125`, that is sent service checks.
+    pub dogstatsd: Option<SocketAddr>,
     /// `DRAIN_SECONDS`: how long to keep serving after SIGTERM; default 10.
     pub drain: Duration,
     /// `HEALTH_TOKEN`: the bearer token that shows everything.
@@ -80,6 +82,8 @@ impl Settings {
                 Some(info)
             },
         )?;
+        let dogstatsd =
+            read("DOGSTATSD_ADDR", "an address and a port, such as 127.0.0.1:8125", |text| text.parse().ok())?;
         let drain = read("DRAIN_SECONDS", "a whole number of seconds from 0 to 3600", |text| {
             text.parse().ok().filter(|seconds| (0..=3600).contains(seconds)).map(Duration::from_secs)
         })?
@@ -88,7 +92,7 @@ impl Settings {
         secrets.extend(token.clone());
         let checks = checks()?;
         secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-        Ok(Self { bind, database, redis, drain, token, checks, secrets })
+        Ok(Self { bind, database, redis, dogstatsd, drain, token, checks, secrets })
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Board {
     writer: Mutex<Writer>,
     changes: broadcast::Sender<Change>,
     progress: watch::Sender<Progress>,
+    /// What the log has been told.
+    lines: Mutex<log::Lines>,
     /// Wakes the scheduler's coordinator, on behalf of a request.
     pub(crate) coordinator: Notify,
 }
@@ -96,6 +98,7 @@ impl Board {
             writer: Mutex::new(writer),
             changes: broadcast::Sender::new(crate::change::BACKLOG),
             progress: watch::Sender::new(progress),
+            lines: Mutex::default(),
             coordinator: Notify::new(),
         }
     }
@@ -133,6 +136,18 @@ impl Board {
             select(&snapshot.aged(now, scheduler_stale))
         } else {
             select(&snapshot)
+        }
+    }
+
+    /// How severe the full report is, as of now, whatever the phase of life.
+    pub(crate) fn severity(&self) -> u8 {
+        let snapshot = self.load();
+        let now = self.clock.now();
+        let scheduler_stale = self.scheduler_stale(&snapshot, now);
+        if scheduler_stale || now >= snapshot.views.all.stale_at {
+            snapshot.aged(now, scheduler_stale).metrics().severity
+        } else {
+            snapshot.metrics().severity
         }
     }
 
@@ -180,6 +195,8 @@ impl Board {
     pub(crate) fn beat(&self) {
         let now = self.clock.now();
         self.beat.store(now, Ordering::Relaxed);
+        let overdue = self.lines().overdue(now);
+        overdue.iter().for_each(|(change, suppressed)| log::line(change, *suppressed));
         // By either clock: the machine may have slept, and its time of day may have been set.
         let at = self.clock.wall();
         let is_over = |entry: &Arc<Entry>| entry.report.muted.as_ref().is_some_and(|muted| at >= muted.until);
@@ -319,7 +336,16 @@ impl Board {
             modified
         });
         drop(writer);
-        changes.iter().for_each(log::change);
+        // Told without a lock: whoever keeps the log may ask us something.
+        let told: Vec<&Change> = {
+            let mut lines = self.lines();
+            changes.iter().filter(|change| lines.admits(change, now)).collect()
+        };
+        told.into_iter().for_each(log::change);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, log::Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {

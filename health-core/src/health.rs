@@ -9,8 +9,8 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    BuildError, Changes, Defaults, Lifecycle, MuteError, Probe, Registration, RemoveError, Report, Status,
-    UnknownCheck,
+    BuildError, Changes, Defaults, Lifecycle, MuteError, Probe, Publisher, Registration, RemoveError, Report, Source,
+    Status, UnknownCheck,
     board::Board,
     clock::Clock,
     lifecycle::Leaving,
@@ -87,8 +87,14 @@ impl Builder {
         panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
         let (slots, jobs): (Vec<NewSlot>, Vec<Job>) = checks.into_iter().unzip();
         let board = Arc::new(Board::new(Clock::running(), about, secrets, slots));
-        let inner =
-            Inner { board, defaults, runtime: Some(runtime), tasks: Mutex::default(), leaving: Leaving::default() };
+        let inner = Inner {
+            board,
+            defaults,
+            runtime: Some(runtime),
+            tasks: Mutex::default(),
+            publishers: Mutex::default(),
+            leaving: Leaving::default(),
+        };
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -102,7 +108,14 @@ impl Builder {
         let Prepared { about, secrets, checks, defaults } = self.prepare()?;
         let slots = checks.into_iter().map(|(slot, _)| slot).collect();
         let board = Arc::new(Board::new(clock, about, secrets, slots));
-        let inner = Inner { board, defaults, runtime: None, tasks: Mutex::default(), leaving: Leaving::default() };
+        let inner = Inner {
+            board,
+            defaults,
+            runtime: None,
+            tasks: Mutex::default(),
+            publishers: Mutex::default(),
+            leaving: Leaving::default(),
+        };
         Ok(Health { inner: Arc::new(inner) })
     }
 
@@ -203,6 +216,8 @@ pub(crate) struct Inner {
     /// `None` where nothing runs: frozen for a test.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
+    /// They end by themselves when the checks stop, after they have told of it.
+    publishers: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) leaving: Leaving,
 }
 
@@ -240,7 +255,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        for task in self.take_tasks() {
+        let publishers = mem::take(self.publishers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for task in self.take_tasks().into_iter().chain(publishers) {
             task.abort();
         }
     }
@@ -278,6 +294,18 @@ impl Health {
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         Changes::new(self.inner.board.subscribe())
+    }
+
+    /// Lets a publisher tell another system how the service is, on a task of its own, until the checks stop. Nothing happens
+    /// for a frozen service, which has no runtime.
+    pub fn publish(&self, publisher: impl Publisher) {
+        if let Some(runtime) = &self.inner.runtime {
+            let source = Source::new(Arc::clone(&self.inner.board));
+            let task = runtime.spawn(async move { Box::new(publisher).publish(source).await });
+            let mut publishers = self.inner.publishers.lock().unwrap_or_else(PoisonError::into_inner);
+            publishers.retain(|publisher| !publisher.is_finished());
+            publishers.push(task);
+        }
     }
 
     /// Runs a check and waits for a run that started after this call, then tells the check's status. A check held

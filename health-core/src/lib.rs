@@ -72,6 +72,7 @@ mod log;
 mod negotiate;
 mod plan;
 mod policy;
+mod publish;
 mod query;
 mod redact;
 mod registration;
@@ -115,6 +116,7 @@ pub use crate::{
     health::{Builder, Health},
     history::{History, PastResult, Transition},
     lifecycle::{Drain, Drained, InFlight},
+    publish::*,
     registration::{CheckExt, Registration},
     report::{CheckReport, Muted, Report, Subject},
     settings::Defaults,

@@ -1,28 +1,86 @@
-//! One line per change, under the target `health`: the one place where the text of an error is told in full, redacted.
+//! One line per change, and per check at most one in ten seconds, under the target `health`: the one place where the text of an error is told in full, redacted.
 
-use crate::{Change, Drained, Muted, Status, clock::rfc3339};
+use std::{collections::HashMap, sync::Arc};
 
-/// Tells of a change. Every status has its level: Unhealthy is an error, Degraded a warning.
-pub(crate) fn change(change: &Change) {
-    match change {
-        Change::Check(change) => {
-            let check = &*change.check;
-            let from = change.from.map_or("pending", Status::as_str);
-            let to = change.to.as_str();
-            let reason = change.reason.map_or("", crate::Reason::as_str);
-            let error = change.log_message.as_deref().unwrap_or_default();
-            match change.to {
-                Status::Healthy => tracing::info!(target: "health", check, from, to, "check is healthy"),
-                Status::Degraded => {
-                    tracing::warn!(target: "health", check, from, to, reason, error, "check is degraded");
-                }
-                Status::Unhealthy => {
-                    tracing::error!(target: "health", check, from, to, reason, error, "check is unhealthy");
-                }
+use crate::{
+    Change, CheckChange, Drained, Muted, Status,
+    clock::{Nanos, rfc3339},
+};
+
+/// A check's changes are told at most once in this time.
+const PAUSE: Nanos = 10_000_000_000;
+
+/// What has been told of each check lately, so that one that flaps does not fill the log.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(HashMap<Arc<str>, Told>);
+
+#[derive(Debug)]
+struct Told {
+    at: Nanos,
+    /// Changes that were kept back since, and the last of them.
+    suppressed: u32,
+    last: Option<CheckChange>,
+}
+
+impl Lines {
+    /// Whether a change is to be told now; if not, it is kept back.
+    pub(crate) fn admits(&mut self, change: &Change, now: Nanos) -> bool {
+        let Change::Check(change) = change else { return true };
+        match self.0.get_mut(&change.check) {
+            Some(told) if now.saturating_sub(told.at) < PAUSE => {
+                told.suppressed += 1;
+                told.last = Some(change.clone());
+                false
+            }
+            _ => {
+                self.0.insert(Arc::clone(&change.check), Told { at: now, suppressed: 0, last: None });
+                true
             }
         }
+    }
+
+    /// What was kept back for long enough: the last change, and how many came before it.
+    pub(crate) fn overdue(&mut self, now: Nanos) -> Vec<(CheckChange, u32)> {
+        let mut overdue = Vec::new();
+        self.0.retain(|_, told| {
+            if now.saturating_sub(told.at) < PAUSE {
+                return true;
+            }
+            let Some(change) = told.last.take() else { return false };
+            overdue.push((change, told.suppressed - 1));
+            *told = Told { at: now, suppressed: 0, last: None };
+            true
+        });
+        overdue
+    }
+}
+
+/// Tells of a change.
+pub(crate) fn change(change: &Change) {
+    match change {
+        Change::Check(change) => line(change, 0),
         Change::Lifecycle(change) => {
             tracing::info!(target: "health", from = change.from.as_str(), to = change.to.as_str(), "service moved on");
+        }
+    }
+}
+
+/// One line of a check, and how many came before that nobody was told of. Every status has its level: Unhealthy is an
+/// error, Degraded a warning.
+pub(crate) fn line(change: &CheckChange, suppressed: u32) {
+    let check = &*change.check;
+    let from = change.from.map_or("pending", Status::as_str);
+    let to = change.to.as_str();
+    let reason = change.reason.map_or("", crate::Reason::as_str);
+    let error = change.log_message.as_deref().unwrap_or_default();
+    let suppressed = (suppressed > 0).then_some(suppressed);
+    match change.to {
+        Status::Healthy => tracing::info!(target: "health", check, from, to, suppressed, "check is healthy"),
+        Status::Degraded => {
+            tracing::warn!(target: "health", check, from, to, reason, error, suppressed, "check is degraded");
+        }
+        Status::Unhealthy => {
+            tracing::error!(target: "health", check, from, to, reason, error, suppressed, "check is unhealthy");
         }
     }
 }
@@ -57,3 +115,7 @@ pub(crate) fn drained(drained: Drained) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

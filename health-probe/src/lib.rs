@@ -66,6 +66,17 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
     }
 }
 
+/// What a plugin for Nagios says, verbosely, of these bytes: everything that a server sent until it closed the connection of
+/// HTTP/1.0. For consumers with a connection of their own, and for tests.
+#[must_use]
+pub fn nagios_output(answer: &[u8]) -> String {
+    let verdict = match answer::read(answer) {
+        Ok(answer) => verdict::of(&answer),
+        Err(message) => Verdict::new(State::Unhealthy, message),
+    };
+    nagios::output(&verdict, std::time::Duration::ZERO, true)
+}
+
 fn report(asked: &Asked) -> ExitCode {
     let (verdict, took) = asked.probe.timed();
     let passes = asked.probe.expect.is_met_by(&verdict);

@@ -56,6 +56,17 @@ pub(crate) fn upstream_document_input(input: &[u8]) {
     upstream_document(&String::from_utf8_lossy(content_type), body.strip_prefix(b"\n").unwrap_or(body));
 }
 
+/// Whatever answers a probe, the output is one line with one bar, short, and nothing that a terminal would obey.
+pub(crate) fn probe_answer_input(input: &[u8]) {
+    let text = health_probe::nagios_output(input);
+    assert!(text.len() <= 4096, "{} bytes", text.len());
+    assert_eq!(text.matches('|').count(), 1, "{text}");
+    let (line, more) = text.split_once('\n').expect("a line");
+    let word = line.strip_prefix("HEALTH ").and_then(|rest| rest.split(':').next());
+    assert!(["OK", "WARNING", "CRITICAL", "UNKNOWN"].contains(&word.unwrap_or_default()), "{line}");
+    assert!(!line.contains(char::is_control) && !more.replace('\n', "").contains(char::is_control), "{text:?}");
+}
+
 /// An answer from the contract, or none because the path is the application's.
 pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) {
     let header = |name: &str| match name {

@@ -42,21 +42,25 @@ impl Haproxy {
     /// HAProxy is not installed or does not start.
     #[must_use]
     pub fn before(a: u16, b: u16, checks: Checks) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let (port, socket) = (port::free(), directory.path().join("stats"));
         let readiness = "option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host health";
         let checks = match checks {
             Checks::Readiness => readiness.to_owned(),
             Checks::ReadinessWith404 => format!("{readiness}\n  http-check disable-on-404"),
             Checks::Connection => String::new(),
         };
+        Self::start(&checks, &format!("server a 127.0.0.1:{a}\n  server b 127.0.0.1:{b}"))
+    }
+
+    fn start(checks: &str, servers: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (port, socket) = (port::free(), directory.path().join("stats"));
         let config = format!(
             "global\n  stats socket {} mode 600 level admin\n\
              defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  timeout check 2s\n  retries 0\n\
              frontend in\n  bind 127.0.0.1:{port}\n  default_backend app\n\
              backend app\n  balance roundrobin\n  {checks}\n\
              \u{20} default-server check inter 100ms fall 2 rise 1\n\
-             \u{20} server a 127.0.0.1:{a}\n  server b 127.0.0.1:{b}\n",
+             \u{20} {servers}\n",
             socket.display()
         );
         let file = directory.path().join("haproxy.cfg");
@@ -66,6 +70,19 @@ impl Haproxy {
         let mut daemon = Daemon::default();
         daemon.start(command, || port::accepts(port));
         Self { port, _daemon: daemon, directory }
+    }
+
+    /// Starts a proxy before one server, `a`, that has an agent. Its weight is 100.
+    ///
+    /// # Panics
+    ///
+    /// HAProxy is not installed or does not start.
+    #[must_use]
+    pub fn with_agent(server: u16, agent: u16) -> Self {
+        Self::start(
+            "",
+            &format!("server a 127.0.0.1:{server} weight 100 agent-check agent-inter 100ms agent-port {agent}"),
+        )
     }
 
     /// Where it listens.
@@ -81,14 +98,32 @@ impl Haproxy {
     /// It does not tell.
     #[must_use]
     pub fn state(&self, server: &str) -> String {
+        self.column(server, 17)
+    }
+
+    /// A column of its statistics, without what stands behind a space in it.
+    fn column(&self, server: &str, column: usize) -> String {
         let mut socket = UnixStream::connect(self.directory.path().join("stats")).expect("a proxy");
         socket.write_all(b"show stat\n").expect("a proxy that listens");
         let mut table = String::new();
         socket.read_to_string(&mut table).expect("a proxy that answers");
         let of_the_server = format!("app,{server},");
         let line = table.lines().find(|line| line.starts_with(&of_the_server)).expect("a line for the server");
-        // The 18th column is the state, perhaps with a counter behind it.
-        line.split(',').nth(17).and_then(|state| state.split(' ').next()).expect("a state").to_owned()
+        line.split(',').nth(column).and_then(|state| state.split(' ').next()).expect("that column").to_owned()
+    }
+
+    /// Waits until it thinks this of a server, and gives it this weight.
+    ///
+    /// # Panics
+    ///
+    /// It does not within ten seconds.
+    pub fn waits_for_weight(&self, server: &str, state: &str, weight: &str) {
+        let began = Instant::now();
+        while self.column(server, 17) != state || self.column(server, 18) != weight {
+            let (found, weighs) = (self.column(server, 17), self.column(server, 18));
+            assert!(began.elapsed() < Duration::from_secs(10), "{server} is {found} {weighs}, not {state} {weight}");
+            sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until it thinks this of a server.

@@ -31,12 +31,11 @@ impl Prometheus {
     #[must_use]
     pub fn of(targets: &[SocketAddr]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let read =
-            |name: &str| fs::read_to_string(tools::deploy("prometheus").join(name)).expect("a file of the examples");
-        let patient = with_lines(&read("rules.yml"), "for: ", "for: 0s");
+        let read = |name: &str| fs::read_to_string(tools::deploy(name)).expect("a file of the examples");
+        let patient = with_lines(&read("prometheus/rules.yml"), "for: ", "for: 0s");
         fs::write(directory.path().join("rules.yml"), patient).expect("a file");
         let targets: Vec<String> = targets.iter().map(|target| format!("\"{target}\"")).collect();
-        let config = read("prometheus.yml")
+        let config = read("prometheus/prometheus.yml")
             .replace("scrape_interval: 15s", "scrape_interval: 200ms\n    scrape_timeout: 200ms")
             .replace("\"127.0.0.1:8080\"", &targets.join(", "));
         let config = format!("global:\n  evaluation_interval: 200ms\n{config}");

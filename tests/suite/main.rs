@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 
 mod abuse;
+mod agent_check;
 mod apart;
 mod backlog;
 mod build_errors;
@@ -14,8 +15,10 @@ mod connections;
 mod cost;
 mod cpu;
 mod dependencies;
+mod deploy;
 mod disk_space;
 mod dns;
+mod dogstatsd;
 mod drain;
 mod error_rate;
 mod examples;
@@ -37,6 +40,7 @@ mod http;
 mod invariants;
 mod kafka;
 mod kafka_lag;
+mod kubernetes;
 mod latch;
 mod membership;
 mod memory;
@@ -61,6 +65,7 @@ mod sqlx;
 mod stale;
 mod support;
 mod suspect;
+mod systemd;
 mod task_alive;
 mod tcp;
 mod toggle;

@@ -1,6 +1,7 @@
-//! `serve <http|grpc|tls|blocked> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
+//! `serve <http|grpc|tls|blocked|mortal> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
 //! accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
-//! files called `chain.` and `key.` with the token. `blocked` listens, and then blocks its runtime for good.
+//! files called `chain.` and `key.` with the token. `blocked` listens, and then blocks its runtime for good;
+//! `mortal` is alive while there is a file `alive`, and tells systemd so.
 
 use std::{
     error::Error,
@@ -18,7 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use health_core::{Health, check_fn};
+use health_core::{CheckError, CheckExt as _, Health, Reason, Systemd, check_fn};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -44,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "grpc" => grpc(listener, folder).await,
         "tls" => tls(listener, folder).await,
         "blocked" => blocked().await,
-        _ => Err("serve http, grpc, tls or blocked".into()),
+        "mortal" => mortal(folder).await,
+        _ => Err("serve http, grpc, tls, blocked or mortal".into()),
     }
 }
 
@@ -60,6 +62,17 @@ async fn http(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Erro
         .merge(health_axum::routes(health))
         .layer(middleware::from_fn_with_state(Arc::new(folder), wants_the_token));
     Ok(axum::serve(listener, app).await?)
+}
+
+async fn mortal(folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let lives = move || {
+        let alive = folder.join("alive").exists();
+        async move { if alive { Ok(()) } else { Err(CheckError::new("no such file").reason(Reason::Failed)) } }
+    };
+    let alive = check_fn(lives).local().liveness().every(Duration::from_millis(100));
+    let health = Health::builder().check("alive", alive).start()?;
+    health.publish(Systemd::new());
+    std::future::pending().await
 }
 
 async fn wants_the_token(State(folder): State<Arc<PathBuf>>, request: Request, next: Next) -> Response {

@@ -1,0 +1,104 @@
+//! What a check that flaps leaves in the log.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use super::*;
+use crate::Reason;
+
+/// Keeps every event as one line of `name=value`.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!("{}={value:?} ", field.name()));
+    }
+}
+
+impl Subscriber for Kept {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields(format!("{} ", event.metadata().level()));
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+fn tell(lines: &mut Lines, to: Status, now: Nanos) {
+    let change = changed(to);
+    if lines.admits(&change, now) {
+        super::change(&change);
+    }
+}
+
+fn catch_up(lines: &mut Lines, now: Nanos) {
+    lines.overdue(now).iter().for_each(|(change, suppressed)| line(change, *suppressed));
+}
+
+fn changed(to: Status) -> Change {
+    Change::Check(CheckChange {
+        check: Arc::from("database"),
+        from: Some(Status::Healthy),
+        to,
+        reason: (to == Status::Unhealthy).then_some(Reason::Unreachable),
+        message: None,
+        log_message: (to == Status::Unhealthy).then(|| Arc::from("connection refused")),
+        caused_by: Vec::new(),
+        at: SystemTime::UNIX_EPOCH,
+    })
+}
+
+#[test]
+fn a_check_is_told_of_at_most_once_in_ten_seconds_and_its_last_word_is_not_lost() {
+    let kept = Kept::default();
+    let second = 1_000_000_000;
+    tracing::subscriber::with_default(kept.clone(), || {
+        let mut lines = Lines::default();
+        tell(&mut lines, Status::Unhealthy, 0);
+        for at in 1..=8 {
+            tell(&mut lines, if at % 2 == 0 { Status::Unhealthy } else { Status::Healthy }, at * second);
+            catch_up(&mut lines, at * second);
+        }
+        assert_eq!(kept.0.lock().unwrap().len(), 1);
+        catch_up(&mut lines, 10 * second);
+        catch_up(&mut lines, 11 * second);
+        catch_up(&mut lines, 25 * second);
+        // Long afterwards it is told at once again.
+        tell(&mut lines, Status::Healthy, 60 * second);
+        catch_up(&mut lines, 90 * second);
+        assert!(lines.0.is_empty(), "nothing is kept of a check that is quiet");
+    });
+    let lines = kept.0.lock().unwrap();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with("ERROR ") && lines[0].contains("reason=\"unreachable\" error=\"connection refused\""));
+    assert!(!lines[0].contains("suppressed"), "{}", lines[0]);
+    assert!(lines[1].starts_with("ERROR ") && lines[1].contains("suppressed=7"), "{}", lines[1]);
+    assert!(lines[2].starts_with("INFO ") && !lines[2].contains("suppressed"), "{}", lines[2]);
+}

@@ -1,0 +1,108 @@
+//! Telling other systems how the service is: one file per target. A publisher runs on a task of its own, apart from checks
+//! and requests, so that one that hangs delays nothing.
+
+#[cfg(feature = "agent_check")]
+mod agent_check;
+mod dogstatsd;
+#[cfg(feature = "systemd")]
+mod systemd;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Change, Changes, Probe, Report, board::Board};
+
+#[cfg(feature = "agent_check")]
+pub use self::agent_check::AgentCheck;
+pub use self::dogstatsd::Dogstatsd;
+#[cfg(feature = "systemd")]
+pub use self::systemd::Systemd;
+
+/// Tells another system how the service is, from [`Health::publish`](crate::Health::publish) on.
+///
+/// ```
+/// use health_core::{Health, Publisher, Source, async_trait};
+///
+/// /// Prints every change.
+/// struct Printer;
+///
+/// #[async_trait]
+/// impl Publisher for Printer {
+///     async fn publish(self: Box<Self>, mut source: Source) {
+///         while let Some(change) = source.next().await {
+///             println!("{change:?}, and all is {}", source.report().status);
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// health.publish(Printer);
+/// # health.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[async_trait]
+pub trait Publisher: Send + 'static {
+    /// Publishes until [`Source::next`] says that there is no more. It is aborted when the last [`Health`](crate::Health) is
+    /// dropped; a panic ends it and nothing else.
+    async fn publish(self: Box<Self>, source: Source);
+}
+
+/// What a [`Publisher`] knows of the service. It does not keep the checks running.
+#[derive(Debug)]
+pub struct Source {
+    board: Arc<Board>,
+    changes: Changes,
+}
+
+impl Source {
+    pub(crate) fn new(board: Arc<Board>) -> Self {
+        let changes = Changes::new(board.subscribe());
+        Self { board, changes }
+    }
+
+    /// Waits for the next change; `None` once the checks have stopped and every change was told. Can be cancelled.
+    pub async fn next(&mut self) -> Option<Change> {
+        self.changes.next().await
+    }
+
+    /// The full report, as of now.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        self.board.report(None)
+    }
+
+    /// The report of one probe, as of now.
+    #[must_use]
+    pub fn probe(&self, probe: Probe) -> Arc<Report> {
+        self.board.report(Some(probe))
+    }
+
+    /// How severe it is, as of now, whatever the phase of life: 0 healthy, 1 degraded, 2 unhealthy, 3 not known, as all
+    /// that makes it so bad is pending or stale.
+    #[must_use]
+    pub fn severity(&self) -> u8 {
+        self.board.severity()
+    }
+}
+
+/// What makes a report bad, in a few words: `database unreachable, cache slow`, or why it is bad whatever its checks say.
+/// Empty where all is well. No word of a driver's.
+pub(crate) fn cause(report: &Report) -> String {
+    use crate::Status;
+    if report.status == Status::Healthy {
+        return String::new();
+    }
+    let mut words: Vec<String> = report.reason.iter().map(ToString::to_string).collect();
+    let roots = report.root_causes.iter().filter_map(|name| report.check(name));
+    let bad = report.checks.iter().map(|check| &**check).filter(|check| report.counted(check) == report.status);
+    let named: Vec<_> = if report.root_causes.is_empty() { bad.collect() } else { roots.collect() };
+    for check in named {
+        let why = check.reason.map_or(check.status.as_str(), |reason| reason.as_str());
+        words.push(format!("{} {why}", check.name));
+    }
+    words.join(", ")
+}

@@ -1,0 +1,19 @@
+"""Sends service checks with Datadog's own client, one for each line of JSON on standard input.
+
+usage: datadog_service_check.py PORT
+"""
+
+import json
+import sys
+
+from datadog.dogstatsd import DogStatsd
+
+client = DogStatsd(
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    disable_telemetry=True,
+    disable_buffering=True,
+    origin_detection_enabled=False,
+)
+for line in sys.stdin:
+    client.service_check(**json.loads(line))

@@ -1,0 +1,80 @@
+//! The files for other programs in `examples/deploy`: each is in the hands of a test, and these are the ones of no other.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use health_core::{CheckExt as _, Endpoint, Health, Outcome, check_fn, testing::Frozen};
+use health_tests::{
+    mount::{Form, Framework, serve},
+    program,
+    tools::{consumer, deploy, repository, said},
+};
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A program or a schema reads each of them in a test.
+#[test]
+fn every_file_is_in_the_hands_of_a_test() {
+    let sources: String = ["suite", "src"]
+        .iter()
+        .flat_map(|folder| files(&repository().join("tests").join(folder)))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let folder = deploy("");
+    for path in files(&folder) {
+        let name = path.strip_prefix(&folder).unwrap().to_str().unwrap();
+        assert!(sources.contains(&format!("\"{name}\"")), "no test reads {name}");
+    }
+}
+
+fn frozen() -> Frozen {
+    let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) }).tag("x"))).unwrap();
+    frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
+    frozen
+}
+
+/// The command of the image's `HEALTHCHECK`, run as Docker would, but for the port.
+#[test]
+fn the_image_checks_itself() {
+    let text = std::fs::read_to_string(deploy("docker/Dockerfile")).unwrap();
+    let command = text.split("HEALTHCHECK").nth(2).unwrap().split("CMD ").nth(1).unwrap().lines().next().unwrap();
+    let words: Vec<String> = serde_json::from_str(command).unwrap();
+    assert_eq!(words[0], "/health-probe");
+    let frozen = frozen();
+    let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen.health()));
+    let run = || {
+        let mut probe = Command::new(program::built().join("health-probe"));
+        probe.args(words[1..].iter().map(|word| word.replace("127.0.0.1:8080", &server.address.to_string())));
+        said(&mut probe, b"").0
+    };
+    assert_eq!(run(), Some(0));
+    frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
+    assert_eq!(run(), Some(1));
+    for program in ["--bin health-probe", "--bin axum"] {
+        assert!(text.contains(program), "{program} is not built");
+    }
+}
+
+#[test]
+#[ignore = "needs Python's packages: tests/run"]
+fn datadogs_http_check_follows_readiness() {
+    let frozen = frozen();
+    let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen.health()));
+    let can_connect = || {
+        let mut script = consumer("datadog_http_check.py");
+        script.arg(deploy("datadog/http_check.yaml")).arg(format!("http://{}/health/ready", server.address));
+        let (code, text) = said(&mut script, b"");
+        assert_eq!(code, Some(0), "{text}");
+        text.trim().to_owned()
+    };
+    assert_eq!(can_connect(), "0");
+    frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
+    assert_eq!(can_connect(), "2");
+}
