@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Change, CheckChange, Lifecycle, LifecycleChange, MuteError, Muted, Outcome, Probe, Report, Status, bounds,
+    Change, Changes, CheckChange, Lifecycle, LifecycleChange, MuteError, Muted, Outcome, Probe, Report, Status, bounds,
     clock::{Clock, NEVER, Nanos, nanos},
     log,
     plan::Node,
@@ -182,8 +182,10 @@ impl Board {
         true
     }
 
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+    pub(crate) fn subscribe(&self) -> Changes {
+        let receiver = self.changes.subscribe();
+        // Nothing comes after that.
+        Changes::new(receiver, self.load().circumstances.lifecycle == Lifecycle::Stopped)
     }
 
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
@@ -196,7 +198,7 @@ impl Board {
         let now = self.clock.now();
         self.beat.store(now, Ordering::Relaxed);
         let overdue = self.lines().overdue(now);
-        overdue.iter().for_each(|(change, suppressed)| log::line(change, *suppressed));
+        overdue.iter().for_each(log::tell);
         // By either clock: the machine may have slept, and its time of day may have been set.
         let at = self.clock.wall();
         let is_over = |entry: &Arc<Entry>| entry.report.muted.as_ref().is_some_and(|muted| at >= muted.until);
@@ -335,13 +337,10 @@ impl Board {
             *progress = now;
             modified
         });
+        // In the order of the publications, but told without a lock: whoever keeps the log may ask us something.
+        let told = self.lines().admitted(&changes, now);
         drop(writer);
-        // Told without a lock: whoever keeps the log may ask us something.
-        let told: Vec<&Change> = {
-            let mut lines = self.lines();
-            changes.iter().filter(|change| lines.admits(change, now)).collect()
-        };
-        told.into_iter().for_each(log::change);
+        told.iter().for_each(log::tell);
     }
 
     fn lines(&self) -> MutexGuard<'_, log::Lines> {

@@ -61,8 +61,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn new(receiver: broadcast::Receiver<Change>) -> Self {
-        Self { receiver, missed: 0, stopped: false }
+    pub(crate) fn new(receiver: broadcast::Receiver<Change>, stopped: bool) -> Self {
+        Self { receiver, missed: 0, stopped }
     }
 
     /// Waits for the next change; `None` once the checks are stopped or gone and every change has been handed out.

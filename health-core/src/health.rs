@@ -293,7 +293,7 @@ impl Health {
     /// Every change from now on.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
-        Changes::new(self.inner.board.subscribe())
+        self.inner.board.subscribe()
     }
 
     /// Lets a publisher tell another system how the service is, on a task of its own, until the checks stop. Nothing happens

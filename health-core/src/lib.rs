@@ -80,6 +80,7 @@ mod render;
 mod report;
 mod route;
 mod scheduler;
+mod services;
 mod settings;
 #[cfg(feature = "signal")]
 mod shutdown;

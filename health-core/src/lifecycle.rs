@@ -39,6 +39,11 @@ impl Default for Leaving {
 }
 
 impl Leaving {
+    /// The end of the drain, once that has begun.
+    fn known_over(&self) -> Option<Instant> {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The end of the drain: the first to ask sets it.
     fn over(&self, delay: Duration) -> Instant {
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,10 +160,29 @@ impl Health {
     /// # }
     /// ```
     pub fn drain(&self, delay: Duration) -> Drain {
-        self.inner().board.advance(Lifecycle::Draining);
         let leaving = &self.inner().leaving;
+        // Known before anybody sees that the drain has begun.
         let over = leaving.over(delay);
+        self.inner().board.advance(Lifecycle::Draining);
         Drain { over, limit: WORK_LIMIT, in_flight: Arc::clone(&leaving.in_flight), waiting: None }
+    }
+
+    /// Waits until the drain's delay has passed, or the checks have stopped: from then on nobody should be kept waiting, for
+    /// instance by a stream that lasts.
+    pub async fn drained(&self) {
+        let inner = self.inner();
+        let mut progress = inner.board.progress();
+        let at_least = |wanted: Lifecycle| move |now: &crate::board::Progress| now.lifecycle >= wanted;
+        // An error would say that the board is gone, which we hold.
+        let _ = progress.wait_for(at_least(Lifecycle::Draining)).await.map(|_| ());
+        let over = inner.leaving.known_over();
+        tokio::select! {
+            () = async { match over {
+                Some(over) => sleep_until(over).await,
+                None => std::future::pending().await,
+            } } => {}
+            _ = progress.wait_for(at_least(Lifecycle::Stopped)) => {}
+        }
     }
 
     /// Says that work is in progress for as long as the value is kept: a drain does not end before, unless its limit

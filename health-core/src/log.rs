@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    Change, CheckChange, Drained, Muted, Status,
+    Change, CheckChange, Drained, Lifecycle, Muted, Status,
     clock::{Nanos, rfc3339},
 };
 
@@ -14,41 +14,55 @@ const PAUSE: Nanos = 10_000_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Lines(HashMap<Arc<str>, Told>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Told {
-    at: Nanos,
+    at: Option<Nanos>,
     /// Changes that were kept back since, and the last of them.
     suppressed: u32,
     last: Option<CheckChange>,
 }
 
+/// A change to be told, and how many of the same check came before it that nobody was told of.
+#[derive(Debug)]
+pub(crate) struct Line(Change, u32);
+
 impl Lines {
-    /// Whether a change is to be told now; if not, it is kept back.
-    pub(crate) fn admits(&mut self, change: &Change, now: Nanos) -> bool {
-        let Change::Check(change) = change else { return true };
-        match self.0.get_mut(&change.check) {
-            Some(told) if now.saturating_sub(told.at) < PAUSE => {
-                told.suppressed += 1;
-                told.last = Some(change.clone());
-                false
-            }
-            _ => {
-                self.0.insert(Arc::clone(&change.check), Told { at: now, suppressed: 0, last: None });
-                true
+    /// What is to be told now of these; the rest is kept back. With the end of the checks everything is told.
+    pub(crate) fn admitted(&mut self, changes: &[Change], now: Nanos) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for change in changes {
+            match change {
+                Change::Check(of_a_check) => {
+                    let told = self.0.entry(Arc::clone(&of_a_check.check)).or_default();
+                    if told.at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+                        told.suppressed += 1;
+                        told.last = Some(of_a_check.clone());
+                    } else {
+                        lines.push(Line(change.clone(), told.suppressed));
+                        *told = Told { at: Some(now), ..Told::default() };
+                    }
+                }
+                Change::Lifecycle(of_life) => {
+                    if of_life.to == Lifecycle::Stopped {
+                        lines.extend(self.overdue(Nanos::MAX));
+                    }
+                    lines.push(Line(change.clone(), 0));
+                }
             }
         }
+        lines
     }
 
-    /// What was kept back for long enough: the last change, and how many came before it.
-    pub(crate) fn overdue(&mut self, now: Nanos) -> Vec<(CheckChange, u32)> {
+    /// What was kept back for long enough: the last change of each check.
+    pub(crate) fn overdue(&mut self, now: Nanos) -> Vec<Line> {
         let mut overdue = Vec::new();
         self.0.retain(|_, told| {
-            if now.saturating_sub(told.at) < PAUSE {
+            if told.at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
                 return true;
             }
             let Some(change) = told.last.take() else { return false };
-            overdue.push((change, told.suppressed - 1));
-            *told = Told { at: now, suppressed: 0, last: None };
+            overdue.push(Line(Change::Check(change), told.suppressed - 1));
+            *told = Told { at: Some(now), ..Told::default() };
             true
         });
         overdue
@@ -56,9 +70,9 @@ impl Lines {
 }
 
 /// Tells of a change.
-pub(crate) fn change(change: &Change) {
+pub(crate) fn tell(Line(change, suppressed): &Line) {
     match change {
-        Change::Check(change) => line(change, 0),
+        Change::Check(change) => line(change, *suppressed),
         Change::Lifecycle(change) => {
             tracing::info!(target: "health", from = change.from.as_str(), to = change.to.as_str(), "service moved on");
         }
@@ -67,7 +81,7 @@ pub(crate) fn change(change: &Change) {
 
 /// One line of a check, and how many came before that nobody was told of. Every status has its level: Unhealthy is an
 /// error, Degraded a warning.
-pub(crate) fn line(change: &CheckChange, suppressed: u32) {
+fn line(change: &CheckChange, suppressed: u32) {
     let check = &*change.check;
     let from = change.from.map_or("pending", Status::as_str);
     let to = change.to.as_str();

@@ -13,7 +13,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::Reason;
+use crate::{LifecycleChange, Reason};
 
 /// Keeps every event as one line of `name=value`.
 #[derive(Clone, Default)]
@@ -51,15 +51,12 @@ impl Subscriber for Kept {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn tell(lines: &mut Lines, to: Status, now: Nanos) {
-    let change = changed(to);
-    if lines.admits(&change, now) {
-        super::change(&change);
-    }
+fn told(lines: &mut Lines, to: Status, now: Nanos) {
+    lines.admitted(&[changed(to)], now).iter().for_each(tell);
 }
 
 fn catch_up(lines: &mut Lines, now: Nanos) {
-    lines.overdue(now).iter().for_each(|(change, suppressed)| line(change, *suppressed));
+    lines.overdue(now).iter().for_each(tell);
 }
 
 fn changed(to: Status) -> Change {
@@ -81,9 +78,9 @@ fn a_check_is_told_of_at_most_once_in_ten_seconds_and_its_last_word_is_not_lost(
     let second = 1_000_000_000;
     tracing::subscriber::with_default(kept.clone(), || {
         let mut lines = Lines::default();
-        tell(&mut lines, Status::Unhealthy, 0);
+        told(&mut lines, Status::Unhealthy, 0);
         for at in 1..=8 {
-            tell(&mut lines, if at % 2 == 0 { Status::Unhealthy } else { Status::Healthy }, at * second);
+            told(&mut lines, if at % 2 == 0 { Status::Unhealthy } else { Status::Healthy }, at * second);
             catch_up(&mut lines, at * second);
         }
         assert_eq!(kept.0.lock().unwrap().len(), 1);
@@ -91,7 +88,7 @@ fn a_check_is_told_of_at_most_once_in_ten_seconds_and_its_last_word_is_not_lost(
         catch_up(&mut lines, 11 * second);
         catch_up(&mut lines, 25 * second);
         // Long afterwards it is told at once again.
-        tell(&mut lines, Status::Healthy, 60 * second);
+        told(&mut lines, Status::Healthy, 60 * second);
         catch_up(&mut lines, 90 * second);
         assert!(lines.0.is_empty(), "nothing is kept of a check that is quiet");
     });
@@ -101,4 +98,25 @@ fn a_check_is_told_of_at_most_once_in_ten_seconds_and_its_last_word_is_not_lost(
     assert!(!lines[0].contains("suppressed"), "{}", lines[0]);
     assert!(lines[1].starts_with("ERROR ") && lines[1].contains("suppressed=7"), "{}", lines[1]);
     assert!(lines[2].starts_with("INFO ") && !lines[2].contains("suppressed"), "{}", lines[2]);
+}
+
+#[test]
+fn nothing_is_kept_back_for_good() {
+    let kept = Kept::default();
+    let second = 1_000_000_000;
+    tracing::subscriber::with_default(kept.clone(), || {
+        let mut lines = Lines::default();
+        told(&mut lines, Status::Unhealthy, 0);
+        told(&mut lines, Status::Healthy, second);
+        // Later than the pause, and before anybody looked.
+        told(&mut lines, Status::Unhealthy, 11 * second);
+        told(&mut lines, Status::Healthy, 12 * second);
+        let stopped = LifecycleChange { from: Lifecycle::Ready, to: Lifecycle::Stopped, at: SystemTime::UNIX_EPOCH };
+        lines.admitted(&[Change::Lifecycle(stopped)], 13 * second).iter().for_each(tell);
+    });
+    let lines = kept.0.lock().unwrap();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[1].starts_with("ERROR ") && lines[1].contains("suppressed=1"), "{}", lines[1]);
+    assert!(lines[2].starts_with("INFO ") && lines[2].contains("check is healthy"), "{}", lines[2]);
+    assert!(lines[3].contains("service moved on"), "{}", lines[3]);
 }

@@ -7,7 +7,10 @@ use lexopt::{
     Parser, ValueExt as _,
 };
 
-use crate::{Expect, Probe, Target};
+use crate::{
+    Expect, Probe, Target,
+    probe::{LONGEST, Token},
+};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub(crate) fn wants_nagios(arguments: &[OsString]) -> bool {
 pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     let mut parser = Parser::from_args(arguments);
     let mut target = None;
-    let mut token: Option<String> = None;
+    let mut token: Option<Token> = None;
     let mut asked =
         Asked { probe: Probe::to(Target::parse("http://localhost")?), nagios: false, verbose: false, quiet: false };
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
@@ -69,6 +72,9 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     if asked.nagios && asked.probe.expect != Expect::default() {
         return Err("--nagios tells each state by its exit code: leave out --expect".to_owned());
     }
+    if asked.probe.grpc.is_some() && matches!(asked.probe.expect, Expect::Code(_)) {
+        return Err("over --grpc there are no codes: use --expect healthy or leave it out".to_owned());
+    }
     asked.probe.token = token;
     Ok(Wanted::Ask(Box::new(asked)))
 }
@@ -81,8 +87,10 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, String> {
 fn time(name: &str, text: &str) -> Result<Duration, String> {
     // Bare numbers are seconds, as in other plugins.
     let time = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
-    let time = time.or_else(|| humantime::parse_duration(text).ok()).filter(|time| !time.is_zero());
-    time.ok_or_else(|| format!("{name} {text:?} is no time: use for instance 500ms, 2s or 1m"))
+    let time = time
+        .or_else(|| humantime::parse_duration(text).ok())
+        .filter(|time| (1..=LONGEST.as_nanos()).contains(&time.as_nanos()));
+    time.ok_or_else(|| format!("{name} {text:?} is no time: use for instance 500ms, 2s or 1m, at most 1day"))
 }
 
 fn expect(text: &str) -> Result<Expect, String> {
@@ -94,21 +102,15 @@ fn expect(text: &str) -> Result<Expect, String> {
     }
 }
 
-fn token_from(path: &PathBuf) -> Result<String, String> {
+fn token_from(path: &PathBuf) -> Result<Token, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))?;
-    token(text.lines().next().unwrap_or_default())
+    Token::new(text.lines().next().unwrap_or_default())
         .ok_or_else(|| format!("--token-file {}: no token in its first line", path.display()))
 }
 
-fn token_of(variable: &str) -> Result<String, String> {
+fn token_of(variable: &str) -> Result<Token, String> {
     let text = std::env::var(variable).map_err(|_| format!("--token-env {variable}: it is not set"))?;
-    token(&text).ok_or_else(|| format!("--token-env {variable}: no token in it"))
-}
-
-/// A token that can stand in a header.
-fn token(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
+    Token::new(&text).ok_or_else(|| format!("--token-env {variable}: no token in it"))
 }
 
 #[cfg(test)]
@@ -144,7 +146,11 @@ mod tests {
         let (good, empty) = (directory.join("good"), directory.join("empty"));
         fs::write(&good, "  a-token \nsomething else\n").unwrap();
         fs::write(&empty, "\n").unwrap();
-        assert_eq!(asked(&format!("--token-file {} http://a", good.display())).probe.token.as_deref(), Some("a-token"));
+        assert_eq!(
+            asked(&format!("--token-file {} http://a", good.display())).probe.token.unwrap().bearer(),
+            "Bearer a-token"
+        );
+        assert!(!format!("{:?}", asked(&format!("--token-file {} http://a", good.display()))).contains("a-token"));
         assert!(read_all(&format!("--token-file {} http://a", empty.display())).unwrap_err().contains("no token"));
         assert!(read_all("--token-file /nowhere http://a").unwrap_err().contains("/nowhere"));
         assert!(read_all("--token-env NOT_SET_ANYWHERE http://a").unwrap_err().contains("is not set"));
@@ -158,6 +164,8 @@ mod tests {
             ("http://a http://b", "more than one URL"),
             ("-t soon http://a", "is no time"),
             ("-t 0 http://a", "is no time"),
+            ("-t 1e19 http://a", "is no time"),
+            ("--wait 2days http://a", "is no time"),
             ("--expect good http://a", "use healthy, degraded"),
             ("--nagios --expect healthy http://a", "leave out --expect"),
             ("--wait", "--wait needs a value"),

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     answer,
+    probe::Token,
     target::{Place, Target},
     verdict::{self, State, Verdict},
 };
@@ -21,7 +22,7 @@ const LARGEST: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) target: Target,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
 }
 
 /// Asks once. Everything happens on a thread of its own, because looking up a name cannot be given up.
@@ -41,7 +42,7 @@ pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
 /// What comes out of it in time.
 pub(crate) fn within(timeout: Duration, work: impl FnOnce() -> Verdict + Send + 'static) -> Verdict {
     let (send, receive) = mpsc::channel();
-    // The thread ends by its own deadline, or with the program.
+    // The thread ends by its own deadlines; looking up a name and a full Unix socket have none, but the program ends.
     let spawned = thread::Builder::new().name("health-probe".to_owned()).spawn(move || drop(send.send(work())));
     let verdict = spawned.ok().and_then(|_| receive.recv_timeout(timeout).ok());
     verdict.unwrap_or_else(|| Verdict::new(State::Unhealthy, late(timeout)))
@@ -106,7 +107,8 @@ fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>
 /// HTTP/1.0, so that nothing comes in chunks and the server closes.
 fn request(question: &Question) -> String {
     let (path, host) = (&question.target.path, question.target.host());
-    let token = question.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let token =
+        question.token.as_ref().map(|token| format!("Authorization: {}\r\n", token.bearer())).unwrap_or_default();
     format!(
         "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: health-probe/{}\r\nAccept: application/json, */*;q=0.5\r\n\
          {token}Connection: close\r\n\r\n",

@@ -7,13 +7,14 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::{
     ask::within,
+    probe::Token,
     target::{Place, Target},
     verdict::{State, Verdict},
 };
 
 /// Asks once for a service by name; the empty one is the server itself.
-pub(crate) fn ask(target: &Target, service: &str, token: Option<&str>, timeout: Duration) -> Verdict {
-    let (place, service, token) = (target.place.clone(), service.to_owned(), token.map(ToOwned::to_owned));
+pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout: Duration) -> Verdict {
+    let (place, service, token) = (target.place.clone(), service.to_owned(), token.cloned());
     within(timeout, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
@@ -23,7 +24,7 @@ pub(crate) fn ask(target: &Target, service: &str, token: Option<&str>, timeout: 
     })
 }
 
-async fn check(place: &Place, service: String, token: Option<String>, timeout: Duration) -> Verdict {
+async fn check(place: &Place, service: String, token: Option<Token>, timeout: Duration) -> Verdict {
     if matches!(place, Place::Unix(_)) {
         return Verdict::new(State::Unknown, "--grpc asks over http://HOST:PORT only");
     }
@@ -38,7 +39,7 @@ async fn check(place: &Place, service: String, token: Option<String>, timeout: D
         Err(error) => return unreachable(&error),
     };
     let mut request = tonic::Request::new(HealthCheckRequest { service });
-    if let Some(Ok(value)) = token.map(|token| format!("Bearer {token}").parse()) {
+    if let Some(Ok(value)) = token.map(|token| token.bearer().parse()) {
         request.metadata_mut().insert("authorization", value);
     }
     match HealthClient::new(channel).check(request).await {

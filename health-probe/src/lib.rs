@@ -25,7 +25,7 @@ mod probe;
 mod target;
 mod verdict;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 use crate::arguments::{Asked, Wanted};
 
@@ -46,17 +46,17 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
     match arguments::read(&arguments) {
         // A plugin that was only asked for help has checked nothing.
         Ok(Wanted::Help) => {
-            print!("{HELP}");
+            say(HELP);
             ExitCode::from(if nagios { 3 } else { 0 })
         }
         Ok(Wanted::Version) => {
-            println!("health-probe {}", env!("CARGO_PKG_VERSION"));
+            say(concat!("health-probe ", env!("CARGO_PKG_VERSION"), "\n"));
             ExitCode::from(if nagios { 3 } else { 0 })
         }
         Ok(Wanted::Ask(asked)) => report(&asked),
         // Nagios reads standard output alone.
         Err(message) if nagios => {
-            println!("HEALTH UNKNOWN: {message}");
+            say(&format!("HEALTH UNKNOWN: {message}\n"));
             ExitCode::from(3)
         }
         Err(message) => {
@@ -77,17 +77,22 @@ pub fn nagios_output(answer: &[u8]) -> String {
     nagios::output(&verdict, std::time::Duration::ZERO, true)
 }
 
+/// On standard output. That nobody listens changes no exit code.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 fn report(asked: &Asked) -> ExitCode {
     let (verdict, took) = asked.probe.timed();
     let passes = asked.probe.expect.is_met_by(&verdict);
     if asked.nagios {
         if !asked.quiet {
-            print!("{}", nagios::output(&verdict, took, asked.verbose));
+            say(&nagios::output(&verdict, took, asked.verbose));
         }
         return ExitCode::from(nagios::code(verdict.state));
     }
     if !asked.quiet {
-        print!("{}", probe::told(&verdict, asked.verbose));
+        say(&probe::told(&verdict, asked.verbose));
     }
     if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,7 +1,7 @@
 //! What is asked, how often, and what passes.
 
 use std::{
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,31 @@ use crate::{
 
 /// Between two attempts while waiting.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Nobody is that patient.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A bearer token, which is shown nowhere.
+#[derive(Clone)]
+pub(crate) struct Token(String);
+
+impl Token {
+    /// A token that can stand in a header.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
 
 /// What passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +84,7 @@ pub struct Probe {
     pub(crate) timeout: Duration,
     pub(crate) wait: Option<Duration>,
     pub(crate) expect: Expect,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
     /// The service to ask for over gRPC.
     pub(crate) grpc: Option<String>,
 }
@@ -70,15 +95,15 @@ impl Probe {
         Self { target, timeout: Duration::from_secs(2), wait: None, expect: Expect::default(), token: None, grpc: None }
     }
 
-    /// How long one attempt may take, the look-up of the name included. Default 2 s.
+    /// How long one attempt may take, the look-up of the name included. Default 2 s, at most a day.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Asks again twice a second until it passes or this time is over. Default: asks once.
+    /// Asks again twice a second until it passes or this time, at most a day, is over. Default: asks once.
     pub fn wait(mut self, wait: Duration) -> Self {
-        self.wait = Some(wait);
+        self.wait = Some(wait.min(LONGEST));
         self
     }
 
@@ -90,7 +115,7 @@ impl Probe {
 
     /// A bearer token, to be shown more. One with other than visible ASCII characters is not sent.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into()).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        self.token = Token::new(&token.into());
         self
     }
 
@@ -128,7 +153,7 @@ impl Probe {
     fn attempt(&self, timeout: Duration) -> Verdict {
         #[cfg(feature = "grpc")]
         if let Some(service) = &self.grpc {
-            return crate::grpc::ask(&self.target, service, self.token.as_deref(), timeout);
+            return crate::grpc::ask(&self.target, service, self.token.as_ref(), timeout);
         }
         ask::ask(&Question { target: self.target.clone(), token: self.token.clone() }, timeout)
     }

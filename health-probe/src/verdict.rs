@@ -80,7 +80,7 @@ impl Verdict {
 const TOLD: usize = 8;
 
 pub(crate) fn of(answer: &Answer) -> Verdict {
-    let by_code = match answer.code {
+    let mut by_code = match answer.code {
         200..=299 => (State::Healthy, String::new()),
         429 => (State::Degraded, String::new()),
         500..=599 => (State::Unhealthy, format!("HTTP {}", answer.code)),
@@ -93,9 +93,13 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
         Ok(Value::Object(document)) => json(&document),
         _ => kubernetes(&text),
     };
-    // What the document says counts only where the code says no worse: a page in front of it may know better.
-    let told = verdict.state != State::Unknown;
-    if !told || by_code.0 == State::Unhealthy && verdict.state < State::Unhealthy {
+    if verdict.state == State::Unknown && by_code.0 == State::Healthy && !text.trim().is_empty() {
+        // Somebody's front page, for instance.
+        by_code = (State::Unknown, "the page is no health page".to_owned());
+    }
+    // What the document says counts only where the code says no worse: what is in front of it may know better. A code below
+    // 500 is one that a service may have been given for Unhealthy.
+    if verdict.state == State::Unknown || verdict.state < State::Unhealthy && by_code.0 > verdict.state {
         verdict = Verdict { checks: verdict.checks, ..Verdict::new(by_code.0, by_code.1) };
     }
     verdict.code = Some(answer.code);
@@ -141,9 +145,9 @@ fn json(document: &Map<String, Value>) -> Verdict {
         Some(word(document, "reason")).into_iter().filter(|reason| !reason.is_empty()).collect();
     if overall > State::Healthy {
         causes.extend(named.iter().take(TOLD).map(|check| told(check)));
-    }
-    if named.len() > TOLD {
-        causes.push(format!("{} more", named.len() - TOLD));
+        if named.len() > TOLD {
+            causes.push(format!("{} more", named.len() - TOLD));
+        }
     }
     Verdict { checks, ..Verdict::new(overall, causes.join(", ")) }
 }
@@ -181,8 +185,8 @@ fn kubernetes(text: &str) -> Verdict {
     let last = text.lines().last().unwrap_or_default();
     let worst = checks.iter().map(|check| check.state).max();
     let state = match worst {
-        None if text == "ok" => State::Healthy,
-        None => return Verdict::new(State::Unknown, ""),
+        // `ok`, or the one word of others.
+        None => return Verdict::new(State::read(text.trim()).unwrap_or(State::Unknown), ""),
         // A failure that is excluded does not count.
         Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
         Some(worst) => worst,
@@ -233,7 +237,13 @@ mod tests {
             (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
             (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),
             (200, r#"{"status":"unhealthy"}"#, State::Unhealthy, "", 0),
-            (200, "<html>welcome</html>", State::Healthy, "", 0),
+            (200, "<html>welcome</html>", State::Unknown, "the page is no health page", 0),
+            (200, "Healthy\n", State::Healthy, "", 0),
+            (200, "", State::Healthy, "", 0),
+            (404, r#"{"status":"ok"}"#, State::Unknown, "HTTP 404: there is no such page", 0),
+            (404, r#"{"status":"unhealthy","reason":"draining"}"#, State::Unhealthy, "draining", 0),
+            (302, r#"{"status":"up"}"#, State::Unknown, "HTTP 302: redirects are not followed", 0),
+            (429, r#"{"status":"healthy"}"#, State::Degraded, "", 0),
             (404, "There is nothing", State::Unknown, "HTTP 404: there is no such page", 0),
             (301, "", State::Unknown, "HTTP 301: redirects are not followed", 0),
             (401, "", State::Unknown, "HTTP 401", 0),
@@ -242,6 +252,8 @@ mod tests {
         }
         let many: String = (0..12).map(|n| format!(r#""c{n:02}":{{"status":"unhealthy"}},"#)).collect();
         let many = format!(r#"{{"status":"unhealthy","checks":{{{}}}}}"#, many.trim_end_matches(','));
+        let well = many.replace("unhealthy", "healthy");
+        assert_eq!(says(200, &well), (State::Healthy, String::new(), 12));
         assert!(says(503, &many).1.ends_with("c07 unhealthy, 4 more"), "{:?}", says(503, &many));
     }
 }

@@ -95,6 +95,36 @@ async fn a_description_is_one_plain_short_line_and_who_hangs_is_alone() {
     health.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cause_may_be_a_check_that_does_not_count_itself() {
+    let hidden = check_fn(|| async { Ok(Outcome::unhealthy("x").reason(Reason::Rejected)) }).report_only();
+    let shown = check_fn(|| async { Ok(()) }).depends_on("hidden");
+    let health = Health::builder().check("hidden", hidden).check("shown", shown).start().unwrap();
+    health.refresh("hidden").await.unwrap();
+    let agent = AgentCheck::bind(port::local(0)).unwrap();
+    let address = agent.local_addr().unwrap();
+    health.publish(agent);
+    // What `agent-send` sends is read.
+    let answer = block_in_place(|| {
+        let mut client = TcpStream::connect(address).unwrap();
+        std::io::Write::write_all(&mut client, b"who are you\n").unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert_eq!(answer, "ready down #hidden\n");
+    health.stop().await;
+    // Who begins after the end is told so, too.
+    let late = AgentCheck::bind(port::local(0)).unwrap();
+    let address = late.local_addr().unwrap();
+    health.publish(late);
+    let began = std::time::Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(began.elapsed() < secs(2), "the port is still open");
+    }
+    assert!(health.subscribe().next().await.is_none());
+}
+
 #[test]
 #[ignore = "needs HAProxy: tests/run"]
 fn haproxy_accepts_its_file() {

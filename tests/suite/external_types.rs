@@ -66,6 +66,27 @@ const WARP: [&str; 6] = [
     "warp::reply::Reply",
     "warp::reply::Response",
 ];
+/// What is generated is of prost's and tonic's making.
+const TONIC: [&str; 18] = [
+    "futures_core::stream::Stream",
+    "health_core::health::Health",
+    "http::request::Request",
+    "http::response::Response",
+    "http_body::Body",
+    "prost::error::UnknownEnumValue",
+    "prost::message::Message",
+    "tokio_stream::wrappers::mpsc_bounded::ReceiverStream",
+    "tonic::body::Body",
+    "tonic::codec::compression::CompressionEncoding",
+    "tonic::codegen::StdError",
+    "tonic::request::Request",
+    "tonic::response::Response",
+    "tonic::server::NamedService",
+    "tonic::service::interceptor::InterceptedService",
+    "tonic::service::interceptor::Interceptor",
+    "tonic::status::Status",
+    "tower_service::Service",
+];
 
 #[test]
 #[ignore = "writes the documentation as data: tests/run"]
@@ -81,7 +102,9 @@ fn the_types_of_others_are_those_on_the_list() {
         .status()
         .unwrap();
     assert!(status.success());
-    for (name, list) in [("core", &CORE[..]), ("actix", &ACTIX), ("axum", &AXUM), ("warp", &WARP)] {
+    for (name, list) in
+        [("core", &CORE[..]), ("actix", &ACTIX), ("axum", &AXUM), ("warp", &WARP), ("probe", &[]), ("tonic", &TONIC)]
+    {
         let file = root.join(format!("target/doc/health_{name}.json"));
         let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let shown = external_types(&documentation);

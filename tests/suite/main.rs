@@ -34,6 +34,7 @@ mod gauge;
 mod grpc;
 mod health_local;
 mod health_probe;
+mod health_tonic;
 mod heartbeat;
 mod hostile;
 mod http;

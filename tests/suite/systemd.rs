@@ -120,6 +120,36 @@ fn life_ends_with_liveness() {
     socket.hears("WATCHDOG=1");
 }
 
+/// An abstract socket whose owner takes nothing: its queue is soon full.
+#[test]
+fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
+    use std::os::{linux::net::SocketAddrExt as _, unix::net::SocketAddr};
+    let name = format!("health-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    let mut service = Program::start(
+        "axum",
+        &[("NOTIFY_SOCKET", &format!("@{name}")), ("WATCHDOG_USEC", "2000"), ("DRAIN_SECONDS", "2")],
+    );
+    service.ready();
+    std::thread::sleep(secs(1));
+    let began = Instant::now();
+    assert_eq!(health_tests::http::get(service.address, "/livez", &[]).status, 200);
+    assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
+    service.process.signal(Signal::SIGTERM);
+    std::thread::sleep(millis(300));
+    manager.set_read_timeout(Some(secs(2))).unwrap();
+    let mut bytes = [0; 4096];
+    // What did not fit in is sent again.
+    loop {
+        let length = manager.recv(&mut bytes).expect("STOPPING=1 before it ends");
+        if String::from_utf8_lossy(&bytes[..length]).contains("STOPPING=1") {
+            break;
+        }
+    }
+    assert!(service.process.ended(secs(10)).success());
+}
+
 #[test]
 fn without_systemd_nothing_is_sent_and_nothing_fails() {
     let service = Program::start("axum", &[("NOTIFY_SOCKET", "/nowhere/at/all")]);

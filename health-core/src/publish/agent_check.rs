@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -19,6 +19,8 @@ use crate::{Lifecycle, Probe, Report, Status};
 
 /// Longer descriptions are cut; HAProxy shows them in its statistics.
 const DESCRIBED: usize = 80;
+/// No `agent-send` is longer.
+const SENT: u64 = 4_096;
 /// A client that does not take its line is left alone after this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -100,7 +102,12 @@ async fn answer(mut client: TcpStream, line: String) {
     // Whoever goes away without the line has lost nothing.
     let _ = timeout(PATIENCE, async {
         client.write_all(line.as_bytes()).await?;
-        client.shutdown().await
+        client.shutdown().await?;
+        // What `agent-send` sent must be read, or the system takes the line back with a reset.
+        let mut sent = client.take(SENT);
+        let mut bytes = [0; 64];
+        while sent.read(&mut bytes).await? > 0 {}
+        io::Result::Ok(())
     })
     .await;
 }

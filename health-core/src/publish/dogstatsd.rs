@@ -84,7 +84,7 @@ impl Dogstatsd {
         Self { agent, tags: Vec::new(), hostname: None, every, visibility: Visibility::Checks }
     }
 
-    /// A tag for everything that is sent, for instance `env:production`. What Datadog takes in no tag
+    /// A tag for everything that is sent, for instance `env:production`; those that no longer fit into a datagram are left out. What Datadog takes in no tag
     /// (anything but letters, digits and `_-:/.`) is replaced by `_`.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tags.push(tag_text(tag.as_ref()));
@@ -156,8 +156,11 @@ impl Dogstatsd {
         if let Some(hostname) = &self.hostname {
             let _ = write!(text, "|h:{hostname}");
         }
-        if !tags.is_empty() {
-            let _ = write!(text, "|#{}", tags.join(","));
+        for (position, tag) in tags.iter().enumerate() {
+            let before = if position == 0 { "|#" } else { "," };
+            if text.len() + before.len() + tag.len() < LONGEST / 2 {
+                let _ = write!(text, "{before}{tag}");
+            }
         }
         let message = message_text(message);
         if !message.is_empty() {

@@ -4,19 +4,17 @@
 #[cfg(feature = "agent_check")]
 mod agent_check;
 mod dogstatsd;
-#[cfg(feature = "systemd")]
 mod systemd;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Change, Changes, Probe, Report, board::Board};
+use crate::{Change, Changes, CheckReport, Probe, Reason, Report, board::Board};
 
 #[cfg(feature = "agent_check")]
 pub use self::agent_check::AgentCheck;
 pub use self::dogstatsd::Dogstatsd;
-#[cfg(feature = "systemd")]
 pub use self::systemd::Systemd;
 
 /// Tells another system how the service is, from [`Health::publish`](crate::Health::publish) on.
@@ -60,7 +58,7 @@ pub struct Source {
 
 impl Source {
     pub(crate) fn new(board: Arc<Board>) -> Self {
-        let changes = Changes::new(board.subscribe());
+        let changes = board.subscribe();
         Self { board, changes }
     }
 
@@ -97,12 +95,15 @@ pub(crate) fn cause(report: &Report) -> String {
         return String::new();
     }
     let mut words: Vec<String> = report.reason.iter().map(ToString::to_string).collect();
-    let roots = report.root_causes.iter().filter_map(|name| report.check(name));
-    let bad = report.checks.iter().map(|check| &**check).filter(|check| report.counted(check) == report.status);
-    let named: Vec<_> = if report.root_causes.is_empty() { bad.collect() } else { roots.collect() };
-    for check in named {
+    let say = |check: &CheckReport| {
         let why = check.reason.map_or(check.status.as_str(), |reason| reason.as_str());
-        words.push(format!("{} {why}", check.name));
-    }
+        format!("{} {why}", check.name)
+    };
+    // A root may be a check that is not in this report.
+    words.extend(report.root_causes.iter().map(|name| report.check(name).map_or_else(|| name.to_string(), say)));
+    // What has not run yet is no root, and may be what makes it bad.
+    let worst = report.checks.iter().filter(|check| report.counted(check) == report.status);
+    let unnamed = worst.filter(|check| check.reason == Some(Reason::Pending) || report.root_causes.is_empty());
+    words.extend(unnamed.map(|check| say(check)));
     words.join(", ")
 }

@@ -1,15 +1,14 @@
 //! systemd's notifications: <https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>.
 
-use std::time::Duration;
+use std::{env, io, process, time::Duration};
 
 use async_trait::async_trait;
-use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Publisher, Source, cause};
 use crate::{Lifecycle, Probe, Status};
 
-/// Tells systemd that the service is ready, how it is, that it stops, and that it lives. Needs the feature `systemd`.
+/// Tells systemd that the service is ready, how it is, that it stops, and that it lives.
 ///
 /// - `READY=1` once the service is [`Ready`](Lifecycle::Ready): every readiness check has finished its first run.
 /// - `STATUS=` whenever it changes: `unhealthy: database unreachable`, shown by `systemctl status`.
@@ -17,7 +16,8 @@ use crate::{Lifecycle, Probe, Status};
 /// - `WATCHDOG=1` twice in every `WatchdogSec=`, while *liveness* is not Unhealthy: a dependency that is away restarts
 ///   nothing, and a blocked runtime does not send it.
 ///
-/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails. The unit needs `Type=notify`.
+/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails; what could not be sent is sent again a second later, and
+/// nothing waits for it. The unit needs `Type=notify`. Sockets of the kind `vsock:` are not spoken.
 ///
 /// ```
 /// use health_core::{Health, Systemd};
@@ -34,8 +34,9 @@ use crate::{Lifecycle, Probe, Status};
 #[must_use]
 pub struct Systemd {}
 
-/// How often it is looked at where there is no watchdog: what became stale changes the status without a change.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often it is looked at where no watchdog is more impatient: a result that became too old changes the status without a
+/// change.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Systemd {
     /// To the socket that systemd named in the environment.
@@ -44,7 +45,7 @@ impl Systemd {
     }
 }
 
-/// What has been told so far, so that nothing is told twice.
+/// What has been told so far, so that nothing is told twice, and nothing is taken for told that was not.
 #[derive(Debug, Default)]
 struct Told {
     status: String,
@@ -53,62 +54,115 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, source: &Source) {
+    fn tell(&mut self, source: &Source, manager: &Manager) {
         let report = source.report();
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
-        let mut news = Vec::new();
-        if report.lifecycle == Lifecycle::Ready && !self.ready {
-            self.ready = true;
-            news.push(NotifyState::Ready);
+        let ready = self.ready || report.lifecycle == Lifecycle::Ready;
+        let stopping = self.stopping || report.lifecycle >= Lifecycle::Draining;
+        let mut news = String::new();
+        if ready && !self.ready {
+            news.push_str("READY=1\n");
         }
-        if report.lifecycle >= Lifecycle::Draining && !self.stopping {
-            self.stopping = true;
-            news.push(NotifyState::Stopping);
+        if stopping && !self.stopping {
+            news.push_str("STOPPING=1\n");
         }
         if status != self.status {
-            news.push(NotifyState::Status(&status));
+            news.push_str(&format!("STATUS={status}\n"));
         }
-        if !news.is_empty() {
-            notify(&news);
+        if !news.is_empty() && manager.is_told(&news) {
+            *self = Self { status, ready, stopping };
         }
-        self.status = status;
-    }
-}
-
-fn notify(news: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(news) {
-        tracing::debug!(target: "health", %error, "systemd could not be told");
     }
 }
 
 #[async_trait]
 impl Publisher for Systemd {
     async fn publish(self: Box<Self>, mut source: Source) {
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
-            return;
-        }
-        let watchdog = sd_notify::watchdog_enabled();
-        let mut ticks = interval(watchdog.map_or(LOOK, |patience| patience / 2).max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let manager = match Manager::from_env() {
+            Ok(Some(manager)) => manager,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(target: "health", %error, "systemd cannot be told how the service is");
+                return;
+            }
+        };
+        let watchdog = watchdog();
+        let mut looks =
+            interval(watchdog.map_or(LOOK, |patience| LOOK.min(patience / 2)).max(Duration::from_millis(1)));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = Told::default();
         loop {
-            let ticked = tokio::select! {
-                _ = ticks.tick() => true,
+            tokio::select! {
+                _ = looks.tick() => {
+                    told.tell(&source, &manager);
+                    if watchdog.is_some() && source.probe(Probe::Liveness).status != Status::Unhealthy {
+                        manager.is_told("WATCHDOG=1\n");
+                    }
+                }
                 change = source.next() => {
-                    told.tell(&source);
+                    told.tell(&source, &manager);
                     if change.is_none() {
                         return;
                     }
-                    false
-                }
-            };
-            if ticked {
-                told.tell(&source);
-                if watchdog.is_some() && source.probe(Probe::Liveness).status != Status::Unhealthy {
-                    notify(&[NotifyState::Watchdog]);
                 }
             }
         }
+    }
+}
+
+/// How long systemd waits for a sign of life, if it waits for one of this process.
+fn watchdog() -> Option<Duration> {
+    let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
+    let is_ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(process::id()));
+    number("WATCHDOG_USEC").filter(|_| is_ours).map(Duration::from_micros)
+}
+
+/// The socket, which takes a datagram at once or not at all.
+#[derive(Debug)]
+struct Manager(#[cfg(unix)] std::os::unix::net::UnixDatagram);
+
+#[cfg(unix)]
+impl Manager {
+    fn from_env() -> io::Result<Option<Self>> {
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+        let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
+        let address = match name.as_encoded_bytes() {
+            [b'/', ..] => SocketAddr::from_pathname(&name)?,
+            #[cfg(target_os = "linux")]
+            [b'@', name @ ..] => {
+                use std::os::linux::net::SocketAddrExt as _;
+                SocketAddr::from_abstract_name(name)?
+            }
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "NOTIFY_SOCKET is of a kind that is not spoken",
+                ));
+            }
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect_addr(&address)?;
+        Ok(Some(Self(socket)))
+    }
+
+    fn is_told(&self, news: &str) -> bool {
+        let sent = self.0.send(news.as_bytes());
+        if let Err(error) = &sent {
+            tracing::debug!(target: "health", %error, "systemd could not be told");
+        }
+        sent.is_ok()
+    }
+}
+
+#[cfg(not(unix))]
+impl Manager {
+    fn from_env() -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
+    fn is_told(&self, _: &str) -> bool {
+        false
     }
 }

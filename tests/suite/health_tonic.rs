@@ -1,0 +1,233 @@
+//! `grpc.health.v1` as gRPC's own client, health-probe and the `Grpc` check follow it.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use health_core::{CheckExt as _, Grpc, Health, Status, Toggle, check_fn};
+use health_tests::{
+    process::Process,
+    program,
+    tools::{consumer, said},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::block_in_place};
+use tonic::transport::{Endpoint, Server, server::TcpIncoming};
+
+use crate::support::{millis, secs};
+
+/// The code that the definition of the protocol becomes, made anew.
+fn generated(into: &Path) -> String {
+    let proto = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../health-tonic/proto"));
+    let files = protox::compile([proto.join("health.proto")], [proto]).unwrap();
+    tonic_prost_build::configure().build_client(false).out_dir(into).compile_fds(files).unwrap();
+    std::fs::read_to_string(into.join("grpc.health.v1.rs")).unwrap()
+}
+
+#[test]
+fn the_generated_code_is_that_of_the_definition() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = generated(directory.path());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../health-tonic/src/generated/grpc.health.v1.rs");
+    if std::env::var_os("HEALTH_WRITE_PROTO").is_some() {
+        std::fs::write(file, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(file).unwrap();
+    assert!(kept == made, "write it anew: HEALTH_WRITE_PROTO=1 tests/run");
+}
+
+/// A served health.
+struct Served {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Served {
+    async fn start(service: health_tonic::HealthServer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let until = async { drop(stopped.await) };
+            let server = Server::builder().add_service(service);
+            server.serve_with_incoming_shutdown(TcpIncoming::from(listener), until).await.unwrap();
+        });
+        Self { address, stop: Some(stop), task }
+    }
+}
+
+/// gRPC's own client for Python.
+struct Client {
+    _process: Process,
+    input: ChildStdin,
+    said: Arc<Mutex<Vec<String>>>,
+    read: usize,
+}
+
+impl Client {
+    fn of(server: SocketAddr) -> Self {
+        let mut command = consumer("grpc_client.py");
+        let piped = command.arg(server.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process::new(piped.spawn().unwrap());
+        let (input, output) = (process.child().stdin.take().unwrap(), process.child().stdout.take().unwrap());
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let keeps = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                keeps.lock().unwrap().push(line);
+            }
+        });
+        Self { _process: process, input, said, read: 0 }
+    }
+
+    fn asks(&mut self, command: &str) {
+        writeln!(self.input, "{command}").unwrap();
+    }
+
+    /// Waits until it says this, after what was waited for before, and tells how long that took.
+    fn says(&mut self, expected: &str) -> Duration {
+        let began = Instant::now();
+        loop {
+            let said = self.said.lock().unwrap().clone();
+            if let Some(at) = said[self.read..].iter().position(|line| line == expected) {
+                self.read += at + 1;
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < secs(10), "no {expected:?} in {said:?}");
+            thread::sleep(millis(10));
+        }
+    }
+
+    fn answers(&mut self, command: &str, expected: &str) {
+        self.asks(command);
+        self.says(expected);
+    }
+}
+
+fn toggled() -> (Toggle, Health) {
+    let toggle = Toggle::new();
+    let health = Health::builder()
+        .check("database", toggle.check().every(millis(200)))
+        .check("worker", check_fn(|| async { Ok(()) }).local().liveness().every(millis(200)))
+        .start()
+        .unwrap();
+    (toggle, health)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs gRPC's client for Python: tests/run"]
+async fn grpcs_own_client_follows_check_watch_and_list() {
+    let (toggle, health) = toggled();
+    assert!(health.ready().await);
+    let mut served = Served::start(health_tonic::service(health.clone())).await;
+    let mut client = block_in_place(|| Client::of(served.address));
+    let every = |database: &str, ready: &str| {
+        format!(
+            "list {{\"\": \"{ready}\", \"database\": \"{database}\", \"liveness\": \"SERVING\", \"readiness\": \"{ready}\", \
+             \"startup\": \"SERVING\", \"worker\": \"SERVING\"}}"
+        )
+    };
+    block_in_place(|| {
+        client.answers("check ", "check SERVING");
+        client.answers("check database", "check SERVING");
+        client.answers("check nobody", "check NOT_FOUND");
+        client.answers("list", &every("SERVING", "SERVING"));
+        client.answers("watch ", "watch  SERVING");
+        client.answers("watch liveness", "watch liveness SERVING");
+        client.answers("watch late", "watch late SERVICE_UNKNOWN");
+        toggle.unhealthy("maintenance");
+        client.says("watch  NOT_SERVING");
+        client.answers("check database", "check NOT_SERVING");
+        client.answers("list", &every("NOT_SERVING", "NOT_SERVING"));
+        toggle.healthy();
+        client.says("watch  SERVING");
+    });
+    // One that appears while it is watched.
+    health.insert("late", check_fn(|| async { Ok(()) })).unwrap();
+    block_in_place(|| client.says("watch late SERVING"));
+    health.remove("late").unwrap();
+    block_in_place(|| client.says("watch late SERVICE_UNKNOWN"));
+
+    let began = Instant::now();
+    let drain = health.drain(secs(2));
+    block_in_place(|| {
+        client.says("watch  NOT_SERVING");
+        client.answers("check liveness", "check SERVING");
+        client.answers("check startup", "check SERVING");
+        client.answers("check readiness", "check NOT_SERVING");
+    });
+    drain.await;
+    // The streams end with the drain, so that the server can.
+    served.stop.take().unwrap().send(()).unwrap();
+    tokio::time::timeout(secs(3), &mut served.task).await.expect("no stream holds the server up").unwrap();
+    block_in_place(|| client.says("watch liveness UNAVAILABLE"));
+    assert!(began.elapsed() >= secs(2));
+    let said = client.said.lock().unwrap().clone();
+    let told = said.iter().filter(|line| line.starts_with("watch liveness SERVING")).count();
+    assert_eq!(told, 1, "only changes are told: {said:?}");
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_probe_and_the_check_ask_it() {
+    let (toggle, health) = toggled();
+    assert!(health.ready().await);
+    let served = Served::start(health_tonic::service(health.clone())).await;
+    let probe = |service: &str| {
+        let mut command = Command::new(program::built().join("health-probe"));
+        let url = format!("http://{}", served.address);
+        block_in_place(|| said(command.args(["--nagios", "--grpc", "--service", service, &url]), b"").0)
+    };
+    let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect_lazy();
+    let other = Health::builder().check("other", Grpc::new(channel).service("database").critical()).start().unwrap();
+    assert_eq!((other.refresh("other").await, probe(""), probe("database")), (Ok(Status::Healthy), Some(0), Some(0)));
+    toggle.unhealthy("maintenance");
+    health.refresh("database").await.unwrap();
+    assert_eq!((other.refresh("other").await, probe(""), probe("liveness")), (Ok(Status::Unhealthy), Some(2), Some(0)));
+    assert_eq!(probe("nobody"), Some(3));
+    // Whoever may only know the probes hears of no check.
+    let terse = Served::start(health_tonic::probes_only(health.clone())).await;
+    let url = format!("http://{}", terse.address);
+    for (service, code) in [("database", 3), ("liveness", 0)] {
+        let mut command = Command::new(program::built().join("health-probe"));
+        let arguments = ["--nagios", "--grpc", "--service", service, &url];
+        assert_eq!(block_in_place(|| said(command.args(arguments), b"").0), Some(code), "{service}");
+    }
+    drop((served.stop, terse.stop));
+}
+
+#[tokio::test]
+async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() {
+    let runs = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let slow = check_fn(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async {
+            tokio::time::sleep(millis(300)).await;
+            Ok(())
+        }
+    });
+    let health = Health::builder().check("slow", slow.every(secs(3600)).max_age(millis(100))).start().unwrap();
+    assert_eq!(
+        (health.serving(""), health.serving("liveness"), health.serving("slow")),
+        (Some(false), Some(true), Some(false))
+    );
+    assert_eq!(health.serving("nobody"), None);
+    assert!(health.ready().await);
+    assert_eq!((health.serving(""), health.serving("slow")), (Some(true), Some(true)));
+    assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 1);
+    tokio::time::sleep(millis(150)).await;
+    assert_eq!((0..100).filter(|_| health.known_serving("slow") == Some(true)).count(), 100);
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 1, "looking wakes nothing");
+    (0..100).for_each(|_| assert_eq!(health.serving("slow"), Some(true)));
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 2);
+    health.stop().await;
+}
