@@ -14,6 +14,7 @@ mod conformance;
 mod connections;
 mod cost;
 mod cpu;
+mod debug_output;
 mod dependencies;
 mod deploy;
 mod disk_space;
