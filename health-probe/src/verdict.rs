@@ -126,7 +126,10 @@ fn json(document: &Map<String, Value>) -> Verdict {
                     state: state(check).unwrap_or(State::Unknown),
                     reason: word(check, "reason"),
                     message: word(check, if check.contains_key("message") { "message" } else { "output" }),
-                    seconds: check.get("duration_ms").and_then(Value::as_f64).map(|millis| millis / 1000.0),
+                    seconds: check
+                        .get("duration_ms")
+                        .and_then(Value::as_f64)
+                        .map(|millis| (millis * 100.0).round() / 1e5),
                     observed,
                 })
             })
