@@ -68,7 +68,8 @@ impl Haproxy {
         let mut command = nice(program());
         command.arg("-db").arg("-f").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = Daemon::default();
-        daemon.start(command, || port::accepts(port));
+        // It listens for clients a moment before it listens on its own socket.
+        daemon.start(command, || port::accepts(port) && UnixStream::connect(&socket).is_ok());
         Self { port, _daemon: daemon, directory }
     }
 
