@@ -1,5 +1,31 @@
 //! Mounts [`health_core`]'s endpoint on actix-web, as a service or as a middleware. Everything a caller sees is
 //! decided in the core; this crate translates.
+//!
+//! # Access logs and traces without probes
+//!
+//! The last `wrap` is the outermost: what our middleware answers never reaches a logger inside it. Where the endpoint is a
+//! service, `Logger` leaves its paths out.
+//!
+//! ```
+//! use actix_web::{App, middleware::Logger, web};
+//! use health_core::{Endpoint, Health};
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), health_core::BuildError> {
+//! let health = Health::builder().start()?;
+//! let app = App::new()
+//!     .route("/", web::get().to(|| async { "hello" }))
+//!     .wrap(Logger::default()) // and tracing-actix-web's TracingLogger, metrics, limits ...
+//!     .wrap(health_actix::HealthMiddleware::new(health.clone()));
+//!
+//! let endpoint = Endpoint::new(health);
+//! let app_with_service = App::new()
+//!     .wrap(Logger::default().exclude_regex(format!("^{}$", endpoint.path_regex())))
+//!     .service(health_actix::routes(endpoint));
+//! # let _ = (app, app_with_service);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     future::{Ready, ready},

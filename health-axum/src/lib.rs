@@ -1,5 +1,32 @@
 //! Mounts [`health_core`]'s endpoint on axum, as routes or as a layer. Everything a caller sees is decided in the
 //! core; this crate translates.
+//!
+//! # Access logs and traces without probes
+//!
+//! `.layer(..)` wraps what was added before it. So merge our routes after the layers of the application, or wrap ours around
+//! them: probes are answered outside.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use health_core::Health;
+//! use tower_http::trace::TraceLayer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), health_core::BuildError> {
+//! let health = Health::builder().start()?;
+//! let app: Router = Router::new()
+//!     .route("/", get(|| async { "hello" }))
+//!     .layer(TraceLayer::new_for_http()) // and OpenTelemetry's, metrics, limits ...
+//!     .merge(health_axum::routes(health.clone()));
+//!
+//! let app_with_layer: Router = Router::new()
+//!     .route("/", get(|| async { "hello" }))
+//!     .layer(TraceLayer::new_for_http())
+//!     .layer(health_axum::HealthLayer::new(health));
+//! # let _ = (app, app_with_layer);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     convert::Infallible,

@@ -23,7 +23,7 @@ use crate::{
     redact::Secrets,
     scheduler::Signals,
     slot::{Last, Mute, NewSlot, Next, Slot},
-    snapshot::{About, Entry, Parts, Snapshot, View},
+    snapshot::{About, Entry, Parts, Snapshot, Verdicts, View},
 };
 
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
@@ -139,15 +139,15 @@ impl Board {
         }
     }
 
-    /// How severe the full report is, as of now, whatever the phase of life.
-    pub(crate) fn severity(&self) -> u8 {
+    /// Reads what metrics show, as of now.
+    pub(crate) fn verdicts<R>(&self, read: impl FnOnce(&Verdicts<'_>) -> R) -> R {
         let snapshot = self.load();
         let now = self.clock.now();
         let scheduler_stale = self.scheduler_stale(&snapshot, now);
         if scheduler_stale || now >= snapshot.views.all.stale_at {
-            snapshot.aged(now, scheduler_stale).metrics().severity
+            read(&snapshot.aged(now, scheduler_stale).verdicts())
         } else {
-            snapshot.metrics().severity
+            read(&snapshot.verdicts())
         }
     }
 

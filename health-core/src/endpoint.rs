@@ -102,6 +102,13 @@ impl Endpoint {
         route::patterns(&self.config.base, self.config.kubernetes)
     }
 
+    /// The same as a regular expression without anchors, for those who keep probes out of logs, traces and the like:
+    /// `format!("^{}$", endpoint.path_regex())`, and between the two a prefix below which it is nested.
+    #[must_use]
+    pub fn path_regex(&self) -> String {
+        route::path_regex(&self.patterns())
+    }
+
     /// Whether a path, as sent, is ours. Any other belongs to the application.
     #[must_use]
     pub fn owns(&self, path: &str) -> bool {
@@ -209,7 +216,7 @@ impl Endpoint {
             Exposition::OpenMetrics => Written::OpenMetrics,
         };
         let page = |snapshot: &Snapshot| {
-            let write = || render::prometheus::page(&snapshot.metrics(), visibility, exposition);
+            let write = || render::prometheus::page(&snapshot.verdicts(), visibility, exposition);
             snapshot.views.all.prepared.body(written, visibility, write)
         };
         let board = &self.health.inner().board;

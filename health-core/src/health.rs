@@ -251,6 +251,14 @@ impl Inner {
     pub(crate) fn take_tasks(&self) -> Vec<JoinHandle<()>> {
         mem::take(&mut *self.tasks()).into_iter().map(|task| task.handle).collect()
     }
+
+    fn publishers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn publishers_have_ended(&self) -> bool {
+        self.publishers().iter().all(JoinHandle::is_finished)
+    }
 }
 
 impl Drop for Inner {
@@ -302,7 +310,7 @@ impl Health {
         if let Some(runtime) = &self.inner.runtime {
             let source = Source::new(Arc::clone(&self.inner.board));
             let task = runtime.spawn(async move { Box::new(publisher).publish(source).await });
-            let mut publishers = self.inner.publishers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut publishers = self.inner.publishers();
             publishers.retain(|publisher| !publisher.is_finished());
             publishers.push(task);
         }

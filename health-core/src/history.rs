@@ -69,6 +69,19 @@ impl History {
         self.good as f64 / self.total as f64
     }
 
+    /// What was counted since somebody looked and saw these totals; all of it if the check is another one by the same name.
+    #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+    pub(crate) fn since(&self, seen: &Totals) -> Since<impl Iterator<Item = Duration>> {
+        let is_another = self.totals.transitions < seen.transitions
+            || self.totals.runs.iter().zip(seen.runs).any(|(now, then)| *now < then);
+        let nothing = Totals::default();
+        let seen = if is_another { &nothing } else { seen };
+        let runs = std::array::from_fn(|status| self.totals.runs[status] - seen.runs[status]);
+        let number = usize::try_from(runs.iter().sum::<u64>()).unwrap_or(usize::MAX);
+        let durations = self.results.iter().take(number).map(|result| result.duration);
+        Since { runs, transitions: self.totals.transitions - seen.transitions, durations }
+    }
+
     pub(crate) fn ran(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
         self.results.truncate(KEPT - 1);
         self.results.push_front(PastResult { at, status, reason, duration });
@@ -96,6 +109,15 @@ impl History {
     }
 }
 
+/// What was counted between two looks.
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+pub(crate) struct Since<D> {
+    pub(crate) runs: [u64; 3],
+    pub(crate) transitions: u64,
+    /// How long the runs took: of more than 60, the last 60.
+    pub(crate) durations: D,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +136,28 @@ mod tests {
         assert_eq!(history.results[0].at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
         assert_eq!(history.flaps, 199);
         assert!((history.uptime_share() - 100.0 / 199.0).abs() < 1e-9);
+    }
+
+    #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+    #[test]
+    fn since_a_look_there_is_what_came_after_it() {
+        let mut history = History::default();
+        let mut run = |status, millis| {
+            history.ran(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
+            history.judged(0, SystemTime::UNIX_EPOCH, status, None);
+            history.clone()
+        };
+        let told = |history: &History, seen: &Totals| {
+            let since = history.since(seen);
+            (since.runs, since.transitions, since.durations.map(|it| it.as_millis()).collect::<Vec<_>>())
+        };
+        let first = run(Status::Healthy, 1);
+        assert_eq!(told(&first, &Totals::default()), ([1, 0, 0], 0, vec![1]));
+        assert_eq!(told(&first, &first.totals), ([0, 0, 0], 0, vec![]));
+        run(Status::Unhealthy, 2);
+        let third = run(Status::Unhealthy, 3);
+        assert_eq!(told(&third, &first.totals), ([0, 0, 2], 1, vec![3, 2]));
+        // Removed, and inserted anew: it counts from the beginning.
+        assert_eq!(told(&first, &third.totals), ([1, 0, 0], 0, vec![1]));
     }
 }

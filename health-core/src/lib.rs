@@ -12,13 +12,16 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `agent_check` | [`AgentCheck`], the agent that HAProxy asks |
 //! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
 //! | `disk_space` | [`DiskSpace`] of a file system |
 //! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |
 //! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
+//! | `metrics` | [`Metrics`], the numbers of the metrics page through the facade of that name |
 //! | `nats` | [`Nats`] on an async-nats client |
+//! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
 //! | `rabbitmq` | [`RabbitMq`] on a deadpool-lapin pool |
 //! | `rabbitmq_queue` | [`RabbitMqQueue`], the length and the consumers of a queue |
@@ -29,16 +32,20 @@
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a connection |
 //! | `upstream` | [`Upstream`], another service's health document |
+//! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
 
 // The table names what only its features have; the complete documentation is that of all of them.
 #![cfg_attr(
     not(all(
+        feature = "agent_check",
         feature = "certificate",
         feature = "disk_space",
         feature = "grpc",
         feature = "kafka_lag",
+        feature = "metrics",
         feature = "nats",
+        feature = "opentelemetry",
         feature = "postgres",
         feature = "rabbitmq_queue",
         feature = "redis_queue",
@@ -47,7 +54,8 @@
         feature = "sqlx",
         feature = "tcp",
         feature = "testing",
-        feature = "upstream"
+        feature = "upstream",
+        feature = "webhook"
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]

@@ -10,13 +10,15 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use crate::{Health, Lifecycle, log};
 
 /// How long `stop` waits for tasks that it has cancelled; one that blocks its thread holds up nothing longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks whether publishers have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// As good as for ever.
 const LONGEST_DRAIN: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -194,7 +196,8 @@ impl Health {
     /// Stops every check for good. Answers keep the last verdicts; readiness, the full report and tags are 503 with
     /// the reason `stopped`.
     ///
-    /// Waits until the tasks are gone, but no longer than a second for one that blocks its thread.
+    /// Waits until the tasks are gone and publishers have said their last words, but no longer than a second for those that
+    /// block a thread or hang.
     pub async fn stop(&self) {
         self.inner().board.advance(Lifecycle::Stopped);
         let patience = Instant::now() + STOP_PATIENCE;
@@ -203,6 +206,10 @@ impl Health {
         for task in tasks {
             // Its result says nothing: it was just cancelled.
             let _ = timeout_at(patience, task).await;
+        }
+        // They stay where they are, so that one that hangs is aborted with the last handle, also if this future is dropped.
+        while !self.inner().publishers_have_ended() && Instant::now() < patience {
+            sleep(LOOK_AGAIN).await;
         }
     }
 

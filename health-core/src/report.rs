@@ -139,6 +139,20 @@ pub struct CheckReport {
     pub(crate) ever_succeeded: bool,
 }
 
+impl CheckReport {
+    /// The numbers that the last run saw, without those that one before them has the name and the unit of.
+    pub(crate) fn distinct_observed(&self) -> impl Iterator<Item = &Observed> {
+        self.observed
+            .iter()
+            .enumerate()
+            .filter(|(position, observed)| {
+                let same = |other: &Observed| (&other.name, &other.unit) == (&observed.name, &observed.unit);
+                !self.observed[..*position].iter().any(same)
+            })
+            .map(|(_, observed)| observed)
+    }
+}
+
 /// A known fault, from [`Health::mute`](crate::Health::mute).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

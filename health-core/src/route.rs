@@ -102,6 +102,12 @@ pub(crate) fn patterns(base: &str, kubernetes: bool) -> Vec<String> {
     patterns
 }
 
+/// These patterns as a regular expression: of what a base path may have, only the point means something in one.
+pub(crate) fn path_regex(patterns: &[String]) -> String {
+    let alternatives: Vec<_> = patterns.iter().map(|it| it.replace('.', "\\.").replace("{name}", "[^/]+")).collect();
+    format!("(?:{})", alternatives.join("|"))
+}
+
 /// Whether a base path can be told from everything else of ours, and what is wrong if not.
 pub(crate) fn check_base(base: &str) -> Result<(), &'static str> {
     let Some(segments) = base.strip_prefix('/') else { return Err("it must begin with '/'") };

@@ -256,15 +256,15 @@ pub(crate) async fn coordinate(board: Arc<Board>) {
 }
 
 /// Spreads instances over time: ±10 %.
-struct Jitter(u64);
+pub(crate) struct Jitter(u64);
 
 impl Jitter {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Every `RandomState` is keyed differently: a source of seeds without a dependency.
         Self(RandomState::new().build_hasher().finish() | 1)
     }
 
-    fn around(&mut self, duration: Duration) -> Duration {
+    pub(crate) fn around(&mut self, duration: Duration) -> Duration {
         // xorshift64: plenty for spreading.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -15,7 +15,6 @@ use crate::{
     CheckReport, Probe, Reason, Report, Status, Subject, Visibility,
     clock::{NEVER, Nanos},
     policy::{self, Circumstances},
-    render::prometheus::Metrics,
 };
 
 /// A suspicion makes a check run at most once in this time.
@@ -50,6 +49,17 @@ impl Prepared {
         let _ = cell.set(body.clone());
         body
     }
+}
+
+/// What metrics show: verdicts that know no lifecycle, so that a deploy pages nobody.
+#[derive(Debug)]
+pub(crate) struct Verdicts<'s> {
+    /// Every check.
+    pub(crate) report: &'s Report,
+    /// Of the full report.
+    pub(crate) status: Status,
+    pub(crate) severity: u8,
+    pub(crate) probes: [(Probe, Status); 3],
 }
 
 /// What request threads tell the scheduler about one check.
@@ -308,13 +318,13 @@ impl Snapshot {
         parts.report(Subject::Check(Arc::clone(&entry.report.name)), vec![Arc::clone(&entry.report)])
     }
 
-    /// What the metrics page shows of it.
-    pub(crate) fn metrics(&self) -> Metrics<'_> {
+    /// What metrics show of it.
+    pub(crate) fn verdicts(&self) -> Verdicts<'_> {
         let report = &self.views.all.report;
         let judged = |view: &View| policy::severity(&view.report.checks, &view.report.subject, self.circumstances);
         let (status, severity) = judged(&self.views.all);
         let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup];
-        Metrics { report, status, severity, probes: probes.map(|probe| (probe, judged(self.views.probe(probe)).0)) }
+        Verdicts { report, status, severity, probes: probes.map(|probe| (probe, judged(self.views.probe(probe)).0)) }
     }
 
     /// The same moment seen later: results past their time are stale, and all are when the scheduler is.

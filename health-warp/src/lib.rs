@@ -1,5 +1,26 @@
 //! Mounts [`health_core`]'s endpoint on warp, as a filter or around one. Everything a caller sees is decided in the
 //! core; this crate translates.
+//!
+//! # Access logs and traces without probes
+//!
+//! `.with(..)` wraps the filter that it is called on. So give it to the application's filters, before ours are joined to them.
+//!
+//! ```
+//! use health_core::Health;
+//! use health_warp::WithHealth;
+//! use warp::Filter;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), health_core::BuildError> {
+//! let health = Health::builder().start()?;
+//! let hello = warp::path::end().map(|| "hello");
+//! let app = health_warp::routes(health.clone()).or(hello.with(warp::log("access")).with(warp::trace::request()));
+//!
+//! let app_inside = hello.with(warp::log("access")).with_health(health);
+//! # let _ = (app, app_inside);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{convert::Infallible, net::SocketAddr};
 #[cfg(feature = "apart")]

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use health_core::{
-    Certificate, Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Nats,
-    Outcome, Postgres, RabbitMq, RabbitMqQueue, Reason, Redis, RedisQueue, Rendered, Request, Sqlx, Tcp, Upstream,
-    Visibility, check_fn, testing::Frozen,
+    Certificate, Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics,
+    Nats, OpenTelemetry, Outcome, Postgres, RabbitMq, RabbitMqQueue, Reason, Redis, RedisQueue, Rendered, Request,
+    Sqlx, Tcp, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis};
 use rdkafka::consumer::BaseConsumer;
@@ -127,13 +127,16 @@ async fn shown() -> Vec<(&'static str, String)> {
         ("Http", format!("{:?}", Http::get(client(), url("http")).header("authorization", &bearer))),
         ("Kafka", format!("{:?}", Kafka::consumer(consumer()))),
         ("KafkaLag", format!("{:?}", KafkaLag::new(consumer()))),
+        ("Metrics", format!("{:?}", Metrics::new().label("token", SECRET))),
         ("Muted", format!("{:?}", check.muted)),
         (
             "Nats",
             format!("{:?}", Nats::new(nats::client(server.port(), nats::PASSWORD).await))
                 .replace(nats::PASSWORD, SECRET),
         ),
+        ("Notice", notice().await),
         ("Observed", format!("{:?}", check.observed)),
+        ("OpenTelemetry", format!("{:?}", OpenTelemetry::global().attribute("token", SECRET))),
         ("Outcome", format!("{:?}", outcome())),
         ("Postgres", format!("{:?}", Postgres::new(postgres::pool(pg, 1)))),
         ("RabbitMq", format!("{:?}", RabbitMq::new(amqp()))),
@@ -148,7 +151,25 @@ async fn shown() -> Vec<(&'static str, String)> {
         ("Sqlx", format!("{:?}", Sqlx::new(mariadb::pool(1, SECRET, 1)))),
         ("Tcp", format!("{:?}", Tcp::new("127.0.0.1:1"))),
         ("Upstream", format!("{:?}", Upstream::new(client(), url("http")).header("authorization", &bearer))),
+        ("Webhook", format!("{:?}", Webhook::post(client(), url("http")).unwrap().header("authorization", &bearer))),
     ]
+}
+
+/// What a webhook is told, with everything.
+async fn notice() -> String {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let failing = || async { Err::<(), _>(CheckError::new(format!("password={SECRET}, or so"))) };
+    let health = Health::builder().secret(SECRET).check("x", check_fn(failing)).start().unwrap();
+    health.refresh("x").await.unwrap();
+    let webhook = Webhook::post(client(), "http://127.0.0.1:1/").unwrap().visibility(Visibility::Full);
+    health.publish(webhook.body_with(move |notice| {
+        sender.send(format!("{notice:?}")).unwrap();
+        serde_json::json!({})
+    }));
+    let shown = tokio::task::block_in_place(|| receiver.recv_timeout(Duration::from_secs(5)).unwrap());
+    health.stop().await;
+    assert!(shown.contains("or so"), "{shown}");
+    shown
 }
 
 /// A publisher that hands out what its source shows of itself.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 
 mod abuse;
+mod access_log;
 mod agent_check;
 mod apart;
 mod backlog;
@@ -46,9 +47,11 @@ mod kubernetes;
 mod latch;
 mod membership;
 mod memory;
+mod metrics;
 mod model;
 mod mute;
 mod nats;
+mod opentelemetry;
 mod postgres;
 mod prometheus;
 mod rabbitmq;
@@ -73,3 +76,4 @@ mod tcp;
 mod toggle;
 mod upstream;
 mod uptime;
+mod webhook;

@@ -1,9 +1,6 @@
 //! No output carries a secret: no body at any visibility, no log line at any level, no error text of the examples.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use health_core::{CheckError, Endpoint, Health, Outcome, Visibility, check_fn, testing::Frozen};
 use health_tests::{
@@ -16,7 +13,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     fault_rows::{Row, WRONG, at_once, rows},
-    support::{ask, millis, secs},
+    support::{Lines, ask, millis, secs},
 };
 
 const PASSWORD: &str = "s3cr3t/p@ss%21";
@@ -68,33 +65,6 @@ fn no_body_at_any_visibility_and_no_debug_output() {
     assert!(!debug.contains("opensesame"));
 }
 
-/// A place for log lines.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// Logs everything here, at every level.
-    fn logging(&self) -> tracing::Dispatch {
-        let writer = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        tracing::Dispatch::new(subscriber.finish())
-    }
-}
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn no_log_line_at_any_level() {
     let lines = Lines::default();
@@ -115,7 +85,7 @@ async fn no_log_line_at_any_level() {
     }
     health.stop().await;
     drop(logging);
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     for words in
         ["check is unhealthy", "check panicked", "check is degraded", "over its bounds", "postgres://***@db/orders"]
     {
@@ -246,7 +216,7 @@ fn no_output_of_any_networked_check() {
         }))
         .unwrap();
     drop(runtime);
-    let log = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
+    let log = lines.text();
     assert!(log.contains("check is unhealthy") && log.contains("TRACE"), "nothing was logged");
     for line in log.lines() {
         has_no_password(line, "the log");

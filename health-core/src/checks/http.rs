@@ -5,6 +5,7 @@
 use std::{fmt, ops::RangeInclusive};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use reqwest::{
     Client, Method, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -170,7 +171,7 @@ impl fmt::Debug for Http {
 }
 
 /// Where a request goes, and what it carries.
-pub(super) struct Target {
+pub(crate) struct Target {
     client: Client,
     method: Method,
     url: Option<Url>,
@@ -180,16 +181,16 @@ pub(super) struct Target {
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) code: u16,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     /// There was more of the body.
     pub(super) is_cut: bool,
 }
 
 impl Target {
-    pub(super) fn new(client: Client, method: Method, url: &str) -> Self {
+    pub(crate) fn new(client: Client, method: Method, url: &str) -> Self {
         let (url, error) = match Url::parse(url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => (Some(url), None),
             // Not shown: a mistyped URL still has its password in it.
@@ -201,7 +202,7 @@ impl Target {
         Self { client, method, url, headers: HeaderMap::new(), follow: false, error }
     }
 
-    pub(super) fn send(&mut self, name: &str, value: &str) {
+    pub(crate) fn send(&mut self, name: &str, value: &str) {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             (Ok(name), Ok(mut value)) => {
                 value.set_sensitive(true);
@@ -214,14 +215,22 @@ impl Target {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// One request. Of the body not much more than `limit` is ever held.
+    /// One request. Of the answer's body not much more than `limit` is ever held.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
+        self.ask_with(Bytes::new(), limit).await
+    }
+
+    /// The same with a body of its own.
+    pub(crate) async fn ask_with(&self, body: Bytes, limit: usize) -> Result<Answer, CheckError> {
         let Some(url) = &self.url else { return Err(CheckError::new("there is no usable URL")) };
-        let request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
+        let mut request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
+        if !body.is_empty() {
+            request = request.body(body);
+        }
         let request = request.build().map_err(explain)?;
         // As it is sent: credentials have become a header, and a fragment stays at home.
         let mut sent = request.url().clone();

@@ -18,7 +18,7 @@ mod gauge;
 mod grpc;
 mod heartbeat;
 #[cfg(feature = "http")]
-mod http;
+pub(crate) mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka_lag")]

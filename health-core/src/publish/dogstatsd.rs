@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Publisher, Source, cause};
+use super::{Publisher, Source, cause_whatever_the_phase};
 use crate::{Change, CheckReport, Reason, Status, Visibility};
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
@@ -123,7 +123,8 @@ impl Dogstatsd {
 
     fn send_whole(&self, source: &Source, at: SystemTime) {
         let report = source.report();
-        let message = if self.visibility > Visibility::Status { whole_cause(&report) } else { String::new() };
+        let message =
+            if self.visibility > Visibility::Status { cause_whatever_the_phase(&report) } else { String::new() };
         self.send(&self.datagram(
             "health.status",
             source.severity(),
@@ -173,16 +174,6 @@ impl Dogstatsd {
         text.push('\n');
         text
     }
-}
-
-/// The report's cause without the phases of life, which change no service check.
-fn whole_cause(report: &crate::Report) -> String {
-    let mut report = report.clone();
-    if report.reason.is_some_and(|reason| reason != Reason::Stale) {
-        report.reason = None;
-        report.status = report.checks.iter().map(|check| report.counted(check)).max().unwrap_or(Status::Healthy);
-    }
-    cause(&report)
 }
 
 /// 0 to 2 by status, 3 for what is not known.

@@ -4,18 +4,30 @@
 #[cfg(feature = "agent_check")]
 mod agent_check;
 mod dogstatsd;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod systemd;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Change, Changes, CheckReport, Probe, Reason, Report, board::Board};
+use crate::{Change, Changes, CheckReport, Probe, Reason, Report, Status, board::Board};
 
 #[cfg(feature = "agent_check")]
 pub use self::agent_check::AgentCheck;
 pub use self::dogstatsd::Dogstatsd;
+#[cfg(feature = "metrics")]
+pub use self::metrics::Metrics;
+#[cfg(feature = "opentelemetry")]
+pub use self::opentelemetry::OpenTelemetry;
 pub use self::systemd::Systemd;
+#[cfg(feature = "webhook")]
+pub use self::webhook::{Notice, Webhook};
 
 /// Tells another system how the service is, from [`Health::publish`](crate::Health::publish) on.
 ///
@@ -62,6 +74,12 @@ impl Source {
         Self { board, changes }
     }
 
+    /// How many changes were lost because they were read too slowly.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.changes.missed()
+    }
+
     /// Waits for the next change; `None` once the checks have stopped and every change was told. Can be cancelled.
     pub async fn next(&mut self) -> Option<Change> {
         self.changes.next().await
@@ -83,14 +101,23 @@ impl Source {
     /// that makes it so bad is pending or stale.
     #[must_use]
     pub fn severity(&self) -> u8 {
-        self.board.severity()
+        self.board.verdicts(|verdicts| verdicts.severity)
     }
+}
+
+/// The cause without the phases of life, for what a deploy must not change.
+fn cause_whatever_the_phase(report: &Report) -> String {
+    let mut report = report.clone();
+    if report.reason.is_some_and(|reason| reason != Reason::Stale) {
+        report.reason = None;
+        report.status = report.checks.iter().map(|check| report.counted(check)).max().unwrap_or(Status::Healthy);
+    }
+    cause(&report)
 }
 
 /// What makes a report bad, in a few words: `database unreachable, cache slow`, or why it is bad whatever its checks say.
 /// Empty where all is well. No word of a driver's.
 pub(crate) fn cause(report: &Report) -> String {
-    use crate::Status;
     if report.status == Status::Healthy {
         return String::new();
     }

@@ -5,7 +5,7 @@ pub(crate) mod health_json;
 pub(crate) mod json;
 pub(crate) mod prometheus;
 pub(crate) mod text;
-mod writer;
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod samples;

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{CheckReport, Durations, Lifecycle, Number, Observed, Probe, Report, Status, Visibility};
+use crate::{CheckReport, Durations, Lifecycle, Number, Report, Status, Visibility, snapshot::Verdicts};
 
 /// A format of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,27 +30,16 @@ impl Exposition {
     }
 }
 
-/// What is exposed: verdicts that know no lifecycle, so that a deploy pages nobody.
-#[derive(Debug)]
-pub(crate) struct Metrics<'s> {
-    /// Every check.
-    pub(crate) report: &'s Report,
-    /// Of the full report.
-    pub(crate) status: Status,
-    pub(crate) severity: u8,
-    pub(crate) probes: [(Probe, Status); 3],
-}
-
 /// The whole page.
-pub(crate) fn page(metrics: &Metrics<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
+pub(crate) fn page(verdicts: &Verdicts<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
     let mut page = Page { text: String::new(), exposition };
-    page.totals(metrics);
+    page.totals(verdicts);
     if visibility >= Visibility::Checks {
-        page.checks(&metrics.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
+        page.checks(&verdicts.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
     }
     if visibility >= Visibility::Full {
-        page.observed(metrics.report);
-        page.build(metrics.report);
+        page.observed(verdicts.report);
+        page.build(verdicts.report);
     }
     if exposition == Exposition::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -119,23 +108,23 @@ impl Page {
         }
     }
 
-    fn totals(&mut self, metrics: &Metrics<'_>) {
+    fn totals(&mut self, verdicts: &Verdicts<'_>) {
         let name = "health_status";
         self.family(name, "gauge", "Whether the service is in this state, whatever the phase of its life.");
-        self.states(name, None, metrics.status);
+        self.states(name, None, verdicts.status);
         let name = "health_probe_status";
         self.family(name, "gauge", "Whether what counts for this probe is in this state.");
-        for (probe, status) in metrics.probes {
+        for (probe, status) in verdicts.probes {
             self.states(name, Some(("probe", probe.as_str())), status);
         }
         let name = "health_lifecycle";
         self.family(name, "gauge", "Whether the service is in this phase of its life.");
         for state in Lifecycle::ALL {
-            self.sample(name, &[("state", state.as_str())], u8::from(*state == metrics.report.lifecycle));
+            self.sample(name, &[("state", state.as_str())], u8::from(*state == verdicts.report.lifecycle));
         }
         let name = "health_severity";
         self.family(name, "gauge", "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.");
-        self.sample(name, &[], metrics.severity);
+        self.sample(name, &[], verdicts.severity);
     }
 
     fn checks(&mut self, checks: &[&CheckReport]) {
@@ -190,12 +179,8 @@ impl Page {
         let name = "health_check_observed";
         let mut opened = false;
         for check in &report.checks {
-            for (position, observed) in check.observed.iter().enumerate() {
-                // The same series twice would spoil the page.
-                let same = |other: &Observed| (&other.name, &other.unit) == (&observed.name, &observed.unit);
-                if check.observed[..position].iter().any(same) {
-                    continue;
-                }
+            // The same series twice would spoil the page.
+            for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {
                     self.family(name, "gauge", "Numbers that the last run of the check saw.");
                 }
@@ -219,7 +204,7 @@ impl Page {
     }
 }
 
-fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
+pub(crate) fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
     let passed = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     passed.as_ref().map_or(0.0, Duration::as_secs_f64)
 }
@@ -227,7 +212,7 @@ fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::samples;
+    use crate::{Probe, render::samples};
 
     fn text(visibility: Visibility, exposition: Exposition) -> String {
         let report = samples::report();
@@ -236,8 +221,8 @@ mod tests {
             (Probe::Readiness, Status::Unhealthy),
             (Probe::Startup, Status::Healthy),
         ];
-        let metrics = Metrics { report: &report, status: Status::Unhealthy, severity: 2, probes };
-        String::from_utf8(page(&metrics, visibility, exposition).to_vec()).unwrap()
+        let verdicts = Verdicts { report: &report, status: Status::Unhealthy, severity: 2, probes };
+        String::from_utf8(page(&verdicts, visibility, exposition).to_vec()).unwrap()
     }
 
     #[test]

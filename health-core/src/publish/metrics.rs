@@ -1,0 +1,261 @@
+//! The numbers of the metrics page through the `metrics` facade, for applications that export by one of its recorders:
+//! <https://docs.rs/metrics>.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use ::metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
+use async_trait::async_trait;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Publisher, Source};
+use crate::{
+    CheckReport, Lifecycle, Number, Report, Status, Totals, Visibility, render::prometheus::seconds_since_1970,
+    snapshot::Verdicts,
+};
+
+/// Hands what the metrics page shows to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs the feature
+/// `metrics`.
+///
+/// Names, labels and values are those of the page, so that the same rules and dashboards read them: `health_status`,
+/// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
+/// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
+/// `health_check_runs_total` and `health_check_transitions_total`; at `Full` also `health_check_observed` and
+/// `health_build_info`. The phase of life changes no status and no severity. Buckets are the recorder's; a run is recorded
+/// once, at the next look.
+///
+/// The facade forgets nothing, so a check that was removed is in none of its states, and what it observed stays as it was.
+///
+/// ```
+/// use health_core::{Health, Metrics};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// health.publish(Metrics::new());
+/// # health.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Metrics {
+    recorder: Option<Box<dyn Recorder + Send + Sync>>,
+    labels: Vec<Label>,
+    every: Duration,
+    visibility: Visibility,
+}
+
+impl Metrics {
+    /// To the recorder that the application has installed, or will have installed by then.
+    pub fn new() -> Self {
+        Self { recorder: None, labels: Vec::new(), every: Duration::from_secs(1), visibility: Visibility::Checks }
+    }
+
+    /// To this recorder, installed or not.
+    pub fn to(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        Self { recorder: Some(Box::new(recorder)), ..Self::new() }
+    }
+
+    /// A label of every series, for a process with more than one [`Health`](crate::Health).
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push(Label::new(name.into(), value.into()));
+        self
+    }
+
+    /// How often it is looked at, besides at every change. Default 1 s, at least 100 ms.
+    pub fn every(mut self, every: Duration) -> Self {
+        self.every = every.max(Duration::from_millis(100));
+        self
+    }
+
+    /// How much is told. Default [`Visibility::Checks`].
+    pub fn visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        self
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("every", &self.every)
+            .field("visibility", &self.visibility)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Publisher for Metrics {
+    async fn publish(self: Box<Self>, mut source: Source) {
+        let mut looks = interval(self.every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = HashMap::new();
+        loop {
+            let is_over = tokio::select! {
+                _ = looks.tick() => false,
+                change = source.next() => change.is_none(),
+            };
+            self.look(&source, &mut seen);
+            if is_over {
+                return;
+            }
+        }
+    }
+}
+
+impl Metrics {
+    fn look(&self, source: &Source, seen: &mut HashMap<Arc<str>, Totals>) {
+        let mut tell = |recorder: &dyn Recorder| {
+            let to = Teller { recorder, labels: &self.labels };
+            // Each time, as the recorder may have been installed a moment ago.
+            to.describe(self.visibility);
+            source.board.verdicts(|verdicts| to.tell(verdicts, self.visibility, seen));
+        };
+        match &self.recorder {
+            Some(recorder) => tell(recorder),
+            None => with_recorder(tell),
+        }
+    }
+}
+
+struct Teller<'m> {
+    recorder: &'m dyn Recorder,
+    labels: &'m [Label],
+}
+
+const METADATA: Metadata<'static> = Metadata::new("health", Level::INFO, Some(module_path!()));
+
+impl Teller<'_> {
+    fn describe(&self, visibility: Visibility) {
+        let gauge = |name, text| self.recorder.describe_gauge(KeyName::from_const_str(name), None, text_of(text));
+        gauge("health_status", "Whether the service is in this state, whatever the phase of its life.");
+        gauge("health_probe_status", "Whether what counts for this probe is in this state.");
+        gauge("health_lifecycle", "Whether the service is in this phase of its life.");
+        gauge("health_severity", "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.");
+        if visibility >= Visibility::Checks {
+            gauge("health_check_status", "Whether the check is in this state.");
+            gauge(
+                "health_check_last_success_timestamp_seconds",
+                "When a run of the check last succeeded, 0 if none has.",
+            );
+            let counter =
+                |name, text| self.recorder.describe_counter(KeyName::from_const_str(name), None, text_of(text));
+            counter("health_check_runs_total", "Runs of the check by their own outcome.");
+            counter("health_check_transitions_total", "Changes of the status of the check.");
+            let name = KeyName::from_const_str("health_check_duration_seconds");
+            let text = text_of("How long runs of the check took.");
+            self.recorder.describe_histogram(name, Some(Unit::Seconds), text);
+        }
+        if visibility >= Visibility::Full {
+            gauge("health_check_observed", "Numbers that the last run of the check saw.");
+            gauge("health_build_info", "What runs: always 1.");
+        }
+    }
+
+    fn tell(&self, verdicts: &Verdicts<'_>, visibility: Visibility, seen: &mut HashMap<Arc<str>, Totals>) {
+        self.states("health_status", None, Some(verdicts.status));
+        for (probe, status) in verdicts.probes {
+            self.states("health_probe_status", Some(("probe", probe.as_str().into())), Some(status));
+        }
+        for state in Lifecycle::ALL {
+            let is_it = u8::from(*state == verdicts.report.lifecycle);
+            self.gauge("health_lifecycle", [("state", state.as_str().into())], is_it.into());
+        }
+        self.gauge("health_severity", [], verdicts.severity.into());
+        if visibility >= Visibility::Checks {
+            self.checks(verdicts.report, seen);
+        }
+        if visibility >= Visibility::Full {
+            self.observed(verdicts.report);
+        }
+    }
+
+    fn checks(&self, report: &Report, seen: &mut HashMap<Arc<str>, Totals>) {
+        seen.retain(|name, _| {
+            let is_there = report.check(name).is_some();
+            if !is_there {
+                self.states("health_check_status", Some(("check", shared(name))), None);
+            }
+            is_there
+        });
+        for check in &report.checks {
+            let seen = seen.entry(Arc::clone(&check.name)).or_default();
+            self.check(check, seen);
+            seen.clone_from(&check.history.totals);
+        }
+    }
+
+    fn check(&self, check: &CheckReport, seen: &Totals) {
+        let named = || ("check", shared(&check.name));
+        self.states("health_check_status", Some(named()), Some(check.status));
+        let at = seconds_since_1970(check.history.totals.last_success);
+        self.gauge("health_check_last_success_timestamp_seconds", [named()], at);
+        let since = check.history.since(seen);
+        for status in Status::ALL {
+            let labels = [named(), ("status", status.as_str().into())];
+            self.count("health_check_runs_total", labels, since.runs[*status as usize]);
+        }
+        self.count("health_check_transitions_total", [named()], since.transitions);
+        let key = self.key("health_check_duration_seconds", [named()]);
+        let histogram = self.recorder.register_histogram(&key, &METADATA);
+        since.durations.for_each(|duration| histogram.record(duration.as_secs_f64()));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    fn observed(&self, report: &Report) {
+        for check in &report.checks {
+            for observed in check.distinct_observed() {
+                let value = match observed.value {
+                    Number::Integer(integer) => integer as f64,
+                    Number::Float(float) => float,
+                };
+                let labels = [
+                    ("check", shared(&check.name)),
+                    ("name", observed.name.to_string().into()),
+                    ("unit", observed.unit.to_string().into()),
+                ];
+                self.gauge("health_check_observed", labels, value);
+            }
+        }
+        if report.service.is_some() || report.version.is_some() {
+            let text = |text: &Option<Arc<str>>| text.as_ref().map_or(SharedString::const_str(""), shared);
+            let labels = [("service", text(&report.service)), ("version", text(&report.version))];
+            self.gauge("health_build_info", labels, 1.0);
+        }
+    }
+
+    /// One gauge for each state, 1 for the current one; none where there is none.
+    fn states(&self, name: &'static str, first: Option<(&'static str, SharedString)>, current: Option<Status>) {
+        for status in Status::ALL {
+            let labels = first.iter().cloned().chain([("status", status.as_str().into())]);
+            self.gauge(name, labels, u8::from(current == Some(*status)).into());
+        }
+    }
+
+    fn gauge(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>, value: f64) {
+        self.recorder.register_gauge(&self.key(name, labels), &METADATA).set(value);
+    }
+
+    /// Also with nothing to add, so that the series is there from the beginning.
+    fn count(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>, more: u64) {
+        self.recorder.register_counter(&self.key(name, labels), &METADATA).increment(more);
+    }
+
+    fn key(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>) -> Key {
+        let own = labels.into_iter().map(|(name, value)| Label::new(name, value));
+        Key::from_parts(name, own.chain(self.labels.iter().cloned()).collect::<Vec<_>>())
+    }
+}
+
+fn shared(text: &Arc<str>) -> SharedString {
+    SharedString::from_shared(Arc::clone(text))
+}
+
+fn text_of(text: &'static str) -> SharedString {
+    SharedString::const_str(text)
+}

@@ -1,0 +1,279 @@
+//! The numbers of the metrics page through the metrics API of OpenTelemetry:
+//! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is one series for each state, as its conventions want it:
+//! <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use ::opentelemetry::{
+    InstrumentationScope, KeyValue, Value, global,
+    metrics::{AsyncInstrument, Histogram, Meter, MeterProvider},
+};
+use async_trait::async_trait;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Publisher, Source};
+use crate::{
+    Durations, Lifecycle, Number, Report, Status, Totals, Visibility, board::Board,
+    render::prometheus::seconds_since_1970, snapshot::Verdicts,
+};
+
+/// Offers what the metrics page shows to the application's own provider of meters. Needs the feature `opentelemetry`; the
+/// SDK and its exporters are the application's.
+///
+/// | instrument | what it is | attributes |
+/// |---|---|---|
+/// | `health.status` | up-down counter, 1 for the current state | `health.state` |
+/// | `health.probe.status` | the same for each probe | `health.probe.name`, `health.probe.state` |
+/// | `health.lifecycle.status` | the same for the phase of life | `health.lifecycle.state` |
+/// | `health.severity` | gauge: 0 to 2 by status, 3 when not known | |
+/// | `health.check.status` | up-down counter, 1 for the current state | `health.check.name`, `health.check.state` |
+/// | `health.check.duration` | histogram, s | `health.check.name` |
+/// | `health.check.last_success` | gauge, s since 1970, 0 before the first | `health.check.name` |
+/// | `health.check.runs` | counter by the runs' own outcomes | `health.check.name`, `health.check.state` |
+/// | `health.check.transitions` | counter | `health.check.name` |
+/// | `health.check.observed` | gauge; at [`Visibility::Full`] only | `health.check.name`, `health.observed.name`, `health.observed.unit` |
+///
+/// All but the durations are read when the SDK collects, as of that moment; what has been removed is gone. The phase of life
+/// changes no status and no severity. Name and version of the service are the resource's.
+///
+/// ```
+/// use health_core::{Health, OpenTelemetry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().start()?;
+/// health.publish(OpenTelemetry::global()); // or OpenTelemetry::new(&provider)
+/// # health.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct OpenTelemetry {
+    meter: Meter,
+    attributes: Vec<KeyValue>,
+    visibility: Visibility,
+}
+
+/// How often new durations are passed on, besides at every change: well before the 60 results that are kept of a check are
+/// over.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl OpenTelemetry {
+    /// To this provider of meters.
+    pub fn new(provider: &(impl MeterProvider + ?Sized)) -> Self {
+        let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION"));
+        let meter = provider.meter_with_scope(scope.build());
+        Self { meter, attributes: Vec::new(), visibility: Visibility::Checks }
+    }
+
+    /// To the provider that was made the global one before this call.
+    pub fn global() -> Self {
+        Self::new(&*global::meter_provider())
+    }
+
+    /// An attribute of every series, for a process with more than one [`Health`](crate::Health).
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push(KeyValue::new(name.into(), value.into()));
+        self
+    }
+
+    /// How much is told. Default [`Visibility::Checks`].
+    pub fn visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        self
+    }
+}
+
+impl fmt::Debug for OpenTelemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenTelemetry").field("visibility", &self.visibility).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Publisher for OpenTelemetry {
+    async fn publish(self: Box<Self>, mut source: Source) {
+        // Nothing can be taken out of the SDK again, so its callbacks keep nothing alive.
+        let observed = Observed { board: Arc::downgrade(&source.board), attributes: self.attributes.into() };
+        observed.totals(&self.meter);
+        if self.visibility < Visibility::Checks {
+            return;
+        }
+        observed.checks(&self.meter);
+        if self.visibility >= Visibility::Full {
+            observed.observed(&self.meter);
+        }
+        let bounds = Durations::BOUNDS.iter().map(Duration::as_secs_f64).collect();
+        let durations = self.meter.f64_histogram("health.check.duration").with_unit("s");
+        let durations = durations.with_description("How long runs of the check took.").with_boundaries(bounds).build();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = HashMap::new();
+        loop {
+            let is_over = tokio::select! {
+                _ = looks.tick() => false,
+                change = source.next() => change.is_none(),
+            };
+            observed.pass_on(&source.report(), &durations, &mut seen);
+            if is_over {
+                return;
+            }
+        }
+    }
+}
+
+/// What the SDK's callbacks read.
+#[derive(Clone)]
+struct Observed {
+    board: Weak<Board>,
+    attributes: Arc<[KeyValue]>,
+}
+
+/// Writes one series: its value and its own attributes.
+type Write<'w, T> = dyn FnMut(T, &[(&'static str, Value)]) + 'w;
+
+impl Observed {
+    /// A callback that writes series of what is known at that moment.
+    fn callback<T: 'static>(
+        &self,
+        series: impl Fn(&Verdicts<'_>, &mut Write<'_, T>) + Send + Sync + 'static,
+    ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
+        let this = self.clone();
+        move |instrument| {
+            let Some(board) = this.board.upgrade() else { return };
+            board.verdicts(|verdicts| {
+                series(verdicts, &mut |value, own| instrument.observe(value, &this.with(own)));
+            });
+        }
+    }
+
+    fn with(&self, own: &[(&'static str, Value)]) -> Vec<KeyValue> {
+        let own = own.iter().map(|(name, value)| KeyValue::new(*name, value.clone()));
+        own.chain(self.attributes.iter().cloned()).collect()
+    }
+
+    fn totals(&self, meter: &Meter) {
+        let status =
+            |name, description| meter.i64_observable_up_down_counter(name).with_unit("1").with_description(description);
+        status("health.status", "Whether the service is in this state, whatever the phase of its life.")
+            .with_callback(self.callback(|verdicts, write| states(write, &[], "health.state", verdicts.status)))
+            .build();
+        status("health.probe.status", "Whether what counts for this probe is in this state.")
+            .with_callback(self.callback(|verdicts, write| {
+                for (probe, status) in verdicts.probes {
+                    states(write, &[("health.probe.name", probe.as_str().into())], "health.probe.state", status);
+                }
+            }))
+            .build();
+        status("health.lifecycle.status", "Whether the service is in this phase of its life.")
+            .with_callback(self.callback(|verdicts, write| {
+                for state in Lifecycle::ALL {
+                    let is_it = i64::from(*state == verdicts.report.lifecycle);
+                    write(is_it, &[("health.lifecycle.state", state.as_str().into())]);
+                }
+            }))
+            .build();
+        meter
+            .u64_observable_gauge("health.severity")
+            .with_unit("1")
+            .with_description("0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.")
+            .with_callback(self.callback(|verdicts, write| write(verdicts.severity.into(), &[])))
+            .build();
+    }
+
+    fn checks(&self, meter: &Meter) {
+        meter
+            .i64_observable_up_down_counter("health.check.status")
+            .with_unit("1")
+            .with_description("Whether the check is in this state.")
+            .with_callback(self.callback(|verdicts, write| {
+                for check in &verdicts.report.checks {
+                    states(write, &[name(&check.name)], "health.check.state", check.status);
+                }
+            }))
+            .build();
+        meter
+            .f64_observable_gauge("health.check.last_success")
+            .with_unit("s")
+            .with_description("When a run of the check last succeeded, 0 if none has.")
+            .with_callback(self.callback(|verdicts, write| {
+                for check in &verdicts.report.checks {
+                    write(seconds_since_1970(check.history.totals.last_success), &[name(&check.name)]);
+                }
+            }))
+            .build();
+        meter
+            .u64_observable_counter("health.check.runs")
+            .with_unit("{run}")
+            .with_description("Runs of the check by their own outcome.")
+            .with_callback(self.callback(|verdicts, write| {
+                for check in &verdicts.report.checks {
+                    for status in Status::ALL {
+                        let runs = check.history.totals.runs[*status as usize];
+                        write(runs, &[name(&check.name), ("health.check.state", status.as_str().into())]);
+                    }
+                }
+            }))
+            .build();
+        meter
+            .u64_observable_counter("health.check.transitions")
+            .with_unit("{transition}")
+            .with_description("Changes of the status of the check.")
+            .with_callback(self.callback(|verdicts, write| {
+                for check in &verdicts.report.checks {
+                    write(check.history.totals.transitions, &[name(&check.name)]);
+                }
+            }))
+            .build();
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the gauge is a float")]
+    fn observed(&self, meter: &Meter) {
+        meter
+            .f64_observable_gauge("health.check.observed")
+            .with_description("Numbers that the last run of the check saw.")
+            .with_callback(self.callback(|verdicts, write| {
+                for check in &verdicts.report.checks {
+                    for observed in check.distinct_observed() {
+                        let value = match observed.value {
+                            Number::Integer(integer) => integer as f64,
+                            Number::Float(float) => float,
+                        };
+                        let of = ("health.observed.name", observed.name.to_string().into());
+                        let unit = ("health.observed.unit", observed.unit.to_string().into());
+                        write(value, &[name(&check.name), of, unit]);
+                    }
+                }
+            }))
+            .build();
+    }
+
+    /// Passes on the durations that nobody has seen yet.
+    fn pass_on(&self, report: &Report, durations: &Histogram<f64>, seen: &mut HashMap<Arc<str>, Totals>) {
+        seen.retain(|name, _| report.check(name).is_some());
+        for check in &report.checks {
+            let seen = seen.entry(Arc::clone(&check.name)).or_default();
+            let attributes = self.with(&[name(&check.name)]);
+            let since = check.history.since(seen).durations;
+            since.for_each(|duration| durations.record(duration.as_secs_f64(), &attributes));
+            seen.clone_from(&check.history.totals);
+        }
+    }
+}
+
+fn name(check: &Arc<str>) -> (&'static str, Value) {
+    ("health.check.name", Arc::clone(check).into())
+}
+
+/// One series for each state, 1 for the current one.
+fn states(write: &mut Write<'_, i64>, of: &[(&'static str, Value)], attribute: &'static str, current: Status) {
+    for status in Status::ALL {
+        let own: Vec<_> = of.iter().cloned().chain([(attribute, status.as_str().into())]).collect();
+        write(i64::from(current == *status), &own);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a webhook is told, and how it is written.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+use super::{super::Source, queue::Delivery};
+use crate::{
+    CheckChange, Lifecycle, Status, Visibility, clock::rfc3339, publish::cause_whatever_the_phase,
+    render::writer::Writer,
+};
+
+/// What a [`Webhook`](super::Webhook) is told at once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Notice {
+    /// When it was written.
+    pub at: SystemTime,
+    /// The service's name, if it was given.
+    pub service: Option<Arc<str>>,
+    /// The service's version, if it was given and is shown.
+    pub version: Option<Arc<str>>,
+    /// How the service is now, whatever the phase of its life.
+    pub status: Status,
+    /// What makes it so: `database unreachable`. Empty where all is well or nothing is shown.
+    pub cause: String,
+    /// The phase of its life.
+    pub lifecycle: Lifecycle,
+    /// The changes since the last notice, in order. None: a sign of life.
+    pub changes: Vec<CheckChange>,
+    /// How many changes since the last notice are not among them, as there were too many or they were refused.
+    pub missed: u64,
+}
+
+impl Notice {
+    pub(super) fn new(source: &Source, delivery: &Delivery, visibility: Visibility) -> Self {
+        let report = source.report();
+        let shown = |change: &CheckChange| {
+            let mut change = change.clone();
+            change.log_message = None;
+            if visibility < Visibility::Full {
+                change.message = None;
+            }
+            change
+        };
+        let names = visibility >= Visibility::Checks;
+        Self {
+            at: SystemTime::now(),
+            service: report.service.clone(),
+            version: report.version.clone().filter(|_| visibility >= Visibility::Full),
+            status: source.board.verdicts(|verdicts| verdicts.status),
+            cause: if names { cause_whatever_the_phase(&report) } else { String::new() },
+            lifecycle: report.lifecycle,
+            changes: delivery.changes.iter().filter(|_| names).map(shown).collect(),
+            missed: delivery.missed,
+        }
+    }
+
+    /// As JSON, `event` first.
+    pub(super) fn json(&self, event: &str) -> Bytes {
+        let mut writer = Writer::default();
+        writer.object(|w| {
+            w.name("event").string(event);
+            w.name("at").string(&rfc3339(self.at));
+            if let Some(service) = &self.service {
+                w.name("service").string(service);
+            }
+            if let Some(version) = &self.version {
+                w.name("version").string(version);
+            }
+            w.name("status").string(self.status.as_str());
+            if !self.cause.is_empty() {
+                w.name("cause").string(&self.cause);
+            }
+            w.name("lifecycle").string(self.lifecycle.as_str());
+            w.name("changes").array(|w| {
+                for change in &self.changes {
+                    w.object(|w| members(w, change));
+                }
+            });
+            w.name("missed").integer(self.missed);
+        });
+        writer.finish()
+    }
+}
+
+fn members(w: &mut Writer, change: &CheckChange) {
+    w.name("check").string(&change.check);
+    if let Some(from) = change.from {
+        w.name("from").string(from.as_str());
+    }
+    w.name("to").string(change.to.as_str());
+    if let Some(reason) = change.reason {
+        w.name("reason").string(reason.as_str());
+    }
+    if let Some(message) = &change.message {
+        w.name("message").string(message);
+    }
+    if !change.caused_by.is_empty() {
+        w.name("caused_by").array(|w| change.caused_by.iter().for_each(|name| w.string(name)));
+    }
+    w.name("at").string(&rfc3339(change.at));
+}

@@ -1,0 +1,440 @@
+//! Changes as JSON, posted to receivers that take them, refuse them, hang, redirect, are absent.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Redirect, Response},
+    routing::post,
+};
+use health_core::{
+    CheckExt as _, Health, Lifecycle, Outcome, Reason, Status, Toggle, ToggleCheck, Visibility, Webhook, check_fn,
+};
+use health_tests::port;
+use serde_json::{Value, json};
+
+use crate::support::{Lines, client, millis, secs};
+
+/// What a receiver has been told, and what it answers next; 200 where nothing is said.
+#[derive(Clone, Default)]
+struct Receiver {
+    told: Arc<Mutex<Vec<(Instant, Value)>>>,
+    headers: Arc<Mutex<Vec<HeaderMap>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Code(u16),
+    RetryAfter(&'static str),
+    Redirect,
+    Hang,
+}
+
+impl Receiver {
+    async fn start() -> (Self, String) {
+        let listener = tokio::net::TcpListener::bind(port::local(0)).await.unwrap();
+        Self::on(listener)
+    }
+
+    fn on(listener: tokio::net::TcpListener) -> (Self, String) {
+        let receiver = Self::default();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let elsewhere = axum::routing::get(|| async { "no hook" });
+        let app = Router::new().route("/hook", post(take)).route("/login", elsewhere).with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (receiver, url)
+    }
+
+    fn answers(&self, answers: &[Answer]) {
+        self.answers.lock().unwrap().extend(answers);
+    }
+
+    fn told(&self) -> Vec<Value> {
+        self.told.lock().unwrap().iter().map(|(_, told)| told.clone()).collect()
+    }
+
+    fn moments(&self) -> Vec<Instant> {
+        self.told.lock().unwrap().iter().map(|(at, _)| *at).collect()
+    }
+
+    /// Waits until it has been told so many times.
+    async fn hears(&self, number: usize) -> Vec<Value> {
+        let began = Instant::now();
+        while self.told().len() < number {
+            assert!(began.elapsed() < secs(15), "told {:#?}, not {number} times", self.told());
+            tokio::time::sleep(millis(5)).await;
+        }
+        self.told()
+    }
+}
+
+async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> Response {
+    receiver.headers.lock().unwrap().push(headers);
+    receiver.told.lock().unwrap().push((Instant::now(), serde_json::from_slice(&body).unwrap()));
+    let answer = receiver.answers.lock().unwrap().pop_front();
+    match answer {
+        None => StatusCode::OK.into_response(),
+        Some(Answer::Code(code)) => StatusCode::from_u16(code).unwrap().into_response(),
+        Some(Answer::RetryAfter(time)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, time)]).into_response()
+        }
+        Some(Answer::Redirect) => Redirect::to("/login").into_response(),
+        Some(Answer::Hang) => std::future::pending().await,
+    }
+}
+
+fn switch(toggle: &Toggle) -> health_core::Registration {
+    let check: ToggleCheck = toggle.check();
+    check.every(millis(50)).recheck(millis(50))
+}
+
+async fn watched(toggle: &Toggle) -> Health {
+    let health = Health::builder().service("orders").version("1.4.2").check("switch", switch(toggle)).start().unwrap();
+    assert!(health.ready().await);
+    health
+}
+
+fn to(url: &str) -> Webhook {
+    Webhook::post(client(), url).unwrap().minimum_gap(millis(300))
+}
+
+fn statuses(told: &Value) -> Vec<(&str, &str)> {
+    let changes = told["changes"].as_array().unwrap();
+    changes.iter().map(|it| (it["from"].as_str().unwrap_or(""), it["to"].as_str().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_told_at_once_and_a_deploy_is_none() {
+    let (receiver, url) = Receiver::start().await;
+    let toggle = Toggle::new();
+    let health = Health::builder().service("orders").version("1.4.2").check("switch", switch(&toggle)).start().unwrap();
+    health.publish(to(&url).header("authorization", "Bearer t0ken"));
+    assert!(health.ready().await);
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(receiver.told(), Vec::<Value>::new(), "a first verdict that is healthy is no news");
+    let began = Instant::now();
+    toggle.unhealthy("maintenance by password=hunter2");
+    health.refresh("switch").await.unwrap();
+    let mut told = receiver.hears(1).await.remove(0);
+    assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
+    for at in ["/at", "/changes/0/at"] {
+        assert!(told.pointer(at).unwrap().as_str().unwrap().ends_with('Z'), "{told}");
+        *told.pointer_mut(at).unwrap() = json!("now");
+    }
+    let expected = json!({
+        "event": "change", "at": "now", "service": "orders", "status": "unhealthy", "cause": "switch failed",
+        "lifecycle": "ready", "missed": 0,
+        "changes": [{"check": "switch", "from": "healthy", "to": "unhealthy", "reason": "failed", "at": "now"}],
+    });
+    assert_eq!(told, expected);
+    let headers = receiver.headers.lock().unwrap()[0].clone();
+    assert_eq!(
+        (&headers["content-type"], &headers["authorization"]),
+        (&"application/json".parse().unwrap(), &"Bearer t0ken".parse().unwrap())
+    );
+
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    let told = receiver.hears(2).await.remove(1);
+    assert_eq!((statuses(&told), &told["status"]), (vec![("unhealthy", "healthy")], &json!("healthy")));
+    assert!(told.get("cause").is_none(), "{told}");
+    health.drain(millis(400)).await;
+    health.stop().await;
+    assert_eq!(receiver.told().len(), 2, "no phase of life is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_within_the_gap_are_told_together() {
+    let (receiver, url) = Receiver::start().await;
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url));
+    for _ in 0..3 {
+        toggle.unhealthy("x");
+        health.refresh("switch").await.unwrap();
+        toggle.healthy();
+        health.refresh("switch").await.unwrap();
+    }
+    let told = receiver.hears(2).await;
+    let all: Vec<_> = told.iter().flat_map(statuses).collect();
+    assert_eq!(all, [("healthy", "unhealthy"), ("unhealthy", "healthy")].repeat(3));
+    let moments = receiver.moments();
+    assert!(moments[1] - moments[0] >= millis(295), "{:?}", moments[1] - moments[0]);
+    tokio::time::sleep(millis(500)).await;
+    assert_eq!(receiver.told().len(), 2);
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_bad_before_is_told_once() {
+    let (receiver, url) = Receiver::start().await;
+    let toggle = Toggle::new();
+    toggle.unhealthy("x");
+    let health = Health::builder()
+        .check("switch", switch(&toggle))
+        .check("fine", check_fn(|| async { Ok(()) }))
+        .start()
+        .unwrap();
+    health.refresh("switch").await.unwrap();
+    health.publish(to(&url));
+    let told = receiver.hears(1).await.remove(0);
+    assert_eq!(statuses(&told), [("", "unhealthy")]);
+    // The same on the way, and a check that begins badly later.
+    health.insert("later", check_fn(|| async { Ok(Outcome::degraded("y").reason(Reason::Slow)) }).optional()).unwrap();
+    let told = receiver.hears(2).await.remove(1);
+    assert_eq!(told["changes"][0]["check"], "later");
+    assert_eq!((statuses(&told), &told["cause"]), (vec![("", "degraded")], &json!("switch failed")));
+    health.stop().await;
+    assert_eq!(receiver.told().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_taken_is_told_again_with_what_came_meanwhile() {
+    let (receiver, url) = Receiver::start().await;
+    receiver.answers(&[Answer::Code(500), Answer::RetryAfter("3"), Answer::Redirect]);
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url));
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    receiver.hears(1).await;
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    let told = receiver.hears(4).await;
+    assert_eq!(statuses(&told[0]), [("healthy", "unhealthy")]);
+    for again in &told[1..] {
+        assert_eq!(statuses(again), [("healthy", "unhealthy"), ("unhealthy", "healthy")]);
+        assert_eq!((&again["status"], &again["missed"]), (&json!("healthy"), &json!(0)));
+    }
+    let moments = receiver.moments();
+    let pauses: Vec<_> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (pause, (least, most)) in pauses.iter().zip([(900, 2_500), (3_000, 5_000), (3_600, 6_500)]) {
+        assert!((millis(least)..millis(most)).contains(pause), "{pauses:?}");
+    }
+    tokio::time::sleep(millis(500)).await;
+    assert_eq!(receiver.told().len(), 4, "the last was taken");
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_is_counted() {
+    let (receiver, url) = Receiver::start().await;
+    receiver.answers(&[Answer::Code(400)]);
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url));
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    receiver.hears(1).await;
+    tokio::time::sleep(millis(500)).await;
+    assert_eq!(receiver.told().len(), 1);
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    let told = receiver.hears(2).await.remove(1);
+    assert_eq!((statuses(&told), &told["missed"]), (vec![("unhealthy", "healthy")], &json!(1)));
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_absent_is_told_later_and_what_it_missed_is_counted() {
+    let address = port::local(port::free());
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&format!("http://{address}/hook")));
+    for _ in 0..70 {
+        toggle.unhealthy("x");
+        health.refresh("switch").await.unwrap();
+        toggle.healthy();
+        health.refresh("switch").await.unwrap();
+    }
+    let (receiver, _) = Receiver::on(tokio::net::TcpListener::bind(address).await.unwrap());
+    let told = receiver.hears(1).await.remove(0);
+    assert_eq!((statuses(&told).len(), &told["missed"]), (100, &json!(40)));
+    assert_eq!(statuses(&told)[99], ("unhealthy", "healthy"));
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_delays_nothing() {
+    let (receiver, url) = Receiver::start().await;
+    receiver.answers(&[Answer::Hang; 100]);
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    for _ in 0..20 {
+        health.publish(to(&url).timeout(secs(2)).every(secs(1)));
+    }
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    let runs = || health.report().checks[0].history.totals.runs.iter().sum::<u64>();
+    let before = runs();
+    tokio::time::sleep(secs(1)).await;
+    assert!(runs() - before >= 8, "{} runs in a second", runs() - before);
+    // While one hangs, changes are received: none is lost when it lets go.
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    receiver.answers.lock().unwrap().clear();
+    let began = Instant::now();
+    let found = loop {
+        let told = receiver.told();
+        if let Some(both) = told.iter().find(|told| statuses(told).len() == 2) {
+            break both.clone();
+        }
+        assert!(began.elapsed() < secs(10), "{told:#?}");
+        tokio::time::sleep(millis(20)).await;
+    };
+    assert_eq!(found["status"], "healthy");
+    receiver.answers(&[Answer::Hang; 100]);
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    tokio::time::sleep(millis(400)).await;
+    let began = Instant::now();
+    health.stop().await;
+    assert!(began.elapsed() < millis(1_800), "stopping took {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_when_the_checks_stop_has_a_last_attempt() {
+    let (receiver, url) = Receiver::start().await;
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url).minimum_gap(secs(60)));
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    receiver.hears(1).await;
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(receiver.told().len(), 1, "the gap is not over");
+    health.stop().await;
+    let told = receiver.told();
+    assert_eq!(told.len(), 2, "stop waits for it");
+    assert_eq!((statuses(&told[1]), &told[1]["lifecycle"]), (vec![("unhealthy", "healthy")], &json!("stopped")));
+    assert_eq!(told[1]["status"], "healthy", "the end changes no status");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_mans_ping_says_how_it_is_and_stays_away_without_life() {
+    let (receiver, url) = Receiver::start().await;
+    let (toggle, life) = (Toggle::new(), Toggle::new());
+    let health = Health::builder()
+        .check("switch", switch(&toggle))
+        .check("alive", switch(&life).local().liveness())
+        .start()
+        .unwrap();
+    assert!(health.ready().await);
+    health.publish(to(&url).every(secs(1)));
+    let told = receiver.hears(3).await;
+    assert!(told.iter().all(|it| it["event"] == "ping" && it["status"] == "healthy"), "{told:#?}");
+    let moments = receiver.moments();
+    assert!((millis(900)..millis(1_900)).contains(&(moments[2] - moments[1])), "{:?}", moments[2] - moments[1]);
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    let told = receiver.hears(5).await;
+    assert_eq!(
+        (&told[3]["event"], &told[4]["event"], &told[4]["status"]),
+        (&json!("change"), &json!("ping"), &json!("unhealthy"))
+    );
+    life.unhealthy("y");
+    health.refresh("alive").await.unwrap();
+    let told = receiver.hears(6).await;
+    assert_eq!(told[5]["event"], "change", "{told:#?}");
+    tokio::time::sleep(millis(2_500)).await;
+    assert_eq!(receiver.told().len(), 6, "what is not alive gives no sign of life");
+    life.healthy();
+    health.refresh("alive").await.unwrap();
+    let told = receiver.hears(8).await;
+    assert_eq!((&told[6]["event"], &told[7]["event"]), (&json!("change"), &json!("ping")));
+    health.stop().await;
+    assert_eq!(receiver.told().len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
+    let (receivers, toggle) =
+        ([Receiver::start().await, Receiver::start().await, Receiver::start().await], Toggle::new());
+    let health = Health::builder()
+        .service("orders")
+        .version("1.4.2")
+        .secret("s3cr3t-of-ours")
+        .check("switch", switch(&toggle))
+        .check("other", check_fn(|| async { Ok(()) }).optional())
+        .start()
+        .unwrap();
+    assert!(health.ready().await);
+    let [(least, a), (most, b), (chat, c)] = &receivers;
+    health.publish(to(a).visibility(Visibility::Status));
+    health.publish(to(b).visibility(Visibility::Full));
+    let calls = Arc::new(Mutex::new(0));
+    let body = move |notice: &health_core::Notice| {
+        *calls.lock().unwrap() += 1;
+        assert!(*calls.lock().unwrap() > 1, "the first panics");
+        json!({"text": format!("{} {} {:?}", notice.status, notice.cause, notice.lifecycle == Lifecycle::Ready)})
+    };
+    health.publish(to(c).body_with(body));
+    toggle.unhealthy("with s3cr3t-of-ours");
+    health.refresh("switch").await.unwrap();
+    let told = least.hears(1).await.remove(0);
+    let mut keys: Vec<_> = told.as_object().unwrap().keys().cloned().collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["at", "changes", "event", "lifecycle", "missed", "service", "status"]);
+    assert_eq!((&told["status"], &told["changes"]), (&json!("unhealthy"), &json!([])));
+    let told = most.hears(1).await.remove(0);
+    assert_eq!((&told["version"], &told["changes"][0]["message"]), (&json!("1.4.2"), &json!("with ***")));
+    tokio::time::sleep(millis(350)).await;
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    assert_eq!(chat.hears(1).await, [json!({"text": "healthy  true"})]);
+    most.hears(2).await;
+    // What leaves the whole as it is, is nothing at the least visibility.
+    health.insert("slow", check_fn(|| async { Ok(Outcome::unhealthy("z")) }).optional().report_only()).unwrap();
+    most.hears(3).await;
+    let told = least.hears(3).await;
+    assert_eq!((&told[1]["status"], &told[2]["status"]), (&json!("healthy"), &json!("degraded")));
+    health.insert("slower", check_fn(|| async { Ok(Outcome::unhealthy("z")) }).optional().report_only()).unwrap();
+    most.hears(4).await;
+    tokio::time::sleep(millis(400)).await;
+    assert_eq!(least.told().len(), 3);
+    assert_eq!(health.report().check("slower").unwrap().status, Status::Unhealthy);
+    health.stop().await;
+}
+
+#[tokio::test]
+async fn the_url_is_in_no_output() {
+    let lines = Lines::default();
+    let _logging = tracing::dispatcher::set_default(&lines.logging());
+    let toggle = Toggle::new();
+    toggle.unhealthy("x");
+    let health = Health::builder().check("switch", switch(&toggle)).start().unwrap();
+    let closed = port::local(port::free());
+    let (receiver, url) = Receiver::start().await;
+    receiver.answers(&[Answer::Redirect, Answer::Code(422)]);
+    for url in [format!("http://app:s3cr3t@{closed}/s3cr3t?token=s3cr3t"), format!("{url}?token=s3cr3t")] {
+        let webhook = to(&url).header("authorization", "s3cr3t").header("not a name", "s3cr3t");
+        assert!(!format!("{webhook:?}").contains("s3cr3t"), "{webhook:?}");
+        health.publish(webhook);
+    }
+    for url in ["s3cr3t", "ftp://s3cr3t@host/", "http://"] {
+        let error = Webhook::post(client(), url).unwrap_err().to_string();
+        assert!(error.contains("http://") && !error.contains("s3cr3t"), "{error}");
+    }
+    receiver.hears(2).await;
+    tokio::time::sleep(millis(100)).await;
+    health.stop().await;
+    let log = lines.text();
+    for words in ["header(", "does not take a notice", "unreachable", "redirects", "refused a notice", "it answers 422"]
+    {
+        assert!(log.contains(words), "no {words} in {log}");
+    }
+    // Not the client's own lines: those are the application's to filter.
+    for line in log.lines().filter(|line| line.contains(" health: ")) {
+        assert!(!line.contains("s3cr3t"), "{line}");
+    }
+}
