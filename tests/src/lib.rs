@@ -4,6 +4,7 @@
 pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
+pub mod envoy;
 pub mod haproxy;
 pub mod http;
 pub mod hung_mount;
@@ -14,6 +15,7 @@ pub mod mount;
 pub mod nagios;
 pub mod name_server;
 pub mod nats;
+pub mod nginx;
 pub mod port;
 pub mod postgres;
 pub mod prober;

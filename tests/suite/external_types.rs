@@ -5,13 +5,15 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use serde_json::Value;
 
 /// Of the core: the driver behind each feature, and what every user has anyway.
-const CORE: [&str; 25] = [
+const CORE: [&str; 27] = [
     "async_nats::client::Client",
     "bytes::bytes::Bytes",
     "deadpool_lapin::Pool",
     "deadpool_postgres::Pool",
     "deadpool_redis::Pool",
     "http_body::Body",
+    "metrics::recorder::Recorder",
+    "opentelemetry::metrics::meter::MeterProvider",
     "rdkafka::consumer::Consumer",
     "rdkafka::consumer::ConsumerContext",
     "rdkafka::producer::Partitioner",

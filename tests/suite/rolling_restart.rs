@@ -53,14 +53,14 @@ impl Fleet {
     }
 }
 
-fn start(example: &str, drain: &str, address: SocketAddr) -> Program {
+pub(crate) fn start(example: &str, drain: &str, address: SocketAddr) -> Program {
     let program = Program::start(example, &[("DRAIN_SECONDS", drain), ("BIND_ADDR", &address.to_string())]);
     program.ready();
     program
 }
 
 /// Clients that ask without pause until they are told to stop.
-struct Load {
+pub(crate) struct Load {
     over: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     failed: Arc<AtomicUsize>,
@@ -68,7 +68,7 @@ struct Load {
 }
 
 impl Load {
-    fn on(port: u16) -> Self {
+    pub(crate) fn on(port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let load = Self { over: Arc::default(), asked: Arc::default(), failed: Arc::default(), runtime };
         for _ in 0..CLIENTS {
@@ -89,12 +89,12 @@ impl Load {
         load
     }
 
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
     /// How many were asked and how many of them failed.
-    fn stop(self) -> (usize, usize) {
+    pub(crate) fn stop(self) -> (usize, usize) {
         self.over.store(true, Ordering::Relaxed);
         thread::sleep(millis(200));
         (self.asked(), self.failed.load(Ordering::Relaxed))

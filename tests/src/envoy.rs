@@ -1,0 +1,87 @@
+//! An Envoy of the test's own with the file of `examples/deploy`.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{daemon::Daemon, http, port, process::nice, tools};
+
+/// A running Envoy that asks ten times a second.
+#[derive(Debug)]
+pub struct Envoy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    admin: SocketAddr,
+    _daemon: Daemon,
+    /// Last, so that it is removed when nothing runs in it any more.
+    _directory: TempDir,
+}
+
+impl Envoy {
+    /// Starts one before these instances.
+    ///
+    /// # Panics
+    ///
+    /// It is not installed, does not accept the file or does not start.
+    #[must_use]
+    pub fn before(a: SocketAddr, b: SocketAddr) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let example = tools::deploy("envoy/envoy.yaml");
+        let accepted = |file: &Path| tools::said(program().args(["--mode", "validate", "-c"]).arg(file), b"");
+        let (code, said) = accepted(&example);
+        assert!(code == Some(0) && said.contains("OK"), "{said}");
+        let (address, admin) = (port::local(port::free()), port::local(port::free()));
+        let text = fs::read_to_string(example).expect("a file of the examples");
+        let text = text.replace("interval: 1s", "interval: 0.1s");
+        let ports = [(8000, address), (9901, admin), (8081, a), (8082, b)];
+        let text = ports.iter().fold(text, |text, (example, own)| {
+            assert!(text.contains(&format!("port_value: {example} ")), "{example}");
+            text.replace(&format!("port_value: {example} "), &format!("port_value: {} ", own.port()))
+        });
+        let file = directory.path().join("envoy.yaml");
+        fs::write(&file, text).expect("a file");
+        let mut command = program();
+        command.arg("-c").arg(&file).args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "off"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut daemon = Daemon::default();
+        daemon.start(command, || port::answers(address) && port::answers(admin));
+        Self { address, admin, _daemon: daemon, _directory: directory }
+    }
+
+    /// What it thinks of an instance: `healthy`, or what it holds against it.
+    ///
+    /// # Panics
+    ///
+    /// It does not tell.
+    #[must_use]
+    pub fn flags(&self, instance: SocketAddr) -> String {
+        let text = http::get(self.admin, "/clusters", &[]).text();
+        let begins = format!("orders::{instance}::health_flags::");
+        let flags = text.lines().find_map(|line| line.strip_prefix(&begins));
+        flags.unwrap_or_else(|| panic!("no {begins} in {text}")).to_owned()
+    }
+
+    /// Waits until it thinks this of an instance.
+    ///
+    /// # Panics
+    ///
+    /// It does not within ten seconds.
+    pub fn thinks(&self, instance: SocketAddr, flags: &str) {
+        let began = Instant::now();
+        while self.flags(instance) != flags {
+            assert!(began.elapsed() < Duration::from_secs(10), "{instance} is {}, not {flags}", self.flags(instance));
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn program() -> std::process::Command {
+    nice(tools::repository().join("target/tools/envoy"))
+}

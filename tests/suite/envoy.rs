@@ -1,0 +1,80 @@
+//! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain.
+
+use std::net::SocketAddr;
+
+use health_core::{CheckExt as _, Endpoint, Health, Toggle};
+use health_tests::{
+    envoy::Envoy,
+    http,
+    mount::{APPLICATION, Form, Framework, Server, serve},
+    tools::deploy,
+};
+use tokio::task::block_in_place;
+
+use crate::support::{millis, secs};
+
+struct Instance {
+    health: Health,
+    database: Toggle,
+    cache: Toggle,
+    server: Server,
+}
+
+impl Instance {
+    async fn start(framework: Framework) -> Self {
+        let (database, cache) = (Toggle::new(), Toggle::new());
+        let builder = Health::builder().check("database", database.check());
+        let health = builder.check("cache", cache.check().optional()).start().unwrap();
+        assert!(health.ready().await);
+        let endpoint = Endpoint::new(health.clone()).envoy_headers(true);
+        Self { health, database, cache, server: serve(framework, Form::Middleware, endpoint) }
+    }
+
+    async fn refresh(&self) {
+        for check in ["database", "cache"] {
+            self.health.refresh(check).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Envoy: tests/run"]
+async fn envoy_follows_through_up_degraded_down_and_drain() {
+    assert!(deploy("envoy/envoy.yaml").is_file());
+    let (a, b) = (Instance::start(Framework::Axum).await, Instance::start(Framework::Actix).await);
+    let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address));
+    let thinks = |instance: &Instance, flags: &'static str| {
+        let address: SocketAddr = instance.server.address;
+        block_in_place(|| envoy.thinks(address, flags));
+    };
+    thinks(&a, "healthy");
+    thinks(&b, "healthy");
+    for path in ["/health", "/livez", "/readyz/database", "/health/metrics"] {
+        assert_eq!(block_in_place(|| http::get(envoy.address, path, &[])).status, 404, "{path}");
+    }
+    assert_eq!(block_in_place(|| http::get(envoy.address, "/healthy", &[])).status, APPLICATION);
+
+    a.cache.unhealthy("maintenance");
+    a.refresh().await;
+    thinks(&a, "/degraded_active_hc");
+    a.cache.healthy();
+    a.refresh().await;
+    thinks(&a, "healthy");
+    a.database.unhealthy("maintenance");
+    a.refresh().await;
+    thinks(&a, "/failed_active_hc");
+    a.database.healthy();
+    a.refresh().await;
+    thinks(&a, "healthy");
+
+    // It says so in its answers to the application's own callers, before the next probe does.
+    let draining = tokio::spawn({
+        let health = a.health.clone();
+        async move { health.drain(secs(30)).await }
+    });
+    tokio::time::sleep(millis(20)).await;
+    block_in_place(|| (0..10).for_each(|_| drop(http::get(envoy.address, "/", &[]))));
+    thinks(&a, "/failed_active_hc/excluded_via_immediate_hc_fail");
+    thinks(&b, "healthy");
+    draining.abort();
+}
