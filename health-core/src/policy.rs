@@ -173,15 +173,26 @@ pub(crate) fn severity(members: &[Arc<CheckReport>], subject: &Subject, circumst
     }
     let counted = |check: &&Arc<CheckReport>| contribution(check, subject, circumstances.startup_passed);
     let worst = members.iter().map(|check| counted(&check)).max().unwrap_or(Status::Healthy);
-    let unknown = |check: &Arc<CheckReport>| matches!(check.reason, Some(Reason::Pending | Reason::Stale));
     let mut causes = members.iter().filter(|check| counted(check) == worst);
-    let severity = match worst {
+    (worst, severity_of(worst, causes.all(|check| is_unknown(check))))
+}
+
+/// The same of one check by itself.
+pub(crate) fn check_severity(check: &CheckReport) -> u8 {
+    severity_of(check.status, is_unknown(check))
+}
+
+fn severity_of(status: Status, is_unknown: bool) -> u8 {
+    match status {
         Status::Healthy => 0,
-        _ if causes.all(unknown) => 3,
+        _ if is_unknown => 3,
         Status::Degraded => 1,
         Status::Unhealthy => 2,
-    };
-    (worst, severity)
+    }
+}
+
+fn is_unknown(check: &CheckReport) -> bool {
+    matches!(check.reason, Some(Reason::Pending | Reason::Stale))
 }
 
 /// The Unhealthy checks that no other check explains, and those outside the report that explain one in it.

@@ -25,6 +25,27 @@
 //! says `SERVICE_UNKNOWN` until it appears. Watch ends with `UNAVAILABLE` when the drain is over, as a server that shuts
 //! down waits for its streams. Names are told to anyone who can call; [`probes_only`] tells none.
 
+//!
+//! # Traces without probes
+//!
+//! A server's layers wrap all of its services, so a span is for what is not ours:
+//!
+//! ```
+//! use tonic::{codegen::http, transport::Server};
+//!
+//! fn span(request: &http::Request<()>) -> tracing::Span {
+//!     match request.uri().path() {
+//!         path if path.starts_with("/grpc.health.v1.Health/") => tracing::Span::none(),
+//!         path => tracing::info_span!("request", path),
+//!     }
+//! }
+//!
+//! # fn example() {
+//! let server = Server::builder().trace_fn(span);
+//! # drop(server);
+//! # }
+//! ```
+
 #[allow(
     clippy::all,
     clippy::pedantic,

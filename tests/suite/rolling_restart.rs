@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use health_core::{Endpoint, Health, check_fn};
+use health_core::{Endpoint, Health, Toggle};
 use health_tests::{
     haproxy::{Checks, Haproxy},
     mount::{Form, Framework, serve},
@@ -147,21 +147,31 @@ fn requests_are_lost_behind_a_proxy_that_is_blind() {
     }
 }
 
-/// `http-check disable-on-404`: a server that drains gets no new clients, and is not taken for dead.
+/// `httpchk`, and with `http-check disable-on-404` a server that drains gets no new clients and is not taken for dead.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs HAProxy: tests/run"]
-async fn a_404_while_draining_is_no_new_clients_for_haproxy() {
-    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
-    assert!(health.ready().await);
-    let other = Health::builder().start().unwrap();
-    let endpoint = Endpoint::new(health.clone()).draining_code(404);
-    let a = serve(Framework::Axum, Form::Routes, endpoint);
-    let b = serve(Framework::Axum, Form::Routes, other.into());
-    block_in_place(|| {
-        let proxy = Haproxy::before(a.address.port(), b.address.port(), Checks::ReadinessWith404);
-        ["a", "b"].iter().for_each(|server| proxy.waits_for(server, "UP"));
+async fn haproxy_follows_readiness_through_up_down_and_drain() {
+    for (checks, draining_code, drained) in [(Checks::Readiness, 503, "DOWN"), (Checks::ReadinessWith404, 404, "NOLB")]
+    {
+        let toggle = Toggle::new();
+        let health = Health::builder().check("x", toggle.check()).start().unwrap();
+        assert!(health.ready().await);
+        let other = Health::builder().start().unwrap();
+        let endpoint = Endpoint::new(health.clone()).draining_code(draining_code);
+        let a = serve(Framework::Axum, Form::Routes, endpoint);
+        let b = serve(Framework::Axum, Form::Routes, other.into());
+        let proxy = block_in_place(|| Haproxy::before(a.address.port(), b.address.port(), checks));
+        let follows = |state: &'static str| block_in_place(|| proxy.waits_for("a", state));
+        block_in_place(|| proxy.waits_for("b", "UP"));
+        follows("UP");
+        toggle.unhealthy("maintenance");
+        health.refresh("x").await.unwrap();
+        follows("DOWN");
+        toggle.healthy();
+        health.refresh("x").await.unwrap();
+        follows("UP");
         drop(health.drain(secs(60)));
-        proxy.waits_for("a", "NOLB");
-        assert_eq!(proxy.state("b"), "UP");
-    });
+        follows(drained);
+        assert_eq!(block_in_place(|| proxy.state("b")), "UP");
+    }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Publisher, Source, cause_whatever_the_phase};
-use crate::{Change, CheckReport, Reason, Status, Visibility};
+use crate::{Change, CheckReport, Reason, Status, Visibility, policy::check_severity};
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
 const LONGEST: usize = 1_432;
@@ -141,7 +141,7 @@ impl Dogstatsd {
             _ => reason.to_owned(),
         };
         let tags = self.tags_of(&source.report().service, Some(&check.name));
-        self.send(&self.datagram("health.check.status", severity(check), at, &tags, &message));
+        self.send(&self.datagram("health.check.status", check_severity(check), at, &tags, &message));
     }
 
     fn tags_of(&self, service: &Option<std::sync::Arc<str>>, check: Option<&str>) -> Vec<String> {
@@ -173,16 +173,6 @@ impl Dogstatsd {
         }
         text.push('\n');
         text
-    }
-}
-
-/// 0 to 2 by status, 3 for what is not known.
-fn severity(check: &CheckReport) -> u8 {
-    match (check.status, check.reason) {
-        (Status::Healthy, _) => 0,
-        (_, Some(Reason::Pending | Reason::Stale)) => 3,
-        (Status::Degraded, _) => 1,
-        (Status::Unhealthy, _) => 2,
     }
 }
 

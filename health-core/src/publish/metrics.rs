@@ -23,6 +23,8 @@ use crate::{
 /// `health_build_info`. The phase of life changes no status and no severity. Buckets are the recorder's; a run is recorded
 /// once, at the next look.
 ///
+/// The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
+///
 /// The facade forgets nothing, so a check that was removed is in none of its states, and what it observed stays as it was.
 ///
 /// ```
