@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -22,6 +23,12 @@ pub struct History {
     pub flaps: u64,
     /// What was counted since the check was registered.
     pub totals: Totals,
+    /// Tells a check from another that has its name later.
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "opentelemetry")),
+        expect(dead_code, reason = "two publishers ask")
+    )]
+    registration: u64,
     good: Nanos,
     total: Nanos,
     judged: Option<(Nanos, Status)>,
@@ -69,13 +76,18 @@ impl History {
         self.good as f64 / self.total as f64
     }
 
-    /// What was counted since somebody looked and saw these totals; all of it if the check is another one by the same name.
+    /// An empty one.
+    pub(crate) fn of_another_check() -> Self {
+        static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
+        Self { registration: REGISTRATIONS.fetch_add(1, Ordering::Relaxed), ..Self::default() }
+    }
+
+    /// What was counted since somebody looked; all of it if the check is another one by the same name.
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
-    pub(crate) fn since(&self, seen: &Totals) -> Since<impl Iterator<Item = Duration>> {
-        let is_another = self.totals.transitions < seen.transitions
-            || self.totals.runs.iter().zip(seen.runs).any(|(now, then)| *now < then);
-        let nothing = Totals::default();
-        let seen = if is_another { &nothing } else { seen };
+    pub(crate) fn since<'h>(&'h self, seen: &mut Seen) -> Since<impl Iterator<Item = Duration> + use<'h>> {
+        let now = Seen { registration: self.registration, totals: self.totals.clone() };
+        let then = std::mem::replace(seen, now);
+        let seen = if then.registration == self.registration { then.totals } else { Totals::default() };
         let runs = std::array::from_fn(|status| self.totals.runs[status] - seen.runs[status]);
         let number = usize::try_from(runs.iter().sum::<u64>()).unwrap_or(usize::MAX);
         let durations = self.results.iter().take(number).map(|result| result.duration);
@@ -107,6 +119,14 @@ impl History {
             self.flaps += u64::from(from.is_some_and(turned));
         }
     }
+}
+
+/// What somebody has seen of a check.
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    registration: u64,
+    totals: Totals,
 }
 
 /// What was counted between two looks.
@@ -141,23 +161,26 @@ mod tests {
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     #[test]
     fn since_a_look_there_is_what_came_after_it() {
-        let mut history = History::default();
+        let mut history = History::of_another_check();
         let mut run = |status, millis| {
             history.ran(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
             history.judged(0, SystemTime::UNIX_EPOCH, status, None);
             history.clone()
         };
-        let told = |history: &History, seen: &Totals| {
+        let told = |history: &History, seen: &mut Seen| {
             let since = history.since(seen);
             (since.runs, since.transitions, since.durations.map(|it| it.as_millis()).collect::<Vec<_>>())
         };
+        let mut seen = Seen::default();
         let first = run(Status::Healthy, 1);
-        assert_eq!(told(&first, &Totals::default()), ([1, 0, 0], 0, vec![1]));
-        assert_eq!(told(&first, &first.totals), ([0, 0, 0], 0, vec![]));
+        assert_eq!(told(&first, &mut seen), ([1, 0, 0], 0, vec![1]));
+        assert_eq!(told(&first, &mut seen), ([0, 0, 0], 0, vec![]));
         run(Status::Unhealthy, 2);
         let third = run(Status::Unhealthy, 3);
-        assert_eq!(told(&third, &first.totals), ([0, 0, 2], 1, vec![3, 2]));
-        // Removed, and inserted anew: it counts from the beginning.
-        assert_eq!(told(&first, &third.totals), ([1, 0, 0], 0, vec![1]));
+        assert_eq!(told(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
+        // Removed, and another inserted by the same name, which has run as often.
+        let mut another = History::of_another_check();
+        (0..3).for_each(|_| another.ran(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4)));
+        assert_eq!(told(&another, &mut seen), ([0, 0, 3], 0, vec![4, 4, 4]));
     }
 }

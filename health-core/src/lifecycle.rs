@@ -196,8 +196,8 @@ impl Health {
     /// Stops every check for good. Answers keep the last verdicts; readiness, the full report and tags are 503 with
     /// the reason `stopped`.
     ///
-    /// Waits until the tasks are gone and publishers have said their last words, but no longer than a second for those that
-    /// block a thread or hang.
+    /// Waits until the tasks are gone and publishers have said their last words, but for neither of them longer than a second
+    /// if they block a thread or hang.
     pub async fn stop(&self) {
         self.inner().board.advance(Lifecycle::Stopped);
         let patience = Instant::now() + STOP_PATIENCE;
@@ -207,6 +207,8 @@ impl Health {
             // Its result says nothing: it was just cancelled.
             let _ = timeout_at(patience, task).await;
         }
+        // With a time of their own, as checks may have taken theirs.
+        let patience = Instant::now() + STOP_PATIENCE;
         // They stay where they are, so that one that hangs is aborted with the last handle, also if this future is dropped.
         while !self.inner().publishers_have_ended() && Instant::now() < patience {
             sleep(LOOK_AGAIN).await;

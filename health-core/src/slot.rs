@@ -83,7 +83,7 @@ impl Slot {
     pub(crate) fn new(new: NewSlot, counts: bool) -> Self {
         let standing = Standing::default();
         let shown = policy::shown(&standing, false, &[], false);
-        let history = Arc::<History>::default();
+        let history = Arc::new(History::of_another_check());
         let entry = Entry {
             report: Arc::new(CheckReport {
                 name: Arc::clone(&new.name),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{daemon::Daemon, http, port, process::nice, tools};
 
-/// A running Envoy that asks ten times a second.
+/// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
     /// Where it listens.
@@ -25,13 +25,13 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts one before these instances.
+    /// Starts one before these instances that asks after each such time, for instance `0.1s`.
     ///
     /// # Panics
     ///
     /// It is not installed, does not accept the file or does not start.
     #[must_use]
-    pub fn before(a: SocketAddr, b: SocketAddr) -> Self {
+    pub fn before(a: SocketAddr, b: SocketAddr, interval: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let example = tools::deploy("envoy/envoy.yaml");
         let accepted = |file: &Path| tools::said(program().args(["--mode", "validate", "-c"]).arg(file), b"");
@@ -39,7 +39,7 @@ impl Envoy {
         assert!(code == Some(0) && said.contains("OK"), "{said}");
         let (address, admin) = (port::local(port::free()), port::local(port::free()));
         let text = fs::read_to_string(example).expect("a file of the examples");
-        let text = text.replace("interval: 1s", "interval: 0.1s");
+        let text = text.replace("interval: 1s", &format!("interval: {interval}"));
         let ports = [(8000, address), (9901, admin), (8081, a), (8082, b)];
         let text = ports.iter().fold(text, |text, (example, own)| {
             assert!(text.contains(&format!("port_value: {example} ")), "{example}");

@@ -1,4 +1,5 @@
-//! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain.
+//! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain, and loses
+//! nothing.
 
 use std::net::SocketAddr;
 
@@ -7,11 +8,16 @@ use health_tests::{
     envoy::Envoy,
     http,
     mount::{APPLICATION, Form, Framework, Server, serve},
+    port,
     tools::deploy,
 };
+use nix::sys::signal::Signal;
 use tokio::task::block_in_place;
 
-use crate::support::{millis, secs};
+use crate::{
+    rolling_restart::{Load, start},
+    support::{millis, secs},
+};
 
 struct Instance {
     health: Health,
@@ -42,7 +48,7 @@ impl Instance {
 async fn envoy_follows_through_up_degraded_down_and_drain() {
     assert!(deploy("envoy/envoy.yaml").is_file());
     let (a, b) = (Instance::start(Framework::Axum).await, Instance::start(Framework::Actix).await);
-    let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address));
+    let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "0.1s"));
     let thinks = |instance: &Instance, flags: &'static str| {
         let address: SocketAddr = instance.server.address;
         block_in_place(|| envoy.thinks(address, flags));
@@ -67,7 +73,14 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
     a.refresh().await;
     thinks(&a, "healthy");
 
-    // It says so in its answers to the application's own callers, before the next probe does.
+    // It says so in its answers to the application's own callers: this one asks for no readiness meanwhile.
+    let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "60s"));
+    let thinks = |instance: &Instance, flags: &'static str| {
+        let address: SocketAddr = instance.server.address;
+        block_in_place(|| envoy.thinks(address, flags));
+    };
+    thinks(&a, "healthy");
+    thinks(&b, "healthy");
     let draining = tokio::spawn({
         let health = a.health.clone();
         async move { health.drain(secs(30)).await }
@@ -77,4 +90,24 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
     thinks(&a, "/failed_active_hc/excluded_via_immediate_hc_fail");
     thinks(&b, "healthy");
     draining.abort();
+}
+
+#[test]
+#[ignore = "needs Envoy: tests/run"]
+fn nothing_is_lost_behind_envoy() {
+    let addresses = [port::free(), port::free()].map(port::local);
+    let mut instances = addresses.map(|address| start("axum", "1", address));
+    let envoy = Envoy::before(addresses[0], addresses[1], "0.1s");
+    addresses.iter().for_each(|address| envoy.thinks(*address, "healthy"));
+    let load = Load::on(envoy.address.port());
+    for which in [0, 1, 0, 1] {
+        let instance = &mut instances[which];
+        instance.process.signal(Signal::SIGTERM);
+        assert!(instance.process.ended(secs(10)).success());
+        *instance = start("axum", "1", addresses[which]);
+        envoy.thinks(addresses[which], "healthy");
+    }
+    let (asked, failed) = load.stop();
+    println!("envoy: {failed} of {asked} requests failed");
+    assert!(asked > 1_000 && failed == 0, "{failed} of {asked} requests failed");
 }

@@ -1,6 +1,13 @@
 //! The `metrics` facade, through the recorder that most use: what it exports is what the metrics page shows.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::BTreeMap,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use health_core::{CheckExt as _, Durations, Endpoint, Health, Metrics, Outcome, Status, Toggle, Visibility, check_fn};
 use health_tests::tools::{program, said};
@@ -122,6 +129,9 @@ async fn what_is_removed_is_in_no_state_and_counts_anew_when_it_comes_back() {
 async fn the_recorder_may_be_installed_later_or_never() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
     health.publish(Metrics::new().every(millis(100)));
+    for _ in 0..5 {
+        health.refresh("x").await.unwrap();
+    }
     tokio::time::sleep(millis(250)).await;
     // The process's own; no other test has one.
     let handle = PrometheusBuilder::new().install_recorder().unwrap();
@@ -129,5 +139,35 @@ async fn the_recorder_may_be_installed_later_or_never() {
     let page = handle.render();
     assert_eq!(samples(&page).get("health_check_status{check=\"x\",status=\"healthy\"}"), Some(&1.0), "{page}");
     assert!(page.contains("# HELP health_check_status "), "{page}");
+    let runs = samples(&page)["health_check_runs_total{check=\"x\",status=\"healthy\"}"];
+    assert!(runs >= 5.0, "what ran before is counted: {page}");
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_not_observed_any_more_is_none() {
+    let recorder = recorder();
+    let handle = recorder.handle();
+    let is_well = Arc::new(AtomicBool::new(true));
+    let seen = Arc::clone(&is_well);
+    let check = check_fn(move || {
+        let number = Outcome::healthy().observe("length", 42, "");
+        let outcome = if seen.load(Ordering::Relaxed) { number } else { Outcome::unhealthy("x") };
+        async move { Ok(outcome) }
+    });
+    let health = Health::builder().check("queue", check).start().unwrap();
+    health.publish(Metrics::to(recorder).visibility(Visibility::Full).every(std::time::Duration::MAX));
+    let length = || samples(&handle.render())["health_check_observed{check=\"queue\",name=\"length\",unit=\"\"}"];
+    assert!(health.ready().await);
+    tokio::time::sleep(millis(250)).await;
+    assert_eq!(length(), 42.0);
+    is_well.store(false, Ordering::Relaxed);
+    health.refresh("queue").await.unwrap();
+    tokio::time::sleep(millis(250)).await;
+    assert!(length().is_nan(), "{}", handle.render());
+    is_well.store(true, Ordering::Relaxed);
+    health.refresh("queue").await.unwrap();
+    tokio::time::sleep(millis(250)).await;
+    assert_eq!(length(), 42.0);
     health.stop().await;
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use health_core::{CheckExt as _, Durations, Health, OpenTelemetry, Outcome, Toggle, Visibility, check_fn};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
+    InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
     data::{AggregatedMetrics, HistogramDataPoint, MetricData},
 };
 
@@ -22,7 +22,11 @@ type Collected = BTreeMap<String, f64>;
 
 impl Sdk {
     fn new() -> Self {
-        let exporter = InMemoryMetricExporter::default();
+        Self::with(Temporality::Cumulative)
+    }
+
+    fn with(temporality: Temporality) -> Self {
+        let exporter = InMemoryMetricExporterBuilder::new().with_temporality(temporality).build();
         let reader = PeriodicReader::builder(exporter.clone()).with_interval(secs(3_600)).build();
         Self { provider: SdkMeterProvider::builder().with_reader(reader).build(), exporter }
     }
@@ -165,10 +169,7 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     health.remove("jobs").unwrap();
     drop(health.drain(secs(60)));
     let (values, ..) = sdk.collect();
-    assert!(
-        values.keys().all(|series| !series.contains("jobs") || series.starts_with("health.check.duration")),
-        "{values:#?}"
-    );
+    assert!(values.keys().all(|series| !series.contains("jobs") || is_counted(series)), "{values:#?}");
     toggle.healthy();
     health.refresh("switch").await.unwrap();
     let (values, ..) = sdk.collect();
@@ -178,7 +179,39 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     // Nothing is kept alive, and nothing is told of what is gone.
     drop(health);
     let (values, ..) = sdk.collect();
-    assert!(values.keys().all(|series| series.starts_with("health.check.duration")), "{values:#?}");
+    assert!(values.keys().all(|series| is_counted(series)), "{values:#?}");
+}
+
+/// What the SDK counts itself stays with it.
+fn is_counted(series: &str) -> bool {
+    ["health.check.duration", "health.check.runs", "health.check.transitions"]
+        .iter()
+        .any(|name| series.starts_with(name))
+}
+
+/// Another check by the name of one that was removed: nothing runs backwards, which differences would turn into nonsense.
+#[tokio::test(flavor = "multi_thread")]
+async fn differences_stay_right_when_a_check_is_another() {
+    let sdk = Sdk::with(Temporality::Delta);
+    let health = Health::builder().start().unwrap();
+    health.publish(OpenTelemetry::new(&sdk.provider));
+    let mut counted = 0.0;
+    for runs in [5, 1, 3] {
+        health.insert("guest", check_fn(|| async { Ok(()) }).every(secs(60))).unwrap();
+        for _ in 0..runs {
+            health.refresh("guest").await.unwrap();
+        }
+        let ran = health.report().check("guest").unwrap().history.totals.runs[0];
+        tokio::time::sleep(millis(1_200)).await;
+        let (values, ..) = sdk.collect();
+        let more = values["health.check.runs{health.check.name=guest,health.check.state=healthy}"];
+        assert_eq!(more, number(ran), "{values:#?}");
+        assert_eq!(values["health.check.duration{health.check.name=guest}"], number(ran));
+        counted += more;
+        health.remove("guest").unwrap();
+    }
+    assert!(counted >= 9.0);
+    health.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

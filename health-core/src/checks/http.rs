@@ -7,7 +7,7 @@ use std::{fmt, ops::RangeInclusive};
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::{
-    Client, Method, Url,
+    Client, Method, Response, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
@@ -181,9 +181,9 @@ pub(crate) struct Target {
 }
 
 /// What came back.
-pub(crate) struct Answer {
-    pub(crate) code: u16,
-    pub(crate) headers: HeaderMap,
+pub(super) struct Answer {
+    pub(super) code: u16,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     /// There was more of the body.
     pub(super) is_cut: bool,
@@ -200,6 +200,13 @@ impl Target {
             Err(error) => (None, Some(format!("the URL is not usable: {error}; use http://host/path"))),
         };
         Self { client, method, url, headers: HeaderMap::new(), follow: false, error }
+    }
+
+    /// Sends a header instead of what was said of that name before.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn send_instead(&mut self, name: &str, value: &str) {
+        self.headers.remove(name);
+        self.send(name, value);
     }
 
     pub(crate) fn send(&mut self, name: &str, value: &str) {
@@ -221,11 +228,17 @@ impl Target {
 
     /// One request. Of the answer's body not much more than `limit` is ever held.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
-        self.ask_with(Bytes::new(), limit).await
+        let (mut response, is_elsewhere) = self.send_out(Bytes::new()).await?;
+        if !self.follow && is_elsewhere {
+            let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
+            return Err(CheckError::new(message));
+        }
+        let (body, is_cut) = read(&mut response, limit).await?;
+        Ok(Answer { code: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body, is_cut })
     }
 
-    /// The same with a body of its own.
-    pub(crate) async fn ask_with(&self, body: Bytes, limit: usize) -> Result<Answer, CheckError> {
+    /// Sends, and waits for the head of the answer; whether that comes from elsewhere, as the client followed a redirect.
+    pub(crate) async fn send_out(&self, body: Bytes) -> Result<(Response, bool), CheckError> {
         let Some(url) = &self.url else { return Err(CheckError::new("there is no usable URL")) };
         let mut request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
         if !body.is_empty() {
@@ -235,23 +248,23 @@ impl Target {
         // As it is sent: credentials have become a header, and a fragment stays at home.
         let mut sent = request.url().clone();
         sent.set_fragment(None);
-        let mut response = self.client.execute(request).await.map_err(explain)?;
-        if !self.follow && *response.url() != sent {
-            let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
-            return Err(CheckError::new(message));
-        }
-        let mut body = Vec::new();
-        let mut is_cut = false;
-        while let Some(chunk) = response.chunk().await.map_err(explain)? {
-            let room = limit.saturating_sub(body.len());
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room {
-                is_cut = true;
-                break;
-            }
-        }
-        Ok(Answer { code: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body, is_cut })
+        let response = self.client.execute(request).await.map_err(explain)?;
+        let is_elsewhere = *response.url() != sent;
+        Ok((response, is_elsewhere))
     }
+}
+
+/// Reads a body, and whether there was more of it.
+pub(crate) async fn read(response: &mut Response, limit: usize) -> Result<(Vec<u8>, bool), CheckError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(explain)? {
+        let room = limit.saturating_sub(body.len());
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            return Ok((body, true));
+        }
+    }
+    Ok((body, false))
 }
 
 impl fmt::Debug for Target {

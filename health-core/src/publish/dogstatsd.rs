@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Publisher, Source, cause_whatever_the_phase};
+use super::{LONGEST_WAIT, Publisher, Source, cause_whatever_the_phase};
 use crate::{Change, CheckReport, Reason, Status, Visibility, policy::check_severity};
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
@@ -99,7 +99,7 @@ impl Dogstatsd {
 
     /// How often everything is sent, changed or not. Default 10 s, at least 1 s.
     pub fn every(mut self, every: Duration) -> Self {
-        self.every = every.max(Duration::from_secs(1));
+        self.every = every.clamp(Duration::from_secs(1), LONGEST_WAIT);
         self
     }
 

@@ -1,7 +1,12 @@
 //! The numbers of the metrics page through the `metrics` facade, for applications that export by one of its recorders:
 //! <https://docs.rs/metrics>.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use ::metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
 use async_trait::async_trait;
@@ -9,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Publisher, Source};
 use crate::{
-    CheckReport, Lifecycle, Number, Report, Status, Totals, Visibility, render::prometheus::seconds_since_1970,
+    CheckReport, Lifecycle, Report, Status, Visibility, history::Seen, render::prometheus::seconds_since_1970,
     snapshot::Verdicts,
 };
 
@@ -20,12 +25,12 @@ use crate::{
 /// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
 /// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
 /// `health_check_runs_total` and `health_check_transitions_total`; at `Full` also `health_check_observed` and
-/// `health_build_info`. The phase of life changes no status and no severity. Buckets are the recorder's; a run is recorded
-/// once, at the next look.
+/// `health_build_info`. The phase of life changes no status and no severity. Buckets are the recorder's.
 ///
-/// The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
-///
-/// The facade forgets nothing, so a check that was removed is in none of its states, and what it observed stays as it was.
+/// - Install the recorder first: what ran before is counted all the same, but how long it took is not recorded any more.
+/// - The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
+/// - The facade forgets nothing, so a check that was removed is in none of its states, and a number that is not observed any
+///   more is not a number.
 ///
 /// ```
 /// use health_core::{Health, Metrics};
@@ -63,9 +68,10 @@ impl Metrics {
         self
     }
 
-    /// How often it is looked at, besides at every change. Default 1 s, at least 100 ms.
+    /// How often it is looked at, besides at every change. Default 1 s, from 100 ms to 10 s: of what has run since the last
+    /// look, the durations of the last 60 runs of each check are recorded.
     pub fn every(mut self, every: Duration) -> Self {
-        self.every = every.max(Duration::from_millis(100));
+        self.every = every.clamp(Duration::from_millis(100), Duration::from_secs(10));
         self
     }
 
@@ -96,13 +102,13 @@ impl Publisher for Metrics {
     async fn publish(self: Box<Self>, mut source: Source) {
         let mut looks = interval(self.every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = HashMap::new();
+        let mut told = Told::default();
         loop {
             let is_over = tokio::select! {
                 _ = looks.tick() => false,
                 change = source.next() => change.is_none(),
             };
-            self.look(&source, &mut seen);
+            self.look(&source, &mut told);
             if is_over {
                 return;
             }
@@ -110,13 +116,29 @@ impl Publisher for Metrics {
     }
 }
 
+/// What the recorder was told, which forgets nothing.
+#[derive(Default)]
+struct Told {
+    checks: HashMap<Arc<str>, Counted>,
+    observed: HashSet<[SharedString; 3]>,
+}
+
+/// What was counted of a check and of those that had its name before.
+#[derive(Default)]
+struct Counted {
+    seen: Seen,
+    runs: [u64; 3],
+    transitions: u64,
+    is_gone: bool,
+}
+
 impl Metrics {
-    fn look(&self, source: &Source, seen: &mut HashMap<Arc<str>, Totals>) {
+    fn look(&self, source: &Source, told: &mut Told) {
         let mut tell = |recorder: &dyn Recorder| {
             let to = Teller { recorder, labels: &self.labels };
             // Each time, as the recorder may have been installed a moment ago.
             to.describe(self.visibility);
-            source.board.verdicts(|verdicts| to.tell(verdicts, self.visibility, seen));
+            source.board.verdicts(|verdicts| to.tell(verdicts, self.visibility, told));
         };
         match &self.recorder {
             Some(recorder) => tell(recorder),
@@ -159,7 +181,7 @@ impl Teller<'_> {
         }
     }
 
-    fn tell(&self, verdicts: &Verdicts<'_>, visibility: Visibility, seen: &mut HashMap<Arc<str>, Totals>) {
+    fn tell(&self, verdicts: &Verdicts<'_>, visibility: Visibility, told: &mut Told) {
         self.states("health_status", None, Some(verdicts.status));
         for (probe, status) in verdicts.probes {
             self.states("health_probe_status", Some(("probe", probe.as_str().into())), Some(status));
@@ -170,60 +192,56 @@ impl Teller<'_> {
         }
         self.gauge("health_severity", [], verdicts.severity.into());
         if visibility >= Visibility::Checks {
-            self.checks(verdicts.report, seen);
+            self.checks(verdicts.report, &mut told.checks);
         }
         if visibility >= Visibility::Full {
-            self.observed(verdicts.report);
+            self.observed(verdicts.report, &mut told.observed);
         }
     }
 
-    fn checks(&self, report: &Report, seen: &mut HashMap<Arc<str>, Totals>) {
-        seen.retain(|name, _| {
-            let is_there = report.check(name).is_some();
-            if !is_there {
-                self.states("health_check_status", Some(("check", shared(name))), None);
-            }
-            is_there
-        });
+    fn checks(&self, report: &Report, told: &mut HashMap<Arc<str>, Counted>) {
+        for (name, counted) in
+            told.iter_mut().filter(|(name, counted)| !counted.is_gone && report.check(name).is_none())
+        {
+            self.states("health_check_status", Some(("check", shared(name))), None);
+            counted.is_gone = true;
+        }
         for check in &report.checks {
-            let seen = seen.entry(Arc::clone(&check.name)).or_default();
-            self.check(check, seen);
-            seen.clone_from(&check.history.totals);
+            self.check(check, told.entry(Arc::clone(&check.name)).or_default());
         }
     }
 
-    fn check(&self, check: &CheckReport, seen: &Totals) {
+    fn check(&self, check: &CheckReport, counted: &mut Counted) {
         let named = || ("check", shared(&check.name));
         self.states("health_check_status", Some(named()), Some(check.status));
         let at = seconds_since_1970(check.history.totals.last_success);
         self.gauge("health_check_last_success_timestamp_seconds", [named()], at);
-        let since = check.history.since(seen);
+        let since = check.history.since(&mut counted.seen);
+        counted.transitions += since.transitions;
         for status in Status::ALL {
-            let labels = [named(), ("status", status.as_str().into())];
-            self.count("health_check_runs_total", labels, since.runs[*status as usize]);
+            let runs = &mut counted.runs[*status as usize];
+            *runs += since.runs[*status as usize];
+            self.count("health_check_runs_total", [named(), ("status", status.as_str().into())], *runs);
         }
-        self.count("health_check_transitions_total", [named()], since.transitions);
+        self.count("health_check_transitions_total", [named()], counted.transitions);
         let key = self.key("health_check_duration_seconds", [named()]);
         let histogram = self.recorder.register_histogram(&key, &METADATA);
         since.durations.for_each(|duration| histogram.record(duration.as_secs_f64()));
+        counted.is_gone = false;
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    fn observed(&self, report: &Report) {
+    fn observed(&self, report: &Report, told: &mut HashSet<[SharedString; 3]>) {
+        let mut gone = std::mem::take(told);
+        let labels = |of: &[SharedString; 3]| ["check", "name", "unit"].into_iter().zip(of.clone());
         for check in &report.checks {
             for observed in check.distinct_observed() {
-                let value = match observed.value {
-                    Number::Integer(integer) => integer as f64,
-                    Number::Float(float) => float,
-                };
-                let labels = [
-                    ("check", shared(&check.name)),
-                    ("name", observed.name.to_string().into()),
-                    ("unit", observed.unit.to_string().into()),
-                ];
-                self.gauge("health_check_observed", labels, value);
+                let of = [shared(&check.name), observed.name.to_string().into(), observed.unit.to_string().into()];
+                self.gauge("health_check_observed", labels(&of), observed.value.as_f64());
+                gone.remove(&of);
+                told.insert(of);
             }
         }
+        gone.iter().for_each(|of| self.gauge("health_check_observed", labels(of), f64::NAN));
         if report.service.is_some() || report.version.is_some() {
             let text = |text: &Option<Arc<str>>| text.as_ref().map_or(SharedString::const_str(""), shared);
             let labels = [("service", text(&report.service)), ("version", text(&report.version))];
@@ -243,9 +261,8 @@ impl Teller<'_> {
         self.recorder.register_gauge(&self.key(name, labels), &METADATA).set(value);
     }
 
-    /// Also with nothing to add, so that the series is there from the beginning.
-    fn count(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>, more: u64) {
-        self.recorder.register_counter(&self.key(name, labels), &METADATA).increment(more);
+    fn count(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>, all: u64) {
+        self.recorder.register_counter(&self.key(name, labels), &METADATA).absolute(all);
     }
 
     fn key(&self, name: &'static str, labels: impl IntoIterator<Item = (&'static str, SharedString)>) -> Key {

@@ -12,7 +12,7 @@ mod systemd;
 #[cfg(feature = "webhook")]
 mod webhook;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -28,6 +28,9 @@ pub use self::opentelemetry::OpenTelemetry;
 pub use self::systemd::Systemd;
 #[cfg(feature = "webhook")]
 pub use self::webhook::{Notice, Webhook};
+
+/// Longer than anybody waits, and short enough to be added to any moment.
+const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Tells another system how the service is, from [`Health::publish`](crate::Health::publish) on.
 ///

@@ -11,14 +11,14 @@ use std::{
 
 use ::opentelemetry::{
     InstrumentationScope, KeyValue, Value, global,
-    metrics::{AsyncInstrument, Histogram, Meter, MeterProvider},
+    metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider},
 };
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Publisher, Source};
 use crate::{
-    Durations, Lifecycle, Number, Report, Status, Totals, Visibility, board::Board,
+    Durations, Lifecycle, Report, Status, Visibility, board::Board, history::Seen,
     render::prometheus::seconds_since_1970, snapshot::Verdicts,
 };
 
@@ -38,7 +38,8 @@ use crate::{
 /// | `health.check.transitions` | counter | `health.check.name` |
 /// | `health.check.observed` | gauge; at [`Visibility::Full`] only | `health.check.name`, `health.observed.name`, `health.observed.unit` |
 ///
-/// All but the durations are read when the SDK collects, as of that moment; what has been removed is gone. The phase of life
+/// States and gauges are read when the SDK collects, as of that moment; what has been removed is gone. Runs, transitions and
+/// durations are passed on every second and at every change; of the durations of one check, 60 at once. The phase of life
 /// changes no status and no severity. Name and version of the service are the resource's.
 ///
 /// ```
@@ -59,8 +60,8 @@ pub struct OpenTelemetry {
     visibility: Visibility,
 }
 
-/// How often new durations are passed on, besides at every change: well before the 60 results that are kept of a check are
-/// over.
+/// How often what was counted is passed on, besides at every change: well before the 60 results that are kept of a check
+/// are over.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl OpenTelemetry {
@@ -108,9 +109,7 @@ impl Publisher for OpenTelemetry {
         if self.visibility >= Visibility::Full {
             observed.observed(&self.meter);
         }
-        let bounds = Durations::BOUNDS.iter().map(Duration::as_secs_f64).collect();
-        let durations = self.meter.f64_histogram("health.check.duration").with_unit("s");
-        let durations = durations.with_description("How long runs of the check took.").with_boundaries(bounds).build();
+        let counted = Counted::new(&self.meter);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = HashMap::new();
@@ -119,7 +118,7 @@ impl Publisher for OpenTelemetry {
                 _ = looks.tick() => false,
                 change = source.next() => change.is_none(),
             };
-            observed.pass_on(&source.report(), &durations, &mut seen);
+            observed.pass_on(&source.report(), &counted, &mut seen);
             if is_over {
                 return;
             }
@@ -207,32 +206,8 @@ impl Observed {
                 }
             }))
             .build();
-        meter
-            .u64_observable_counter("health.check.runs")
-            .with_unit("{run}")
-            .with_description("Runs of the check by their own outcome.")
-            .with_callback(self.callback(|verdicts, write| {
-                for check in &verdicts.report.checks {
-                    for status in Status::ALL {
-                        let runs = check.history.totals.runs[*status as usize];
-                        write(runs, &[name(&check.name), ("health.check.state", status.as_str().into())]);
-                    }
-                }
-            }))
-            .build();
-        meter
-            .u64_observable_counter("health.check.transitions")
-            .with_unit("{transition}")
-            .with_description("Changes of the status of the check.")
-            .with_callback(self.callback(|verdicts, write| {
-                for check in &verdicts.report.checks {
-                    write(check.history.totals.transitions, &[name(&check.name)]);
-                }
-            }))
-            .build();
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the gauge is a float")]
     fn observed(&self, meter: &Meter) {
         meter
             .f64_observable_gauge("health.check.observed")
@@ -240,28 +215,53 @@ impl Observed {
             .with_callback(self.callback(|verdicts, write| {
                 for check in &verdicts.report.checks {
                     for observed in check.distinct_observed() {
-                        let value = match observed.value {
-                            Number::Integer(integer) => integer as f64,
-                            Number::Float(float) => float,
-                        };
                         let of = ("health.observed.name", observed.name.to_string().into());
                         let unit = ("health.observed.unit", observed.unit.to_string().into());
-                        write(value, &[name(&check.name), of, unit]);
+                        write(observed.value.as_f64(), &[name(&check.name), of, unit]);
                     }
                 }
             }))
             .build();
     }
 
-    /// Passes on the durations that nobody has seen yet.
-    fn pass_on(&self, report: &Report, durations: &Histogram<f64>, seen: &mut HashMap<Arc<str>, Totals>) {
+    /// Passes on what was counted since the last look, with nothing as well, so that the series are there from the beginning.
+    fn pass_on(&self, report: &Report, counted: &Counted, seen: &mut HashMap<Arc<str>, Seen>) {
         seen.retain(|name, _| report.check(name).is_some());
         for check in &report.checks {
             let seen = seen.entry(Arc::clone(&check.name)).or_default();
             let attributes = self.with(&[name(&check.name)]);
-            let since = check.history.since(seen).durations;
-            since.for_each(|duration| durations.record(duration.as_secs_f64(), &attributes));
-            seen.clone_from(&check.history.totals);
+            let since = check.history.since(seen);
+            for status in Status::ALL {
+                let state = ("health.check.state", status.as_str().into());
+                counted.runs.add(since.runs[*status as usize], &self.with(&[name(&check.name), state]));
+            }
+            counted.transitions.add(since.transitions, &attributes);
+            since.durations.for_each(|duration| counted.durations.record(duration.as_secs_f64(), &attributes));
+        }
+    }
+}
+
+/// What is counted by the SDK: what it reads itself would run backwards when a check is removed and another inserted by its
+/// name.
+struct Counted {
+    runs: Counter<u64>,
+    transitions: Counter<u64>,
+    durations: Histogram<f64>,
+}
+
+impl Counted {
+    fn new(meter: &Meter) -> Self {
+        let counter =
+            |name, unit, description| meter.u64_counter(name).with_unit(unit).with_description(description).build();
+        Self {
+            runs: counter("health.check.runs", "{run}", "Runs of the check by their own outcome."),
+            transitions: counter("health.check.transitions", "{transition}", "Changes of the status of the check."),
+            durations: meter
+                .f64_histogram("health.check.duration")
+                .with_unit("s")
+                .with_description("How long runs of the check took.")
+                .with_boundaries(Durations::BOUNDS.iter().map(Duration::as_secs_f64).collect())
+                .build(),
         }
     }
 }

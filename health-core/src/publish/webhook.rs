@@ -1,10 +1,10 @@
 //! Changes as JSON, posted to any HTTP endpoint.
 
+mod news;
 mod notice;
 mod queue;
 
 use std::{
-    collections::HashMap,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -14,22 +14,29 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::{Client, Method};
-use tokio::time::{Instant, sleep_until, timeout};
+use reqwest::{Client, Method, Response};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 
 pub use self::notice::Notice;
-use self::queue::{Delivery, Queue};
-use super::{Publisher, Source};
+use self::{
+    news::News,
+    notice::known,
+    queue::{Delivery, Queue},
+};
+use super::{LONGEST_WAIT, Publisher, Source};
 use crate::{
-    Change, CheckChange, Probe, Reason, Status, Visibility,
-    checks::http::{Answer, Target},
+    Change, Probe, Reason, Status, Visibility,
+    checks::http::{Target, read},
     scheduler::Jitter,
 };
 
-/// Of an answer so much is read, so that its connection can be used again.
+/// Of an answer so much is read, for so long, so that its connection can be used again.
 const DRAINED: usize = 64 << 10;
-/// What is left when the checks stop has this long for a last attempt.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it looks for what changes without a change: a result that became too old.
+const LOOK: Duration = Duration::from_secs(1);
+/// What is left when the checks stop has this long for a last attempt, a little less than `stop` waits.
+const LAST_WORDS: Duration = Duration::from_millis(900);
 /// No receiver can ask for a longer pause.
 const LONGEST_WISH: Duration = Duration::from_secs(300);
 
@@ -43,14 +50,15 @@ const LONGEST_WISH: Duration = Duration::from_secs(300);
 /// ```
 ///
 /// - The first change is told at once, those that follow it within the [`minimum_gap`](Self::minimum_gap) together.
-/// - A first verdict that is Healthy is no news, and the phases of life change neither status nor cause: a deploy tells
-///   nobody anything.
+/// - A check is taken for healthy until it is told otherwise, one that has not run yet counts for nothing, and the phases of
+///   life change neither status nor cause: a deploy tells nobody anything. One that was told as bad and is removed is told as
+///   healthy.
 /// - Any code from 200 to 299 is taken for delivered. After anything else it is told again: after 1 s, 2 s and so on up to
-///   60 s, or after what `Retry-After` asks for, up to 5 minutes. What is refused for good (400, 413, 415, 422) is not.
-///   Something can so be told twice; a change is known by its check and its moment.
+///   60 s, or after the seconds that `Retry-After` asks for, up to 5 minutes. What is refused for good (400, 413, 415, 422,
+///   a redirect) is not. Something can so be told twice; a change is known by its check and its moment.
 /// - 100 changes wait; of more, the oldest are dropped and counted as `missed`.
 /// - While one notice is under way, changes are received and wait; no check ever waits for a receiver.
-/// - When the checks stop, what still waits has one last attempt of a second.
+/// - When the checks stop, what still waits has one last attempt of less than a second.
 ///
 /// The URL appears in no output, as it is often a secret by itself.
 ///
@@ -73,6 +81,7 @@ pub struct Webhook {
     target: Target,
     gap: Duration,
     every: Option<Duration>,
+    pings_only: bool,
     timeout: Duration,
     visibility: Visibility,
     body: Option<Box<Body>>,
@@ -88,42 +97,52 @@ impl Webhook {
     /// The URL cannot be used.
     pub fn post(client: Client, url: impl AsRef<str>) -> io::Result<Self> {
         let mut target = Target::new(client, Method::POST, url.as_ref());
-        target.send("content-type", "application/json");
+        target.send_instead("content-type", "application/json");
         target.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Ok(Self {
             target,
             gap: Duration::from_secs(10),
             every: None,
+            pings_only: false,
             timeout: Duration::from_secs(10),
             visibility: Visibility::Checks,
             body: None,
         })
     }
 
-    /// A header to send, such as a token. Its value appears in no output. One that no HTTP can carry is left out, with a
-    /// warning in the log.
+    /// A header to send, such as a token, instead of one by the same name. Its value appears in no output. One that HTTP
+    /// cannot carry is left out, with a warning in the log.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.target.send(name.as_ref(), value.as_ref());
+        self.target.send_instead(name.as_ref(), value.as_ref());
         self
     }
 
-    /// The least time from one delivered notice to the next. Default 10 s.
+    /// The least time from changes that were taken to the next ones. Default 10 s.
     pub fn minimum_gap(mut self, gap: Duration) -> Self {
-        self.gap = gap;
+        self.gap = gap.min(LONGEST_WAIT);
         self
     }
 
-    /// A dead man's ping: where nothing else was told for so long, `"event":"ping"` with the status is, the first at once.
-    /// Its absence means that the service is gone, cut off, or not alive: while *liveness* is Unhealthy there is none.
-    /// Default: none; at least 1 s.
+    /// A dead man's ping: where nothing else was told for so long, `"event":"ping"` with the status is, the first as soon as
+    /// any check has run. Its absence means that the service is gone, cut off, or not alive: while *liveness* is Unhealthy
+    /// there is none. Default: none; at least 1 s.
+    ///
+    /// A receiver that takes every request for a sign of life is told of changes as well, unless
+    /// [`pings_only`](Self::pings_only) is said.
     pub fn every(mut self, every: Duration) -> Self {
-        self.every = Some(every.max(Duration::from_secs(1)));
+        self.every = Some(every.clamp(Duration::from_secs(1), LONGEST_WAIT));
+        self
+    }
+
+    /// Tells of no change: for a receiver that waits for pings alone, beside another that is told the changes.
+    pub fn pings_only(mut self) -> Self {
+        self.pings_only = true;
         self
     }
 
     /// How long one attempt may take. Default 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST_WAIT);
         self
     }
 
@@ -152,8 +171,11 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// One attempt, with what it wants to tell.
-type Attempt<'w> = Pin<Box<dyn Future<Output = (Delivery, Result<(), Failure>)> + Send + 'w>>;
+/// One attempt under way.
+struct Attempt<'w> {
+    delivery: Delivery,
+    result: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Failure {
@@ -169,45 +191,33 @@ impl Publisher for Webhook {
         if let Err(error) = self.target.validate() {
             tracing::warn!(target: "health", error, "a webhook leaves something out");
         }
-        let mut queue = Queue::new(self.gap, self.every, Instant::now());
-        let mut news = News::new(&source, self.visibility);
-        news.already_bad(&source, &mut queue);
-        let mut jitter = Jitter::new();
+        let mut teller = Teller::new(&self);
         let mut under_way: Option<Attempt<'_>> = None;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = queue.due().filter(|_| under_way.is_none());
+            let due = teller.queue.due().filter(|_| under_way.is_none());
             tokio::select! {
+                // What is on its way first, so that a look finds nothing that a change is about to tell.
+                biased;
                 change = source.next() => match change {
-                    Some(Change::Check(change)) => news.heard(change, &source, &mut queue),
-                    Some(Change::Lifecycle(_)) => {}
+                    Some(change) => teller.hear(change, &source),
                     None => break,
                 },
-                (delivery, result) = finished(&mut under_way) => {
-                    under_way = None;
-                    settle(&mut queue, delivery, result, &mut jitter);
-                }
-                () = at(due) => under_way = self.attempt(&source, &mut queue, self.timeout),
+                result = finished(&mut under_way) => teller.settle(under_way.take(), result),
+                _ = looks.tick() => teller.look(&source),
+                () = at(due) => under_way = teller.attempt(&source),
             }
         }
-        let last_words = async {
-            if under_way.is_some() {
-                let (delivery, result) = finished(&mut under_way).await;
-                under_way = None;
-                settle(&mut queue, delivery, result, &mut jitter);
-            }
-            if queue.has_changes() {
-                under_way = self.attempt(&source, &mut queue, LAST_WORDS);
-                let _ = finished(&mut under_way).await;
-            }
-        };
-        let _ = timeout(LAST_WORDS, last_words).await;
+        teller.look(&source);
+        teller.last_words(under_way, &source).await;
     }
 }
 
 /// When an attempt has ended; never, where there is none.
-async fn finished(attempt: &mut Option<Attempt<'_>>) -> (Delivery, Result<(), Failure>) {
+async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     match attempt {
-        Some(attempt) => attempt.await,
+        Some(attempt) => attempt.result.as_mut().await,
         None => std::future::pending().await,
     }
 }
@@ -220,61 +230,151 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-fn settle(queue: &mut Queue, delivery: Delivery, result: Result<(), Failure>, jitter: &mut Jitter) {
-    let now = Instant::now();
-    match result {
-        Ok(()) => {
-            if queue.failures() > 0 {
-                tracing::info!(target: "health", "a webhook takes notices again");
-            }
-            queue.delivered(now);
-        }
-        Err(Failure::ForGood { what }) => {
-            tracing::warn!(target: "health", what, "a webhook refused a notice, which is not told again");
-            queue.refused(&delivery, now);
-        }
-        Err(Failure::Now { what, not_within }) => {
-            // One line for as long as it lasts.
-            if queue.failures() == 0 {
-                tracing::warn!(target: "health", what, "a webhook does not take a notice, which is told again");
-            }
-            let pause = jitter.around(queue.failed(delivery)).max(not_within);
-            queue.wait_until(now + pause);
-        }
-    }
+/// What has been told, what waits, and how it went.
+struct Teller<'w> {
+    webhook: &'w Webhook,
+    news: News,
+    queue: Queue,
+    jitter: Jitter,
+    missed: u64,
+    /// The last answer was a refusal, which is in the log.
+    is_refused: bool,
 }
 
-impl Webhook {
-    /// Begins an attempt to tell what waits, unless there is nothing to be told after all.
-    fn attempt(&self, source: &Source, queue: &mut Queue, patience: Duration) -> Option<Attempt<'_>> {
-        let delivery = queue.take();
-        let is_sign = delivery.changes.is_empty();
-        if is_sign && source.probe(Probe::Liveness).status == Status::Unhealthy {
-            queue.lost(delivery.missed);
-            queue.skip_sign(Instant::now());
-            return None;
+impl<'w> Teller<'w> {
+    fn new(webhook: &'w Webhook) -> Self {
+        let queue = Queue::new(webhook.gap, webhook.every, Instant::now());
+        let news = News::new(webhook.visibility);
+        Self { webhook, news, queue, jitter: Jitter::new(), missed: 0, is_refused: false }
+    }
+
+    fn hear(&mut self, change: Change, source: &Source) {
+        self.count_missed(source);
+        if self.webhook.pings_only {
+            return;
         }
-        let notice = Notice::new(source, &delivery, self.visibility);
-        let Some(body) = self.written(&notice, if is_sign { "ping" } else { "change" }) else {
-            tracing::error!(target: "health", "a webhook's body_with(..) panicked: its notice is not told");
-            queue.refused(&delivery, Instant::now());
+        if let Change::Check(change) = change
+            && let Some(item) = self.news.heard(change)
+        {
+            self.queue.push(item);
+        }
+        self.hear_of_the_whole(source);
+    }
+
+    fn look(&mut self, source: &Source) {
+        self.count_missed(source);
+        if !self.webhook.pings_only {
+            let items = self.news.seen(&source.report(), SystemTime::now());
+            items.into_iter().for_each(|item| self.queue.push(item));
+            self.hear_of_the_whole(source);
+        }
+    }
+
+    fn hear_of_the_whole(&mut self, source: &Source) {
+        if let Some(item) = self.news.whole(known(&source.report()).status) {
+            self.queue.push(item);
+        }
+    }
+
+    fn count_missed(&mut self, source: &Source) {
+        self.queue.lost(source.missed() - self.missed);
+        self.missed = source.missed();
+    }
+
+    /// Begins to tell what waits, unless there is nothing to be told after all.
+    fn attempt(&mut self, source: &Source) -> Option<Attempt<'w>> {
+        let now = Instant::now();
+        let delivery = self.queue.take(now);
+        if delivery.is_sign_of_life() {
+            let report = source.report();
+            let is_known = report.checks.is_empty() || !known(&report).checks.is_empty();
+            if !is_known || source.probe(Probe::Liveness).status == Status::Unhealthy {
+                self.queue.lost(delivery.missed);
+                self.queue.put_sign_off(now, LOOK);
+                return None;
+            }
+        }
+        self.begin(delivery, source, self.webhook.timeout)
+    }
+
+    fn begin(&mut self, delivery: Delivery, source: &Source, patience: Duration) -> Option<Attempt<'w>> {
+        let notice = Notice::new(source, &delivery, self.webhook.visibility);
+        let event = if delivery.is_sign_of_life() { "ping" } else { "change" };
+        let Some(body) = self.webhook.written(&notice, event) else {
+            self.refused(&delivery, "its body_with(..) panicked");
             return None;
         };
-        let board = Arc::clone(&source.board);
-        Some(Box::pin(async move {
+        let (webhook, board) = (self.webhook, Arc::clone(&source.board));
+        let result = Box::pin(async move {
             let now = |what| Err(Failure::Now { what, not_within: Duration::ZERO });
-            let result = match timeout(patience, self.target.ask_with(body, DRAINED)).await {
-                Ok(Ok(answer)) => judge(&answer),
+            match timeout(patience, webhook.target.send_out(body)).await {
+                Ok(Ok((response, is_elsewhere))) => taken(response, is_elsewhere).await,
                 Ok(Err(error)) => {
                     let (reason, text) = error.into_parts();
                     now(format!("{reason}: {}", board.secrets().redact(&text)))
                 }
                 Err(_) => now(Reason::Timeout.to_string()),
-            };
-            (delivery, result)
-        }))
+            }
+        });
+        Some(Attempt { delivery, result })
     }
 
+    fn settle(&mut self, attempt: Option<Attempt<'_>>, result: Result<(), Failure>) {
+        let Some(Attempt { delivery, .. }) = attempt else { return };
+        let now = Instant::now();
+        match result {
+            Ok(()) => {
+                if self.queue.failures() > 0 || std::mem::take(&mut self.is_refused) {
+                    tracing::info!(target: "health", "a webhook takes notices again");
+                }
+                self.queue.delivered(&delivery, now);
+            }
+            Err(Failure::ForGood { what }) => self.refused(&delivery, &what),
+            Err(Failure::Now { what, not_within }) => {
+                // One line for as long as it lasts.
+                if self.queue.failures() == 0 {
+                    tracing::warn!(target: "health", what, "a webhook does not take a notice, which is told again");
+                }
+                let pause = self.jitter.around(self.queue.failed(delivery)).max(not_within);
+                self.queue.pause_until(now + pause);
+            }
+        }
+    }
+
+    fn refused(&mut self, delivery: &Delivery, what: &str) {
+        if !std::mem::replace(&mut self.is_refused, true) {
+            tracing::warn!(target: "health", what, "a webhook refused a notice, which is not told again");
+        }
+        self.queue.refused(delivery, Instant::now());
+    }
+
+    /// What waits is told once more. An attempt that hangs has half of the time, if there is more to tell than it does.
+    async fn last_words(&mut self, under_way: Option<Attempt<'w>>, source: &Source) {
+        let end = Instant::now() + LAST_WORDS;
+        if let Some(mut attempt) = under_way {
+            let until = if self.queue.waiting() > 0 { end - LAST_WORDS / 2 } else { end };
+            match timeout_at(until, attempt.result.as_mut()).await {
+                Ok(result) => self.settle(Some(attempt), result),
+                Err(_) => drop(self.queue.failed(attempt.delivery)),
+            }
+        }
+        if self.queue.waiting() > 0 {
+            let delivery = self.queue.take_all();
+            let mut last = self.begin(delivery, source, LAST_WORDS);
+            if let Ok(result) = timeout_at(end, finished(&mut last)).await {
+                self.settle(last, result);
+            } else if let Some(attempt) = last {
+                self.queue.failed(attempt.delivery);
+            }
+        }
+        let waiting = self.queue.waiting();
+        if waiting > 0 {
+            tracing::warn!(target: "health", waiting, "a webhook was not told the last changes");
+        }
+    }
+}
+
+impl Webhook {
     fn written(&self, notice: &Notice, event: &str) -> Option<Bytes> {
         match &self.body {
             Some(body) => catch_unwind(AssertUnwindSafe(|| body(notice))).ok().map(|json| json.to_string().into()),
@@ -283,73 +383,24 @@ impl Webhook {
     }
 }
 
-/// What a receiver says by its code.
-fn judge(answer: &Answer) -> Result<(), Failure> {
-    let what = || format!("it answers {}", answer.code);
-    match answer.code {
-        200..=299 => Ok(()),
-        400 | 413 | 415 | 422 => Err(Failure::ForGood { what: what() }),
+/// What a receiver says by its code; what it says besides is read and thrown away.
+async fn taken(mut response: Response, is_elsewhere: bool) -> Result<(), Failure> {
+    let code = response.status().as_u16();
+    if is_elsewhere || (300..=399).contains(&code) {
+        return Err(Failure::ForGood { what: "it redirects elsewhere: name the final URL".to_owned() });
+    }
+    let what = format!("it answers {code}");
+    match code {
+        200..=299 => {
+            let _ = timeout(DRAINED_WITHIN, read(&mut response, DRAINED)).await;
+            Ok(())
+        }
+        400 | 413 | 415 | 422 => Err(Failure::ForGood { what }),
         _ => {
-            let seconds = answer.headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            let seconds =
+                response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
             let wish = seconds.map_or(Duration::ZERO, Duration::from_secs);
-            Err(Failure::Now { what: what(), not_within: wish.min(LONGEST_WISH) })
-        }
-    }
-}
-
-/// Which changes are news.
-struct News {
-    visibility: Visibility,
-    /// The status that was told last, where nothing else is told.
-    status: Status,
-    /// Changes up to these moments were seen in the first report, whether they are heard of again or not.
-    known: HashMap<Arc<str>, SystemTime>,
-    missed: u64,
-}
-
-impl News {
-    fn new(source: &Source, visibility: Visibility) -> Self {
-        let report = source.report();
-        let known = report.checks.iter().filter_map(|check| Some((Arc::clone(&check.name), check.since?)));
-        Self { visibility, status: Status::Healthy, known: known.collect(), missed: source.missed() }
-    }
-
-    /// What was bad already when it began to publish: the checks may have been faster.
-    fn already_bad(&mut self, source: &Source, queue: &mut Queue) {
-        for check in source.report().checks.iter().filter(|check| check.status > Status::Healthy) {
-            let Some(at) = self.known.get(&check.name).copied().filter(|at| Some(*at) == check.since) else { continue };
-            let change = CheckChange {
-                check: Arc::clone(&check.name),
-                from: None,
-                to: check.status,
-                reason: check.reason,
-                message: check.message.clone(),
-                log_message: None,
-                caused_by: check.caused_by.clone(),
-                at,
-            };
-            self.tell(change, source, queue);
-        }
-    }
-
-    fn heard(&mut self, change: CheckChange, source: &Source, queue: &mut Queue) {
-        queue.lost(source.missed() - self.missed);
-        self.missed = source.missed();
-        let is_known = self.known.get(&change.check).is_some_and(|at| change.at <= *at);
-        let is_first = change.from.is_none() && change.to == Status::Healthy;
-        if !is_known && !is_first {
-            self.tell(change, source, queue);
-        }
-    }
-
-    fn tell(&mut self, change: CheckChange, source: &Source, queue: &mut Queue) {
-        if self.visibility >= Visibility::Checks {
-            queue.push(change);
-            return;
-        }
-        let status = source.board.verdicts(|verdicts| verdicts.status);
-        if std::mem::replace(&mut self.status, status) != status {
-            queue.push(change);
+            Err(Failure::Now { what, not_within: wish.min(LONGEST_WISH) })
         }
     }
 }

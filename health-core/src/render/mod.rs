@@ -8,4 +8,4 @@ pub(crate) mod text;
 pub(crate) mod writer;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

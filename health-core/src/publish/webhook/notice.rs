@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::{super::Source, queue::Delivery};
 use crate::{
-    CheckChange, Lifecycle, Status, Visibility, clock::rfc3339, publish::cause_whatever_the_phase,
-    render::writer::Writer,
+    CheckChange, Lifecycle, Reason, Report, Status, Visibility, clock::rfc3339, publish::cause, render::writer::Writer,
 };
 
 /// What a [`Webhook`](super::Webhook) is told at once.
@@ -20,7 +19,7 @@ pub struct Notice {
     pub service: Option<Arc<str>>,
     /// The service's version, if it was given and is shown.
     pub version: Option<Arc<str>>,
-    /// How the service is now, whatever the phase of its life.
+    /// How the service is now, whatever the phase of its life, and without the checks that have not run yet.
     pub status: Status,
     /// What makes it so: `database unreachable`. Empty where all is well or nothing is shown.
     pub cause: String,
@@ -35,6 +34,7 @@ pub struct Notice {
 impl Notice {
     pub(super) fn new(source: &Source, delivery: &Delivery, visibility: Visibility) -> Self {
         let report = source.report();
+        let known = known(&report);
         let shown = |change: &CheckChange| {
             let mut change = change.clone();
             change.log_message = None;
@@ -48,10 +48,10 @@ impl Notice {
             at: SystemTime::now(),
             service: report.service.clone(),
             version: report.version.clone().filter(|_| visibility >= Visibility::Full),
-            status: source.board.verdicts(|verdicts| verdicts.status),
-            cause: if names { cause_whatever_the_phase(&report) } else { String::new() },
+            status: known.status,
+            cause: if names { cause(&known) } else { String::new() },
             lifecycle: report.lifecycle,
-            changes: delivery.changes.iter().filter(|_| names).map(shown).collect(),
+            changes: delivery.items.iter().flatten().filter(|_| names).map(shown).collect(),
             missed: delivery.missed,
         }
     }
@@ -82,6 +82,17 @@ impl Notice {
         });
         writer.finish()
     }
+}
+
+/// The report without the phases of life and what has not run yet: what no deploy changes.
+pub(super) fn known(report: &Report) -> Report {
+    let mut report = report.clone();
+    if report.reason != Some(Reason::Stale) {
+        report.checks.retain(|check| check.reason != Some(Reason::Pending));
+        report.reason = None;
+        report.status = report.checks.iter().map(|check| report.counted(check)).max().unwrap_or(Status::Healthy);
+    }
+    report
 }
 
 fn members(w: &mut Writer, change: &CheckChange) {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::CheckChange;
+use super::news::Item;
 
 /// Changes that wait; one more, and the oldest is dropped and counted.
 pub(super) const LONGEST: usize = 100;
@@ -14,22 +14,30 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<CheckChange>,
+    waiting: VecDeque<Item>,
     missed: u64,
     gap: Duration,
     every: Option<Duration>,
     /// When the next sign of life is due.
     sign_at: Option<Instant>,
-    /// Nothing is sent before.
-    not_before: Instant,
+    /// No changes are told before; signs of life neither set nor heed it.
+    gap_until: Instant,
+    /// Nothing is told before, as it was not taken.
+    pause_until: Instant,
     failures: u32,
 }
 
 /// What is told at once: the changes since the last time, and how many are not among them. Nothing: a sign of life.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    pub(super) changes: Vec<CheckChange>,
+    pub(super) items: Vec<Item>,
     pub(super) missed: u64,
+}
+
+impl Delivery {
+    pub(super) fn is_sign_of_life(&self) -> bool {
+        self.items.is_empty()
+    }
 }
 
 impl Queue {
@@ -40,13 +48,14 @@ impl Queue {
             gap,
             every,
             sign_at: every.map(|_| now),
-            not_before: now,
+            gap_until: now,
+            pause_until: now,
             failures: 0,
         }
     }
 
-    pub(super) fn push(&mut self, change: CheckChange) {
-        self.waiting.push_back(change);
+    pub(super) fn push(&mut self, item: Item) {
+        self.waiting.push_back(item);
         self.bound();
     }
 
@@ -57,26 +66,34 @@ impl Queue {
 
     /// When the next delivery may begin, if there is anything to tell.
     pub(super) fn due(&self) -> Option<Instant> {
-        let wanted = if self.waiting.is_empty() { self.sign_at? } else { self.not_before };
-        Some(wanted.max(self.not_before))
+        let changes_at = (!self.waiting.is_empty()).then_some(self.gap_until);
+        let wanted = changes_at.into_iter().chain(self.sign_at).min()?;
+        Some(wanted.max(self.pause_until))
     }
 
-    /// What is to be told now.
-    pub(super) fn take(&mut self) -> Delivery {
-        Delivery { changes: self.waiting.drain(..).collect(), missed: std::mem::take(&mut self.missed) }
+    /// What is to be told now: within the gap a sign of life alone.
+    pub(super) fn take(&mut self, now: Instant) -> Delivery {
+        if now < self.gap_until { Delivery::default() } else { self.take_all() }
+    }
+
+    /// All that waits, whatever the gap.
+    pub(super) fn take_all(&mut self) -> Delivery {
+        Delivery { items: self.waiting.drain(..).collect(), missed: std::mem::take(&mut self.missed) }
     }
 
     /// It was taken.
-    pub(super) fn delivered(&mut self, now: Instant) {
+    pub(super) fn delivered(&mut self, delivery: &Delivery, now: Instant) {
         self.failures = 0;
-        self.not_before = now + self.gap;
+        if !delivery.is_sign_of_life() {
+            self.gap_until = now + self.gap;
+        }
         self.sign_at = self.every.map(|every| now + every);
     }
 
     /// It was not, and is told again: after how long, if the receiver does not wish otherwise.
     pub(super) fn failed(&mut self, delivery: Delivery) -> Duration {
-        for change in delivery.changes.into_iter().rev() {
-            self.waiting.push_front(change);
+        for item in delivery.items.into_iter().rev() {
+            self.waiting.push_front(item);
         }
         self.missed += delivery.missed;
         self.bound();
@@ -87,21 +104,22 @@ impl Queue {
 
     /// It never will be, so nobody tells it again.
     pub(super) fn refused(&mut self, delivery: &Delivery, now: Instant) {
-        self.delivered(now);
-        self.missed += delivery.missed + delivery.changes.len() as u64;
+        self.delivered(delivery, now);
+        self.missed += delivery.missed + delivery.items.len() as u64;
     }
 
-    pub(super) fn wait_until(&mut self, moment: Instant) {
-        self.not_before = moment;
+    pub(super) fn pause_until(&mut self, moment: Instant) {
+        self.pause_until = moment;
     }
 
-    /// No sign of life this time.
-    pub(super) fn skip_sign(&mut self, now: Instant) {
-        self.sign_at = self.every.map(|every| now + every);
+    /// No sign of life before this has passed.
+    pub(super) fn put_sign_off(&mut self, now: Instant, longer: Duration) {
+        self.sign_at = self.every.map(|_| now + longer);
     }
 
-    pub(super) fn has_changes(&self) -> bool {
-        !self.waiting.is_empty()
+    /// How many changes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// How often it was tried in vain.
@@ -122,12 +140,12 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::Status;
+    use crate::{CheckChange, Status};
 
     const GAP: Duration = Duration::from_secs(10);
 
-    fn change(number: usize) -> CheckChange {
-        CheckChange {
+    fn change(number: usize) -> Item {
+        Some(CheckChange {
             check: number.to_string().into(),
             from: None,
             to: Status::Unhealthy,
@@ -136,11 +154,11 @@ mod tests {
             log_message: None,
             caused_by: Vec::new(),
             at: SystemTime::UNIX_EPOCH,
-        }
+        })
     }
 
     fn names(delivery: &Delivery) -> Vec<&str> {
-        delivery.changes.iter().map(|change| &*change.check).collect()
+        delivery.items.iter().flatten().map(|change| &*change.check).collect()
     }
 
     #[test]
@@ -150,13 +168,14 @@ mod tests {
         assert_eq!(queue.due(), None);
         queue.push(change(1));
         assert_eq!(queue.due(), Some(now));
-        assert_eq!(names(&queue.take()), ["1"]);
-        queue.delivered(now);
+        let first = queue.take(now);
+        assert_eq!(names(&first), ["1"]);
+        queue.delivered(&first, now);
         assert_eq!(queue.due(), None);
         queue.push(change(2));
         queue.push(change(3));
         assert_eq!(queue.due(), Some(now + GAP));
-        assert_eq!(names(&queue.take()), ["2", "3"]);
+        assert_eq!(names(&queue.take(now + GAP)), ["2", "3"]);
     }
 
     #[test]
@@ -166,15 +185,16 @@ mod tests {
         queue.push(change(1));
         let mut pauses = Vec::new();
         for number in 2..=9 {
-            let delivery = queue.take();
+            let delivery = queue.take(now);
             queue.push(change(number));
             pauses.push(queue.failed(delivery).as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(names(&queue.take()), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
-        queue.delivered(now);
+        let all = queue.take(now);
+        assert_eq!(names(&all), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        queue.delivered(&all, now);
         queue.push(change(10));
-        let delivery = queue.take();
+        let delivery = queue.take(now);
         assert_eq!(queue.failed(delivery), FIRST_PAUSE, "it begins anew");
     }
 
@@ -183,36 +203,43 @@ mod tests {
         let now = Instant::now();
         let mut queue = Queue::new(GAP, None, now);
         (0..LONGEST).for_each(|number| queue.push(change(number)));
-        let delivery = queue.take();
+        let delivery = queue.take(now);
         (0..5).for_each(|number| queue.push(change(1_000 + number)));
         queue.lost(2);
         queue.failed(delivery);
-        let again = queue.take();
-        assert_eq!((again.changes.len(), again.missed), (LONGEST, 7));
+        let again = queue.take(now);
+        assert_eq!((again.items.len(), again.missed), (LONGEST, 7));
         assert_eq!((names(&again)[0], names(&again)[LONGEST - 1]), ("5", "1004"));
         queue.refused(&again, now);
         assert_eq!(queue.due(), None, "a number alone is told with the next change");
         queue.push(change(1));
-        assert_eq!(queue.take().missed, 107);
+        assert_eq!(queue.take(now + GAP).missed, 107);
     }
 
     #[test]
-    fn a_sign_of_life_comes_when_nothing_else_has_come_for_so_long() {
+    fn signs_of_life_come_when_nothing_else_has_come_and_take_no_change_its_turn() {
         let now = Instant::now();
-        let (gap, every) = (GAP, Duration::from_secs(60));
-        let mut queue = Queue::new(gap, Some(every), now);
+        let every = Duration::from_secs(4);
+        let mut queue = Queue::new(GAP, Some(every), now);
         assert_eq!(queue.due(), Some(now), "at once, so that its absence is noticed");
-        assert!(queue.take().changes.is_empty());
-        queue.delivered(now);
-        assert_eq!(queue.due(), Some(now + every));
+        let sign = queue.take(now);
+        assert!(sign.is_sign_of_life());
+        queue.delivered(&sign, now);
+        assert_eq!(queue.due(), Some(now + every), "the gap is not for signs");
         queue.push(change(1));
-        assert_eq!(queue.due(), Some(now + gap));
-        queue.take();
-        queue.delivered(now + gap);
-        assert_eq!(queue.due(), Some(now + gap + every));
-        queue.skip_sign(now + every + every);
+        assert_eq!(queue.due(), Some(now), "and a sign makes no gap");
+        let first = queue.take(now);
+        queue.delivered(&first, now);
+        queue.push(change(2));
+        assert_eq!(queue.due(), Some(now + every));
+        let sign = queue.take(now + every);
+        assert!(sign.is_sign_of_life(), "within the gap it comes alone");
+        queue.delivered(&sign, now + every);
+        assert_eq!(queue.due(), Some(now + every * 2));
+        assert_eq!(names(&queue.take_all()), ["2"]);
+        queue.put_sign_off(now, every * 3);
         assert_eq!(queue.due(), Some(now + every * 3));
-        queue.wait_until(now + every * 5);
+        queue.pause_until(now + every * 5);
         assert_eq!(queue.due(), Some(now + every * 5), "a pause holds for signs of life, too");
     }
 }
