@@ -76,12 +76,23 @@ impl Load {
             let (client, url) = (client(), format!("http://127.0.0.1:{port}/"));
             load.runtime.spawn(async move {
                 while !over.load(Ordering::Relaxed) {
-                    let answered = match client.get(&url).send().await {
-                        Ok(answer) => answer.status() == 200 && answer.text().await.is_ok_and(|text| text == "hello"),
-                        Err(_) => false,
+                    let failure = match client.get(&url).send().await {
+                        Ok(answer) => {
+                            let status = answer.status();
+                            let text = answer.text().await;
+                            let is_it = status == 200 && text.as_ref().is_ok_and(|text| text == "hello");
+                            (!is_it).then(|| format!("{status}: {text:?}"))
+                        }
+                        Err(error) => Some(error.to_string()),
                     };
                     asked.fetch_add(1, Ordering::Relaxed);
-                    failed.fetch_add(usize::from(!answered), Ordering::Relaxed);
+                    if let Some(failure) = failure {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        // Those that are lost on purpose are many.
+                        if failed.load(Ordering::Relaxed) <= 3 {
+                            println!("lost: {failure}");
+                        }
+                    }
                     tokio::time::sleep(millis(2)).await;
                 }
             });
