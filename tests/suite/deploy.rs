@@ -40,6 +40,16 @@ fn frozen() -> Frozen {
     frozen
 }
 
+#[test]
+#[ignore = "needs Python's packages: tests/run"]
+fn hadolint_finds_nothing_in_the_image() {
+    let hadolint = || Command::new(repository().join("target/tools/python/bin/hadolint"));
+    let found = said(hadolint().arg(deploy("docker/Dockerfile")), b"");
+    assert_eq!(found, (Some(0), String::new()));
+    let (code, text) = said(hadolint().arg("-"), b"FROM debian\nHEALTHCHECK CMDX\n");
+    assert!(code == Some(1) && text.contains(":2:"), "{text}");
+}
+
 /// The command of the image's `HEALTHCHECK`, run as Docker would, but for the port.
 #[test]
 fn the_image_checks_itself() {
