@@ -65,11 +65,13 @@ pub use health_core;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
 /// let leave = health_actix::shutdown(&health, Duration::from_secs(10))?;
-/// HttpServer::new(move || App::new().service(health_actix::routes(health.clone())))
+/// let probes = health.clone();
+/// HttpServer::new(move || App::new().service(health_actix::routes(probes.clone())))
 ///     .shutdown_signal(leave)
 ///     .bind(("127.0.0.1", 8080))?
 ///     .run()
 ///     .await?;
+/// health.stop().await;
 /// # Ok(())
 /// # }
 /// ```

@@ -63,9 +63,10 @@ pub use health_core;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
 /// let leave = health_axum::shutdown(&health, Duration::from_secs(10))?;
-/// let app: Router = Router::new().merge(health_axum::routes(health));
+/// let app: Router = Router::new().merge(health_axum::routes(health.clone()));
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// axum::serve(listener, app).with_graceful_shutdown(leave).await?;
+/// health.stop().await;
 /// # Ok(())
 /// # }
 /// ```

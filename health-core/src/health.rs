@@ -34,7 +34,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The service's name, shown at full visibility.
+    /// The service's name, shown at full visibility, and told by publishers.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.about.service = Some(name.into().into());
         self
@@ -306,6 +306,9 @@ impl Health {
 
     /// Lets a publisher tell another system how the service is, on a task of its own, until the checks stop. Nothing happens
     /// for a frozen service, which has no runtime.
+    ///
+    /// End with [`stop`](Self::stop), which waits for what publishers have still to say: tasks that nobody waits for end
+    /// with the runtime.
     pub fn publish(&self, publisher: impl Publisher) {
         if let Some(runtime) = &self.inner.runtime {
             let source = Source::new(Arc::clone(&self.inner.board));

@@ -46,7 +46,9 @@ pub use health_core;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
 /// let leave = health_warp::shutdown(&health, Duration::from_secs(10))?;
-/// warp::serve(health_warp::routes(health)).bind(([127, 0, 0, 1], 8080)).await.graceful(leave).run().await;
+/// let app = health_warp::routes(health.clone());
+/// warp::serve(app).bind(([127, 0, 0, 1], 8080)).await.graceful(leave).run().await;
+/// health.stop().await;
 /// # Ok(())
 /// # }
 /// ```

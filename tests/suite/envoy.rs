@@ -16,7 +16,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     rolling_restart::{Load, start},
-    support::{millis, secs},
+    support::secs,
 };
 
 struct Instance {
@@ -81,15 +81,10 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
     };
     thinks(&a, "healthy");
     thinks(&b, "healthy");
-    let draining = tokio::spawn({
-        let health = a.health.clone();
-        async move { health.drain(secs(30)).await }
-    });
-    tokio::time::sleep(millis(20)).await;
+    let _draining = a.health.drain(secs(30));
     block_in_place(|| (0..10).for_each(|_| drop(http::get(envoy.address, "/", &[]))));
     thinks(&a, "/failed_active_hc/excluded_via_immediate_hc_fail");
     thinks(&b, "healthy");
-    draining.abort();
 }
 
 #[test]

@@ -103,22 +103,22 @@ async fn what_is_removed_is_in_no_state_and_counts_anew_when_it_comes_back() {
     for _ in 0..3 {
         assert_eq!(health.refresh("guest").await.unwrap(), Status::Healthy);
     }
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     let healthy = "health_check_status{check=\"guest\",instance=\"a\",status=\"healthy\"}";
     let runs = "health_check_runs_total{check=\"guest\",instance=\"a\",status=\"healthy\"}";
     let took = "health_check_duration_seconds_count{check=\"guest\",instance=\"a\"}";
     let counted = value(runs).unwrap();
     assert!(value(healthy) == Some(1.0) && counted >= 3.0 && value(took) == value(runs), "{}", handle.render());
     health.remove("guest").unwrap();
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert_eq!(value(healthy), Some(0.0));
     insert();
     health.refresh("guest").await.unwrap();
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert!(value(healthy) == Some(1.0) && value(runs) > Some(counted), "{}", handle.render());
     // The phases of life change no status.
     drop(health.drain(millis(10)));
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert_eq!(value("health_lifecycle{instance=\"a\",state=\"draining\"}"), Some(1.0));
     assert_eq!(value("health_status{instance=\"a\",status=\"healthy\"}"), Some(1.0));
     assert_eq!(value("health_severity{instance=\"a\"}"), Some(0.0));
@@ -132,10 +132,10 @@ async fn the_recorder_may_be_installed_later_or_never() {
     for _ in 0..5 {
         health.refresh("x").await.unwrap();
     }
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     // The process's own; no other test has one.
     let handle = PrometheusBuilder::new().install_recorder().unwrap();
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     let page = handle.render();
     assert_eq!(samples(&page).get("health_check_status{check=\"x\",status=\"healthy\"}"), Some(&1.0), "{page}");
     assert!(page.contains("# HELP health_check_status "), "{page}");
@@ -159,15 +159,15 @@ async fn a_number_that_is_not_observed_any_more_is_none() {
     health.publish(Metrics::to(recorder).visibility(Visibility::Full).every(std::time::Duration::MAX));
     let length = || samples(&handle.render())["health_check_observed{check=\"queue\",name=\"length\",unit=\"\"}"];
     assert!(health.ready().await);
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert_eq!(length(), 42.0);
     is_well.store(false, Ordering::Relaxed);
     health.refresh("queue").await.unwrap();
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert!(length().is_nan(), "{}", handle.render());
     is_well.store(true, Ordering::Relaxed);
     health.refresh("queue").await.unwrap();
-    tokio::time::sleep(millis(250)).await;
+    tokio::time::sleep(millis(1_000)).await;
     assert_eq!(length(), 42.0);
     health.stop().await;
 }

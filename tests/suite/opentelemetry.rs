@@ -109,7 +109,7 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     toggle.unhealthy("x");
     health.refresh("switch").await.unwrap();
     let report = health.report();
-    tokio::time::sleep(millis(200)).await;
+    tokio::time::sleep(millis(1_000)).await;
     let (values, kinds, bounds) = sdk.collect();
 
     let value = |name: &str, attributes: &str| {
@@ -202,7 +202,7 @@ async fn differences_stay_right_when_a_check_is_another() {
             health.refresh("guest").await.unwrap();
         }
         let ran = health.report().check("guest").unwrap().history.totals.runs[0];
-        tokio::time::sleep(millis(1_200)).await;
+        tokio::time::sleep(millis(2_500)).await;
         let (values, ..) = sdk.collect();
         let more = values["health.check.runs{health.check.name=guest,health.check.state=healthy}"];
         assert_eq!(more, number(ran), "{values:#?}");
@@ -226,7 +226,7 @@ async fn each_visibility_has_its_instruments_and_no_provider_is_no_harm() {
         // The global one, which is none here.
         health.publish(OpenTelemetry::global());
         assert!(health.ready().await);
-        tokio::time::sleep(millis(200)).await;
+        tokio::time::sleep(millis(1_000)).await;
         let (_, kinds, _) = sdk.collect();
         assert_eq!(kinds.len(), number, "{kinds:?}");
         health.stop().await;

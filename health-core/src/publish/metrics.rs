@@ -25,12 +25,14 @@ use crate::{
 /// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
 /// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
 /// `health_check_runs_total` and `health_check_transitions_total`; at `Full` also `health_check_observed` and
-/// `health_build_info`. The phase of life changes no status and no severity. Buckets are the recorder's.
+/// `health_build_info`. The phase of life changes no status and no severity.
 ///
+/// - Buckets are the recorder's to choose. With metrics-exporter-prometheus, which writes summaries where none are set:
+///   `set_buckets(&Durations::BOUNDS.map(|bound| bound.as_secs_f64()))`.
 /// - Install the recorder first: what ran before is counted all the same, but how long it took is not recorded any more.
 /// - The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
-/// - The facade forgets nothing, so a check that was removed is in none of its states, and a number that is not observed any
-///   more is not a number.
+/// - The facade forgets nothing: once a check is removed all its status gauges are 0, and the gauge of a number that is not
+///   observed any more is NaN.
 ///
 /// ```
 /// use health_core::{Health, Metrics};

@@ -53,12 +53,15 @@ const LONGEST_WISH: Duration = Duration::from_secs(300);
 /// - A check is taken for healthy until it is told otherwise, one that has not run yet counts for nothing, and the phases of
 ///   life change neither status nor cause: a deploy tells nobody anything. One that was told as bad and is removed is told as
 ///   healthy.
-/// - Any code from 200 to 299 is taken for delivered. After anything else it is told again: after 1 s, 2 s and so on up to
-///   60 s, or after the seconds that `Retry-After` asks for, up to 5 minutes. What is refused for good (400, 413, 415, 422,
-///   a redirect) is not. Something can so be told twice; a change is known by its check and its moment.
-/// - 100 changes wait; of more, the oldest are dropped and counted as `missed`.
+/// - Any code from 200 to 299 is taken for delivered. After anything else it is told again: after about 1 s, 2 s and so on up
+///   to a minute, and not before the seconds have passed that `Retry-After` asks for, up to 5 minutes. What is refused for
+///   good (400, 413, 415, 422, a redirect) is not. Something can so be told twice: a change is known by the instance that
+///   tells it (see [`label`](Self::label)), its check and its moment.
+/// - 100 changes wait; of more, the oldest whose check has changed since are dropped and counted as `missed`.
 /// - While one notice is under way, changes are received and wait; no check ever waits for a receiver.
-/// - When the checks stop, what still waits has one last attempt of less than a second.
+/// - When the checks [stop](crate::Health::stop), what still waits has one last attempt of less than a second.
+/// - A redirect is not taken, but whether it is followed is the client's setting: build it with `redirect(Policy::none())`, so
+///   that nothing, and no header, is sent elsewhere.
 ///
 /// The URL appears in no output, as it is often a secret by itself.
 ///
@@ -84,6 +87,7 @@ pub struct Webhook {
     pings_only: bool,
     timeout: Duration,
     visibility: Visibility,
+    labels: Vec<(String, String)>,
     body: Option<Box<Body>>,
 }
 
@@ -106,8 +110,15 @@ impl Webhook {
             pings_only: false,
             timeout: Duration::from_secs(10),
             visibility: Visibility::Checks,
+            labels: Vec::new(),
             body: None,
         })
+    }
+
+    /// Says which instance tells, where it runs and the like, under `labels`: `.label("instance", hostname)`.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push((name.into(), value.into()));
+        self
     }
 
     /// A header to send, such as a token, instead of one by the same name. Its value appears in no output. One that HTTP
@@ -117,13 +128,13 @@ impl Webhook {
         self
     }
 
-    /// The least time from changes that were taken to the next ones. Default 10 s.
+    /// The shortest time between a delivered notice of changes and the next. Default 10 s.
     pub fn minimum_gap(mut self, gap: Duration) -> Self {
         self.gap = gap.min(LONGEST_WAIT);
         self
     }
 
-    /// A dead man's ping: where nothing else was told for so long, `"event":"ping"` with the status is, the first as soon as
+    /// A dead man's ping: if nothing was sent for so long, `"event":"ping"` with the status is, the first as soon as
     /// any check has run. Its absence means that the service is gone, cut off, or not alive: while *liveness* is Unhealthy
     /// there is none. Default: none; at least 1 s.
     ///
@@ -140,14 +151,15 @@ impl Webhook {
         self
     }
 
-    /// How long one attempt may take. Default 10 s.
+    /// How long a receiver may take to answer. Default 10 s. The rest of its answer has a second more.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST_WAIT);
         self
     }
 
-    /// How much is told. At [`Visibility::Checks`], the default, names and public reasons; at `Full` the redacted text of the
-    /// error and the version, too; at `Status` the status alone, and only when it changes.
+    /// How much is told, besides the service's name, the labels and the phase of life: at [`Visibility::Checks`], the default,
+    /// the status, names and public reasons; at `Full` the redacted text of the error and the version, too; at `Status` the
+    /// status alone, and only when it is another than was told last.
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -174,6 +186,8 @@ impl fmt::Debug for Webhook {
 /// One attempt under way.
 struct Attempt<'w> {
     delivery: Delivery,
+    /// The status that it tells.
+    status: Status,
     result: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>,
 }
 
@@ -209,7 +223,7 @@ impl Publisher for Webhook {
                 () = at(due) => under_way = teller.attempt(&source),
             }
         }
-        teller.look(&source);
+        teller.count_missed(&source);
         teller.last_words(under_way, &source).await;
     }
 }
@@ -237,6 +251,8 @@ struct Teller<'w> {
     queue: Queue,
     jitter: Jitter,
     missed: u64,
+    /// The status that was delivered last.
+    status: Status,
     /// The last answer was a refusal, which is in the log.
     is_refused: bool,
 }
@@ -245,7 +261,8 @@ impl<'w> Teller<'w> {
     fn new(webhook: &'w Webhook) -> Self {
         let queue = Queue::new(webhook.gap, webhook.every, Instant::now());
         let news = News::new(webhook.visibility);
-        Self { webhook, news, queue, jitter: Jitter::new(), missed: 0, is_refused: false }
+        let status = Status::Healthy;
+        Self { webhook, news, queue, jitter: Jitter::new(), missed: 0, status, is_refused: false }
     }
 
     fn hear(&mut self, change: Change, source: &Source) {
@@ -298,9 +315,16 @@ impl<'w> Teller<'w> {
     }
 
     fn begin(&mut self, delivery: Delivery, source: &Source, patience: Duration) -> Option<Attempt<'w>> {
-        let notice = Notice::new(source, &delivery, self.webhook.visibility);
-        let event = if delivery.is_sign_of_life() { "ping" } else { "change" };
-        let Some(body) = self.webhook.written(&notice, event) else {
+        let report = source.report();
+        let known = known(&report);
+        let visibility = self.webhook.visibility;
+        // It has turned, and turned back before it was told.
+        if visibility < Visibility::Checks && !delivery.is_sign_of_life() && known.status == self.status {
+            self.queue.lost(delivery.missed);
+            return None;
+        }
+        let notice = Notice::new(&report, &known, &delivery, visibility, &self.webhook.labels);
+        let Some(body) = self.webhook.written(&notice) else {
             self.refused(&delivery, "its body_with(..) panicked");
             return None;
         };
@@ -316,15 +340,16 @@ impl<'w> Teller<'w> {
                 Err(_) => now(Reason::Timeout.to_string()),
             }
         });
-        Some(Attempt { delivery, result })
+        Some(Attempt { delivery, status: known.status, result })
     }
 
     fn settle(&mut self, attempt: Option<Attempt<'_>>, result: Result<(), Failure>) {
-        let Some(Attempt { delivery, .. }) = attempt else { return };
+        let Some(Attempt { delivery, status, .. }) = attempt else { return };
         let now = Instant::now();
         match result {
             Ok(()) => {
-                if self.queue.failures() > 0 || std::mem::take(&mut self.is_refused) {
+                self.status = status;
+                if (self.queue.failures() > 0) | std::mem::take(&mut self.is_refused) {
                     tracing::info!(target: "health", "a webhook takes notices again");
                 }
                 self.queue.delivered(&delivery, now);
@@ -375,10 +400,10 @@ impl<'w> Teller<'w> {
 }
 
 impl Webhook {
-    fn written(&self, notice: &Notice, event: &str) -> Option<Bytes> {
+    fn written(&self, notice: &Notice) -> Option<Bytes> {
         match &self.body {
             Some(body) => catch_unwind(AssertUnwindSafe(|| body(notice))).ok().map(|json| json.to_string().into()),
-            None => Some(notice.json(event)),
+            None => Some(notice.json()),
         }
     }
 }

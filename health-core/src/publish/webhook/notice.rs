@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use super::{super::Source, queue::Delivery};
+use super::queue::Delivery;
 use crate::{
     CheckChange, Lifecycle, Reason, Report, Status, Visibility, clock::rfc3339, publish::cause, render::writer::Writer,
 };
@@ -15,6 +15,10 @@ use crate::{
 pub struct Notice {
     /// When it was written.
     pub at: SystemTime,
+    /// A sign of life, as nothing else was to be told.
+    pub is_ping: bool,
+    /// What was said by [`Webhook::label`](super::Webhook::label).
+    pub labels: Vec<(String, String)>,
     /// The service's name, if it was given.
     pub service: Option<Arc<str>>,
     /// The service's version, if it was given and is shown.
@@ -25,16 +29,20 @@ pub struct Notice {
     pub cause: String,
     /// The phase of its life.
     pub lifecycle: Lifecycle,
-    /// The changes since the last notice, in order. None: a sign of life.
+    /// The changes since the last notice, in order. None in a sign of life, and where only the status is shown.
     pub changes: Vec<CheckChange>,
     /// How many changes since the last notice are not among them, as there were too many or they were refused.
     pub missed: u64,
 }
 
 impl Notice {
-    pub(super) fn new(source: &Source, delivery: &Delivery, visibility: Visibility) -> Self {
-        let report = source.report();
-        let known = known(&report);
+    pub(super) fn new(
+        report: &Report,
+        known: &Report,
+        delivery: &Delivery,
+        visibility: Visibility,
+        labels: &[(String, String)],
+    ) -> Self {
         let shown = |change: &CheckChange| {
             let mut change = change.clone();
             change.log_message = None;
@@ -46,10 +54,12 @@ impl Notice {
         let names = visibility >= Visibility::Checks;
         Self {
             at: SystemTime::now(),
+            is_ping: delivery.is_sign_of_life(),
+            labels: labels.to_vec(),
             service: report.service.clone(),
             version: report.version.clone().filter(|_| visibility >= Visibility::Full),
             status: known.status,
-            cause: if names { cause(&known) } else { String::new() },
+            cause: if names { cause(known) } else { String::new() },
             lifecycle: report.lifecycle,
             changes: delivery.items.iter().flatten().filter(|_| names).map(shown).collect(),
             missed: delivery.missed,
@@ -57,11 +67,14 @@ impl Notice {
     }
 
     /// As JSON, `event` first.
-    pub(super) fn json(&self, event: &str) -> Bytes {
+    pub(super) fn json(&self) -> Bytes {
         let mut writer = Writer::default();
         writer.object(|w| {
-            w.name("event").string(event);
+            w.name("event").string(if self.is_ping { "ping" } else { "change" });
             w.name("at").string(&rfc3339(self.at));
+            if !self.labels.is_empty() {
+                w.name("labels").object(|w| self.labels.iter().for_each(|(name, value)| w.name(name).string(value)));
+            }
             if let Some(service) = &self.service {
                 w.name("service").string(service);
             }

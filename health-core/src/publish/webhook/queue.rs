@@ -1,12 +1,13 @@
 //! What is still to be told, and when: decided here, done in `webhook`.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::news::Item;
 
-/// Changes that wait; one more, and the oldest is dropped and counted.
+/// Changes that wait; one more, and the oldest whose check has changed since is dropped and counted; where there is none, the
+/// oldest.
 pub(super) const LONGEST: usize = 100;
 /// The pause after a first failure, doubled with every further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -129,7 +130,12 @@ impl Queue {
 
     fn bound(&mut self) {
         while self.waiting.len() > LONGEST {
-            self.waiting.pop_front();
+            let name = |item: &Item| item.as_ref().map(|change| Arc::clone(&change.check));
+            let is_outdated = |(position, item): &(usize, &Item)| {
+                self.waiting.iter().skip(position + 1).any(|later| name(later) == name(item))
+            };
+            let outdated = self.waiting.iter().enumerate().find(is_outdated).map(|(position, _)| position);
+            self.waiting.remove(outdated.unwrap_or(0));
             self.missed += 1;
         }
     }
@@ -214,6 +220,16 @@ mod tests {
         assert_eq!(queue.due(), None, "a number alone is told with the next change");
         queue.push(change(1));
         assert_eq!(queue.take(now + GAP).missed, 107);
+    }
+
+    #[test]
+    fn what_flaps_does_not_push_out_what_lasts() {
+        let mut queue = Queue::new(GAP, None, Instant::now());
+        queue.push(change(1));
+        (0..3 * LONGEST).for_each(|_| queue.push(change(2)));
+        let delivery = queue.take_all();
+        assert_eq!((names(&delivery)[0], delivery.items.len()), ("1", LONGEST));
+        assert_eq!(delivery.missed, 201);
     }
 
     #[test]
