@@ -72,6 +72,7 @@ mod deadline;
 mod endpoint;
 mod endpoint_options;
 mod error;
+mod families;
 mod format;
 mod health;
 mod history;

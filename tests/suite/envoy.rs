@@ -1,8 +1,6 @@
 //! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain, and loses
 //! nothing.
 
-use std::net::SocketAddr;
-
 use health_core::{CheckExt as _, Endpoint, Health, Toggle};
 use health_tests::{
     envoy::Envoy,
@@ -43,18 +41,18 @@ impl Instance {
     }
 }
 
+fn thinks(envoy: &Envoy, instance: &Instance, flags: &str) {
+    block_in_place(|| envoy.thinks(instance.server.address, flags));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Envoy: tests/run"]
 async fn envoy_follows_through_up_degraded_down_and_drain() {
     assert!(deploy("envoy/envoy.yaml").is_file());
     let (a, b) = (Instance::start(Framework::Axum).await, Instance::start(Framework::Actix).await);
     let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "0.1s"));
-    let thinks = |instance: &Instance, flags: &'static str| {
-        let address: SocketAddr = instance.server.address;
-        block_in_place(|| envoy.thinks(address, flags));
-    };
-    thinks(&a, "healthy");
-    thinks(&b, "healthy");
+    thinks(&envoy, &a, "healthy");
+    thinks(&envoy, &b, "healthy");
     for path in ["/health", "/livez", "/readyz/database", "/health/metrics"] {
         assert_eq!(block_in_place(|| http::get(envoy.address, path, &[])).status, 404, "{path}");
     }
@@ -62,29 +60,25 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
 
     a.cache.unhealthy("maintenance");
     a.refresh().await;
-    thinks(&a, "/degraded_active_hc");
+    thinks(&envoy, &a, "/degraded_active_hc");
     a.cache.healthy();
     a.refresh().await;
-    thinks(&a, "healthy");
+    thinks(&envoy, &a, "healthy");
     a.database.unhealthy("maintenance");
     a.refresh().await;
-    thinks(&a, "/failed_active_hc");
+    thinks(&envoy, &a, "/failed_active_hc");
     a.database.healthy();
     a.refresh().await;
-    thinks(&a, "healthy");
+    thinks(&envoy, &a, "healthy");
 
     // It says so in its answers to the application's own callers: this one asks for no readiness meanwhile.
     let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "60s"));
-    let thinks = |instance: &Instance, flags: &'static str| {
-        let address: SocketAddr = instance.server.address;
-        block_in_place(|| envoy.thinks(address, flags));
-    };
-    thinks(&a, "healthy");
-    thinks(&b, "healthy");
+    thinks(&envoy, &a, "healthy");
+    thinks(&envoy, &b, "healthy");
     let _draining = a.health.drain(secs(30));
     block_in_place(|| (0..10).for_each(|_| drop(http::get(envoy.address, "/", &[]))));
-    thinks(&a, "/failed_active_hc/excluded_via_immediate_hc_fail");
-    thinks(&b, "healthy");
+    thinks(&envoy, &a, "/failed_active_hc/excluded_via_immediate_hc_fail");
+    thinks(&envoy, &b, "healthy");
 }
 
 #[test]

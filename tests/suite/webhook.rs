@@ -482,6 +482,25 @@ async fn a_dead_mans_ping_says_how_it_is_and_stays_away_without_life() {
     health.stop().await;
 }
 
+/// Who waits for changes is told of one, though a ping has said the same before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_takes_no_change_its_turn_where_the_status_is_all() {
+    let (receiver, url) = Receiver::start().await;
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url).visibility(Visibility::Status).every(secs(1)).minimum_gap(secs(3)));
+    receiver.hears(1).await;
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    receiver.hears(2).await;
+    toggle.healthy();
+    health.refresh("switch").await.unwrap();
+    let told = receiver.hears(6).await;
+    let changes = told.iter().filter(|told| told["event"] == "change").map(|told| &told["status"]);
+    assert_eq!(changes.collect::<Vec<_>>(), ["unhealthy", "healthy"], "{told:#?}");
+    health.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
     let (receivers, toggle) =

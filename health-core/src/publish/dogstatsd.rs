@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{LONGEST_WAIT, Publisher, Source, cause_whatever_the_phase};
-use crate::{Change, CheckReport, Reason, Status, Visibility, policy::check_severity};
+use super::{LONGEST_WAIT, Publisher, Source, cause, whatever_the_phase};
+use crate::{Change, CheckReport, Reason, Report, Status, Visibility, policy::check_severity};
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
 const LONGEST: usize = 1_432;
@@ -123,8 +123,8 @@ impl Dogstatsd {
 
     fn send_whole(&self, source: &Source, at: SystemTime) {
         let report = source.report();
-        let message =
-            if self.visibility > Visibility::Status { cause_whatever_the_phase(&report) } else { String::new() };
+        let known = whatever_the_phase(Report::clone(&report));
+        let message = if self.visibility > Visibility::Status { cause(&known) } else { String::new() };
         self.send(&self.datagram(
             "health.status",
             source.severity(),

@@ -10,11 +10,16 @@ use std::{
 
 use ::metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
 use async_trait::async_trait;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Publisher, Source};
+use super::{Publisher, Source, look};
 use crate::{
-    CheckReport, Lifecycle, Report, Status, Visibility, history::Seen, render::prometheus::seconds_since_1970,
+    CheckReport, Lifecycle, Report, Status, Visibility,
+    families::{
+        BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS, CHECK_TRANSITIONS,
+        Family, LIFECYCLE, PROBE_STATUS, SEVERITY, STATUS,
+    },
+    history::Seen,
+    render::prometheus::seconds_since_1970,
     snapshot::Verdicts,
 };
 
@@ -101,20 +106,9 @@ impl fmt::Debug for Metrics {
 
 #[async_trait]
 impl Publisher for Metrics {
-    async fn publish(self: Box<Self>, mut source: Source) {
-        let mut looks = interval(self.every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn publish(self: Box<Self>, source: Source) {
         let mut told = Told::default();
-        loop {
-            let is_over = tokio::select! {
-                _ = looks.tick() => false,
-                change = source.next() => change.is_none(),
-            };
-            self.look(&source, &mut told);
-            if is_over {
-                return;
-            }
-        }
+        look(source, self.every, |source| self.look(source, &mut told)).await;
     }
 }
 
@@ -158,41 +152,35 @@ const METADATA: Metadata<'static> = Metadata::new("health", Level::INFO, Some(mo
 
 impl Teller<'_> {
     fn describe(&self, visibility: Visibility) {
-        let gauge = |name, text| self.recorder.describe_gauge(KeyName::from_const_str(name), None, text_of(text));
-        gauge("health_status", "Whether the service is in this state, whatever the phase of its life.");
-        gauge("health_probe_status", "Whether what counts for this probe is in this state.");
-        gauge("health_lifecycle", "Whether the service is in this phase of its life.");
-        gauge("health_severity", "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.");
+        let of = |family: &Family| (KeyName::from_const_str(family.name), SharedString::const_str(family.help));
+        let gauge = |family| {
+            let (name, text) = of(family);
+            self.recorder.describe_gauge(name, None, text);
+        };
+        [STATUS, PROBE_STATUS, LIFECYCLE, SEVERITY].iter().for_each(gauge);
         if visibility >= Visibility::Checks {
-            gauge("health_check_status", "Whether the check is in this state.");
-            gauge(
-                "health_check_last_success_timestamp_seconds",
-                "When a run of the check last succeeded, 0 if none has.",
-            );
-            let counter =
-                |name, text| self.recorder.describe_counter(KeyName::from_const_str(name), None, text_of(text));
-            counter("health_check_runs_total", "Runs of the check by their own outcome.");
-            counter("health_check_transitions_total", "Changes of the status of the check.");
-            let name = KeyName::from_const_str("health_check_duration_seconds");
-            let text = text_of("How long runs of the check took.");
+            [CHECK_STATUS, CHECK_LAST_SUCCESS].iter().for_each(gauge);
+            for (name, text) in [CHECK_RUNS, CHECK_TRANSITIONS].iter().map(of) {
+                self.recorder.describe_counter(name, None, text);
+            }
+            let (name, text) = of(&CHECK_DURATION);
             self.recorder.describe_histogram(name, Some(Unit::Seconds), text);
         }
         if visibility >= Visibility::Full {
-            gauge("health_check_observed", "Numbers that the last run of the check saw.");
-            gauge("health_build_info", "What runs: always 1.");
+            [CHECK_OBSERVED, BUILD_INFO].iter().for_each(gauge);
         }
     }
 
     fn tell(&self, verdicts: &Verdicts<'_>, visibility: Visibility, told: &mut Told) {
-        self.states("health_status", None, Some(verdicts.status));
+        self.states(STATUS.name, None, Some(verdicts.status));
         for (probe, status) in verdicts.probes {
-            self.states("health_probe_status", Some(("probe", probe.as_str().into())), Some(status));
+            self.states(PROBE_STATUS.name, Some(("probe", probe.as_str().into())), Some(status));
         }
         for state in Lifecycle::ALL {
             let is_it = u8::from(*state == verdicts.report.lifecycle);
-            self.gauge("health_lifecycle", [("state", state.as_str().into())], is_it.into());
+            self.gauge(LIFECYCLE.name, [("state", state.as_str().into())], is_it.into());
         }
-        self.gauge("health_severity", [], verdicts.severity.into());
+        self.gauge(SEVERITY.name, [], verdicts.severity.into());
         if visibility >= Visibility::Checks {
             self.checks(verdicts.report, &mut told.checks);
         }
@@ -205,7 +193,7 @@ impl Teller<'_> {
         for (name, counted) in
             told.iter_mut().filter(|(name, counted)| !counted.is_gone && report.check(name).is_none())
         {
-            self.states("health_check_status", Some(("check", shared(name))), None);
+            self.states(CHECK_STATUS.name, Some(("check", shared(name))), None);
             counted.is_gone = true;
         }
         for check in &report.checks {
@@ -215,18 +203,18 @@ impl Teller<'_> {
 
     fn check(&self, check: &CheckReport, counted: &mut Counted) {
         let named = || ("check", shared(&check.name));
-        self.states("health_check_status", Some(named()), Some(check.status));
+        self.states(CHECK_STATUS.name, Some(named()), Some(check.status));
         let at = seconds_since_1970(check.history.totals.last_success);
-        self.gauge("health_check_last_success_timestamp_seconds", [named()], at);
+        self.gauge(CHECK_LAST_SUCCESS.name, [named()], at);
         let since = check.history.since(&mut counted.seen);
         counted.transitions += since.transitions;
         for status in Status::ALL {
             let runs = &mut counted.runs[*status as usize];
             *runs += since.runs[*status as usize];
-            self.count("health_check_runs_total", [named(), ("status", status.as_str().into())], *runs);
+            self.count(CHECK_RUNS.name, [named(), ("status", status.as_str().into())], *runs);
         }
-        self.count("health_check_transitions_total", [named()], counted.transitions);
-        let key = self.key("health_check_duration_seconds", [named()]);
+        self.count(CHECK_TRANSITIONS.name, [named()], counted.transitions);
+        let key = self.key(CHECK_DURATION.name, [named()]);
         let histogram = self.recorder.register_histogram(&key, &METADATA);
         since.durations.for_each(|duration| histogram.record(duration.as_secs_f64()));
         counted.is_gone = false;
@@ -238,16 +226,16 @@ impl Teller<'_> {
         for check in &report.checks {
             for observed in check.distinct_observed() {
                 let of = [shared(&check.name), observed.name.to_string().into(), observed.unit.to_string().into()];
-                self.gauge("health_check_observed", labels(&of), observed.value.as_f64());
+                self.gauge(CHECK_OBSERVED.name, labels(&of), observed.value.as_f64());
                 gone.remove(&of);
                 told.insert(of);
             }
         }
-        gone.iter().for_each(|of| self.gauge("health_check_observed", labels(of), f64::NAN));
+        gone.iter().for_each(|of| self.gauge(CHECK_OBSERVED.name, labels(of), f64::NAN));
         if report.service.is_some() || report.version.is_some() {
             let text = |text: &Option<Arc<str>>| text.as_ref().map_or(SharedString::const_str(""), shared);
             let labels = [("service", text(&report.service)), ("version", text(&report.version))];
-            self.gauge("health_build_info", labels, 1.0);
+            self.gauge(BUILD_INFO.name, labels, 1.0);
         }
     }
 
@@ -275,8 +263,4 @@ impl Teller<'_> {
 
 fn shared(text: &Arc<str>) -> SharedString {
     SharedString::from_shared(Arc::clone(text))
-}
-
-fn text_of(text: &'static str) -> SharedString {
-    SharedString::const_str(text)
 }

@@ -108,14 +108,31 @@ impl Source {
     }
 }
 
-/// The cause without the phases of life, for what a deploy must not change.
-fn cause_whatever_the_phase(report: &Report) -> String {
-    let mut report = report.clone();
-    if report.reason.is_some_and(|reason| reason != Reason::Stale) {
+/// Looks at once, at every change and every so often, and once more when the checks have stopped.
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+async fn look(mut source: Source, every: Duration, mut at: impl FnMut(&Source)) {
+    use tokio::time::{MissedTickBehavior, interval};
+    let mut looks = interval(every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let is_over = tokio::select! {
+            _ = looks.tick() => false,
+            change = source.next() => change.is_none(),
+        };
+        at(&source);
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// The report without the phases of life, for what a deploy must not change. One whose scheduler is dead stays stale.
+fn whatever_the_phase(mut report: Report) -> Report {
+    if report.reason != Some(Reason::Stale) {
         report.reason = None;
         report.status = report.checks.iter().map(|check| report.counted(check)).max().unwrap_or(Status::Healthy);
     }
-    cause(&report)
+    report
 }
 
 /// What makes a report bad, in a few words: `database unreachable, cache slow`, or why it is bad whatever its checks say.

@@ -14,11 +14,10 @@ use ::opentelemetry::{
     metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider},
 };
 use async_trait::async_trait;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Publisher, Source};
+use super::{Publisher, Source, look};
 use crate::{
-    Durations, Lifecycle, Report, Status, Visibility, board::Board, history::Seen,
+    Durations, Lifecycle, Report, Status, Visibility, board::Board, families, history::Seen,
     render::prometheus::seconds_since_1970, snapshot::Verdicts,
 };
 
@@ -98,7 +97,7 @@ impl fmt::Debug for OpenTelemetry {
 
 #[async_trait]
 impl Publisher for OpenTelemetry {
-    async fn publish(self: Box<Self>, mut source: Source) {
+    async fn publish(self: Box<Self>, source: Source) {
         // Nothing can be taken out of the SDK again, so its callbacks keep nothing alive.
         let observed = Observed { board: Arc::downgrade(&source.board), attributes: self.attributes.into() };
         observed.totals(&self.meter);
@@ -110,19 +109,8 @@ impl Publisher for OpenTelemetry {
             observed.observed(&self.meter);
         }
         let counted = Counted::new(&self.meter);
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = HashMap::new();
-        loop {
-            let is_over = tokio::select! {
-                _ = looks.tick() => false,
-                change = source.next() => change.is_none(),
-            };
-            observed.pass_on(&source.report(), &counted, &mut seen);
-            if is_over {
-                return;
-            }
-        }
+        look(source, LOOK, |source| observed.pass_on(&source.report(), &counted, &mut seen)).await;
     }
 }
 
@@ -159,17 +147,17 @@ impl Observed {
     fn totals(&self, meter: &Meter) {
         let status =
             |name, description| meter.i64_observable_up_down_counter(name).with_unit("1").with_description(description);
-        status("health.status", "Whether the service is in this state, whatever the phase of its life.")
+        status("health.status", families::STATUS.help)
             .with_callback(self.callback(|verdicts, write| states(write, &[], "health.state", verdicts.status)))
             .build();
-        status("health.probe.status", "Whether what counts for this probe is in this state.")
+        status("health.probe.status", families::PROBE_STATUS.help)
             .with_callback(self.callback(|verdicts, write| {
                 for (probe, status) in verdicts.probes {
                     states(write, &[("health.probe.name", probe.as_str().into())], "health.probe.state", status);
                 }
             }))
             .build();
-        status("health.lifecycle.status", "Whether the service is in this phase of its life.")
+        status("health.lifecycle.status", families::LIFECYCLE.help)
             .with_callback(self.callback(|verdicts, write| {
                 for state in Lifecycle::ALL {
                     let is_it = i64::from(*state == verdicts.report.lifecycle);
@@ -180,7 +168,7 @@ impl Observed {
         meter
             .u64_observable_gauge("health.severity")
             .with_unit("1")
-            .with_description("0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.")
+            .with_description(families::SEVERITY.help)
             .with_callback(self.callback(|verdicts, write| write(verdicts.severity.into(), &[])))
             .build();
     }
@@ -189,7 +177,7 @@ impl Observed {
         meter
             .i64_observable_up_down_counter("health.check.status")
             .with_unit("1")
-            .with_description("Whether the check is in this state.")
+            .with_description(families::CHECK_STATUS.help)
             .with_callback(self.callback(|verdicts, write| {
                 for check in &verdicts.report.checks {
                     states(write, &[name(&check.name)], "health.check.state", check.status);
@@ -199,7 +187,7 @@ impl Observed {
         meter
             .f64_observable_gauge("health.check.last_success")
             .with_unit("s")
-            .with_description("When a run of the check last succeeded, 0 if none has.")
+            .with_description(families::CHECK_LAST_SUCCESS.help)
             .with_callback(self.callback(|verdicts, write| {
                 for check in &verdicts.report.checks {
                     write(seconds_since_1970(check.history.totals.last_success), &[name(&check.name)]);
@@ -211,7 +199,7 @@ impl Observed {
     fn observed(&self, meter: &Meter) {
         meter
             .f64_observable_gauge("health.check.observed")
-            .with_description("Numbers that the last run of the check saw.")
+            .with_description(families::CHECK_OBSERVED.help)
             .with_callback(self.callback(|verdicts, write| {
                 for check in &verdicts.report.checks {
                     for observed in check.distinct_observed() {
@@ -254,12 +242,12 @@ impl Counted {
         let counter =
             |name, unit, description| meter.u64_counter(name).with_unit(unit).with_description(description).build();
         Self {
-            runs: counter("health.check.runs", "{run}", "Runs of the check by their own outcome."),
-            transitions: counter("health.check.transitions", "{transition}", "Changes of the status of the check."),
+            runs: counter("health.check.runs", "{run}", families::CHECK_RUNS.help),
+            transitions: counter("health.check.transitions", "{transition}", families::CHECK_TRANSITIONS.help),
             durations: meter
                 .f64_histogram("health.check.duration")
                 .with_unit("s")
-                .with_description("How long runs of the check took.")
+                .with_description(families::CHECK_DURATION.help)
                 .with_boundaries(Durations::BOUNDS.iter().map(Duration::as_secs_f64).collect())
                 .build(),
         }

@@ -251,7 +251,7 @@ struct Teller<'w> {
     queue: Queue,
     jitter: Jitter,
     missed: u64,
-    /// The status that was delivered last.
+    /// The status that was delivered last, with a change.
     status: Status,
     /// The last answer was a refusal, which is in the log.
     is_refused: bool,
@@ -288,7 +288,7 @@ impl<'w> Teller<'w> {
     }
 
     fn hear_of_the_whole(&mut self, source: &Source) {
-        if let Some(item) = self.news.whole(known(&source.report()).status) {
+        if let Some(item) = self.news.whole(&known(&source.report())) {
             self.queue.push(item);
         }
     }
@@ -348,7 +348,10 @@ impl<'w> Teller<'w> {
         let now = Instant::now();
         match result {
             Ok(()) => {
-                self.status = status;
+                // A ping may tell it, too, but is no news to those who wait for changes.
+                if !delivery.is_sign_of_life() {
+                    self.status = status;
+                }
                 if (self.queue.failures() > 0) | std::mem::take(&mut self.is_refused) {
                     tracing::info!(target: "health", "a webhook takes notices again");
                 }

@@ -12,7 +12,11 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{CheckReport, Durations, Lifecycle, Number, Report, Status, Visibility, snapshot::Verdicts};
+use crate::{
+    CheckReport, Durations, Lifecycle, Number, Report, Status, Visibility,
+    families::{self, Family},
+    snapshot::Verdicts,
+};
 
 /// A format of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,15 +77,16 @@ impl Display for Escaped<'_> {
 }
 
 impl Page {
-    /// Opens a family: its samples must follow.
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    /// Opens a family: its samples, by this name, must follow.
+    fn family(&mut self, Family { name, help }: &Family, kind: &str) -> &'static str {
         // OpenMetrics names a counter's family without its suffix.
-        let name = match self.exposition {
+        let shown = match self.exposition {
             Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
-            Exposition::Text => name,
+            Exposition::Text => *name,
         };
         // Writing into memory cannot fail.
-        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        let _ = write!(self.text, "# HELP {shown} {help}\n# TYPE {shown} {kind}\n");
+        name
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
@@ -109,21 +114,17 @@ impl Page {
     }
 
     fn totals(&mut self, verdicts: &Verdicts<'_>) {
-        let name = "health_status";
-        self.family(name, "gauge", "Whether the service is in this state, whatever the phase of its life.");
+        let name = self.family(&families::STATUS, "gauge");
         self.states(name, None, verdicts.status);
-        let name = "health_probe_status";
-        self.family(name, "gauge", "Whether what counts for this probe is in this state.");
+        let name = self.family(&families::PROBE_STATUS, "gauge");
         for (probe, status) in verdicts.probes {
             self.states(name, Some(("probe", probe.as_str())), status);
         }
-        let name = "health_lifecycle";
-        self.family(name, "gauge", "Whether the service is in this phase of its life.");
+        let name = self.family(&families::LIFECYCLE, "gauge");
         for state in Lifecycle::ALL {
             self.sample(name, &[("state", state.as_str())], u8::from(*state == verdicts.report.lifecycle));
         }
-        let name = "health_severity";
-        self.family(name, "gauge", "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.");
+        let name = self.family(&families::SEVERITY, "gauge");
         self.sample(name, &[], verdicts.severity);
     }
 
@@ -131,31 +132,26 @@ impl Page {
         if checks.is_empty() {
             return;
         }
-        let name = "health_check_status";
-        self.family(name, "gauge", "Whether the check is in this state.");
+        let name = self.family(&families::CHECK_STATUS, "gauge");
         for check in checks {
             self.states(name, Some(("check", &check.name)), check.status);
         }
-        let name = "health_check_duration_seconds";
-        self.family(name, "histogram", "How long runs of the check took.");
+        let name = self.family(&families::CHECK_DURATION, "histogram");
         for check in checks {
             self.durations(name, &check.name, &check.history.totals.durations);
         }
-        let name = "health_check_last_success_timestamp_seconds";
-        self.family(name, "gauge", "When a run of the check last succeeded, 0 if none has.");
+        let name = self.family(&families::CHECK_LAST_SUCCESS, "gauge");
         for check in checks {
             self.sample(name, &[("check", &check.name)], seconds_since_1970(check.history.totals.last_success));
         }
-        let name = "health_check_runs_total";
-        self.family(name, "counter", "Runs of the check by their own outcome.");
+        let name = self.family(&families::CHECK_RUNS, "counter");
         for check in checks {
             for status in Status::ALL {
                 let runs = check.history.totals.runs[*status as usize];
                 self.sample(name, &[("check", &check.name), ("status", status.as_str())], runs);
             }
         }
-        let name = "health_check_transitions_total";
-        self.family(name, "counter", "Changes of the status of the check.");
+        let name = self.family(&families::CHECK_TRANSITIONS, "counter");
         for check in checks {
             self.sample(name, &[("check", &check.name)], check.history.totals.transitions);
         }
@@ -176,13 +172,13 @@ impl Page {
     }
 
     fn observed(&mut self, report: &Report) {
-        let name = "health_check_observed";
+        let name = families::CHECK_OBSERVED.name;
         let mut opened = false;
         for check in &report.checks {
             // The same series twice would spoil the page.
             for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {
-                    self.family(name, "gauge", "Numbers that the last run of the check saw.");
+                    self.family(&families::CHECK_OBSERVED, "gauge");
                 }
                 let labels = [("check", &*check.name), ("name", &observed.name), ("unit", &observed.unit)];
                 match observed.value {
@@ -194,10 +190,10 @@ impl Page {
     }
 
     fn build(&mut self, report: &Report) {
-        let name = "health_build_info";
+        let name = families::BUILD_INFO.name;
         let (service, version) = (report.service.as_deref(), report.version.as_deref());
         if service.is_some() || version.is_some() {
-            self.family(name, "gauge", "What runs: always 1.");
+            self.family(&families::BUILD_INFO, "gauge");
             let labels = [("service", service.unwrap_or_default()), ("version", version.unwrap_or_default())];
             self.sample(name, &labels, 1);
         }

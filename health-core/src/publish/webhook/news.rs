@@ -14,8 +14,9 @@ pub(super) struct News {
     visibility: Visibility,
     /// The checks that it knows to be bad, and since when; of every other it believes the best.
     bad: HashMap<Arc<str>, (Status, SystemTime)>,
-    /// What was stale at the last look.
+    /// What was stale at the last look, and at the one before as well.
     stale: HashSet<Arc<str>>,
+    lasting: HashSet<Arc<str>>,
     /// The whole, where nothing else is told.
     whole: Status,
 }
@@ -25,7 +26,7 @@ pub(super) type Item = Option<CheckChange>;
 
 impl News {
     pub(super) fn new(visibility: Visibility) -> Self {
-        Self { visibility, bad: HashMap::new(), stale: HashSet::new(), whole: Status::Healthy }
+        Self { visibility, bad: HashMap::new(), stale: HashSet::new(), lasting: HashSet::new(), whole: Status::Healthy }
     }
 
     /// A change that was heard of: no news if the receiver knows it already, and if a check is healthy from the beginning.
@@ -41,16 +42,16 @@ impl News {
     ///
     /// A result must be stale at two looks: a machine that was asleep wakes with stale results, and has fresh ones at once.
     pub(super) fn seen(&mut self, report: &Report, at: SystemTime) -> Vec<Item> {
+        let stale: HashSet<_> =
+            report.checks.iter().filter(|check| is_stale(check)).map(|check| Arc::clone(&check.name)).collect();
+        self.lasting = stale.intersection(&self.stale).cloned().collect();
+        self.stale = stale;
         if self.visibility < Visibility::Checks {
             return Vec::new();
         }
-        let is_stale = |check: &CheckReport| check.reason == Some(Reason::Stale);
-        let stale = report.checks.iter().filter(|check| is_stale(check)).map(|check| Arc::clone(&check.name)).collect();
-        let stale_before = std::mem::replace(&mut self.stale, stale);
         let mut items = Vec::new();
         for check in &report.checks {
-            let is_known =
-                check.reason != Some(Reason::Pending) && (!is_stale(check) || stale_before.contains(&check.name));
+            let is_known = check.reason != Some(Reason::Pending) && !self.is_stale_just_now(check);
             let before = self.bad.get(&check.name).copied();
             // Staleness comes and goes without a change of the check's own.
             let since = check.since.filter(|since| !is_stale(check) && before.is_none_or(|(_, told)| *since > told));
@@ -69,10 +70,17 @@ impl News {
         items
     }
 
-    /// The status of the whole, where that is all that is told.
-    pub(super) fn whole(&mut self, status: Status) -> Option<Item> {
-        let is_news = std::mem::replace(&mut self.whole, status) != status;
-        (is_news && self.visibility < Visibility::Checks).then_some(None)
+    /// The status of the whole, where that is all that is told. What was not stale before makes it no news yet.
+    pub(super) fn whole(&mut self, known: &Report) -> Option<Item> {
+        if self.visibility >= Visibility::Checks || known.checks.iter().any(|check| self.is_stale_just_now(check)) {
+            return None;
+        }
+        let is_news = std::mem::replace(&mut self.whole, known.status) != known.status;
+        is_news.then_some(None)
+    }
+
+    fn is_stale_just_now(&self, check: &CheckReport) -> bool {
+        is_stale(check) && !self.lasting.contains(&check.name)
     }
 
     /// The status that was told before.
@@ -83,6 +91,10 @@ impl News {
         };
         before.map_or(Status::Healthy, |(status, _)| status)
     }
+}
+
+fn is_stale(check: &CheckReport) -> bool {
+    check.reason == Some(Reason::Stale)
 }
 
 /// A check as a change to what it is. Where it was not told as bad, its history knows what it was.
@@ -190,10 +202,24 @@ mod tests {
         let mut news = News::new(Visibility::Status);
         assert!(news.heard(heard("a", None, Status::Unhealthy)).is_none());
         assert!(news.seen(&samples::report(), SystemTime::UNIX_EPOCH).is_empty());
-        assert!(news.whole(Status::Healthy).is_none());
-        assert!(news.whole(Status::Unhealthy).is_some_and(|it| it.is_none()));
-        assert!(news.whole(Status::Unhealthy).is_none());
-        assert!(news.whole(Status::Healthy).is_some());
-        assert!(News::new(Visibility::Checks).whole(Status::Unhealthy).is_none());
+        let whole = |status, reason| {
+            let mut report = samples::report();
+            report.status = status;
+            report.checks.truncate(1);
+            Arc::make_mut(&mut report.checks[0]).reason = reason;
+            report
+        };
+        let (well, bad) = (whole(Status::Healthy, None), whole(Status::Unhealthy, Some(Reason::Timeout)));
+        assert!(news.whole(&well).is_none());
+        assert!(news.whole(&bad).is_some_and(|it| it.is_none()));
+        assert!(news.whole(&bad).is_none());
+        assert!(news.whole(&well).is_some());
+        // Here as well, what slept is not told as bad; what hangs is.
+        let stale = whole(Status::Unhealthy, Some(Reason::Stale));
+        for is_told in [false, true, false] {
+            news.seen(&stale, SystemTime::UNIX_EPOCH);
+            assert_eq!(news.whole(&stale).is_some(), is_told);
+        }
+        assert!(News::new(Visibility::Checks).whole(&bad).is_none());
     }
 }

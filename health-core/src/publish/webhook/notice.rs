@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::queue::Delivery;
 use crate::{
-    CheckChange, Lifecycle, Reason, Report, Status, Visibility, clock::rfc3339, publish::cause, render::writer::Writer,
+    CheckChange, Lifecycle, Reason, Report, Status, Visibility,
+    clock::rfc3339,
+    publish::{cause, whatever_the_phase},
+    render::writer::Writer,
 };
 
 /// What a [`Webhook`](super::Webhook) is told at once.
@@ -100,12 +103,8 @@ impl Notice {
 /// The report without the phases of life and what has not run yet: what no deploy changes.
 pub(super) fn known(report: &Report) -> Report {
     let mut report = report.clone();
-    if report.reason != Some(Reason::Stale) {
-        report.checks.retain(|check| check.reason != Some(Reason::Pending));
-        report.reason = None;
-        report.status = report.checks.iter().map(|check| report.counted(check)).max().unwrap_or(Status::Healthy);
-    }
-    report
+    report.checks.retain(|check| check.reason != Some(Reason::Pending));
+    whatever_the_phase(report)
 }
 
 fn members(w: &mut Writer, change: &CheckChange) {
