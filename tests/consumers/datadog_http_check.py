@@ -1,17 +1,46 @@
-"""Asks as the Datadog Agent's HTTP check would, with a configuration and a URL in place of its own, and prints the status
-of http.can_connect. The check itself is in no package, so these are its documented rules.
+"""Runs what the Datadog Agent's HTTP check does with a configuration against a URL, and prints http.can_connect as the
+Agent would send it.
+
+The check itself is in no package. Everything that all of the Agent's checks share is Datadog's own (the options of a
+request, the request, what is sent); the five options below and the verdict are as the check's documentation has them.
 
 usage: datadog_http_check.py CONFIGURATION URL
 """
 
+import json
 import re
 import sys
 
-import requests
-import yaml
+from datadog_checks.base import AgentCheck
+from datadog_checks.base.stubs import aggregator
+from datadog_options import instance_of
 
-instance = yaml.safe_load(open(sys.argv[1]))["instances"][0]
-assert instance["name"] and instance["url"].startswith("http://"), instance
-answer = requests.get(sys.argv[2], timeout=instance["timeout"])
-assert instance["include_content"] and len(answer.text[:500]) > 2, answer.text
-print(0 if re.match(instance["http_response_status_code"] + "$", str(answer.status_code)) else 2)
+OWN = {
+    "name": {"type": "string"},
+    "url": {"type": "string", "pattern": "^https?://"},
+    "http_response_status_code": {"type": ["string", "integer"]},
+    "include_content": {"type": "boolean"},
+    "collect_response_time": {"type": "boolean"},
+}
+
+
+class HttpCheck(AgentCheck):
+    def check(self, instance):
+        answer = self.http.get(instance["url"])
+        expected = str(instance.get("http_response_status_code", r"(1|2|3)\d\d"))
+        tags = [f"instance:{instance['name']}", f"url:{instance['url']}"]
+        if instance.get("collect_response_time", True):
+            self.gauge("network.http.response_time", answer.elapsed.total_seconds(), tags=tags)
+        if re.match(expected, str(answer.status_code)):
+            self.service_check("http.can_connect", AgentCheck.OK, tags=tags)
+        else:
+            content = answer.text[:500] if instance.get("include_content") else ""
+            self.service_check("http.can_connect", AgentCheck.CRITICAL, tags=tags, message=content)
+
+
+instance = instance_of(sys.argv[1], "http", "default", "tls", own=OWN, required=["name", "url"])
+instance["url"] = sys.argv[2]
+error = HttpCheck("http_check", {}, [instance]).run()
+assert not error, error
+(sent,) = aggregator.service_checks("http.can_connect")
+print(json.dumps({"status": sent.status, "message": sent.message}))

@@ -7,11 +7,11 @@ usage: datadog_openmetrics.py CONFIGURATION URL
 import json
 import sys
 
-import yaml
 from datadog_checks.base import OpenMetricsBaseCheckV2
 from datadog_checks.base.stubs import aggregator
+from datadog_options import instance_of
 
-instance = yaml.safe_load(open(sys.argv[1]))["instances"][0]
+instance = instance_of(sys.argv[1], "openmetrics", required=["openmetrics_endpoint"])
 instance["openmetrics_endpoint"] = sys.argv[2]
 OpenMetricsBaseCheckV2.__NAMESPACE__ = ""
 check = OpenMetricsBaseCheckV2("openmetrics", {}, [instance])

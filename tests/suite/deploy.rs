@@ -77,14 +77,59 @@ fn the_image_checks_itself() {
 fn datadogs_http_check_follows_readiness() {
     let frozen = frozen();
     let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen.health()));
-    let can_connect = || {
+    let run = |configuration: &Path| {
         let mut script = consumer("datadog_http_check.py");
-        script.arg(deploy("datadog/http_check.yaml")).arg(format!("http://{}/health/ready", server.address));
-        let (code, text) = said(&mut script, b"");
-        assert_eq!(code, Some(0), "{text}");
-        text.trim().to_owned()
+        said(script.arg(configuration).arg(format!("http://{}/health/ready", server.address)), b"")
     };
-    assert_eq!(can_connect(), "0");
+    let can_connect = || {
+        let (code, text) = run(&deploy("datadog/http_check.yaml"));
+        assert_eq!(code, Some(0), "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert_eq!(can_connect(), serde_json::json!({"status": 0, "message": ""}));
     frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
-    assert_eq!(can_connect(), "2");
+    let critical = can_connect();
+    assert_eq!(critical["status"], 2);
+    assert!(critical["message"].as_str().unwrap().contains("database"), "{critical}");
+
+    for (written, mistaken, complaint) in [
+        ("include_content", "include_contents", "'include_contents' was unexpected"),
+        ("timeout: 2", "timeout: 2s", "'2s' is not of type 'number'"),
+        ("name: orders", "service: orders", "'name' is a required property"),
+    ] {
+        let (_folder, file) = changed("datadog/http_check.yaml", written, mistaken);
+        let (code, text) = run(&file);
+        assert!(code == Some(1) && text.contains(complaint), "{mistaken}: {text}");
+    }
+}
+
+/// A copy of a file in `examples/deploy` with one thing changed.
+fn changed(file: &str, from: &str, to: &str) -> (tempfile::TempDir, PathBuf) {
+    let text = std::fs::read_to_string(deploy(file)).unwrap();
+    assert!(text.contains(from), "{file} has no {from}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    (folder, path)
+}
+
+/// What its panels ask is run by Prometheus in `prometheus.rs`.
+#[test]
+#[ignore = "needs Python's packages: tests/run"]
+fn the_dashboard_is_what_grafana_reads() {
+    let run = |dashboard: &Path| said(consumer("grafana_dashboard.py").arg(dashboard), b"");
+    assert_eq!(run(&deploy("grafana/dashboard.json")), (Some(0), String::new()));
+    const PANEL_SOURCE: &str = "\"datasource\": {\n        \"type\": \"prometheus\"";
+    for (written, mistaken, complaint) in [
+        ("includeAll", "includeEvery", "dashboard.templating.list[1].includeEvery: not known"),
+        ("\"state-timeline\"", "\"statetimeline\"", "Severity: no panel is a statetimeline"),
+        ("\"type\": \"query\"", "\"type\": \"queries\"", "'query', 'adhoc', 'groupby'"),
+        ("\"w\": 12", "\"w\": \"wide\"", "valid integer"),
+        ("\"unit\": \"none\"", "\"unit\": \"nothing\"", "Now: no unit is called nothing"),
+        (PANEL_SOURCE, "\"datasource\": {\n        \"type\": \"loki\"", "Now: not a query for Prometheus"),
+    ] {
+        let (_folder, file) = changed("grafana/dashboard.json", written, mistaken);
+        let (code, text) = run(&file);
+        assert!(code == Some(1) && text.contains(complaint), "{mistaken}: {text}");
+    }
 }

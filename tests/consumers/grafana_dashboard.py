@@ -1,0 +1,62 @@
+"""Reads a dashboard with Grafana's own SDK and prints what differs from its schema: keys it does not know, values of
+another type, kinds of panels, queries and units that it does not have.
+
+usage: grafana_dashboard.py DASHBOARD
+"""
+
+import inspect
+import json
+import sys
+
+import pydantic
+from grafana_foundation_sdk.cog import encoder, plugins, runtime
+from grafana_foundation_sdk.models import dashboard, prometheus, units
+
+
+def checked(module):
+    """Has the module's classes check the types they declare, as from_json takes what comes."""
+    for _, kind in inspect.getmembers(module, inspect.isclass):
+        if kind.__module__ == module.__name__ and "from_json" in vars(kind):
+            check = pydantic.validate_call(config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+            kind.__init__ = check(kind.__init__)
+
+
+def lost(before, after, path="dashboard"):
+    """What was read and is not written again."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            if key in after:
+                yield from lost(value, after[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}: not known"
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after)):
+            yield from lost(*pair, f"{path}[{index}]")
+    elif before != after:
+        yield f"{path}: {before!r} was read as {after!r}"
+
+
+def findings(text):
+    read = dashboard.Dashboard.from_json(json.loads(text))
+    yield from lost(json.loads(text), json.loads(json.dumps(read, cls=encoder.JSONEncoder)))
+    known = {value for name, value in vars(units).items() if not name.startswith("_")}
+    for panel in read.panels:
+        if runtime.panelcfg_config(panel.type_val) is None:
+            yield f"{panel.title}: no panel is a {panel.type_val}"
+        if panel.field_config.defaults.unit not in known:
+            yield f"{panel.title}: no unit is called {panel.field_config.defaults.unit}"
+        for query in panel.targets:
+            if not isinstance(query, prometheus.Dataquery):
+                yield f"{panel.title}: not a query for Prometheus"
+
+
+plugins.register_default_plugins()
+checked(dashboard)
+checked(prometheus)
+try:
+    found = list(findings(open(sys.argv[1]).read()))
+except pydantic.ValidationError as error:
+    found = [str(error)]
+for finding in found:
+    print(finding)
+sys.exit(bool(found))
