@@ -11,6 +11,7 @@ import json
 import re
 import sys
 
+import requests
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.stubs import aggregator
 from datadog_options import instance_of
@@ -26,9 +27,13 @@ OWN = {
 
 class HttpCheck(AgentCheck):
     def check(self, instance):
-        answer = self.http.get(instance["url"])
-        expected = str(instance.get("http_response_status_code", r"(1|2|3)\d\d"))
         tags = [f"instance:{instance['name']}", f"url:{instance['url']}"]
+        try:
+            answer = self.http.get(instance["url"])
+        except requests.exceptions.RequestException as error:
+            self.service_check("http.can_connect", AgentCheck.CRITICAL, tags=tags, message=str(error))
+            return
+        expected = str(instance.get("http_response_status_code", r"(1|2|3)\d\d"))
         if instance.get("collect_response_time", True):
             self.gauge("network.http.response_time", answer.elapsed.total_seconds(), tags=tags)
         if re.match(expected, str(answer.status_code)):

@@ -77,10 +77,8 @@ fn the_image_checks_itself() {
 fn datadogs_http_check_follows_readiness() {
     let frozen = frozen();
     let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen.health()));
-    let run = |configuration: &Path| {
-        let mut script = consumer("datadog_http_check.py");
-        said(script.arg(configuration).arg(format!("http://{}/health/ready", server.address)), b"")
-    };
+    let url = format!("http://{}/health/ready", server.address);
+    let run = |configuration: &Path| said(consumer("datadog_http_check.py").arg(configuration).arg(&url), b"");
     let can_connect = || {
         let (code, text) = run(&deploy("datadog/http_check.yaml"));
         assert_eq!(code, Some(0), "{text}");
@@ -101,6 +99,8 @@ fn datadogs_http_check_follows_readiness() {
         let (code, text) = run(&file);
         assert!(code == Some(1) && text.contains(complaint), "{mistaken}: {text}");
     }
+    drop(server);
+    assert_eq!(can_connect()["status"], 2);
 }
 
 /// A copy of a file in `examples/deploy` with one thing changed.
