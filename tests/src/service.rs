@@ -73,7 +73,9 @@ impl Server {
     }
 
     fn set_password(&self, token: &str) {
-        fs::write(self.file("token"), token).expect("a file");
+        // In one step, as the server may read it at any moment.
+        fs::write(self.file("token.new"), token).expect("a file");
+        fs::rename(self.file("token.new"), self.file("token")).expect("a file");
     }
 
     fn start_again(&mut self) {
