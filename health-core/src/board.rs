@@ -29,6 +29,9 @@ use crate::{
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
 pub(crate) const BEAT_STALE_AFTER: Duration = Duration::from_secs(30);
 
+/// The scheduler beats every second; one that was late by more has stood still, and that is told.
+const BEAT_LATE_AFTER: Duration = Duration::from_secs(3);
+
 /// What is known of every check, and the snapshot made of it.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -196,7 +199,10 @@ impl Board {
 
     pub(crate) fn beat(&self) {
         let now = self.clock.now();
-        self.beat.store(now, Ordering::Relaxed);
+        let gap = now.saturating_sub(self.beat.swap(now, Ordering::Relaxed));
+        if gap >= nanos(BEAT_LATE_AFTER) {
+            log::stood_still(gap);
+        }
         let overdue = self.lines().overdue(now);
         overdue.iter().for_each(log::tell);
         // By either clock: the machine may have slept, and its time of day may have been set.
@@ -268,6 +274,14 @@ impl Board {
             log::over_bounds(&name, what);
         }
         Some(next)
+    }
+
+    /// Tells the log of a panic, unless it has just been told of one of this check.
+    pub(crate) fn panicked(&self, check: &Arc<str>, payload: &str) {
+        let suppressed = self.lines().panicked(check, self.clock.now());
+        if let Some(suppressed) = suppressed {
+            log::panicked(check, &self.secrets.redact(payload), suppressed);
+        }
     }
 
     /// Puts a check on a running board.

@@ -10,9 +10,12 @@ use crate::{
 /// A check's changes are told at most once in this time.
 const PAUSE: Nanos = 10_000_000_000;
 
-/// What has been told of each check lately, so that one that flaps does not fill the log.
+/// What has been told of each check lately, so that one that flaps, or panics in every run, does not fill the log.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(HashMap<Arc<str>, Told>);
+pub(crate) struct Lines {
+    changes: HashMap<Arc<str>, Told>,
+    panics: HashMap<Arc<str>, Panics>,
+}
 
 #[derive(Debug, Default)]
 struct Told {
@@ -20,6 +23,13 @@ struct Told {
     /// Changes that were kept back since, and the last of them.
     suppressed: u32,
     last: Option<CheckChange>,
+}
+
+#[derive(Debug)]
+struct Panics {
+    told: Nanos,
+    /// Those that were kept back since.
+    suppressed: u32,
 }
 
 /// A change to be told, and how many of the same check came before it that nobody was told of.
@@ -33,7 +43,7 @@ impl Lines {
         for change in changes {
             match change {
                 Change::Check(of_a_check) => {
-                    let told = self.0.entry(Arc::clone(&of_a_check.check)).or_default();
+                    let told = self.changes.entry(Arc::clone(&of_a_check.check)).or_default();
                     if told.at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
                         told.suppressed += 1;
                         told.last = Some(of_a_check.clone());
@@ -56,7 +66,8 @@ impl Lines {
     /// What was kept back for long enough: the last change of each check.
     pub(crate) fn overdue(&mut self, now: Nanos) -> Vec<Line> {
         let mut overdue = Vec::new();
-        self.0.retain(|_, told| {
+        self.panics.retain(|_, panics| now.saturating_sub(panics.told) < PAUSE * 10);
+        self.changes.retain(|_, told| {
             if told.at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
                 return true;
             }
@@ -66,6 +77,21 @@ impl Lines {
             true
         });
         overdue
+    }
+
+    /// Whether a panic of this check is to be told now: how many came before it that nobody was told of. What it does to
+    /// the check's status is a change like any other.
+    pub(crate) fn panicked(&mut self, check: &Arc<str>, now: Nanos) -> Option<u32> {
+        let suppressed = match self.panics.get_mut(check) {
+            Some(panics) if now.saturating_sub(panics.told) < PAUSE => {
+                panics.suppressed += 1;
+                return None;
+            }
+            Some(panics) => panics.suppressed,
+            None => 0,
+        };
+        self.panics.insert(Arc::clone(check), Panics { told: now, suppressed: 0 });
+        Some(suppressed)
     }
 }
 
@@ -116,8 +142,15 @@ pub(crate) fn muted(check: &str, muted: Option<&Muted>) {
 }
 
 /// Tells of a panic; its payload goes nowhere else.
-pub(crate) fn panicked(check: &str, payload: &str) {
-    tracing::error!(target: "health", check, payload, "check panicked");
+pub(crate) fn panicked(check: &str, payload: &str, suppressed: u32) {
+    let suppressed = (suppressed > 0).then_some(suppressed);
+    tracing::error!(target: "health", check, payload, suppressed, "check panicked");
+}
+
+/// Tells that the runtime gave nobody a turn for so long: why pages were stale meanwhile, which is no change of a check's.
+pub(crate) fn stood_still(gap: Nanos) {
+    let seconds = gap as f64 / 1e9;
+    tracing::warn!(target: "health", seconds, "the runtime stood still: no check ran, and what grew too old was answered as stale");
 }
 
 /// Tells why a drain is over.

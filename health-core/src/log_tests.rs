@@ -90,7 +90,7 @@ fn a_check_is_told_of_at_most_once_in_ten_seconds_and_its_last_word_is_not_lost(
         // Long afterwards it is told at once again.
         told(&mut lines, Status::Healthy, 60 * second);
         catch_up(&mut lines, 90 * second);
-        assert!(lines.0.is_empty(), "nothing is kept of a check that is quiet");
+        assert!(lines.changes.is_empty(), "nothing is kept of a check that is quiet");
     });
     let lines = kept.0.lock().unwrap();
     assert_eq!(lines.len(), 3, "{lines:?}");

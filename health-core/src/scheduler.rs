@@ -24,7 +24,6 @@ use crate::{
     board::{Board, Finished},
     clock::rfc3339,
     deadline::Run,
-    log,
     plan::Plan,
     slot::Next,
     snapshot::Wish,
@@ -225,7 +224,7 @@ impl Runner {
             Some(Ok(Err(Failure::Timeout))) => timed_out(timeout),
             Some(Err(join)) => match join.try_into_panic() {
                 Ok(payload) => {
-                    log::panicked(&self.job.name, &board.secrets().redact(panic_text(&*payload)));
+                    board.panicked(&self.job.name, panic_text(&*payload));
                     Outcome::unhealthy("the check panicked; the log has what it said").reason(Reason::Panicked)
                 }
                 Err(_) => Outcome::unhealthy("the runtime cancelled the run"),

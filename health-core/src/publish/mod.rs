@@ -60,7 +60,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 #[async_trait]
 pub trait Publisher: Send + 'static {
     /// Publishes until [`Source::next`] says that there is no more. It is aborted when the last [`Health`](crate::Health) is
-    /// dropped; a panic ends it and nothing else.
+    /// dropped; a panic ends it and nothing else. It runs on the runtime of the checks, so what blocks its thread belongs
+    /// into `spawn_blocking`.
     async fn publish(self: Box<Self>, source: Source);
 }
 
