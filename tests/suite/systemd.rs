@@ -19,6 +19,9 @@ use crate::support::{millis, secs};
 /// Half of this passes between two signs of life.
 const WATCHDOG: Duration = millis(400);
 
+/// systemd throws a larger datagram away, whatever it says.
+const LARGEST: usize = 4096;
+
 struct Socket {
     socket: UnixDatagram,
     directory: tempfile::TempDir,
@@ -42,9 +45,10 @@ impl Socket {
     /// Listens for so long.
     fn listen(&mut self, time: Duration) -> &[String] {
         let (began, first) = (Instant::now(), self.heard.len());
-        let mut bytes = [0; 4096];
+        let mut bytes = [0; 64 << 10];
         while began.elapsed() < time {
             if let Ok(length) = self.socket.recv(&mut bytes) {
+                assert!(length <= LARGEST, "{length} bytes are more than systemd reads");
                 self.heard.extend(String::from_utf8_lossy(&bytes[..length]).lines().map(ToOwned::to_owned));
             }
         }
@@ -101,14 +105,20 @@ fn systemd_hears_of_readiness_status_stopping_and_life() {
     }
 }
 
+/// The program `serve`, about to tell this socket.
+fn serves(kind: &str, folder: &tempfile::TempDir, socket: &Socket) -> Command {
+    let mut command = Command::new(program::built().join("serve"));
+    command.args([kind, "0"]).arg(folder.path()).stdin(Stdio::null()).env("NOTIFY_SOCKET", socket.path());
+    command
+}
+
 #[test]
 fn life_ends_with_liveness() {
     let mut socket = Socket::bind();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("alive"), "").unwrap();
-    let mut command = Command::new(program::built().join("serve"));
-    command.args(["mortal", "0"]).arg(folder.path()).stdin(Stdio::null());
-    command.env("NOTIFY_SOCKET", socket.path()).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+    let mut command = serves("mortal", &folder, &socket);
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
     let _service = Process::new(command.spawn().unwrap());
     socket.hears("WATCHDOG=1");
     std::fs::remove_file(folder.path().join("alive")).unwrap();
@@ -118,6 +128,30 @@ fn life_ends_with_liveness() {
     std::fs::write(folder.path().join("alive"), "").unwrap();
     socket.read = socket.heard.len();
     socket.hears("WATCHDOG=1");
+}
+
+#[test]
+fn readiness_is_heard_of_whatever_fails() {
+    let (mut socket, folder) = (Socket::bind(), tempfile::tempdir().unwrap());
+    let _service = Process::new(serves("crowded", &folder, &socket).spawn().unwrap());
+    socket.hears("READY=1");
+    let status = socket.heard.iter().find(|line| line.starts_with("STATUS=unhealthy: ")).unwrap();
+    assert_eq!(status.len(), "STATUS=".len() + 512, "{status}");
+}
+
+#[test]
+fn a_watchdog_of_another_process_is_not_fed() {
+    for (id, is_ours) in [("1", false), ("$$", true)] {
+        let (mut socket, folder) = (Socket::bind(), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("alive"), "").unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("WATCHDOG_PID={id} exec \"$0\" mortal 0 \"$1\"")]);
+        shell.arg(program::built().join("serve")).arg(folder.path()).stdin(Stdio::null());
+        shell.env("NOTIFY_SOCKET", socket.path()).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+        let _service = Process::new(shell.spawn().unwrap());
+        socket.hears("READY=1");
+        assert_eq!(signs_of_life(socket.listen(secs(1))) > 0, is_ours, "{id}: {:?}", socket.heard);
+    }
 }
 
 /// An abstract socket whose owner takes nothing: its queue is soon full.

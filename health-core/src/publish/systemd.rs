@@ -11,7 +11,7 @@ use crate::{Lifecycle, Probe, Status};
 /// Tells systemd that the service is ready, how it is, that it stops, and that it lives.
 ///
 /// - `READY=1` once the service is [`Ready`](Lifecycle::Ready): every readiness check has finished its first run.
-/// - `STATUS=` whenever it changes: `unhealthy: database unreachable`, shown by `systemctl status`.
+/// - `STATUS=` whenever it changes: `unhealthy: database unreachable`, shown by `systemctl status`; its first 512 characters.
 /// - `STOPPING=1` when it drains or stops.
 /// - `WATCHDOG=1` twice in every `WatchdogSec=`, while *liveness* is not Unhealthy: a dependency that is away restarts
 ///   nothing, and a blocked runtime does not send it.
@@ -38,6 +38,9 @@ pub struct Systemd {}
 /// change.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Characters of `STATUS=`. systemd drops a datagram of more than 4096 bytes, and with it what else stands there.
+const DESCRIBED: usize = 512;
+
 impl Systemd {
     /// To the socket that systemd named in the environment.
     pub fn new() -> Self {
@@ -59,6 +62,7 @@ impl Told {
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
         let ready = self.ready || report.lifecycle == Lifecycle::Ready;
+        let status: String = status.chars().take(DESCRIBED).collect();
         let stopping = self.stopping || report.lifecycle >= Lifecycle::Draining;
         let mut news = String::new();
         if ready && !self.ready {

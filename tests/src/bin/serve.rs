@@ -1,7 +1,7 @@
-//! `serve <http|grpc|tls|blocked|mortal> <port> <folder>`: a server for a test to start, freeze and kill. The folder has the token to
-//! accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
+//! `serve <http|grpc|tls|blocked|mortal|crowded> <port> <folder>`: a server for a test to start, freeze and kill. The
+//! folder has the token to accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
 //! files called `chain.` and `key.` with the token. `blocked` listens, and then blocks its runtime for good;
-//! `mortal` is alive while there is a file `alive`, and tells systemd so.
+//! `mortal` is alive while there is a file `alive`, and tells systemd so; `crowded` tells systemd of many checks that fail.
 
 use std::{
     error::Error,
@@ -46,7 +46,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "tls" => tls(listener, folder).await,
         "blocked" => blocked().await,
         "mortal" => mortal(folder).await,
-        _ => Err("serve http, grpc, tls, blocked or mortal".into()),
+        "crowded" => crowded().await,
+        _ => Err("serve http, grpc, tls, blocked, mortal or crowded".into()),
     }
 }
 
@@ -71,6 +72,15 @@ async fn mortal(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     };
     let alive = check_fn(lives).local().liveness().every(Duration::from_millis(100));
     let health = Health::builder().check("alive", alive).start()?;
+    health.publish(Systemd::new());
+    std::future::pending().await
+}
+
+async fn crowded() -> Result<(), Box<dyn Error>> {
+    let fails = || check_fn(|| async { Err::<(), _>(CheckError::new("away")) });
+    let named = |number: i32| format!("{}{number:04}", "x".repeat(60));
+    let builder = (0..200).fold(Health::builder(), |builder, number| builder.check(named(number), fails()));
+    let health = builder.start()?;
     health.publish(Systemd::new());
     std::future::pending().await
 }
