@@ -75,13 +75,27 @@ impl Health {
         find(&snapshot.aged(now, scheduler_stale), service).map(|named| serves(&named))
     }
 
-    /// The names of all services: the probes, and every check.
+    /// Every service, the probes and the checks, and whether it serves, as of now. Like one request for each of them it
+    /// wakes what is too old.
     #[must_use]
-    pub fn services(&self) -> Vec<Arc<str>> {
-        let report = self.report();
-        let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
-        let is_probe = |name: &str| PROBES.iter().any(|(known, _)| *known == name);
-        let checks = report.checks.iter().map(|check| Arc::clone(&check.name)).filter(|name| !is_probe(name));
-        probes.chain(checks).collect()
+    pub fn services(&self) -> Vec<(Arc<str>, bool)> {
+        let board = &self.inner().board;
+        let snapshot = board.load();
+        let now = board.clock().now();
+        board.wake_members(&snapshot, &snapshot.views.all, now);
+        let scheduler_stale = board.scheduler_stale(&snapshot, now);
+        if now < snapshot.views.all.stale_at && !scheduler_stale {
+            services(&snapshot)
+        } else {
+            services(&snapshot.aged(now, scheduler_stale))
+        }
     }
+}
+
+fn services(snapshot: &Snapshot) -> Vec<(Arc<str>, bool)> {
+    let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
+    let is_probe = |name: &str| PROBES.iter().any(|(known, _)| *known == name);
+    let checks = snapshot.entries.iter().map(|entry| Arc::clone(&entry.report.name)).filter(|name| !is_probe(name));
+    let serving = |name: Arc<str>| find(snapshot, &name).map(|named| serves(&named)).map(|serves| (name, serves));
+    probes.chain(checks).filter_map(serving).collect()
 }

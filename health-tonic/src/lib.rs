@@ -134,20 +134,19 @@ impl health_server::Health for Service {
 
     async fn list(&self, _: Request<HealthListRequest>) -> Result<Response<HealthListResponse>, Status> {
         let services = self.health.services();
-        let shown: Vec<_> = services.iter().filter(|service| self.shows(service)).collect();
+        let shown: Vec<_> = services.iter().filter(|(service, _)| self.shows(service)).collect();
         if shown.len() > LISTED {
             return Err(Status::resource_exhausted("there are too many services to list"));
         }
-        let listed = shown
-            .into_iter()
-            .filter_map(|service| Some((service.to_string(), response(status(self.health.serving(service)?)))));
+        let listed = shown.into_iter().map(|(service, serving)| (service.to_string(), response(status(*serving))));
         Ok(Response::new(HealthListResponse { statuses: listed.collect::<HashMap<_, _>>() }))
     }
 
     type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (sender, receiver) = mpsc::channel(1);
+        // Room for the latest status, and always for the last word.
+        let (sender, receiver) = mpsc::channel(2);
         tokio::spawn(watch(self.clone(), request.into_inner().service, sender));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -156,6 +155,7 @@ impl health_server::Health for Service {
 /// Sends the status now and whenever it changes, until the client is gone or the drain is over. A client that reads nothing
 /// holds up nobody and hears the latest once it reads.
 async fn watch(service: Service, name: String, client: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
+    let Ok(last_word) = client.clone().reserve_owned().await else { return };
     let mut changes = service.health.subscribe();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -166,11 +166,13 @@ async fn watch(service: Service, name: String, client: mpsc::Sender<Result<Healt
         let now = service.watched(&name);
         if told != Some(now) {
             tokio::select! {
+                // Where there is room it is told, drained or not.
+                biased;
                 sent = client.send(Ok(response(now))) => if sent.is_err() {
                     return;
                 },
                 // Nobody is waited for who does not read.
-                () = &mut drained => return,
+                () = &mut drained => break,
             }
             told = Some(now);
             // It may have changed while the client took its time.
@@ -178,13 +180,10 @@ async fn watch(service: Service, name: String, client: mpsc::Sender<Result<Healt
         }
         tokio::select! {
             () = client.closed() => return,
-            () = &mut drained => {
-                // Whether or not there is room for it: the stream ends.
-                let _ = client.try_send(Err(Status::unavailable("the service has drained")));
-                return;
-            }
+            () = &mut drained => break,
             _ = looks.tick() => {}
             change = changes.next(), if !stopped => stopped = change.is_none(),
         }
     }
+    last_word.send(Err(Status::unavailable("the service has drained")));
 }

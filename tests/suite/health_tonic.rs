@@ -10,14 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use health_core::{CheckExt as _, Grpc, Health, Status, Toggle, check_fn};
+use health_core::{Builder, CheckExt as _, Grpc, Health, Outcome, Status, Toggle, check_fn, testing::Frozen};
 use health_tests::{
     process::Process,
     program,
     tools::{consumer, said},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::block_in_place};
-use tonic::transport::{Endpoint, Server, server::TcpIncoming};
+use tonic::{
+    Code,
+    transport::{Endpoint, Server, server::TcpIncoming},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::support::{millis, secs};
 
@@ -100,6 +106,19 @@ impl Client {
                 return began.elapsed();
             }
             assert!(began.elapsed() < secs(10), "no {expected:?} in {said:?}");
+            thread::sleep(millis(10));
+        }
+    }
+
+    /// The next line after what was waited for.
+    fn next_line(&mut self) -> String {
+        let began = Instant::now();
+        loop {
+            if let Some(line) = self.said.lock().unwrap().get(self.read).cloned() {
+                self.read += 1;
+                return line;
+            }
+            assert!(began.elapsed() < secs(10), "nothing is said");
             thread::sleep(millis(10));
         }
     }
@@ -200,6 +219,101 @@ async fn the_probe_and_the_check_ask_it() {
         assert_eq!(block_in_place(|| said(command.args(arguments), b"").0), Some(code), "{service}");
     }
     drop((served.stop, terse.stop));
+}
+
+/// What a stream says, one after the other, to its end.
+async fn everything(mut stream: tonic::Streaming<HealthCheckResponse>) -> Vec<Result<ServingStatus, Code>> {
+    let mut said = Vec::new();
+    loop {
+        match stream.message().await {
+            Ok(Some(message)) => said.push(Ok(message.status())),
+            Ok(None) => return said,
+            Err(status) => {
+                said.push(Err(status.code()));
+                return said;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_begins_when_all_is_over_says_how_it_is_and_ends() {
+    let (_toggle, health) = toggled();
+    assert!(health.ready().await);
+    let served = Served::start(health_tonic::service(health.clone())).await;
+    let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();
+    let mut client = HealthClient::new(channel);
+    let mut watch = async |service: &str| {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        client.watch(request).await.unwrap().into_inner()
+    };
+    // One that is not read before the end is told how it was, and of the end.
+    let early = watch("liveness").await;
+    tokio::time::sleep(millis(200)).await;
+    health.drain(Duration::ZERO).await;
+    tokio::time::sleep(millis(200)).await;
+    let over = Err(Code::Unavailable);
+    assert_eq!(everything(early).await, [Ok(ServingStatus::Serving), over]);
+    for _ in 0..20 {
+        let late = watch("").await;
+        assert_eq!(everything(late).await, [Ok(ServingStatus::NotServing), over]);
+    }
+    health.stop().await;
+    // As over HTTP: liveness keeps its last verdict, and nothing is sent here any more.
+    for (service, serving) in [("", false), ("readiness", false), ("liveness", true), ("startup", true)] {
+        assert_eq!(health.serving(service), Some(serving), "{service}");
+    }
+    drop(served.stop);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs gRPC's client for Python: tests/run"]
+async fn a_list_has_its_limit() {
+    let ok = || check_fn(|| async { Ok(()) });
+    let named = |builder: Builder, number: usize| builder.check(format!("check-{number}"), ok());
+    let health = (0..96).fold(Health::builder(), named).start().unwrap();
+    assert!(health.ready().await);
+    let served = Served::start(health_tonic::service(health.clone())).await;
+    let terse = Served::start(health_tonic::probes_only(health.clone())).await;
+    let mut client = block_in_place(|| Client::of(served.address));
+    let mut of_probes = block_in_place(|| Client::of(terse.address));
+    block_in_place(|| {
+        // 96 and the probes' four names.
+        client.asks("list");
+        assert_eq!(client.next_line().matches("SERVING").count(), 100);
+        health.insert("one-more", ok()).unwrap();
+        client.answers("list", "list RESOURCE_EXHAUSTED");
+        of_probes.asks("list");
+        assert_eq!(of_probes.next_line().matches("SERVING").count(), 4);
+    });
+    health.stop().await;
+    drop((served.stop, terse.stop));
+}
+
+/// One look at everything, not one for each name.
+#[test]
+fn a_list_of_what_is_stale_is_made_at_once() {
+    let ok = || check_fn(|| async { Ok(()) }).every(secs(10)).timeout(secs(1));
+    let named = |builder: Builder, number: usize| builder.check(format!("check-{number}"), ok());
+    let frozen = Frozen::new((0..90).fold(Health::builder(), named)).unwrap();
+    for number in 0..90 {
+        frozen.record(&format!("check-{number}"), Outcome::healthy(), Duration::ZERO).unwrap();
+    }
+    let health = frozen.health();
+    let serving = || health.services().iter().filter(|(_, serving)| *serving).count();
+    assert_eq!(serving(), 94);
+    frozen.advance(secs(100));
+    let best = |look: &dyn Fn()| {
+        let took = |_| {
+            let began = Instant::now();
+            look();
+            began.elapsed()
+        };
+        (0..10).map(took).min().unwrap()
+    };
+    let list = best(&|| assert_eq!(serving(), 2, "liveness and startup"));
+    let one = best(&|| assert_eq!(health.serving("check-0"), Some(false)));
+    assert!(list < one * 20, "{list:?} for all, {one:?} for one");
 }
 
 #[tokio::test]
