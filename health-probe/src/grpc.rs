@@ -25,12 +25,10 @@ pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout
 }
 
 async fn check(place: &Place, service: String, token: Option<Token>, timeout: Duration) -> Verdict {
-    if matches!(place, Place::Unix(_)) {
-        return Verdict::new(State::Unknown, "--grpc asks over http://HOST:PORT only");
-    }
     let unreachable =
         |error: &dyn std::error::Error| Verdict::new(State::Unhealthy, format!("{place}: {}", chain(error)));
-    let endpoint = match Endpoint::from_shared(format!("http://{place}")) {
+    let scheme = if matches!(place, Place::Unix(_)) { "unix:" } else { "http://" };
+    let endpoint = match Endpoint::from_shared(format!("{scheme}{place}")) {
         Ok(endpoint) => endpoint.connect_timeout(timeout).timeout(timeout),
         Err(error) => return unreachable(&error),
     };

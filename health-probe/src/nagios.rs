@@ -1,12 +1,14 @@
 //! The output of a plugin for Nagios and Icinga, after the Monitoring Plugins' development guidelines
 //! (<https://www.monitoring-plugins.org/doc/guidelines.html>). Pure.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::HashSet, fmt::Write as _, time::Duration};
 
 use crate::verdict::{State, Verdict};
 
 /// Old transports take 4 KiB, and some consumers fewer; what matters stands in front.
 const LONGEST: usize = 4_000;
+/// Bytes of the numbers of checks.
+const NUMBERS: usize = 1_600;
 /// Characters of the first line in front of the numbers.
 const FIRST_LINE: usize = 400;
 
@@ -34,16 +36,24 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
         (_, cause) => clean(cause),
     };
     let mut text = format!("HEALTH {word}: {} |", said.chars().take(FIRST_LINE).collect::<String>());
-    // To the microsecond: more is noise.
-    number(&mut text, "time", took.as_micros() as f64 / 1e6, "s");
+    let mut numbers = Numbers::default();
     for check in &verdict.checks {
+        // Its label is its own also while it has no number, so that no other's goes on under it.
+        let label = numbers.label(&check.name);
         if let Some(seconds) = check.seconds {
-            number(&mut text, &check.name, seconds, "s");
-        }
-        for (name, value, unit) in &check.observed {
-            number(&mut text, &format!("{}.{name}", check.name), *value, unit);
+            numbers.add(&label, seconds, "s");
         }
     }
+    for check in &verdict.checks {
+        for (name, value, unit) in &check.observed {
+            let label = numbers.label(&format!("{}.{name}", check.name));
+            numbers.add(&label, *value, unit);
+        }
+    }
+    let label = numbers.label("time");
+    text.push_str(&numbers.text);
+    // To the microsecond: more is noise.
+    text.push_str(&number(&label, took.as_micros() as f64 / 1e6, "s"));
     text.push('\n');
     if verbose {
         for check in &verdict.checks {
@@ -62,8 +72,35 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
     text
 }
 
-/// ` 'label'=value[unit];;;0`, if there is room for it.
-fn number(text: &mut String, label: &str, value: f64, unit: &str) {
+/// The numbers of checks, as far as there is room for them.
+#[derive(Default)]
+struct Numbers {
+    text: String,
+    labels: HashSet<String>,
+}
+
+impl Numbers {
+    /// A label that nothing else has: a name of a check may be another's with a name of what it observes.
+    fn label(&mut self, name: &str) -> String {
+        // Neither a quote nor an equals sign may stand in a label of Icinga's.
+        let name: String = clean(name).chars().map(|c| if matches!(c, '\'' | '=') { '_' } else { c }).collect();
+        let others = (2..).map(|number| format!("{name}_{number}"));
+        let mut free = std::iter::once(name.clone()).chain(others).filter(|label| !self.labels.contains(label));
+        let label = free.next().unwrap_or(name);
+        self.labels.insert(label.clone());
+        label
+    }
+
+    fn add(&mut self, label: &str, value: f64, unit: &str) {
+        let item = number(label, value, unit);
+        if value.is_finite() && self.text.len() + item.len() < NUMBERS {
+            self.text.push_str(&item);
+        }
+    }
+}
+
+/// ` 'label'=value[unit];;;0`.
+fn number(label: &str, value: f64, unit: &str) -> String {
     // Units that Nagios knows; of others it takes the number alone.
     let unit = match unit {
         "s" | "ms" | "us" | "%" | "B" | "KB" | "MB" | "GB" | "TB" => unit,
@@ -71,13 +108,8 @@ fn number(text: &mut String, label: &str, value: f64, unit: &str) {
         "percent" => "%",
         _ => "",
     };
-    // Neither a quote nor an equals sign may stand in a label of Icinga's.
-    let label: String = clean(label).chars().map(|c| if matches!(c, '\'' | '=') { '_' } else { c }).collect();
     let least = if value >= 0.0 { "0" } else { "" };
-    let item = format!(" '{label}'={value}{unit};;;{least}");
-    if value.is_finite() && text.len() + item.len() < LONGEST / 2 {
-        text.push_str(&item);
-    }
+    format!(" '{label}'={value}{unit};;;{least}")
 }
 
 /// What begins the numbers, or a line, stands in no text; and nothing that a terminal would obey.
@@ -112,8 +144,8 @@ mod tests {
             "observed":{"length":{"value":42,"unit":"messages"},"free":{"value":0.5,"unit":"percent"}}}}}"#;
         assert_eq!(
             line(503, body, false),
-            "HEALTH CRITICAL: database unreachable | 'time'=0.0014s;;;0 'database'=0.0014s;;;0 'jobs'=0.00031s;;;0 \
-             'jobs.free'=0.5%;;;0 'jobs.length'=42;;;0\n"
+            "HEALTH CRITICAL: database unreachable | 'database'=0.0014s;;;0 'jobs'=0.00031s;;;0 'jobs.free'=0.5%;;;0 \
+             'jobs.length'=42;;;0 'time'=0.0014s;;;0\n"
         );
         assert_eq!(line(200, "ok", true), "HEALTH OK: healthy | 'time'=0.0014s;;;0\n");
         let warn =
@@ -123,6 +155,18 @@ mod tests {
             "HEALTH WARNING: c slow | 'time'=0.0014s;;;0\nc: unhealthy, slow, took 3 s\n"
         );
         assert_eq!(line(404, "", false), "HEALTH UNKNOWN: HTTP 404: there is no such page | 'time'=0.0014s;;;0\n");
+    }
+
+    #[test]
+    fn no_two_numbers_share_a_label() {
+        let body = r#"{"status":"healthy","checks":{"a":{"status":"healthy","duration_ms":1,"observed":{"b":{"value":7}}},
+            "a.b":{"status":"healthy"},"it's":{"status":"healthy","duration_ms":2},"it=s":{"status":"healthy",
+            "duration_ms":3},"time":{"status":"healthy","duration_ms":4}}}"#;
+        assert_eq!(
+            line(200, body, false),
+            "HEALTH OK: 5 checks | 'a'=0.001s;;;0 'it_s'=0.002s;;;0 'it_s_2'=0.003s;;;0 'time'=0.004s;;;0 'a.b_2'=7;;;0 \
+             'time_2'=0.0014s;;;0\n"
+        );
     }
 
     #[test]

@@ -188,8 +188,10 @@ fn kubernetes(text: &str) -> Verdict {
     let last = text.lines().last().unwrap_or_default();
     let worst = checks.iter().map(|check| check.state).max();
     let state = match worst {
-        // `ok`, or the one word of others.
-        None => return Verdict::new(State::read(text.trim()).unwrap_or(State::Unknown), ""),
+        // A list of no checks, `ok`, or the one word of others.
+        None if last.ends_with(" check passed") => State::Healthy,
+        None if last.ends_with(" check failed") => State::Unhealthy,
+        None => State::read(text.trim()).unwrap_or(State::Unknown),
         // A failure that is excluded does not count.
         Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
         Some(worst) => worst,
@@ -236,6 +238,8 @@ mod tests {
             (503, "[+]a ok\n[-]db failed: reason withheld\nreadyz check failed\n", State::Unhealthy, "db unhealthy", 2),
             (503, "[-]db failed: timeout", State::Unhealthy, "db timeout", 1),
             (200, "[+]a ok\n[+]c ok (degraded)\nreadyz check passed\n", State::Degraded, "c degraded", 2),
+            (200, "livez check passed\n", State::Healthy, "", 0),
+            (503, "readyz check failed\n", State::Unhealthy, "", 0),
             // A page in front of the service knows better, and a code that is no better than the page does not hide it.
             (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
             (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),
