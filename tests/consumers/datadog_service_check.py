@@ -1,6 +1,6 @@
 """Sends service checks with Datadog's own client, one for each line of JSON on standard input.
 
-usage: datadog_service_check.py PORT
+usage: datadog_service_check.py <PORT|SOCKET>
 """
 
 import json
@@ -8,9 +8,9 @@ import sys
 
 from datadog.dogstatsd import DogStatsd
 
+agent = sys.argv[1]
 client = DogStatsd(
-    host="127.0.0.1",
-    port=int(sys.argv[1]),
+    **{"host": "127.0.0.1", "port": int(agent)} if agent.isdigit() else {"socket_path": agent},
     disable_telemetry=True,
     disable_buffering=True,
     origin_detection_enabled=False,

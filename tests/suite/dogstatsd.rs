@@ -54,6 +54,10 @@ fn arguments(datagram: &str) -> serde_json::Value {
     call
 }
 
+fn without_its_time(datagram: &str) -> String {
+    datagram.split('|').filter(|field| !field.starts_with("d:")).collect::<Vec<_>>().join("|")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Datadog's client for Python: tests/run"]
 async fn datadogs_own_client_sends_the_same_bytes() {
@@ -69,24 +73,42 @@ async fn datadogs_own_client_sends_the_same_bytes() {
     health.refresh("database").await.unwrap();
     health.refresh("cache").await.unwrap();
     health.refresh("worker").await.unwrap();
-    let full = Dogstatsd::udp(agent.local_addr().unwrap()).unwrap().tag("env:pro,d").hostname("a-host");
-    health.publish(full.visibility(Visibility::Full));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("dsd.socket");
+    let unix = UnixDatagram::bind(&path).unwrap();
+    unix.set_read_timeout(Some(secs(5))).unwrap();
+    let over_unix = || {
+        let mut bytes = [0; 8192];
+        let length = block_in_place(|| unix.recv(&mut bytes)).expect("a datagram");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let full = |to: Dogstatsd| to.tag("env:pro,d").hostname("a-host").visibility(Visibility::Full);
+    health.publish(full(Dogstatsd::udp(agent.local_addr().unwrap()).unwrap()));
     let ours = drain(&agent);
+    health.publish(full(Dogstatsd::unix(&path).unwrap()));
     assert_eq!(ours.len(), 4, "{ours:#?}");
     assert!(ours[0].starts_with("_sc|health.status|2|d:"), "{ours:#?}");
     assert!(ours[0].ends_with("|h:a-host|#service:orders___east__x,env:pro_d|m:database rejected\n"), "{ours:#?}");
     assert!(ours[1].contains("|#check:database,service:"), "{ours:#?}");
     assert!(ours[1].ends_with("|m:rejected: m\\: first / 'second' third ü\n"), "{ours:#?}");
     assert!(ours[3].starts_with("_sc|health.check.status|0|") && !ours[3].contains("|m:"), "{ours:#?}");
+    for datagram in &ours {
+        assert_eq!(without_its_time(&over_unix()), without_its_time(datagram));
+    }
     health.stop().await;
+    unix.set_nonblocking(true).unwrap();
+    while unix.recv(&mut [0; 8192]).is_ok() {}
+    unix.set_nonblocking(false).unwrap();
 
     let theirs = UdpSocket::bind(port::local(0)).unwrap();
     let calls: String = ours.iter().map(|datagram| arguments(datagram).to_string() + "\n").collect();
     let port = theirs.local_addr().unwrap().port().to_string();
-    let (code, text) = block_in_place(|| said(consumer("datadog_service_check.py").arg(port), calls.as_bytes()));
-    assert_eq!(code, Some(0), "{text}");
+    for agent in [port.as_str(), path.to_str().unwrap()] {
+        let (code, text) = block_in_place(|| said(consumer("datadog_service_check.py").arg(agent), calls.as_bytes()));
+        assert_eq!(code, Some(0), "{text}");
+    }
     for datagram in &ours {
-        assert_eq!(receive(&theirs), *datagram);
+        assert_eq!((receive(&theirs), over_unix()), (datagram.clone(), datagram.clone()));
     }
 }
 

@@ -242,6 +242,8 @@ impl Counted {
         let counter =
             |name, unit, description| meter.u64_counter(name).with_unit(unit).with_description(description).build();
         Self {
+            // Of things that are counted one by one, the plural:
+            // https://opentelemetry.io/docs/specs/semconv/general/naming/#pluralization
             runs: counter("health.check.runs", "{run}", families::CHECK_RUNS.help),
             transitions: counter("health.check.transitions", "{transition}", families::CHECK_TRANSITIONS.help),
             durations: meter
