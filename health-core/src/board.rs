@@ -29,9 +29,6 @@ use crate::{
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
 pub(crate) const BEAT_STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// The scheduler beats every second; one that was late by more has stood still, and that is told.
-const BEAT_LATE_AFTER: Duration = Duration::from_secs(3);
-
 /// What is known of every check, and the snapshot made of it.
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -112,6 +109,7 @@ impl Board {
         &self.clock
     }
 
+    #[cfg(feature = "webhook")]
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -199,10 +197,7 @@ impl Board {
 
     pub(crate) fn beat(&self) {
         let now = self.clock.now();
-        let gap = now.saturating_sub(self.beat.swap(now, Ordering::Relaxed));
-        if gap >= nanos(BEAT_LATE_AFTER) {
-            log::stood_still(gap);
-        }
+        self.beat.store(now, Ordering::Relaxed);
         let overdue = self.lines().overdue(now);
         overdue.iter().for_each(log::tell);
         // By either clock: the machine may have slept, and its time of day may have been set.
@@ -278,9 +273,16 @@ impl Board {
 
     /// Tells the log of a panic, unless it has just been told of one of this check.
     pub(crate) fn panicked(&self, check: &Arc<str>, payload: &str) {
-        let suppressed = self.lines().panicked(check, self.clock.now());
-        if let Some(suppressed) = suppressed {
-            log::panicked(check, &self.secrets.redact(payload), suppressed);
+        let payload = self.secrets.redact(payload).into();
+        let line = self.lines().panicked(check, payload, self.clock.now());
+        line.iter().for_each(log::tell);
+    }
+
+    /// Tells the log that nothing has run for so long.
+    pub(crate) fn stood_still(&self, gap: Duration) {
+        let is_time = self.lines().stood_still(self.clock.now());
+        if is_time {
+            log::stood_still(gap);
         }
     }
 

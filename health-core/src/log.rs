@@ -1,6 +1,6 @@
 //! One line per change, and per check at most one in ten seconds, under the target `health`: the one place where the text of an error is told in full, redacted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     Change, CheckChange, Drained, Lifecycle, Muted, Status,
@@ -15,6 +15,7 @@ const PAUSE: Nanos = 10_000_000_000;
 pub(crate) struct Lines {
     changes: HashMap<Arc<str>, Told>,
     panics: HashMap<Arc<str>, Panics>,
+    stood_still: Option<Nanos>,
 }
 
 #[derive(Debug, Default)]
@@ -28,13 +29,17 @@ struct Told {
 #[derive(Debug)]
 struct Panics {
     told: Nanos,
-    /// Those that were kept back since.
+    /// Those that were kept back since, and what the last of them said.
     suppressed: u32,
+    last: Option<Box<str>>,
 }
 
-/// A change to be told, and how many of the same check came before it that nobody was told of.
+/// What is to be told, and how many of the same check came before it that nobody was told of.
 #[derive(Debug)]
-pub(crate) struct Line(Change, u32);
+pub(crate) enum Line {
+    Change(Change, u32),
+    Panic { check: Arc<str>, payload: Box<str>, suppressed: u32 },
+}
 
 impl Lines {
     /// What is to be told now of these; the rest is kept back. With the end of the checks everything is told.
@@ -48,7 +53,7 @@ impl Lines {
                         told.suppressed += 1;
                         told.last = Some(of_a_check.clone());
                     } else {
-                        lines.push(Line(change.clone(), told.suppressed));
+                        lines.push(Line::Change(change.clone(), told.suppressed));
                         *told = Told { at: Some(now), ..Told::default() };
                     }
                 }
@@ -56,51 +61,74 @@ impl Lines {
                     if of_life.to == Lifecycle::Stopped {
                         lines.extend(self.overdue(Nanos::MAX));
                     }
-                    lines.push(Line(change.clone(), 0));
+                    lines.push(Line::Change(change.clone(), 0));
                 }
             }
         }
         lines
     }
 
-    /// What was kept back for long enough: the last change of each check.
+    /// What was kept back for long enough: the last change and the last panic of each check.
     pub(crate) fn overdue(&mut self, now: Nanos) -> Vec<Line> {
         let mut overdue = Vec::new();
-        self.panics.retain(|_, panics| now.saturating_sub(panics.told) < PAUSE * 10);
+        self.panics.retain(|check, panics| {
+            if now.saturating_sub(panics.told) < PAUSE {
+                return true;
+            }
+            let Some(payload) = panics.last.take() else { return false };
+            let suppressed = panics.suppressed - 1;
+            overdue.push(Line::Panic { check: Arc::clone(check), payload, suppressed });
+            *panics = Panics { told: now, suppressed: 0, last: None };
+            true
+        });
         self.changes.retain(|_, told| {
             if told.at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
                 return true;
             }
             let Some(change) = told.last.take() else { return false };
-            overdue.push(Line(Change::Check(change), told.suppressed - 1));
+            overdue.push(Line::Change(Change::Check(change), told.suppressed - 1));
             *told = Told { at: Some(now), ..Told::default() };
             true
         });
         overdue
     }
 
-    /// Whether a panic of this check is to be told now: how many came before it that nobody was told of. What it does to
-    /// the check's status is a change like any other.
-    pub(crate) fn panicked(&mut self, check: &Arc<str>, now: Nanos) -> Option<u32> {
+    /// The line for a panic of a check, unless there has just been one: then it is kept back. What a panic does to the
+    /// check's status is a change like any other.
+    pub(crate) fn panicked(&mut self, check: &Arc<str>, payload: Box<str>, now: Nanos) -> Option<Line> {
         let suppressed = match self.panics.get_mut(check) {
             Some(panics) if now.saturating_sub(panics.told) < PAUSE => {
                 panics.suppressed += 1;
+                panics.last = Some(payload);
                 return None;
             }
             Some(panics) => panics.suppressed,
             None => 0,
         };
-        self.panics.insert(Arc::clone(check), Panics { told: now, suppressed: 0 });
-        Some(suppressed)
+        self.panics.insert(Arc::clone(check), Panics { told: now, suppressed: 0, last: None });
+        Some(Line::Panic { check: Arc::clone(check), payload, suppressed })
+    }
+
+    /// Whether it is time to tell that the runtime stood still: at most as often as of a check.
+    pub(crate) fn stood_still(&mut self, now: Nanos) -> bool {
+        let is_time = self.stood_still.is_none_or(|told| now.saturating_sub(told) >= PAUSE);
+        if is_time {
+            self.stood_still = Some(now);
+        }
+        is_time
     }
 }
 
-/// Tells of a change.
-pub(crate) fn tell(Line(change, suppressed): &Line) {
-    match change {
-        Change::Check(change) => line(change, *suppressed),
-        Change::Lifecycle(change) => {
+/// Tells of a change or a panic. What a panic says goes nowhere else.
+pub(crate) fn tell(told: &Line) {
+    match told {
+        Line::Change(Change::Check(change), suppressed) => line(change, *suppressed),
+        Line::Change(Change::Lifecycle(change), _) => {
             tracing::info!(target: "health", from = change.from.as_str(), to = change.to.as_str(), "service moved on");
+        }
+        Line::Panic { check, payload, suppressed } => {
+            let suppressed = (*suppressed > 0).then_some(*suppressed);
+            tracing::error!(target: "health", check = &**check, payload = &**payload, suppressed, "check panicked");
         }
     }
 }
@@ -141,16 +169,11 @@ pub(crate) fn muted(check: &str, muted: Option<&Muted>) {
     }
 }
 
-/// Tells of a panic; its payload goes nowhere else.
-pub(crate) fn panicked(check: &str, payload: &str, suppressed: u32) {
-    let suppressed = (suppressed > 0).then_some(suppressed);
-    tracing::error!(target: "health", check, payload, suppressed, "check panicked");
-}
-
-/// Tells that the runtime gave nobody a turn for so long: why pages were stale meanwhile, which is no change of a check's.
-pub(crate) fn stood_still(gap: Nanos) {
-    let seconds = gap as f64 / 1e9;
-    tracing::warn!(target: "health", seconds, "the runtime stood still: no check ran, and what grew too old was answered as stale");
+/// Tells that the runtime gave nobody a turn for so long: pages may be stale then, which is no change of a check's.
+pub(crate) fn stood_still(gap: Duration) {
+    let seconds = gap.as_secs_f64();
+    let words = "the runtime stood still: no check ran, and what grew too old meanwhile was answered as stale";
+    tracing::warn!(target: "health", seconds, "{words}");
 }
 
 /// Tells why a drain is over.

@@ -120,3 +120,35 @@ fn nothing_is_kept_back_for_good() {
     assert!(lines[2].starts_with("INFO ") && lines[2].contains("check is healthy"), "{}", lines[2]);
     assert!(lines[3].contains("service moved on"), "{}", lines[3]);
 }
+
+#[test]
+fn a_panic_that_was_kept_back_is_told_in_the_end() {
+    let kept = Kept::default();
+    let second = 1_000_000_000;
+    let check = Arc::from("broken");
+    tracing::subscriber::with_default(kept.clone(), || {
+        let mut lines = Lines::default();
+        let panicked = |lines: &mut Lines, what: &str, now| {
+            lines.panicked(&check, what.into(), now).iter().for_each(tell);
+        };
+        panicked(&mut lines, "A", 0);
+        panicked(&mut lines, "A", second);
+        panicked(&mut lines, "B", 2 * second);
+        catch_up(&mut lines, 9 * second);
+        assert_eq!(kept.0.lock().unwrap().len(), 1);
+        catch_up(&mut lines, 10 * second);
+        panicked(&mut lines, "C", 11 * second);
+        // With the end of the checks.
+        let stopped = LifecycleChange { from: Lifecycle::Ready, to: Lifecycle::Stopped, at: SystemTime::UNIX_EPOCH };
+        lines.admitted(&[Change::Lifecycle(stopped)], 12 * second).iter().for_each(tell);
+        let mut quiet = Lines::default();
+        panicked(&mut quiet, "D", 0);
+        catch_up(&mut quiet, 10 * second);
+        assert!(quiet.panics.is_empty(), "nothing is kept of a check that is quiet");
+    });
+    let lines = kept.0.lock().unwrap();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert!(lines[0].contains("payload=\"A\"") && !lines[0].contains("suppressed"), "{}", lines[0]);
+    assert!(lines[1].contains("payload=\"B\"") && lines[1].contains("suppressed=1"), "{}", lines[1]);
+    assert!(lines[2].contains("payload=\"C\"") && !lines[2].contains("suppressed"), "{}", lines[2]);
+}

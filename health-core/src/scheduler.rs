@@ -31,6 +31,8 @@ use crate::{
 
 /// How often the coordinator shows that the scheduler is alive.
 const BEAT: Duration = Duration::from_secs(1);
+/// Between two beats that are so far apart the runtime stood still. In less time nothing grows old by default.
+const STOOD_STILL: Duration = Duration::from_secs(3);
 
 /// How long after its deadline a run that does not let go of its thread is given up. A run that does let go is
 /// cancelled at the deadline itself.
@@ -246,9 +248,17 @@ fn timed_out(timeout: Duration) -> Outcome {
 pub(crate) async fn coordinate(board: Arc<Board>) {
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Nobody knows what the application did before the first.
+    let mut last = None;
     loop {
         select! {
-            _ = beat.tick() => board.beat(),
+            _ = beat.tick() => {
+                let gap = last.replace(Instant::now()).map_or(Duration::ZERO, |last: Instant| last.elapsed());
+                if gap >= STOOD_STILL {
+                    board.stood_still(gap);
+                }
+                board.beat();
+            }
             () = board.coordinator.notified() => board.wanted().iter().for_each(|signals| signals.wake()),
         }
     }

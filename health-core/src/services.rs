@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     Health, Probe, Status,
+    board::Board,
+    clock::Nanos,
     snapshot::{Entry, Snapshot, View},
 };
 
@@ -39,6 +41,15 @@ fn serves(named: &Named<'_>) -> bool {
     status < Status::Unhealthy
 }
 
+/// Asks for what is too old behind a name.
+fn wake(board: &Board, snapshot: &Snapshot, service: &str, now: Nanos) {
+    match find(snapshot, service) {
+        Some(Named::View(view)) => board.wake_members(snapshot, view, now),
+        Some(Named::Entry(entry)) => board.wake_entry(entry, now),
+        None => {}
+    }
+}
+
 /// # For adapters of `grpc.health.v1`
 impl Health {
     /// Whether a service serves, as of now: the empty name and `readiness`, `liveness`, `startup`, or a check. `None` if
@@ -48,12 +59,7 @@ impl Health {
         let board = &self.inner().board;
         let snapshot = board.load();
         let now = board.clock().now();
-        if let Some(named) = find(&snapshot, service) {
-            match named {
-                Named::View(view) => board.wake_members(&snapshot, view, now),
-                Named::Entry(entry) => board.wake_entry(entry, now),
-            }
-        }
+        wake(board, &snapshot, service, now);
         self.known_serving(service)
     }
 
@@ -75,27 +81,33 @@ impl Health {
         find(&snapshot.aged(now, scheduler_stale), service).map(|named| serves(&named))
     }
 
-    /// Every service, the probes and the checks, and whether it serves, as of now. Like one request for each of them it
-    /// wakes what is too old.
+    /// What [`serving`](Self::serving) says of each of these, for the price of one look; names that there are none of are
+    /// left out.
     #[must_use]
-    pub fn services(&self) -> Vec<(Arc<str>, bool)> {
+    pub fn all_serving(&self, services: &[Arc<str>]) -> Vec<(Arc<str>, bool)> {
         let board = &self.inner().board;
         let snapshot = board.load();
         let now = board.clock().now();
-        board.wake_members(&snapshot, &snapshot.views.all, now);
+        services.iter().for_each(|service| wake(board, &snapshot, service, now));
         let scheduler_stale = board.scheduler_stale(&snapshot, now);
+        let of = |snapshot: &Snapshot| {
+            let said = |service: &Arc<str>| Some((Arc::clone(service), serves(&find(snapshot, service)?)));
+            services.iter().filter_map(said).collect()
+        };
         if now < snapshot.views.all.stale_at && !scheduler_stale {
-            services(&snapshot)
+            of(&snapshot)
         } else {
-            services(&snapshot.aged(now, scheduler_stale))
+            of(&snapshot.aged(now, scheduler_stale))
         }
     }
-}
 
-fn services(snapshot: &Snapshot) -> Vec<(Arc<str>, bool)> {
-    let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
-    let is_probe = |name: &str| PROBES.iter().any(|(known, _)| *known == name);
-    let checks = snapshot.entries.iter().map(|entry| Arc::clone(&entry.report.name)).filter(|name| !is_probe(name));
-    let serving = |name: Arc<str>| find(snapshot, &name).map(|named| serves(&named)).map(|serves| (name, serves));
-    probes.chain(checks).filter_map(serving).collect()
+    /// The names of all services: the probes, and every check.
+    #[must_use]
+    pub fn services(&self) -> Vec<Arc<str>> {
+        let snapshot = self.inner().board.load();
+        let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
+        let is_probe = |name: &str| PROBES.iter().any(|(known, _)| *known == name);
+        let checks = snapshot.entries.iter().map(|entry| Arc::clone(&entry.report.name)).filter(|name| !is_probe(name));
+        probes.chain(checks).collect()
+    }
 }

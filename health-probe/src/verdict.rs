@@ -189,9 +189,11 @@ fn kubernetes(text: &str) -> Verdict {
     let worst = checks.iter().map(|check| check.state).max();
     let state = match worst {
         // A list of no checks, `ok`, or the one word of others.
-        None if last.ends_with(" check passed") => State::Healthy,
-        None if last.ends_with(" check failed") => State::Unhealthy,
-        None => State::read(text.trim()).unwrap_or(State::Unknown),
+        None => match text.trim().split_once(' ') {
+            Some((_, "check passed")) => State::Healthy,
+            Some((_, "check failed")) => State::Unhealthy,
+            _ => State::read(text.trim()).unwrap_or(State::Unknown),
+        },
         // A failure that is excluded does not count.
         Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
         Some(worst) => worst,
@@ -240,6 +242,9 @@ mod tests {
             (200, "[+]a ok\n[+]c ok (degraded)\nreadyz check passed\n", State::Degraded, "c degraded", 2),
             (200, "livez check passed\n", State::Healthy, "", 0),
             (503, "readyz check failed\n", State::Unhealthy, "", 0),
+            (200, "Your browser check passed", State::Unknown, "the page is no health page", 0),
+            (403, "Your browser check failed", State::Unknown, "HTTP 403", 0),
+            (503, "no upstream: health check failed", State::Unhealthy, "HTTP 503", 0),
             // A page in front of the service knows better, and a code that is no better than the page does not hide it.
             (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
             (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),

@@ -133,12 +133,13 @@ impl health_server::Health for Service {
     }
 
     async fn list(&self, _: Request<HealthListRequest>) -> Result<Response<HealthListResponse>, Status> {
-        let services = self.health.services();
-        let shown: Vec<_> = services.iter().filter(|(service, _)| self.shows(service)).collect();
+        let mut shown = self.health.services();
+        shown.retain(|service| self.shows(service));
         if shown.len() > LISTED {
             return Err(Status::resource_exhausted("there are too many services to list"));
         }
-        let listed = shown.into_iter().map(|(service, serving)| (service.to_string(), response(status(*serving))));
+        let all = self.health.all_serving(&shown);
+        let listed = all.into_iter().map(|(service, serving)| (service.to_string(), response(status(serving))));
         Ok(Response::new(HealthListResponse { statuses: listed.collect::<HashMap<_, _>>() }))
     }
 

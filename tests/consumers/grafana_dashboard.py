@@ -4,11 +4,14 @@ another type, kinds of panels, queries and units that it does not have.
 usage: grafana_dashboard.py DASHBOARD
 """
 
+import importlib
 import inspect
 import json
+import pkgutil
 import sys
 
 import pydantic
+from grafana_foundation_sdk import models
 from grafana_foundation_sdk.cog import encoder, plugins, runtime
 from grafana_foundation_sdk.models import dashboard, prometheus, units
 
@@ -46,13 +49,16 @@ def findings(text):
         if panel.field_config.defaults.unit not in known:
             yield f"{panel.title}: no unit is called {panel.field_config.defaults.unit}"
         for query in panel.targets:
-            if not isinstance(query, prometheus.Dataquery):
+            source = getattr(query, "datasource", None)
+            if not isinstance(query, prometheus.Dataquery) or source and source.type_val != "prometheus":
                 yield f"{panel.title}: not a query for Prometheus"
+            elif not query.expr:
+                yield f"{panel.title}: a query without an expression"
 
 
 plugins.register_default_plugins()
-checked(dashboard)
-checked(prometheus)
+for module in pkgutil.iter_modules(models.__path__, models.__name__ + "."):
+    checked(importlib.import_module(module.name))
 try:
     found = list(findings(open(sys.argv[1]).read()))
 except pydantic.ValidationError as error:

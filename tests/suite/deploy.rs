@@ -126,6 +126,9 @@ fn the_dashboard_is_what_grafana_reads() {
         ("\"type\": \"query\"", "\"type\": \"queries\"", "'query', 'adhoc', 'groupby'"),
         ("\"w\": 12", "\"w\": \"wide\"", "valid integer"),
         ("\"unit\": \"none\"", "\"unit\": \"nothing\"", "Now: no unit is called nothing"),
+        ("\"expr\":", "\"expression\":", "targets[0].expression: not known"),
+        ("\"targets\":", "\"options\": {\"reduceOptions\": {\"calcs\": \"last\"}}, \"targets\":", "valid list"),
+        ("\"refId\":", "\"datasource\": {\"type\": \"loki\"}, \"refId\":", "Now: not a query for Prometheus"),
         (PANEL_SOURCE, "\"datasource\": {\n        \"type\": \"loki\"", "Now: not a query for Prometheus"),
     ] {
         let (_folder, file) = changed("grafana/dashboard.json", written, mistaken);

@@ -225,6 +225,9 @@ async fn grpc_is_asked_over_a_unix_socket() {
     let url = format!("unix:{}", path.display());
     let ask = |service: &str| tokio::task::block_in_place(|| probe(&["--grpc", "--service", service, &url]));
     assert_eq!(ask("database"), (Some(0), "healthy\n".into()));
+    let more_slashes = format!("unix://{}", path.display());
+    let asked = tokio::task::block_in_place(|| probe(&["--grpc", &more_slashes]));
+    assert_eq!(asked, (Some(0), "healthy\n".into()));
     health.drain(Duration::ZERO).await;
     assert_eq!(ask(""), (Some(1), "unhealthy: NOT_SERVING\n".into()));
     served.abort();
