@@ -20,7 +20,7 @@ use crate::{
     negotiate, query,
     render::{self, prometheus::Exposition},
     route::{self, Family, Name, Route, Target},
-    snapshot::{Entry, Prepared, Snapshot, View, Written},
+    snapshot::{Edition, Entry, Prepared, Snapshot, View, Written},
     visibility,
     wire::{HeaderValue, Headers},
 };
@@ -64,16 +64,16 @@ pub struct Endpoint {
 
 pub(crate) type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
 
-/// A renderer of the owner's own, and what it made of the current snapshot.
+/// A renderer of the owner's own, and what it made of the current snapshot and of what became of that with time.
 #[derive(Clone)]
 pub(crate) struct Custom {
     render: Arc<Render>,
-    made: Arc<ArcSwapOption<Made>>,
+    made: Arc<[ArcSwapOption<Made>; 2]>,
 }
 
 /// One place per view, check and visibility of one snapshot; `None` in it says that rendering failed.
 struct Made {
-    generation: u64,
+    edition: Edition,
     places: Vec<[OnceLock<Option<Rendered>>; 3]>,
 }
 
@@ -198,7 +198,6 @@ impl Endpoint {
         if now < stale_at && !scheduler_stale {
             return self.write(snapshot, &found, family, request, visibility);
         }
-        // Rare enough to be worked out for each request.
         let aged = snapshot.aged(now, scheduler_stale);
         match find(&aged, target, caller) {
             Some(found) => self.write(&aged, &found, family, request, visibility),
@@ -368,16 +367,14 @@ impl Custom {
                 .ok()
                 .filter(Rendered::is_usable)
         };
-        if snapshot.derived {
-            return render();
-        }
         let place = place(snapshot, found);
-        let fresh = |made: &Arc<Made>| made.generation == snapshot.generation;
-        let made = match self.made.load_full().filter(fresh) {
+        let edition = snapshot.edition();
+        let current = &self.made[usize::from(!edition.is_published())];
+        let made = match current.load_full().filter(|made| made.edition == edition) {
             Some(made) => made,
             None => {
                 let made = Arc::new(Made::new(snapshot));
-                self.made.store(Some(Arc::clone(&made)));
+                current.store(Some(Arc::clone(&made)));
                 made
             }
         };
@@ -395,7 +392,7 @@ impl Custom {
 impl Made {
     fn new(snapshot: &Snapshot) -> Self {
         let count = 2 * snapshot.views.count() + snapshot.entries.len();
-        Self { generation: snapshot.generation, places: (0..count).map(|_| Default::default()).collect() }
+        Self { edition: snapshot.edition(), places: (0..count).map(|_| Default::default()).collect() }
     }
 }
 

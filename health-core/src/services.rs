@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use crate::{
     Health, Probe, Status,
-    board::Board,
-    clock::Nanos,
     snapshot::{Entry, Snapshot, View},
 };
 
@@ -41,15 +39,6 @@ fn serves(named: &Named<'_>) -> bool {
     status < Status::Unhealthy
 }
 
-/// Asks for what is too old behind a name.
-fn wake(board: &Board, snapshot: &Snapshot, service: &str, now: Nanos) {
-    match find(snapshot, service) {
-        Some(Named::View(view)) => board.wake_members(snapshot, view, now),
-        Some(Named::Entry(entry)) => board.wake_entry(entry, now),
-        None => {}
-    }
-}
-
 /// # For adapters of `grpc.health.v1`
 impl Health {
     /// Whether a service serves, as of now: the empty name and `readiness`, `liveness`, `startup`, or a check. `None` if
@@ -59,7 +48,12 @@ impl Health {
         let board = &self.inner().board;
         let snapshot = board.load();
         let now = board.clock().now();
-        wake(board, &snapshot, service, now);
+        if let Some(named) = find(&snapshot, service) {
+            match named {
+                Named::View(view) => board.wake_members(&snapshot, view, now),
+                Named::Entry(entry) => board.wake_entry(entry, now),
+            }
+        }
         self.known_serving(service)
     }
 
@@ -79,26 +73,6 @@ impl Health {
             return Some(serves(&named));
         }
         find(&snapshot.aged(now, scheduler_stale), service).map(|named| serves(&named))
-    }
-
-    /// What [`serving`](Self::serving) says of each of these, for the price of one look; names that there are none of are
-    /// left out.
-    #[must_use]
-    pub fn all_serving(&self, services: &[Arc<str>]) -> Vec<(Arc<str>, bool)> {
-        let board = &self.inner().board;
-        let snapshot = board.load();
-        let now = board.clock().now();
-        services.iter().for_each(|service| wake(board, &snapshot, service, now));
-        let scheduler_stale = board.scheduler_stale(&snapshot, now);
-        let of = |snapshot: &Snapshot| {
-            let said = |service: &Arc<str>| Some((Arc::clone(service), serves(&find(snapshot, service)?)));
-            services.iter().filter_map(said).collect()
-        };
-        if now < snapshot.views.all.stale_at && !scheduler_stale {
-            of(&snapshot)
-        } else {
-            of(&snapshot.aged(now, scheduler_stale))
-        }
     }
 
     /// The names of all services: the probes, and every check.

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
@@ -166,9 +167,11 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     /// Counts publications, so that an endpoint knows when what it prepared is out of date.
-    pub(crate) generation: u64,
-    /// Worked out by a reader for one request, not published.
-    pub(crate) derived: bool,
+    generation: u64,
+    /// How many results have grown too old since its publication.
+    stale: usize,
+    /// The same once results have grown too old, worked out by the first reader who needed it.
+    later: ArcSwapOption<Snapshot>,
     pub(crate) circumstances: Circumstances,
     pub(crate) about: Arc<About>,
     pub(crate) uptime: Duration,
@@ -177,6 +180,21 @@ pub(crate) struct Snapshot {
     pub(crate) views: Views,
     /// The same without the checks that ask other services; none if there are no such checks.
     local: Option<Views>,
+}
+
+/// See [`Snapshot::edition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Edition {
+    generation: u64,
+    stale: usize,
+    scheduler_stale: bool,
+}
+
+impl Edition {
+    /// Whether it is what was published, and not what became of it with time.
+    pub(crate) fn is_published(self) -> bool {
+        self.stale == 0 && !self.scheduler_stale
+    }
 }
 
 /// What was said about the service.
@@ -273,6 +291,11 @@ impl Views {
 }
 
 impl Snapshot {
+    /// Which snapshot this is: of two with the same edition, what is written is the same.
+    pub(crate) fn edition(&self) -> Edition {
+        Edition { generation: self.generation, stale: self.stale, scheduler_stale: self.circumstances.scheduler_stale }
+    }
+
     /// Whether the service drains or has stopped.
     pub(crate) fn is_leaving(&self) -> bool {
         self.circumstances.lifecycle >= crate::Lifecycle::Draining
@@ -293,7 +316,8 @@ impl Snapshot {
             views,
             local,
             generation: parts.generation,
-            derived: false,
+            stale: 0,
+            later: ArcSwapOption::empty(),
             circumstances: parts.circumstances,
             about: parts.about,
             uptime: parts.uptime,
@@ -328,21 +352,30 @@ impl Snapshot {
     }
 
     /// The same moment seen later: results past their time are stale, and all are when the scheduler is.
-    pub(crate) fn aged(&self, now: Nanos, scheduler_stale: bool) -> Self {
+    pub(crate) fn aged(&self, now: Nanos, scheduler_stale: bool) -> Arc<Self> {
+        // What is stale stays so, until the next result is.
+        let holds = |later: &Arc<Self>| {
+            later.circumstances.scheduler_stale == scheduler_stale && now < later.views.all.stale_at
+        };
+        if let Some(later) = self.later.load_full().filter(holds) {
+            return later;
+        }
+        let later = Arc::new(self.grown_old(now, scheduler_stale));
+        // Another reader may have been faster; it worked out the same.
+        self.later.store(Some(Arc::clone(&later)));
+        later
+    }
+
+    fn grown_old(&self, now: Nanos, scheduler_stale: bool) -> Self {
+        let is_stale = |entry: &Entry| scheduler_stale || now >= entry.stale_at;
         let entries = self
             .entries
             .iter()
-            .map(|entry| {
-                if scheduler_stale || now >= entry.stale_at {
-                    Arc::new(entry.stale(scheduler_stale))
-                } else {
-                    Arc::clone(entry)
-                }
-            })
+            .map(|entry| if is_stale(entry) { Arc::new(entry.stale(scheduler_stale)) } else { Arc::clone(entry) })
             .collect();
         let mut parts = self.parts(entries);
         parts.circumstances.scheduler_stale = scheduler_stale;
-        Self { derived: true, ..Self::new(parts) }
+        Self { stale: self.entries.iter().filter(|entry| is_stale(entry)).count(), ..Self::new(parts) }
     }
 
     fn parts(&self, entries: Vec<Arc<Entry>>) -> Parts {

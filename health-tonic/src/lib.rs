@@ -138,8 +138,9 @@ impl health_server::Health for Service {
         if shown.len() > LISTED {
             return Err(Status::resource_exhausted("there are too many services to list"));
         }
-        let all = self.health.all_serving(&shown);
-        let listed = all.into_iter().map(|(service, serving)| (service.to_string(), response(status(serving))));
+        let listed = shown
+            .iter()
+            .filter_map(|service| Some((service.to_string(), response(status(self.health.serving(service)?)))));
         Ok(Response::new(HealthListResponse { statuses: listed.collect::<HashMap<_, _>>() }))
     }
 

@@ -71,9 +71,21 @@ fn a_cached_answer_allocates_nothing() {
         }
         // While red, too.
         frozen.record("check-0", Outcome::unhealthy("refused"), Duration::ZERO).unwrap();
-        for target in ["/health", "/readyz", "/readyz/check-0", "/health/checks/check-0"] {
+        let targets =
+            ["/health", "/readyz", "/readyz?verbose", "/readyz/check-0", "/health/checks/check-0", "/health/metrics"];
+        for target in targets {
             assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}");
         }
+        // And while all that is known is too old, which is when the service has least to spare.
+        frozen.advance(Duration::from_secs(100));
+        for target in targets {
+            assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}, stale");
+        }
+        let health = frozen.health();
+        let services = health.services();
+        let serving = || services.iter().filter(|service| health.serving(service) == Some(true)).count();
+        // Liveness and startup have no checks here.
+        assert_eq!(measure(|| assert_eq!(serving(), 2)).count_total, 0, "{checks} checks, gRPC");
     }
 }
 
@@ -84,6 +96,8 @@ fn nor_does_a_renderer_of_ones_own() {
         .visibility(Visibility::Status)
         .render_with(|report, _| health_core::Rendered::new("text/plain", report.status.as_str()));
     assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0);
+    frozen.advance(Duration::from_secs(100));
+    assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0, "stale");
 }
 
 /// With the scheduler running: the request that wakes it is the only one that may touch more than the snapshot.

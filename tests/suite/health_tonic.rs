@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use health_core::{Builder, CheckExt as _, Grpc, Health, Outcome, Status, Toggle, check_fn, testing::Frozen};
+use health_core::{Builder, CheckExt as _, Grpc, Health, Status, Toggle, check_fn};
 use health_tests::{
     process::Process,
     program,
@@ -288,32 +288,6 @@ async fn a_list_has_its_limit() {
     });
     health.stop().await;
     drop((served.stop, terse.stop));
-}
-
-/// One look at everything, not one for each name.
-#[test]
-fn a_list_of_what_is_stale_is_made_at_once() {
-    let ok = || check_fn(|| async { Ok(()) }).every(secs(10)).timeout(secs(1));
-    let named = |builder: Builder, number: usize| builder.check(format!("check-{number}"), ok());
-    let frozen = Frozen::new((0..90).fold(Health::builder(), named)).unwrap();
-    for number in 0..90 {
-        frozen.record(&format!("check-{number}"), Outcome::healthy(), Duration::ZERO).unwrap();
-    }
-    let health = frozen.health();
-    let serving = || health.all_serving(&health.services()).iter().filter(|(_, serving)| *serving).count();
-    assert_eq!(serving(), 94);
-    frozen.advance(secs(100));
-    let best = |look: &dyn Fn()| {
-        let took = |_| {
-            let began = Instant::now();
-            look();
-            began.elapsed()
-        };
-        (0..10).map(took).min().unwrap()
-    };
-    let list = best(&|| assert_eq!(serving(), 2, "liveness and startup"));
-    let one = best(&|| assert_eq!(health.serving("check-0"), Some(false)));
-    assert!(list < one * 20, "{list:?} for all, {one:?} for one");
 }
 
 #[tokio::test]

@@ -45,6 +45,33 @@ fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
     assert_eq!(state(), (Status::Unhealthy, Status::Unhealthy, 503));
 }
 
+/// One after the other, without a change between: what was worked out for the first is not taken for the second's.
+#[test]
+fn each_result_grows_old_at_its_own_time() {
+    let ok = || check_fn(|| async { Ok(()) }).every(secs(10)).timeout(secs(1));
+    let frozen = Frozen::new(
+        Health::builder().check("a", ok().stale_after(secs(50))).check("b", ok().optional().stale_after(secs(60))),
+    )
+    .unwrap();
+    frozen.record("a", Outcome::healthy(), Duration::ZERO).unwrap();
+    frozen.record("b", Outcome::degraded("slow"), Duration::ZERO).unwrap();
+    let health = frozen.health();
+    let reasons = || {
+        let report = health.report();
+        let page = body(&health, "/health");
+        let shown = |name: &str| report.check(name).unwrap().reason == Some(Reason::Stale);
+        assert_eq!(page.matches("stale").count(), usize::from(shown("a")) + usize::from(shown("b")), "{page}");
+        (shown("a"), shown("b"), health.serving("a"), health.serving("b"))
+    };
+    assert_eq!(reasons(), (false, false, Some(true), Some(true)));
+    frozen.advance(secs(50));
+    (0..2).for_each(|_| assert_eq!(reasons(), (true, false, Some(false), Some(true))));
+    frozen.advance(secs(10));
+    (0..2).for_each(|_| assert_eq!(reasons(), (true, true, Some(false), Some(false))));
+    frozen.record("a", Outcome::healthy(), Duration::ZERO).unwrap();
+    assert_eq!(reasons(), (false, true, Some(true), Some(false)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn time_that_passes_without_a_run_makes_results_stale() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).local().liveness()).start().unwrap();
