@@ -19,7 +19,7 @@ impl Daemon {
     ///
     /// # Panics
     ///
-    /// It ends, or is not ready within a minute.
+    /// It ends, or is not ready within three minutes: many start at once, and leave the processors to the tests.
     pub fn start(&mut self, mut command: Command, ready: impl Fn() -> bool) {
         let name = command.get_program().to_string_lossy().into_owned();
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
@@ -33,7 +33,9 @@ impl Daemon {
         let began = Instant::now();
         while !ready() {
             let runs = self.0.as_mut().is_some_and(Process::runs);
-            assert!(runs && began.elapsed() < Duration::from_secs(60), "{name} {arguments:?} does not start");
+            let waited = began.elapsed();
+            assert!(runs, "{name} {arguments:?} ended after {waited:?}");
+            assert!(waited < Duration::from_secs(180), "{name} {arguments:?} is not ready after {waited:?}");
             sleep(Duration::from_millis(10));
         }
     }

@@ -87,15 +87,28 @@ fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Cargo, as it was started itself: what it says to its tests is not told to it, as build scripts would run again for that.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    let is_said = |name: &str| {
+        ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|it| name.starts_with(it))
+    };
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_said)) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
 /// Builds the examples, once, and tells where they are: a test of one package cannot name the programs of another.
 #[must_use]
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            let mut cargo = Command::new(env!("CARGO"));
-            // The whole workspace, as otherwise its dependencies would be built again with other features.
-            cargo.args(["build", "--quiet", "--workspace", "--bins", "--all-features"]);
+            let mut cargo = cargo();
+            // The whole workspace and its tests, as otherwise dependencies would be built again with other features.
+            cargo.args(["build", "--quiet", "--workspace", "--bins", "--tests", "--all-features"]);
             cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
             if !cfg!(debug_assertions) {
                 cargo.arg("--release");

@@ -1,7 +1,8 @@
 //! Which types of other crates ours show in their signatures: each is a promise that their next major version is ours, too.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path};
 
+use health_tests::program::cargo;
 use serde_json::Value;
 
 /// Of the core: the driver behind each feature, and what every user has anyway.
@@ -94,7 +95,7 @@ const TONIC: [&str; 18] = [
 #[ignore = "writes the documentation as data: tests/run"]
 fn the_types_of_others_are_those_on_the_list() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let status = Command::new(env!("CARGO"))
+    let status = cargo()
         .args(["doc", "--quiet", "--workspace", "--exclude", "health-tests", "--exclude", "health-examples"])
         .args(["--no-deps", "--all-features"])
         .env("RUSTDOC", root.join("tests/rustdoc-json"))

@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    process::Command,
 };
+
+use health_tests::program::cargo;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -162,7 +163,7 @@ fn the_continuous_integration_builds_each_feature_alone() {
 }
 
 fn tree(arguments: &[&str]) -> BTreeSet<String> {
-    let output = Command::new(env!("CARGO"))
+    let output = cargo()
         .args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--package", "health-core"])
         .args(arguments)
         .current_dir(root())
