@@ -61,8 +61,8 @@ impl Told {
         let report = source.report();
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
-        let ready = self.ready || report.lifecycle == Lifecycle::Ready;
         let status: String = status.chars().take(DESCRIBED).collect();
+        let ready = self.ready || report.lifecycle == Lifecycle::Ready;
         let stopping = self.stopping || report.lifecycle >= Lifecycle::Draining;
         let mut news = String::new();
         if ready && !self.ready {
