@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use tokio::task::block_in_place;
 
 use crate::{
-    rolling_restart::{Load, start},
+    rolling_restart::{Load, MANY, start},
     support::secs,
 };
 
@@ -85,17 +85,21 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
 #[ignore = "needs Envoy: tests/run"]
 fn nothing_is_lost_behind_envoy() {
     let addresses = [port::free(), port::free()].map(port::local);
-    let mut instances = addresses.map(|address| start("axum", "2", address));
+    let mut instances = addresses.map(|address| start("axum", "1", address));
     let envoy = Envoy::before(addresses[0], addresses[1], "0.1s");
     addresses.iter().for_each(|address| envoy.thinks(*address, "healthy"));
-    let load = Load::on(envoy.address.port());
-    for which in [0, 1] {
+    let load = Load::on(envoy.address.port(), MANY);
+    for which in [0, 1, 0, 1] {
         let instance = &mut instances[which];
         instance.process.signal(Signal::SIGTERM);
         assert!(instance.process.ended(secs(10)).success());
-        *instance = start("axum", "2", addresses[which]);
+        *instance = start("axum", "1", addresses[which]);
         envoy.thinks(addresses[which], "healthy");
     }
+    // Nobody tells of the one that is killed: what it was asked for is asked of the other.
+    let [killed, _left] = instances;
+    drop(killed);
+    envoy.thinks(addresses[0], "/failed_active_hc");
     let (asked, failed) = load.stop();
     println!("envoy: {failed} of {asked} requests failed");
     assert!(asked > 1_000 && failed == 0, "{failed} of {asked} requests failed");

@@ -21,7 +21,10 @@ use tokio::task::block_in_place;
 
 use crate::support::{client, long, millis, secs};
 
-const CLIENTS: usize = 4;
+/// As many as are asked at once by one proxy in a quiet hour.
+const FEW: usize = 4;
+/// More than a proxy asks for again at the same time, unless it is told to.
+pub(crate) const MANY: usize = 32;
 
 /// Two instances of an example behind a proxy.
 struct Fleet {
@@ -68,10 +71,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn on(port: u16) -> Self {
+    pub(crate) fn on(port: u16, clients: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let load = Self { over: Arc::default(), asked: Arc::default(), failed: Arc::default(), runtime };
-        for _ in 0..CLIENTS {
+        for _ in 0..clients {
             let (over, asked, failed) = (Arc::clone(&load.over), Arc::clone(&load.asked), Arc::clone(&load.failed));
             let (client, url) = (client(), format!("http://127.0.0.1:{port}/"));
             load.runtime.spawn(async move {
@@ -115,7 +118,7 @@ impl Load {
 /// Rolling restarts under load: how many requests were asked, and how many failed.
 fn roll(example: &'static str, drain: &'static str, checks: Checks, times: usize, at_least: usize) -> (usize, usize) {
     let mut fleet = Fleet::start(example, drain, checks);
-    let load = Load::on(fleet.proxy.port());
+    let load = Load::on(fleet.proxy.port(), FEW);
     let mut done = 0;
     while done < times || load.asked() < at_least {
         (0..2).for_each(|which| fleet.restart(which));
