@@ -4,14 +4,14 @@ use std::{
     fs,
     net::SocketAddr,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, http, port, process::nice, tools};
+use crate::{daemon::Daemon, http, port, tools};
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -82,6 +82,6 @@ impl Envoy {
     }
 }
 
-fn program() -> std::process::Command {
-    nice(tools::repository().join("target/tools/envoy"))
+fn program() -> Command {
+    Command::new(tools::repository().join("target/tools/envoy"))
 }

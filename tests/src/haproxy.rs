@@ -5,14 +5,14 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
     path::PathBuf,
-    process::Stdio,
+    process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, port, process::nice};
+use crate::{daemon::Daemon, port, tools};
 
 /// How the proxy learns of its servers' state, every tenth of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,20 +52,51 @@ impl Haproxy {
     }
 
     fn start(checks: &str, servers: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let (port, socket) = (port::free(), directory.path().join("stats"));
+        let port = port::free();
         let config = format!(
-            "global\n  stats socket {} mode 600 level admin\n\
+            "global\n\
              defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  timeout check 2s\n  retries 0\n\
-             frontend in\n  bind 127.0.0.1:{port}\n  default_backend app\n\
-             backend app\n  balance roundrobin\n  {checks}\n\
+             frontend in\n  bind 127.0.0.1:{port}\n  default_backend orders\n\
+             backend orders\n  balance roundrobin\n  {checks}\n\
              \u{20} default-server check inter 100ms fall 2 rise 1\n\
-             \u{20} {servers}\n",
-            socket.display()
+             \u{20} {servers}\n"
         );
+        Self::run(port, &config)
+    }
+
+    /// Starts one with the file of `examples/deploy`, which asks more often here. Nobody is the servers' agent.
+    ///
+    /// # Panics
+    ///
+    /// HAProxy is not installed or does not start.
+    #[must_use]
+    pub fn of_the_examples(a: u16, b: u16) -> Self {
+        let port = port::free();
+        let text = fs::read_to_string(tools::deploy("haproxy/haproxy.cfg")).expect("a file of the examples");
+        let agent = port::free();
+        let own = [
+            ("127.0.0.1:8000", format!("127.0.0.1:{port}")),
+            ("127.0.0.1:8081", format!("127.0.0.1:{a}")),
+            ("127.0.0.1:8082", format!("127.0.0.1:{b}")),
+            ("agent-port 9081", format!("agent-port {agent}")),
+            ("agent-port 9082", format!("agent-port {agent}")),
+            (" inter 1s", " inter 100ms".to_owned()),
+        ];
+        let config = own.iter().fold(text, |text, (example, own)| {
+            assert!(text.contains(example), "{example}");
+            text.replace(example, own)
+        });
+        Self::run(port, &config)
+    }
+
+    fn run(port: u16, config: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let socket = directory.path().join("stats");
+        let stats = format!("global\n  stats socket {} mode 600 level admin\n", socket.display());
+        let config = config.replace("global\n", &stats);
         let file = directory.path().join("haproxy.cfg");
         fs::write(&file, config).expect("a file");
-        let mut command = nice(program());
+        let mut command = Command::new(program());
         command.arg("-db").arg("-f").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = Daemon::default();
         // It listens for clients a moment before it listens on its own socket.
@@ -108,7 +139,7 @@ impl Haproxy {
         socket.write_all(b"show stat\n").expect("a proxy that listens");
         let mut table = String::new();
         socket.read_to_string(&mut table).expect("a proxy that answers");
-        let of_the_server = format!("app,{server},");
+        let of_the_server = format!("orders,{server},");
         let line = table.lines().find(|line| line.starts_with(&of_the_server)).expect("a line for the server");
         line.split(',').nth(column).and_then(|state| state.split(' ').next()).expect("that column").to_owned()
     }

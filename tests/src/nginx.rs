@@ -1,10 +1,14 @@
 //! An nginx of the test's own with the file of `examples/deploy`.
 
-use std::{fs, net::SocketAddr, process::Stdio};
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Command, Stdio},
+};
 
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, port, process::nice, tools};
+use crate::{daemon::Daemon, port, tools};
 
 /// A running nginx.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Nginx {
         let file = directory.path().join("nginx.conf");
         fs::write(&file, text).expect("a file");
         let command = |more: &[&str]| {
-            let mut command = nice(tools::program("usr/sbin/nginx"));
+            let mut command = Command::new(tools::program("usr/sbin/nginx"));
             command.arg("-p").arg(directory.path()).arg("-c").arg(&file).args(["-e", "stderr"]).args(more);
             command
         };

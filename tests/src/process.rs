@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// A command that leaves the processor to the tests while they measure.
+/// A command that leaves the processor to the tests while they measure. Not for what must act in time, such as a proxy.
 #[must_use]
 pub fn nice(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("nice");

@@ -152,6 +152,30 @@ fn nothing_is_lost_behind_a_proxy_that_asks_for_readiness() {
     }
 }
 
+#[test]
+#[ignore = "needs HAProxy: tests/run"]
+fn nothing_is_lost_with_the_file_of_the_examples() {
+    let addresses = [port::free(), port::free()].map(port::local);
+    let mut instances = addresses.map(|address| start("axum", "1", address));
+    let proxy = Haproxy::of_the_examples(addresses[0].port(), addresses[1].port());
+    ["a", "b"].iter().for_each(|server| proxy.waits_for(server, "UP"));
+    let load = Load::on(proxy.port(), MANY);
+    for which in [0, 1, 0, 1] {
+        let instance = &mut instances[which];
+        instance.process.signal(Signal::SIGTERM);
+        assert!(instance.process.ended(secs(10)).success());
+        *instance = start("axum", "1", addresses[which]);
+        proxy.waits_for(["a", "b"][which], "UP");
+    }
+    // Nobody tells of the one that is killed: what it was asked for is asked of the other.
+    let [killed, _left] = instances;
+    drop(killed);
+    proxy.waits_for("a", "DOWN");
+    let (asked, failed) = load.stop();
+    println!("haproxy: {failed} of {asked} requests failed");
+    assert!(asked > 1_000 && failed == 0, "{failed} of {asked} requests failed");
+}
+
 /// The control: what the test above would say if draining did nothing.
 #[test]
 #[ignore = "needs HAProxy: tests/run"]
