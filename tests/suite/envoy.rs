@@ -102,5 +102,5 @@ fn nothing_is_lost_behind_envoy() {
     envoy.thinks(addresses[0], "/failed_active_hc");
     let (asked, failed) = load.stop();
     println!("envoy: {failed} of {asked} requests failed");
-    assert!(asked > 1_000 && failed == 0, "{failed} of {asked} requests failed");
+    assert!(asked > 300 && failed == 0, "{failed} of {asked} requests failed");
 }
