@@ -4,6 +4,7 @@
 pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
+pub mod datadog_agent;
 pub mod envoy;
 pub mod haproxy;
 pub mod http;

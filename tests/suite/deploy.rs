@@ -8,6 +8,7 @@ use std::{
 
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, check_fn, testing::Frozen};
 use health_tests::{
+    datadog_agent::DatadogAgent,
     mount::{Form, Framework, serve},
     program,
     tools::{consumer, deploy, repository, said},
@@ -101,6 +102,38 @@ fn datadogs_http_check_follows_readiness() {
     }
     drop(server);
     assert_eq!(can_connect()["status"], 2);
+}
+
+/// The checks themselves are run by `datadogs_http_check_follows_readiness` and in `prometheus.rs`.
+#[test]
+#[ignore = "needs the Datadog Agent: tests/run"]
+fn the_datadog_agent_takes_its_files() {
+    let (_a, misspelled) = changed("datadog/http_check.yaml", "instances:", "instance:");
+    let (_b, misplaced) = changed("datadog/http_check.yaml", "    url:", "   url:");
+    let (_c, none) = changed("datadog/openmetrics.yaml", "  - openmetrics_endpoint", "    openmetrics_endpoint");
+    let (http_check, openmetrics) = (deploy("datadog/http_check.yaml"), deploy("datadog/openmetrics.yaml"));
+    let configurations: [(&str, &Path); 5] = [
+        ("http_check", &http_check),
+        ("openmetrics", &openmetrics),
+        ("misspelled", &misspelled),
+        ("misplaced", &misplaced),
+        ("none", &none),
+    ];
+    let agent = DatadogAgent::start(&configurations);
+    let instances = agent.configured["instances"].as_object().unwrap();
+    assert_eq!(instances.keys().collect::<Vec<_>>(), ["http_check", "openmetrics"]);
+    assert_eq!(instances["http_check"][0]["url"], "http://127.0.0.1:8080/health/ready");
+    assert_eq!(instances["http_check"][0]["http_response_status_code"], "200");
+    assert_eq!(instances["openmetrics"][0]["metrics"][0]["health_severity"]["status_map"]["3"], "UNKNOWN");
+    let complaints = agent.configured["complaints"].as_object().unwrap();
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+    for (check, complaint) in [
+        ("misspelled", "Configuration file contains no valid instances"),
+        ("misplaced", "did not find expected '-' indicator"),
+        ("none", "cannot unmarshal !!map"),
+    ] {
+        assert!(complaints[check].as_str().unwrap().contains(complaint), "{complaints:?}");
+    }
 }
 
 /// A copy of a file in `examples/deploy` with one thing changed.

@@ -3,11 +3,12 @@
 use std::{
     net::UdpSocket,
     os::unix::net::UnixDatagram,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use health_core::{CheckExt as _, Dogstatsd, Health, Outcome, Reason, Status, Toggle, Visibility, check_fn};
 use health_tests::{
+    datadog_agent::DatadogAgent,
     port,
     tools::{consumer, said},
 };
@@ -110,6 +111,55 @@ async fn datadogs_own_client_sends_the_same_bytes() {
     for datagram in &ours {
         assert_eq!((receive(&theirs), over_unix()), (datagram.clone(), datagram.clone()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the Datadog Agent: tests/run"]
+async fn an_agent_sends_on_what_it_is_told() {
+    let mut agent = block_in_place(|| DatadogAgent::start(&[]));
+    let database = Toggle::new();
+    let slow = || async { Ok(Outcome::degraded("m: first | 'second'\nthird ü")) };
+    let health = Health::builder()
+        .service("orders")
+        .check("database", database.check())
+        .check("cache", check_fn(slow).optional())
+        .start()
+        .unwrap();
+    assert!(health.ready().await);
+    database.unhealthy("maintenance");
+    health.refresh("database").await.unwrap();
+    let to = Dogstatsd::unix(&agent.socket).unwrap().tag("env:production").hostname("a-host");
+    health.publish(to.visibility(Visibility::Full));
+    let mut sends_on = |name: &str, status: u8, tags: &[&str], message: &str| {
+        let began = Instant::now();
+        let mut tags = [tags, &["service:orders", "env:production"]].concat();
+        tags.sort_unstable();
+        let wanted = json!({
+            "check": name,
+            "host_name": "a-host",
+            "status": status,
+            "message": message,
+            "tags": tags,
+        });
+        loop {
+            let mut sent = block_in_place(|| agent.service_check());
+            let at = sent.as_object_mut().unwrap().remove("timestamp").unwrap().as_u64().unwrap();
+            let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
+            assert!((now - 60..=now).contains(&at), "{at} at {now}");
+            if sent == wanted {
+                break;
+            }
+            assert!(began.elapsed() < secs(40), "{sent}, not {wanted}");
+        }
+    };
+    sends_on("health.status", 2, &[], "database failed");
+    sends_on("health.check.status", 2, &["check:database"], "failed: maintenance");
+    sends_on("health.check.status", 1, &["check:cache"], "failed: m\\: first / 'second' third ü");
+    database.healthy();
+    health.refresh("database").await.unwrap();
+    sends_on("health.status", 1, &[], "cache failed");
+    sends_on("health.check.status", 0, &["check:database"], "");
+    health.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
