@@ -3,7 +3,7 @@ Agent would send it.
 
 The check itself is in no package. What all of the Agent's checks share is Datadog's own (the options of a request, the
 request, what is sent); the five options below and the verdict are as the check's documentation has them. That an Agent takes
-the file is seen by datadog_agent.py.
+the file is seen by run_datadog_agent.py.
 
 usage: datadog_http_check.py CONFIGURATION URL
 """

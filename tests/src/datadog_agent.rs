@@ -3,8 +3,9 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{ChildStdout, Stdio},
-    thread::sleep,
+    process::Stdio,
+    sync::mpsc,
+    thread::{self, sleep},
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ pub struct DatadogAgent {
     pub configured: Value,
     /// Where it takes service checks.
     pub socket: PathBuf,
-    lines: BufReader<ChildStdout>,
+    lines: mpsc::Receiver<String>,
     process: Process,
     /// Last, so that it is removed when nothing runs in it any more.
     _directory: TempDir,
@@ -36,15 +37,17 @@ impl DatadogAgent {
     pub fn start(configurations: &[(&str, &Path)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("dogstatsd.socket");
-        let mut command = tools::consumer("datadog_agent.py");
+        let mut command = tools::consumer("run_datadog_agent.py");
         command.arg(tools::repository().join("target/tools/datadog-agent")).arg(&socket);
         command.args(configurations.iter().map(|(check, file)| format!("{check}={}", file.display())));
         let child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python: tests/run installs it");
         let mut process = Process::new(child);
-        let lines = BufReader::new(process.child().stdout.take().expect("its output"));
+        let said = BufReader::new(process.child().stdout.take().expect("its output"));
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || said.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut agent = Self { configured: Value::Null, socket, lines, process, _directory: directory };
-        agent.configured = agent.line();
+        agent.configured = agent.line(Duration::from_secs(240));
         agent
     }
 
@@ -52,14 +55,14 @@ impl DatadogAgent {
     ///
     /// # Panics
     ///
-    /// It ends.
-    pub fn service_check(&mut self) -> Value {
-        self.line()
+    /// It sends none within a minute.
+    #[must_use]
+    pub fn service_check(&self) -> Value {
+        self.line(Duration::from_secs(60))
     }
 
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("its output");
+    fn line(&self, within: Duration) -> Value {
+        let line = self.lines.recv_timeout(within).expect("a line from the Agent in time");
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("the Agent said {line:?}"))
     }
 }

@@ -16,7 +16,7 @@ const RANGE: std::ops::Range<u32> = 12_000..32_000;
 #[must_use]
 pub fn free() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Other processes of the tests begin elsewhere: steps of the golden section keep neighbours far from each other.
+    // Other processes of the tests begin elsewhere: steps of the golden section keep close neighbours far from each other.
     let first = std::process::id().wrapping_mul(12_361);
     (0..RANGE.len())
         .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))

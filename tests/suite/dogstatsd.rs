@@ -115,8 +115,8 @@ async fn datadogs_own_client_sends_the_same_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the Datadog Agent: tests/run"]
-async fn an_agent_sends_on_what_it_is_told() {
-    let mut agent = block_in_place(|| DatadogAgent::start(&[]));
+async fn the_datadog_agent_sends_on_what_it_is_told() {
+    let agent = block_in_place(|| DatadogAgent::start(&[]));
     let database = Toggle::new();
     let slow = || async { Ok(Outcome::degraded("m: first | 'second'\nthird ü")) };
     let health = Health::builder()
@@ -130,7 +130,7 @@ async fn an_agent_sends_on_what_it_is_told() {
     health.refresh("database").await.unwrap();
     let to = Dogstatsd::unix(&agent.socket).unwrap().tag("env:production").hostname("a-host");
     health.publish(to.visibility(Visibility::Full));
-    let mut sends_on = |name: &str, status: u8, tags: &[&str], message: &str| {
+    let sends_on = |name: &str, status: u8, tags: &[&str], message: &str| {
         let began = Instant::now();
         let mut tags = [tags, &["service:orders", "env:production"]].concat();
         tags.sort_unstable();

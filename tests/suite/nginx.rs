@@ -33,7 +33,7 @@ fn nothing_is_lost_behind_nginx_and_health_stays_inside() {
         // One that is gone for a while is passed over.
         std::thread::sleep(millis(300));
         *instance = start("axum", "1", addresses[which]);
-        // nginx looks again after this time.
+        // nginx counts whole seconds, and looks again after more than one of them.
         std::thread::sleep(millis(2_500));
     }
     // Nobody tells of the one that is killed: what it was asked for is asked of the other.

@@ -12,6 +12,7 @@ use std::{
 use health_core::{Endpoint, Health, Toggle};
 use health_tests::{
     haproxy::{Checks, Haproxy},
+    http,
     mount::{Form, Framework, serve},
     port,
     program::{EXAMPLES, Program},
@@ -21,9 +22,9 @@ use tokio::task::block_in_place;
 
 use crate::support::{client, long, millis, secs};
 
-/// As many as are asked at once by one proxy in a quiet hour.
+/// Clients at once, in a quiet hour.
 const FEW: usize = 4;
-/// More than a proxy asks for again at the same time, unless it is told to.
+/// Clients at once, many more than the three requests that Envoy asks again for at a time by default.
 pub(crate) const MANY: usize = 32;
 
 /// Two instances of an example behind a proxy.
@@ -152,6 +153,15 @@ fn nothing_is_lost_behind_a_proxy_that_asks_for_readiness() {
     }
 }
 
+/// The control: what the test above would say if draining did nothing.
+#[test]
+#[ignore = "needs HAProxy: tests/run"]
+fn requests_are_lost_behind_a_proxy_that_is_blind() {
+    for (example, asked, failed) in every_example(|example| roll(example, "0", Checks::Connection, 5, 1_000)) {
+        assert!(failed > 0, "{example}: none of {asked} requests failed");
+    }
+}
+
 #[test]
 #[ignore = "needs HAProxy: tests/run"]
 fn nothing_is_lost_with_the_file_of_the_examples() {
@@ -159,6 +169,9 @@ fn nothing_is_lost_with_the_file_of_the_examples() {
     let mut instances = addresses.map(|address| start("axum", "1", address));
     let proxy = Haproxy::of_the_examples(addresses[0].port(), addresses[1].port());
     ["a", "b"].iter().for_each(|server| proxy.waits_for(server, "UP"));
+    for path in ["/health", "/livez", "/readyz/queue", "/health/metrics"] {
+        assert_eq!(http::get(port::local(proxy.port()), path, &[]).status, 404, "{path}");
+    }
     let load = Load::on(proxy.port(), MANY);
     for which in [0, 1, 0, 1] {
         let instance = &mut instances[which];
@@ -174,15 +187,6 @@ fn nothing_is_lost_with_the_file_of_the_examples() {
     let (asked, failed) = load.stop();
     println!("haproxy: {failed} of {asked} requests failed");
     assert!(asked > 300 && failed == 0, "{failed} of {asked} requests failed");
-}
-
-/// The control: what the test above would say if draining did nothing.
-#[test]
-#[ignore = "needs HAProxy: tests/run"]
-fn requests_are_lost_behind_a_proxy_that_is_blind() {
-    for (example, asked, failed) in every_example(|example| roll(example, "0", Checks::Connection, 5, 1_000)) {
-        assert!(failed > 0, "{example}: none of {asked} requests failed");
-    }
 }
 
 /// `httpchk`, and with `http-check disable-on-404` a server that drains gets no new clients and is not taken for dead.

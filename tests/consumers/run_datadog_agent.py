@@ -1,11 +1,15 @@
 """Runs Datadog's Agent with these configurations of checks, in a network of its own where nothing can be reached but its
 own loopback, and prints a line of JSON for what it holds of them (those it would run, and its complaints), then one for each
 service check that it sends on to Datadog, which is this program. The Agent has no Python and so none of the checks
-themselves. Ends with its input.
+themselves. Ends with its input, and says why on standard error when the Agent does not start.
 
-usage: datadog_agent.py AGENT SOCKET [CHECK=CONFIGURATION ...]
+The folder of the socket is the Agent's own.
+
+usage: run_datadog_agent.py [AGENT SOCKET [CHECK=CONFIGURATION ...]]
+       without an Agent it only tries whether it can have such a network
 """
 
+import contextlib
 import ctypes
 import fcntl
 import http.server
@@ -18,7 +22,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zlib
@@ -38,21 +41,29 @@ def leave_the_network():
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
+def say(something):
+    # In one piece, as answers are given on many threads.
+    sys.stdout.write(json.dumps(something) + "\n")
+    sys.stdout.flush()
+
+
 class Datadog(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        # The Agent tries the way with what is not compressed.
+        # The Agent first tries the connection with what is not compressed.
         if self.path.startswith("/api/v1/check_run") and self.headers["Content-Encoding"] == "deflate":
             for service_check in json.loads(zlib.decompress(body)):
                 if not service_check["check"].startswith("datadog.agent."):
-                    print(json.dumps(service_check), flush=True)
+                    say(service_check)
         self.do_GET()
 
     def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
+        # An Agent that ends hears no answers any more.
+        with contextlib.suppress(ConnectionError):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
 
     def log_message(self, *_):
         pass
@@ -87,44 +98,57 @@ def settings(folder, dogstatsd, datadog):
     }
 
 
-def held(configcheck):
-    said = subprocess.run(configcheck, check=True, capture_output=True, text=True).stdout
+def held(agent, folder):
+    def configcheck(*more):
+        command = [agent, "configcheck", "--no-color", "--cfgpath", folder, *more]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    said = configcheck()
     errors = re.search(r"^=== Configuration errors ===$(.*?)^=== ", said + "=== ", re.DOTALL | re.MULTILINE)
     of_checks = re.split(r"^(\w+): ", errors[1] if errors else "", flags=re.MULTILINE)[1:]
-    said = subprocess.run([*configcheck, "--json"], check=True, capture_output=True, text=True).stdout
     return {
         "instances": {
             check["check_name"]: [yaml.safe_load(instance["config"]) for instance in check["instances"]]
-            for check in json.loads(said) or []
+            for check in json.loads(configcheck("--json")) or []
         },
         "complaints": {check: complaint.strip() for check, complaint in zip(of_checks[::2], of_checks[1::2])},
     }
 
 
-agent, dogstatsd, *configurations = sys.argv[1:]
 leave_the_network()
+if not sys.argv[1:]:
+    sys.exit()
+agent, dogstatsd, *configurations = sys.argv[1:]
+configurations = dict(it.split("=", 1) for it in configurations)
+# It leaves the processor to the tests while they measure.
+os.nice(10)
 datadog = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Datadog)
 threading.Thread(target=datadog.serve_forever, daemon=True).start()
-with tempfile.TemporaryDirectory() as folder:
-    for check, configuration in (it.split("=", 1) for it in configurations):
-        place = pathlib.Path(folder, "conf.d", f"{check}.d")
-        place.mkdir(parents=True)
-        shutil.copy(configuration, place / "conf.yaml")
-    pathlib.Path(folder, "datadog.yaml").write_text(json.dumps(settings(folder, dogstatsd, datadog.server_port)))
-    run = subprocess.Popen([agent, "run", "--cfgpath", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        configcheck = [agent, "configcheck", "--no-color", "--cfgpath", folder]
-        patience = time.monotonic() + 60
-        while True:
-            asked = subprocess.run(configcheck, capture_output=True, text=True)
-            if asked.returncode == 0 and os.path.exists(dogstatsd):
+folder = os.path.dirname(dogstatsd)
+for check, configuration in configurations.items():
+    place = pathlib.Path(folder, "conf.d", f"{check}.d")
+    place.mkdir(parents=True)
+    shutil.copy(configuration, place / "conf.yaml")
+pathlib.Path(folder, "datadog.yaml").write_text(json.dumps(settings(folder, dogstatsd, datadog.server_port)))
+run = subprocess.Popen([agent, "run", "--cfgpath", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+try:
+    patience = time.monotonic() + 180
+    while True:
+        try:
+            # It answers before it has read any configuration.
+            configured = held(agent, folder)
+            known = configured["instances"].keys() | configured["complaints"].keys()
+            if os.path.exists(dogstatsd) and configurations.keys() <= known:
                 break
+            why = f"it knows of {sorted(known)}"
+        except subprocess.SubprocessError as error:
+            why = f"{error}: {error.stderr}"
+        if run.poll() is not None or time.monotonic() > patience:
             log = pathlib.Path(folder, "log")
-            if run.poll() is not None or time.monotonic() > patience:
-                sys.exit(asked.stderr + (log.read_text() if log.exists() else ""))
-            time.sleep(0.2)
-        print(json.dumps(held(configcheck)), flush=True)
-        sys.stdin.read()
-    finally:
-        run.terminate()
-        run.wait()
+            sys.exit(why + "\n" + (log.read_text() if log.exists() else ""))
+        time.sleep(0.5)
+    say(configured)
+    sys.stdin.read()
+finally:
+    run.terminate()
+    run.wait()
