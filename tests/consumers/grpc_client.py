@@ -16,7 +16,9 @@ word = health_pb2.HealthCheckResponse.ServingStatus.Name
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece, as every stream has a thread.
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
 
 
 def watch(name):
