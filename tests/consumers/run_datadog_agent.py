@@ -6,7 +6,7 @@ themselves. Ends with its input, and says why on standard error when the Agent d
 The folder of the socket is the Agent's own.
 
 usage: run_datadog_agent.py [AGENT SOCKET [CHECK=CONFIGURATION ...]]
-       without an Agent it only tries whether it can have such a network
+       without an Agent it only tries whether it can have such a network, and exits with 77 if not
 """
 
 import contextlib
@@ -115,9 +115,13 @@ def held(agent, folder):
     }
 
 
-leave_the_network()
 if not sys.argv[1:]:
+    try:
+        leave_the_network()
+    except OSError:
+        sys.exit(77)
     sys.exit()
+leave_the_network()
 agent, dogstatsd, *configurations = sys.argv[1:]
 configurations = dict(it.split("=", 1) for it in configurations)
 # It leaves the processor to the tests while they measure.
