@@ -8,10 +8,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::port::local;
+use crate::{port::local, wait};
 
 /// Accepts until it is dropped; then its connections are closed.
 #[derive(Debug)]
@@ -26,17 +26,10 @@ impl BlackHole {
     ///
     /// # Panics
     ///
-    /// It cannot within five seconds.
+    /// It cannot within [`wait::HANG`].
     #[must_use]
     pub fn on(port: u16) -> Self {
-        let patience = Instant::now() + Duration::from_secs(5);
-        let listener = loop {
-            match TcpListener::bind(local(port)) {
-                Ok(listener) => break listener,
-                Err(error) => assert!(Instant::now() < patience, "{error}"),
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
+        let listener = wait::found("a listener", || TcpListener::bind(local(port)).ok());
         listener.set_nonblocking(true).expect("a listener");
         let port = listener.local_addr().expect("its address").port();
         let closed = Arc::new(AtomicBool::new(false));

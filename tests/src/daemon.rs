@@ -1,14 +1,10 @@
 //! A server's process, and what every server of the tests can suffer.
 
-use std::{
-    process::Command,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::process::Process;
+use crate::{process::Process, wait};
 
 /// A process that runs or does not, and can be started again.
 #[derive(Debug, Default)]
@@ -19,32 +15,25 @@ impl Daemon {
     ///
     /// # Panics
     ///
-    /// It ends, or is not ready within three minutes: many start at once, and leave the processors to the tests.
+    /// It ends, or is not ready within [`wait::HANG`].
     pub fn start(&mut self, mut command: Command, ready: impl Fn() -> bool) {
         let name = command.get_program().to_string_lossy().into_owned();
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
         // One that was killed may take a moment to let go of its port.
-        let began = Instant::now();
-        while ready() && began.elapsed() < Duration::from_secs(10) {
-            sleep(Duration::from_millis(10));
-        }
+        wait::until("the end of the one before", || !ready());
         let child = command.spawn();
         self.0 = Some(Process::new(child.unwrap_or_else(|error| panic!("{name} {arguments:?}: {error}"))));
-        let began = Instant::now();
-        while !ready() {
-            let runs = self.0.as_mut().is_some_and(Process::runs);
-            let waited = began.elapsed();
-            assert!(runs, "{name} {arguments:?} ended after {waited:?}");
-            assert!(waited < Duration::from_secs(180), "{name} {arguments:?} is not ready after {waited:?}");
-            sleep(Duration::from_millis(10));
-        }
+        wait::until(&format!("{name} {arguments:?} is ready"), || {
+            assert!(self.0.as_mut().is_some_and(Process::runs), "{name} {arguments:?} has ended");
+            ready()
+        });
     }
 
     /// Stops it in order.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.0.take() {
             process.signal(Signal::SIGTERM);
-            process.ended(Duration::from_secs(30));
+            process.ended();
         }
     }
 

@@ -35,6 +35,7 @@ impl DatadogAgent {
     /// It is not installed or does not start.
     #[must_use]
     pub fn start(configurations: &[(&str, &Path)]) -> Self {
+        tools::needs("datadog-agent");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("dogstatsd.socket");
         let mut command = tools::consumer("run_datadog_agent.py");

@@ -5,13 +5,11 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, http, port, tools};
+use crate::{daemon::Daemon, http, port, tools, wait};
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -72,16 +70,13 @@ impl Envoy {
     ///
     /// # Panics
     ///
-    /// It does not within ten seconds.
+    /// It does not within [`wait::HANG`].
     pub fn thinks(&self, instance: SocketAddr, flags: &str) {
-        let began = Instant::now();
-        while self.flags(instance) != flags {
-            assert!(began.elapsed() < Duration::from_secs(10), "{instance} is {}, not {flags}", self.flags(instance));
-            sleep(Duration::from_millis(10));
-        }
+        wait::equals(&instance.to_string(), &flags.to_owned(), || self.flags(instance));
     }
 }
 
 fn program() -> Command {
+    tools::needs("envoy");
     Command::new(tools::repository().join("target/tools/envoy"))
 }

@@ -6,13 +6,11 @@ use std::{
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, port, tools};
+use crate::{daemon::Daemon, port, tools, wait};
 
 /// How the proxy learns of its servers' state, every tenth of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +88,7 @@ impl Haproxy {
     }
 
     fn run(port: u16, config: &str) -> Self {
+        tools::needs("haproxy");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let socket = directory.path().join("stats");
         let stats = format!("global\n  stats socket {} mode 600 level admin\n", socket.display());
@@ -148,27 +147,19 @@ impl Haproxy {
     ///
     /// # Panics
     ///
-    /// It does not within ten seconds.
+    /// It does not within [`wait::HANG`].
     pub fn waits_for_weight(&self, server: &str, state: &str, weight: &str) {
-        let began = Instant::now();
-        while self.column(server, 17) != state || self.column(server, 18) != weight {
-            let (found, weighs) = (self.column(server, 17), self.column(server, 18));
-            assert!(began.elapsed() < Duration::from_secs(10), "{server} is {found} {weighs}, not {state} {weight}");
-            sleep(Duration::from_millis(10));
-        }
+        let expected = [state, weight].map(ToOwned::to_owned);
+        wait::equals(server, &expected, || [17, 18].map(|column| self.column(server, column)));
     }
 
     /// Waits until it thinks this of a server.
     ///
     /// # Panics
     ///
-    /// It does not within ten seconds.
+    /// It does not within [`wait::HANG`].
     pub fn waits_for(&self, server: &str, state: &str) {
-        let began = Instant::now();
-        while self.state(server) != state {
-            assert!(began.elapsed() < Duration::from_secs(10), "{server} is {}, not {state}", self.state(server));
-            sleep(Duration::from_millis(10));
-        }
+        wait::equals(server, &state.to_owned(), || self.state(server));
     }
 }
 

@@ -3,8 +3,9 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    time::Duration,
 };
+
+use crate::wait::HANG;
 
 /// An answer, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Answer {
 #[must_use]
 pub fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(server).expect("a server");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(HANG)).expect("a timeout");
     stream.write_all(request).expect("a server that reads");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("an answer, and then the end of the connection");
@@ -64,7 +65,7 @@ pub fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
 #[must_use]
 pub fn keep_alive(server: SocketAddr, target: &str) -> Answer {
     let mut stream = TcpStream::connect(server).expect("a server");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(HANG)).expect("a timeout");
     let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a server that reads");
     let mut bytes = Vec::new();

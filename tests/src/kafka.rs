@@ -3,7 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -16,12 +16,12 @@ use rdkafka::{
 use crate::{
     daemon::{Daemon, daemon_server},
     kafka_gate::Gate,
-    port,
-    process::nice,
+    port, tools,
+    wait::HANG,
 };
 
 /// How long the test's own calls may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = HANG;
 
 /// The password that a gate before the broker asks for.
 pub const PASSWORD: &str = "correct-horse-8K";
@@ -71,7 +71,7 @@ impl Server {
     }
 
     fn make_topic(&self, name: &str, partitions: u32) {
-        let output = nice(binary())
+        let output = Command::new(binary())
             .args(["topic", "create", "--broker", &format!("tcp://127.0.0.1:{}", self.port)])
             .args(["--partitions", &partitions.to_string(), name])
             .output()
@@ -84,7 +84,8 @@ impl Server {
     }
 
     fn start_again(&mut self) {
-        let mut command = nice(binary());
+        tools::needs("tansu");
+        let mut command = Command::new(binary());
         command
             .arg("broker")
             .args(["--listener-url", &format!("tcp://127.0.0.1:{}", self.port)])

@@ -1,17 +1,21 @@
 //! Servers, clients and programs for the tests: each starts on a free loopback port in a directory of its own and is
 //! ended by its process id when it is dropped, also when a test fails.
 
+pub mod bare_clock;
 pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
 pub mod datadog_agent;
 pub mod envoy;
+pub mod fault_matrix;
+pub mod fault_rows;
 pub mod haproxy;
 pub mod http;
 pub mod hung_mount;
 pub mod kafka;
 pub mod kafka_gate;
 pub mod mariadb;
+pub mod metrics_page;
 pub mod mount;
 pub mod nagios;
 pub mod name_server;
@@ -28,5 +32,9 @@ pub mod rabbitmq;
 #[cfg(doctest)]
 mod recipes;
 pub mod redis;
+pub mod secret;
 pub mod service;
+pub mod support;
 pub mod tools;
+pub mod wait;
+pub mod wire_contract;

@@ -13,8 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::{Daemon, daemon_server},
-    port,
-    process::nice,
+    port, tools,
 };
 
 /// The password of the user `app`.
@@ -37,6 +36,7 @@ impl Server {
     /// MariaDB is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        tools::needs("mariadbd");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
         let output = server
@@ -112,7 +112,7 @@ impl Server {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = nice(program);
+        let mut command = Command::new(program);
         command.env("HOME", self.directory.path()).current_dir(self.directory.path()).stdin(Stdio::null());
         command
     }

@@ -4,17 +4,15 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use crate::{
     daemon::Daemon,
-    process::nice,
     program,
     tools::{self, said},
+    wait,
 };
 
 /// A running Nagios that checks every second.
@@ -83,7 +81,7 @@ impl Nagios {
         let nagios = tools::program("usr/sbin/nagios4");
         let (code, text) = said(Command::new(&nagios).arg("-v").arg(&file), b"");
         assert_eq!(code, Some(0), "{text}");
-        let mut command = nice(nagios);
+        let mut command = Command::new(nagios);
         command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = Daemon::default();
         daemon.start(command, || Path::new(&at("status.dat")).exists());
@@ -114,16 +112,13 @@ impl Nagios {
     ///
     /// # Panics
     ///
-    /// It has not within fifteen seconds.
+    /// It has not within [`wait::HANG`].
     pub fn says(&self, service: &str, state: &str, output: &str) -> Known {
-        let began = Instant::now();
-        loop {
-            let known = self.knows(service);
-            if known.state == state && known.output.contains(output) {
-                return known;
-            }
-            assert!(began.elapsed() < Duration::from_secs(15), "{service} is not {state} {output:?} but {known:?}");
-            sleep(Duration::from_millis(50));
-        }
+        let mut last = Known::default();
+        wait::until(&format!("{service} is {state} {output:?}"), || {
+            last = self.knows(service);
+            last.state == state && last.output.contains(output)
+        });
+        last
     }
 }

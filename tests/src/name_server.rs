@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use nix::{
@@ -14,8 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::{Daemon, daemon_server},
-    port,
-    process::nice,
+    port, tools,
 };
 
 /// The name that it knows, which has two addresses.
@@ -47,6 +46,7 @@ impl Server {
     /// dnsmasq is not installed or does not start.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
+        tools::needs("dnsmasq");
         let SocketAddr::V4(address) = address else { panic!("{address} is none of version 4") };
         let mut server = Self { address: *address.ip(), port: address.port(), daemon: Daemon::default() };
         server.start_again();
@@ -54,7 +54,7 @@ impl Server {
     }
 
     fn start_again(&mut self) {
-        let mut command = nice("/usr/sbin/dnsmasq");
+        let mut command = Command::new("/usr/sbin/dnsmasq");
         command
             .args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts"])
             .args(["--bind-interfaces", "--except-interface=lo", "--local=/test/", "--user=root"])

@@ -1,6 +1,11 @@
 //! A NATS server of the test's own.
 
-use std::{fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use async_nats::{Client, ConnectOptions};
 use nix::sys::signal::Signal;
@@ -8,8 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::{Daemon, daemon_server},
-    port,
-    process::nice,
+    port, tools,
 };
 
 /// The password of the user `app`.
@@ -32,9 +36,20 @@ impl Server {
     /// NATS is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(PASSWORD)
+    }
+
+    /// Starts a server with the user `app` and this password.
+    ///
+    /// # Panics
+    ///
+    /// NATS is not installed or does not start.
+    #[must_use]
+    pub fn start_with(password: &str) -> Self {
+        tools::needs("nats-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
-        server.configure(PASSWORD);
+        server.configure(password);
         server.start_again();
         server
     }
@@ -55,7 +70,7 @@ impl Server {
     }
 
     fn start_again(&mut self) {
-        let mut command = nice("nats-server");
+        let mut command = Command::new("nats-server");
         command.arg("--config").arg(self.file());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.daemon.start(command, || port::accepts(self.port));

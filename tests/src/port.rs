@@ -2,13 +2,20 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::atomic::{AtomicU32, Ordering},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr as UnixAddress, UnixDatagram},
+    },
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Below those that the system gives to outgoing connections, so that none of these takes a port meanwhile.
 const RANGE: std::ops::Range<u32> = 12_000..32_000;
 
-/// A port that is free, and that nobody else in this process is told of.
+/// A port that is free, and that no test of any process is given as long as this process lives.
 ///
 /// # Panics
 ///
@@ -16,15 +23,26 @@ const RANGE: std::ops::Range<u32> = 12_000..32_000;
 #[must_use]
 pub fn free() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static RESERVED: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
     // Other processes of the tests begin elsewhere: steps of the golden section keep close neighbours far from each other.
     let first = std::process::id().wrapping_mul(12_361);
-    (0..RANGE.len())
+    let (port, reservation) = (0..RANGE.len())
         .map(|_| first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
         .filter_map(|number| u16::try_from(RANGE.start + number % (RANGE.end - RANGE.start)).ok())
-        .find(|port| TcpListener::bind(local(*port)).is_ok())
-        .expect("a free loopback port")
+        .find_map(|port| {
+            let reservation = reserve(port)?;
+            TcpListener::bind(local(port)).ok().map(|_| (port, reservation))
+        })
+        .expect("a free loopback port");
+    RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push(reservation);
+    port
 }
 
+/// The name of an abstract socket: one process can have it, until it ends, and no file is left behind.
+fn reserve(port: u16) -> Option<UnixDatagram> {
+    let name = UnixAddress::from_abstract_name(format!("health-tests/port/{port}")).ok()?;
+    UnixDatagram::bind_addr(&name).ok()
+}
 /// The loopback address with this port.
 #[must_use]
 pub fn local(port: u16) -> SocketAddr {

@@ -22,10 +22,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{
-    port,
-    process::{Process, nice},
-};
+use crate::{port, process::Process, tools, wait};
 
 /// The password of its only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
@@ -51,7 +48,7 @@ impl Drop for Server {
         self.thaw();
         if let Some(process) = &mut self.process {
             process.signal(Signal::SIGQUIT);
-            let patience = Instant::now() + Duration::from_secs(5);
+            let patience = Instant::now() + Duration::from_secs(30);
             while process.runs() && Instant::now() < patience {
                 sleep(Duration::from_millis(5));
             }
@@ -67,6 +64,7 @@ impl Server {
     /// PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        tools::needs("postgres");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let binaries = binaries();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700)).expect("our directory");
@@ -82,29 +80,13 @@ impl Server {
         let made = server
             .command("initdb")
             .args(["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username=app", "--encoding=UTF8"])
-            .arg("--pwfile")
+            .args(["--wal-segsize=1", "--pwfile"])
             .arg(&password)
             .output()
             .expect("initdb");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        server.first_run();
+        server.run();
         server
-    }
-
-    /// Another may have taken the free port in the meantime.
-    fn first_run(&mut self) {
-        for _ in 0..3 {
-            self.spawn();
-            let patience = Instant::now() + Duration::from_secs(10);
-            while self.process.as_mut().is_some_and(Process::runs) && Instant::now() < patience {
-                if self.takes_sessions() {
-                    return;
-                }
-                sleep(Duration::from_millis(20));
-            }
-            self.port = port::free();
-        }
-        panic!("{}", self.log());
     }
 
     /// Where it listens, while it runs.
@@ -149,16 +131,15 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It takes no sessions within thirty seconds.
+    /// It takes no sessions within [`wait::HANG`].
     pub fn run(&mut self) {
-        let started = Instant::now();
-        while !self.process.as_mut().is_some_and(Process::runs) || !self.takes_sessions() {
-            assert!(started.elapsed() < Duration::from_secs(30), "{}", self.log());
+        wait::until("PostgreSQL takes sessions", || {
+            // One that was killed may hold its shared memory for a moment, in which the next one ends.
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
-            sleep(Duration::from_millis(20));
-        }
+            self.takes_sessions()
+        });
     }
 
     /// Accepting connections is less: a server that starts up refuses every session.
@@ -186,7 +167,7 @@ impl Server {
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::SIGINT);
-            process.ended(Duration::from_secs(20));
+            process.ended();
         }
     }
 
@@ -229,13 +210,9 @@ impl Server {
         self.directory.path().join("data")
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-    }
-
     /// One of PostgreSQL's programs, as a user that it accepts, on our directory.
     fn command(&self, program: &str) -> Command {
-        let mut command = nice(self.binaries.join(program));
+        let mut command = Command::new(self.binaries.join(program));
         command
             .arg("-D")
             .arg(self.data())

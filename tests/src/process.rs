@@ -1,24 +1,13 @@
 //! A child process that is ended with the value that holds it.
 
-use std::{
-    ffi::OsStr,
-    process::{Child, Command},
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::process::Child;
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-/// A command that leaves the processor to the tests while they measure. Not for what must act in time, such as a proxy.
-#[must_use]
-pub fn nice(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("nice");
-    command.args(["-n", "10"]).arg(program);
-    command
-}
+use crate::wait;
 
 /// A running child.
 #[derive(Debug)]
@@ -63,16 +52,11 @@ impl Process {
     ///
     /// # Panics
     ///
-    /// It has not within the time.
-    pub fn ended(&mut self, within: Duration) -> std::process::ExitStatus {
-        let patience = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                return status;
-            }
-            assert!(Instant::now() < patience, "process {} still runs", self.child.id());
-            sleep(Duration::from_millis(5));
-        }
+    /// It has not within [`wait::HANG`].
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        wait::found(&format!("the end of process {}", self.child.id()), || {
+            self.child.try_wait().expect("a child of ours")
+        })
     }
 }
 

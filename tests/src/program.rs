@@ -8,13 +8,11 @@ use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::OnceLock,
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{http, process::Process};
+use crate::{http, process::Process, wait};
 
 /// The examples.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
@@ -52,13 +50,9 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// It does not within ten seconds.
+    /// It does not within [`wait::HANG`].
     pub fn ready(&self) {
-        let began = Instant::now();
-        while http::get(self.address, "/readyz", &[]).status != 200 {
-            assert!(began.elapsed() < Duration::from_secs(10), "{}", self.log());
-            sleep(Duration::from_millis(10));
-        }
+        wait::equals("the code of /readyz", &200, || http::get(self.address, "/readyz", &[]).status);
     }
 
     /// Everything it has logged so far.
@@ -100,12 +94,19 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Builds the examples, once, and tells where they are: a test of one package cannot name the programs of another.
+/// Where the examples and the other programs are, built first unless `tests/run` has done so: a test of one package cannot
+/// name the programs of another.
 #[must_use]
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
+            // The program is <target>/<profile>/deps/<name>.
+            let program = env::current_exe().expect("this program's path");
+            let folder = program.ancestors().nth(2).expect("its profile's folder").to_owned();
+            if env::var_os("HEALTH_TESTS_BUILT").is_some() {
+                return folder;
+            }
             let mut cargo = cargo();
             // The whole workspace and its tests, as otherwise dependencies would be built again with other features.
             cargo.args(["build", "--quiet", "--workspace", "--bins", "--tests", "--all-features"]);
@@ -114,9 +115,7 @@ pub fn built() -> PathBuf {
                 cargo.arg("--release");
             }
             assert!(cargo.status().expect("cargo").success(), "the examples do not build");
-            // The program is <target>/<profile>/deps/<name>.
-            let program = env::current_exe().expect("this program's path");
-            program.ancestors().nth(2).expect("its profile's folder").to_owned()
+            folder
         })
         .clone()
 }

@@ -3,17 +3,15 @@
 use std::{
     fs,
     net::SocketAddr,
-    process::Stdio,
-    thread::sleep,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{daemon::Daemon, http, port, process::nice, tools};
+use crate::{daemon::Daemon, http, port, tools, wait};
 
-/// A running Prometheus that scrapes five times a second and knows the rules of `examples/deploy`, without their patience.
+/// A running Prometheus that scrapes every second and knows the rules of `examples/deploy`, without their patience.
 #[derive(Debug)]
 pub struct Prometheus {
     address: SocketAddr,
@@ -36,13 +34,13 @@ impl Prometheus {
         fs::write(directory.path().join("rules.yml"), patient).expect("a file");
         let targets: Vec<String> = targets.iter().map(|target| format!("\"{target}\"")).collect();
         let config = read("prometheus/prometheus.yml")
-            .replace("scrape_interval: 15s", "scrape_interval: 200ms\n    scrape_timeout: 200ms")
+            .replace("scrape_interval: 15s", "scrape_interval: 1s\n    scrape_timeout: 1s")
             .replace("\"127.0.0.1:8080\"", &targets.join(", "));
         let config = format!("global:\n  evaluation_interval: 200ms\n{config}");
         let file = directory.path().join("prometheus.yml");
         fs::write(&file, config).expect("a file");
         let address = port::local(port::free());
-        let mut command = nice(tools::program("usr/bin/prometheus"));
+        let mut command = Command::new(tools::program("usr/bin/prometheus"));
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}"));
@@ -76,17 +74,11 @@ impl Prometheus {
     ///
     /// # Panics
     ///
-    /// It has not within ten seconds.
+    /// It has not within [`wait::HANG`].
     pub fn says(&self, query: &str, value: f64, instances: usize) {
-        let began = Instant::now();
-        loop {
-            let values = self.query(query);
-            if values.len() == instances && values.iter().all(|(_, found)| (found - value).abs() < f64::EPSILON) {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(10), "{query} is not {value} but {values:?}");
-            sleep(Duration::from_millis(50));
-        }
+        wait::equals(query, &vec![value; instances], || {
+            self.query(query).into_iter().map(|(_, found)| found).collect()
+        });
     }
 }
 
@@ -119,7 +111,7 @@ impl Blackbox {
     #[must_use]
     pub fn start() -> Self {
         let address = port::local(port::free());
-        let mut command = nice(tools::program("usr/bin/prometheus-blackbox-exporter"));
+        let mut command = Command::new(tools::program("usr/bin/prometheus-blackbox-exporter"));
         command.arg(format!("--config.file={}", tools::deploy("prometheus/blackbox.yml").display()));
         command.arg(format!("--web.listen-address={address}"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

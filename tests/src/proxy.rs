@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::port;
+use crate::{port, wait};
 
 /// Bytes of an answer that still come through before a reset.
 const BEFORE_RESET: usize = 3;
@@ -100,15 +100,11 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Its port could not be had back within five seconds.
+    /// Its port could not be had back within [`wait::HANG`].
     pub fn turns(&self, weather: Weather) {
         self.weather.send_replace(Some(weather));
-        let began = Instant::now();
         let refuses = weather == Weather::Refused;
-        while port::answers(self.address) == refuses {
-            assert!(began.elapsed() < Duration::from_secs(5), "{} does not change", self.address);
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait::until("the proxy's port", || port::answers(self.address) != refuses);
     }
 }
 

@@ -14,8 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemon::{Daemon, daemon_server},
-    port,
-    process::nice,
+    port, tools,
 };
 
 /// The password of the user `app`.
@@ -42,9 +41,10 @@ impl Server {
     /// RabbitMQ is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        tools::needs("rabbitmq-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mapper_port = port::free();
-        let mut command = nice("epmd");
+        let mut command = Command::new("epmd");
         command.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut mapper = Daemon::default();
@@ -120,7 +120,7 @@ impl Server {
     fn command(&self, program: &str) -> Command {
         let at = |name: &str| self.directory.path().join(name);
         // The packages' wrappers change the user; the scripts behind them do not.
-        let mut command = nice(scripts().join(program));
+        let mut command = Command::new(scripts().join(program));
         command
             .env("HOME", self.directory.path())
             .env("RABBITMQ_NODENAME", format!("t{}@localhost", self.port))

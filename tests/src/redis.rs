@@ -1,10 +1,6 @@
 //! A Redis server of the test's own.
 
-use std::{
-    process::Stdio,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::process::{Command, Stdio};
 
 use deadpool_redis::{
     Manager, Pool,
@@ -13,10 +9,7 @@ use deadpool_redis::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{
-    port,
-    process::{Process, nice},
-};
+use crate::{port, process::Process, tools, wait};
 
 /// The password of its default user.
 pub const PASSWORD: &str = "correct-horse-8R";
@@ -38,12 +31,9 @@ impl Server {
     /// Redis is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        tools::needs("redis-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut server = Self { port: port::free(), process: None, directory };
-        // Another may have taken the free port in the meantime.
-        while !server.runs_alone() {
-            server.port = port::free();
-        }
         server.run();
         server
     }
@@ -76,27 +66,19 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not accept within thirty seconds.
+    /// It does not accept within [`wait::HANG`].
     pub fn run(&mut self) {
-        let started = Instant::now();
-        while !self.process.as_mut().is_some_and(Process::runs) || !port::accepts(self.port) {
-            assert!(started.elapsed() < Duration::from_secs(30), "redis-server does not start on {}", self.port);
+        wait::until("redis-server accepts", || {
+            // One that was killed may hold its port for a moment, in which the next one ends.
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Starts it and sees whether it could have its port.
-    fn runs_alone(&mut self) -> bool {
-        self.spawn();
-        sleep(Duration::from_millis(200));
-        self.process.as_mut().is_some_and(Process::runs)
+            port::accepts(self.port)
+        });
     }
 
     fn spawn(&mut self) {
-        let child = nice("redis-server")
+        let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--requirepass", PASSWORD])
             .args(["--user", "admin", "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"])
@@ -125,7 +107,7 @@ impl Server {
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::SIGTERM);
-            process.ended(Duration::from_secs(20));
+            process.ended();
         }
     }
 

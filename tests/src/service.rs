@@ -1,14 +1,16 @@
 //! The servers that no package has, as child processes: HTTP, TLS and gRPC, by the program `serve`.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use tempfile::TempDir;
 
 use crate::{
     daemon::{Daemon, daemon_server},
-    port,
-    process::nice,
-    program,
+    port, program,
 };
 
 /// The token that the servers of HTTP and gRPC want.
@@ -84,7 +86,7 @@ impl Server {
             Kind::Grpc => "grpc",
             Kind::Tls { .. } => "tls",
         };
-        let mut command = nice(program::built().join("serve"));
+        let mut command = Command::new(program::built().join("serve"));
         command.args([kind, &self.port.to_string()]).arg(self.directory.path()).stdin(Stdio::null());
         self.daemon.start(command, || port::accepts(self.port));
     }

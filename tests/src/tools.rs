@@ -6,15 +6,55 @@ use std::{
     process::{Command, Stdio},
 };
 
+use tempfile::TempDir;
+
 /// The repository's own folder.
 #[must_use]
 pub fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Says that the test that runs needs a program of `tests/PROGRAMS.md`.
+///
+/// # Panics
+///
+/// The table does not name the program for this test, so that `tests/run` would not install it.
+pub fn needs(program: &str) {
+    let variable = |name: &str| std::env::var(name).ok();
+    // Only nextest, which runs each test by itself, says which it is.
+    let (Some(binary), Some(test)) = (variable("NEXTEST_BINARY_ID"), variable("NEXTEST_TEST_NAME")) else { return };
+    let name = format!("{}::{test}", binary.trim_start_matches("health-tests::"));
+    let table = std::fs::read_to_string(repository().join("tests/PROGRAMS.md")).expect("the table of programs");
+    let begins = format!("| `{program}` | ");
+    let row = table.lines().find_map(|line| line.strip_prefix(&begins)).unwrap_or_else(|| panic!("no row {program}"));
+    let mut patterns = row.split(" | ").next().unwrap_or_default().split(' ').map(|pattern| pattern.trim_matches('`'));
+    assert!(patterns.any(|pattern| fits(pattern, &name)), "tests/PROGRAMS.md does not say that {name} needs {program}");
+}
+
+/// Whether a name fits a pattern, in which `*` is any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
+    for part in between {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 /// A program out of a Debian package, for instance `usr/bin/promtool`.
 #[must_use]
 pub fn program(path: &str) -> PathBuf {
+    needs(match path.rsplit('/').next().unwrap_or_default() {
+        "promtool" => "prometheus",
+        "prometheus-blackbox-exporter" => "blackbox_exporter",
+        "plugins" => "check_http",
+        name => name,
+    });
     repository().join("target/tools/root").join(path)
 }
 
@@ -27,6 +67,7 @@ pub fn deploy(path: &str) -> PathBuf {
 /// Python with the packages of the consumers, about to run one of `tests/consumers`.
 #[must_use]
 pub fn consumer(script: &str) -> Command {
+    needs("python");
     let mut command = Command::new(repository().join("target/tools/python/bin/python"));
     command.arg(repository().join("tests/consumers").join(script));
     command
@@ -46,4 +87,19 @@ pub fn said(command: &mut Command, input: &[u8]) -> (Option<i32>, String) {
     let output = child.wait_with_output().expect("its output");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
+}
+
+/// A copy of a file in `examples/deploy` with one thing changed.
+///
+/// # Panics
+///
+/// The file does not have what is to be changed.
+#[must_use]
+pub fn changed(file: &str, from: &str, to: &str) -> (TempDir, PathBuf) {
+    let text = std::fs::read_to_string(deploy(file)).expect("a file of the examples");
+    assert!(text.contains(from), "{file} has no {from}");
+    let folder = tempfile::tempdir().expect("a file of the examples");
+    let path = folder.path().join("changed");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("a file of the examples");
+    (folder, path)
 }

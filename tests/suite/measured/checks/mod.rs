@@ -1,0 +1,3 @@
+//! The ready-made checks, each in the file of its name.
+
+mod kafka;

@@ -1,0 +1,3 @@
+//! Programs and formats that read what we write.
+
+mod health_probe;

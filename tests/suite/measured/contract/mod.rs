@@ -1,0 +1,3 @@
+//! What the library promises to whoever uses it.
+
+mod answers;

@@ -1,0 +1,94 @@
+//! By when each check has its verdict under each fault of the network: see `health_tests::fault_matrix`.
+
+use std::{panic::resume_unwind, thread, time::Duration};
+
+use health_core::Status;
+use health_tests::{
+    bare_clock::{BareClock, measure},
+    fault_matrix::{CHECKS, FAULTS, Fault, Measured, WATCHED, document, file},
+    fault_rows::{Place, Row, Watched, row},
+    proxy::Weather,
+    wait,
+};
+use tokio::{runtime::Handle, task::block_in_place};
+
+/// One cell: when the check said what it was expected to.
+struct Cell {
+    moment: Duration,
+    /// What a run said that none should, where nothing is to be noticed.
+    wrong: Option<String>,
+}
+
+/// Begins and ends one fault, for a check of its own, so that one fault does not leave its mark on the next.
+async fn cell(row: Row, place: &Place, fault: &Fault, expected: &str, clock: &BareClock) -> Cell {
+    let watched = Watched::start(row, place, true);
+    watched.says("healthy", &format!("before {}", fault.name)).await;
+    let began = clock.now();
+    block_in_place(|| place.proxy.turns(fault.weather));
+    let mut wrong = None;
+    let moment = if expected == "healthy" {
+        let before = watched.runs().0;
+        wait::true_of("more runs", || {
+            let report = watched.report();
+            if report.status != Status::Healthy {
+                wrong = Some(format!("{:?} {:?}", report.reason, report.message));
+            }
+            watched.runs().0 >= before + WATCHED
+        })
+        .await;
+        watched.report().history.results.iter().map(|result| result.duration).max().unwrap_or_default()
+    } else {
+        let (said, then) = expected.split_once(", then ").map_or((expected, None), |(said, then)| (said, Some(then)));
+        watched.says(said, fault.name).await;
+        let moment = clock.now() - began;
+        if let Some(then) = then {
+            watched.says(then, fault.name).await;
+        }
+        moment
+    };
+    block_in_place(|| place.proxy.turns(Weather::Fair));
+    // What lies dead stays dead in any weather.
+    if !(fault.weather == Weather::HalfOpen && row.name == "kafka") {
+        watched.says("healthy", &format!("after {}", fault.name)).await;
+    }
+    watched.health.stop().await;
+    Cell { moment, wrong }
+}
+
+async fn column(row: Row, position: usize) -> Measured {
+    let (place, clock) = (block_in_place(row.start), BareClock::start());
+    let mut measured = Vec::new();
+    for fault in &FAULTS {
+        let expected = fault.cells[position];
+        let what = format!("{}, {}", row.name, fault.name);
+        let judge = |cell: &Cell| {
+            assert_eq!(cell.wrong, None, "{what}");
+            let is_late = expected != "healthy" && cell.moment > fault.within;
+            assert!(!is_late, "{what}: {expected} after {:?}, and {:?} is the latest", cell.moment, fault.within);
+        };
+        let cell = measure(&what, &clock, async || cell(row, &place, fault, expected, &clock).await, judge).await;
+        println!("{what}: {expected} after {:.2?}", cell.moment);
+        measured.push(cell.moment);
+    }
+    measured
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn every_cell_has_its_verdict_by_the_latest_moment() {
+    let runtime = Handle::current();
+    // Beside each other, each on a thread of its own.
+    let measured: Vec<(&str, Measured)> = block_in_place(|| {
+        thread::scope(|scope| {
+            let measures = |(position, check)| {
+                let runtime = &runtime;
+                (check, scope.spawn(move || runtime.block_on(column(row(check), position))))
+            };
+            let columns: Vec<_> = CHECKS.into_iter().enumerate().map(measures).collect();
+            let joined = columns.into_iter().map(|(check, column)| (check, column.join()));
+            joined.map(|(check, column)| (check, column.unwrap_or_else(|panic| resume_unwind(panic)))).collect()
+        })
+    });
+    if std::env::var_os("HEALTH_WRITE_FAULTS").is_some() {
+        std::fs::write(file(), document(Some(&measured))).unwrap();
+    }
+}

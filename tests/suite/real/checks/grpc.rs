@@ -1,0 +1,44 @@
+//! The `Grpc` check against a real health server.
+
+use health_core::{CheckExt as _, Grpc, Impact, Reason, Status};
+use health_tests::{
+    daemon::Server as _,
+    service::{Kind, Server, TOKEN},
+    support::{checked, shown, verdict},
+};
+use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_asks_for_the_server_or_one_service_of_it() {
+    let server = Server::start(Kind::Grpc);
+    let channel = || {
+        let token: MetadataValue<_> = format!("Bearer {TOKEN}").parse().unwrap();
+        let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", server.port())).unwrap().connect_lazy();
+        InterceptedService::new(channel, move |mut request: tonic::Request<()>| {
+            request.metadata_mut().insert("authorization", token.clone());
+            Ok(request)
+        })
+    };
+    for (service, expected) in [
+        ("", (Status::Healthy, None)),
+        ("working", (Status::Healthy, None)),
+        ("broken", (Status::Unhealthy, Some(Reason::Failed))),
+        ("unknown", (Status::Unhealthy, Some(Reason::Rejected))),
+    ] {
+        let report = shown(&checked(Grpc::new(channel()).service(service)).await);
+        assert_eq!((verdict(&report), report.impact), (expected, Impact::Optional), "{service:?} {report:?}");
+    }
+    // A server without the protocol, one that speaks gRPC and one that speaks HTTP/1.1.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let nothing = tonic::service::Routes::builder().routes();
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    tokio::spawn(tonic::transport::Server::builder().add_routes(nothing).serve_with_incoming(incoming));
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let report = shown(&checked(Grpc::new(channel)).await);
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)), "{report:?}");
+    let other = Server::start(Kind::Http);
+    let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", other.port())).unwrap().connect_lazy();
+    let report = shown(&checked(Grpc::new(channel).critical()).await);
+    assert_eq!((report.status, report.impact), (Status::Unhealthy, Impact::Critical));
+}

@@ -1,0 +1,19 @@
+//! The ready-made checks, each in the file of its name.
+
+mod certificate;
+mod disk_space;
+mod dns;
+mod grpc;
+mod http;
+mod kafka;
+mod kafka_lag;
+mod nats;
+mod postgres;
+mod rabbitmq;
+mod rabbitmq_queue;
+mod redis;
+mod redis_queue;
+mod runtime_lag;
+mod sqlx;
+mod tcp;
+mod upstream;

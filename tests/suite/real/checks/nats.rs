@@ -1,0 +1,45 @@
+//! The `Nats` check against a real server, beyond the table of faults.
+
+use health_core::{Health, Nats, Reason, Status};
+use health_tests::{
+    daemon::Server as _,
+    nats::{PASSWORD, Server, client},
+    support::{checked, checked_within, invalid, rerun, secs, shown, verdict},
+    wait,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
+    let server = Server::start();
+    let client = client(server.port(), PASSWORD).await;
+    client.flush().await.unwrap();
+    let health = checked_within(secs(1), Nats::new(client.clone())).await;
+    let subject = checked(Nats::new(client.clone()).subject("health.ping")).await;
+    assert_eq!(rerun(&subject).await.status, Status::Healthy, "{:?}", shown(&subject));
+    turns_healthy(&health).await;
+    server.freeze();
+    assert_eq!(client.connection_state(), async_nats::connection::State::Connected);
+    client.flush().await.expect("the kernel takes it");
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Timeout)));
+    server.thaw();
+    turns_healthy(&health).await;
+}
+
+/// A slow machine may need more than one run of a second.
+async fn turns_healthy(health: &Health) {
+    wait::done("healthy", async || match rerun(health).await.status {
+        Status::Healthy => Ok(()),
+        other => Err(other),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_connected_is_unreachable_and_bad_subjects_are_refused() {
+    let client = client(1, PASSWORD).await;
+    let report = shown(&checked(Nats::new(client.clone())).await);
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Unreachable)));
+    for subject in ["", "a.>", "a.*", "a b"] {
+        assert!(invalid(Nats::new(client.clone()).subject(subject)).contains("not a subject"), "{subject:?}");
+    }
+}

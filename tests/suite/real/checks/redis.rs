@@ -1,0 +1,98 @@
+//! The `Redis` check against real servers.
+
+use deadpool_redis::redis::{Value, cmd};
+use health_core::{CheckExt as _, Health, Reason, Redis, Registration, Status};
+use health_tests::{
+    redis::{self, Server},
+    support::secs,
+    wait::{self, HANG},
+};
+
+/// A check that may take all the time it needs.
+fn patient(check: Redis) -> Registration {
+    check.timeout(HANG)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_observes_the_pool_and_discards_what_timed_out() {
+    let server = Server::start();
+    let pool = server.pool(4);
+    let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+    let health = Health::builder().check("cache", Redis::new(pool.clone()).timeout(secs(1))).start().unwrap();
+    for _ in 0..2 {
+        wait::done("healthy", async || match health.refresh("cache").await {
+            Ok(Status::Healthy) => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+    let report = health.report();
+    let observed = &report.check("cache").unwrap().observed;
+    let observed: Vec<String> = observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
+    assert_eq!(observed, ["pool_max 4", "pool_size 3", "pool_available 1", "pool_waiting 0"]);
+    server.freeze();
+    assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
+    health.stop().await;
+    assert_eq!(pool.status().size, 2, "discarded, not returned: what is left is the application's");
+    server.thaw();
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writable_fails_on_a_replica() {
+    let server = Server::start();
+    let health = Health::builder()
+        .check("any", patient(Redis::new(server.pool(1))))
+        .check("master", patient(Redis::new(server.pool(1)).writable()))
+        .start()
+        .unwrap();
+    assert_eq!(health.refresh("master").await, Ok(Status::Healthy));
+    let mut connection = server.connect().await;
+    let _: Value = cmd("REPLICAOF").arg(&["127.0.0.1", "1"]).query_async(&mut connection).await.unwrap();
+    assert_eq!(health.refresh("master").await, Ok(Status::Unhealthy));
+    let report = health.report();
+    let check = report.check("master").unwrap();
+    assert_eq!(check.reason, Some(Reason::Rejected));
+    assert!(check.message.as_deref().unwrap().contains("slave"), "{check:?}");
+    assert_eq!(health.refresh("any").await, Ok(Status::Healthy), "a replica answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn permission_denied_is_rejected_and_keeps_the_connection() {
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    let _: Value = cmd("ACL")
+        .arg(&["SETUSER", "guest", "on", ">guest-word", "+unwatch", "+client", "-ping"])
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let pool = redis::pool(&format!("redis://guest:guest-word@127.0.0.1:{}/0", server.port()), 1);
+    let health = Health::builder().check("cache", patient(Redis::new(pool.clone()))).start().unwrap();
+    assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
+    assert_eq!(health.report().check("cache").unwrap().reason, Some(Reason::Rejected));
+    assert_eq!(pool.status().size, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
+    let server = Server::start();
+    let mut connection = server.connect().await;
+    let health = Health::builder().check("cache", Redis::new(server.pool(1)).timeout(secs(1))).start().unwrap();
+    let turns = async |status: Status, reason: Option<Reason>| {
+        wait::done(status.as_str(), async || {
+            let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason);
+            if found == (Ok(status), reason) { Ok(()) } else { Err(found) }
+        })
+        .await;
+    };
+    turns(Status::Healthy, None).await;
+    wait::done("a timeout", async || {
+        // It keeps this client waiting, too, so that nobody can end it early: again and again until one run has been in it.
+        let mut pause = cmd("CLIENT");
+        let _ = pause.arg(&["PAUSE", "3000", "ALL"]).query_async::<Value>(&mut connection).await;
+        let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason);
+        if found == (Ok(Status::Unhealthy), Some(Reason::Timeout)) { Ok(()) } else { Err(found) }
+    })
+    .await;
+    turns(Status::Healthy, None).await;
+}

@@ -1,0 +1,281 @@
+//! The program `health-probe`: its exit codes and words against real services and against whatever may answer instead, and
+//! what Nagios makes of them.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use health_core::{CheckExt as _, Endpoint, Health, Outcome, Reason, check_fn, testing::Frozen};
+use health_tests::{
+    mount::{Form, Framework, serve},
+    nagios::Nagios,
+    port, program,
+    proxy::{Proxy, Weather},
+    service::{self, Kind},
+    support::millis,
+    tools::said,
+};
+
+const TOKEN: &str = "a-token-for-the-probe";
+
+/// Runs it: its exit code, and what it said.
+fn probe(arguments: &[&str]) -> (Option<i32>, String) {
+    said(Command::new(program::built().join("health-probe")).args(arguments), b"")
+}
+
+fn frozen() -> Frozen {
+    let ok = || check_fn(|| async { Ok(()) });
+    let frozen = Frozen::new(Health::builder().check("database", ok()).check("cache", ok().optional())).unwrap();
+    well(&frozen);
+    frozen
+}
+
+fn well(frozen: &Frozen) {
+    frozen.record("database", Outcome::healthy().observe("pool_size", 4, "connections"), millis(2)).unwrap();
+    frozen.record("cache", Outcome::healthy(), millis(1)).unwrap();
+}
+
+fn unreachable() -> Outcome {
+    Outcome::unhealthy("refused | 'x'=1 by 10.0.0.1\nCRITICAL").reason(Reason::Unreachable)
+}
+
+/// Answers everyone with these bytes, once each, on a thread that ends with the test's process.
+fn answers(bytes: impl Into<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind(port::local(0)).unwrap();
+    let (address, bytes) = (listener.local_addr().unwrap(), bytes.into());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&bytes);
+        }
+    });
+    address
+}
+
+#[test]
+fn it_says_how_every_framework_is() {
+    for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
+        let frozen = frozen();
+        let server = serve(framework, Form::Middleware, Endpoint::new(frozen.health()).full_for_bearer(TOKEN));
+        let url = |path: &str| format!("http://{}{path}", server.address);
+        assert_eq!(probe(&[&url("/health")]), (Some(0), "healthy\n".into()), "{framework:?}");
+        assert_eq!(probe(&["-q", &url("/readyz")]), (Some(0), String::new()));
+        frozen.record("cache", unreachable(), millis(1)).unwrap();
+        assert_eq!(probe(&[&url("/health")]), (Some(0), "degraded: cache unreachable\n".into()));
+        assert_eq!(probe(&["--expect", "healthy", &url("/health")]).0, Some(1));
+        frozen.record("database", unreachable(), millis(3)).unwrap();
+        assert_eq!(probe(&[&url("/health")]), (Some(1), "unhealthy: database unreachable, cache unreachable\n".into()));
+        assert_eq!(probe(&[&url("/readyz")]), (Some(1), "unhealthy: database unhealthy\n".into()));
+        assert_eq!(probe(&["--expect", "503", &url("/readyz")]).0, Some(0));
+        assert_eq!(probe(&[&url("/livez")]), (Some(0), "healthy\n".into()));
+        // A list without a check in it.
+        assert_eq!(probe(&[&url("/livez?verbose")]), (Some(0), "healthy\n".into()));
+        assert_eq!(probe(&[&url("/nowhere/at/all")]).0, Some(1));
+        let nagios = probe(&["--nagios", &url("/health")]);
+        assert_eq!(nagios.0, Some(2));
+        assert!(
+            nagios.1.starts_with("HEALTH CRITICAL: database unreachable, cache unreachable | 'cache'="),
+            "{}",
+            nagios.1
+        );
+        assert!(nagios.1.contains("| 'cache'=0.001s;;;0 'database'=0.003s;;;0 'time'=0."), "{}", nagios.1);
+        // With a token it is told more, but nothing that begins numbers or lines.
+        let (code, text) = said(
+            Command::new(program::built().join("health-probe"))
+                .args(["--nagios", "-v", "--token-env", "PROBE_TOKEN", &url("/health")])
+                .env("PROBE_TOKEN", TOKEN),
+            b"",
+        );
+        assert_eq!((code, text.matches('|').count(), text.lines().count()), (Some(2), 1, 3), "{text}");
+        assert!(text.contains("database: unhealthy, unreachable, refused / 'x'=1 by 10.0.0.1 CRITICAL"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_told_in_time() {
+    let refused = probe(&["http://127.0.0.1:1/readyz"]);
+    assert_eq!(refused.0, Some(1));
+    assert!(refused.1.starts_with("unhealthy: 127.0.0.1:1: Connection refused"), "{}", refused.1);
+    let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen().health()));
+    let proxy = Proxy::before(server.address.port());
+    let url = format!("http://127.0.0.1:{}/health", proxy.port());
+    for (weather, patience, within) in [
+        (Weather::BlackHole, "700ms", "no answer within 700ms"),
+        (Weather::Trickle, "700ms", "no answer within 700ms"),
+        (Weather::Endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "180s", "too large"),
+        (Weather::Flood(b"HTTP/1.1 200 OK\r\n\r\n", b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), "180s", "too large"),
+    ] {
+        proxy.turns(weather);
+        let (code, text) = probe(&["--nagios", "-t", patience, &url]);
+        // Nagios' own guidelines: no answer is CRITICAL, not UNKNOWN.
+        assert_eq!(code, Some(2), "{weather:?}: {text}");
+        assert!(text.contains(within), "{weather:?}: {text}");
+    }
+    for (bytes, code, expected) in [
+        (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], 2, "the answer is not HTTP"),
+        (b"", 2, "without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok", 2, "before its body was complete"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://evil/\r\n\r\n", 3, "redirects are not followed"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", 3, "there is no such page"),
+        (b"HTTP/1.1 503 x\r\n\r\n\xff\xfe{\"status\":\"healthy\"}", 2, "HTTP 503"),
+    ] {
+        let address = answers(bytes);
+        let (found, text) = probe(&["--nagios", &format!("http://{address}/health")]);
+        assert!(found == Some(code) && text.contains(expected), "{expected}: {found:?} {text}");
+    }
+}
+
+#[test]
+fn it_waits_until_a_service_is_up_and_no_longer() {
+    // It listens, and answers the first three times that it is not up yet.
+    let listener = TcpListener::bind(port::local(0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = thread::spawn(move || {
+        for answer in ["503 Service Unavailable", "503 Service Unavailable", "503 Service Unavailable", "200 OK"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        }
+    });
+    let found = probe(&["--wait", "180s", &format!("http://{address}/readyz")]);
+    answer.join().unwrap();
+    assert_eq!(found, (Some(0), "healthy\n".into()));
+    // One that does not listen yet.
+    let address = port::local(port::free());
+    let waiting = thread::spawn(move || probe(&["--wait", "180s", &format!("http://{address}/readyz")]));
+    let listener = TcpListener::bind(address).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let _ = stream.read(&mut [0; 4096]);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+    drop(stream);
+    assert_eq!(waiting.join().unwrap(), (Some(0), "healthy\n".into()));
+    assert_eq!(probe(&["--wait", "1s", "http://127.0.0.1:1/readyz"]).0, Some(1), "its patience has an end");
+}
+
+#[test]
+fn a_unix_socket_is_asked_like_any_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    assert_eq!(probe(&[&format!("unix:{}:/readyz?verbose", path.display())]), (Some(0), "healthy\n".into()));
+    let request = server.join().unwrap();
+    assert!(request.starts_with("GET /readyz?verbose HTTP/1.0\r\nHost: localhost\r\n"), "{request}");
+    let (code, text) = probe(&[&format!("unix:{}:/readyz", directory.path().join("none").display())]);
+    assert!(code == Some(1) && text.contains("No such file"), "{text}");
+}
+
+#[test]
+fn grpc_is_asked_for_the_server_and_for_a_service() {
+    let mut server = service::Server::start(Kind::Grpc);
+    let url = format!("http://127.0.0.1:{}", health_tests::daemon::Server::port(&server));
+    let token = ["--grpc", "--token-env", "PROBE_TOKEN"];
+    let ask = |more: &[&str]| {
+        let mut command = Command::new(program::built().join("health-probe"));
+        said(command.args(token).args(more).arg(&url).env("PROBE_TOKEN", service::TOKEN), b"")
+    };
+    assert_eq!(ask(&[]), (Some(0), "healthy\n".into()));
+    let unknown = ask(&["--service", "nobody"]);
+    assert_eq!(unknown, (Some(1), "unknown: there is no service of that name\n".into()));
+    assert_eq!(ask(&["--nagios", "--service", "nobody"]).0, Some(3));
+    let (code, text) = probe(&["--grpc", "--nagios", &url]);
+    assert!(code == Some(2) && text.contains("Unauthenticated"), "{text}");
+    health_tests::daemon::Server::freeze(&server);
+    let frozen = ask(&["--timeout", "700ms"]);
+    assert_eq!(frozen, (Some(1), "unhealthy: no answer within 700ms\n".into()));
+    health_tests::daemon::Server::thaw(&server);
+    health_tests::daemon::Server::stop(&mut server);
+    let (code, text) = ask(&["--nagios"]);
+    assert!(code == Some(2) && text.contains("refused"), "{text}");
+
+    // One that comes while it is waited for.
+    thread::scope(|scope| {
+        scope.spawn(|| health_tests::daemon::Server::run(&mut server));
+        assert_eq!(ask(&["--wait", "180s"]), (Some(0), "healthy\n".into()));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_is_asked_over_a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let incoming = tokio_stream::wrappers::UnixListenerStream::new(tokio::net::UnixListener::bind(&path).unwrap());
+    let health = Health::builder().check("database", check_fn(|| async { Ok(()) })).start().unwrap();
+    assert!(health.ready().await);
+    let server = tonic::transport::Server::builder().add_service(health_tonic::service(health.clone()));
+    let served = tokio::spawn(server.serve_with_incoming(incoming));
+    let url = format!("unix:{}", path.display());
+    let ask = |service: &str| tokio::task::block_in_place(|| probe(&["--grpc", "--service", service, &url]));
+    assert_eq!(ask("database"), (Some(0), "healthy\n".into()));
+    let more_slashes = format!("unix://{}", path.display());
+    let asked = tokio::task::block_in_place(|| probe(&["--grpc", &more_slashes]));
+    assert_eq!(asked, (Some(0), "healthy\n".into()));
+    health.drain(Duration::ZERO).await;
+    assert_eq!(ask(""), (Some(1), "unhealthy: NOT_SERVING\n".into()));
+    served.abort();
+}
+
+#[test]
+fn wrong_use_is_told_and_never_exits_with_2() {
+    for (arguments, code, expected) in [
+        (&["--nope"][..], 1, "--nope"),
+        (&[], 1, "there is no URL"),
+        (&["https://app/"], 1, "there is no TLS"),
+        (&["--nagios"], 3, "HEALTH UNKNOWN: there is no URL"),
+        (&["--nagios", "-t", "x", "http://a"], 3, "is no time"),
+        (&["--help"], 0, "HEALTHCHECK CMD"),
+        (&["--version"], 0, "health-probe 0."),
+        (&["--nagios", "--help"], 3, "exit codes"),
+    ] {
+        let (found, text) = probe(arguments);
+        assert!(found == Some(code) && text.contains(expected), "{arguments:?}: {found:?} {text}");
+    }
+}
+
+#[test]
+fn nagios_follows_a_service_through_every_state() {
+    let frozen = frozen();
+    let endpoint = Endpoint::new(frozen.health()).degraded_code(429);
+    let server = serve(Framework::Axum, Form::Middleware, endpoint);
+    let hostile = r#"{"status":"unhealthy","reason":"a | 'x'=1","checks":{"it's=|\n":{"status":"unhealthy","reason":"| rm\r\n","duration_ms":1}}}"#;
+    let hostile = answers(format!("HTTP/1.1 503 x\r\ncontent-length: {}\r\n\r\n{hostile}", hostile.len()));
+    let more = format!(
+        "define service {{\n host_name orders\n service_description hostile\n check_command check_health!{}\n check_period always\n\
+         check_interval 1\n retry_interval 1\n max_check_attempts 1\n contact_groups operators\n}}\n",
+        hostile.port()
+    );
+    let nagios = Nagios::watching(server.address.port(), &more);
+    let known = nagios.says("health", "0", "HEALTH OK: 2 checks");
+    assert!(known.numbers.contains("'database'=0.002s;;;0"), "{known:?}");
+    nagios.says("health code", "0", "HTTP OK");
+
+    frozen.record("cache", unreachable(), millis(1)).unwrap();
+    nagios.says("health", "1", "HEALTH WARNING: cache unreachable");
+    nagios.says("health code", "1", "429");
+
+    frozen.record("database", unreachable(), millis(1)).unwrap();
+    nagios.says("health", "2", "HEALTH CRITICAL: database unreachable, cache unreachable");
+    nagios.says("health code", "2", "503");
+
+    well(&frozen);
+    nagios.says("health", "0", "HEALTH OK");
+    nagios.says("health code", "0", "HTTP OK");
+    drop(server);
+    nagios.says("health", "2", "Connection refused");
+    nagios.says("health code", "2", "");
+
+    let known = nagios.says("hostile", "2", "HEALTH CRITICAL");
+    assert_eq!(known.output.trim(), "HEALTH CRITICAL: a / 'x'=1, it's=/  / rm");
+    assert!(known.numbers.starts_with("'it_s_/ '=0.001s;;;0 'time'=0."), "{known:?}");
+}

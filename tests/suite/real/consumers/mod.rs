@@ -1,0 +1,13 @@
+//! Programs and formats that read what we write.
+
+mod agent_check;
+mod datadog_agent;
+mod deploy;
+mod dogstatsd;
+mod envoy;
+mod health_probe;
+mod health_tonic;
+mod kubernetes;
+mod nginx;
+mod prometheus;
+mod systemd;

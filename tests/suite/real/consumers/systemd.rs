@@ -1,0 +1,235 @@
+//! What systemd would hear on its notification socket.
+
+use std::{
+    os::unix::net::UnixDatagram,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use health_tests::{
+    postgres,
+    process::Process,
+    program::{self, EXAMPLES, Program},
+    support::millis,
+    tools::{deploy, said},
+    wait::{self, HANG},
+};
+use nix::sys::signal::Signal;
+
+/// Half of this passes between two signs of life.
+const WATCHDOG: Duration = millis(400);
+
+/// systemd throws a larger datagram away, whatever it says.
+const LARGEST: usize = 4096;
+
+struct Socket {
+    socket: UnixDatagram,
+    directory: tempfile::TempDir,
+    heard: Vec<String>,
+    /// What was waited for stands before this.
+    read: usize,
+}
+
+impl Socket {
+    fn bind() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(millis(50))).unwrap();
+        Self { socket, directory, heard: Vec::new(), read: 0 }
+    }
+
+    fn path(&self) -> String {
+        self.directory.path().join("notify").display().to_string()
+    }
+
+    /// Reads what comes next.
+    fn listen(&mut self) {
+        let mut bytes = [0; 64 << 10];
+        if let Ok(length) = self.socket.recv(&mut bytes) {
+            assert!(length <= LARGEST, "{length} bytes are more than systemd reads");
+            self.heard.extend(String::from_utf8_lossy(&bytes[..length]).lines().map(ToOwned::to_owned));
+        }
+    }
+
+    /// Listens until this line comes after what was waited for before.
+    fn hears(&mut self, line: &str) {
+        wait::until(&format!("{line} after line {} of {:?}", self.read, self.heard), || {
+            self.listen();
+            match self.heard[self.read..].iter().position(|heard| heard == line) {
+                Some(at) => {
+                    self.read += at + 1;
+                    true
+                }
+                None => false,
+            }
+        });
+    }
+
+    /// What has come since what was waited for.
+    fn since(&self) -> &[String] {
+        &self.heard[self.read..]
+    }
+}
+
+/// How often the service `mortal` has looked whether it is alive.
+fn runs_of(folder: &tempfile::TempDir) -> u64 {
+    std::fs::metadata(folder.path().join("runs")).map_or(0, |runs| runs.len())
+}
+
+fn signs_of_life(heard: &[String]) -> usize {
+    heard.iter().filter(|line| *line == "WATCHDOG=1").count()
+}
+
+#[test]
+fn systemd_hears_of_readiness_status_stopping_and_life() {
+    let mut database = postgres::Server::start();
+    let url = database.url();
+    for example in EXAMPLES {
+        let mut socket = Socket::bind();
+        let (path, watchdog) = (socket.path(), WATCHDOG.as_micros().to_string());
+        let mut service = Program::start(
+            example,
+            &[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", &watchdog), ("DATABASE_URL", &url), ("DRAIN_SECONDS", "1")],
+        );
+        socket.hears("READY=1");
+        socket.hears("STATUS=healthy");
+        database.stop();
+        socket.hears("STATUS=unhealthy: database unreachable");
+        // A dependency restarts nothing: the signs of life go on.
+        (0..3).for_each(|_| socket.hears("WATCHDOG=1"));
+        database.run();
+        socket.hears("STATUS=healthy");
+        service.process.signal(Signal::SIGTERM);
+        socket.hears("STOPPING=1");
+        assert!(service.process.ended().success());
+        let count = |line: &str| socket.heard.iter().filter(|heard| *heard == line).count();
+        assert_eq!((count("READY=1"), count("STOPPING=1")), (1, 1), "{example}: {:?}", socket.heard);
+        assert!(
+            socket.heard.iter().position(|it| it == "READY=1") < socket.heard.iter().position(|it| it == "STOPPING=1")
+        );
+    }
+}
+
+/// The program `serve`, about to tell this socket.
+fn serves(kind: &str, folder: &tempfile::TempDir, socket: &Socket) -> Command {
+    let mut command = Command::new(program::built().join("serve"));
+    command.args([kind, "0"]).arg(folder.path()).stdin(Stdio::null()).env("NOTIFY_SOCKET", socket.path());
+    command
+}
+
+#[test]
+fn life_ends_with_liveness() {
+    let mut socket = Socket::bind();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("alive"), "").unwrap();
+    let mut command = serves("mortal", &folder, &socket);
+    command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+    let _service = Process::new(command.spawn().unwrap());
+    socket.hears("WATCHDOG=1");
+    std::fs::remove_file(folder.path().join("alive")).unwrap();
+    socket.hears("STATUS=unhealthy: alive failed");
+    // The service goes on: ten more runs of its check are several times the pause between two signs of life.
+    let checked = runs_of(&folder);
+    wait::until("ten more runs", || {
+        socket.listen();
+        runs_of(&folder) >= checked + 10
+    });
+    let signs = signs_of_life(socket.since());
+    assert_eq!(signs, 0, "a service that is not alive gives no sign of life: {:?}", socket.since());
+    std::fs::write(folder.path().join("alive"), "").unwrap();
+    socket.read = socket.heard.len();
+    socket.hears("WATCHDOG=1");
+}
+
+#[test]
+fn readiness_is_heard_of_whatever_fails() {
+    let (mut socket, folder) = (Socket::bind(), tempfile::tempdir().unwrap());
+    let _service = Process::new(serves("crowded", &folder, &socket).spawn().unwrap());
+    socket.hears("READY=1");
+    let status = socket.heard.iter().find(|line| line.starts_with("STATUS=unhealthy: ")).unwrap();
+    assert_eq!(status.len(), "STATUS=".len() + 512, "{status}");
+}
+
+#[test]
+fn a_watchdog_of_another_process_is_not_fed() {
+    for (id, is_ours) in [("1", false), ("$$", true)] {
+        let (mut socket, folder) = (Socket::bind(), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("alive"), "").unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("WATCHDOG_PID={id} exec \"$0\" mortal 0 \"$1\"")]);
+        shell.arg(program::built().join("serve")).arg(folder.path()).stdin(Stdio::null());
+        shell.env("NOTIFY_SOCKET", socket.path()).env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+        let _service = Process::new(shell.spawn().unwrap());
+        socket.hears("READY=1");
+        if is_ours {
+            socket.hears("WATCHDOG=1");
+            continue;
+        }
+        let checked = runs_of(&folder);
+        wait::until("ten more runs", || {
+            socket.listen();
+            runs_of(&folder) >= checked + 10
+        });
+        assert_eq!(signs_of_life(&socket.heard), 0, "{:?}", socket.heard);
+    }
+}
+
+/// Whether a socket takes no more datagrams.
+fn is_full(address: &std::os::unix::net::SocketAddr) -> bool {
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    sender.send_to_addr(b"", address).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// An abstract socket whose owner takes nothing: its queue is soon full.
+#[test]
+fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
+    use std::os::{linux::net::SocketAddrExt as _, unix::net::SocketAddr};
+    let name = format!("health-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    let mut service = Program::start(
+        "axum",
+        &[("NOTIFY_SOCKET", &format!("@{name}")), ("WATCHDOG_USEC", "2000"), ("DRAIN_SECONDS", "2")],
+    );
+    service.ready();
+    // Every two milliseconds a sign of life: the queue is full once as many are waiting as it takes.
+    wait::until("a queue that is full", || is_full(&address));
+    assert_eq!(health_tests::http::get(service.address, "/livez", &[]).status, 200);
+    service.process.signal(Signal::SIGTERM);
+    wait::equals("draining", &503, || health_tests::http::get(service.address, "/readyz", &[]).status);
+    manager.set_read_timeout(Some(HANG)).unwrap();
+    let mut bytes = [0; 4096];
+    // What did not fit in is sent again.
+    loop {
+        let length = manager.recv(&mut bytes).expect("STOPPING=1 before it ends");
+        if String::from_utf8_lossy(&bytes[..length]).contains("STOPPING=1") {
+            break;
+        }
+    }
+    assert!(service.process.ended().success());
+}
+
+#[test]
+fn without_systemd_nothing_is_sent_and_nothing_fails() {
+    let service = Program::start("axum", &[("NOTIFY_SOCKET", "/nowhere/at/all")]);
+    service.ready();
+    assert!(!service.log().contains("ERROR"), "{}", service.log());
+}
+
+#[test]
+fn systemd_accepts_the_unit() {
+    let text = std::fs::read_to_string(deploy("systemd/orders.service")).unwrap();
+    assert!(text.contains("Type=notify") && text.contains("WatchdogSec="));
+    let Ok(found) = Command::new("systemd-analyze").arg("--version").output() else {
+        println!("there is no systemd-analyze here: only read");
+        return;
+    };
+    assert!(found.status.success());
+    let directory = tempfile::tempdir().unwrap();
+    let unit = directory.path().join("orders.service");
+    // The program must be there.
+    std::fs::write(&unit, text.replace("/usr/local/bin/orders", "/bin/true")).unwrap();
+    let (code, said) = said(Command::new("systemd-analyze").arg("verify").arg(&unit), b"");
+    assert!(code == Some(0) && !said.contains("orders.service:"), "{said}");
+}

@@ -1,0 +1,280 @@
+//! The same request in the same state gets the same bytes from the bare core and from every framework in every form.
+
+use std::collections::BTreeSet;
+
+use health_core::{Endpoint, Request};
+use health_tests::{
+    http::{self, Answer},
+    mount::{self, APPLICATION, Server},
+    support::long,
+    wire_contract::{STATES, Sent, State, TOKEN, endpoints, enter, expected, frozen, sent, with},
+};
+
+/// Requests to the endpoints with the ordinary paths.
+fn requests() -> Vec<Sent> {
+    let mut table = Vec::new();
+    let every = [
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/health/startup",
+        "/health/tags/sql",
+        "/health/tags/fast",
+        "/health/checks/database",
+        "/health/checks/cache",
+        "/health/checks/reports",
+        "/livez",
+        "/readyz",
+        "/startupz",
+        "/healthz",
+        "/livez/worker",
+        "/readyz/database",
+        "/readyz/cache",
+        "/startupz/database",
+        "/healthz/reports",
+    ];
+    for path in every {
+        table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, path)));
+        table.extend(["text", "health"].map(|format| sent("GET", format!("{path}?format={format}"))));
+    }
+    table.extend(["GET", "HEAD", "OPTIONS", "POST"].map(|method| sent(method, "/health/metrics")));
+    table.push(sent("GET", "/health/metrics?format=nope&verbose"));
+    table.extend(["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"].map(|method| sent(method, "/health/ready")));
+    table.extend(["POST", "DELETE"].map(|method| sent(method, "/readyz/database")));
+    // Names that are not there, not in that probe, encoded, and too long.
+    for path in [
+        "/health/checks/nope",
+        "/health/tags/nope",
+        "/livez/database",
+        "/readyz/reports",
+        "/startupz/cache",
+        "/healthz/nope",
+        "/health/checks/d%61t%61base",
+        "/readyz/d%61tabase",
+        "/health/checks/database%00",
+        "/health/checks/%ff",
+        "/health/checks/%2e%2e",
+        "/health/checks/a%2Fb",
+        "/health/tags/s%71l",
+    ] {
+        table.push(sent("GET", path));
+    }
+    table.push(sent("GET", format!("/health/checks/{}", "x".repeat(300))));
+    // What the Kubernetes paths read from a query, and what they do not.
+    for query in [
+        "verbose",
+        "verbose=",
+        "verbose=0",
+        "Verbose",
+        "exclude=database",
+        "exclude=database&exclude=worker",
+        "verbose&exclude=nope",
+        "verbose&exclude=nope&exclude=%3Cscript%3E&exclude=a",
+        "exclude=shutdown",
+        "verbose&exclude=starting",
+        "%76erbose",
+        "format=json",
+        "format=nope",
+        "exclude=",
+        "&&=&",
+    ] {
+        table.extend(["/livez", "/readyz", "/healthz"].map(|path| sent("GET", format!("{path}?{query}"))));
+        table.push(sent("HEAD", format!("/readyz?{query}")));
+    }
+    // Formats by query.
+    for query in ["format=json", "format=nope", "format=", "format", "format=text&format=json", "format=jso%6e", "x=1"]
+    {
+        table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, format!("/health?{query}"))));
+    }
+    // Formats by what real probers send.
+    for accept in [
+        "*/*",
+        "application/json, */*",
+        "text/plain, text/*, */*",
+        "text/plain",
+        "application/health+json",
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+         text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+        "image/png",
+        "application/json;q=0.1, application/health+json;q=0.2",
+        ";;q=,",
+        "",
+    ] {
+        table.extend(
+            ["/health", "/health/ready", "/health/metrics", "/readyz?verbose"].map(|path| with(path, "accept", accept)),
+        );
+    }
+    // Services that we may ask in turn.
+    for local in ["1", "0", "1, 1", ""] {
+        let paths = ["/health", "/readyz?verbose", "/health/checks/billing", "/healthz/billing"];
+        table.extend(paths.map(|path| with(path, "health-local", local)));
+    }
+    // Tokens.
+    for authorization in [
+        format!("Bearer {TOKEN}"),
+        format!("bearer {TOKEN}"),
+        format!("Bearer {TOKEN}x"),
+        "Bearer ".to_owned(),
+        "Basic dXNlcjpwYXNz".to_owned(),
+        TOKEN.to_owned(),
+    ] {
+        for path in [
+            "/health",
+            "/health/metrics",
+            "/health/checks/database",
+            "/livez?verbose",
+            "/health/tags/sql?format=health",
+        ] {
+            table.push(with(path, "authorization", authorization.clone()));
+        }
+    }
+    // HAProxy's default probe, and a long query.
+    for path in ["/health", "/readyz", "/livez"] {
+        table.extend(["OPTIONS", "GET", "HEAD"].map(|method| Sent { http_1_0: true, ..sent(method, path) }));
+    }
+    table.push(sent("GET", format!("/readyz?verbose&x={}", "y".repeat(60_000))));
+    table.push(sent("GET", format!("/health?{}format=health", "x=1&".repeat(15_000))));
+    // Of a repeated header the first line counts, and one that is not ASCII is read all the same.
+    let twice = |header, one: &str, two: &str| Sent {
+        headers: vec![(header, one.to_owned()), (header, two.to_owned())],
+        ..sent("GET", "/health")
+    };
+    table.push(twice("accept", "application/health+json", "application/json"));
+    table.push(twice("accept", "application/json", "application/health+json"));
+    table.push(twice("authorization", "Bearer nobody-has-this-one", &format!("Bearer {TOKEN}")));
+    table.push(with("/health", "accept", "ä, application/health+json"));
+    // Not ours, in any framework.
+    for path in [
+        "/",
+        "/health/",
+        "//health",
+        "/he%61lth",
+        "/HEALTH",
+        "/healthy",
+        "/health/nope",
+        "/health/checks",
+        "/health/checks/",
+        "/health/checks/a/b",
+        "/live%7A",
+        "/livez/",
+        "/livez/worker/",
+        "/health//live",
+        "/health/live/",
+        "/health/metrics/",
+        "/metrics",
+        "/health;x",
+        "/x/health",
+    ] {
+        table.push(sent("GET", path));
+    }
+    table
+}
+
+/// Requests to the endpoint with the options of its own.
+fn other_requests() -> Vec<Sent> {
+    let mut table = Vec::new();
+    for path in [
+        "/a/b.c",
+        "/a/b.c/live",
+        "/a/b.c/ready",
+        "/a/b.c/startup",
+        "/a/b.c/metrics",
+        "/a/b.c/tags/fast",
+        "/a/b.c/checks/cache",
+    ] {
+        table.extend(["GET", "HEAD", "OPTIONS", "POST"].map(|method| sent(method, path)));
+        table.push(with(path, "accept", "application/json"));
+    }
+    table.push(sent("GET", "/a/b.c?panic"));
+    table.extend(["/health", "/livez", "/readyz/database", "/a/b%2Ec", "/a"].map(|path| sent("GET", path)));
+    table
+}
+
+/// What a server answers, without the headers that are its own.
+fn received(server: &Server, sent: &Sent) -> Answer {
+    let (version, host) = if sent.http_1_0 { ("1.0", "") } else { ("1.1", "host: localhost\r\nconnection: close\r\n") };
+    let mut request = format!("{} {}{} HTTP/{version}\r\n{host}", sent.method, server.prefix, sent.target);
+    for (name, value) in &sent.headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    let mut answer = http::exchange(server.address, request.as_bytes());
+    answer.headers.retain(|(name, _)| name != "date" && name != "connection");
+    answer
+}
+
+#[test]
+fn every_server_sends_the_cores_bytes() {
+    // The closure of `full_for` panics where it is asked to; no more needs to be said of that.
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload().downcast_ref::<&str>().copied();
+        if !matches!(text, Some("as asked" | "as scripted")) {
+            eprintln!("{panic}");
+        }
+    }));
+    let frozen = frozen(true);
+    let mut pairs = BTreeSet::new();
+    let mut compared = 0;
+    for (name, endpoint) in endpoints(&frozen.health()) {
+        let servers = mount::EVERY.map(|(framework, form)| mount::serve(framework, form, endpoint.clone()));
+        let requests = if name == "other" { other_requests() } else { requests() };
+        for state in STATES {
+            enter(&frozen, state);
+            for sent in &requests {
+                pairs.insert(format!("{name} {state:?} {sent:?}"));
+                let expected = expected(&endpoint, sent);
+                // Every request goes to every server in one state, and to one server in turn in the others; in the
+                // long form to every server in all of them.
+                let turn = pairs.len() % servers.len();
+                for (position, server) in servers.iter().enumerate() {
+                    if !long() && state != State::Unhealthy && position != turn {
+                        continue;
+                    }
+                    let received = received(server, sent);
+                    compared += 1;
+                    match &expected {
+                        Some(expected) => {
+                            assert_eq!(
+                                (received.status, &received.headers, received.text()),
+                                (expected.status, &expected.headers, expected.text()),
+                                "{name} {state:?} {server:?} {sent:?}"
+                            );
+                            assert_eq!(received.body, expected.body);
+                        }
+                        None => assert_eq!(received.status, APPLICATION, "{name} {state:?} {server:?} {sent:?}"),
+                    }
+                }
+            }
+        }
+    }
+    assert!(pairs.len() >= 60 && compared >= 60 * 3 * mount::EVERY.len(), "{} pairs, {compared} answers", pairs.len());
+    println!("{} pairs of a request and a state, {compared} answers compared", pairs.len());
+}
+
+#[test]
+fn every_server_tells_the_callers_address() {
+    let frozen = frozen(false);
+    enter(&frozen, State::Healthy);
+    let asked = |request: &Request<'_>| request.peer.is_some_and(|peer| peer.ip().is_loopback());
+    let endpoint = Endpoint::new(frozen.health()).full_for(asked);
+    for (framework, form) in mount::EVERY {
+        let server = mount::serve(framework, form, endpoint.clone());
+        let answer = http::get(server.address, &format!("{}/health", server.prefix), &[]);
+        assert_eq!(answer.json()["version"], "1.4.2", "{server:?}");
+    }
+}
+
+#[test]
+fn every_server_closes_while_draining_and_keeps_open_before() {
+    let frozen = frozen(false);
+    let endpoint = Endpoint::new(frozen.health());
+    for (framework, form) in mount::EVERY {
+        let server = mount::serve(framework, form, endpoint.clone());
+        for (state, expected) in [(State::Healthy, None), (State::Draining, Some("close"))] {
+            enter(&frozen, state);
+            let answer = http::keep_alive(server.address, &format!("{}/livez", server.prefix));
+            assert_eq!(answer.header("connection"), expected, "{server:?} {state:?}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What `Debug` shows of everything public that an application gives a secret to, and that no type is forgotten.
+
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
+
+use health_core::{
+    Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
+    OpenTelemetry, Outcome, Postgres, RabbitMq, RabbitMqQueue, Reason, Redis, RedisQueue, Rendered, Request, Sqlx,
+    Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+};
+use health_tests::{daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG};
+use rdkafka::consumer::BaseConsumer;
+use tokio::task::block_in_place;
+
+/// Long enough for a bearer token.
+const SECRET: &str = "s3cr3tw0rd-of-the-application";
+/// What no output may have of it.
+const WORD: &str = "s3cr3tw0rd";
+
+/// Types that hold no word of the application's but names, addresses, limits and durations, or what answers show anyway.
+const PLAIN: &[&str] = &[
+    "Additions",
+    "AgentCheck",
+    "Apart",
+    "Backlog",
+    "BuildError",
+    "Certificate",
+    "Changes",
+    "CheckBlocking",
+    "CheckFn",
+    "Cpu",
+    "Defaults",
+    "DiskSpace",
+    "Dns",
+    "Drain",
+    "Drained",
+    "Durations",
+    "EndpointError",
+    "ErrorRate",
+    "ErrorRateCheck",
+    "FileDescriptors",
+    "Format",
+    "Gauge",
+    "HeaderValue",
+    "Headers",
+    "Heartbeat",
+    "HeartbeatCheck",
+    "History",
+    "Impact",
+    "InFlight",
+    "Kind",
+    "Latch",
+    "LatchCheck",
+    "Lifecycle",
+    "LifecycleChange",
+    "Membership",
+    "Memory",
+    "MuteError",
+    "Number",
+    "PastResult",
+    "Probe",
+    "Prompter",
+    "Reason",
+    "RemoveError",
+    "Response",
+    "RuntimeLag",
+    "Scripted",
+    "Settings",
+    "Shutdown",
+    "SpoolDirectory",
+    "Status",
+    "Subject",
+    "Systemd",
+    "TaskAlive",
+    "Tcp",
+    "Toggle",
+    "ToggleCheck",
+    "Totals",
+    "Transition",
+    "UnknownCheck",
+    "Uptime",
+    "Visibility",
+];
+
+/// A type, and what `Debug` shows of a value that holds the secret.
+type Row = (&'static str, String);
+
+/// A value that is made of the secret and keeps it. The closure cannot leave it out: an argument that is not used does not
+/// pass the lints.
+fn holds<T: Debug>(name: &'static str, make: impl FnOnce(&str) -> T) -> Row {
+    (name, format!("{:?}", make(SECRET)))
+}
+
+/// A value in which something stands in the place of the secret.
+fn redacted(name: &'static str, value: &impl Debug) -> Row {
+    let shown = format!("{value:?}");
+    assert!(shown.contains("***"), "{name} was not given the secret: {shown}");
+    (name, shown)
+}
+
+fn url(scheme: &str, secret: &str) -> String {
+    format!("{scheme}://app:{secret}@127.0.0.1:1/x?token={secret}")
+}
+
+/// Every other public type, as `Debug` shows it after it was given the secret in every place that takes one.
+async fn shown() -> Vec<Row> {
+    let bearer = |secret: &str| format!("Bearer {secret}");
+    let consumer = |secret: &str| {
+        let config = kafka::with_password(kafka::config(1), secret);
+        assert_eq!(config.get("sasl.password"), Some(secret));
+        Arc::new(config.create::<BaseConsumer>().unwrap())
+    };
+    let amqp = |secret: &str| rabbitmq::pool(&rabbitmq::url(1, secret), 1);
+    let resp = |secret: &str| redis::pool(&format!("redis://:{secret}@127.0.0.1:1/0"), 1);
+    let mut rows = vec![
+        holds("Builder", |secret| Health::builder().secret(secret)),
+        holds("CheckError", |secret| CheckError::new(format!("cannot connect to {}", url("postgres", secret)))),
+        holds("Dogstatsd", |secret| Dogstatsd::udp("127.0.0.1:1").unwrap().tag(format!("password={secret}"))),
+        holds("Endpoint", |secret| Endpoint::new(Health::builder().start().unwrap()).full_for_bearer(secret)),
+        holds("Grpc", |secret| {
+            let token: tonic::metadata::MetadataValue<_> = bearer(secret).parse().unwrap();
+            let carries = move |mut request: tonic::Request<()>| {
+                request.metadata_mut().insert("authorization", token.clone());
+                Ok::<_, tonic::Status>(request)
+            };
+            let channel = tonic::transport::Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+            Grpc::new(tonic::service::interceptor::InterceptedService::new(channel, carries))
+        }),
+        holds("Http", |secret| Http::get(client(), url("http", secret)).header("authorization", bearer(secret))),
+        holds("Kafka", |secret| Kafka::consumer(consumer(secret))),
+        holds("KafkaLag", |secret| KafkaLag::new(consumer(secret))),
+        holds("Metrics", |secret| Metrics::new().label("token", secret)),
+        holds("OpenTelemetry", |secret| OpenTelemetry::global().attribute("token", secret.to_owned())),
+        holds("Outcome", |secret| {
+            let error = CheckError::new(format!("cannot connect to {}", url("postgres", secret)));
+            Outcome::from(error).reason(Reason::Unreachable).detail("dsn", format!("password={secret}"))
+        }),
+        holds("Postgres", |secret| {
+            let mut config = deadpool_postgres::tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(1).user("app").password(secret);
+            Postgres::new(postgres::pool(config, 1))
+        }),
+        holds("RabbitMq", |secret| RabbitMq::new(amqp(secret))),
+        holds("RabbitMqQueue", |secret| RabbitMqQueue::new(amqp(secret), "q")),
+        holds("Redis", |secret| Redis::new(resp(secret))),
+        holds("RedisQueue", |secret| RedisQueue::list(resp(secret), "q")),
+        holds("Registration", |secret| Redis::new(resp(secret)).optional()),
+        holds("Rendered", |secret| Rendered::new("text/plain", secret.to_owned())),
+        holds("Sqlx", |secret| Sqlx::new(mariadb::pool(1, secret, 1))),
+        holds("Upstream", |secret| {
+            Upstream::new(client(), url("http", secret)).header("authorization", bearer(secret))
+        }),
+        holds("Webhook", |secret| {
+            Webhook::post(client(), url("http", secret)).unwrap().header("authorization", bearer(secret))
+        }),
+        nats().await,
+    ];
+    rows.push(holds("Request", |secret| {
+        let bearer = bearer(secret);
+        let header = |_: &str| Some(bearer.as_str());
+        let request = Request { method: "GET", path: "/health", query: None, peer: None, header: &header };
+        format!("{request:?}")
+    }));
+    rows.extend(of_a_report().await);
+    rows.push(notice().await);
+    rows.push(source().await);
+    rows
+}
+
+/// A client that is connected with the secret.
+async fn nats() -> Row {
+    let server = block_in_place(|| nats::Server::start_with(SECRET));
+    let client = nats::client(server.port(), SECRET).await;
+    let connected = || client.connection_state() == async_nats::connection::State::Connected;
+    health_tests::wait::true_of("a connection with the secret", connected).await;
+    ("Nats", format!("{:?}", Nats::new(client)))
+}
+
+/// Types that a check's result passes through: what they hold is redacted.
+async fn of_a_report() -> Vec<Row> {
+    let frozen = Frozen::new(Health::builder().secret(SECRET).check("x", check_fn(|| async { Ok(()) }))).unwrap();
+    let health = frozen.health();
+    let mut changes = health.subscribe();
+    let error = CheckError::new(format!("{SECRET}: cannot connect to {}", url("postgres", SECRET)));
+    let outcome = Outcome::from(error).reason(Reason::Unreachable).detail("dsn", format!("password={SECRET}"));
+    frozen.record("x", outcome.observe(SECRET.to_owned(), 1, SECRET.to_owned()), Duration::ZERO).unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(3_000_000_000);
+    health.mute("x", later, format!("since {SECRET} was changed")).unwrap();
+    let change = changes.next().await.unwrap();
+    let Change::Check(of_a_check) = &change else { panic!("{change:?}") };
+    let report = health.report();
+    let check = &report.checks[0];
+    vec![
+        redacted("Change", &change),
+        redacted("CheckChange", of_a_check),
+        redacted("CheckReport", check),
+        redacted("Muted", &check.muted),
+        redacted("Observed", &check.observed),
+        redacted("Report", &report),
+        // Of itself it shows the names of its checks alone, but it knows the report.
+        ("Health", format!("{health:?}")),
+        ("Frozen", format!("{frozen:?}")),
+    ]
+}
+
+/// What a webhook is told, with everything.
+async fn notice() -> Row {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let failing = || async { Err::<(), _>(CheckError::new(format!("password={SECRET}, or so"))) };
+    let health = Health::builder().secret(SECRET).check("x", check_fn(failing)).start().unwrap();
+    health.refresh("x").await.unwrap();
+    let webhook = Webhook::post(client(), "http://127.0.0.1:1/").unwrap().visibility(Visibility::Full);
+    health.publish(webhook.body_with(move |notice| {
+        let _ = sender.send(redacted("Notice", notice));
+        serde_json::json!({})
+    }));
+    let row = block_in_place(|| receiver.recv_timeout(HANG).unwrap());
+    health.stop().await;
+    row
+}
+
+/// A publisher that hands out what its source shows of itself.
+struct SourceOf(tokio::sync::oneshot::Sender<String>);
+
+async fn source() -> Row {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let failing = || async { Err::<(), _>(CheckError::new(format!("password={SECRET}"))) };
+    let health = Health::builder().secret(SECRET).check("x", check_fn(failing)).start().unwrap();
+    health.refresh("x").await.unwrap();
+    health.publish(SourceOf(sender));
+    let shown = receiver.await.unwrap();
+    health.stop().await;
+    ("Source", shown)
+}
+
+#[health_core::async_trait]
+impl health_core::Publisher for SourceOf {
+    async fn publish(self: Box<Self>, source: health_core::Source) {
+        self.0.send(format!("{source:?}")).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_debug_output_has_a_secret() {
+    for (name, shown) in shown().await {
+        assert!(!shown.contains(WORD), "{name}: {shown}");
+    }
+    let probe = health_probe::Probe::to(health_probe::Target::parse("http://127.0.0.1:1/").unwrap()).token(SECRET);
+    assert!(!format!("{probe:?}").contains(WORD), "{probe:?}");
+}
+
+/// Every public type is here, by one list or the other; called with those that the documentation knows.
+pub(crate) async fn no_type_is_forgotten(known: &BTreeSet<String>) {
+    let shown: BTreeSet<String> = shown().await.into_iter().map(|(name, _)| name.to_owned()).collect();
+    let all: BTreeSet<String> = shown.into_iter().chain(PLAIN.iter().map(|name| (*name).to_owned())).collect();
+    let forgotten: Vec<_> = known.difference(&all).collect();
+    let gone: Vec<_> = all.difference(known).collect();
+    assert!(forgotten.is_empty() && gone.is_empty(), "add {forgotten:?}, and take {gone:?} away");
+}

@@ -1,0 +1,165 @@
+//! Which types of other crates ours show in their signatures: each is a promise that their next major version is ours, too.
+
+use std::{collections::BTreeSet, path::Path};
+
+use health_tests::program::cargo;
+use serde_json::Value;
+
+/// Of the core: the driver behind each feature, and what every user has anyway.
+const CORE: [&str; 27] = [
+    "async_nats::client::Client",
+    "bytes::bytes::Bytes",
+    "deadpool_lapin::Pool",
+    "deadpool_postgres::Pool",
+    "deadpool_redis::Pool",
+    "http_body::Body",
+    "metrics::recorder::Recorder",
+    "opentelemetry::metrics::meter::MeterProvider",
+    "rdkafka::consumer::Consumer",
+    "rdkafka::consumer::ConsumerContext",
+    "rdkafka::producer::Partitioner",
+    "rdkafka::producer::Producer",
+    "rdkafka::producer::ProducerContext",
+    "reqwest::async_impl::client::Client",
+    "rustls::crypto::CryptoProvider",
+    "rustls::webpki::anchors::RootCertStore",
+    "serde_core::de::Deserialize",
+    "serde_core::de::Deserializer",
+    "serde_json::value::Value",
+    "sqlx_core::database::Database",
+    "sqlx_core::pool::Pool",
+    "tokio::runtime::handle::Handle",
+    "tokio::runtime::task::abort::AbortHandle",
+    "tokio::runtime::task::join::JoinHandle",
+    "tonic::body::Body",
+    "tonic::client::service::GrpcService",
+    "tonic::codegen::StdError",
+];
+/// Of the adapters: the framework's, and the core's.
+const ACTIX: [&str; 12] = [
+    "actix_http::body::either::EitherBody",
+    "actix_http::body::message_body::MessageBody",
+    "actix_service::Service",
+    "actix_service::transform::Transform",
+    "actix_web::config::AppService",
+    "actix_web::error::error::Error",
+    "actix_web::service::HttpServiceFactory",
+    "actix_web::service::ServiceRequest",
+    "actix_web::service::ServiceResponse",
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "pin_project_lite::__private::PinnedFieldsOf",
+];
+const AXUM: [&str; 9] = [
+    "axum::routing::Router",
+    "bytes::bytes::Bytes",
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "http::request::Request",
+    "http::response::Response",
+    "pin_project_lite::__private::PinnedFieldsOf",
+    "tower_layer::Layer",
+    "tower_service::Service",
+];
+const WARP: [&str; 6] = [
+    "health_core::apart::Apart",
+    "health_core::endpoint::Endpoint",
+    "warp::filter::Filter",
+    "warp::reject::Rejection",
+    "warp::reply::Reply",
+    "warp::reply::Response",
+];
+/// What is generated is of prost's and tonic's making.
+const TONIC: [&str; 18] = [
+    "futures_core::stream::Stream",
+    "health_core::health::Health",
+    "http::request::Request",
+    "http::response::Response",
+    "http_body::Body",
+    "prost::error::UnknownEnumValue",
+    "prost::message::Message",
+    "tokio_stream::wrappers::mpsc_bounded::ReceiverStream",
+    "tonic::body::Body",
+    "tonic::codec::compression::CompressionEncoding",
+    "tonic::codegen::StdError",
+    "tonic::request::Request",
+    "tonic::response::Response",
+    "tonic::server::NamedService",
+    "tonic::service::interceptor::InterceptedService",
+    "tonic::service::interceptor::Interceptor",
+    "tonic::status::Status",
+    "tower_service::Service",
+];
+
+#[test]
+fn the_types_of_others_are_those_on_the_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let status = cargo()
+        .args(["doc", "--quiet", "--workspace", "--exclude", "health-tests", "--exclude", "health-examples"])
+        .args(["--no-deps", "--all-features"])
+        .env("RUSTDOC", root.join("tests/rustdoc-json"))
+        // Its own, so that the documentation is not taken for written.
+        .env("RUSTDOCFLAGS", "--cfg external_types")
+        .current_dir(&root)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    for (name, list) in
+        [("core", &CORE[..]), ("actix", &ACTIX), ("axum", &AXUM), ("warp", &WARP), ("probe", &[]), ("tonic", &TONIC)]
+    {
+        let file = root.join(format!("target/doc/health_{name}.json"));
+        let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        if name == "core" {
+            // The same list of types serves those who look at what each shows of itself.
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            // A task of the runtime, which lends its thread to servers that start.
+            runtime.block_on(super::debug_output::no_type_is_forgotten(&own_types(&documentation)));
+        }
+        let shown = external_types(&documentation);
+        let list: BTreeSet<String> = list.iter().map(|name| (*name).to_owned()).collect();
+        let added: Vec<_> = shown.difference(&list).collect();
+        let gone: Vec<_> = list.difference(&shown).collect();
+        assert!(added.is_empty() && gone.is_empty(), "health-{name} now shows {added:?}, and no longer {gone:?}");
+    }
+}
+
+/// The names of this crate's public structs and enums.
+fn own_types(documentation: &Value) -> BTreeSet<String> {
+    let items = documentation["index"].as_object().unwrap().values();
+    let own = items.filter(|item| item["crate_id"] == 0 && item["visibility"] == "public");
+    let types = own.filter(|item| item["inner"]["struct"].is_object() || item["inner"]["enum"].is_object());
+    types.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The paths of other crates' types and traits in the signatures of this one.
+fn external_types(documentation: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for item in documentation["index"].as_object().unwrap().values().filter(|item| item["crate_id"] == 0) {
+        let implementation = &item["inner"]["impl"];
+        if implementation["blanket_impl"].is_object() || implementation["is_synthetic"] == true {
+            continue;
+        }
+        walk(documentation, &item["inner"], &mut found);
+    }
+    found
+}
+
+fn walk(documentation: &Value, part: &Value, found: &mut BTreeSet<String>) {
+    match part {
+        Value::Object(fields) => {
+            if let (Some(id), true, true) = (fields.get("id"), fields.contains_key("path"), fields.contains_key("args"))
+            {
+                let target = &documentation["paths"][id.to_string()];
+                let owner = &documentation["external_crates"][target["crate_id"].to_string()]["name"];
+                if target["crate_id"] != 0 && !["core", "std", "alloc"].iter().any(|known| owner == known) {
+                    let parts = target["path"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                    let path = parts.collect::<Vec<_>>().join("::");
+                    found.extend(Some(path).filter(|path| !path.is_empty()));
+                }
+            }
+            fields.values().for_each(|part| walk(documentation, part, found));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| walk(documentation, part, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,6 @@
+//! What the library promises to whoever uses it.
+
+mod access_log;
+mod conformance;
+mod debug_output;
+mod external_types;

@@ -1,0 +1,343 @@
+//! Every fault against every networked check, one test for each check: a proxy in front of the real server makes the
+//! network's faults; the server itself is frozen, killed and started again. The README shows the table.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use health_core::{Changes, Endpoint, Visibility};
+use health_tests::{
+    fault_rows::{Place, Row, TEST, TIMEOUT, WRONG, Watched, right_password, row},
+    kafka, mariadb, name_server, nats, port, postgres, process,
+    proxy::{Proxy, Weather},
+    rabbitmq, redis, service,
+    support::{ask, long, millis},
+    wait,
+};
+use tokio::task::block_in_place;
+
+/// The most connections that a check keeps: the four of its pool, and one beside that.
+const CONNECTIONS: usize = 5;
+/// What lapin keeps of each attempt to connect that failed, in bytes: 6 to 10 kB, also without a check of ours.
+const LAPIN_KEEPS: usize = 8 << 10;
+/// What the process may have more after all rounds than after the first.
+const MEMORY: usize = 16 << 20;
+/// What one answer may cost while it is read.
+const ONE_ANSWER: usize = 64 << 20;
+
+/// How many rounds of losses come after the first; `HEALTH_ROUNDS` says otherwise.
+fn more_rounds() -> usize {
+    let wanted = std::env::var("HEALTH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(if long() { 198 } else { 2 })
+}
+
+/// Each fault has its reason and an end, no output on the way has a password, and nothing of it is left behind.
+fn under_every_fault(row: Row) {
+    let scan = Scan::default();
+    let logging = scan.logging();
+    // A thread of its own, because its mounts are: the runtime's threads come from it and see the same.
+    let test = thread::spawn(move || {
+        if row.name == "dns" {
+            name_server::ask(name_server::address(TEST), "use-vc");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .enable_all()
+            // Threads that Tokio lends to this test's own blocking calls do not count.
+            .thread_keep_alive(millis(50))
+            .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&logging)))
+            .build()
+            .unwrap();
+        runtime.block_on(runtime.spawn(every_stage(row))).unwrap();
+    });
+    if let Err(panic) = test.join() {
+        std::panic::resume_unwind(panic);
+    }
+    assert!(scan.was_written.load(Ordering::Relaxed), "nothing was logged");
+    assert!(!scan.has_password.load(Ordering::Relaxed), "the log has a password");
+}
+
+async fn every_stage(row: Row) {
+    let mut place = block_in_place(row.start);
+    wrong_password(row, &mut place).await;
+    let watched = Watched::start(row, &place, true);
+    let mut changes = watched.health.subscribe();
+    watched.says("healthy", "before any fault").await;
+    for (fault, expected) in row.cells() {
+        under(fault, expected, &mut place, &watched, true).await;
+    }
+    has_no_password(&format!("{:?}", (row.check)(&place, true)), "a registration's Debug output");
+    assert!(told(&mut changes).await > 1, "nothing changed");
+
+    let connections = || port::connections_to(place.proxy.port());
+    wait::true_of("the connections of the first round are closed", || connections() <= CONNECTIONS).await;
+    let before = settled().await;
+    let (_, failed_before) = watched.runs();
+    for _ in 0..more_rounds() {
+        for (fault, expected) in row.cells() {
+            // Servers take their time to start: those rounds are for the long form.
+            if !matches!(fault, "killed" | "restarted") || long() && !row.name.starts_with("rabbitmq") {
+                under(fault, expected, &mut place, &watched, false).await;
+            }
+        }
+    }
+    let connections = || port::connections_to(place.proxy.port());
+    let what = format!("{}: at most {CONNECTIONS} connections are left", row.name);
+    wait::true_of(&what, || connections() <= CONNECTIONS).await;
+    let what = format!("{}: no more threads than {}", row.name, before.threads);
+    wait::true_of(&what, || process::usage().threads <= before.threads).await;
+    let after = process::usage();
+    let attempts = usize::try_from(watched.runs().1 - failed_before).unwrap();
+    let allowed = MEMORY + if row.name.starts_with("rabbitmq") { attempts * LAPIN_KEEPS } else { 0 };
+    assert!(after.resident <= before.resident + allowed, "{before:?} became {after:?}, and {allowed} are allowed");
+    println!("{}: {before:?}, then {after:?}; {} connections", row.name, connections());
+
+    flood(row, &place, &watched).await;
+    watched.health.stop().await;
+}
+
+/// One fault, from health to health.
+async fn under(fault: &str, expected: &str, place: &mut Place, watched: &Watched, first: bool) {
+    if expected == "-" || fault == "wrong password" {
+        return;
+    }
+    block_in_place(|| begin(fault, watched.row, place));
+    watched.goes_on_saying(expected, fault).await;
+    if first {
+        no_output_has_a_password(watched);
+    }
+    block_in_place(|| end(fault, place));
+    watched.says("healthy", &format!("after {fault}")).await;
+}
+
+fn begin(fault: &str, row: Row, place: &mut Place) {
+    match fault {
+        "refused" => place.proxy.turns(Weather::Refused),
+        "black hole" => place.proxy.turns(Weather::BlackHole),
+        "frozen" => place.server.freeze(),
+        // Nobody listens for a process that is gone.
+        "killed" => {
+            place.server.freeze();
+            // Longer than the pause between two runs, so that one is under way.
+            thread::sleep(millis(400));
+            place.server.kill();
+            place.proxy.turns(Weather::Refused);
+        }
+        "restarted" => {
+            place.server.stop();
+            place.proxy.turns(Weather::Refused);
+        }
+        "reset" => place.proxy.turns(Weather::Reset),
+        "trickle" => place.proxy.turns(Weather::Trickle),
+        _ => place.proxy.turns(Weather::Endless(row.endless.0, row.endless.1)),
+    }
+}
+
+fn end(fault: &str, place: &mut Place) {
+    match fault {
+        "frozen" => place.server.thaw(),
+        "killed" | "restarted" => place.server.run(),
+        _ => {}
+    }
+    place.proxy.turns(Weather::Fair);
+}
+
+/// Wrong from the beginning, until the server takes it.
+async fn wrong_password(row: Row, place: &mut Place) {
+    let expected = row.cells().find(|(fault, _)| *fault == "wrong password").unwrap().1;
+    if expected == "-" {
+        return;
+    }
+    let watched = Watched::start(row, place, false);
+    has_no_password(&format!("{:?}", (row.check)(place, false)), "a registration's Debug output");
+    watched.says(expected, "wrong password").await;
+    no_output_has_a_password(&watched);
+    // The client of NATS gives up for good once its password was refused.
+    if row.name != "nats" {
+        block_in_place(|| place.server.accept_password(WRONG));
+        watched.says("healthy", "with the password accepted").await;
+        block_in_place(|| place.server.accept_password(right_password(row.name)));
+    }
+    watched.health.stop().await;
+}
+
+/// An answer without end, as fast as it can be read, for as long as the deadline lets it: it costs bounded memory.
+async fn flood(row: Row, place: &Place, watched: &Watched) {
+    // Any name server's answer fits into 64 KiB. The client of Redis gathers a string until it is whole, so that only the
+    // deadline bounds it.
+    if row.name == "dns" || row.name.starts_with("redis") {
+        return;
+    }
+    watched.says("healthy", "before the flood").await;
+    process::forget_peak();
+    let before = process::usage();
+    block_in_place(|| place.proxy.turns(Weather::Flood(row.endless.0, row.endless.1)));
+    let (first, _) = watched.runs();
+    wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
+    let peak = process::usage().peak.saturating_sub(before.resident);
+    println!("{}: {} MiB at the peak, in runs of {TIMEOUT:?}", row.name, peak >> 20);
+    assert!(peak < ONE_ANSWER, "{}: {peak} bytes", row.name);
+    block_in_place(|| place.proxy.turns(Weather::Fair));
+    watched.says("healthy", "after the flood").await;
+}
+
+/// What this process uses once the number of its threads is the same in ten looks.
+async fn settled() -> process::Usage {
+    let mut looks = Vec::new();
+    wait::ok("a number of threads that stays", || {
+        looks.push(process::usage());
+        let last = looks[looks.len() - 1];
+        let stays = looks.len() >= 10 && looks.iter().rev().take(10).all(|look| look.threads == last.threads);
+        if stays { Ok(last) } else { Err(last) }
+    })
+    .await
+}
+
+/// How many changes were told; none of them has a password.
+async fn told(changes: &mut Changes) -> usize {
+    let mut count = 0;
+    while let Ok(Some(change)) = tokio::time::timeout(millis(1), changes.next()).await {
+        has_no_password(&format!("{change:?}"), "a notification");
+        count += 1;
+    }
+    count
+}
+
+fn no_output_has_a_password(watched: &Watched) {
+    let health = &watched.health;
+    has_no_password(&format!("{health:?} {:?}", health.report()), watched.row.name);
+    for visibility in Visibility::ALL {
+        let endpoint = Endpoint::new(health.clone()).visibility(*visibility);
+        for path in [
+            "/health",
+            "/health?format=health",
+            "/health?format=text",
+            "/health/metrics",
+            "/health/checks/subject",
+            "/readyz?verbose",
+            "/readyz/subject",
+        ] {
+            has_no_password(&String::from_utf8_lossy(&ask(&endpoint, "GET", path).body), path);
+        }
+    }
+}
+
+/// Every password of the tests' servers, and the wrong one.
+const PASSWORDS: [&str; 8] = [
+    WRONG,
+    kafka::PASSWORD,
+    mariadb::PASSWORD,
+    nats::PASSWORD,
+    postgres::PASSWORD,
+    rabbitmq::PASSWORD,
+    redis::PASSWORD,
+    service::TOKEN,
+];
+
+fn has_no_password(text: &str, place: &str) {
+    for password in PASSWORDS {
+        assert!(!text.contains(password), "{place} has {password}: {text}");
+    }
+}
+
+/// Looks through every line of the log, ours and the drivers' own, and keeps none.
+#[derive(Clone, Default)]
+struct Scan {
+    was_written: Arc<AtomicBool>,
+    has_password: Arc<AtomicBool>,
+}
+
+impl Scan {
+    fn logging(&self) -> tracing::Dispatch {
+        let scan = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || scan.clone());
+        tracing::Dispatch::new(subscriber.finish())
+    }
+}
+
+impl io::Write for Scan {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        self.was_written.store(true, Ordering::Relaxed);
+        if PASSWORDS.iter().any(|password| text.contains(password)) {
+            self.has_password.store(true, Ordering::Relaxed);
+            // Without what it must not have, so that it can be found.
+            eprintln!("a line of {} characters has a password: {:.60}", text.len(), text);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A test for each row, by the name of its check.
+macro_rules! rows {
+    ($($name:ident),+ $(,)?) => {
+        const TESTED: &[&str] = &[$(stringify!($name)),+];
+
+        mod every_fault_has_its_reason_and_its_end {
+            $(#[test]
+            fn $name() {
+                super::under_every_fault(super::row(stringify!($name)));
+            })+
+        }
+    };
+}
+
+rows!(
+    certificate,
+    dns,
+    grpc,
+    http,
+    kafka,
+    kafka_lag,
+    nats,
+    postgres,
+    rabbitmq,
+    rabbitmq_queue,
+    redis,
+    redis_queue,
+    sqlx,
+    tcp,
+    upstream,
+);
+
+#[test]
+fn every_row_has_a_test() {
+    let rows: Vec<&str> = health_tests::fault_rows::ROWS.iter().map(|row| row.name).collect();
+    assert_eq!(TESTED, rows);
+}
+
+/// What the tests call a reset is one.
+#[test]
+fn the_proxys_reset_is_a_reset() {
+    use std::io::{Read as _, Write as _};
+    let server = std::net::TcpListener::bind(port::local(0)).unwrap();
+    let proxy = Proxy::before(server.local_addr().unwrap().port());
+    let mut client = std::net::TcpStream::connect(port::local(proxy.port())).unwrap();
+    // The proxy has it, too, once it has connected in turn.
+    let (mut accepted, _) = server.accept().unwrap();
+    let echo = thread::spawn(move || {
+        let mut bytes = [0; 8];
+        accepted.read_exact(&mut bytes).unwrap();
+        let _ = accepted.write_all(&bytes);
+        let _ = accepted.read(&mut bytes);
+    });
+    proxy.turns(Weather::Reset);
+    client.write_all(b"01234567").unwrap();
+    let mut answer = Vec::new();
+    let end = client.read_to_end(&mut answer).unwrap_err();
+    assert_eq!((answer.as_slice(), end.kind()), (b"012".as_slice(), io::ErrorKind::ConnectionReset));
+    drop(client);
+    echo.join().unwrap();
+}

@@ -1,0 +1,6 @@
+//! What goes wrong outside, and what must not be taken for it.
+
+mod blocking;
+mod fault_table;
+mod pools;
+mod stale;

@@ -1,0 +1,157 @@
+//! The example services as programs: what they serve, and how they leave.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Instant,
+};
+
+use health_tests::{
+    http,
+    program::{self, EXAMPLES, Program},
+    support::secs,
+    wait,
+};
+use nix::sys::signal::Signal;
+
+const TOKEN: &str = "a-token-for-the-examples";
+
+#[test]
+fn they_run_without_any_variable() {
+    for example in EXAMPLES {
+        let program = Program::start(example, &[]);
+        program.ready();
+        let hello = http::get(program.address, "/", &[]);
+        assert_eq!((hello.status, hello.text().as_str()), (200, "hello"), "{example}");
+        let health = http::get(program.address, "/health", &[]);
+        assert_eq!(health.status, 200, "{example}: {}", health.text());
+        let checks: Vec<String> = health.json()["checks"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(checks, ["queue", "worker"]);
+        assert_eq!(http::get(program.address, "/livez?verbose", &[]).text(), "[+]worker ok\nlivez check passed\n");
+        assert_eq!(http::get(program.address, "/nowhere", &[]).status, 404);
+    }
+}
+
+#[test]
+fn the_token_shows_everything_and_a_short_one_nothing_more() {
+    for example in EXAMPLES {
+        let program = Program::start(example, &[("HEALTH_TOKEN", TOKEN)]);
+        let full = http::get(program.address, "/health", &[("authorization", &format!("Bearer {TOKEN}"))]);
+        assert_eq!(full.json()["service"], "health-examples", "{example}");
+        assert_eq!(http::get(program.address, "/health", &[]).json().get("service"), None);
+        let program = Program::start(example, &[("HEALTH_TOKEN", "short")]);
+        program.ready();
+        let ordinary = http::get(program.address, "/health", &[("authorization", "Bearer short")]);
+        assert_eq!((ordinary.status, ordinary.json().get("service")), (200, None));
+        assert!(program.log().contains("grants nobody"), "{}", program.log());
+    }
+}
+
+#[test]
+fn they_drain_on_a_signal_and_exit_with_0() {
+    let both = |example| [(example, Signal::SIGTERM), (example, Signal::SIGINT)];
+    for (example, signal) in EXAMPLES.into_iter().flat_map(both) {
+        let mut program = Program::start(example, &[("DRAIN_SECONDS", "2")]);
+        program.ready();
+        let began = Instant::now();
+        program.process.signal(signal);
+        let drained = wait::found("a drain", || {
+            let ready = http::get(program.address, "/health/ready", &[]);
+            (ready.status == 503).then_some(ready)
+        });
+        assert_eq!(drained.json()["reason"], "draining", "{example}");
+        // It serves on, alive, and not a moment less than the delay.
+        let mut served = 0;
+        let status = loop {
+            if let Some(status) = program.process.child().try_wait().unwrap() {
+                break status;
+            }
+            served += usize::from(serves(program.address, "/livez") && serves(program.address, "/"));
+        };
+        assert!(status.success(), "{example} ended with {status}");
+        assert!(began.elapsed() >= secs(2), "{:?}", began.elapsed());
+        assert!(served > 0, "nothing was served while it drained");
+    }
+}
+
+/// Whether the application answers there, which it may not any more.
+fn serves(address: SocketAddr, path: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut answer = String::new();
+    let is_heard = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+    is_heard.is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+#[test]
+fn a_second_signal_ends_them_at_once() {
+    for (example, second, code) in
+        [("actix", Signal::SIGTERM, 143), ("axum", Signal::SIGINT, 130), ("warp", Signal::SIGTERM, 143)]
+    {
+        let mut program = Program::start(example, &[("DRAIN_SECONDS", "60")]);
+        program.ready();
+        program.process.signal(Signal::SIGTERM);
+        wait::equals(example, &503, || http::get(program.address, "/readyz", &[]).status);
+        program.process.signal(second);
+        let status = program.process.ended();
+        assert_eq!(status.code(), Some(code), "{example} ended with {status}");
+    }
+}
+
+#[test]
+fn they_watch_what_they_are_given() {
+    let database = health_tests::postgres::Server::start();
+    let redis = health_tests::redis::Server::start();
+    for example in EXAMPLES {
+        let variables = [("DATABASE_URL", &*database.url()), ("REDIS_URL", &*redis.url()), ("HEALTH_TOKEN", TOKEN)];
+        let program = Program::start(example, &variables);
+        let bearer = format!("Bearer {TOKEN}");
+        let health = wait::found(example, || {
+            let health = http::get(program.address, "/health", &[("authorization", &bearer)]);
+            (health.status == 200).then(|| health.json())
+        });
+        let mut checks: Vec<String> = health["checks"].as_object().unwrap().keys().cloned().collect();
+        checks.sort();
+        assert_eq!(checks, ["cache", "database", "jobs", "queue", "worker"], "{example}");
+        assert_eq!(health["checks"]["cache"]["critical"], false);
+        assert_eq!(health["checks"]["jobs"]["observed"]["length"]["value"], 0);
+        assert_eq!(health["checks"]["database"]["observed"]["pool_max"]["value"], 8);
+    }
+}
+
+#[test]
+fn settings_come_from_a_file_and_from_variables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("health.toml");
+    let path = file.to_str().unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    for example in EXAMPLES {
+        std::fs::write(&file, "[defaults]\nevery = \"9s\"\n[checks.queue]\ntimeout = \"3s\"\nfailures = 2\n").unwrap();
+        let variables = [("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path), ("HEALTH_CHECKS__QUEUE__TIMEOUT", "1s")];
+        let program = Program::start(example, &variables);
+        let checks = http::get(program.address, "/health", &[("authorization", &bearer)]).json()["checks"].clone();
+        // The variable overrules the file, and the file the code.
+        assert_eq!(
+            (checks["queue"]["timeout_ms"].as_f64(), checks["queue"]["interval_ms"].as_f64()),
+            (Some(1_000.0), Some(9_000.0))
+        );
+        assert_eq!(checks["worker"]["timeout_ms"].as_f64(), Some(2_000.0));
+        let program = Program::start(example, &[("HEALTH_CHECKS__QUEUE__ENABLED", "false")]);
+        let checks = http::get(program.address, "/health", &[]).json()["checks"].clone();
+        assert_eq!(checks.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
+
+        std::fs::write(&file, "[checks.queue]\ntimeout = 1\n").unwrap();
+        for (name, value, words) in [
+            ("HEALTH_CHECKS__QEUE__TIMEOUT", "1s", "qeue"),
+            ("HEALTH_CHECKS__QUEUE__TIMEOT", "1s", "timeot"),
+            ("HEALTH_CHECKS__QUEUE__TIMEOUT", "soon", "timeout"),
+            ("HEALTH_CONFIG", path, "unit"),
+            ("HEALTH_CONFIG", "/nowhere/health.toml", "HEALTH_CONFIG"),
+        ] {
+            let output = program::output(example, &[(name, value)]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{example} {name}={value}: {said}");
+            assert!(said.contains(words), "{words} is not in {said}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Publishers of an application's own that behave badly.
+
+use std::sync::{
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
+
+use health_core::{CheckExt as _, Health, Publisher, Source, async_trait, check_fn};
+use health_tests::{
+    support::{code, millis, runs},
+    wait,
+};
+
+/// Never comes back, and never asks for a change.
+struct Hangs;
+
+#[async_trait]
+impl Publisher for Hangs {
+    async fn publish(self: Box<Self>, _source: Source) {
+        std::future::pending::<()>().await;
+    }
+}
+
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+struct Panics;
+
+#[async_trait]
+impl Publisher for Panics {
+    async fn publish(self: Box<Self>, source: Source) {
+        PANICKED.store(true, Ordering::Relaxed);
+        assert!(source.report().checks.is_empty(), "of no use");
+    }
+}
+
+/// Holds a thread of the runtime, which it must not, until the test lets it go.
+struct Blocks(mpsc::Receiver<()>);
+
+#[async_trait]
+impl Publisher for Blocks {
+    async fn publish(self: Box<Self>, _source: Source) {
+        let _ = self.0.recv();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_that_hangs_panics_or_blocks_delays_no_check_and_no_answer() {
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).every(millis(50))).start().unwrap();
+    assert!(health.ready().await);
+    let (end, ended) = mpsc::channel::<()>();
+    health.publish(Hangs);
+    health.publish(Panics);
+    health.publish(Blocks(ended));
+    wait::true_of("the one that panics has run", || PANICKED.load(Ordering::Relaxed)).await;
+    let before = runs(&health);
+    wait::true_of("ten more runs", || {
+        assert_eq!(code(&health, "/readyz"), 200);
+        runs(&health) >= before + 10
+    })
+    .await;
+    // They have a second for their last words, and no more: the one that blocks has not come back.
+    health.stop().await;
+    drop(end);
+}

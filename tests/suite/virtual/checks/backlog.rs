@@ -1,0 +1,76 @@
+//! The `Backlog` check.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use health_core::{Backlog, CheckExt as _, Gauge, Health, Membership, Outcome, Reason, Status, check_fn};
+use tokio::time::sleep;
+
+use health_tests::support::{invalid, observed, secs, shown, verdict};
+
+fn watched() -> (Arc<AtomicU64>, Health) {
+    let length = Arc::new(AtomicU64::new(0));
+    let read = Arc::clone(&length);
+    let gauge = Gauge::new(move || read.load(Ordering::SeqCst)).fail_above(1_000_000);
+    let backlog = Backlog::new(gauge).growing_for(secs(300));
+    (length, Health::builder().check("x", backlog).start().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn growth_without_pause_warns_below_the_limit() {
+    let (length, health) = watched();
+    let mut warned = 0;
+    for second in 0..600_u64 {
+        length.fetch_add(1, Ordering::SeqCst);
+        sleep(secs(1)).await;
+        if shown(&health).status == Status::Degraded {
+            warned = second;
+            break;
+        }
+    }
+    assert!((295..=420).contains(&warned), "after {warned} s");
+    let report = shown(&health);
+    assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
+    assert!(observed(&report, "growing_for") >= 300.0 && observed(&report, "value") > 0.0);
+    // Worked off.
+    length.store(0, Ordering::SeqCst);
+    sleep(secs(12)).await;
+    assert_eq!(shown(&health).status, Status::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bursts_that_are_worked_off_and_standstill_do_not_warn() {
+    let (length, health) = watched();
+    for second in 0..1_500_u64 {
+        // A burst every half minute, then nothing for a while.
+        length.store(if second % 30 < 10 { second % 30 * 50 } else { 0 }, Ordering::SeqCst);
+        sleep(secs(1)).await;
+        assert_eq!(shown(&health).status, Status::Healthy, "after {second} s");
+    }
+    length.store(500, Ordering::SeqCst);
+    for second in 0..1_500 {
+        sleep(secs(1)).await;
+        assert_eq!(shown(&health).status, Status::Healthy, "standing still for {second} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_what_the_check_inside_is() {
+    let named = check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
+    assert!(invalid(Backlog::new(named).growing_for(secs(0))).contains("tolerable"));
+    let other = || check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
+    let health = Health::builder().check("x", Backlog::new(other())).start().unwrap();
+    health.refresh("x").await.unwrap();
+    assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Failed)), "no number of a name it knows");
+    let health = Health::builder().check("x", Backlog::new(other()).observed("waiting")).start().unwrap();
+    health.refresh("x").await.unwrap();
+    assert_eq!((shown(&health).status, observed(&shown(&health), "growing_for")), (Status::Healthy, 0.0));
+    let failing = check_fn(|| async { Ok(Outcome::unhealthy("refused").reason(Reason::Unreachable)) });
+    let health = Health::builder().check("x", Backlog::new(failing).observed("waiting").optional()).start().unwrap();
+    health.refresh("x").await.unwrap();
+    assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));
+    let gauge = || Gauge::new(|| 1);
+    assert_eq!(health_core::Check::membership(&Backlog::new(gauge())), Membership::ReportOnly);
+}

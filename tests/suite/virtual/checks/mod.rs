@@ -1,0 +1,16 @@
+//! The ready-made checks, each in the file of its name.
+
+mod backlog;
+mod cgroup_trees;
+mod cpu;
+mod disk_space;
+mod error_rate;
+mod file_descriptors;
+mod gauge;
+mod heartbeat;
+mod latch;
+mod memory;
+mod spool_directory;
+mod task_alive;
+mod toggle;
+mod uptime;

@@ -1,0 +1,39 @@
+//! What `grpc.health.v1` says of a service that starts, and what it wakes, on the paused clock.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use health_core::{CheckExt as _, Health, check_fn};
+use health_tests::support::{millis, secs};
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let slow = check_fn(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async {
+            tokio::time::sleep(millis(300)).await;
+            Ok(())
+        }
+    });
+    let health = Health::builder().check("slow", slow.every(secs(3600)).max_age(millis(100))).start().unwrap();
+    assert_eq!(
+        (health.serving(""), health.serving("liveness"), health.serving("slow")),
+        (Some(false), Some(true), Some(false))
+    );
+    assert_eq!(health.serving("nobody"), None);
+    assert!(health.ready().await);
+    assert_eq!((health.serving(""), health.serving("slow")), (Some(true), Some(true)));
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(millis(150)).await;
+    assert_eq!((0..100).filter(|_| health.known_serving("slow") == Some(true)).count(), 100);
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 1, "looking wakes nothing");
+    (0..100).for_each(|_| assert_eq!(health.serving("slow"), Some(true)));
+    tokio::time::sleep(millis(100)).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+    health.stop().await;
+}

@@ -1,0 +1,160 @@
+//! Bad input: each is an error whose text says what to change, and nothing panics.
+
+use std::time::Duration;
+
+use health_core::{BuildError, Builder, Check as _, CheckExt as _, CheckFn, Gauge, Health, Heartbeat, Probe, check_fn};
+
+use health_tests::support::{millis, secs};
+
+fn ok() -> CheckFn {
+    check_fn(|| async { Ok(()) })
+}
+
+/// The error of a builder, inside a runtime.
+fn error(builder: Builder) -> BuildError {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { builder.start().map(drop).unwrap_err() })
+}
+
+/// What an error must be and what its text must tell.
+fn refused(builder: Builder, is: impl Fn(&BuildError) -> bool, words: &[&str]) {
+    let error = error(builder);
+    assert!(is(&error), "{error:?}");
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn names() {
+    for name in ["", "a b", "ä", "a/b", "a%", "{x}", "a\n", ".", "..", &"x".repeat(65)] {
+        let invalid = |error: &BuildError| matches!(error, BuildError::InvalidName { .. });
+        refused(Health::builder().check(name, ok()), invalid, &["invalid name", "letters, digits"]);
+        refused(Health::builder().check("x", ok().tag(name)), invalid, &["invalid name"]);
+    }
+    for name in ["starting", "shutdown"] {
+        let reserved = |error: &BuildError| *error == BuildError::ReservedName { name: name.to_owned() };
+        refused(Health::builder().check(name, ok()), reserved, &["reserved", "choose another"]);
+    }
+    let duplicate = |error: &BuildError| matches!(error, BuildError::DuplicateName { .. });
+    refused(Health::builder().check("x", ok()).check("x", ok()), duplicate, &["two checks", "\"x\""]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        assert!(Health::builder().check("a-Z_0.9", ok()).check("x".repeat(64), ok()).start().is_ok());
+    });
+}
+
+#[test]
+fn durations() {
+    let year = secs(367 * 24 * 3600);
+    for (check, option, words) in [
+        (ok().every(Duration::ZERO), "every", "between 1 ms and 366 days"),
+        (ok().every(year), "every", "between 1 ms and 366 days"),
+        (ok().timeout(Duration::ZERO), "timeout", "between"),
+        (ok().timeout(Duration::MAX), "timeout", "between"),
+        (ok().recheck(Duration::from_micros(10)), "recheck", "between"),
+        (ok().max_age(Duration::ZERO), "max_age", "between"),
+        (ok().stale_after(Duration::ZERO), "stale_after", "between"),
+        (ok().slow_above(Duration::ZERO), "slow_above", "between"),
+        (ok().every(secs(5)).recheck(secs(6)), "recheck", "at most the interval"),
+        (ok().every(secs(5)).timeout(secs(2)).stale_after(millis(7_500)), "stale_after", "more than the interval"),
+        (ok().timeout(secs(1)).slow_above(secs(1)), "slow_above", "less than the timeout"),
+    ] {
+        let is =
+            |error: &BuildError| matches!(error, BuildError::InvalidDuration { option: found, .. } if *found == option);
+        refused(Health::builder().check("x", check), is, &["\"x\"", option, words]);
+    }
+}
+
+#[test]
+fn thresholds_and_limits() {
+    for (check, option) in [(ok().failures(0), "failures"), (ok().successes(0), "successes")] {
+        let is = |error: &BuildError| matches!(error, BuildError::InvalidThreshold { .. });
+        refused(Health::builder().check("x", check), is, &[option, "use 1 or more"]);
+    }
+    let gauge = || Gauge::new(|| 1);
+    for gauge in [
+        gauge().warn_above(10).fail_above(5),
+        gauge().warn_above(10).fail_above(10),
+        gauge().warn_below(1).fail_below(5),
+        gauge().warn_below(5).warn_above(3),
+    ] {
+        let is = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
+        refused(Health::builder().check("x", gauge), is, &["\"x\"", "must be less than"]);
+    }
+    assert!(Heartbeat::new().warn_after(Duration::ZERO).check().validate().is_err());
+    let heartbeat = Heartbeat::new().warn_after(secs(9)).fail_after(secs(9));
+    assert!(heartbeat.check().validate().is_err());
+    let is = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
+    refused(Health::builder().check("x", heartbeat.check()), is, &["must be less than"]);
+}
+
+#[test]
+fn a_shared_dependency_in_liveness_or_startup() {
+    for (check, probe, words) in [
+        (ok().liveness(), Probe::Liveness, ["restart the whole fleet", ".liveness_despite_dependency()"]),
+        (ok().startup(), Probe::Startup, ["loop every rollout", ".startup_despite_dependency()"]),
+    ] {
+        let is =
+            |error: &BuildError| matches!(error, BuildError::DependencyInProbe { probe: found, .. } if *found == probe);
+        refused(Health::builder().check("x", check), is, &words);
+    }
+    // Through others, too.
+    let builder = Health::builder()
+        .check("database", ok())
+        .check("pool", ok().local().depends_on("database"))
+        .check("worker", ok().local().liveness().depends_on("pool"));
+    let is = |error: &BuildError| matches!(error, BuildError::ProbeBehindDependency { upstream, .. } if upstream == "database");
+    refused(builder, is, &["\"worker\"", "\"database\"", "drop the depends_on"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let builder = Health::builder()
+            .check("database", ok().liveness_despite_dependency().startup_despite_dependency())
+            .check("worker", ok().local().liveness_despite_dependency().depends_on("database"));
+        assert!(builder.start().is_ok());
+    });
+}
+
+#[test]
+fn dependencies_that_lead_nowhere_in_a_circle_or_to_a_surprise() {
+    let unknown =
+        |error: &BuildError| matches!(error, BuildError::UnknownDependency { missing, .. } if missing == "databse");
+    refused(Health::builder().check("x", ok().depends_on("databse")), unknown, &["\"databse\"", "correct the name"]);
+    let circle = |error: &BuildError| matches!(error, BuildError::DependencyCycle { .. });
+    refused(Health::builder().check("x", ok().depends_on("x")), circle, &["x -> x"]);
+    let builder = Health::builder()
+        .check("a", ok().depends_on("b"))
+        .check("b", ok().depends_on("c"))
+        .check("c", ok().depends_on("a"));
+    refused(builder, circle, &["a -> b -> c -> a", "remove one"]);
+    let behind = |error: &BuildError| matches!(error, BuildError::CriticalBehindOptional { .. });
+    let builder = Health::builder().check("cache", ok().optional()).check("x", ok().depends_on("cache"));
+    refused(builder, behind, &["\"cache\" .critical()", "\"x\" .optional()"]);
+}
+
+#[test]
+fn outside_a_runtime() {
+    let error = Health::builder().check("x", ok()).start().map(drop).unwrap_err();
+    assert_eq!(error, BuildError::NoRuntime);
+    assert!(error.to_string().contains("#[tokio::main]"));
+}
+
+#[test]
+fn in_a_runtime_without_a_timer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(async { Health::builder().check("x", ok()).start().map(drop).unwrap_err() });
+    assert_eq!(error, BuildError::NoTimer);
+    assert!(error.to_string().contains("enable_time()"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_insertion_is_held_to_the_same_rules() {
+    let health = Health::builder().check("x", ok()).start().unwrap();
+    assert!(matches!(health.insert("x", ok()), Err(BuildError::DuplicateName { .. })));
+    assert!(matches!(health.insert("", ok()), Err(BuildError::InvalidName { .. })));
+    assert!(matches!(health.insert("y", ok().liveness()), Err(BuildError::DependencyInProbe { .. })));
+    assert!(matches!(health.insert("y", ok().depends_on("z")), Err(BuildError::UnknownDependency { .. })));
+    assert!(matches!(health.insert("y", ok().every(millis(0))), Err(BuildError::InvalidDuration { .. })));
+    assert!(health.insert("y", ok().depends_on("x")).is_ok());
+}

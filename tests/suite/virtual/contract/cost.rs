@@ -1,0 +1,141 @@
+//! A cached answer costs no allocation.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use health_core::{
+    Endpoint, Health, Outcome, Request, Visibility, check_fn,
+    testing::{Frozen, scripted},
+};
+use health_tests::support::{millis, poll_once, settle};
+
+const TOKEN: &str = "the-token-of-the-cost-test";
+
+fn frozen(checks: usize) -> Frozen {
+    let mut builder = Health::builder().service("orders").version("1.4.2");
+    for number in 0..checks {
+        builder = builder.check(format!("check-{number}"), check_fn(|| async { Ok(()) }));
+    }
+    let frozen = Frozen::new(builder).unwrap();
+    for number in 0..checks {
+        frozen.record(&format!("check-{number}"), Outcome::healthy(), Duration::from_micros(1420)).unwrap();
+    }
+    frozen
+}
+
+/// Whether the answer allocates once this thread has answered it before.
+fn allocations(endpoint: &Endpoint, method: &str, target: &str, headers: &[(&str, &str)]) -> u64 {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let request = Request { method, path, query, peer: None, header: &header };
+    let first = endpoint.respond(&request).unwrap();
+    let info = measure(|| {
+        let again = endpoint.respond(&request).unwrap();
+        assert_eq!(again.body, first.body);
+    });
+    info.count_total
+}
+
+#[test]
+fn a_cached_answer_allocates_nothing() {
+    for checks in [1, 10, 100] {
+        let frozen = frozen(checks);
+        let endpoint = Endpoint::new(frozen.health()).full_for_bearer(TOKEN);
+        let bearer = format!("Bearer {TOKEN}");
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            for target in [
+                "/health",
+                "/health/live",
+                "/health/ready",
+                "/health?format=health",
+                "/health?format=text&x=1",
+                "/health/metrics",
+                "/health/checks/check-0",
+                "/livez",
+                "/readyz",
+                "/readyz?verbose",
+                "/healthz/check-0",
+                "/health/checks/%63heck-0",
+                "/health/checks/nope",
+                "/health?format=nope",
+            ] {
+                for headers in [
+                    &[][..],
+                    &[("accept", "application/json;q=0.5, application/health+json, */*;q=0.1")],
+                    &[("authorization", bearer.as_str())],
+                    &[("authorization", "Bearer nobody-has-this-token")],
+                ] {
+                    let count = allocations(&endpoint, method, target, headers);
+                    assert_eq!(count, 0, "{checks} checks, {method} {target} {headers:?}");
+                }
+            }
+        }
+        // While red, too.
+        frozen.record("check-0", Outcome::unhealthy("refused"), Duration::ZERO).unwrap();
+        let targets =
+            ["/health", "/readyz", "/readyz?verbose", "/readyz/check-0", "/health/checks/check-0", "/health/metrics"];
+        for target in targets {
+            assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}");
+        }
+        // And while all that is known is too old, which is when the service has least to spare.
+        frozen.advance(Duration::from_secs(100));
+        for target in targets {
+            assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}, stale");
+        }
+        let health = frozen.health();
+        let services = health.services();
+        let serving = || services.iter().filter(|service| health.serving(service) == Some(true)).count();
+        // Liveness and startup have no checks here.
+        assert_eq!(measure(|| assert_eq!(serving(), 2)).count_total, 0, "{checks} checks, gRPC");
+    }
+}
+
+#[test]
+fn a_renderer_of_ones_own_allocates_nothing() {
+    let frozen = frozen(10);
+    let endpoint = Endpoint::new(frozen.health())
+        .visibility(Visibility::Status)
+        .render_with(|report, _| health_core::Rendered::new("text/plain", report.status.as_str()));
+    assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0);
+    frozen.advance(Duration::from_secs(100));
+    assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0, "stale");
+}
+
+/// With the scheduler running: the request that wakes it is the only one that may touch more than the snapshot.
+#[tokio::test(start_paused = true)]
+async fn waking_a_check_allocates_nothing() {
+    let (check, prompter) = scripted();
+    let health = Health::builder().check("x", check).start().unwrap();
+    assert!(health.ready().await);
+    let endpoint = Endpoint::new(health);
+    let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
+    endpoint.respond(&request).unwrap();
+    // Older than `max_age`, before any task can run.
+    assert!(!poll_once(tokio::time::advance(millis(1_100))));
+    let info = measure(|| drop(endpoint.respond(&request)));
+    assert_eq!(info.count_total, 0);
+    assert_eq!(prompter.runs(), 1);
+    settle().await;
+    assert_eq!(prompter.runs(), 2, "it was woken");
+}
+
+/// What another thread has rendered costs a new thread nothing but its own first request of any kind.
+#[test]
+fn what_another_thread_has_rendered_allocates_nothing() {
+    let frozen = frozen(10);
+    let endpoint = Endpoint::new(frozen.health());
+    let targets = ["/health", "/health?format=health", "/readyz?verbose", "/health/checks/check-1"];
+    let ask = |target: &str| {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        endpoint.respond(&Request { method: "GET", path, query, peer: None, header: &|_| None }).unwrap();
+    };
+    targets.into_iter().for_each(ask);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            ask("/livez");
+            for target in targets {
+                assert_eq!(measure(|| ask(target)).count_total, 0, "{target}");
+            }
+        });
+    });
+}

@@ -1,0 +1,71 @@
+//! Services that check each other cannot lock each other out.
+
+use health_core::{
+    CheckExt as _, Endpoint, Health, Outcome, Reason, Request, Response, Visibility, check_fn, testing::Frozen,
+};
+
+use health_tests::support::{Asks, millis};
+
+fn ask(endpoint: &Endpoint, target: &str, local: Option<&str>) -> Response {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let header = |name: &str| local.filter(|_| name == "health-local");
+    endpoint.respond(&Request { method: "GET", path, query, peer: None, header: &header }).unwrap()
+}
+
+#[test]
+fn a_service_that_asks_is_answered_without_those_we_ask() {
+    let builder = Health::builder()
+        .check("database", check_fn(|| async { Ok(()) }).tag("all"))
+        .check("billing", Asks.critical().tag("all"));
+    let frozen = Frozen::new(builder).unwrap();
+    frozen.record("database", Outcome::healthy(), millis(1)).unwrap();
+    frozen.record("billing", Outcome::unhealthy("down").reason(Reason::Unreachable), millis(1)).unwrap();
+    let endpoint = Endpoint::new(frozen.health());
+    let count =
+        |report: &health_core::Report, _| health_core::Rendered::new("text/plain", report.checks.len().to_string());
+    let custom = endpoint.clone().render_with(count);
+    for path in ["/health", "/health/ready", "/health/tags/all", "/readyz", "/healthz?verbose", "/health?format=health"]
+    {
+        for (local, code, billing) in [(None, 503, true), (Some("0"), 503, true), (Some("1"), 200, false)] {
+            let answer = ask(&endpoint, path, local);
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            assert_eq!((answer.status, text.contains("billing")), (code, billing), "{path} {local:?} {text}");
+        }
+    }
+    // Each is prepared for itself.
+    for _ in 0..2 {
+        assert_eq!(ask(&custom, "/health", None).body, "2");
+        assert_eq!(ask(&custom, "/health", Some("1")).body, "1");
+    }
+    assert_eq!(ask(&endpoint, "/health/checks/billing", None).status, 503);
+    assert_eq!(ask(&endpoint, "/health/checks/billing", Some("1")).status, 404);
+    assert_eq!(ask(&endpoint.visibility(Visibility::Status), "/health", Some("1")).body, r#"{"status":"healthy"}"#);
+}
+
+#[test]
+fn without_such_checks_the_answers_are_the_same() {
+    let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) }))).unwrap();
+    let endpoint = Endpoint::new(frozen.health());
+    assert_eq!(ask(&endpoint, "/health", None).body, ask(&endpoint, "/health", Some("1")).body);
+}
+
+/// Nor can they through what depends on such a check.
+#[test]
+fn what_only_waits_for_a_service_is_left_out_too() {
+    let ok = || check_fn(|| async { Ok(()) });
+    let builder = Health::builder()
+        .check("billing", Asks.critical())
+        .check("database", ok())
+        .check("orders", ok().depends_on("billing"))
+        .check("both", ok().depends_on("billing").depends_on("database"));
+    let frozen = Frozen::new(builder).unwrap();
+    for check in ["database", "orders", "both"] {
+        frozen.record(check, Outcome::healthy(), millis(1)).unwrap();
+    }
+    frozen.record("billing", Outcome::unhealthy("down").reason(Reason::Unreachable), millis(1)).unwrap();
+    let endpoint = Endpoint::new(frozen.health());
+    assert_eq!((ask(&endpoint, "/readyz", None).status, ask(&endpoint, "/readyz", Some("1")).status), (503, 200));
+    frozen.record("database", Outcome::unhealthy("down"), millis(1)).unwrap();
+    let text = String::from_utf8(ask(&endpoint, "/readyz", Some("1")).body.to_vec()).unwrap();
+    assert!(text.contains("[-]both") && text.contains("[-]database") && !text.contains("orders"), "{text}");
+}

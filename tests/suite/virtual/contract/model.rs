@@ -1,0 +1,392 @@
+//! The real scheduler, policy and board against a small model of what they promise: random outcomes, latencies, panics,
+//! insertions, removals, refreshes, requests and drains, on the paused clock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use health_core::{
+    Check, CheckError, CheckExt as _, CheckReport, CheckResult, Endpoint, Health, Impact, Lifecycle, Outcome, Probe,
+    Reason, Registration, Status, async_trait,
+};
+use proptest::prelude::*;
+use tokio::time::{Instant, sleep};
+
+use health_tests::support::{ask, long, millis, secs};
+
+/// Random histories; five times as many in the long form.
+const CASES: u32 = 2_000;
+const INTERVAL: Duration = secs(5);
+const TIMEOUT: Duration = secs(2);
+/// The pace while not healthy, by default.
+const RECHECK: Duration = secs(1);
+
+/// What a check does from now on when it is asked.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Healthy,
+    Degraded,
+    Unhealthy,
+    Error,
+    Panic,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A check answers so from now on, after so long.
+    Say(usize, Answer, Duration),
+    Pass(Duration),
+    Refresh(usize),
+    Suspect(usize),
+    /// A request that finds results too old asks for new ones.
+    Request,
+    Insert(usize, Options),
+    Remove(usize),
+    Drain,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    failures: u32,
+    successes: u32,
+    optional: bool,
+}
+
+/// One run, as the check itself saw it begin.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    began: Instant,
+    answer: Answer,
+    latency: Duration,
+}
+
+impl Run {
+    fn ended(&self) -> Instant {
+        self.began + self.latency.min(TIMEOUT)
+    }
+
+    /// What the contract makes of it.
+    fn verdict(&self) -> (Status, Option<Reason>) {
+        if self.latency > TIMEOUT {
+            return (Status::Unhealthy, Some(Reason::Timeout));
+        }
+        match self.answer {
+            Answer::Healthy => (Status::Healthy, None),
+            Answer::Degraded => (Status::Degraded, Some(Reason::Slow)),
+            Answer::Unhealthy => (Status::Unhealthy, Some(Reason::Threshold)),
+            Answer::Error => (Status::Unhealthy, Some(Reason::Unreachable)),
+            Answer::Panic => (Status::Unhealthy, Some(Reason::Panicked)),
+        }
+    }
+}
+
+/// A check that does what it is told and writes down its runs.
+#[derive(Clone, Debug)]
+struct Actor(Arc<Mutex<Script>>);
+
+#[derive(Debug)]
+struct Script {
+    answer: Answer,
+    latency: Duration,
+    runs: Vec<Run>,
+}
+
+impl Actor {
+    fn new() -> Self {
+        let script = Script { answer: Answer::Healthy, latency: Duration::ZERO, runs: Vec::new() };
+        Self(Arc::new(Mutex::new(script)))
+    }
+
+    fn runs(&self) -> Vec<Run> {
+        self.0.lock().unwrap().runs.clone()
+    }
+}
+
+#[async_trait]
+impl Check for Actor {
+    async fn check(&self) -> CheckResult {
+        let run = {
+            let mut script = self.0.lock().unwrap();
+            let run = Run { began: Instant::now(), answer: script.answer, latency: script.latency };
+            script.runs.push(run);
+            run
+        };
+        sleep(run.latency).await;
+        match run.answer {
+            Answer::Healthy => Ok(Outcome::healthy()),
+            Answer::Degraded => Ok(Outcome::degraded("slow").reason(Reason::Slow)),
+            Answer::Unhealthy => Ok(Outcome::unhealthy("too much").reason(Reason::Threshold)),
+            Answer::Error => Err(CheckError::new("refused").reason(Reason::Unreachable)),
+            Answer::Panic => panic!("as told"),
+        }
+    }
+}
+
+/// What the model expects a check to show: worked out from its whole past each time.
+#[derive(Debug, PartialEq)]
+struct Expected {
+    status: Status,
+    reason: Option<Reason>,
+    failures: u32,
+    successes: u32,
+    transitions: Vec<(Option<Status>, Status)>,
+    flaps: u64,
+}
+
+fn expected(runs: &[Run], options: Options) -> Expected {
+    let verdicts: Vec<(Status, Option<Reason>)> = runs.iter().map(Run::verdict).collect();
+    let failed = |at: usize| verdicts[at].0 == Status::Unhealthy;
+    let in_a_row = |until: usize, what: bool| {
+        let streak = (0..=until).rev().take_while(|at| failed(*at) == what).count();
+        u32::try_from(streak).unwrap()
+    };
+    let mut shown: Option<(Status, Option<Reason>)> = None;
+    let (mut transitions, mut flaps) = (Vec::new(), 0);
+    for (at, verdict) in verdicts.iter().copied().enumerate() {
+        let succeeded_before = (0..at).any(|earlier| !failed(earlier));
+        let is_down = shown.is_some_and(|(status, _)| status == Status::Unhealthy);
+        let next = match (failed(at), succeeded_before) {
+            (true, true) if !is_down && in_a_row(at, true) < options.failures => (Status::Degraded, verdict.1),
+            (false, true) if is_down && in_a_row(at, false) < options.successes => {
+                (Status::Unhealthy, shown.unwrap().1)
+            }
+            _ => verdict,
+        };
+        let before = shown.map(|(status, _)| status);
+        if before != Some(next.0) {
+            transitions.push((before, next.0));
+            flaps += u64::from(before.is_some_and(|before| is_bad(before) != is_bad(next.0)));
+        }
+        shown = Some(next);
+    }
+    let (status, reason) = shown.unwrap_or((Status::Unhealthy, Some(Reason::Pending)));
+    let last = runs.len().checked_sub(1);
+    Expected {
+        status,
+        reason,
+        failures: last.map_or(0, |last| in_a_row(last, true)),
+        successes: last.map_or(0, |last| in_a_row(last, false)),
+        transitions,
+        flaps,
+    }
+}
+
+fn is_bad(status: Status) -> bool {
+    status == Status::Unhealthy
+}
+
+fn shown(report: &CheckReport) -> Expected {
+    Expected {
+        status: report.status,
+        reason: report.reason,
+        failures: report.consecutive_failures,
+        successes: report.consecutive_successes,
+        transitions: report.history.transitions.iter().rev().map(|change| (change.from, change.to)).collect(),
+        flaps: report.history.flaps,
+    }
+}
+
+/// A check on the board, as the model knows it.
+struct Known {
+    actor: Actor,
+    options: Options,
+    /// Put on a board that was Ready: it counts from its first result.
+    late: bool,
+}
+
+struct World {
+    health: Health,
+    known: BTreeMap<String, Known>,
+    lifecycle: Lifecycle,
+    /// How often somebody has asked for an early run, of whatever check.
+    asked: usize,
+    /// Checks that have been taken away, with the runs they had then.
+    gone: Vec<(Actor, usize)>,
+}
+
+fn registration(actor: &Actor, options: Options) -> Registration {
+    let check = actor.clone().every(INTERVAL).timeout(TIMEOUT).max_age(secs(1));
+    let check = check.failures(options.failures).successes(options.successes);
+    if options.optional { check.optional() } else { check }
+}
+
+impl World {
+    fn start(checks: &[Options]) -> Self {
+        let mut builder = Health::builder();
+        let mut known = BTreeMap::new();
+        for (number, options) in checks.iter().enumerate() {
+            let (name, actor) = (format!("c{number}"), Actor::new());
+            builder = builder.check(&name, registration(&actor, *options));
+            known.insert(name, Known { actor, options: *options, late: false });
+        }
+        Self { health: builder.start().unwrap(), known, lifecycle: Lifecycle::Starting, asked: 0, gone: Vec::new() }
+    }
+
+    fn actor(&self, number: usize) -> Option<(&String, &Known)> {
+        self.known.iter().nth(number % self.known.len().max(1))
+    }
+
+    async fn does(&mut self, step: &Step) {
+        self.asked += usize::from(matches!(step, Step::Refresh(_) | Step::Suspect(_) | Step::Request));
+        match step {
+            Step::Say(number, answer, latency) => {
+                if let Some((_, known)) = self.actor(*number) {
+                    let mut script = known.actor.0.lock().unwrap();
+                    (script.answer, script.latency) = (*answer, *latency);
+                }
+            }
+            Step::Pass(time) => sleep(*time).await,
+            Step::Refresh(number) => {
+                if let Some((name, known)) = self.actor(*number) {
+                    let before = known.actor.runs().len();
+                    let told = self.health.refresh(name).await.unwrap();
+                    let runs = known.actor.runs();
+                    let finished = runs.iter().skip(before).any(|run| run.ended() <= Instant::now());
+                    assert!(finished, "no run of {name} since it was asked for");
+                    assert_eq!(told, self.health.report().check(name).unwrap().status);
+                }
+            }
+            Step::Suspect(number) => {
+                if let Some((name, _)) = self.actor(*number) {
+                    assert!(self.health.suspect(name));
+                }
+            }
+            Step::Request => {
+                ask(&Endpoint::from(self.health.clone()), "GET", "/readyz");
+            }
+            Step::Insert(number, options) => {
+                let (name, actor) = (format!("c{}", number % 6), Actor::new());
+                let inserted = self.health.insert(&name, registration(&actor, *options));
+                assert_eq!(inserted.is_err(), self.known.contains_key(&name));
+                if inserted.is_ok() {
+                    let late = self.lifecycle > Lifecycle::Starting;
+                    self.known.insert(name, Known { actor, options: *options, late });
+                }
+            }
+            Step::Remove(number) => {
+                if let Some((name, _)) = self.actor(*number) {
+                    let name = name.clone();
+                    self.health.remove(&name).unwrap();
+                    let known = self.known.remove(&name).unwrap();
+                    let runs = known.actor.runs().len();
+                    self.gone.push((known.actor, runs));
+                }
+            }
+            Step::Drain => {
+                drop(self.health.drain(secs(1)));
+                self.lifecycle = Lifecycle::Draining;
+            }
+        }
+        self.agrees(step).await;
+    }
+
+    /// Everything that can be seen is what the model says.
+    async fn agrees(&mut self, step: &Step) {
+        sleep(millis(1)).await;
+        let now = Instant::now();
+        let mut readiness = Status::Healthy;
+        let mut all_have_run = true;
+        for (name, known) in &self.known {
+            let runs = known.actor.runs();
+            if runs.iter().any(|run| now.saturating_duration_since(run.ended()) < millis(1) && run.ended() <= now) {
+                // It ended in this very moment: whether that has been noted is not for us to say.
+                return;
+            }
+            let over = |run: &&Run| run.ended() <= now;
+            let (done, under_way): (Vec<&Run>, Vec<&Run>) = runs.iter().partition(over);
+            assert!(under_way.len() <= 1, "{step:?}: {name} runs more than once at a time");
+            for pair in runs.windows(2) {
+                assert!(pair[1].began >= pair[0].ended(), "{step:?}: runs of {name} overlap");
+            }
+            let early = runs.windows(2).filter(|pair| pair[1].began - pair[0].began < RECHECK * 9 / 10).count();
+            assert!(early <= self.asked, "{step:?}: {early} early runs of {name}, asked for {} times", self.asked);
+            let rhythm = INTERVAL + INTERVAL / 10 + TIMEOUT + millis(300);
+            let quiet = runs.last().map_or(Duration::ZERO, |run| now.duration_since(run.began));
+            assert!(!runs.is_empty() && quiet <= rhythm, "{step:?}: {name} has not run for {quiet:?}");
+            let done: Vec<Run> = done.into_iter().copied().collect();
+            let report = self.health.report();
+            let report = report.check(name).unwrap();
+            let expected = expected(&done, known.options);
+            let seen = shown(report);
+            // The history keeps sixty.
+            if expected.transitions.len() <= 60 {
+                assert_eq!(seen, expected, "{step:?}: {name} after {done:?}");
+            }
+            let counts = !known.late || !done.is_empty();
+            let counted = if known.options.optional { expected.status.min(Status::Degraded) } else { expected.status };
+            assert_eq!(report.impact == Impact::Optional, known.options.optional);
+            readiness = readiness.max(if counts { counted } else { Status::Healthy });
+            all_have_run &= !done.is_empty() || known.late;
+        }
+        if self.lifecycle == Lifecycle::Starting && all_have_run {
+            self.lifecycle = Lifecycle::Ready;
+        }
+        if self.lifecycle != Lifecycle::Ready {
+            readiness = Status::Unhealthy;
+        }
+        assert_eq!(self.health.report().lifecycle, self.lifecycle, "{step:?}");
+        assert_eq!(self.health.status(Probe::Readiness), readiness, "{step:?}");
+        assert_eq!(self.health.status(Probe::Liveness), Status::Healthy, "{step:?}");
+        for (actor, runs) in &self.gone {
+            assert_eq!(actor.runs().len(), *runs, "{step:?}: a check ran after it was removed");
+        }
+    }
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    (1..=4_u32, 1..=3_u32, any::<bool>()).prop_map(|(failures, successes, optional)| Options {
+        failures,
+        successes,
+        optional,
+    })
+}
+
+/// Never the timeout itself.
+fn latency() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        3 => Just(Duration::ZERO),
+        3 => (1..199_u64).prop_map(|hundredths| millis(hundredths * 10)),
+        1 => (201..999_u64).prop_map(|hundredths| millis(hundredths * 10)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let answer = prop_oneof![
+        4 => Just(Answer::Healthy),
+        1 => Just(Answer::Degraded),
+        2 => Just(Answer::Unhealthy),
+        2 => Just(Answer::Error),
+        1 => Just(Answer::Panic),
+    ];
+    prop_oneof![
+        6 => (0..6_usize, answer, latency()).prop_map(|(number, answer, latency)| Step::Say(number, answer, latency)),
+        6 => (1..900_u64).prop_map(|hundredths| Step::Pass(millis(hundredths * 10))),
+        4 => (0..6_usize).prop_map(Step::Refresh),
+        2 => (0..6_usize).prop_map(Step::Suspect),
+        2 => Just(Step::Request),
+        1 => (0..6_usize, options()).prop_map(|(number, options)| Step::Insert(number, options)),
+        1 => (0..6_usize).prop_map(Step::Remove),
+        1 => Just(Step::Drain),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if long() { CASES * 5 } else { CASES }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_scheduler_does_what_the_model_says(
+        checks in proptest::collection::vec(options(), 0..4),
+        steps in proptest::collection::vec(step(), 1..16),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::start(&checks);
+            for step in &steps {
+                world.does(step).await;
+            }
+        });
+    }
+}

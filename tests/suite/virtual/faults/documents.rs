@@ -1,0 +1,68 @@
+//! The documents that show the faults say what is tested, and every networked check is in them.
+
+use std::fmt::Write as _;
+
+use health_tests::{
+    fault_matrix::{document, file, without_moments},
+    fault_rows::{FAULTS, ROWS},
+    tools::repository,
+};
+
+/// Every check that talks to something is in the table.
+#[test]
+fn every_networked_check_has_a_row() {
+    let local = [
+        "backlog",
+        "blocking",
+        "cgroup",
+        "closure",
+        "cpu",
+        "disk_space",
+        "error_rate",
+        "file_descriptors",
+        "gauge",
+        "heartbeat",
+        "latch",
+        "limits",
+        "memory",
+        "mod",
+        "pool",
+        "pool_tests",
+        "resolve",
+        "runtime_lag",
+        "spool_directory",
+        "task_alive",
+        "toggle",
+        "upstream_document",
+        "upstream_document_tests",
+        "uptime",
+    ];
+    for entry in std::fs::read_dir(repository().join("health-core/src/checks")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(local.contains(&name) != ROWS.iter().any(|row| row.name == name), "{name}");
+    }
+}
+
+/// The table, as the README shows it.
+fn table() -> String {
+    let mut text = format!("| check | {} |\n|{}\n", FAULTS.join(" | "), "---|".repeat(FAULTS.len() + 1));
+    for row in ROWS {
+        writeln!(text, "| `{}` | {} |", row.name, row.cells().map(|(_, said)| said).collect::<Vec<_>>().join(" | "))
+            .unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_readme_shows_the_table() {
+    assert!(ROWS.iter().all(|row| row.cells().count() == FAULTS.len()));
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.contains(&table()), "the README does not have:\n{}", table());
+}
+
+#[test]
+fn the_matrix_says_what_is_tested() {
+    let written = std::fs::read_to_string(file()).unwrap_or_default();
+    assert!(without_moments(&written) == document(None), "write it anew: HEALTH_WRITE_FAULTS=1 tests/run fault_matrix");
+}

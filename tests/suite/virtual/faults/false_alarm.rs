@@ -1,0 +1,71 @@
+//! What is no outage, on the paused clock: slow answers up to the deadline, and a runtime that stood still.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use health_core::{Change, CheckExt as _, Health, Probe, Registration, Status, check_fn};
+use health_tests::support::{millis, poll_once, secs, settle};
+use tokio::time::sleep;
+
+/// Fails on the first word of anything bad between when it is ready and when the future is over.
+async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
+    assert!(health.ready().await);
+    let mut changes = health.subscribe();
+    let bad = async {
+        while let Some(change) = changes.next().await {
+            if let Change::Check(change) = change {
+                assert!(change.to < Status::Unhealthy, "{change:?}");
+            }
+        }
+    };
+    tokio::select! {
+        () = during => {}
+        () = bad => {}
+    }
+    assert_eq!(health.status(Probe::Readiness), Status::Healthy, "{:?}", health.report());
+}
+
+/// A check whose answers take any time up to the deadline, and every sixteenth the deadline itself.
+fn slow(seed: u64) -> Registration {
+    let state = AtomicU64::new(seed);
+    check_fn(move || {
+        let random =
+            state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20;
+        let latency = if random.is_multiple_of(16) { secs(2) } else { millis(random / 16 % 2000) };
+        async move {
+            sleep(latency).await;
+            Ok(())
+        }
+    })
+    .timeout(secs(2))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_answers_up_to_the_deadline() {
+    let health = Health::builder().check("a", slow(1)).check("b", slow(2)).check("c", slow(3).every(secs(1))).start();
+    let health = health.unwrap();
+    stays_good(&health, sleep(secs(3600))).await;
+    let runs: usize = health.report().checks.iter().map(|check| check.history.results.len()).sum();
+    assert_eq!(runs, 180, "the last sixty of each");
+}
+
+/// Both timers of a run are over before anything had a turn: the answer that has come counts.
+#[tokio::test(start_paused = true)]
+async fn a_stall_of_the_whole_runtime_longer_than_every_deadline() {
+    let answers = check_fn(|| async {
+        sleep(millis(10)).await;
+        Ok(())
+    });
+    let health = Health::builder().check("x", answers.timeout(millis(50)).every(secs(3600))).start().unwrap();
+    stays_good(&health, async {
+        for _ in 0..8 {
+            let stall = async {
+                // Once the run has begun.
+                settle().await;
+                assert!(!poll_once(tokio::time::advance(millis(400))), "no task runs meanwhile");
+            };
+            let (refreshed, ()) = tokio::join!(health.refresh("x"), stall);
+            assert_eq!(refreshed, Ok(Status::Healthy));
+        }
+    })
+    .await;
+}

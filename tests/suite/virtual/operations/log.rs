@@ -1,0 +1,75 @@
+//! What a running service leaves in its log, on the paused clock.
+
+use health_core::{CheckExt as _, Health, Toggle, check_fn};
+
+use health_tests::support::{Lines, millis, poll_once, secs, settle};
+
+fn lines_with<'a>(log: &'a str, words: &str) -> Vec<&'a str> {
+    log.lines().filter(|line| line.contains(words)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_flaps_has_a_line_in_ten_seconds_and_its_last_word_is_told() {
+    let lines = Lines::default();
+    let logging = tracing::dispatcher::set_default(&lines.logging());
+    let toggle = Toggle::new();
+    let health = Health::builder().check("switch", toggle.check().every(secs(60))).start().unwrap();
+    assert!(health.ready().await);
+    // Three turns within the pause, and then it is quiet.
+    for _ in 0..3 {
+        tokio::time::sleep(secs(1)).await;
+        toggle.unhealthy("maintenance");
+        health.refresh("switch").await.unwrap();
+        tokio::time::sleep(secs(1)).await;
+        toggle.healthy();
+        health.refresh("switch").await.unwrap();
+    }
+    let log = lines.text();
+    assert_eq!(lines_with(&log, "check is").len(), 1, "{log}");
+    tokio::time::sleep(secs(6)).await;
+    let log = lines.text();
+    let told = lines_with(&log, "check is");
+    assert_eq!(told.len(), 2, "{log}");
+    assert!(told[1].contains("check is healthy") && told[1].contains("suppressed=5"), "{log}");
+    drop(logging);
+    health.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_panics_in_every_run_has_a_line_in_ten_seconds() {
+    let lines = Lines::default();
+    let logging = tracing::dispatcher::set_default(&lines.logging());
+    let panics = check_fn(|| async {
+        let works = std::hint::black_box(false);
+        assert!(works, "of no use");
+        Ok(())
+    });
+    let health = Health::builder().check("broken", panics.every(millis(500)).recheck(millis(500))).start().unwrap();
+    tokio::time::sleep(secs(25)).await;
+    drop(logging);
+    let log = lines.text();
+    let told = lines_with(&log, "health: check panicked");
+    assert_eq!(told.len(), 3, "{log}");
+    assert!(told[0].contains("of no use") && !told[0].contains("suppressed"), "{log}");
+    assert!(told[1].contains("suppressed=") && told[2].contains("suppressed="), "{log}");
+    health.stop().await;
+}
+
+/// No check changes by it, and pages are stale: the log says why.
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_stood_still_is_told_of() {
+    let lines = Lines::default();
+    let logging = tracing::dispatcher::set_default(&lines.logging());
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+    assert!(health.ready().await);
+    tokio::time::sleep(secs(30)).await;
+    assert!(!lines.text().contains("stood still"), "{}", lines.text());
+    // Before any task can run.
+    assert!(!poll_once(tokio::time::advance(secs(17))));
+    settle().await;
+    drop(logging);
+    let log = lines.text();
+    let told = lines_with(&log, "the runtime stood still");
+    assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("seconds=1"), "{log}");
+    health.stop().await;
+}

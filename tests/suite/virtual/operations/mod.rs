@@ -1,0 +1,5 @@
+//! How a service starts, runs, is attacked and leaves.
+
+mod drain;
+mod log;
+mod secrets;
