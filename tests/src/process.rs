@@ -103,6 +103,20 @@ pub struct Usage {
     pub peak: usize,
 }
 
+/// The names of this process's threads, sorted.
+///
+/// # Panics
+///
+/// The kernel does not tell.
+#[must_use]
+pub fn threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the kernel's list of threads").flatten();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    let mut names: Vec<String> = tasks.filter_map(name).map(|name| name.trim().to_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Has the kernel count the peak of memory anew.
 ///
 /// # Panics

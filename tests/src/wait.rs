@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// The longest wait for anything. A test that needs more hangs.
 pub const HANG: Duration = Duration::from_secs(180);
 
@@ -99,6 +101,10 @@ pub async fn true_of(what: &str, mut is: impl FnMut() -> bool) {
 
 /// A pause of the system's clock that leaves a paused clock of Tokio's where it stands.
 async fn pause() {
+    // Only a runtime of one thread can have a paused clock; the others need no thread beside theirs.
+    if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
+        return tokio::time::sleep(PAUSE).await;
+    }
     let paused = tokio::task::spawn_blocking(|| thread::sleep(PAUSE));
     // Cancelled only with the runtime, and then nobody waits any more.
     let _ = paused.await;

@@ -2,7 +2,7 @@
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/?tab=servicechecks>.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io,
     net::{SocketAddr, ToSocketAddrs, UdpSocket},
     time::{Duration, SystemTime},
@@ -35,7 +35,6 @@ const LONGEST: usize = 1_432;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct Dogstatsd {
     agent: Agent,
@@ -43,6 +42,17 @@ pub struct Dogstatsd {
     hostname: Option<String>,
     every: Duration,
     visibility: Visibility,
+}
+
+/// Without its tags, which may hold what only Datadog is to see.
+impl fmt::Debug for Dogstatsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dogstatsd")
+            .field("agent", &self.agent)
+            .field("every", &self.every)
+            .field("visibility", &self.visibility)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

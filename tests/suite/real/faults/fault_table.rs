@@ -76,7 +76,7 @@ async fn every_stage(row: Row) {
 
     let connections = || port::connections_to(place.proxy.port());
     wait::true_of("the connections of the first round are closed", || connections() <= CONNECTIONS).await;
-    let before = settled().await;
+    let (before, names) = (settled().await, process::threads());
     let (_, failed_before) = watched.runs();
     for _ in 0..more_rounds() {
         for (fault, expected) in row.cells() {
@@ -89,8 +89,9 @@ async fn every_stage(row: Row) {
     let connections = || port::connections_to(place.proxy.port());
     let what = format!("{}: at most {CONNECTIONS} connections are left", row.name);
     wait::true_of(&what, || connections() <= CONNECTIONS).await;
-    let what = format!("{}: no more threads than {}", row.name, before.threads);
-    wait::true_of(&what, || process::usage().threads <= before.threads).await;
+    let what = format!("{}: no more threads than {names:?}", row.name);
+    let threads = || if process::usage().threads <= before.threads { Ok(()) } else { Err(process::threads()) };
+    wait::ok(&what, threads).await;
     let after = process::usage();
     let attempts = usize::try_from(watched.runs().1 - failed_before).unwrap();
     let allowed = MEMORY + if row.name.starts_with("rabbitmq") { attempts * LAPIN_KEEPS } else { 0 };
