@@ -1,5 +1,7 @@
 //! The formats that a document can be asked for in.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::wire::HeaderValue;
@@ -40,10 +42,20 @@ impl Format {
 }
 
 /// What [`Endpoint::render_with`](crate::Endpoint::render_with) makes of a report.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rendered {
     pub(crate) content_type: HeaderValue,
     pub(crate) body: Bytes,
+}
+
+/// Without the body, which a caller with less visibility must not see in a log either.
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("content_type", &self.content_type)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Rendered {

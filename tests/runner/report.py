@@ -25,6 +25,11 @@ def forget(kind):
         os.remove(path(kind))
 
 
+def is_there(kind):
+    """Whether there are results."""
+    return os.path.exists(path(kind))
+
+
 def read(kind):
     """The results that nextest has left of a kind."""
     tree = xml.etree.ElementTree.parse(path(kind))

@@ -2,7 +2,6 @@
 //! ended by its process id when it is dropped, also when a test fails.
 
 pub mod bare_clock;
-pub mod black_hole;
 pub mod certificates;
 pub mod daemon;
 pub mod datadog_agent;
@@ -23,7 +22,6 @@ pub mod nats;
 pub mod nginx;
 pub mod port;
 pub mod postgres;
-pub mod prober;
 pub mod process;
 pub mod program;
 pub mod prometheus;

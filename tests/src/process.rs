@@ -117,6 +117,12 @@ pub fn threads() -> Vec<String> {
     names
 }
 
+/// The names of the threads on which checks block, sorted.
+#[must_use]
+pub fn threads_of_checks() -> Vec<String> {
+    threads().into_iter().filter(|name| name.starts_with("health-")).collect()
+}
+
 /// Has the kernel count the peak of memory anew.
 ///
 /// # Panics
