@@ -42,6 +42,10 @@ AGENT = {
 }
 
 
+# Where Debian has servers; not every user has it.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+
 class Missing(Exception):
     """A program cannot be had; the text says what to do."""
 
@@ -231,8 +235,9 @@ def install(names):
             try:
                 how(sorted(group))
                 failed.update({name: "it is not in its package" for name in group if not is_there(name)})
-            except Missing as why:
-                failed.update({name: str(why) for name in group})
+            # Whatever it is, the tests that need the program are left out, and the reason is told.
+            except Exception as why:  # pylint: disable=broad-exception-caught
+                failed.update({name: str(why) or repr(why) for name in group})
     return failed
 
 

@@ -14,25 +14,25 @@ def full_name(binary, test):
     return f"{binary.removeprefix('health-tests::')}::{test}"
 
 
-def path(kind):
-    """Where nextest leaves the results of a kind."""
-    return f"target/nextest/{kind}/junit.xml"
+def path(profile, workspace="."):
+    """Where nextest leaves the results of a profile."""
+    return f"{workspace}/target/nextest/{profile}/junit.xml"
 
 
-def forget(kind):
+def forget(profile, workspace="."):
     """Removes the results of an earlier run."""
-    if os.path.exists(path(kind)):
-        os.remove(path(kind))
+    if os.path.exists(path(profile, workspace)):
+        os.remove(path(profile, workspace))
 
 
-def is_there(kind):
+def is_there(profile):
     """Whether there are results."""
-    return os.path.exists(path(kind))
+    return os.path.exists(path(profile))
 
 
-def read(kind):
-    """The results that nextest has left of a kind."""
-    tree = xml.etree.ElementTree.parse(path(kind))
+def read(profile, kind, workspace="."):
+    """The results that nextest has left, as those of a kind."""
+    tree = xml.etree.ElementTree.parse(path(profile, workspace))
     results = []
     for suite in tree.getroot():
         for case in suite.findall("testcase"):
@@ -42,11 +42,11 @@ def read(kind):
     return results
 
 
-def failures(runs):
-    """A line for each test that failed in some of the runs: its rate, its name, and the command that runs it again."""
+def failures(runs, options):
+    """A line for each test that failed in some of the runs: its rate, and the command that runs it again with these options."""
     counts = collections.Counter(result.name for results in runs for result in results if result.failed)
     rate = lambda count: f"{count} of {len(runs)}  " if len(runs) > 1 else ""
-    return [f"FAILED  {rate(count)}{name}\n        tests/run {name}" for name, count in sorted(counts.items())]
+    return [f"FAILED  {rate(count)}tests/run {options}{name}" for name, count in sorted(counts.items())]
 
 
 def write_times(results, steps):
@@ -54,7 +54,8 @@ def write_times(results, steps):
     groups = collections.defaultdict(lambda: [0, 0.0])
     for result in results:
         parts = result.name.split("::")
-        group = "::".join(parts[:2]) if parts[0] in ("virtual", "real", "measured") else f"{parts[0]} (unit tests)"
+        is_suite = parts[0] in ("virtual", "real", "measured")
+        group = "::".join(parts[:2]) if is_suite else f"{parts[0]}, beside the sources"
         groups[group][0] += 1
         groups[group][1] += result.seconds
     lines = [

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::port;
+use crate::{port, wait};
 
 /// What the thread does again and again: it sleeps for so long, and sends one byte there and back.
 const STEP: Duration = Duration::from_millis(10);
@@ -56,14 +56,17 @@ impl BareClock {
         let steps = thread::spawn(move || {
             let mut server = TcpStream::connect(address).expect("the bare server");
             server.set_nodelay(true).expect("a socket");
+            let mut began = Instant::now();
             while !counted.over.load(Ordering::Relaxed) {
-                let began = Instant::now();
                 thread::sleep(STEP);
                 let mut byte = [0];
                 server.write_all(&byte).and_then(|()| server.read_exact(&mut byte)).expect("an echo");
-                let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                // Without a gap: the next step begins where this one ends.
+                let ended = Instant::now();
+                let took = u64::try_from((ended - began).as_nanos()).unwrap_or(u64::MAX);
+                began = ended;
                 counted.longest.fetch_max(took, Ordering::Relaxed);
-                counted.steps.fetch_add(1, Ordering::Relaxed);
+                counted.steps.fetch_add(1, Ordering::Release);
             }
         });
         Self { progress, threads: vec![steps, echo] }
@@ -75,8 +78,10 @@ impl BareClock {
         STEP * u32::try_from(self.progress.steps.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
-    /// The longest step since the last call, which forgets it.
-    fn longest_step(&self) -> Duration {
+    /// The longest step since the last call, which forgets it. The step under way is waited for, as it may be the longest.
+    async fn longest_step(&self) -> Duration {
+        let before = self.progress.steps.load(Ordering::Acquire);
+        wait::true_of("a step of the bare clock", || self.progress.steps.load(Ordering::Acquire) > before).await;
         Duration::from_nanos(self.progress.longest.swap(0, Ordering::Relaxed))
     }
 }
@@ -98,9 +103,9 @@ impl Drop for BareClock {
 pub async fn measure<T>(what: &str, clock: &BareClock, mut step: impl AsyncFnMut() -> T, judge: impl Fn(&T)) -> T {
     let mut stalls = Vec::new();
     for _ in 0..TRIES {
-        let _ = clock.longest_step();
+        let _ = clock.longest_step().await;
         let measured = step().await;
-        let stall = clock.longest_step();
+        let stall = clock.longest_step().await;
         if stall < STOOD_STILL {
             judge(&measured);
             return measured;

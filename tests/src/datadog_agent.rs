@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{process::Process, tools};
+use crate::{process::Process, tools, wait::HANG};
 
 /// A running Agent, without the checks that it would run with Python.
 #[derive(Debug)]
@@ -56,10 +56,10 @@ impl DatadogAgent {
     ///
     /// # Panics
     ///
-    /// It sends none within a minute.
+    /// It sends none within [`HANG`].
     #[must_use]
     pub fn service_check(&self) -> Value {
-        self.line(Duration::from_secs(60))
+        self.line(HANG)
     }
 
     fn line(&self, within: Duration) -> Value {

@@ -164,5 +164,5 @@ impl Haproxy {
 }
 
 fn program() -> PathBuf {
-    PathBuf::from("/usr/sbin/haproxy")
+    PathBuf::from("haproxy")
 }

@@ -54,7 +54,7 @@ impl Server {
     }
 
     fn start_again(&mut self) {
-        let mut command = Command::new("/usr/sbin/dnsmasq");
+        let mut command = Command::new("dnsmasq");
         command
             .args(["--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts"])
             .args(["--bind-interfaces", "--except-interface=lo", "--local=/test/", "--user=root"])

@@ -5,7 +5,7 @@ pub const PASSWORD: &str = "s3cr3t/p@ss%21";
 /// The same in a URL.
 pub const ENCODED: &str = "s3cr3t%2Fp%40ss%2521";
 
-/// Nothing that would help: neither the password nor its spelling in a URL, whole or in the larger part.
+/// Asserts that a text has neither the password nor its spelling in a URL, nor the larger part of either.
 ///
 /// # Panics
 ///

@@ -214,6 +214,31 @@ async fn a_pool_that_is_merely_busy_is_not_exhausted() {
     assert_eq!(pool.manager().created.load(Ordering::SeqCst), 1);
 }
 
+/// The application takes sessions, holds them and throws them away, while the server ends all of them again and again.
+#[tokio::test(start_paused = true)]
+async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage() {
+    let (pool, probe) = probe(8).await;
+    let server = Server::default();
+    for number in 0..6 {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            loop {
+                let session = pool.get().await.unwrap();
+                sleep(Duration::from_millis(5)).await;
+                if number % 3 == 0 {
+                    drop(Object::take(session));
+                }
+                sleep(Duration::from_millis(1 + number * 3)).await;
+            }
+        });
+    }
+    for _ in 0..200 {
+        sleep(Duration::from_millis(150)).await;
+        server.kill(0..pool.manager().created.load(Ordering::SeqCst));
+        assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    }
+}
+
 /// Each attempt that hangs leaves a thread of such a driver behind.
 #[cfg(feature = "rabbitmq")]
 #[tokio::test(start_paused = true)]

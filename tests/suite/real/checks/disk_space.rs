@@ -3,7 +3,7 @@
 use health_core::{DiskSpace, Health, Reason, Registration, SpoolDirectory, Status};
 use health_tests::{hung_mount::HungMount, process, support::millis, wait};
 
-/// As a network file system does whose server is gone.
+/// The mount behaves like a network file system whose server is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
     let mount = HungMount::new();

@@ -20,6 +20,8 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     let held = few.get().await.unwrap();
     assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
     turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
+    // It would ask for the only connection, too.
+    strict.stop().await;
     drop(held);
     assert_eq!(rerun(&health).await.status, Status::Healthy);
 

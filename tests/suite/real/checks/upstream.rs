@@ -146,7 +146,10 @@ async fn services_that_check_each_other_do_not_lock_each_other_out() {
         health.insert("other", check.critical().every(millis(200)).recheck(millis(100))).unwrap();
     }
     let all_are = async |status: Status| {
-        let is_so = |health: &Health| health.report().check("other").unwrap().status == status;
+        let is_so = |health: &Health| {
+            let report = health.report();
+            (report.status, report.check("other").unwrap().status) == (status, status)
+        };
         wait::true_of(status.as_str(), || services.iter().all(|(health, _, _)| is_so(health))).await;
     };
     all_are(Status::Unhealthy).await;

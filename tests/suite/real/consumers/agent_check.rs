@@ -6,13 +6,13 @@ use std::{
     process::Command,
 };
 
-use health_core::{AgentCheck, CheckExt as _, Endpoint, Health, Lifecycle, Outcome, Reason, Toggle, check_fn};
+use health_core::{AgentCheck, CheckExt as _, Endpoint, Health, Toggle};
 use health_tests::{
     haproxy::Haproxy,
     mount::{Form, Framework, serve},
     port,
     support::secs,
-    tools::{deploy, said},
+    tools::{deploy, needs, said},
     wait,
 };
 use tokio::task::block_in_place;
@@ -72,58 +72,10 @@ async fn haproxy_follows_through_up_down_half_and_drain() {
     wait::true_of("nobody listens", || TcpStream::connect(address).is_err()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_description_is_one_plain_short_line_and_who_hangs_is_alone() {
-    let bad = || async { Ok(Outcome::unhealthy("x\ny").reason(Reason::Unreachable)) };
-    let mut builder = Health::builder();
-    for number in 0..30 {
-        builder = builder.check(format!("another-check-{number}"), check_fn(bad));
-    }
-    let health = builder.start().unwrap();
-    wait::true_of("the service has started", || health.report().lifecycle == Lifecycle::Ready).await;
-    let agent = AgentCheck::bind(port::local(0)).unwrap();
-    let address = agent.local_addr().unwrap();
-    health.publish(agent);
-    // A hundred clients that read nothing.
-    let idle: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
-    let text = line(address);
-    assert!(text.starts_with("ready down #") && text.ends_with('\n') && text.lines().count() == 1, "{text:?}");
-    assert!(text.len() < 100 && text.matches('#').count() == 1, "{text:?}");
-    drop(idle);
-    health.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_cause_may_be_a_check_that_does_not_count_itself() {
-    let hidden = check_fn(|| async { Ok(Outcome::unhealthy("x").reason(Reason::Rejected)) }).report_only();
-    let shown = check_fn(|| async { Ok(()) }).depends_on("hidden");
-    let health = Health::builder().check("hidden", hidden).check("shown", shown).start().unwrap();
-    // Until then it would say, rightly, that it is starting.
-    wait::true_of("the service has started", || health.report().lifecycle == Lifecycle::Ready).await;
-    let agent = AgentCheck::bind(port::local(0)).unwrap();
-    let address = agent.local_addr().unwrap();
-    health.publish(agent);
-    // What `agent-send` sends is read.
-    let answer = block_in_place(|| {
-        let mut client = TcpStream::connect(address).unwrap();
-        std::io::Write::write_all(&mut client, b"who are you\n").unwrap();
-        let mut text = String::new();
-        client.read_to_string(&mut text).unwrap();
-        text
-    });
-    assert_eq!(answer, "ready down #hidden\n");
-    health.stop().await;
-    // Who begins after the end is told so, too.
-    let late = AgentCheck::bind(port::local(0)).unwrap();
-    let address = late.local_addr().unwrap();
-    health.publish(late);
-    wait::true_of("nobody listens", || TcpStream::connect(address).is_err()).await;
-    assert!(health.subscribe().next().await.is_none());
-}
-
 #[test]
 fn haproxy_accepts_its_file() {
-    let mut haproxy = Command::new("/usr/sbin/haproxy");
+    needs("haproxy");
+    let mut haproxy = Command::new("haproxy");
     let (code, text) = said(haproxy.args(["-c", "-f"]).arg(deploy("haproxy/haproxy.cfg")), b"");
     assert!(code == Some(0) && !text.contains("WARNING") && !text.contains("ALERT"), "{text}");
 }

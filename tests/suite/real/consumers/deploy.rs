@@ -11,6 +11,7 @@ use health_tests::{
     mount::{Form, Framework, serve},
     program,
     tools::{changed, consumer, deploy, needs, repository, said},
+    wait,
 };
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -61,7 +62,8 @@ fn the_image_checks_itself() {
     let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen.health()));
     let run = || {
         let mut probe = Command::new(program::built().join("health-probe"));
-        probe.args(words[1..].iter().map(|word| word.replace("127.0.0.1:8080", &server.address.to_string())));
+        let own = |word: &String| word.replace("127.0.0.1:8080", &server.address.to_string());
+        probe.args(["-t", "180s"]).args(words[1..].iter().map(own));
         said(&mut probe, b"").0
     };
     assert_eq!(run(), Some(0));
@@ -83,7 +85,7 @@ fn datadogs_http_check_follows_readiness() {
         assert_eq!(code, Some(0), "{text}");
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
-    assert_eq!(can_connect(), serde_json::json!({"status": 0, "message": ""}));
+    wait::equals("well", &serde_json::json!({"status": 0, "message": ""}), can_connect);
     frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
     let critical = can_connect();
     assert_eq!(critical["status"], 2);

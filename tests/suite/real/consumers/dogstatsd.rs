@@ -74,6 +74,8 @@ async fn datadogs_own_client_sends_the_same_bytes() {
         assert_eq!(without_its_time(&over_unix()), without_its_time(datagram));
     }
     health.stop().await;
+    agent.set_nonblocking(true).unwrap();
+    assert!(agent.recv(&mut [0; 8192]).is_err(), "four, and no more");
     unix.set_nonblocking(true).unwrap();
     while unix.recv(&mut [0; 8192]).is_ok() {}
     unix.set_nonblocking(false).unwrap();

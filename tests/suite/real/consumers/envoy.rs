@@ -68,7 +68,7 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
     a.refresh().await;
     thinks(&envoy, &a, "healthy");
 
-    // It says so in its answers to the application's own callers: this one asks for no readiness meanwhile.
+    // This Envoy asks for readiness once a minute, so it learns of the drain from the application's answers alone.
     let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "60s"));
     thinks(&envoy, &a, "healthy");
     thinks(&envoy, &b, "healthy");

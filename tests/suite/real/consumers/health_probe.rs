@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixListener,
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -14,18 +14,43 @@ use health_core::{CheckExt as _, Endpoint, Health, Outcome, Reason, check_fn, te
 use health_tests::{
     mount::{Form, Framework, serve},
     nagios::Nagios,
-    port, program,
+    port,
+    process::Process,
+    program,
     proxy::{Proxy, Weather},
     service::{self, Kind},
     support::millis,
     tools::said,
+    wait,
 };
 
 const TOKEN: &str = "a-token-for-the-probe";
 
 /// Runs it: its exit code, and what it said.
 fn probe(arguments: &[&str]) -> (Option<i32>, String) {
-    said(Command::new(program::built().join("health-probe")).args(arguments), b"")
+    // All the time that a slow machine needs, unless the arguments say otherwise.
+    said(Command::new(program::built().join("health-probe")).args(["-t", "180s"]).args(arguments), b"")
+}
+
+/// A probe that waits for a service, and whose first attempt is over.
+struct Waiting(Process);
+
+impl Waiting {
+    fn start(arguments: &[&str], token: &str) -> Self {
+        let mut command = Command::new(program::built().join("health-probe"));
+        command.args(arguments).env("PROBE_TOKEN", token).stdout(Stdio::piped());
+        let process = Process::new(command.spawn().unwrap());
+        // During an attempt its main thread waits for another, between two attempts for a time.
+        let pauses = || std::fs::read_to_string(format!("/proc/{}/wchan", process.id())).unwrap().contains("nanosleep");
+        wait::until("the pause after a first attempt", pauses);
+        Self(process)
+    }
+
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.0.child().stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.0.ended().code(), said)
+    }
 }
 
 fn frozen() -> Frozen {
@@ -87,7 +112,7 @@ fn it_says_how_every_framework_is() {
         // With a token it is told more, but nothing that begins numbers or lines.
         let (code, text) = said(
             Command::new(program::built().join("health-probe"))
-                .args(["--nagios", "-v", "--token-env", "PROBE_TOKEN", &url("/health")])
+                .args(["-t", "180s", "--nagios", "-v", "--token-env", "PROBE_TOKEN", &url("/health")])
                 .env("PROBE_TOKEN", TOKEN),
             b"",
         );
@@ -145,15 +170,15 @@ fn it_waits_until_a_service_is_up_and_no_longer() {
     let found = probe(&["--wait", "180s", &format!("http://{address}/readyz")]);
     answer.join().unwrap();
     assert_eq!(found, (Some(0), "healthy\n".into()));
-    // One that does not listen yet.
+    // One that does not listen before the first attempt is over.
     let address = port::local(port::free());
-    let waiting = thread::spawn(move || probe(&["--wait", "180s", &format!("http://{address}/readyz")]));
+    let mut waiting = Waiting::start(&["--wait", "180s", &format!("http://{address}/readyz")], "");
     let listener = TcpListener::bind(address).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     let _ = stream.read(&mut [0; 4096]);
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
     drop(stream);
-    assert_eq!(waiting.join().unwrap(), (Some(0), "healthy\n".into()));
+    assert_eq!(waiting.end(), (Some(0), "healthy\n".into()));
     assert_eq!(probe(&["--wait", "1s", "http://127.0.0.1:1/readyz"]).0, Some(1), "its patience has an end");
 }
 
@@ -180,7 +205,7 @@ fn a_unix_socket_is_asked_like_any_other() {
 fn grpc_is_asked_for_the_server_and_for_a_service() {
     let mut server = service::Server::start(Kind::Grpc);
     let url = format!("http://127.0.0.1:{}", health_tests::daemon::Server::port(&server));
-    let token = ["--grpc", "--token-env", "PROBE_TOKEN"];
+    let token = ["-t", "180s", "--grpc", "--token-env", "PROBE_TOKEN"];
     let ask = |more: &[&str]| {
         let mut command = Command::new(program::built().join("health-probe"));
         said(command.args(token).args(more).arg(&url).env("PROBE_TOKEN", service::TOKEN), b"")
@@ -199,11 +224,10 @@ fn grpc_is_asked_for_the_server_and_for_a_service() {
     let (code, text) = ask(&["--nagios"]);
     assert!(code == Some(2) && text.contains("refused"), "{text}");
 
-    // One that comes while it is waited for.
-    thread::scope(|scope| {
-        scope.spawn(|| health_tests::daemon::Server::run(&mut server));
-        assert_eq!(ask(&["--wait", "180s"]), (Some(0), "healthy\n".into()));
-    });
+    // The server starts while the probe waits.
+    let mut waiting = Waiting::start(&["--grpc", "--token-env", "PROBE_TOKEN", "--wait", "180s", &url], service::TOKEN);
+    health_tests::daemon::Server::run(&mut server);
+    assert_eq!(waiting.end(), (Some(0), "healthy\n".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

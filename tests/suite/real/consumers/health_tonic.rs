@@ -186,10 +186,13 @@ async fn the_probe_and_the_check_ask_it() {
     let probe = |service: &str| {
         let mut command = Command::new(program::built().join("health-probe"));
         let url = format!("http://{}", served.address);
-        block_in_place(|| said(command.args(["--nagios", "--grpc", "--service", service, &url]), b"").0)
+        block_in_place(|| said(command.args(["-t", "180s", "--nagios", "--grpc", "--service", service, &url]), b"").0)
     };
     let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect_lazy();
-    let other = Health::builder().check("other", Grpc::new(channel).service("database").critical()).start().unwrap();
+    let other = Health::builder()
+        .check("other", Grpc::new(channel).service("database").critical().timeout(wait::HANG))
+        .start()
+        .unwrap();
     assert_eq!((other.refresh("other").await, probe(""), probe("database")), (Ok(Status::Healthy), Some(0), Some(0)));
     toggle.unhealthy("maintenance");
     health.refresh("database").await.unwrap();
@@ -200,7 +203,7 @@ async fn the_probe_and_the_check_ask_it() {
     let url = format!("http://{}", terse.address);
     for (service, code) in [("database", 3), ("liveness", 0)] {
         let mut command = Command::new(program::built().join("health-probe"));
-        let arguments = ["--nagios", "--grpc", "--service", service, &url];
+        let arguments = ["-t", "180s", "--nagios", "--grpc", "--service", service, &url];
         assert_eq!(block_in_place(|| said(command.args(arguments), b"").0), Some(code), "{service}");
     }
     drop((served.stop, terse.stop));

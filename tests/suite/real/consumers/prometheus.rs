@@ -61,6 +61,9 @@ impl Scene {
             ("REDIS_URL", cache.url()),
             ("DRAIN_SECONDS", "600".to_owned()),
             ("HEALTH_CHECKS__JOBS__ENABLED", "false".to_owned()),
+            // Servers that are stopped refuse at once, and slow ones have all the time they need.
+            ("HEALTH_CHECKS__DATABASE__TIMEOUT", "180s".to_owned()),
+            ("HEALTH_CHECKS__CACHE__TIMEOUT", "180s".to_owned()),
         ];
         let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let services = EXAMPLES.map(|example| Program::start(example, &variables));

@@ -190,7 +190,7 @@ fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
     let manager = UnixDatagram::bind_addr(&address).unwrap();
     let mut service = Program::start(
         "axum",
-        &[("NOTIFY_SOCKET", &format!("@{name}")), ("WATCHDOG_USEC", "2000"), ("DRAIN_SECONDS", "2")],
+        &[("NOTIFY_SOCKET", &format!("@{name}")), ("WATCHDOG_USEC", "2000"), ("DRAIN_SECONDS", "15")],
     );
     service.ready();
     // Every two milliseconds a sign of life: the queue is full once as many are waiting as it takes.

@@ -75,7 +75,7 @@ fn has_only(lines: &[String], expected: &[String], place: &str) {
 }
 
 #[test]
-fn actix_web() {
+fn probes_stay_out_of_the_log_of_actix_web() {
     for (form, base) in [("routes", "/health"), ("based", "/internal/health.v1"), ("middleware", "/health")] {
         let target = format!("access-actix-{form}");
         logged(&target);
@@ -122,7 +122,7 @@ fn actix_web() {
 }
 
 #[test]
-fn axum() {
+fn probes_stay_out_of_the_log_of_axum() {
     for form in ["routes", "layer"] {
         let lines = Lines::default();
         let logging = lines.logging();
@@ -152,7 +152,7 @@ fn axum() {
 }
 
 #[test]
-fn warp() {
+fn probes_stay_out_of_the_log_of_warp() {
     for form in ["routes", "inside"] {
         let target: &'static str = if form == "routes" { "access-warp-routes" } else { "access-warp-inside" };
         logged(target);

@@ -21,7 +21,7 @@ use health_tests::{
 };
 use tokio::task::block_in_place;
 
-/// The most connections that a check keeps: the four of its pool, and one beside that.
+/// The most connections that a check can keep: the four of its pool, and one beside that.
 const CONNECTIONS: usize = 5;
 /// What lapin keeps of each attempt to connect that failed, in bytes: 6 to 10 kB, also without a check of ours.
 const LAPIN_KEEPS: usize = 8 << 10;
@@ -58,7 +58,10 @@ fn under_every_fault(row: Row) {
     if let Err(panic) = test.join() {
         std::panic::resume_unwind(panic);
     }
-    assert!(scan.was_written.load(Ordering::Relaxed), "nothing was logged");
+    assert!(scan.is_told.load(Ordering::Relaxed), "the log does not tell of the check");
+    // Of the checks without a driver that logs, Tokio's own I/O has nothing to trace.
+    let is_silent = ["dns", "kafka", "kafka_lag", "tcp"].contains(&row.name);
+    assert!(is_silent || scan.is_traced.load(Ordering::Relaxed), "the driver's lines were not looked through");
     assert!(!scan.has_password.load(Ordering::Relaxed), "the log has a password");
 }
 
@@ -75,7 +78,7 @@ async fn every_stage(row: Row) {
     assert!(told(&mut changes).await > 1, "nothing changed");
 
     let connections = || port::connections_to(place.proxy.port());
-    wait::true_of("the connections of the first round are closed", || connections() <= CONNECTIONS).await;
+    let first = same(&connections).await;
     let (before, names) = (settled().await, process::threads());
     let (_, failed_before) = watched.runs();
     for _ in 0..more_rounds() {
@@ -87,15 +90,20 @@ async fn every_stage(row: Row) {
         }
     }
     let connections = || port::connections_to(place.proxy.port());
-    let what = format!("{}: at most {CONNECTIONS} connections are left", row.name);
-    wait::true_of(&what, || connections() <= CONNECTIONS).await;
+    let most = (first + 1).clamp(1, CONNECTIONS).max(first);
+    let what = format!("{}: at most {most} connections are left", row.name);
+    wait::ok(&what, || if connections() <= most { Ok(()) } else { Err(connections()) }).await;
     let what = format!("{}: no more threads than {names:?}", row.name);
     let threads = || if process::usage().threads <= before.threads { Ok(()) } else { Err(process::threads()) };
     wait::ok(&what, threads).await;
-    let after = process::usage();
     let attempts = usize::try_from(watched.runs().1 - failed_before).unwrap();
     let allowed = MEMORY + if row.name.starts_with("rabbitmq") { attempts * LAPIN_KEEPS } else { 0 };
-    assert!(after.resident <= before.resident + allowed, "{before:?} became {after:?}, and {allowed} are allowed");
+    let what = format!("{}: at most {allowed} bytes more than {before:?}", row.name);
+    let fits = || {
+        let now = process::usage();
+        if now.resident <= before.resident + allowed { Ok(now) } else { Err(now) }
+    };
+    let after = wait::ok(&what, fits).await;
     println!("{}: {before:?}, then {after:?}; {} connections", row.name, connections());
 
     flood(row, &place, &watched).await;
@@ -106,6 +114,12 @@ async fn every_stage(row: Row) {
 async fn under(fault: &str, expected: &str, place: &mut Place, watched: &Watched, first: bool) {
     if expected == "-" || fault == "wrong password" {
         return;
+    }
+    if fault == "killed" {
+        // Frozen before, it leaves hardly a moment without a run under way.
+        place.server.freeze();
+        let before = watched.runs().0;
+        wait::true_of("a run against a frozen server", || watched.runs().0 > before).await;
     }
     block_in_place(|| begin(fault, watched.row, place));
     watched.goes_on_saying(expected, fault).await;
@@ -121,11 +135,8 @@ fn begin(fault: &str, row: Row, place: &mut Place) {
         "refused" => place.proxy.turns(Weather::Refused),
         "black hole" => place.proxy.turns(Weather::BlackHole),
         "frozen" => place.server.freeze(),
-        // Nobody listens for a process that is gone.
+        // The proxy refuses, as the port of a dead process would.
         "killed" => {
-            place.server.freeze();
-            // Longer than the pause between two runs, so that one is under way.
-            thread::sleep(millis(400));
             place.server.kill();
             place.proxy.turns(Weather::Refused);
         }
@@ -189,11 +200,17 @@ async fn flood(row: Row, place: &Place, watched: &Watched) {
 
 /// What this process uses once the number of its threads is the same in ten looks.
 async fn settled() -> process::Usage {
+    same(&|| process::usage().threads).await;
+    process::usage()
+}
+
+/// A number once it is the same in ten looks.
+async fn same(look: &(impl Fn() -> usize + Sync)) -> usize {
     let mut looks = Vec::new();
-    wait::ok("a number of threads that stays", || {
-        looks.push(process::usage());
+    wait::ok("a number that stays", || {
+        looks.push(look());
         let last = looks[looks.len() - 1];
-        let stays = looks.len() >= 10 && looks.iter().rev().take(10).all(|look| look.threads == last.threads);
+        let stays = looks.len() >= 10 && looks.iter().rev().take(10).all(|look| *look == last);
         if stays { Ok(last) } else { Err(last) }
     })
     .await
@@ -249,7 +266,8 @@ fn has_no_password(text: &str, place: &str) {
 /// Looks through every line of the log, ours and the drivers' own, and keeps none.
 #[derive(Clone, Default)]
 struct Scan {
-    was_written: Arc<AtomicBool>,
+    is_told: Arc<AtomicBool>,
+    is_traced: Arc<AtomicBool>,
     has_password: Arc<AtomicBool>,
 }
 
@@ -267,7 +285,8 @@ impl Scan {
 impl io::Write for Scan {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        self.was_written.store(true, Ordering::Relaxed);
+        self.is_told.fetch_or(text.contains(" health: check is "), Ordering::Relaxed);
+        self.is_traced.fetch_or(text.contains("TRACE"), Ordering::Relaxed);
         if PASSWORDS.iter().any(|password| text.contains(password)) {
             self.has_password.store(true, Ordering::Relaxed);
             // Without what it must not have, so that it can be found.

@@ -4,7 +4,7 @@
 use std::{pin::pin, time::Duration};
 
 use deadpool::managed::Object;
-use health_core::{Change, CheckExt as _, Health, Postgres, Redis, Registration, Status};
+use health_core::{Change, Health, Postgres, Redis, Registration, Status};
 use health_tests::{
     port, postgres, redis,
     support::{long, millis, secs},
@@ -120,14 +120,15 @@ async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
     };
     let (mut during, mut bad) = (pin!(during), pin!(bad));
     tokio::select! {
+        biased;
+        () = &mut bad => panic!("no more changes are told"),
         () = &mut during => {}
-        () = &mut bad => {}
     }
     says(health, "healthy").await;
 }
 
 /// Sessions that the server ended while they lay in the pool.
-async fn terminated_sessions<S: Subject>() {
+async fn ended_sessions_are_no_outage<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(4);
     let health = patient(S::check(pool.clone(), HANG));
@@ -146,7 +147,7 @@ async fn terminated_sessions<S: Subject>() {
 }
 
 /// An exhausted pool over a working server: Degraded, and Unhealthy for a check that tolerates no such thing.
-async fn exhausted_pool<S: Subject>() {
+async fn an_exhausted_pool_is_saturated<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(2);
     let tolerant = patient(S::check(pool.clone(), HANG));
@@ -162,7 +163,7 @@ async fn exhausted_pool<S: Subject>() {
 }
 
 /// An exhausted pool does not hide an outage.
-async fn exhausted_pool_and_stopped_process<S: Subject>() {
+async fn an_exhausted_pool_hides_no_outage<S: Subject>() {
     let mut subject = S::begin();
     let pool = subject.pool_of(2);
     let health = prompt(S::check(pool.clone(), HANG));
@@ -212,7 +213,7 @@ async fn no_connection_is_left_behind<S: Subject>() {
 async fn a_pool_in_motion_and_sessions_that_the_server_ends_are_no_outage() {
     let database = postgres::Server::start();
     let pool = postgres::pool(database.config(), 8);
-    let health = patient(Postgres::new(pool.clone()).every(millis(50)));
+    let health = patient(Postgres::new(pool.clone()).into());
     let churn: Vec<JoinHandle<()>> = (0..6_u64)
         .map(|number| {
             let pool = pool.clone();
@@ -255,6 +256,6 @@ macro_rules! of {
 }
 
 of!(postgres_pool, health_tests::postgres::Server:
-    terminated_sessions, exhausted_pool, exhausted_pool_and_stopped_process, no_connection_is_left_behind);
+    ended_sessions_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage, no_connection_is_left_behind);
 of!(redis_pool, health_tests::redis::Server:
-    terminated_sessions, exhausted_pool, exhausted_pool_and_stopped_process, no_connection_is_left_behind);
+    ended_sessions_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage, no_connection_is_left_behind);

@@ -45,7 +45,10 @@ impl Publisher for Blocks {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_hangs_panics_or_blocks_delays_no_check_and_no_answer() {
-    let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).every(millis(50))).start().unwrap();
+    let health = Health::builder()
+        .check("x", check_fn(|| async { Ok(()) }).every(millis(50)).stale_after(wait::HANG))
+        .start()
+        .unwrap();
     assert!(health.ready().await);
     let (end, ended) = mpsc::channel::<()>();
     health.publish(Hangs);

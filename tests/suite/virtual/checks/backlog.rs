@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use health_core::{Backlog, CheckExt as _, Gauge, Health, Membership, Outcome, Reason, Status, check_fn};
+use health_core::{Backlog, CheckError, CheckExt as _, Gauge, Health, Membership, Outcome, Reason, Status, check_fn};
 use tokio::time::sleep;
 
 use health_tests::support::{invalid, observed, secs, shown, verdict};
@@ -73,4 +73,34 @@ async fn it_is_what_the_check_inside_is() {
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));
     let gauge = || Gauge::new(|| 1);
     assert_eq!(health_core::Check::membership(&Backlog::new(gauge())), Membership::ReportOnly);
+}
+
+/// What could not be measured has not grown: an error in between begins the count anew.
+#[tokio::test(start_paused = true)]
+async fn growth_is_counted_anew_after_an_error() {
+    let runs = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&runs);
+    let check = check_fn(move || {
+        let run = counted.fetch_add(1, Ordering::SeqCst);
+        // It grows all the time, and once in a while nobody can tell.
+        async move {
+            if run % 40 == 39 {
+                Err(CheckError::new("away"))
+            } else {
+                Ok(Outcome::healthy().observe("length", run, ""))
+            }
+        }
+    });
+    let backlog = Backlog::new(check).growing_for(secs(300));
+    let health = Health::builder().check("x", backlog.every(secs(5)).recheck(secs(5))).start().unwrap();
+    let mut longest = 0.0_f64;
+    while runs.load(Ordering::SeqCst) < 400 {
+        sleep(secs(5)).await;
+        let report = shown(&health);
+        if report.status != Status::Unhealthy {
+            longest = longest.max(observed(&report, "growing_for"));
+        }
+    }
+    // Forty runs are two hundred seconds.
+    assert!((100.0..=200.0).contains(&longest), "{longest} s");
 }

@@ -75,6 +75,15 @@ fn runs_transitions_and_durations_are_counted() {
     ] {
         assert_eq!(value(&endpoint, series), expected, "{series}");
     }
+    // One that took longer than the last bound is counted without a bound alone.
+    frozen.record("a", Outcome::healthy(), secs(60)).unwrap();
+    for (series, expected) in [
+        ("health_check_duration_seconds_bucket{check=\"a\",le=\"5.0\"}", "4"),
+        ("health_check_duration_seconds_bucket{check=\"a\",le=\"+Inf\"}", "5"),
+        ("health_check_duration_seconds_count{check=\"a\"}", "5"),
+    ] {
+        assert_eq!(value(&endpoint, series), expected, "{series}");
+    }
 }
 
 #[test]

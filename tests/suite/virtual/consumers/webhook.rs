@@ -326,6 +326,23 @@ async fn what_is_not_taken_is_told_again_with_what_came_meanwhile() {
     assert_eq!(receiver.told().len(), 3, "the last was taken, though its answer has no end");
 }
 
+/// Too many requests, and a route that is not there yet: neither is the notice's fault.
+#[tokio::test(start_paused = true)]
+async fn what_a_receiver_cannot_take_now_is_told_again() {
+    let clock = StandingClock::hold();
+    let (receiver, url) = Receiver::start().await;
+    receiver.answers(&[Answer::Code(429), Answer::Code(404), Answer::Code(401)]);
+    let toggle = Toggle::new();
+    let health = watched(&toggle).await;
+    health.publish(to(&url));
+    toggle.unhealthy("x");
+    health.refresh("switch").await.unwrap();
+    for told in receiver.hears_in_time(4, &clock).await {
+        assert_eq!((statuses(&told), &told["missed"]), (vec![("healthy", "unhealthy")], &json!(0)));
+    }
+    stopped(&health, &clock).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_for_good_is_counted() {
     let clock = StandingClock::hold();

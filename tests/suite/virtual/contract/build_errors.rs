@@ -27,7 +27,7 @@ fn refused(builder: Builder, is: impl Fn(&BuildError) -> bool, words: &[&str]) {
 }
 
 #[test]
-fn names() {
+fn bad_names_are_refused() {
     for name in ["", "a b", "ä", "a/b", "a%", "{x}", "a\n", ".", "..", &"x".repeat(65)] {
         let invalid = |error: &BuildError| matches!(error, BuildError::InvalidName { .. });
         refused(Health::builder().check(name, ok()), invalid, &["invalid name", "letters, digits"]);
@@ -46,7 +46,7 @@ fn names() {
 }
 
 #[test]
-fn durations() {
+fn bad_durations_are_refused() {
     let year = secs(367 * 24 * 3600);
     for (check, option, words) in [
         (ok().every(Duration::ZERO), "every", "between 1 ms and 366 days"),
@@ -68,7 +68,7 @@ fn durations() {
 }
 
 #[test]
-fn thresholds_and_limits() {
+fn bad_thresholds_and_limits_are_refused() {
     for (check, option) in [(ok().failures(0), "failures"), (ok().successes(0), "successes")] {
         let is = |error: &BuildError| matches!(error, BuildError::InvalidThreshold { .. });
         refused(Health::builder().check("x", check), is, &[option, "use 1 or more"]);
@@ -91,7 +91,7 @@ fn thresholds_and_limits() {
 }
 
 #[test]
-fn a_shared_dependency_in_liveness_or_startup() {
+fn a_shared_dependency_in_liveness_or_startup_is_refused() {
     for (check, probe, words) in [
         (ok().liveness(), Probe::Liveness, ["restart the whole fleet", ".liveness_despite_dependency()"]),
         (ok().startup(), Probe::Startup, ["loop every rollout", ".startup_despite_dependency()"]),
@@ -117,7 +117,7 @@ fn a_shared_dependency_in_liveness_or_startup() {
 }
 
 #[test]
-fn dependencies_that_lead_nowhere_in_a_circle_or_to_a_surprise() {
+fn dependencies_that_lead_nowhere_or_in_a_circle_are_refused() {
     let unknown =
         |error: &BuildError| matches!(error, BuildError::UnknownDependency { missing, .. } if missing == "databse");
     refused(Health::builder().check("x", ok().depends_on("databse")), unknown, &["\"databse\"", "correct the name"]);
@@ -134,14 +134,14 @@ fn dependencies_that_lead_nowhere_in_a_circle_or_to_a_surprise() {
 }
 
 #[test]
-fn outside_a_runtime() {
+fn a_start_outside_a_runtime_is_refused() {
     let error = Health::builder().check("x", ok()).start().map(drop).unwrap_err();
     assert_eq!(error, BuildError::NoRuntime);
     assert!(error.to_string().contains("#[tokio::main]"));
 }
 
 #[test]
-fn in_a_runtime_without_a_timer() {
+fn a_start_in_a_runtime_without_a_timer_is_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(async { Health::builder().check("x", ok()).start().map(drop).unwrap_err() });
     assert_eq!(error, BuildError::NoTimer);

@@ -88,6 +88,12 @@ async fn startup_latches_for_life() {
     says.answer(Outcome::unhealthy("broken again"));
     health.refresh("migrations").await.unwrap();
     assert_eq!((code(&health, "/startupz"), code(&health, "/readyz")), (200, 503));
+    // Nor does one that comes later and has never succeeded undo it.
+    let (late, says) = scripted();
+    says.answer(Outcome::unhealthy("not yet"));
+    health.insert("late", late.local().startup()).unwrap();
+    health.refresh("late").await.unwrap();
+    assert_eq!(code(&health, "/startupz"), 200);
     health.drain(secs(1)).await;
     assert_eq!(code(&health, "/startupz"), 200);
 }

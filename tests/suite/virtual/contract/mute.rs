@@ -108,6 +108,21 @@ async fn it_expires_within_a_second_and_a_healthy_check_stays_healthy() {
     assert_eq!(health.report().check("x").unwrap().muted, None);
 }
 
+/// Nothing runs that could publish the end.
+#[tokio::test(start_paused = true)]
+async fn a_mute_ends_within_a_second_while_its_check_rests() {
+    let (check, says) = scripted();
+    says.answer(Outcome::unhealthy("down"));
+    let health = Health::builder().check("x", check.every(secs(3_600)).recheck(secs(3_600))).start().unwrap();
+    health.refresh("x").await.unwrap();
+    let runs = says.runs();
+    health.mute("x", SystemTime::now() + secs(30), "planned").unwrap();
+    sleep(secs(28)).await;
+    assert_eq!(health.status(Probe::Readiness), Status::Degraded);
+    sleep(secs(4)).await;
+    assert_eq!((health.status(Probe::Readiness), says.runs()), (Status::Unhealthy, runs));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stale_result_of_a_muted_check_is_degraded() {
     let (check, says) = scripted();

@@ -2,4 +2,5 @@
 
 mod drain;
 mod log;
+mod publish;
 mod secrets;

@@ -10,7 +10,7 @@ use health_tests::{
 };
 
 #[test]
-fn no_body_at_any_visibility_and_no_debug_output() {
+fn no_body_at_any_visibility_and_no_debug_output_has_a_secret() {
     let builder = Health::builder().secret("opensesame").check("x", check_fn(|| async { Ok(()) }));
     let debug = format!("{builder:?}");
     let frozen = Frozen::new(builder).unwrap();
@@ -49,7 +49,7 @@ fn no_body_at_any_visibility_and_no_debug_output() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_log_line_at_any_level() {
+async fn no_log_line_at_any_level_has_a_secret() {
     let lines = Lines::default();
     let logging = tracing::dispatcher::set_default(&lines.logging());
     let url: &'static str = Box::leak(format!("postgres://app:{ENCODED}@db/orders").into_boxed_str());
