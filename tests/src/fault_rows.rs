@@ -167,8 +167,8 @@ pub const ROWS: [Row; 15] = [
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         start: || Place::of(service::Server::start(Kind::Grpc)),
         check: |place, right| {
-            let channel = Endpoint::from_shared(format!("http://{}", place.address())).unwrap().connect_lazy();
-            let token: MetadataValue<_> = bearer(right).parse().unwrap();
+            let channel = Endpoint::from_shared(format!("http://{}", place.address())).expect("a URL").connect_lazy();
+            let token: MetadataValue<_> = bearer(right).parse().expect("a token");
             let carries = move |mut request: tonic::Request<()>| {
                 request.metadata_mut().insert("authorization", token.clone());
                 Ok(request)
@@ -194,7 +194,7 @@ pub const ROWS: [Row; 15] = [
                 timeout/unreachable unreachable",
         start: kafka_place,
         check: |place, right| {
-            Kafka::consumer(Arc::new(kafka_client(place, right).create::<BaseConsumer>().unwrap()))
+            Kafka::consumer(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer")))
                 .topic("orders")
                 .into()
         },
@@ -206,7 +206,7 @@ pub const ROWS: [Row; 15] = [
                 timeout/unreachable unreachable",
         start: kafka_place,
         check: |place, right| {
-            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().unwrap())).topic("orders").into()
+            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer"))).topic("orders").into()
         },
         endless: (b"", b"\x7f\xff\xff\xff"),
     },
