@@ -206,7 +206,9 @@ pub const ROWS: [Row; 15] = [
                 timeout/unreachable unreachable",
         start: kafka_place,
         check: |place, right| {
-            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer"))).topic("orders").into()
+            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer")))
+                .topic("orders")
+                .into()
         },
         endless: (b"", b"\x7f\xff\xff\xff"),
     },
