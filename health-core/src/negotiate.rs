@@ -156,6 +156,31 @@ mod tests {
         }
     }
 
+    /// RFC 9110, section 12.4.2: at most three digits behind the point, and nothing above 1.
+    #[test]
+    fn qualities_are_read_to_the_thousandth() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("0.123", Some(123)),
+            ("0.120", Some(120)),
+            ("1", Some(1000)),
+            ("1.", Some(1000)),
+            ("1.000", Some(1000)),
+            ("1.001", None),
+            ("0.1234", None),
+            ("0.x", None),
+            ("0./", None),
+            ("2", None),
+            ("", None),
+        ] {
+            assert_eq!(thousandths(value), expected, "{value:?}");
+        }
+        assert!(only_text("text/plain;q=0.001"));
+        assert!(!only_text("text/plain;q=0"), "asked for by nobody");
+    }
+
     #[test]
     fn metrics_are_open_where_that_is_asked_for() {
         for (scraper, accept, expected) in [

@@ -215,3 +215,124 @@ proptest! {
         }
     }
 }
+
+/// A check's report in a frozen service, as a test changes it.
+#[cfg(feature = "testing")]
+fn report(name: &str, change: impl FnOnce(&mut CheckReport)) -> Arc<CheckReport> {
+    let check = check_fn(|| async { Ok(()) });
+    let frozen = crate::testing::Frozen::new(Health::builder().check(name, check)).unwrap();
+    frozen.record(name, Outcome::healthy(), Duration::ZERO).unwrap();
+    let mut report = (*frozen.health().report().checks[0]).clone();
+    change(&mut report);
+    Arc::new(report)
+}
+
+#[cfg(feature = "testing")]
+fn unhealthy(reason: Reason) -> impl FnOnce(&mut CheckReport) {
+    move |report| (report.status, report.reason) = (Status::Unhealthy, Some(reason))
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn a_check_counts_by_subject_impact_and_what_it_has_been() {
+    use Status::{Degraded as D, Healthy as H, Unhealthy as U};
+    let optional = |report: &mut CheckReport| report.impact = Impact::Optional;
+    let failing = unhealthy(Reason::Unreachable);
+    let never = |report: &mut CheckReport| report.ever_succeeded = false;
+    let muted = |report: &mut CheckReport| {
+        report.muted = Some(crate::Muted { until: std::time::SystemTime::UNIX_EPOCH, note: None });
+    };
+    let pending = report("x", |it| {
+        unhealthy(Reason::Pending)(it);
+        never(it);
+        it.checked_at = None;
+    });
+    let failing_optional = report("x", |it| {
+        unhealthy(Reason::Unreachable)(it);
+        optional(it);
+    });
+    let never_optional = report("x", |it| {
+        unhealthy(Reason::Unreachable)(it);
+        optional(it);
+        never(it);
+    });
+    let never_muted = report("x", |it| {
+        unhealthy(Reason::Unreachable)(it);
+        muted(it);
+        never(it);
+    });
+    let not_counted = report("x", |it| {
+        unhealthy(Reason::Unreachable)(it);
+        it.counts = false;
+    });
+    let (alone, all) = (Subject::Check("x".into()), Subject::All);
+    let [live, ready, startup] = [Probe::Liveness, Probe::Readiness, Probe::Startup].map(Subject::Probe);
+    for (what, check, subject, passed, expected) in [
+        ("failing, alone", &report("x", failing), &alone, false, U),
+        ("optional, alone", &failing_optional, &alone, false, U),
+        ("optional", &failing_optional, &all, false, D),
+        ("not counted, alone", &not_counted, &alone, false, U),
+        ("not counted", &not_counted, &ready, false, H),
+        ("pending, live", &pending, &live, false, H),
+        ("pending, ready", &pending, &ready, false, U),
+        ("failing, live", &report("x", unhealthy(Reason::Failed)), &live, false, U),
+        ("never succeeded", &pending, &startup, false, U),
+        ("never succeeded, passed before", &pending, &startup, true, H),
+        ("succeeded once", &report("x", unhealthy(Reason::Failed)), &startup, false, H),
+        ("never succeeded, optional", &never_optional, &startup, false, D),
+        ("never succeeded, muted", &never_muted, &startup, false, D),
+    ] {
+        assert_eq!(contribution(check, subject, passed), expected, "{what}");
+    }
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn roots_are_what_no_other_check_explains() {
+    let waits = |for_whom: &'static str| {
+        move |report: &mut CheckReport| {
+            unhealthy(Reason::Dependency)(report);
+            report.caused_by = vec![for_whom.into()];
+        }
+    };
+    let database = report("database", unhealthy(Reason::Unreachable));
+    let orders = report("orders", waits("database"));
+    let mail = report("mail", waits("outside"));
+    let new = report("new", unhealthy(Reason::Pending));
+    let slow = report("slow", |it| (it.status, it.reason) = (Status::Degraded, Some(Reason::Slow)));
+    let uncounted = report("uncounted", |it| {
+        unhealthy(Reason::Failed)(it);
+        it.counts = false;
+    });
+    let cache = report("cache", |it| {
+        unhealthy(Reason::Failed)(it);
+        it.impact = Impact::Optional;
+    });
+    let fine = report("fine", |_| {});
+    let of = |members: &[&Arc<CheckReport>]| -> Vec<String> {
+        let members: Vec<_> = members.iter().map(|it| Arc::clone(it)).collect();
+        root_causes(&members, &Subject::All, false).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(of(&[&fine, &slow, &new, &uncounted]), [""; 0]);
+    assert_eq!(of(&[&orders, &database, &mail, &cache]), ["database", "outside", "cache"]);
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn the_severity_is_unknown_only_where_all_that_is_so_bad_is() {
+    let bad = report("bad", unhealthy(Reason::Failed));
+    let stale = report("stale", unhealthy(Reason::Stale));
+    let slow = report("slow", |it| (it.status, it.reason) = (Status::Degraded, Some(Reason::Slow)));
+    let fine = report("fine", |_| {});
+    let circumstances = Circumstances { lifecycle: Lifecycle::Ready, startup_passed: false, scheduler_stale: false };
+    let of = |members: &[&Arc<CheckReport>]| {
+        let members: Vec<_> = members.iter().map(|it| Arc::clone(it)).collect();
+        severity(&members, &Subject::All, circumstances)
+    };
+    assert_eq!(of(&[&fine]), (Status::Healthy, 0));
+    assert_eq!(of(&[&fine, &slow]), (Status::Degraded, 1));
+    assert_eq!(of(&[&bad, &stale]), (Status::Unhealthy, 2));
+    assert_eq!(of(&[&slow, &stale]), (Status::Unhealthy, 3));
+    let alone = [&fine, &slow, &bad, &stale].map(|it| check_severity(it));
+    assert_eq!(alone, [0, 1, 2, 3]);
+}

@@ -155,3 +155,8 @@ proptest! {
         let _ = single_line(&text, 16);
     }
 }
+
+#[test]
+fn debug_tells_how_many_secrets_there_are_and_none_of_them() {
+    assert_eq!(format!("{:?}", Secrets::from("opensesame")), "[1 redacted]");
+}
