@@ -113,7 +113,9 @@ impl Server {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("HOME", self.directory.path()).current_dir(self.directory.path()).stdin(Stdio::null());
+        // Two that begin at once delete each other's files where they share a folder for temporary ones.
+        command.env("HOME", self.directory.path()).env("TMPDIR", self.directory.path());
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
         command
     }
 }

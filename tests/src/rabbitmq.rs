@@ -123,6 +123,7 @@ impl Server {
         let mut command = Command::new(scripts().join(program));
         command
             .env("HOME", self.directory.path())
+            .env("TMPDIR", self.directory.path())
             .env("RABBITMQ_NODENAME", format!("t{}@localhost", self.port))
             .env("RABBITMQ_DIST_PORT", self.distribution.to_string())
             .env("ERL_EPMD_PORT", self.mapper_port.to_string())
