@@ -13,7 +13,6 @@ use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
 use crate::{
-    bare_clock::BareClock,
     certificates::Authority,
     daemon::Server,
     kafka,
@@ -383,16 +382,5 @@ impl Watched {
         let what = format!("{}, {during}: two more runs", self.row.name);
         wait::true_of(&what, || self.runs().0 >= before + 2).await;
         self.says(expected, during).await;
-    }
-
-    /// Waits until the check shows this, and returns how long that took on a bare thread's clock.
-    ///
-    /// # Panics
-    ///
-    /// It does not within [`wait::HANG`].
-    pub async fn says_by(&self, clock: &BareClock, expected: &str, during: &str) -> Duration {
-        let began = clock.now();
-        self.says(expected, during).await;
-        clock.now() - began
     }
 }
