@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{CheckError, Reason, clock::rfc3339, deadline::Run};
+use crate::{clock::rfc3339, deadline::Run, error::CheckError, status::Reason};
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -15,15 +15,20 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Change, Changes, CheckChange, Lifecycle, LifecycleChange, MuteError, Muted, Outcome, Probe, Report, Status, bounds,
+    bounds,
+    change::{Change, Changes, CheckChange, LifecycleChange},
+    check::Outcome,
     clock::{Clock, NEVER, Nanos, nanos},
+    error::MuteError,
     log,
     plan::Node,
     policy::{self, Circumstances, Upstream},
     redact::Secrets,
+    report::{Muted, Report},
     scheduler::Signals,
     slot::{Last, Mute, NewSlot, Next, Slot},
     snapshot::{About, Entry, Parts, Snapshot, Verdicts, View},
+    status::{Lifecycle, Probe, Status},
 };
 
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
@@ -214,7 +219,7 @@ impl Board {
         let (now, at) = (self.clock.now(), self.clock.wall());
         let mut writer = self.lock();
         let Some(position) = writer.find(name) else {
-            return Err(MuteError::Unknown(crate::UnknownCheck { name: name.to_owned() }));
+            return Err(MuteError::Unknown(crate::error::UnknownCheck { name: name.to_owned() }));
         };
         if writer.circumstances.lifecycle == Lifecycle::Stopped {
             return Err(MuteError::Stopped);
@@ -287,10 +292,10 @@ impl Board {
     }
 
     /// Puts a check on a running board.
-    pub(crate) fn insert(&self, new: NewSlot) -> Result<(), crate::BuildError> {
+    pub(crate) fn insert(&self, new: NewSlot) -> Result<(), crate::error::BuildError> {
         let mut writer = self.lock();
         if writer.circumstances.lifecycle == Lifecycle::Stopped {
-            return Err(crate::BuildError::Stopped);
+            return Err(crate::error::BuildError::Stopped);
         }
         let mut nodes: Vec<Node<'_>> =
             writer.slots.iter().map(|slot| Node { name: &slot.name, options: &slot.options }).collect();
@@ -304,10 +309,10 @@ impl Board {
     }
 
     /// Takes a check off the board and hands back its signals, so that its task can be ended.
-    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, crate::RemoveError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, crate::error::RemoveError> {
         let mut writer = self.lock();
         let Some(position) = writer.find(name) else {
-            return Err(crate::RemoveError::Unknown(crate::UnknownCheck { name: name.to_owned() }));
+            return Err(crate::error::RemoveError::Unknown(crate::error::UnknownCheck { name: name.to_owned() }));
         };
         let dependants: Vec<String> = writer
             .slots
@@ -316,7 +321,7 @@ impl Board {
             .map(|slot| slot.name.to_string())
             .collect();
         if !dependants.is_empty() {
-            return Err(crate::RemoveError::HasDependants { name: name.to_owned(), dependants });
+            return Err(crate::error::RemoveError::HasDependants { name: name.to_owned(), dependants });
         }
         let slot = writer.slots.remove(position);
         writer.index();

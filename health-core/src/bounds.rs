@@ -5,8 +5,9 @@ use std::{borrow::Cow, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    Observed, Outcome, Reason, Status,
+    check::{Observed, Outcome},
     redact::{self, Secrets},
+    status::{Reason, Status},
 };
 
 /// Characters of a message in a report.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use tokio::sync::broadcast;
 
-use crate::{Lifecycle, Reason, Status};
+use crate::status::{Lifecycle, Reason, Status};
 
 /// Changes that a slow subscriber can fall behind before it misses some.
 pub(crate) const BACKLOG: usize = 1024;

@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::{CheckError, Impact, Kind, Membership, Reason, Status};
+use crate::{
+    error::CheckError,
+    status::{Impact, Kind, Membership, Reason, Status},
+};
 
 /// What a check returns: an [`Outcome`], or an error, which counts as Unhealthy.
 pub type CheckResult = Result<Outcome, CheckError>;

@@ -14,15 +14,18 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    Additions, Format, Health, Probe, Reason, Rendered, Report, Request, Response, Status, Subject, Visibility,
     clock::Nanos,
     endpoint_options::{Config, EndpointError},
+    format::{Format, Rendered},
+    health::Health,
     negotiate, query,
     render::{self, prometheus::Exposition},
+    report::{Report, Subject},
     route::{self, Family, Name, Route, Target},
     snapshot::{Edition, Entry, Prepared, Snapshot, View, Written},
+    status::{Probe, Reason, Status, Visibility},
     visibility,
-    wire::{HeaderValue, Headers},
+    wire::{Additions, HeaderValue, Headers, Request, Response},
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";

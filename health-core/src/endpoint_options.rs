@@ -3,7 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Endpoint, Format, Health, Rendered, Report, Request, Visibility, endpoint::Custom, route, visibility::Grant,
+    endpoint::{Custom, Endpoint},
+    format::{Format, Rendered},
+    health::Health,
+    report::Report,
+    route,
+    status::Visibility,
+    visibility::Grant,
+    wire::Request,
 };
 
 #[derive(Clone)]

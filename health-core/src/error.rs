@@ -7,7 +7,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Probe, Reason, clock::rfc3339, redact};
+use crate::{
+    clock::rfc3339,
+    redact,
+    status::{Probe, Reason},
+};
 
 /// Why a check failed. Opaque: a public [`Reason`] and a private text.
 ///

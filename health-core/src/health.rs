@@ -9,16 +9,21 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    BuildError, Changes, Defaults, Lifecycle, MuteError, Probe, Publisher, Registration, RemoveError, Report, Source,
-    Status, UnknownCheck,
     board::Board,
+    change::Changes,
     clock::Clock,
+    error::{BuildError, MuteError, RemoveError, UnknownCheck},
     lifecycle::Leaving,
     plan::{self, Node},
+    publish::{Publisher, Source},
     redact::Secrets,
+    registration::Registration,
+    report::Report,
     scheduler::{self, Job, Signals},
+    settings::Defaults,
     slot::NewSlot,
     snapshot::About,
+    status::{Lifecycle, Probe, Status},
 };
 
 /// What is to be watched, before it is.
@@ -30,7 +35,7 @@ pub struct Builder {
     checks: Vec<(String, Registration)>,
     defaults: Defaults,
     #[cfg(feature = "serde")]
-    settings: crate::Settings,
+    settings: crate::settings::Settings,
 }
 
 impl Builder {
@@ -68,7 +73,7 @@ impl Builder {
     /// What an operator has to say about the checks of this builder, in place of what the code says. Needs the feature
     /// `serde`.
     #[cfg(feature = "serde")]
-    pub fn settings(mut self, settings: crate::Settings) -> Self {
+    pub fn settings(mut self, settings: crate::settings::Settings) -> Self {
         self.settings = settings;
         self
     }

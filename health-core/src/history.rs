@@ -6,7 +6,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Reason, Status, Totals, clock::Nanos};
+use crate::{
+    clock::Nanos,
+    status::{Reason, Status},
+    totals::Totals,
+};
 
 /// Results and transitions kept per check.
 pub(crate) const KEPT: usize = 60;

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use crate::{Health, Lifecycle, log};
+use crate::{health::Health, log, status::Lifecycle};
 
 /// How long `stop` waits for tasks that it has cancelled; one that blocks its thread holds up nothing longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -219,7 +219,8 @@ impl Health {
     /// that: `false`.
     pub async fn ready(&self) -> bool {
         let mut progress = self.inner().board.progress();
-        let passes = |lifecycle, readiness| lifecycle == Lifecycle::Ready && readiness < crate::Status::Unhealthy;
+        let passes =
+            |lifecycle, readiness| lifecycle == Lifecycle::Ready && readiness < crate::status::Status::Unhealthy;
         progress
             .wait_for(|now| now.lifecycle >= Lifecycle::Draining || passes(now.lifecycle, now.readiness))
             .await

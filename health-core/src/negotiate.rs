@@ -1,7 +1,7 @@
 //! Choosing a format: `?format=` first, else the `Accept` header. Pure, and never a refusal but for an unknown
 //! `?format=`.
 
-use crate::{Format, query, render::prometheus::Exposition};
+use crate::{format::Format, query, render::prometheus::Exposition};
 
 /// Which format, and whether the `Accept` header had a say in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

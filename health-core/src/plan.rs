@@ -3,8 +3,9 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Impact, Kind, Probe,
+    error::BuildError,
     registration::{Joining, Options},
+    status::{Impact, Kind, Probe},
 };
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

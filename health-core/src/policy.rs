@@ -5,7 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{CheckReport, Impact, Lifecycle, Probe, Reason, Status, Subject, plan::Plan};
+use crate::{
+    plan::Plan,
+    report::{CheckReport, Subject},
+    status::{Impact, Lifecycle, Probe, Reason, Status},
+};
 
 /// Where a check stands by its own runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{Check, Impact, Kind, Membership, Probe};
+use crate::{
+    check::Check,
+    status::{Impact, Kind, Membership, Probe},
+};
 
 /// A check with its options, ready for [`Builder::check`](crate::Builder::check) or
 /// [`Health::insert`](crate::Health::insert).

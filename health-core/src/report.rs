@@ -8,7 +8,12 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{History, Impact, Kind, Lifecycle, Observed, Probe, Reason, Status, Visibility, policy};
+use crate::{
+    check::Observed,
+    history::History,
+    policy,
+    status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
+};
 
 /// What a report is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a path to what it asks for. Pure. Paths are compared as sent; only a check's name is percent-decoded.
 
-use crate::{Probe, query};
+use crate::{query, status::Probe};
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

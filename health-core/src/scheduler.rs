@@ -19,14 +19,15 @@ use tokio::{
 };
 
 use crate::{
-    Check, Outcome, Reason,
     blocking::panic_text,
     board::{Board, Finished},
+    check::{Check, Outcome},
     clock::rfc3339,
     deadline::Run,
     plan::Plan,
     slot::Next,
     snapshot::Wish,
+    status::Reason,
 };
 
 /// How often the coordinator shows that the scheduler is alive.
@@ -183,7 +184,7 @@ impl Drop for AbortOnDrop {
 }
 
 enum Failure {
-    Error(crate::CheckError),
+    Error(crate::error::CheckError),
     Timeout,
 }
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Health, Probe, Status,
+    health::Health,
     snapshot::{Entry, Snapshot, View},
+    status::{Probe, Status},
 };
 
 /// The names of services that are no checks. The empty one is the server itself: whether it should be sent traffic.

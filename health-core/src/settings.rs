@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Impact, registration::Options};
+use crate::{registration::Options, status::Impact};
 
 /// What holds for every check that says nothing else, for [`Builder::defaults`](crate::Builder::defaults).
 ///
@@ -73,8 +73,9 @@ mod overrides {
 
     use super::Defaults;
     use crate::{
-        BuildError, Impact, Kind, Registration,
-        registration::{Joining, Options},
+        error::BuildError,
+        registration::{Joining, Options, Registration},
+        status::{Impact, Kind},
     };
 
     /// Options of checks by name, read from any format that serde knows, for

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Drain, Health};
+use crate::{health::Health, lifecycle::Drain};
 
 /// Waits until the process is asked to leave (SIGTERM, SIGINT, Ctrl-C), then drains: readiness is 503 from that moment
 /// on, and the future is over when the delay is and no work is in progress ([`Health::in_flight`]), for the framework's own

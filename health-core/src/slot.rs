@@ -6,14 +6,16 @@ use std::{
 };
 
 use crate::{
-    CheckReport, History, Muted, Reason, Status,
     bounds::Finding,
     clock::{NEVER, Nanos, nanos},
+    history::History,
     plan::Plan,
     policy::{self, Shown, Standing, Thresholds},
     registration::Options,
+    report::{CheckReport, Muted},
     scheduler::Signals,
     snapshot::{Alarm, Entry, Prepared},
+    status::{Reason, Status},
 };
 
 /// All that the writer knows of one check.

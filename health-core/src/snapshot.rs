@@ -13,9 +13,10 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    CheckReport, Probe, Reason, Report, Status, Subject, Visibility,
     clock::{NEVER, Nanos},
     policy::{self, Circumstances},
+    report::{CheckReport, Report, Subject},
+    status::{Probe, Reason, Status, Visibility},
 };
 
 /// A suspicion makes a check run at most once in this time.
@@ -298,7 +299,7 @@ impl Snapshot {
 
     /// Whether the service drains or has stopped.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.circumstances.lifecycle >= crate::Lifecycle::Draining
+        self.circumstances.lifecycle >= crate::status::Lifecycle::Draining
     }
 
     pub(crate) fn new(parts: Parts) -> Self {

@@ -11,11 +11,14 @@ use std::{
 use async_trait::async_trait;
 
 #[cfg(feature = "upstream")]
-use crate::Status;
+use crate::status::Status;
 use crate::{
-    BuildError, Builder, Check, CheckResult, Health, Lifecycle, Outcome, UnknownCheck,
     board::Finished,
+    check::{Check, CheckResult, Outcome},
     clock::{Clock, nanos},
+    error::{BuildError, UnknownCheck},
+    health::{Builder, Health},
+    status::Lifecycle,
 };
 
 /// What a [`Scripted`] check does when it is asked.
@@ -210,5 +213,5 @@ impl Frozen {
 #[cfg(feature = "upstream")]
 #[must_use]
 pub fn upstream_document(content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
-    crate::checks::upstream_document_verdict(content_type, body)
+    crate::checks::upstream_document::verdict(content_type, body)
 }

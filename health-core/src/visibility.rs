@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Request, Visibility};
+use crate::{status::Visibility, wire::Request};
 
 /// Shorter tokens grant nobody.
 const SHORTEST_TOKEN: usize = 16;

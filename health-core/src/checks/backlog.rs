@@ -10,7 +10,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::{Check, CheckResult, Impact, Kind, Membership, Number, Outcome, Reason, Status};
+use crate::{
+    check::{Check, CheckResult, Number, Outcome},
+    status::{Impact, Kind, Membership, Reason, Status},
+};
 
 const GROWING_FOR: Duration = Duration::from_secs(600);
 

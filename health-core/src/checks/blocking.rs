@@ -5,7 +5,11 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Check, CheckError, CheckResult, Outcome, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Outcome},
+    error::CheckError,
+};
 
 /// A check made by [`check_blocking`].
 pub struct CheckBlocking {

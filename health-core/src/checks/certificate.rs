@@ -28,7 +28,12 @@ use super::{
     limits::{Limits, limit_methods},
     resolve::{Resolver, check_address, connect},
 };
-use crate::{Check, CheckError, CheckResult, Membership, Number, Outcome, Reason, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number, Outcome},
+    error::CheckError,
+    status::{Membership, Reason},
+};
 
 /// Certificates last for weeks; a handshake every few seconds would only load the endpoint.
 const INTERVAL: Duration = Duration::from_secs(3600);

@@ -5,7 +5,10 @@ use std::{fmt, pin::Pin};
 
 use async_trait::async_trait;
 
-use crate::{Check, CheckError, CheckResult, Outcome};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::CheckError,
+};
 
 type Run = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
 

@@ -14,7 +14,11 @@ use super::{
     cgroup::{Groups, Root, field, number, percent},
     limits::{Limits, limit_methods},
 };
-use crate::{Check, CheckResult, Kind, Membership, Number, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number},
+    status::{Kind, Membership},
+};
 
 /// The host's load per core, and how often the control group (version 2 or 1) had to stand still because its quota was
 /// used up.

@@ -7,7 +7,11 @@ use async_trait::async_trait;
 use rustix::fs::{StatVfs, statvfs};
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckResult, Kind, Membership, Number, Outcome, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number, Outcome},
+    status::{Kind, Membership},
+};
 
 /// The space left on the file system of a path. Needs the feature `disk_space`.
 ///

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use super::resolve::Resolver;
-use crate::{Check, CheckResult, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::Reason,
+};
 
 /// Resolves a name with the system's own resolver, as the application does.
 ///

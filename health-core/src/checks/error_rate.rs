@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckResult, Membership, Number, Outcome};
+use crate::{
+    check::{Check, CheckResult, Number, Outcome},
+    status::Membership,
+};
 
 const WINDOW: Duration = Duration::from_secs(60);
 const MINIMUM: u64 = 20;

@@ -6,7 +6,12 @@ use std::{fs, io};
 use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckError, CheckResult, Kind, Membership, Number, Outcome, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number, Outcome},
+    error::CheckError,
+    status::{Kind, Membership},
+};
 
 /// The open file descriptors against this process's limit, from `/proc`: files, sockets, pipes.
 ///

@@ -6,7 +6,10 @@ use std::{borrow::Cow, fmt};
 use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckResult, Membership, Number, Outcome};
+use crate::{
+    check::{Check, CheckResult, Number, Outcome},
+    status::Membership,
+};
 
 /// Any number that a closure can read at once: the length of a channel, the age of a cache, the size of a batch.
 ///

@@ -12,7 +12,11 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::{Check, CheckError, CheckResult, Impact, Outcome, Reason, error::classify};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::{CheckError, classify},
+    status::{Impact, Reason},
+};
 
 /// Asks a service as [grpc.health.v1](https://github.com/grpc/grpc/blob/master/doc/health-checking.md) says, over the
 /// application's own channel, whatever TLS, credentials and interceptors that has. Needs the feature `grpc`.

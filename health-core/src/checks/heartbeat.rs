@@ -12,7 +12,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::{Check, CheckResult, Kind, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Kind, Reason},
+};
 
 const WARN_AFTER: Duration = Duration::from_secs(10);
 const FAIL_AFTER: Duration = Duration::from_secs(30);

@@ -12,8 +12,9 @@ use reqwest::{
 };
 
 use crate::{
-    Check, CheckError, CheckResult, Impact, Outcome, Reason,
-    error::{chain, classify},
+    check::{Check, CheckResult, Outcome},
+    error::{CheckError, chain, classify},
+    status::{Impact, Reason},
 };
 
 /// A body that is searched is read so far.

@@ -12,7 +12,13 @@ use rdkafka::{
     producer::{Partitioner, Producer, ProducerContext},
 };
 
-use crate::{Check, CheckError, CheckResult, Outcome, Reason, blocking::BlockingThread, time_left};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Outcome},
+    deadline::time_left,
+    error::CheckError,
+    status::Reason,
+};
 
 /// Outside a scheduler's run.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);

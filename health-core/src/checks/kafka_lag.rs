@@ -14,7 +14,11 @@ use super::{
     kafka::{patience, patiently},
     limits::{Limits, limit_methods},
 };
-use crate::{Check, CheckResult, Membership, Number, Outcome, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number, Outcome},
+    status::Membership,
+};
 
 type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;
 

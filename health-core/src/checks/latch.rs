@@ -5,7 +5,10 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::{Check, CheckResult, Kind, Outcome};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::Kind,
+};
 
 /// Holds readiness until every clone is dropped: caches being filled, migrations, a first synchronisation.
 ///

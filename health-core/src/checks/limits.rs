@@ -1,6 +1,9 @@
 //! Limits on a number, in the words that all numeric checks share. Pure.
 
-use crate::{Number, Outcome, Reason};
+use crate::{
+    check::{Number, Outcome},
+    status::Reason,
+};
 
 /// Where a number turns Degraded and Unhealthy, on either side.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +74,7 @@ impl Limits {
 macro_rules! limit_methods {
     ($($name:ident: $doc:literal,)+) => {
         $(#[doc = $doc]
-        pub fn $name(mut self, limit: impl Into<$crate::Number>) -> Self {
+        pub fn $name(mut self, limit: impl Into<$crate::check::Number>) -> Self {
             self.limits.$name = Some(limit.into());
             self
         })+
@@ -82,7 +85,7 @@ pub(crate) use limit_methods;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Status;
+    use crate::status::Status;
 
     #[test]
     fn a_limit_is_crossed_by_what_lies_beyond_it() {

@@ -9,7 +9,11 @@ use super::{
     cgroup::{Groups, Root, field, number, percent},
     limits::{Limits, limit_methods},
 };
-use crate::{Check, CheckResult, Kind, Membership, Number, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number},
+    status::{Kind, Membership},
+};
 
 /// The working set against the control group's limit (version 2 or 1), or the host's memory where there is none.
 ///

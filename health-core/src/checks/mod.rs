@@ -6,7 +6,7 @@ mod blocking;
 #[cfg(feature = "certificate")]
 mod certificate;
 mod cgroup;
-mod closure;
+pub(crate) mod closure;
 mod cpu;
 #[cfg(feature = "disk_space")]
 mod disk_space;
@@ -52,7 +52,7 @@ mod toggle;
 #[cfg(feature = "upstream")]
 mod upstream;
 #[cfg(feature = "upstream")]
-mod upstream_document;
+pub(crate) mod upstream_document;
 mod uptime;
 
 pub use self::{
@@ -104,5 +104,3 @@ pub use self::sqlx::Sqlx;
 pub use self::tcp::Tcp;
 #[cfg(feature = "upstream")]
 pub use self::upstream::Upstream;
-#[cfg(all(feature = "testing", feature = "upstream"))]
-pub(crate) use self::upstream_document::verdict as upstream_document_verdict;

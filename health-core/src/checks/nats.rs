@@ -6,7 +6,11 @@ use std::fmt;
 use async_nats::{Client, Request, client::RequestErrorKind, connection::State};
 use async_trait::async_trait;
 
-use crate::{Check, CheckError, CheckResult, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::CheckError,
+    status::Reason,
+};
 
 /// Asks a NATS server over the application's own client. Needs the feature `nats`.
 ///

@@ -14,7 +14,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{CheckError, Outcome, Reason, Status, time_left};
+use crate::{
+    check::Outcome,
+    deadline::time_left,
+    error::CheckError,
+    status::{Reason, Status},
+};
 
 /// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
 const PATIENCE: [Duration; 4] =

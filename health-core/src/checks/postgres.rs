@@ -11,7 +11,11 @@ use deadpool_postgres::{
 };
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
-use crate::{Check, CheckError, CheckResult, Outcome, Reason, error::classify};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::{CheckError, classify},
+    status::Reason,
+};
 
 const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only')";
 

@@ -14,7 +14,11 @@ use deadpool_lapin::{
 };
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
-use crate::{Check, CheckError, CheckResult, Outcome, Reason, error::classify};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::{CheckError, classify},
+    status::Reason,
+};
 
 /// The code with which AMQP closes what has done its work.
 const DONE: ReplyCode = 200;

@@ -14,7 +14,10 @@ use super::{
     pool::{Failure, PoolProbe, RoundTrip},
     rabbitmq::{blocked, close, explain, probe},
 };
-use crate::{Check, CheckResult, Membership, Number, Outcome, Reason, Status};
+use crate::{
+    check::{Check, CheckResult, Number, Outcome},
+    status::{Membership, Reason, Status},
+};
 
 /// The number of messages ready in a RabbitMQ queue, with limits, over the application's own pool. Needs the feature
 /// `rabbitmq_queue`.

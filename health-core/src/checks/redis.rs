@@ -10,7 +10,11 @@ use deadpool_redis::{
 };
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
-use crate::{Check, CheckError, CheckResult, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::CheckError,
+    status::Reason,
+};
 
 /// Asks Redis, Valkey or KeyDB over the application's own pool. Needs the feature `redis`.
 ///

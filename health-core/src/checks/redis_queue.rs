@@ -14,7 +14,10 @@ use super::{
     pool::{Failure, PoolProbe, RoundTrip},
     redis::{explain, probe},
 };
-use crate::{Check, CheckResult, Membership, Number, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Number, Outcome},
+    status::{Membership, Reason},
+};
 
 /// The length of a queue in Redis, with limits, over the application's own pool. Needs the feature `redis_queue`.
 ///

@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs as _},
 };
 
-use crate::{CheckError, Reason, blocking::BlockingThread};
+use crate::{blocking::BlockingThread, deadline::time_left, error::CheckError, status::Reason};
 
 /// Resolves for one check.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<tokio::net::TcpS
     for (tried, address) in addresses.iter().enumerate() {
         // One address that swallows packets must not use up the time of the others.
         let rest = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let patience = crate::time_left().map_or(Duration::MAX, |left| left / rest);
+        let patience = time_left().map_or(Duration::MAX, |left| left / rest);
         match tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error.into(),

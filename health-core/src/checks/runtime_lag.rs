@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{Check, CheckResult, Kind, Membership, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Kind, Membership, Reason},
+};
 
 /// How often the lag is sampled.
 const EVERY: Duration = Duration::from_millis(100);

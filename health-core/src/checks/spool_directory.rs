@@ -11,7 +11,12 @@ use std::{
 use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
-use crate::{Check, CheckError, CheckResult, Membership, Number, Outcome, Reason, Status, blocking::BlockingThread};
+use crate::{
+    blocking::BlockingThread,
+    check::{Check, CheckResult, Number, Outcome},
+    error::CheckError,
+    status::{Membership, Reason, Status},
+};
 
 /// More files than these are not looked at one by one: a directory so full must not keep the check busy.
 const LOOKED_AT: u64 = 100_000;

@@ -11,7 +11,11 @@ use async_trait::async_trait;
 use sqlx::{Connection as _, Database, Error, Pool, pool::PoolConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::{Check, CheckError, CheckResult, Outcome, Reason, Status, error::classify};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    error::{CheckError, classify},
+    status::{Reason, Status},
+};
 
 /// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
 const PATIENCE: [Duration; 5] = [

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
-use crate::{Check, CheckResult, Kind, Outcome, Reason};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Kind, Reason},
+};
 
 /// Watches a task that must never end: a consumer, a refresher, a server on another port.
 ///

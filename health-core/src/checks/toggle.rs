@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::{Check, CheckResult, Kind, Outcome, Status};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Kind, Status},
+};
 
 /// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
 ///

@@ -11,7 +11,10 @@ use super::{
     http::{Answer, Target, refused},
     upstream_document::{self as document, Component, Document},
 };
-use crate::{Check, CheckResult, Impact, Outcome, Status};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Impact, Status},
+};
 
 /// A document is read so far.
 const LONGEST: usize = 256 << 10;

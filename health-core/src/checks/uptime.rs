@@ -6,7 +6,10 @@ use std::{fs, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::{Check, CheckResult, Kind, Membership, Outcome};
+use crate::{
+    check::{Check, CheckResult, Outcome},
+    status::{Kind, Membership},
+};
 
 /// Tells how long this process's check and, on Linux, the host have been up.
 ///

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::{Publisher, Source, cause};
-use crate::{Lifecycle, Probe, Report, Status};
+use crate::{
+    report::Report,
+    status::{Lifecycle, Probe, Status},
+};
 
 /// Longer descriptions are cut; HAProxy shows them in its statistics.
 const DESCRIBED: usize = 80;

@@ -12,7 +12,12 @@ use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{LONGEST_WAIT, Publisher, Source, cause, whatever_the_phase};
-use crate::{Change, CheckReport, Reason, Report, Status, Visibility, policy::check_severity};
+use crate::{
+    change::Change,
+    policy::check_severity,
+    report::{CheckReport, Report},
+    status::{Reason, Status, Visibility},
+};
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
 const LONGEST: usize = 1_432;

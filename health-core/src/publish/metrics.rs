@@ -13,14 +13,15 @@ use async_trait::async_trait;
 
 use super::{Publisher, Source, look};
 use crate::{
-    CheckReport, Lifecycle, Report, Status, Visibility,
     families::{
         BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS, CHECK_TRANSITIONS,
         Family, LIFECYCLE, PROBE_STATUS, SEVERITY, STATUS,
     },
     history::Seen,
     render::prometheus::seconds_since_1970,
+    report::{CheckReport, Report},
     snapshot::Verdicts,
+    status::{Lifecycle, Status, Visibility},
 };
 
 /// Hands what the metrics page shows to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs the feature

@@ -16,7 +16,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Change, Changes, CheckReport, Probe, Reason, Report, Status, board::Board};
+use crate::{
+    board::Board,
+    change::{Change, Changes},
+    report::{CheckReport, Report},
+    status::{Probe, Reason, Status},
+};
 
 #[cfg(feature = "agent_check")]
 pub use self::agent_check::AgentCheck;

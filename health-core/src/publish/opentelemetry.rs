@@ -17,8 +17,14 @@ use async_trait::async_trait;
 
 use super::{Publisher, Source, look};
 use crate::{
-    Durations, Lifecycle, Report, Status, Visibility, board::Board, families, history::Seen,
-    render::prometheus::seconds_since_1970, snapshot::Verdicts,
+    board::Board,
+    families,
+    history::Seen,
+    render::prometheus::seconds_since_1970,
+    report::Report,
+    snapshot::Verdicts,
+    status::{Lifecycle, Status, Visibility},
+    totals::Durations,
 };
 
 /// Offers what the metrics page shows to the application's own provider of meters. Needs the feature `opentelemetry`; the

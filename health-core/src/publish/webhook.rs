@@ -25,9 +25,10 @@ use self::{
 };
 use super::{LONGEST_WAIT, Publisher, Source};
 use crate::{
-    Change, Probe, Reason, Status, Visibility,
+    change::Change,
     checks::http::{Target, read},
     scheduler::Jitter,
+    status::{Probe, Reason, Status, Visibility},
 };
 
 /// Of an answer so much is read, for so long, so that its connection can be used again.

@@ -7,7 +7,11 @@
 use bytes::Bytes;
 
 use super::writer::Writer;
-use crate::{CheckReport, Kind, Report, Status, Subject, Visibility, clock::rfc3339};
+use crate::{
+    clock::rfc3339,
+    report::{CheckReport, Report, Subject},
+    status::{Kind, Status, Visibility},
+};
 
 /// Writes a report, or one check answering for itself, as the draft's document.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {

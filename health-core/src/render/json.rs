@@ -3,7 +3,11 @@
 use bytes::Bytes;
 
 use super::writer::Writer;
-use crate::{CheckReport, Impact, Report, Subject, Visibility, clock::rfc3339};
+use crate::{
+    clock::rfc3339,
+    report::{CheckReport, Report, Subject},
+    status::{Impact, Visibility},
+};
 
 /// Writes a report, or one check answering for itself.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {

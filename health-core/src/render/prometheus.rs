@@ -13,9 +13,12 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    CheckReport, Durations, Lifecycle, Number, Report, Status, Visibility,
+    check::Number,
     families::{self, Family},
+    report::{CheckReport, Report},
     snapshot::Verdicts,
+    status::{Lifecycle, Status, Visibility},
+    totals::Durations,
 };
 
 /// A format of the page.
@@ -208,7 +211,7 @@ pub(crate) fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Probe, render::samples};
+    use crate::{render::samples, status::Probe};
 
     fn text(visibility: Visibility, exposition: Exposition) -> String {
         let report = samples::report();

@@ -5,7 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{CheckReport, History, Impact, Kind, Lifecycle, Number, Observed, Reason, Report, Status, Subject};
+use crate::{
+    check::{Number, Observed},
+    history::History,
+    report::{CheckReport, Report, Subject},
+    status::{Impact, Kind, Lifecycle, Reason, Status},
+};
 
 fn at(text: &str) -> SystemTime {
     humantime::parse_rfc3339(text).unwrap()

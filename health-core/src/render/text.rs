@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use crate::{CheckReport, Reason, Report, Status, Subject, Visibility};
+use crate::{
+    report::{CheckReport, Report, Subject},
+    status::{Reason, Status, Visibility},
+};
 
 /// All is well, in two bytes.
 pub(crate) const OK: &[u8] = b"ok";

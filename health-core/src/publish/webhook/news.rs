@@ -6,7 +6,11 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{CheckChange, CheckReport, Reason, Report, Status, Visibility};
+use crate::{
+    change::CheckChange,
+    report::{CheckReport, Report},
+    status::{Reason, Status, Visibility},
+};
 
 /// What a receiver has been told of, or is about to be.
 #[derive(Debug)]

@@ -6,10 +6,12 @@ use bytes::Bytes;
 
 use super::queue::Delivery;
 use crate::{
-    CheckChange, Lifecycle, Reason, Report, Status, Visibility,
+    change::CheckChange,
     clock::rfc3339,
     publish::{cause, whatever_the_phase},
     render::writer::Writer,
+    report::Report,
+    status::{Lifecycle, Reason, Status, Visibility},
 };
 
 /// What a [`Webhook`](super::Webhook) is told at once.
