@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{clock::rfc3339, deadline::Run, error::CheckError, status::Reason};
+use crate::{deadline::Run, error::CheckError, model::status::Reason, time::rfc3339};
 
 type Job = Box<dyn FnOnce() + Send>;
 

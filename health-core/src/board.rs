@@ -16,19 +16,21 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     bounds,
-    change::{Change, Changes, CheckChange, LifecycleChange},
     check::Outcome,
-    clock::{Clock, NEVER, Nanos, nanos},
     error::MuteError,
     log,
+    model::{
+        change::{Change, Changes, CheckChange, LifecycleChange},
+        report::{Muted, Report},
+        status::{Lifecycle, Probe, Status},
+    },
     plan::Node,
     policy::{self, Circumstances, Upstream},
     redact::Secrets,
-    report::{Muted, Report},
     scheduler::Signals,
     slot::{Last, Mute, NewSlot, Next, Slot},
     snapshot::{About, Entry, Parts, Snapshot, Verdicts, View},
-    status::{Lifecycle, Probe, Status},
+    time::{Clock, NEVER, Nanos, nanos},
 };
 
 /// A scheduler that has not beaten for so long is taken for dead: every view turns Unhealthy, liveness included.
@@ -101,7 +103,7 @@ impl Board {
             secrets,
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(writer),
-            changes: broadcast::Sender::new(crate::change::BACKLOG),
+            changes: broadcast::Sender::new(crate::model::change::BACKLOG),
             progress: watch::Sender::new(progress),
             lines: Mutex::default(),
             coordinator: Notify::new(),

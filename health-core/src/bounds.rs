@@ -5,9 +5,12 @@ use std::{borrow::Cow, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    check::{Observed, Outcome},
+    check::Outcome,
+    model::{
+        observed::Observed,
+        status::{Reason, Status},
+    },
     redact::{self, Secrets},
-    status::{Reason, Status},
 };
 
 /// Characters of a message in a report.

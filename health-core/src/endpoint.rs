@@ -14,16 +14,18 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    clock::Nanos,
     endpoint_options::{Config, EndpointError},
     format::{Format, Rendered},
     health::Health,
+    model::{
+        report::{Report, Subject},
+        status::{Probe, Reason, Status, Visibility},
+    },
     negotiate, query,
     render::{self, prometheus::Exposition},
-    report::{Report, Subject},
     route::{self, Family, Name, Route, Target},
     snapshot::{Edition, Entry, Prepared, Snapshot, View, Written},
-    status::{Probe, Reason, Status, Visibility},
+    time::Nanos,
     visibility,
     wire::{Additions, HeaderValue, Headers, Request, Response},
 };

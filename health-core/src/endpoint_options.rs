@@ -6,9 +6,8 @@ use crate::{
     endpoint::{Custom, Endpoint},
     format::{Format, Rendered},
     health::Health,
-    report::Report,
+    model::{report::Report, status::Visibility},
     route,
-    status::Visibility,
     visibility::Grant,
     wire::Request,
 };

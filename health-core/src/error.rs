@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
-    clock::rfc3339,
+    model::status::{Probe, Reason},
     redact,
-    status::{Probe, Reason},
+    time::rfc3339,
 };
 
 /// Why a check failed. Opaque: a public [`Reason`] and a private text.

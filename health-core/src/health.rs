@@ -10,20 +10,22 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     board::Board,
-    change::Changes,
-    clock::Clock,
     error::{BuildError, MuteError, RemoveError, UnknownCheck},
     lifecycle::Leaving,
+    model::{
+        change::Changes,
+        report::Report,
+        status::{Lifecycle, Probe, Status},
+    },
     plan::{self, Node},
     publish::{Publisher, Source},
     redact::Secrets,
     registration::Registration,
-    report::Report,
     scheduler::{self, Job, Signals},
     settings::Defaults,
     slot::NewSlot,
     snapshot::About,
-    status::{Lifecycle, Probe, Status},
+    time::Clock,
 };
 
 /// What is to be watched, before it is.

@@ -64,10 +64,8 @@ mod apart;
 mod blocking;
 mod board;
 mod bounds;
-mod change;
 mod check;
 mod checks;
-mod clock;
 mod deadline;
 mod endpoint;
 mod endpoint_options;
@@ -75,9 +73,9 @@ mod error;
 mod families;
 mod format;
 mod health;
-mod history;
 mod lifecycle;
 mod log;
+mod model;
 mod negotiate;
 mod plan;
 mod policy;
@@ -86,7 +84,6 @@ mod query;
 mod redact;
 mod registration;
 mod render;
-mod report;
 mod route;
 mod scheduler;
 mod services;
@@ -95,10 +92,9 @@ mod settings;
 mod shutdown;
 mod slot;
 mod snapshot;
-mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod totals;
+mod time;
 mod visibility;
 mod wire;
 
@@ -115,8 +111,7 @@ pub use crate::settings::Settings;
 pub use crate::shutdown::{Shutdown, shutdown};
 pub use crate::{
     apart::{Apart, Ended},
-    change::{Change, Changes, CheckChange, LifecycleChange},
-    check::{Check, CheckResult, Number, Observed, Outcome},
+    check::{Check, CheckResult, Outcome},
     checks::*,
     deadline::time_left,
     endpoint::Endpoint,
@@ -124,13 +119,17 @@ pub use crate::{
     error::{BuildError, CheckError, MuteError, RemoveError, UnknownCheck},
     format::{Format, Rendered},
     health::{Builder, Health},
-    history::{History, PastResult, Transition},
-    lifecycle::{Drain, Drained, InFlight},
+    lifecycle::{Drain, InFlight},
+    model::{
+        change::{Change, Changes, CheckChange, Drained, LifecycleChange},
+        history::{History, PastResult, Transition},
+        observed::{Number, Observed},
+        report::{CheckReport, Muted, Report, Subject},
+        status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
+        totals::{Durations, Totals},
+    },
     publish::*,
     registration::{CheckExt, Registration},
-    report::{CheckReport, Muted, Report, Subject},
     settings::Defaults,
-    status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
-    totals::{Durations, Totals},
     wire::{Additions, HeaderValue, Headers, Request, Response},
 };

@@ -13,7 +13,14 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use crate::{health::Health, log, status::Lifecycle};
+use crate::{
+    health::Health,
+    log,
+    model::{
+        change::Drained,
+        status::{Lifecycle, Status},
+    },
+};
 
 /// How long `stop` waits for tasks that it has cancelled; one that blocks its thread holds up nothing longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -75,19 +82,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }
-}
-
-/// Why a drain is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Drained {
-    /// The delay has passed and no work is in progress.
-    Finished,
-    /// The limit was reached first.
-    LimitReached {
-        /// So many pieces of work were still in progress.
-        in_flight: usize,
-    },
 }
 
 /// A drain that has begun; the future is over when the server should shut down. See [`Health::drain`].
@@ -219,8 +213,7 @@ impl Health {
     /// that: `false`.
     pub async fn ready(&self) -> bool {
         let mut progress = self.inner().board.progress();
-        let passes =
-            |lifecycle, readiness| lifecycle == Lifecycle::Ready && readiness < crate::status::Status::Unhealthy;
+        let passes = |lifecycle, readiness| lifecycle == Lifecycle::Ready && readiness < Status::Unhealthy;
         progress
             .wait_for(|now| now.lifecycle >= Lifecycle::Draining || passes(now.lifecycle, now.readiness))
             .await

@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    change::{Change, CheckChange},
-    clock::{Nanos, rfc3339},
-    lifecycle::Drained,
-    report::Muted,
-    status::{Lifecycle, Status},
+    model::{
+        change::{Change, CheckChange, Drained},
+        report::Muted,
+        status::{Lifecycle, Status},
+    },
+    time::{Nanos, rfc3339},
 };
 
 /// A check's changes are told at most once in this time.
@@ -142,7 +143,7 @@ fn line(change: &CheckChange, suppressed: u32) {
     let check = &*change.check;
     let from = change.from.map_or("pending", Status::as_str);
     let to = change.to.as_str();
-    let reason = change.reason.map_or("", crate::status::Reason::as_str);
+    let reason = change.reason.map_or("", crate::model::status::Reason::as_str);
     let error = change.log_message.as_deref().unwrap_or_default();
     let suppressed = (suppressed > 0).then_some(suppressed);
     match change.to {

@@ -13,7 +13,7 @@ use tracing::{
 };
 
 use super::*;
-use crate::{change::LifecycleChange, status::Reason};
+use crate::model::{change::LifecycleChange, status::Reason};
 
 /// Keeps every event as one line of `name=value`.
 #[derive(Clone, Default)]

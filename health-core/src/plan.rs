@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
     error::BuildError,
+    model::status::{Impact, Kind, Probe},
     registration::{Joining, Options},
-    status::{Impact, Kind, Probe},
 };
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

@@ -6,9 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    model::{
+        report::{CheckReport, Subject, contribution},
+        status::{Impact, Lifecycle, Probe, Reason, Status},
+    },
     plan::Plan,
-    report::{CheckReport, Subject},
-    status::{Impact, Lifecycle, Probe, Reason, Status},
 };
 
 /// Where a check stands by its own runs.
@@ -123,24 +125,6 @@ pub(crate) struct Circumstances {
     pub(crate) startup_passed: bool,
     /// The scheduler has not beaten for too long: nothing it says can be believed.
     pub(crate) scheduler_stale: bool,
-}
-
-/// What one check counts for in a report on `subject`.
-pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passed: bool) -> Status {
-    match subject {
-        Subject::Check(_) => check.status,
-        _ if !check.counts => Status::Healthy,
-        Subject::Probe(Probe::Liveness) if check.is_pending() => Status::Healthy,
-        Subject::Probe(Probe::Startup) if startup_passed || check.ever_succeeded => Status::Healthy,
-        Subject::Probe(Probe::Startup) => match check.impact {
-            Impact::Critical if check.muted.is_none() => Status::Unhealthy,
-            _ => Status::Degraded,
-        },
-        _ => match check.impact {
-            Impact::Critical => check.status,
-            Impact::Optional => check.status.min(Status::Degraded),
-        },
-    }
 }
 
 /// A report's status, the reason that is not a check's, and the checks at the root of it.

@@ -240,7 +240,7 @@ fn a_check_counts_by_subject_impact_and_what_it_has_been() {
     let failing = unhealthy(Reason::Unreachable);
     let never = |report: &mut CheckReport| report.ever_succeeded = false;
     let muted = |report: &mut CheckReport| {
-        report.muted = Some(crate::report::Muted { until: std::time::SystemTime::UNIX_EPOCH, note: None });
+        report.muted = Some(crate::model::report::Muted { until: std::time::SystemTime::UNIX_EPOCH, note: None });
     };
     let pending = report("x", |it| {
         unhealthy(Reason::Pending)(it);

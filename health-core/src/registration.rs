@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     check::Check,
-    status::{Impact, Kind, Membership, Probe},
+    model::status::{Impact, Kind, Membership, Probe},
 };
 
 /// A check with its options, ready for [`Builder::check`](crate::Builder::check) or

@@ -1,6 +1,6 @@
 //! From a path to what it asks for. Pure. Paths are compared as sent; only a check's name is percent-decoded.
 
-use crate::{query, status::Probe};
+use crate::{model::status::Probe, query};
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

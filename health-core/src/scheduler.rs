@@ -3,7 +3,6 @@
 //! Nothing here judges a result; it goes to the board, which says when the next run is due.
 
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,12 +21,12 @@ use crate::{
     blocking::panic_text,
     board::{Board, Finished},
     check::{Check, Outcome},
-    clock::rfc3339,
     deadline::Run,
+    model::status::Reason,
     plan::Plan,
     slot::Next,
     snapshot::Wish,
-    status::Reason,
+    time::{Jitter, rfc3339},
 };
 
 /// How often the coordinator shows that the scheduler is alive.
@@ -262,37 +261,5 @@ pub(crate) async fn coordinate(board: Arc<Board>) {
             }
             () = board.coordinator.notified() => board.wanted().iter().for_each(|signals| signals.wake()),
         }
-    }
-}
-
-/// Spreads instances over time: ±10 %.
-pub(crate) struct Jitter(u64);
-
-impl Jitter {
-    pub(crate) fn new() -> Self {
-        // Every `RandomState` is keyed differently: a source of seeds without a dependency.
-        Self(RandomState::new().build_hasher().finish() | 1)
-    }
-
-    pub(crate) fn around(&mut self, duration: Duration) -> Duration {
-        // xorshift64: plenty for spreading.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let thousandths = u32::try_from(self.0 % 201).unwrap_or(100);
-        duration * (900 + thousandths) / 1000
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_stays_within_a_tenth_and_moves() {
-        let mut jitter = Jitter::new();
-        let spread: Vec<Duration> = (0..1000).map(|_| jitter.around(Duration::from_secs(10))).collect();
-        assert!(spread.iter().all(|d| (Duration::from_secs(9)..=Duration::from_secs(11)).contains(d)));
-        assert!(spread.iter().max() > spread.iter().min());
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     health::Health,
+    model::status::{Probe, Status},
     snapshot::{Entry, Snapshot, View},
-    status::{Probe, Status},
 };
 
 /// The names of services that are no checks. The empty one is the server itself: whether it should be sent traffic.

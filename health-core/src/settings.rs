@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{registration::Options, status::Impact};
+use crate::{model::status::Impact, registration::Options};
 
 /// What holds for every check that says nothing else, for [`Builder::defaults`](crate::Builder::defaults).
 ///
@@ -74,8 +74,8 @@ mod overrides {
     use super::Defaults;
     use crate::{
         error::BuildError,
+        model::status::{Impact, Kind},
         registration::{Joining, Options, Registration},
-        status::{Impact, Kind},
     };
 
     /// Options of checks by name, read from any format that serde knows, for

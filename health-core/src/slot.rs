@@ -7,15 +7,17 @@ use std::{
 
 use crate::{
     bounds::Finding,
-    clock::{NEVER, Nanos, nanos},
-    history::History,
+    model::{
+        history::History,
+        report::{CheckReport, Muted},
+        status::{Reason, Status},
+    },
     plan::Plan,
     policy::{self, Shown, Standing, Thresholds},
     registration::Options,
-    report::{CheckReport, Muted},
     scheduler::Signals,
     snapshot::{Alarm, Entry, Prepared},
-    status::{Reason, Status},
+    time::{NEVER, Nanos, nanos},
 };
 
 /// All that the writer knows of one check.

@@ -13,10 +13,12 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    clock::{NEVER, Nanos},
+    model::{
+        report::{CheckReport, Report, Subject},
+        status::{Probe, Reason, Status, Visibility},
+    },
     policy::{self, Circumstances},
-    report::{CheckReport, Report, Subject},
-    status::{Probe, Reason, Status, Visibility},
+    time::{NEVER, Nanos},
 };
 
 /// A suspicion makes a check run at most once in this time.
@@ -299,7 +301,7 @@ impl Snapshot {
 
     /// Whether the service drains or has stopped.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.circumstances.lifecycle >= crate::status::Lifecycle::Draining
+        self.circumstances.lifecycle >= crate::model::status::Lifecycle::Draining
     }
 
     pub(crate) fn new(parts: Parts) -> Self {

@@ -11,14 +11,14 @@ use std::{
 use async_trait::async_trait;
 
 #[cfg(feature = "upstream")]
-use crate::status::Status;
+use crate::model::status::Status;
 use crate::{
     board::Finished,
     check::{Check, CheckResult, Outcome},
-    clock::{Clock, nanos},
     error::{BuildError, UnknownCheck},
     health::{Builder, Health},
-    status::Lifecycle,
+    model::status::Lifecycle,
+    time::{Clock, nanos},
 };
 
 /// What a [`Scripted`] check does when it is asked.

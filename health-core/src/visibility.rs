@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{status::Visibility, wire::Request};
+use crate::{model::status::Visibility, wire::Request};
 
 /// Shorter tokens grant nobody.
 const SHORTEST_TOKEN: usize = 16;

@@ -11,8 +11,11 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    check::{Check, CheckResult, Number, Outcome},
-    status::{Impact, Kind, Membership, Reason, Status},
+    check::{Check, CheckResult, Outcome},
+    model::{
+        observed::Number,
+        status::{Impact, Kind, Membership, Reason, Status},
+    },
 };
 
 const GROWING_FOR: Duration = Duration::from_secs(600);

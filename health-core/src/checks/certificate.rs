@@ -30,9 +30,12 @@ use super::{
 };
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number, Outcome},
+    check::{Check, CheckResult, Outcome},
     error::CheckError,
-    status::{Membership, Reason},
+    model::{
+        observed::Number,
+        status::{Membership, Reason},
+    },
 };
 
 /// Certificates last for weeks; a handshake every few seconds would only load the endpoint.
@@ -332,7 +335,7 @@ fn days(seconds: i64) -> f64 {
 
 fn rfc3339(seconds: i64) -> String {
     let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    crate::clock::rfc3339(SystemTime::UNIX_EPOCH + since)
+    crate::time::rfc3339(SystemTime::UNIX_EPOCH + since)
 }
 
 #[async_trait]

@@ -16,8 +16,11 @@ use super::{
 };
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number},
-    status::{Kind, Membership},
+    check::{Check, CheckResult},
+    model::{
+        observed::Number,
+        status::{Kind, Membership},
+    },
 };
 
 /// The host's load per core, and how often the control group (version 2 or 1) had to stand still because its quota was

@@ -9,8 +9,11 @@ use rustix::fs::{StatVfs, statvfs};
 use super::limits::{Limits, limit_methods};
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number, Outcome},
-    status::{Kind, Membership},
+    check::{Check, CheckResult, Outcome},
+    model::{
+        observed::Number,
+        status::{Kind, Membership},
+    },
 };
 
 /// The space left on the file system of a path. Needs the feature `disk_space`.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::resolve::Resolver;
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::Reason,
+    model::status::Reason,
 };
 
 /// Resolves a name with the system's own resolver, as the application does.

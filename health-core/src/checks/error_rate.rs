@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    check::{Check, CheckResult, Number, Outcome},
-    status::Membership,
+    check::{Check, CheckResult, Outcome},
+    model::{observed::Number, status::Membership},
 };
 
 const WINDOW: Duration = Duration::from_secs(60);

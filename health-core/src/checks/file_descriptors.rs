@@ -8,9 +8,12 @@ use async_trait::async_trait;
 use super::limits::{Limits, limit_methods};
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number, Outcome},
+    check::{Check, CheckResult, Outcome},
     error::CheckError,
-    status::{Kind, Membership},
+    model::{
+        observed::Number,
+        status::{Kind, Membership},
+    },
 };
 
 /// The open file descriptors against this process's limit, from `/proc`: files, sockets, pipes.

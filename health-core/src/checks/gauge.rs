@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    check::{Check, CheckResult, Number, Outcome},
-    status::Membership,
+    check::{Check, CheckResult, Outcome},
+    model::{observed::Number, status::Membership},
 };
 
 /// Any number that a closure can read at once: the length of a channel, the age of a cache, the size of a batch.

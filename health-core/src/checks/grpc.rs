@@ -15,7 +15,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::{CheckError, classify},
-    status::{Impact, Reason},
+    model::status::{Impact, Reason},
 };
 
 /// Asks a service as [grpc.health.v1](https://github.com/grpc/grpc/blob/master/doc/health-checking.md) says, over the

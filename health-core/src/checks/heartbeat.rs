@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Kind, Reason},
+    model::status::{Kind, Reason},
 };
 
 const WARN_AFTER: Duration = Duration::from_secs(10);

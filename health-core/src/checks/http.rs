@@ -14,7 +14,7 @@ use reqwest::{
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::{CheckError, chain, classify},
-    status::{Impact, Reason},
+    model::status::{Impact, Reason},
 };
 
 /// A body that is searched is read so far.

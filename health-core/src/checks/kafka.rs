@@ -17,7 +17,7 @@ use crate::{
     check::{Check, CheckResult, Outcome},
     deadline::time_left,
     error::CheckError,
-    status::Reason,
+    model::status::Reason,
 };
 
 /// Outside a scheduler's run.

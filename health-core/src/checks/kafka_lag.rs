@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number, Outcome},
-    status::Membership,
+    check::{Check, CheckResult, Outcome},
+    model::{observed::Number, status::Membership},
 };
 
 type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::Kind,
+    model::status::Kind,
 };
 
 /// Holds readiness until every clone is dropped: caches being filled, migrations, a first synchronisation.

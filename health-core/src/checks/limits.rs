@@ -1,8 +1,8 @@
 //! Limits on a number, in the words that all numeric checks share. Pure.
 
 use crate::{
-    check::{Number, Outcome},
-    status::Reason,
+    check::Outcome,
+    model::{observed::Number, status::Reason},
 };
 
 /// Where a number turns Degraded and Unhealthy, on either side.
@@ -74,7 +74,7 @@ impl Limits {
 macro_rules! limit_methods {
     ($($name:ident: $doc:literal,)+) => {
         $(#[doc = $doc]
-        pub fn $name(mut self, limit: impl Into<$crate::check::Number>) -> Self {
+        pub fn $name(mut self, limit: impl Into<$crate::model::observed::Number>) -> Self {
             self.limits.$name = Some(limit.into());
             self
         })+
@@ -85,7 +85,7 @@ pub(crate) use limit_methods;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Status;
+    use crate::model::status::Status;
 
     #[test]
     fn a_limit_is_crossed_by_what_lies_beyond_it() {

@@ -11,8 +11,11 @@ use super::{
 };
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number},
-    status::{Kind, Membership},
+    check::{Check, CheckResult},
+    model::{
+        observed::Number,
+        status::{Kind, Membership},
+    },
 };
 
 /// The working set against the control group's limit (version 2 or 1), or the host's memory where there is none.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::CheckError,
-    status::Reason,
+    model::status::Reason,
 };
 
 /// Asks a NATS server over the application's own client. Needs the feature `nats`.

@@ -18,7 +18,7 @@ use crate::{
     check::Outcome,
     deadline::time_left,
     error::CheckError,
-    status::{Reason, Status},
+    model::status::{Reason, Status},
 };
 
 /// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.

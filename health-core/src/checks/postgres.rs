@@ -14,7 +14,7 @@ use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::{CheckError, classify},
-    status::Reason,
+    model::status::Reason,
 };
 
 const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only')";

@@ -17,7 +17,7 @@ use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::{CheckError, classify},
-    status::Reason,
+    model::status::Reason,
 };
 
 /// The code with which AMQP closes what has done its work.

@@ -15,8 +15,11 @@ use super::{
     rabbitmq::{blocked, close, explain, probe},
 };
 use crate::{
-    check::{Check, CheckResult, Number, Outcome},
-    status::{Membership, Reason, Status},
+    check::{Check, CheckResult, Outcome},
+    model::{
+        observed::Number,
+        status::{Membership, Reason, Status},
+    },
 };
 
 /// The number of messages ready in a RabbitMQ queue, with limits, over the application's own pool. Needs the feature

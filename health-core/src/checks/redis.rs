@@ -13,7 +13,7 @@ use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::CheckError,
-    status::Reason,
+    model::status::Reason,
 };
 
 /// Asks Redis, Valkey or KeyDB over the application's own pool. Needs the feature `redis`.

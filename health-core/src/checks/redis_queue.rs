@@ -15,8 +15,11 @@ use super::{
     redis::{explain, probe},
 };
 use crate::{
-    check::{Check, CheckResult, Number, Outcome},
-    status::{Membership, Reason},
+    check::{Check, CheckResult, Outcome},
+    model::{
+        observed::Number,
+        status::{Membership, Reason},
+    },
 };
 
 /// The length of a queue in Redis, with limits, over the application's own pool. Needs the feature `redis_queue`.

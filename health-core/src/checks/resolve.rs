@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs as _},
 };
 
-use crate::{blocking::BlockingThread, deadline::time_left, error::CheckError, status::Reason};
+use crate::{blocking::BlockingThread, deadline::time_left, error::CheckError, model::status::Reason};
 
 /// Resolves for one check.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Kind, Membership, Reason},
+    model::status::{Kind, Membership, Reason},
 };
 
 /// How often the lag is sampled.

@@ -13,9 +13,12 @@ use async_trait::async_trait;
 use super::limits::{Limits, limit_methods};
 use crate::{
     blocking::BlockingThread,
-    check::{Check, CheckResult, Number, Outcome},
+    check::{Check, CheckResult, Outcome},
     error::CheckError,
-    status::{Membership, Reason, Status},
+    model::{
+        observed::Number,
+        status::{Membership, Reason, Status},
+    },
 };
 
 /// More files than these are not looked at one by one: a directory so full must not keep the check busy.

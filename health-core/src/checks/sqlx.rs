@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     check::{Check, CheckResult, Outcome},
     error::{CheckError, classify},
-    status::{Reason, Status},
+    model::status::{Reason, Status},
 };
 
 /// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.

@@ -8,7 +8,7 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Kind, Reason},
+    model::status::{Kind, Reason},
 };
 
 /// Watches a task that must never end: a consumer, a refresher, a server on another port.

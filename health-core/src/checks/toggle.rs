@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Kind, Status},
+    model::status::{Kind, Status},
 };
 
 /// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.

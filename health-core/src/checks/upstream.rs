@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Impact, Status},
+    model::status::{Impact, Status},
 };
 
 /// A document is read so far.

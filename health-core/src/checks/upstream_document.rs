@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::status::Status;
+use crate::model::status::Status;
 
 /// Components that are read; more are of no use to anyone.
 const READ: usize = 256;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     check::{Check, CheckResult, Outcome},
-    status::{Kind, Membership},
+    model::status::{Kind, Membership},
 };
 
 /// Tells how long this process's check and, on Linux, the host have been up.

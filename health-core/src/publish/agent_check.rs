@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Publisher, Source, cause};
-use crate::{
+use crate::model::{
     report::Report,
     status::{Lifecycle, Probe, Status},
 };

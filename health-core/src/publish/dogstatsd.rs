@@ -13,10 +13,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{LONGEST_WAIT, Publisher, Source, cause, whatever_the_phase};
 use crate::{
-    change::Change,
+    model::{
+        change::Change,
+        report::{CheckReport, Report},
+        status::{Reason, Status, Visibility},
+    },
     policy::check_severity,
-    report::{CheckReport, Report},
-    status::{Reason, Status, Visibility},
 };
 
 /// What a UDP datagram to an agent may have; longer messages are cut.

@@ -17,11 +17,13 @@ use crate::{
         BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS, CHECK_TRANSITIONS,
         Family, LIFECYCLE, PROBE_STATUS, SEVERITY, STATUS,
     },
-    history::Seen,
+    model::{
+        history::Seen,
+        report::{CheckReport, Report},
+        status::{Lifecycle, Status, Visibility},
+    },
     render::prometheus::seconds_since_1970,
-    report::{CheckReport, Report},
     snapshot::Verdicts,
-    status::{Lifecycle, Status, Visibility},
 };
 
 /// Hands what the metrics page shows to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs the feature

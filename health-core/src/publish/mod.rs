@@ -18,9 +18,11 @@ use async_trait::async_trait;
 
 use crate::{
     board::Board,
-    change::{Change, Changes},
-    report::{CheckReport, Report},
-    status::{Probe, Reason, Status},
+    model::{
+        change::{Change, Changes},
+        report::{CheckReport, Report},
+        status::{Probe, Reason, Status},
+    },
 };
 
 #[cfg(feature = "agent_check")]

@@ -19,12 +19,14 @@ use super::{Publisher, Source, look};
 use crate::{
     board::Board,
     families,
-    history::Seen,
+    model::{
+        history::Seen,
+        report::Report,
+        status::{Lifecycle, Status, Visibility},
+        totals::Durations,
+    },
     render::prometheus::seconds_since_1970,
-    report::Report,
     snapshot::Verdicts,
-    status::{Lifecycle, Status, Visibility},
-    totals::Durations,
 };
 
 /// Offers what the metrics page shows to the application's own provider of meters. Needs the feature `opentelemetry`; the

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Publisher, Source, cause};
-use crate::status::{Lifecycle, Probe, Status};
+use crate::model::status::{Lifecycle, Probe, Status};
 
 /// Tells systemd that the service is ready, how it is, that it stops, and that it lives.
 ///

@@ -25,10 +25,12 @@ use self::{
 };
 use super::{LONGEST_WAIT, Publisher, Source};
 use crate::{
-    change::Change,
     checks::http::{Target, read},
-    scheduler::Jitter,
-    status::{Probe, Reason, Status, Visibility},
+    model::{
+        change::Change,
+        status::{Probe, Reason, Status, Visibility},
+    },
+    time::Jitter,
 };
 
 /// Of an answer so much is read, for so long, so that its connection can be used again.

@@ -8,9 +8,11 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use crate::{
-    clock::rfc3339,
-    report::{CheckReport, Report, Subject},
-    status::{Kind, Status, Visibility},
+    model::{
+        report::{CheckReport, Report, Subject},
+        status::{Kind, Status, Visibility},
+    },
+    time::rfc3339,
 };
 
 /// Writes a report, or one check answering for itself, as the draft's document.

@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use crate::{
-    clock::rfc3339,
-    report::{CheckReport, Report, Subject},
-    status::{Impact, Visibility},
+    model::{
+        report::{CheckReport, Report, Subject},
+        status::{Impact, Visibility},
+    },
+    time::rfc3339,
 };
 
 /// Writes a report, or one check answering for itself.

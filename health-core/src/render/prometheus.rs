@@ -13,12 +13,14 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    check::Number,
     families::{self, Family},
-    report::{CheckReport, Report},
+    model::{
+        observed::Number,
+        report::{CheckReport, Report},
+        status::{Lifecycle, Status, Visibility},
+        totals::Durations,
+    },
     snapshot::Verdicts,
-    status::{Lifecycle, Status, Visibility},
-    totals::Durations,
 };
 
 /// A format of the page.
@@ -211,7 +213,7 @@ pub(crate) fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{render::samples, status::Probe};
+    use crate::{model::status::Probe, render::samples};
 
     fn text(visibility: Visibility, exposition: Exposition) -> String {
         let report = samples::report();

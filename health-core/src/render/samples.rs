@@ -5,9 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    check::{Number, Observed},
+use crate::model::{
     history::History,
+    observed::{Number, Observed},
     report::{CheckReport, Report, Subject},
     status::{Impact, Kind, Lifecycle, Reason, Status},
 };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use crate::{
+use crate::model::{
     report::{CheckReport, Report, Subject},
     status::{Reason, Status, Visibility},
 };

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use bytes::Bytes;
 
-use crate::check::Number;
+use crate::model::observed::Number;
 
 /// A JSON text being written. Members and elements separate themselves.
 #[derive(Debug, Default)]

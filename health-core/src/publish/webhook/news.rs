@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{
+use crate::model::{
     change::CheckChange,
     report::{CheckReport, Report},
     status::{Reason, Status, Visibility},

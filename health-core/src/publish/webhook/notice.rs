@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use super::queue::Delivery;
 use crate::{
-    change::CheckChange,
-    clock::rfc3339,
+    model::{
+        change::CheckChange,
+        report::Report,
+        status::{Lifecycle, Reason, Status, Visibility},
+    },
     publish::{cause, whatever_the_phase},
     render::writer::Writer,
-    report::Report,
-    status::{Lifecycle, Reason, Status, Visibility},
+    time::rfc3339,
 };
 
 /// What a [`Webhook`](super::Webhook) is told at once.

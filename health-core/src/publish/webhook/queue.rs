@@ -146,7 +146,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::{change::CheckChange, status::Status};
+    use crate::model::{change::CheckChange, status::Status};
 
     const GAP: Duration = Duration::from_secs(10);
 

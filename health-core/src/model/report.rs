@@ -8,10 +8,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    check::Observed,
+use crate::model::{
     history::History,
-    policy,
+    observed::Observed,
     status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
 };
 
@@ -66,7 +65,7 @@ impl Report {
     /// What a check counts for in this report: an Optional one at most Degraded, for instance.
     #[must_use]
     pub fn counted(&self, check: &CheckReport) -> Status {
-        policy::contribution(check, &self.subject, self.startup_passed)
+        contribution(check, &self.subject, self.startup_passed)
     }
 
     /// The report with everything removed or zero that `visibility` does not show. What remains beyond it, as it has
@@ -192,5 +191,23 @@ impl CheckReport {
             history: Arc::default(),
             ..self.clone()
         }
+    }
+}
+
+/// What one check counts for in a report on `subject`.
+pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passed: bool) -> Status {
+    match subject {
+        Subject::Check(_) => check.status,
+        _ if !check.counts => Status::Healthy,
+        Subject::Probe(Probe::Liveness) if check.is_pending() => Status::Healthy,
+        Subject::Probe(Probe::Startup) if startup_passed || check.ever_succeeded => Status::Healthy,
+        Subject::Probe(Probe::Startup) => match check.impact {
+            Impact::Critical if check.muted.is_none() => Status::Unhealthy,
+            _ => Status::Degraded,
+        },
+        _ => match check.impact {
+            Impact::Critical => check.status,
+            Impact::Optional => check.status.min(Status::Degraded),
+        },
     }
 }

@@ -1,6 +1,7 @@
 //! One clock for everything a board records: nanoseconds since its start, and the wall clock for display.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
@@ -53,4 +54,36 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 /// A duration in nanoseconds; more than 584 years is taken for that.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+/// Spreads instances over time: ±10 %.
+pub(crate) struct Jitter(u64);
+
+impl Jitter {
+    pub(crate) fn new() -> Self {
+        // Every `RandomState` is keyed differently: a source of seeds without a dependency.
+        Self(RandomState::new().build_hasher().finish() | 1)
+    }
+
+    pub(crate) fn around(&mut self, duration: Duration) -> Duration {
+        // xorshift64: plenty for spreading.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let thousandths = u32::try_from(self.0 % 201).unwrap_or(100);
+        duration * (900 + thousandths) / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_within_a_tenth_and_moves() {
+        let mut jitter = Jitter::new();
+        let spread: Vec<Duration> = (0..1000).map(|_| jitter.around(Duration::from_secs(10))).collect();
+        assert!(spread.iter().all(|d| (Duration::from_secs(9)..=Duration::from_secs(11)).contains(d)));
+        assert!(spread.iter().max() > spread.iter().min());
+    }
 }

@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::{
-    clock::Nanos,
-    status::{Reason, Status},
-    totals::Totals,
+    model::{
+        status::{Reason, Status},
+        totals::Totals,
+    },
+    time::Nanos,
 };
 
 /// Results and transitions kept per check.
@@ -145,7 +147,7 @@ pub(crate) struct Since<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::nanos;
+    use crate::time::nanos;
 
     #[test]
     fn it_is_bounded_and_newest_first() {

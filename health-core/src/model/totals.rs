@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::status::Status;
+use crate::model::status::Status;
 
 /// Counts of one check since it was registered.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use tokio::sync::broadcast;
 
-use crate::status::{Lifecycle, Reason, Status};
+use crate::model::status::{Lifecycle, Reason, Status};
 
 /// Changes that a slow subscriber can fall behind before it misses some.
 pub(crate) const BACKLOG: usize = 1024;
@@ -88,4 +88,17 @@ impl Changes {
     pub fn missed(&self) -> u64 {
         self.missed
     }
+}
+
+/// Why a drain is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Drained {
+    /// The delay has passed and no work is in progress.
+    Finished,
+    /// The limit was reached first.
+    LimitReached {
+        /// So many pieces of work were still in progress.
+        in_flight: usize,
+    },
 }

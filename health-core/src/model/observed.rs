@@ -1,0 +1,82 @@
+//! Numbers that a check observes.
+
+use std::{borrow::Cow, fmt};
+
+/// A number seen by a check.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Observed {
+    /// What was measured.
+    pub name: Cow<'static, str>,
+    /// How much.
+    pub value: Number,
+    /// Of what; empty for a bare number.
+    pub unit: Cow<'static, str>,
+}
+
+/// An integer or a floating-point number, shown without loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Integer(i128),
+    /// Any other number.
+    Float(f64),
+}
+
+impl Number {
+    /// The nearest floating-point number.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the nearest number is what is asked for")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(integer) => integer as f64,
+            Self::Float(float) => float,
+        }
+    }
+
+    pub(crate) fn is_finite(self) -> bool {
+        match self {
+            Self::Integer(_) => true,
+            Self::Float(float) => float.is_finite(),
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(integer) => integer.fmt(f),
+            Self::Float(float) => float.fmt(f),
+        }
+    }
+}
+
+macro_rules! number_from {
+    ($($integer:ty),+) => {
+        $(impl From<$integer> for Number {
+            fn from(integer: $integer) -> Self {
+                Self::Integer(i128::from(integer))
+            }
+        })+
+    };
+}
+
+number_from!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+impl From<usize> for Number {
+    fn from(integer: usize) -> Self {
+        Self::Integer(integer as i128)
+    }
+}
+
+impl From<f32> for Number {
+    fn from(float: f32) -> Self {
+        Self::Float(f64::from(float))
+    }
+}
+
+impl From<f64> for Number {
+    fn from(float: f64) -> Self {
+        Self::Float(float)
+    }
+}
