@@ -16,15 +16,14 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     bounds,
-    check::Outcome,
-    error::MuteError,
+    check::outcome::Outcome,
+    config::{error::MuteError, plan::Node},
     log,
     model::{
         change::{Change, Changes, CheckChange, LifecycleChange},
         report::{Muted, Report},
         status::{Lifecycle, Probe, Status},
     },
-    plan::Node,
     policy::{self, Circumstances, Upstream},
     redact::Secrets,
     scheduler::Signals,
@@ -221,7 +220,7 @@ impl Board {
         let (now, at) = (self.clock.now(), self.clock.wall());
         let mut writer = self.lock();
         let Some(position) = writer.find(name) else {
-            return Err(MuteError::Unknown(crate::error::UnknownCheck { name: name.to_owned() }));
+            return Err(MuteError::Unknown(crate::config::error::UnknownCheck { name: name.to_owned() }));
         };
         if writer.circumstances.lifecycle == Lifecycle::Stopped {
             return Err(MuteError::Stopped);
@@ -294,15 +293,15 @@ impl Board {
     }
 
     /// Puts a check on a running board.
-    pub(crate) fn insert(&self, new: NewSlot) -> Result<(), crate::error::BuildError> {
+    pub(crate) fn insert(&self, new: NewSlot) -> Result<(), crate::config::error::BuildError> {
         let mut writer = self.lock();
         if writer.circumstances.lifecycle == Lifecycle::Stopped {
-            return Err(crate::error::BuildError::Stopped);
+            return Err(crate::config::error::BuildError::Stopped);
         }
         let mut nodes: Vec<Node<'_>> =
             writer.slots.iter().map(|slot| Node { name: &slot.name, options: &slot.options }).collect();
         nodes.push(Node { name: &new.name, options: &new.options });
-        crate::plan::check_graph(&nodes)?;
+        crate::config::plan::check_graph(&nodes)?;
         let counts = writer.circumstances.lifecycle == Lifecycle::Starting;
         writer.slots.push(Slot::new(new, counts));
         writer.index();
@@ -311,10 +310,12 @@ impl Board {
     }
 
     /// Takes a check off the board and hands back its signals, so that its task can be ended.
-    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, crate::error::RemoveError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, crate::config::error::RemoveError> {
         let mut writer = self.lock();
         let Some(position) = writer.find(name) else {
-            return Err(crate::error::RemoveError::Unknown(crate::error::UnknownCheck { name: name.to_owned() }));
+            return Err(crate::config::error::RemoveError::Unknown(crate::config::error::UnknownCheck {
+                name: name.to_owned(),
+            }));
         };
         let dependants: Vec<String> = writer
             .slots
@@ -323,7 +324,7 @@ impl Board {
             .map(|slot| slot.name.to_string())
             .collect();
         if !dependants.is_empty() {
-            return Err(crate::error::RemoveError::HasDependants { name: name.to_owned(), dependants });
+            return Err(crate::config::error::RemoveError::HasDependants { name: name.to_owned(), dependants });
         }
         let slot = writer.slots.remove(position);
         writer.index();

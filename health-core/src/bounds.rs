@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    check::Outcome,
+    check::outcome::Outcome,
     model::{
         observed::Observed,
         status::{Reason, Status},

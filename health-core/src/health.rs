@@ -10,19 +10,21 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     board::Board,
-    error::{BuildError, MuteError, RemoveError, UnknownCheck},
+    check::registration::Registration,
+    config::{
+        defaults::Defaults,
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        plan::{self, Node},
+    },
     lifecycle::Leaving,
     model::{
         change::Changes,
         report::Report,
         status::{Lifecycle, Probe, Status},
     },
-    plan::{self, Node},
     publish::{Publisher, Source},
     redact::Secrets,
-    registration::Registration,
     scheduler::{self, Job, Signals},
-    settings::Defaults,
     slot::NewSlot,
     snapshot::About,
     time::Clock,
@@ -37,7 +39,7 @@ pub struct Builder {
     checks: Vec<(String, Registration)>,
     defaults: Defaults,
     #[cfg(feature = "serde")]
-    settings: crate::settings::Settings,
+    settings: crate::config::settings::Settings,
 }
 
 impl Builder {
@@ -75,7 +77,7 @@ impl Builder {
     /// What an operator has to say about the checks of this builder, in place of what the code says. Needs the feature
     /// `serde`.
     #[cfg(feature = "serde")]
-    pub fn settings(mut self, settings: crate::settings::Settings) -> Self {
+    pub fn settings(mut self, settings: crate::config::settings::Settings) -> Self {
         self.settings = settings;
         self
     }

@@ -61,15 +61,13 @@
 )]
 
 mod apart;
-mod blocking;
 mod board;
 mod bounds;
 mod check;
 mod checks;
-mod deadline;
+mod config;
 mod endpoint;
 mod endpoint_options;
-mod error;
 mod families;
 mod format;
 mod health;
@@ -77,17 +75,14 @@ mod lifecycle;
 mod log;
 mod model;
 mod negotiate;
-mod plan;
 mod policy;
 mod publish;
 mod query;
 mod redact;
-mod registration;
 mod render;
 mod route;
 mod scheduler;
 mod services;
-mod settings;
 #[cfg(feature = "signal")]
 mod shutdown;
 mod slot;
@@ -106,17 +101,25 @@ pub use bytes;
 pub use serde_json;
 
 #[cfg(feature = "serde")]
-pub use crate::settings::Settings;
+pub use crate::config::settings::Settings;
 #[cfg(feature = "signal")]
 pub use crate::shutdown::{Shutdown, shutdown};
 pub use crate::{
     apart::{Apart, Ended},
-    check::{Check, CheckResult, Outcome},
+    check::{
+        Check, CheckResult,
+        deadline::time_left,
+        error::CheckError,
+        outcome::Outcome,
+        registration::{CheckExt, Registration},
+    },
     checks::*,
-    deadline::time_left,
+    config::{
+        defaults::Defaults,
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+    },
     endpoint::Endpoint,
     endpoint_options::EndpointError,
-    error::{BuildError, CheckError, MuteError, RemoveError, UnknownCheck},
     format::{Format, Rendered},
     health::{Builder, Health},
     lifecycle::{Drain, InFlight},
@@ -129,7 +132,5 @@ pub use crate::{
         totals::{Durations, Totals},
     },
     publish::*,
-    registration::{CheckExt, Registration},
-    settings::Defaults,
     wire::{Additions, HeaderValue, Headers, Request, Response},
 };

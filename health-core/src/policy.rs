@@ -6,11 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    config::plan::Plan,
     model::{
         report::{CheckReport, Subject, contribution},
         status::{Impact, Lifecycle, Probe, Reason, Status},
     },
-    plan::Plan,
 };
 
 /// Where a check stands by its own runs.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 #[cfg(feature = "testing")]
-use crate::{check::Outcome, health::Health};
-use crate::{checks::closure::check_fn, registration::CheckExt as _};
+use crate::{check::outcome::Outcome, health::Health};
+use crate::{check::registration::CheckExt as _, checks::closure::check_fn};
 
 const THRESHOLDS: Thresholds = Thresholds { failures: 3, successes: 2 };
 
@@ -51,7 +51,7 @@ fn below_successes_the_reason_stays() {
 
 fn plan(interval: u64) -> Plan {
     let registration = check_fn(|| async { Ok(()) }).every(Duration::from_secs(interval));
-    crate::plan::plan("x", &registration.options).unwrap()
+    crate::config::plan::plan("x", &registration.options).unwrap()
 }
 
 #[test]

@@ -18,12 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    blocking::panic_text,
     board::{Board, Finished},
-    check::{Check, Outcome},
-    deadline::Run,
+    check::{Check, blocking::panic_text, deadline::Run, outcome::Outcome},
+    config::plan::Plan,
     model::status::Reason,
-    plan::Plan,
     slot::Next,
     snapshot::Wish,
     time::{Jitter, rfc3339},
@@ -183,7 +181,7 @@ impl Drop for AbortOnDrop {
 }
 
 enum Failure {
-    Error(crate::error::CheckError),
+    Error(crate::check::error::CheckError),
     Timeout,
 }
 

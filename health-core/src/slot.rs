@@ -7,14 +7,14 @@ use std::{
 
 use crate::{
     bounds::Finding,
+    check::registration::Options,
+    config::plan::Plan,
     model::{
         history::History,
         report::{CheckReport, Muted},
         status::{Reason, Status},
     },
-    plan::Plan,
     policy::{self, Shown, Standing, Thresholds},
-    registration::Options,
     scheduler::Signals,
     snapshot::{Alarm, Entry, Prepared},
     time::{NEVER, Nanos, nanos},

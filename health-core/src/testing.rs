@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use crate::model::status::Status;
 use crate::{
     board::Finished,
-    check::{Check, CheckResult, Outcome},
-    error::{BuildError, UnknownCheck},
+    check::{Check, CheckResult, outcome::Outcome},
+    config::error::{BuildError, UnknownCheck},
     health::{Builder, Health},
     model::status::Lifecycle,
     time::{Clock, nanos},

@@ -5,11 +5,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
-};
+use crate::check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome};
 
 /// A check made by [`check_blocking`].
 pub struct CheckBlocking {

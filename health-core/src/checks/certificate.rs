@@ -29,9 +29,7 @@ use super::{
     resolve::{Resolver, check_address, connect},
 };
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
+    check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
     model::{
         observed::Number,
         status::{Membership, Reason},

@@ -5,10 +5,7 @@ use std::{fmt, pin::Pin};
 
 use async_trait::async_trait;
 
-use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
-};
+use crate::check::{Check, CheckResult, error::CheckError, outcome::Outcome};
 
 type Run = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
 

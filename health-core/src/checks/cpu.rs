@@ -15,8 +15,7 @@ use super::{
     limits::{Limits, limit_methods},
 };
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult},
+    check::{Check, CheckResult, blocking::BlockingThread},
     model::{
         observed::Number,
         status::{Kind, Membership},

@@ -8,8 +8,7 @@ use rustix::fs::{StatVfs, statvfs};
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
     model::{
         observed::Number,
         status::{Kind, Membership},

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::resolve::Resolver;
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::status::Reason,
 };
 

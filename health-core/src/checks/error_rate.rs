@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::{observed::Number, status::Membership},
 };
 

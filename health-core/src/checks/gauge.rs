@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::{observed::Number, status::Membership},
 };
 

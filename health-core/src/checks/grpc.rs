@@ -13,8 +13,11 @@ use tonic::{
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::{CheckError, classify},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, classify},
+        outcome::Outcome,
+    },
     model::status::{Impact, Reason},
 };
 

@@ -12,8 +12,11 @@ use reqwest::{
 };
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::{CheckError, chain, classify},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, chain, classify},
+        outcome::Outcome,
+    },
     model::status::{Impact, Reason},
 };
 

@@ -13,10 +13,7 @@ use rdkafka::{
 };
 
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
-    deadline::time_left,
-    error::CheckError,
+    check::{Check, CheckResult, blocking::BlockingThread, deadline::time_left, error::CheckError, outcome::Outcome},
     model::status::Reason,
 };
 

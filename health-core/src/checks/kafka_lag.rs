@@ -15,8 +15,7 @@ use super::{
     limits::{Limits, limit_methods},
 };
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
     model::{observed::Number, status::Membership},
 };
 

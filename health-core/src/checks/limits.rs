@@ -1,7 +1,7 @@
 //! Limits on a number, in the words that all numeric checks share. Pure.
 
 use crate::{
-    check::Outcome,
+    check::outcome::Outcome,
     model::{observed::Number, status::Reason},
 };
 

@@ -7,8 +7,7 @@ use async_nats::{Client, Request, client::RequestErrorKind, connection::State};
 use async_trait::async_trait;
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
+    check::{Check, CheckResult, error::CheckError, outcome::Outcome},
     model::status::Reason,
 };
 

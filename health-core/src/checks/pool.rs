@@ -15,9 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    check::Outcome,
-    deadline::time_left,
-    error::CheckError,
+    check::{deadline::time_left, error::CheckError, outcome::Outcome},
     model::status::{Reason, Status},
 };
 

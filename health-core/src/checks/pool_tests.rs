@@ -273,7 +273,7 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
 
 /// A run with a second until its deadline.
 async fn run_within_a_second(probe: &PoolProbe<Driver>, server: &Server) -> (Status, Option<Reason>) {
-    let run = crate::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
+    let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
     said(&run.scope(probe.run(server)).await)
 }
 

@@ -12,8 +12,11 @@ use deadpool_postgres::{
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::{CheckError, classify},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, classify},
+        outcome::Outcome,
+    },
     model::status::Reason,
 };
 

@@ -15,8 +15,11 @@ use deadpool_lapin::{
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::{CheckError, classify},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, classify},
+        outcome::Outcome,
+    },
     model::status::Reason,
 };
 

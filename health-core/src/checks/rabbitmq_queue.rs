@@ -15,7 +15,7 @@ use super::{
     rabbitmq::{blocked, close, explain, probe},
 };
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::{
         observed::Number,
         status::{Membership, Reason, Status},

@@ -11,8 +11,7 @@ use deadpool_redis::{
 
 use super::pool::{Failure, PoolProbe, RoundTrip};
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
+    check::{Check, CheckResult, error::CheckError, outcome::Outcome},
     model::status::Reason,
 };
 

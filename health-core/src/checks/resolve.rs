@@ -8,7 +8,12 @@ use std::{
     net::{SocketAddr, ToSocketAddrs as _},
 };
 
-use crate::{blocking::BlockingThread, deadline::time_left, error::CheckError, model::status::Reason};
+#[cfg(any(feature = "certificate", feature = "tcp"))]
+use crate::check::deadline::time_left;
+use crate::{
+    check::{blocking::BlockingThread, error::CheckError},
+    model::status::Reason,
+};
 
 /// Resolves for one check.
 #[derive(Debug, Default)]

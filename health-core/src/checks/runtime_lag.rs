@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::status::{Kind, Membership, Reason},
 };
 

@@ -12,9 +12,7 @@ use async_trait::async_trait;
 
 use super::limits::{Limits, limit_methods};
 use crate::{
-    blocking::BlockingThread,
-    check::{Check, CheckResult, Outcome},
-    error::CheckError,
+    check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
     model::{
         observed::Number,
         status::{Membership, Reason, Status},

@@ -12,8 +12,11 @@ use sqlx::{Connection as _, Database, Error, Pool, pool::PoolConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
-    error::{CheckError, classify},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, classify},
+        outcome::Outcome,
+    },
     model::status::{Reason, Status},
 };
 

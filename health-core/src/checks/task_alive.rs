@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::status::{Kind, Reason},
 };
 

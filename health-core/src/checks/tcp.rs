@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::resolve::{Resolver, check_address, connect};
-use crate::check::{Check, CheckResult, Outcome};
+use crate::check::{Check, CheckResult, outcome::Outcome};
 
 /// Connects and closes again. Needs the feature `tcp`. For anything that has a check of its own, use that.
 ///

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::status::{Kind, Status},
 };
 

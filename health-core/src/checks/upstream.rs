@@ -12,7 +12,7 @@ use super::{
     upstream_document::{self as document, Component, Document},
 };
 use crate::{
-    check::{Check, CheckResult, Outcome},
+    check::{Check, CheckResult, outcome::Outcome},
     model::status::{Impact, Status},
 };
 

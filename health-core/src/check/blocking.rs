@@ -11,7 +11,11 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{deadline::Run, error::CheckError, model::status::Reason, time::rfc3339};
+use crate::{
+    check::{deadline::Run, error::CheckError},
+    model::status::Reason,
+    time::rfc3339,
+};
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
-    error::BuildError,
+    check::registration::{Joining, Options},
+    config::error::BuildError,
     model::status::{Impact, Kind, Probe},
-    registration::{Joining, Options},
 };
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,0 +1,213 @@
+//! Settings: options of checks that an operator gives without a rebuild. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    check::registration::{Joining, Options, Registration},
+    config::{defaults::Defaults, error::BuildError},
+    model::status::{Impact, Kind},
+};
+
+/// Options of checks by name, read from any format that serde knows, for
+/// [`Builder::settings`](crate::Builder::settings). Needs the feature `serde`.
+///
+/// `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
+/// `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
+/// from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
+/// `startup_despite_dependency`, `report_only` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
+/// `depends_on` and `tags` (a list, or words between commas). What is said there holds, whatever the code says. `defaults`
+/// takes `every`, `timeout`, `failures` and `impact`, in place of the builder's defaults. Numbers and booleans may come
+/// as text, as they do from the environment.
+///
+/// Only checks of the builder are meant, not those inserted later; and only the options that all checks have, not what
+/// belongs to one kind of check, such as its limits.
+///
+/// A name is looked up as it is; if there is no such check, without regard to case and with `-` and `.` read as `_`,
+/// because a variable of the environment can spell no more.
+///
+/// ```
+/// use health_core::{BuildError, Health, Settings, check_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings: Settings = serde_json::from_str(r#"{"checks": {"license": {"timeout": "1s", "failures": 3}}}"#)?;
+/// let health = Health::builder().settings(settings).check("license", check_fn(|| async { Ok(()) })).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default)]
+    defaults: Map<String, Value>,
+    #[serde(default)]
+    checks: BTreeMap<String, Map<String, Value>>,
+}
+
+impl Settings {
+    /// The defaults, with what is said here in place of what the code said.
+    pub(crate) fn defaults(&self, code: Defaults) -> Result<Defaults, BuildError> {
+        let mut defaults = code;
+        for (option, value) in &self.defaults {
+            let given = Given { check: "defaults", option, value };
+            match option.as_str() {
+                "every" => defaults.every = Some(given.duration()?),
+                "timeout" => defaults.timeout = Some(given.duration()?),
+                "failures" => defaults.failures = Some(given.number()?),
+                "impact" => defaults.impact = Some(given.impact()?),
+                _ => return Err(given.unknown("every, timeout, failures, impact")),
+            }
+        }
+        Ok(defaults)
+    }
+
+    /// Changes the registrations it names, and takes out those that are not enabled.
+    pub(crate) fn apply(&self, checks: &mut Vec<(String, Registration)>) -> Result<(), BuildError> {
+        let mut disabled = Vec::new();
+        for (name, options) in &self.checks {
+            let position = find(checks, name)?;
+            let (check, registration) = &mut checks[position];
+            // First what takes a check out of every probe, so that the others can put it into one.
+            let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| *option == "report_only");
+            for (option, value) in first.into_iter().chain(rest) {
+                let given = Given { check, option, value };
+                if option == "enabled" {
+                    if !given.flag()? {
+                        disabled.push(check.clone());
+                    }
+                } else {
+                    set(&mut registration.options, &given)?;
+                }
+            }
+        }
+        checks.retain(|(name, _)| !disabled.contains(name));
+        for (_, registration) in checks {
+            registration.options.depends_on.retain(|upstream| !disabled.contains(upstream));
+        }
+        Ok(())
+    }
+}
+
+/// The check that a name in the settings means.
+fn find(checks: &[(String, Registration)], name: &str) -> Result<usize, BuildError> {
+    if let Some(position) = checks.iter().position(|(check, _)| check == name) {
+        return Ok(position);
+    }
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '.'], "_");
+    let alike = |(_, (check, _)): &(usize, &(String, Registration))| plain(check) == plain(name);
+    let mut found = checks.iter().enumerate().filter(alike);
+    match (found.next(), found.next()) {
+        (Some((position, _)), None) => Ok(position),
+        _ => Err(BuildError::UnknownSetting {
+            name: name.chars().take(64).collect(),
+            checks: checks.iter().map(|(check, _)| check.clone()).collect(),
+        }),
+    }
+}
+
+fn set(options: &mut Options, given: &Given<'_>) -> Result<(), BuildError> {
+    match given.option {
+        "every" => options.every = Some(given.duration()?),
+        "recheck" => options.recheck = Some(given.duration()?),
+        "max_age" => options.max_age = Some(given.duration()?),
+        "timeout" => options.timeout = Some(given.duration()?),
+        "stale_after" => options.stale_after = Some(given.duration()?),
+        "slow_above" => options.slow_above = Some(given.duration()?),
+        "failures" => options.failures = Some(given.number()?),
+        "successes" => options.successes = Some(given.number()?),
+        "once" => options.once = given.flag()?,
+        "impact" => options.impact = Some(given.impact()?),
+        "local" => options.kind = if given.flag()? { Kind::Local } else { Kind::Dependency },
+        "liveness" => options.liveness = given.joining(options.liveness, Joining::LocalOnly)?,
+        "liveness_despite_dependency" => {
+            options.liveness = given.joining(options.liveness, Joining::DespiteDependency)?;
+        }
+        "startup" => options.startup = given.joining(options.startup, Joining::LocalOnly)?,
+        "startup_despite_dependency" => {
+            options.startup = given.joining(options.startup, Joining::DespiteDependency)?;
+        }
+        "readiness" => options.readiness = given.flag()?,
+        "report_only" if given.flag()? => options.report_only(),
+        "report_only" => return Err(given.refuse("say readiness, liveness or startup instead")),
+        "depends_on" => options.depends_on = given.words()?,
+        "tags" => options.tags = given.words()?,
+        _ => {
+            return Err(given.unknown(
+                "enabled, every, recheck, max_age, timeout, stale_after, slow_above, failures, successes, once, \
+                 impact, local, liveness, liveness_despite_dependency, readiness, startup, \
+                 startup_despite_dependency, report_only, depends_on, tags",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One value of the settings.
+struct Given<'s> {
+    check: &'s str,
+    option: &'s str,
+    value: &'s Value,
+}
+
+impl Given<'_> {
+    fn duration(&self) -> Result<Duration, BuildError> {
+        let parsed = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
+        parsed.ok_or_else(|| self.refuse("use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\""))
+    }
+
+    fn number(&self) -> Result<u32, BuildError> {
+        let number = match self.value {
+            Value::String(text) => text.trim().parse().ok(),
+            value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        number.ok_or_else(|| self.refuse("use a whole number from 1"))
+    }
+
+    fn flag(&self) -> Result<bool, BuildError> {
+        match self.value {
+            Value::Bool(flag) => Ok(*flag),
+            Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            _ => Err(self.refuse("use true or false")),
+        }
+    }
+
+    /// Joins a probe in this way, or leaves it: a plain `false` leaves it however it was joined.
+    fn joining(&self, before: Option<Joining>, way: Joining) -> Result<Option<Joining>, BuildError> {
+        Ok(if self.flag()? { Some(way) } else { before.filter(|before| *before != way && way != Joining::LocalOnly) })
+    }
+
+    fn impact(&self) -> Result<Impact, BuildError> {
+        let word = self.value.as_str().unwrap_or_default();
+        let impact = Impact::ALL.iter().find(|impact| impact.as_str().eq_ignore_ascii_case(word));
+        impact.copied().ok_or_else(|| self.refuse("use \"critical\" or \"optional\""))
+    }
+
+    fn words(&self) -> Result<Vec<String>, BuildError> {
+        let words: Option<Vec<String>> = match self.value {
+            Value::String(text) => {
+                Some(text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+            }
+            Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        };
+        words.ok_or_else(|| self.refuse("use a list of names, or names between commas"))
+    }
+
+    fn unknown(&self, known: &str) -> BuildError {
+        self.error(format!("there is no such option: use one of {known}"))
+    }
+
+    fn refuse(&self, expected: &str) -> BuildError {
+        let value: String = self.value.to_string().chars().take(64).collect();
+        self.error(format!("{value} is not usable: {expected}"))
+    }
+
+    fn error(&self, message: String) -> BuildError {
+        let option = self.option.chars().take(64).collect();
+        BuildError::InvalidSetting { name: self.check.to_owned(), option, message }
+    }
+}
