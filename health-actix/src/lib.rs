@@ -32,10 +32,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-#[cfg(feature = "apart")]
+#[cfg(feature = "dedicated_server")]
 use std::{io, net::TcpListener};
 
-#[cfg(feature = "apart")]
+#[cfg(feature = "dedicated_server")]
 use actix_web::{App, HttpServer};
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -44,13 +44,13 @@ use actix_web::{
     guard,
     http::{
         ConnectionType, StatusCode,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue},
     },
     web,
 };
-#[cfg(feature = "apart")]
-use health_core::Apart;
-use health_core::{Additions, Endpoint, HeaderValue as Value, Headers};
+#[cfg(feature = "dedicated_server")]
+use health_core::DedicatedServer;
+use health_core::{Endpoint, Headers};
 use pin_project_lite::pin_project;
 
 pub use health_core;
@@ -100,8 +100,8 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
 }
 
-/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
-/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
+/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -110,23 +110,23 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
-/// let apart = health_actix::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
-/// println!("probes: http://{}/livez", apart.address());
+/// let server = health_actix::serve_dedicated(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", server.address());
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or there is no thread to be had.
-#[cfg(feature = "apart")]
-pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+/// The listener cannot be used, or the system has no thread to give.
+#[cfg(feature = "dedicated_server")]
+pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
-    Apart::run(listener, move |listener, ended| {
+    DedicatedServer::run(listener, move |listener, end| {
         actix_web::rt::System::new().block_on(async {
             HttpServer::new(move || App::new().service(routes(endpoint.clone())))
                 .workers(1)
-                .shutdown_signal(ended)
+                .shutdown_signal(end)
                 .shutdown_timeout(1)
                 .listen(listener)?
                 .run()
@@ -256,8 +256,8 @@ where
         match self.project() {
             Projected::Application { future, endpoint } => {
                 let mut response = std::task::ready!(future.poll(context))?;
-                if let Some(additions) = endpoint.additions(response.status().as_u16()) {
-                    add(additions, &mut response);
+                if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
+                    set(response.response_mut(), &extras.headers, extras.close);
                 }
                 Poll::Ready(Ok(response.map_into_left_body()))
             }
@@ -288,33 +288,18 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
     // actix leaves the body out of an answer to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
-    let headers = response.headers_mut();
-    set(headers, &answer.headers);
-    if answer.close {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
+    set(&mut response, &answer.headers, answer.close);
     Some(response)
 }
 
-/// Sets the core's headers.
-fn set(headers: &mut HeaderMap, ours: &Headers) {
-    for (name, value) in ours.iter() {
-        let value = match value {
-            Value::Static(text) => Ok(HeaderValue::from_static(text)),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
-        };
-        // The core's values are always visible ASCII.
-        if let Ok(value) = value {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-}
-
-/// Adds to an answer of the application what the core wants there; actix keeps `Connection` out of HTTP/2.
-fn add<B>(additions: Additions, response: &mut ServiceResponse<B>) {
-    let response = response.response_mut();
-    set(response.headers_mut(), &additions.headers);
-    if additions.close {
+/// Sets headers of the core, and closes the connection after the answer if `close` says so. actix-web leaves `Connection`
+/// out of answers over HTTP/2.
+fn set<B>(response: &mut HttpResponse<B>, ours: &Headers, close: bool) {
+    let headers = response.headers_mut();
+    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(HeaderName::from_static(name), value);
+    });
+    if close {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }

@@ -35,7 +35,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-#[cfg(feature = "apart")]
+#[cfg(feature = "dedicated_server")]
 use std::{io, net::TcpListener};
 
 use axum::{
@@ -43,10 +43,10 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, OriginalUri},
 };
-#[cfg(feature = "apart")]
-use health_core::Apart;
-use health_core::{Additions, Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+#[cfg(feature = "dedicated_server")]
+use health_core::DedicatedServer;
+use health_core::{Endpoint, Headers, bytes::Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -98,8 +98,8 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
 }
 
-/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
-/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
+/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -108,24 +108,24 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
-/// let apart = health_axum::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
-/// println!("probes: http://{}/livez", apart.address());
+/// let server = health_axum::serve_dedicated(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", server.address());
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or there is no thread to be had.
-#[cfg(feature = "apart")]
-pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+/// The listener cannot be used, or the system has no thread to give.
+#[cfg(feature = "dedicated_server")]
+pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
-    Apart::run(listener, move |listener, ended| {
+    DedicatedServer::run(listener, move |listener, end| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let app = Router::<()>::from(routes(endpoint)).into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, app).with_graceful_shutdown(ended).await
+            axum::serve(listener, app).with_graceful_shutdown(end).await
         })
     })
 }
@@ -271,8 +271,8 @@ where
             let next = match self.as_mut().project() {
                 Projected::Application { future, endpoint, is_http1 } => {
                     let mut response = std::task::ready!(future.poll(context))?;
-                    if let Some(additions) = endpoint.additions(response.status().as_u16()) {
-                        add(additions, &mut response, *is_http1);
+                    if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
+                        set(response.headers_mut(), &extras.headers, extras.close && *is_http1);
                     }
                     return Poll::Ready(Ok(response));
                 }
@@ -316,35 +316,20 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    set(headers, &answer.headers);
+    set(headers, &answer.headers, answer.close && request.version() <= Version::HTTP_11);
     if is_head {
         // Otherwise the server takes the length from the body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     }
-    if answer.close && request.version() <= Version::HTTP_11 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     Some(response)
 }
 
-/// Sets the core's headers.
-fn set(headers: &mut HeaderMap, ours: &Headers) {
-    for (name, value) in ours.iter() {
-        let value = match value {
-            Value::Static(text) => Ok(HeaderValue::from_static(text)),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
-        };
-        // The core's values are always visible ASCII.
-        if let Ok(value) = value {
-            headers.insert(header::HeaderName::from_static(name), value);
-        }
-    }
-}
-
-/// Adds to an answer of the application what the core wants there.
-fn add<R>(additions: Additions, response: &mut Response<R>, is_http1: bool) {
-    set(response.headers_mut(), &additions.headers);
-    if additions.close && is_http1 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// Sets headers of the core, and closes the connection after the answer if `close` says so.
+fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
+    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(HeaderName::from_static(name), value);
+    });
+    if close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -60,38 +60,21 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-mod apart;
-mod board;
-mod bounds;
 mod check;
 mod checks;
 mod config;
+mod dedicated_server;
 mod endpoint;
-mod endpoint_options;
-mod families;
-mod format;
+mod engine;
+mod grpc;
 mod health;
-mod lifecycle;
-mod log;
 mod model;
-mod negotiate;
-mod policy;
 mod publish;
-mod query;
 mod redact;
 mod render;
-mod route;
-mod scheduler;
-mod services;
-#[cfg(feature = "signal")]
-mod shutdown;
-mod slot;
-mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
-mod visibility;
-mod wire;
 
 #[doc = include_str!("../ARCHITECTURE.md")]
 pub mod architecture {}
@@ -103,9 +86,16 @@ pub use serde_json;
 #[cfg(feature = "serde")]
 pub use crate::config::settings::Settings;
 #[cfg(feature = "signal")]
-pub use crate::shutdown::{Shutdown, shutdown};
+pub use crate::health::shutdown::{Shutdown, shutdown};
+#[cfg(feature = "agent_check")]
+pub use crate::publish::agent_check::AgentCheck;
+#[cfg(feature = "metrics")]
+pub use crate::publish::metrics::Metrics;
+#[cfg(feature = "opentelemetry")]
+pub use crate::publish::opentelemetry::OpenTelemetry;
+#[cfg(feature = "webhook")]
+pub use crate::publish::webhook::{Webhook, notice::Notice};
 pub use crate::{
-    apart::{Apart, Ended},
     check::{
         Check, CheckResult,
         deadline::time_left,
@@ -118,11 +108,19 @@ pub use crate::{
         defaults::Defaults,
         error::{BuildError, MuteError, RemoveError, UnknownCheck},
     },
-    endpoint::Endpoint,
-    endpoint_options::EndpointError,
-    format::{Format, Rendered},
-    health::{Builder, Health},
-    lifecycle::{Drain, InFlight},
+    dedicated_server::{DedicatedServer, DedicatedServerEnd},
+    endpoint::{
+        Endpoint,
+        config::EndpointError,
+        format::{Format, Rendered},
+        message::{HeaderValue, Headers, Request, Response, ResponseExtras},
+    },
+    health::{
+        Health,
+        builder::Builder,
+        drain::{Drain, InFlight},
+        publisher::{Publisher, Source},
+    },
     model::{
         change::{Change, Changes, CheckChange, Drained, LifecycleChange},
         history::{History, PastResult, Transition},
@@ -131,6 +129,5 @@ pub use crate::{
         status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
         totals::{Durations, Totals},
     },
-    publish::*,
-    wire::{Additions, HeaderValue, Headers, Request, Response},
+    publish::{dogstatsd::Dogstatsd, systemd::Systemd},
 };

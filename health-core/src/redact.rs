@@ -230,5 +230,4 @@ pub(crate) fn single_line(text: &str, limit: usize) -> String {
 }
 
 #[cfg(test)]
-#[path = "redact_tests.rs"]
 mod tests;

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 #[cfg(feature = "upstream")]
 use crate::model::status::Status;
 use crate::{
-    board::Finished,
     check::{Check, CheckResult, outcome::Outcome},
     config::error::{BuildError, UnknownCheck},
-    health::{Builder, Health},
+    engine::store::CompletedRun,
+    health::{Health, builder::Builder},
     model::status::Lifecycle,
     time::{Clock, nanos},
 };
@@ -166,11 +166,11 @@ impl Frozen {
     ///
     /// There is no check of that name.
     pub fn record(&self, check: &str, outcome: Outcome, duration: Duration) -> Result<(), UnknownCheck> {
-        let board = &self.health.inner().board;
-        let signals = board.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
+        let store = self.health.store();
+        let signals = store.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
         self.advance(duration);
-        let started = board.clock().now().saturating_sub(nanos(duration));
-        board.record(&signals, Finished { outcome, started });
+        let started = store.clock().now().saturating_sub(nanos(duration));
+        store.record(&signals, CompletedRun { outcome, started });
         Ok(())
     }
 
@@ -180,21 +180,21 @@ impl Frozen {
     ///
     /// There is no check of that name.
     pub fn forget(&self, check: &str) -> Result<(), UnknownCheck> {
-        let board = &self.health.inner().board;
-        let signals = board.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
-        board.forget(&signals);
+        let store = self.health.store();
+        let signals = store.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
+        store.forget(&signals);
         Ok(())
     }
 
     /// Sets the phase of life, in either direction. As in life, `Starting` becomes `Ready` at once where no readiness
     /// member is pending.
     pub fn lifecycle(&self, lifecycle: Lifecycle) {
-        self.health.inner().board.set_lifecycle(lifecycle);
+        self.health.store().set_lifecycle(lifecycle);
     }
 
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        if let Clock::Frozen { elapsed, .. } = self.health.inner().board.clock() {
+        if let Clock::Frozen { elapsed, .. } = self.health.store().clock() {
             elapsed.fetch_add(nanos(by), Ordering::AcqRel);
         }
     }

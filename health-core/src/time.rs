@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// A moment: nanoseconds since the start of the board.
 pub(crate) type Nanos = u64;
 
+/// The longest duration in use, 366 days. It can be added to any moment of a clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// A moment that never comes.
 pub(crate) const NEVER: Nanos = Nanos::MAX;
 

@@ -8,8 +8,9 @@ use lexopt::{
 };
 
 use crate::{
-    Expect, Probe, Target,
-    probe::{LONGEST, Token},
+    probe::{Expect, LONGEST, Probe},
+    target::Target,
+    token::Token,
 };
 
 /// What is to be done.
@@ -96,7 +97,7 @@ fn time(name: &str, text: &str) -> Result<Duration, String> {
 fn expect(text: &str) -> Result<Expect, String> {
     match (text, text.parse()) {
         ("healthy", _) => Ok(Expect::Healthy),
-        ("degraded", _) => Ok(Expect::Degraded),
+        ("degraded", _) => Ok(Expect::HealthyOrDegraded),
         (_, Ok(code @ 100..=599)) => Ok(Expect::Code(code)),
         _ => Err(format!("--expect {text:?} is not known: use healthy, degraded or a code such as 503")),
     }

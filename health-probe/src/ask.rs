@@ -10,8 +10,8 @@ use std::{
 
 use crate::{
     answer,
-    probe::Token,
     target::{Place, Target},
+    token::Token,
     verdict::{self, State, Verdict},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
                 Ok(answer) => verdict::of(&answer),
                 Err(message) => Verdict::new(State::Unhealthy, message),
             },
-            Err(error) => Verdict::new(State::Unhealthy, told(&question.target.place, &error, timeout)),
+            Err(error) => Verdict::new(State::Unhealthy, describe(&question.target.place, &error, timeout)),
         }
     })
 }
@@ -52,7 +52,7 @@ fn late(timeout: Duration) -> String {
     format!("no answer within {}", humantime::format_duration(timeout))
 }
 
-fn told(place: &Place, error: &io::Error, timeout: Duration) -> String {
+fn describe(place: &Place, error: &io::Error, timeout: Duration) -> String {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => late(timeout),
         ErrorKind::InvalidData => error.to_string(),

@@ -7,8 +7,8 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 
 use crate::{
     ask::within,
-    probe::Token,
     target::{Place, Target},
+    token::Token,
     verdict::{State, Verdict},
 };
 

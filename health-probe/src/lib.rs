@@ -23,6 +23,7 @@ mod grpc;
 mod nagios;
 mod probe;
 mod target;
+mod token;
 mod verdict;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
@@ -32,7 +33,7 @@ use crate::arguments::{Asked, Wanted};
 pub use crate::{
     probe::{Expect, Probe},
     target::Target,
-    verdict::{Part, State, Verdict},
+    verdict::{CheckVerdict, State, Verdict},
 };
 
 /// What `--help` prints.
@@ -92,7 +93,7 @@ fn report(asked: &Asked) -> ExitCode {
         return ExitCode::from(nagios::code(verdict.state));
     }
     if !asked.quiet {
-        say(&probe::told(&verdict, asked.verbose));
+        say(&probe::text(&verdict, asked.verbose));
     }
     if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

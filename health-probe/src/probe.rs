@@ -1,13 +1,14 @@
 //! What is asked, how often, and what passes.
 
 use std::{
-    fmt, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     ask::{self, Question},
     target::Target,
+    token::Token,
     verdict::{State, Verdict},
 };
 
@@ -17,28 +18,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Nobody is that patient.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A bearer token, which is shown nowhere.
-#[derive(Clone)]
-pub(crate) struct Token(String);
-
-impl Token {
-    /// A token that can stand in a header.
-    pub(crate) fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
-    }
-
-    pub(crate) fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// What passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,7 +26,7 @@ pub enum Expect {
     Healthy,
     /// Healthy or Degraded.
     #[default]
-    Degraded,
+    HealthyOrDegraded,
     /// An answer with this code, whatever it says.
     Code(u16),
 }
@@ -58,7 +37,7 @@ impl Expect {
     pub fn is_met_by(self, verdict: &Verdict) -> bool {
         match self {
             Self::Healthy => verdict.state == State::Healthy,
-            Self::Degraded => verdict.state <= State::Degraded,
+            Self::HealthyOrDegraded => verdict.state <= State::Degraded,
             Self::Code(code) => verdict.code == Some(code),
         }
     }
@@ -160,7 +139,7 @@ impl Probe {
 }
 
 /// What is printed where no plugin is wanted. Control characters would be obeyed by a terminal.
-pub(crate) fn told(verdict: &Verdict, verbose: bool) -> String {
+pub(crate) fn text(verdict: &Verdict, verbose: bool) -> String {
     let with = |first: &str, more: &[&str]| {
         let said: Vec<&str> = more.iter().copied().filter(|more| !more.is_empty()).collect();
         let line = if said.is_empty() { first.to_owned() } else { format!("{first}: {}", said.join(", ")) };

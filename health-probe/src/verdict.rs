@@ -49,13 +49,13 @@ pub struct Verdict {
     /// The HTTP status code; `None` without an answer, or over gRPC.
     pub code: Option<u16>,
     /// The checks that the page names.
-    pub checks: Vec<Part>,
+    pub checks: Vec<CheckVerdict>,
 }
 
 /// One check of a page.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Part {
+pub struct CheckVerdict {
     /// Its name.
     pub name: String,
     /// How it is.
@@ -112,7 +112,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
         |value: &Map<String, Value>, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
     let state = |value: &Map<String, Value>| State::read(&word(value, "status"));
     let Some(overall) = state(document) else { return Verdict::new(State::Unknown, "") };
-    let mut checks: Vec<Part> = match document.get("checks") {
+    let mut checks: Vec<CheckVerdict> = match document.get("checks") {
         Some(Value::Object(checks)) => checks
             .iter()
             .filter_map(|(name, check)| {
@@ -121,7 +121,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
                 let observed = check.get("observed").and_then(Value::as_object);
                 let mut observed: Vec<_> = observed.into_iter().flatten().filter_map(observation).collect();
                 observed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-                Some(Part {
+                Some(CheckVerdict {
                     name: name.clone(),
                     state: state(check).unwrap_or(State::Unknown),
                     reason: word(check, "reason"),
@@ -138,7 +138,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
     };
     // Whatever order the application's own features of serde_json leave them in.
     checks.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut named: Vec<&Part> = Vec::new();
+    let mut named: Vec<&CheckVerdict> = Vec::new();
     let roots = document.get("root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     named.extend(roots.filter_map(|root| checks.iter().find(|check| check.name == root)));
     if named.is_empty() {
@@ -147,7 +147,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
     let mut causes: Vec<String> =
         Some(word(document, "reason")).into_iter().filter(|reason| !reason.is_empty()).collect();
     if overall > State::Healthy {
-        causes.extend(named.iter().take(TOLD).map(|check| told(check)));
+        causes.extend(named.iter().take(TOLD).map(|check| describe(check)));
         if named.len() > TOLD {
             causes.push(format!("{} more", named.len() - TOLD));
         }
@@ -155,7 +155,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
     Verdict { checks, ..Verdict::new(overall, causes.join(", ")) }
 }
 
-fn told(check: &Part) -> String {
+fn describe(check: &CheckVerdict) -> String {
     let why = if check.reason.is_empty() { check.state.word() } else { &check.reason };
     format!("{} {why}", check.name)
 }
@@ -176,7 +176,7 @@ fn kubernetes(text: &str) -> Verdict {
         };
         let (name, said) = rest.split_once(' ').unwrap_or((rest, ""));
         let reason = said.strip_prefix("failed: ").filter(|reason| *reason != "reason withheld").unwrap_or("");
-        checks.push(Part {
+        checks.push(CheckVerdict {
             name: name.to_owned(),
             state,
             reason: reason.to_owned(),
@@ -199,7 +199,7 @@ fn kubernetes(text: &str) -> Verdict {
         Some(worst) => worst,
     };
     let failing = checks.iter().filter(|check| check.state == state && state > State::Healthy);
-    let cause = failing.take(TOLD).map(told).collect::<Vec<_>>().join(", ");
+    let cause = failing.take(TOLD).map(describe).collect::<Vec<_>>().join(", ");
     Verdict { checks, ..Verdict::new(state, cause) }
 }
 

@@ -23,13 +23,13 @@
 //! ```
 
 use std::{convert::Infallible, net::SocketAddr};
-#[cfg(feature = "apart")]
+#[cfg(feature = "dedicated_server")]
 use std::{io, net::TcpListener};
 
-#[cfg(feature = "apart")]
-use health_core::Apart;
-use health_core::{Endpoint, HeaderValue as Value, Headers, bytes::Bytes};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+#[cfg(feature = "dedicated_server")]
+use health_core::DedicatedServer;
+use health_core::{Endpoint, Headers, bytes::Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use warp::{
     Filter, Rejection, Reply,
     path::{FullPath, Peek},
@@ -99,8 +99,8 @@ pub fn routes(
         })
 }
 
-/// Serves the endpoint on a listener, thread and runtime of its own, so that probes are answered while every worker of the
-/// application's runtime is blocked. Dropping the value ends it. Needs the feature `apart`.
+/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
+/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -109,23 +109,23 @@ pub fn routes(
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
-/// let apart = health_warp::serve_apart(health, TcpListener::bind("127.0.0.1:0")?)?;
-/// println!("probes: http://{}/livez", apart.address());
+/// let server = health_warp::serve_dedicated(health, TcpListener::bind("127.0.0.1:0")?)?;
+/// println!("probes: http://{}/livez", server.address());
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or there is no thread to be had.
-#[cfg(feature = "apart")]
-pub fn serve_apart(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<Apart> {
+/// The listener cannot be used, or the system has no thread to give.
+#[cfg(feature = "dedicated_server")]
+pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
-    Apart::run(listener, move |listener, ended| {
+    DedicatedServer::run(listener, move |listener, end| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            warp::serve(routes(endpoint)).incoming(listener).graceful(ended).run().await;
+            warp::serve(routes(endpoint)).incoming(listener).graceful(end).run().await;
             Ok(())
         })
     })
@@ -170,7 +170,7 @@ macro_rules! with_health {
             ) -> impl Filter<Extract = (warp::reply::Response,), Error = $error> + Clone + Send + Sync + 'static {
                 let endpoint = endpoint.into();
                 let ours = endpoint.clone();
-                let application = self.map(move |reply: R| with_additions(&ours, reply.into_response()));
+                let application = self.map(move |reply: R| with_extras(&ours, reply.into_response()));
                 routes(endpoint).or(application).unify()
             }
         })+
@@ -208,40 +208,29 @@ fn answer(
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    set(headers, &answer.headers);
+    set(headers, &answer.headers, answer.close);
     if is_head {
         // Otherwise the server takes the length from the body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     }
-    if answer.close {
-        // hyper removes it from an HTTP/2 answer.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     Some(response.into_response())
 }
 
-/// Sets the core's headers.
-fn set(headers: &mut HeaderMap, ours: &Headers) {
-    for (name, value) in ours.iter() {
-        let value = match value {
-            Value::Static(text) => Ok(HeaderValue::from_static(text)),
-            Value::Shared(bytes) => HeaderValue::from_maybe_shared(bytes.clone()),
-        };
-        // The core's values are always visible ASCII.
-        if let Ok(value) = value {
-            headers.insert(header::HeaderName::from_static(name), value);
-        }
+/// Sets headers of the core, and closes the connection after the answer if `close` says so.
+fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
+    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(HeaderName::from_static(name), value);
+    });
+    if close {
+        // hyper removes the header from an answer over HTTP/2.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// An answer of the application with what the core wants there.
-fn with_additions(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
-    if let Some(additions) = endpoint.additions(response.status().as_u16()) {
-        set(response.headers_mut(), &additions.headers);
-        if additions.close {
-            // hyper removes it from an HTTP/2 answer.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+/// Returns an answer of the application with the extras of the core.
+fn with_extras(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
+    if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
+        set(response.headers_mut(), &extras.headers, extras.close);
     }
     response
 }

@@ -5,6 +5,7 @@ pub mod bare_clock;
 pub mod certificates;
 pub mod daemon;
 pub mod datadog_agent;
+pub mod doors;
 pub mod envoy;
 pub mod fault_matrix;
 pub mod fault_rows;

@@ -6,13 +6,13 @@ use crate::{
     check::registration::{Joining, Options},
     config::error::BuildError,
     model::status::{Impact, Kind, Probe},
+    time::LONGEST,
 };
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 const MAX_NAME: usize = 64;
 
 /// Names of the lifecycle lines in the Kubernetes text.

@@ -37,7 +37,7 @@ pub struct History {
     registration: u64,
     good: Nanos,
     total: Nanos,
-    judged: Option<(Nanos, Status)>,
+    reported: Option<(Nanos, Status)>,
 }
 
 /// One run of the past.
@@ -74,7 +74,7 @@ impl History {
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than a float's precision")]
     pub fn uptime_share(&self) -> f64 {
         if self.total == 0 {
-            return match self.judged {
+            return match self.reported {
                 Some((_, Status::Unhealthy)) | None => 0.0,
                 Some(_) => 1.0,
             };
@@ -83,7 +83,7 @@ impl History {
     }
 
     /// An empty one.
-    pub(crate) fn of_another_check() -> Self {
+    pub(crate) fn of_new_check() -> Self {
         static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
         Self { registration: REGISTRATIONS.fetch_add(1, Ordering::Relaxed), ..Self::default() }
     }
@@ -100,15 +100,15 @@ impl History {
         Since { runs, transitions: self.totals.transitions - seen.transitions, durations }
     }
 
-    pub(crate) fn ran(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
+    pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
         self.results.truncate(KEPT - 1);
         self.results.push_front(PastResult { at, status, reason, duration });
-        self.totals.ran(at, status, duration);
+        self.totals.record_run(at, status, duration);
     }
 
     /// Notes the verdict at a moment; a change is a transition.
-    pub(crate) fn judged(&mut self, now: Nanos, at: SystemTime, status: Status, reason: Option<Reason>) {
-        let previous = self.judged.replace((now, status));
+    pub(crate) fn record_status(&mut self, now: Nanos, at: SystemTime, status: Status, reason: Option<Reason>) {
+        let previous = self.reported.replace((now, status));
         if let Some((then, before)) = previous {
             let passed = now.saturating_sub(then);
             self.total = self.total.saturating_add(passed);
@@ -155,8 +155,8 @@ mod tests {
         for second in 0..200 {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
             let status = if second % 2 == 0 { Status::Healthy } else { Status::Unhealthy };
-            history.ran(at, status, None, Duration::ZERO);
-            history.judged(nanos(Duration::from_secs(second)), at, status, None);
+            history.record_run(at, status, None, Duration::ZERO);
+            history.record_status(nanos(Duration::from_secs(second)), at, status, None);
         }
         assert_eq!((history.results.len(), history.transitions.len()), (KEPT, KEPT));
         assert_eq!(history.results[0].at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
@@ -167,10 +167,10 @@ mod tests {
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     #[test]
     fn since_a_look_there_is_what_came_after_it() {
-        let mut history = History::of_another_check();
+        let mut history = History::of_new_check();
         let mut run = |status, millis| {
-            history.ran(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
-            history.judged(0, SystemTime::UNIX_EPOCH, status, None);
+            history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
+            history.record_status(0, SystemTime::UNIX_EPOCH, status, None);
             history.clone()
         };
         let told = |history: &History, seen: &mut Seen| {
@@ -185,8 +185,10 @@ mod tests {
         let third = run(Status::Unhealthy, 3);
         assert_eq!(told(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
         // Removed, and another inserted by the same name, which has run as often.
-        let mut another = History::of_another_check();
-        (0..3).for_each(|_| another.ran(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4)));
+        let mut another = History::of_new_check();
+        (0..3).for_each(|_| {
+            another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4))
+        });
         assert_eq!(told(&another, &mut seen), ([0, 0, 3], 0, vec![4, 4, 4]));
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 /// What a report is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
     /// Every check.
@@ -174,6 +174,16 @@ impl CheckReport {
         self.checked_at.is_none()
     }
 
+    /// Whether the status is unknown: no run has finished, or the last result is stale.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self.reason, Some(Reason::Pending | Reason::Stale))
+    }
+
+    /// The severity of the check by itself.
+    pub(crate) fn severity(&self) -> u8 {
+        severity(self.status, self.is_unknown())
+    }
+
     /// The check with everything removed that only full visibility shows.
     fn public(&self) -> Self {
         Self {
@@ -210,4 +220,26 @@ pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passe
             Impact::Optional => check.status.min(Status::Degraded),
         },
     }
+}
+
+/// The severity of a status for whoever is paged: 0 to 2 by status, and 3 where the status is unknown.
+pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
+    match status {
+        Status::Healthy => 0,
+        _ if is_unknown => 3,
+        Status::Degraded => 1,
+        Status::Unhealthy => 2,
+    }
+}
+
+/// The verdicts of the metrics. The lifecycle changes none of them, so that a deploy pages nobody.
+#[derive(Debug)]
+pub(crate) struct MetricsReport<'r> {
+    /// Every check.
+    pub(crate) report: &'r Report,
+    /// The status of the full report.
+    pub(crate) status: Status,
+    /// The severity of the full report.
+    pub(crate) severity: u8,
+    pub(crate) probes: [(Probe, Status); 3],
 }

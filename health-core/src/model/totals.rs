@@ -46,7 +46,7 @@ impl Durations {
         Duration::from_secs(5),
     ];
 
-    pub(crate) fn took(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let position = Self::BOUNDS.iter().position(|bound| duration <= *bound).unwrap_or(Self::BOUNDS.len());
         self.counts[position] += 1;
         self.sum = self.sum.saturating_add(duration);
@@ -54,12 +54,12 @@ impl Durations {
 }
 
 impl Totals {
-    pub(crate) fn ran(&mut self, at: SystemTime, status: Status, duration: Duration) {
+    pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, duration: Duration) {
         self.runs[status as usize] += 1;
         if status < Status::Unhealthy {
             self.last_success = Some(at);
         }
-        self.durations.took(duration);
+        self.durations.record(duration);
     }
 }
 
@@ -73,7 +73,11 @@ mod tests {
         for (millis, status) in
             [(1, Status::Healthy), (2, Status::Degraded), (5_000, Status::Unhealthy), (5_001, Status::Unhealthy)]
         {
-            totals.ran(SystemTime::UNIX_EPOCH + Duration::from_millis(millis), status, Duration::from_millis(millis));
+            totals.record_run(
+                SystemTime::UNIX_EPOCH + Duration::from_millis(millis),
+                status,
+                Duration::from_millis(millis),
+            );
         }
         assert_eq!(totals.durations.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(totals.durations.sum, Duration::from_millis(10_004));

@@ -14,10 +14,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Publisher, Source, cause};
-use crate::model::{
-    report::Report,
-    status::{Lifecycle, Probe, Status},
+use crate::{
+    health::publisher::{Publisher, Source},
+    model::{
+        report::Report,
+        status::{Lifecycle, Probe, Status},
+    },
+    publish::summary::cause,
 };
 
 /// Longer descriptions are cut; HAProxy shows them in its statistics.

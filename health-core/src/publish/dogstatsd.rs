@@ -11,18 +11,19 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{LONGEST_WAIT, Publisher, Source, cause, whatever_the_phase};
 use crate::{
+    health::publisher::{Publisher, Source},
     model::{
         change::Change,
         report::{CheckReport, Report},
         status::{Reason, Status, Visibility},
     },
-    policy::check_severity,
+    publish::summary::{cause, without_lifecycle},
+    time::LONGEST,
 };
 
 /// What a UDP datagram to an agent may have; longer messages are cut.
-const LONGEST: usize = 1_432;
+const MAX_DATAGRAM: usize = 1_432;
 
 /// Sends a service check for the whole service and one for each check to a Datadog Agent.
 ///
@@ -116,7 +117,7 @@ impl Dogstatsd {
 
     /// How often everything is sent, changed or not. Default 10 s, at least 1 s.
     pub fn every(mut self, every: Duration) -> Self {
-        self.every = every.clamp(Duration::from_secs(1), LONGEST_WAIT);
+        self.every = every.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
@@ -140,7 +141,7 @@ impl Dogstatsd {
 
     fn send_whole(&self, source: &Source, at: SystemTime) {
         let report = source.report();
-        let known = whatever_the_phase(Report::clone(&report));
+        let known = without_lifecycle(Report::clone(&report));
         let message = if self.visibility > Visibility::Status { cause(&known) } else { String::new() };
         self.send(&self.datagram(
             "health.status",
@@ -158,7 +159,7 @@ impl Dogstatsd {
             _ => reason.to_owned(),
         };
         let tags = self.tags_of(&source.report().service, Some(&check.name));
-        self.send(&self.datagram("health.check.status", check_severity(check), at, &tags, &message));
+        self.send(&self.datagram("health.check.status", check.severity(), at, &tags, &message));
     }
 
     fn tags_of(&self, service: &Option<std::sync::Arc<str>>, check: Option<&str>) -> Vec<String> {
@@ -176,13 +177,13 @@ impl Dogstatsd {
         }
         for (position, tag) in tags.iter().enumerate() {
             let before = if position == 0 { "|#" } else { "," };
-            if text.len() + before.len() + tag.len() < LONGEST / 2 {
+            if text.len() + before.len() + tag.len() < MAX_DATAGRAM / 2 {
                 let _ = write!(text, "{before}{tag}");
             }
         }
         let message = message_text(message);
         if !message.is_empty() {
-            let mut room = (LONGEST - 1).saturating_sub(text.len() + 3).min(message.len());
+            let mut room = (MAX_DATAGRAM - 1).saturating_sub(text.len() + 3).min(message.len());
             while !message.is_char_boundary(room) {
                 room -= 1;
             }

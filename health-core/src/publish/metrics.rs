@@ -11,19 +11,21 @@ use std::{
 use ::metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder};
 use async_trait::async_trait;
 
-use super::{Publisher, Source, look};
 use crate::{
-    families::{
-        BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS, CHECK_TRANSITIONS,
-        Family, LIFECYCLE, PROBE_STATUS, SEVERITY, STATUS,
-    },
+    health::publisher::{Publisher, Source},
     model::{
         history::Seen,
-        report::{CheckReport, Report},
+        report::{CheckReport, MetricsReport, Report},
         status::{Lifecycle, Status, Visibility},
     },
-    render::prometheus::seconds_since_1970,
-    snapshot::Verdicts,
+    publish::polling::poll,
+    render::{
+        metric_families::{
+            BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS,
+            CHECK_TRANSITIONS, LIFECYCLE, MetricFamily, PROBE_STATUS, SEVERITY, STATUS,
+        },
+        prometheus::seconds_since_1970,
+    },
 };
 
 /// Hands what the metrics page shows to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs the feature
@@ -85,7 +87,7 @@ impl Metrics {
         self
     }
 
-    /// How much is told. Default [`Visibility::Checks`].
+    /// How much is exported. Default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -110,14 +112,14 @@ impl fmt::Debug for Metrics {
 #[async_trait]
 impl Publisher for Metrics {
     async fn publish(self: Box<Self>, source: Source) {
-        let mut told = Told::default();
-        look(source, self.every, |source| self.look(source, &mut told)).await;
+        let mut exported = Exported::default();
+        poll(source, self.every, |source| self.export(source, &mut exported)).await;
     }
 }
 
-/// What the recorder was told, which forgets nothing.
+/// What the recorder was exported, which forgets nothing.
 #[derive(Default)]
-struct Told {
+struct Exported {
     checks: HashMap<Arc<str>, Counted>,
     observed: HashSet<[SharedString; 3]>,
 }
@@ -132,30 +134,30 @@ struct Counted {
 }
 
 impl Metrics {
-    fn look(&self, source: &Source, told: &mut Told) {
-        let mut tell = |recorder: &dyn Recorder| {
-            let to = Teller { recorder, labels: &self.labels };
+    fn export(&self, source: &Source, exported: &mut Exported) {
+        let mut export = |recorder: &dyn Recorder| {
+            let exporter = Exporter { recorder, labels: &self.labels };
             // Each time, as the recorder may have been installed a moment ago.
-            to.describe(self.visibility);
-            source.board.verdicts(|verdicts| to.tell(verdicts, self.visibility, told));
+            exporter.describe(self.visibility);
+            source.metrics(|metrics| exporter.export(metrics, self.visibility, exported));
         };
         match &self.recorder {
-            Some(recorder) => tell(recorder),
-            None => with_recorder(tell),
+            Some(recorder) => export(recorder),
+            None => with_recorder(export),
         }
     }
 }
 
-struct Teller<'m> {
+struct Exporter<'m> {
     recorder: &'m dyn Recorder,
     labels: &'m [Label],
 }
 
 const METADATA: Metadata<'static> = Metadata::new("health", Level::INFO, Some(module_path!()));
 
-impl Teller<'_> {
+impl Exporter<'_> {
     fn describe(&self, visibility: Visibility) {
-        let of = |family: &Family| (KeyName::from_const_str(family.name), SharedString::const_str(family.help));
+        let of = |family: &MetricFamily| (KeyName::from_const_str(family.name), SharedString::const_str(family.help));
         let gauge = |family| {
             let (name, text) = of(family);
             self.recorder.describe_gauge(name, None, text);
@@ -174,33 +176,33 @@ impl Teller<'_> {
         }
     }
 
-    fn tell(&self, verdicts: &Verdicts<'_>, visibility: Visibility, told: &mut Told) {
-        self.states(STATUS.name, None, Some(verdicts.status));
-        for (probe, status) in verdicts.probes {
+    fn export(&self, metrics: &MetricsReport<'_>, visibility: Visibility, exported: &mut Exported) {
+        self.states(STATUS.name, None, Some(metrics.status));
+        for (probe, status) in metrics.probes {
             self.states(PROBE_STATUS.name, Some(("probe", probe.as_str().into())), Some(status));
         }
         for state in Lifecycle::ALL {
-            let is_it = u8::from(*state == verdicts.report.lifecycle);
+            let is_it = u8::from(*state == metrics.report.lifecycle);
             self.gauge(LIFECYCLE.name, [("state", state.as_str().into())], is_it.into());
         }
-        self.gauge(SEVERITY.name, [], verdicts.severity.into());
+        self.gauge(SEVERITY.name, [], metrics.severity.into());
         if visibility >= Visibility::Checks {
-            self.checks(verdicts.report, &mut told.checks);
+            self.checks(metrics.report, &mut exported.checks);
         }
         if visibility >= Visibility::Full {
-            self.observed(verdicts.report, &mut told.observed);
+            self.observed(metrics.report, &mut exported.observed);
         }
     }
 
-    fn checks(&self, report: &Report, told: &mut HashMap<Arc<str>, Counted>) {
+    fn checks(&self, report: &Report, exported: &mut HashMap<Arc<str>, Counted>) {
         for (name, counted) in
-            told.iter_mut().filter(|(name, counted)| !counted.is_gone && report.check(name).is_none())
+            exported.iter_mut().filter(|(name, counted)| !counted.is_gone && report.check(name).is_none())
         {
             self.states(CHECK_STATUS.name, Some(("check", shared(name))), None);
             counted.is_gone = true;
         }
         for check in &report.checks {
-            self.check(check, told.entry(Arc::clone(&check.name)).or_default());
+            self.check(check, exported.entry(Arc::clone(&check.name)).or_default());
         }
     }
 
@@ -223,15 +225,15 @@ impl Teller<'_> {
         counted.is_gone = false;
     }
 
-    fn observed(&self, report: &Report, told: &mut HashSet<[SharedString; 3]>) {
-        let mut gone = std::mem::take(told);
+    fn observed(&self, report: &Report, exported: &mut HashSet<[SharedString; 3]>) {
+        let mut gone = std::mem::take(exported);
         let labels = |of: &[SharedString; 3]| ["check", "name", "unit"].into_iter().zip(of.clone());
         for check in &report.checks {
             for observed in check.distinct_observed() {
                 let of = [shared(&check.name), observed.name.to_string().into(), observed.unit.to_string().into()];
                 self.gauge(CHECK_OBSERVED.name, labels(&of), observed.value.as_f64());
                 gone.remove(&of);
-                told.insert(of);
+                exported.insert(of);
             }
         }
         gone.iter().for_each(|of| self.gauge(CHECK_OBSERVED.name, labels(of), f64::NAN));

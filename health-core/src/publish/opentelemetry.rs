@@ -2,12 +2,7 @@
 //! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is one series for each state, as its conventions want it:
 //! <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use ::opentelemetry::{
     InstrumentationScope, KeyValue, Value, global,
@@ -15,18 +10,16 @@ use ::opentelemetry::{
 };
 use async_trait::async_trait;
 
-use super::{Publisher, Source, look};
 use crate::{
-    board::Board,
-    families,
+    health::publisher::{Publisher, Source, WeakSource},
     model::{
         history::Seen,
-        report::Report,
+        report::{MetricsReport, Report},
         status::{Lifecycle, Status, Visibility},
         totals::Durations,
     },
-    render::prometheus::seconds_since_1970,
-    snapshot::Verdicts,
+    publish::polling::poll,
+    render::{metric_families, prometheus::seconds_since_1970},
 };
 
 /// Offers what the metrics page shows to the application's own provider of meters. Needs the feature `opentelemetry`; the
@@ -69,7 +62,7 @@ pub struct OpenTelemetry {
 
 /// How often what was counted is passed on, besides at every change: well before the 60 results that are kept of a check
 /// are over.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl OpenTelemetry {
     /// To this provider of meters.
@@ -107,7 +100,7 @@ impl fmt::Debug for OpenTelemetry {
 impl Publisher for OpenTelemetry {
     async fn publish(self: Box<Self>, source: Source) {
         // Nothing can be taken out of the SDK again, so its callbacks keep nothing alive.
-        let observed = Observed { board: Arc::downgrade(&source.board), attributes: self.attributes.into() };
+        let observed = Observed { source: source.weak(), attributes: self.attributes.into() };
         observed.totals(&self.meter);
         if self.visibility < Visibility::Checks {
             return;
@@ -118,14 +111,14 @@ impl Publisher for OpenTelemetry {
         }
         let counted = Counted::new(&self.meter);
         let mut seen = HashMap::new();
-        look(source, LOOK, |source| observed.pass_on(&source.report(), &counted, &mut seen)).await;
+        poll(source, POLL_INTERVAL, |source| observed.pass_on(&source.report(), &counted, &mut seen)).await;
     }
 }
 
 /// What the SDK's callbacks read.
 #[derive(Clone)]
 struct Observed {
-    board: Weak<Board>,
+    source: WeakSource,
     attributes: Arc<[KeyValue]>,
 }
 
@@ -136,13 +129,12 @@ impl Observed {
     /// A callback that writes series of what is known at that moment.
     fn callback<T: 'static>(
         &self,
-        series: impl Fn(&Verdicts<'_>, &mut Write<'_, T>) + Send + Sync + 'static,
+        series: impl Fn(&MetricsReport<'_>, &mut Write<'_, T>) + Send + Sync + 'static,
     ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
         let this = self.clone();
         move |instrument| {
-            let Some(board) = this.board.upgrade() else { return };
-            board.verdicts(|verdicts| {
-                series(verdicts, &mut |value, own| instrument.observe(value, &this.with(own)));
+            this.source.metrics(|metrics| {
+                series(metrics, &mut |value, own| instrument.observe(value, &this.with(own)));
             });
         }
     }
@@ -155,20 +147,20 @@ impl Observed {
     fn totals(&self, meter: &Meter) {
         let status =
             |name, description| meter.i64_observable_up_down_counter(name).with_unit("1").with_description(description);
-        status("health.status", families::STATUS.help)
-            .with_callback(self.callback(|verdicts, write| states(write, &[], "health.state", verdicts.status)))
+        status("health.status", metric_families::STATUS.help)
+            .with_callback(self.callback(|metrics, write| states(write, &[], "health.state", metrics.status)))
             .build();
-        status("health.probe.status", families::PROBE_STATUS.help)
-            .with_callback(self.callback(|verdicts, write| {
-                for (probe, status) in verdicts.probes {
+        status("health.probe.status", metric_families::PROBE_STATUS.help)
+            .with_callback(self.callback(|metrics, write| {
+                for (probe, status) in metrics.probes {
                     states(write, &[("health.probe.name", probe.as_str().into())], "health.probe.state", status);
                 }
             }))
             .build();
-        status("health.lifecycle.status", families::LIFECYCLE.help)
-            .with_callback(self.callback(|verdicts, write| {
+        status("health.lifecycle.status", metric_families::LIFECYCLE.help)
+            .with_callback(self.callback(|metrics, write| {
                 for state in Lifecycle::ALL {
-                    let is_it = i64::from(*state == verdicts.report.lifecycle);
+                    let is_it = i64::from(*state == metrics.report.lifecycle);
                     write(is_it, &[("health.lifecycle.state", state.as_str().into())]);
                 }
             }))
@@ -176,8 +168,8 @@ impl Observed {
         meter
             .u64_observable_gauge("health.severity")
             .with_unit("1")
-            .with_description(families::SEVERITY.help)
-            .with_callback(self.callback(|verdicts, write| write(verdicts.severity.into(), &[])))
+            .with_description(metric_families::SEVERITY.help)
+            .with_callback(self.callback(|metrics, write| write(metrics.severity.into(), &[])))
             .build();
     }
 
@@ -185,9 +177,9 @@ impl Observed {
         meter
             .i64_observable_up_down_counter("health.check.status")
             .with_unit("1")
-            .with_description(families::CHECK_STATUS.help)
-            .with_callback(self.callback(|verdicts, write| {
-                for check in &verdicts.report.checks {
+            .with_description(metric_families::CHECK_STATUS.help)
+            .with_callback(self.callback(|metrics, write| {
+                for check in &metrics.report.checks {
                     states(write, &[name(&check.name)], "health.check.state", check.status);
                 }
             }))
@@ -195,9 +187,9 @@ impl Observed {
         meter
             .f64_observable_gauge("health.check.last_success")
             .with_unit("s")
-            .with_description(families::CHECK_LAST_SUCCESS.help)
-            .with_callback(self.callback(|verdicts, write| {
-                for check in &verdicts.report.checks {
+            .with_description(metric_families::CHECK_LAST_SUCCESS.help)
+            .with_callback(self.callback(|metrics, write| {
+                for check in &metrics.report.checks {
                     write(seconds_since_1970(check.history.totals.last_success), &[name(&check.name)]);
                 }
             }))
@@ -207,9 +199,9 @@ impl Observed {
     fn observed(&self, meter: &Meter) {
         meter
             .f64_observable_gauge("health.check.observed")
-            .with_description(families::CHECK_OBSERVED.help)
-            .with_callback(self.callback(|verdicts, write| {
-                for check in &verdicts.report.checks {
+            .with_description(metric_families::CHECK_OBSERVED.help)
+            .with_callback(self.callback(|metrics, write| {
+                for check in &metrics.report.checks {
                     for observed in check.distinct_observed() {
                         let of = ("health.observed.name", observed.name.to_string().into());
                         let unit = ("health.observed.unit", observed.unit.to_string().into());
@@ -252,12 +244,12 @@ impl Counted {
         Self {
             // Of things that are counted one by one, the plural:
             // https://opentelemetry.io/docs/specs/semconv/general/naming/#pluralization
-            runs: counter("health.check.runs", "{run}", families::CHECK_RUNS.help),
-            transitions: counter("health.check.transitions", "{transition}", families::CHECK_TRANSITIONS.help),
+            runs: counter("health.check.runs", "{run}", metric_families::CHECK_RUNS.help),
+            transitions: counter("health.check.transitions", "{transition}", metric_families::CHECK_TRANSITIONS.help),
             durations: meter
                 .f64_histogram("health.check.duration")
                 .with_unit("s")
-                .with_description(families::CHECK_DURATION.help)
+                .with_description(metric_families::CHECK_DURATION.help)
                 .with_boundaries(Durations::BOUNDS.iter().map(Duration::as_secs_f64).collect())
                 .build(),
         }

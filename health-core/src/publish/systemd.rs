@@ -5,8 +5,11 @@ use std::{env, io, process, time::Duration};
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Publisher, Source, cause};
-use crate::model::status::{Lifecycle, Probe, Status};
+use crate::{
+    health::publisher::{Publisher, Source},
+    model::status::{Lifecycle, Probe, Status},
+    publish::summary::cause,
+};
 
 /// Tells systemd that the service is ready, how it is, that it stops, and that it lives.
 ///
@@ -36,7 +39,7 @@ pub struct Systemd {}
 
 /// How often it is looked at where no watchdog is more impatient: a result that became too old changes the status without a
 /// change.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Characters of `STATUS=`. systemd drops a datagram of more than 4096 bytes, and with it what else stands there.
 const DESCRIBED: usize = 512;
@@ -50,31 +53,31 @@ impl Systemd {
 
 /// What has been told so far, so that nothing is told twice, and nothing is taken for told that was not.
 #[derive(Debug, Default)]
-struct Told {
+struct LastSent {
     status: String,
     ready: bool,
     stopping: bool,
 }
 
-impl Told {
-    fn tell(&mut self, source: &Source, manager: &Manager) {
+impl LastSent {
+    fn send_changes(&mut self, source: &Source, manager: &Manager) {
         let report = source.report();
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
         let status: String = status.chars().take(DESCRIBED).collect();
         let ready = self.ready || report.lifecycle == Lifecycle::Ready;
         let stopping = self.stopping || report.lifecycle >= Lifecycle::Draining;
-        let mut news = String::new();
+        let mut message = String::new();
         if ready && !self.ready {
-            news.push_str("READY=1\n");
+            message.push_str("READY=1\n");
         }
         if stopping && !self.stopping {
-            news.push_str("STOPPING=1\n");
+            message.push_str("STOPPING=1\n");
         }
         if status != self.status {
-            news.push_str(&format!("STATUS={status}\n"));
+            message.push_str(&format!("STATUS={status}\n"));
         }
-        if !news.is_empty() && manager.is_told(&news) {
+        if !message.is_empty() && manager.send(&message) {
             *self = Self { status, ready, stopping };
         }
     }
@@ -92,20 +95,21 @@ impl Publisher for Systemd {
             }
         };
         let watchdog = watchdog();
-        let mut looks =
-            interval(watchdog.map_or(LOOK, |patience| LOOK.min(patience / 2)).max(Duration::from_millis(1)));
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = Told::default();
+        let mut ticks = interval(
+            watchdog.map_or(POLL_INTERVAL, |patience| POLL_INTERVAL.min(patience / 2)).max(Duration::from_millis(1)),
+        );
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_sent = LastSent::default();
         loop {
             tokio::select! {
-                _ = looks.tick() => {
-                    told.tell(&source, &manager);
+                _ = ticks.tick() => {
+                    last_sent.send_changes(&source, &manager);
                     if watchdog.is_some() && source.probe(Probe::Liveness).status != Status::Unhealthy {
-                        manager.is_told("WATCHDOG=1\n");
+                        manager.send("WATCHDOG=1\n");
                     }
                 }
                 change = source.next() => {
-                    told.tell(&source, &manager);
+                    last_sent.send_changes(&source, &manager);
                     if change.is_none() {
                         return;
                     }
@@ -151,8 +155,8 @@ impl Manager {
         Ok(Some(Self(socket)))
     }
 
-    fn is_told(&self, news: &str) -> bool {
-        let sent = self.0.send(news.as_bytes());
+    fn send(&self, message: &str) -> bool {
+        let sent = self.0.send(message.as_bytes());
         if let Err(error) = &sent {
             tracing::debug!(target: "health", %error, "systemd could not be told");
         }
@@ -166,7 +170,7 @@ impl Manager {
         Ok(None)
     }
 
-    fn is_told(&self, _: &str) -> bool {
+    fn send(&self, _: &str) -> bool {
         false
     }
 }

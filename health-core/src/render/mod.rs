@@ -1,8 +1,11 @@
-//! One file per format: pure functions from a report and a visibility to bytes. To add one: a file here, an arm in
-//! `Endpoint::document`, a golden answer in its tests.
+//! Renderers: one file per format, each with pure functions from a report and a visibility to bytes.
+//!
+//! A new format needs a file here with golden answers in its tests, a variant of `Format`, a variant of `BodyFormat`,
+//! and an arm in `endpoint::answer`.
 
 pub(crate) mod health_json;
 pub(crate) mod json;
+pub(crate) mod metric_families;
 pub(crate) mod prometheus;
 pub(crate) mod text;
 pub(crate) mod writer;

@@ -13,14 +13,13 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    families::{self, Family},
     model::{
         observed::Number,
-        report::{CheckReport, Report},
+        report::{CheckReport, MetricsReport, Report},
         status::{Lifecycle, Status, Visibility},
         totals::Durations,
     },
-    snapshot::Verdicts,
+    render::metric_families::{self, MetricFamily},
 };
 
 /// A format of the page.
@@ -40,15 +39,15 @@ impl Exposition {
 }
 
 /// The whole page.
-pub(crate) fn page(verdicts: &Verdicts<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
+pub(crate) fn page(metrics: &MetricsReport<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
     let mut page = Page { text: String::new(), exposition };
-    page.totals(verdicts);
+    page.totals(metrics);
     if visibility >= Visibility::Checks {
-        page.checks(&verdicts.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
+        page.checks(&metrics.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
     }
     if visibility >= Visibility::Full {
-        page.observed(verdicts.report);
-        page.build(verdicts.report);
+        page.observed(metrics.report);
+        page.build(metrics.report);
     }
     if exposition == Exposition::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -83,7 +82,7 @@ impl Display for Escaped<'_> {
 
 impl Page {
     /// Opens a family: its samples, by this name, must follow.
-    fn family(&mut self, Family { name, help }: &Family, kind: &str) -> &'static str {
+    fn family(&mut self, MetricFamily { name, help }: &MetricFamily, kind: &str) -> &'static str {
         // OpenMetrics names a counter's family without its suffix.
         let shown = match self.exposition {
             Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
@@ -118,45 +117,45 @@ impl Page {
         }
     }
 
-    fn totals(&mut self, verdicts: &Verdicts<'_>) {
-        let name = self.family(&families::STATUS, "gauge");
-        self.states(name, None, verdicts.status);
-        let name = self.family(&families::PROBE_STATUS, "gauge");
-        for (probe, status) in verdicts.probes {
+    fn totals(&mut self, metrics: &MetricsReport<'_>) {
+        let name = self.family(&metric_families::STATUS, "gauge");
+        self.states(name, None, metrics.status);
+        let name = self.family(&metric_families::PROBE_STATUS, "gauge");
+        for (probe, status) in metrics.probes {
             self.states(name, Some(("probe", probe.as_str())), status);
         }
-        let name = self.family(&families::LIFECYCLE, "gauge");
+        let name = self.family(&metric_families::LIFECYCLE, "gauge");
         for state in Lifecycle::ALL {
-            self.sample(name, &[("state", state.as_str())], u8::from(*state == verdicts.report.lifecycle));
+            self.sample(name, &[("state", state.as_str())], u8::from(*state == metrics.report.lifecycle));
         }
-        let name = self.family(&families::SEVERITY, "gauge");
-        self.sample(name, &[], verdicts.severity);
+        let name = self.family(&metric_families::SEVERITY, "gauge");
+        self.sample(name, &[], metrics.severity);
     }
 
     fn checks(&mut self, checks: &[&CheckReport]) {
         if checks.is_empty() {
             return;
         }
-        let name = self.family(&families::CHECK_STATUS, "gauge");
+        let name = self.family(&metric_families::CHECK_STATUS, "gauge");
         for check in checks {
             self.states(name, Some(("check", &check.name)), check.status);
         }
-        let name = self.family(&families::CHECK_DURATION, "histogram");
+        let name = self.family(&metric_families::CHECK_DURATION, "histogram");
         for check in checks {
             self.durations(name, &check.name, &check.history.totals.durations);
         }
-        let name = self.family(&families::CHECK_LAST_SUCCESS, "gauge");
+        let name = self.family(&metric_families::CHECK_LAST_SUCCESS, "gauge");
         for check in checks {
             self.sample(name, &[("check", &check.name)], seconds_since_1970(check.history.totals.last_success));
         }
-        let name = self.family(&families::CHECK_RUNS, "counter");
+        let name = self.family(&metric_families::CHECK_RUNS, "counter");
         for check in checks {
             for status in Status::ALL {
                 let runs = check.history.totals.runs[*status as usize];
                 self.sample(name, &[("check", &check.name), ("status", status.as_str())], runs);
             }
         }
-        let name = self.family(&families::CHECK_TRANSITIONS, "counter");
+        let name = self.family(&metric_families::CHECK_TRANSITIONS, "counter");
         for check in checks {
             self.sample(name, &[("check", &check.name)], check.history.totals.transitions);
         }
@@ -177,13 +176,13 @@ impl Page {
     }
 
     fn observed(&mut self, report: &Report) {
-        let name = families::CHECK_OBSERVED.name;
+        let name = metric_families::CHECK_OBSERVED.name;
         let mut opened = false;
         for check in &report.checks {
             // The same series twice would spoil the page.
             for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {
-                    self.family(&families::CHECK_OBSERVED, "gauge");
+                    self.family(&metric_families::CHECK_OBSERVED, "gauge");
                 }
                 let labels = [("check", &*check.name), ("name", &observed.name), ("unit", &observed.unit)];
                 match observed.value {
@@ -195,10 +194,10 @@ impl Page {
     }
 
     fn build(&mut self, report: &Report) {
-        let name = families::BUILD_INFO.name;
+        let name = metric_families::BUILD_INFO.name;
         let (service, version) = (report.service.as_deref(), report.version.as_deref());
         if service.is_some() || version.is_some() {
-            self.family(&families::BUILD_INFO, "gauge");
+            self.family(&metric_families::BUILD_INFO, "gauge");
             let labels = [("service", service.unwrap_or_default()), ("version", version.unwrap_or_default())];
             self.sample(name, &labels, 1);
         }
@@ -222,8 +221,8 @@ mod tests {
             (Probe::Readiness, Status::Unhealthy),
             (Probe::Startup, Status::Healthy),
         ];
-        let verdicts = Verdicts { report: &report, status: Status::Unhealthy, severity: 2, probes };
-        String::from_utf8(page(&verdicts, visibility, exposition).to_vec()).unwrap()
+        let metrics = MetricsReport { report: &report, status: Status::Unhealthy, severity: 2, probes };
+        String::from_utf8(page(&metrics, visibility, exposition).to_vec()).unwrap()
     }
 
     #[test]

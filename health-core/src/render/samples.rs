@@ -45,7 +45,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
 
 fn database() -> CheckReport {
     let mut history = History::default();
-    history.ran(
+    history.record_run(
         at("2026-01-05T08:00:00.123Z"),
         Status::Unhealthy,
         Some(Reason::Unreachable),

@@ -21,8 +21,16 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     list(report, "health", visibility)
 }
 
+/// The text of a Kubernetes path: [`list`], or [`one_check`] on the page of a check.
+pub(crate) fn kubernetes(report: &Report, name: &str, visibility: Visibility) -> Bytes {
+    match (&report.subject, report.checks.first()) {
+        (Subject::Check(_), Some(check)) => one_check(check),
+        _ => list(report, name, visibility),
+    }
+}
+
 /// A line per check, closing with `name check passed` or `failed`. No names at [`Visibility::Status`].
-pub(crate) fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
+fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
     let mut text = String::new();
     if visibility > Visibility::Status {
         lines(&mut text, report, &|_| false);
@@ -44,7 +52,7 @@ pub(crate) fn excluding(report: &Report, name: &str, excluded: &[String], verbos
 }
 
 /// One check, answering for itself.
-pub(crate) fn one_check(check: &CheckReport) -> Bytes {
+fn one_check(check: &CheckReport) -> Bytes {
     match (check.status, check.reason) {
         (Status::Unhealthy, reason) => {
             let reason = reason.unwrap_or(Reason::Failed);

@@ -1,44 +1,48 @@
-//! What a webhook is told, and how it is written.
+//! The notice of a webhook, and its JSON.
 
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use super::queue::Delivery;
 use crate::{
     model::{
         change::CheckChange,
         report::Report,
         status::{Lifecycle, Reason, Status, Visibility},
     },
-    publish::{cause, whatever_the_phase},
+    publish::{
+        summary::{cause, without_lifecycle},
+        webhook::{change_tracker::Notification, queue::Delivery},
+    },
     render::writer::Writer,
     time::rfc3339,
 };
 
-/// What a [`Webhook`](super::Webhook) is told at once.
+/// One message of a [`Webhook`](super::Webhook).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Notice {
-    /// When it was written.
+    /// The moment at which the notice was written.
     pub at: SystemTime,
-    /// A sign of life, as nothing else was to be told.
+    /// Whether the notice is a ping, which carries no changes.
     pub is_ping: bool,
-    /// What was said by [`Webhook::label`](super::Webhook::label).
+    /// The labels given by [`Webhook::label`](super::Webhook::label).
     pub labels: Vec<(String, String)>,
-    /// The service's name, if it was given.
+    /// The name of the service, if it was given.
     pub service: Option<Arc<str>>,
-    /// The service's version, if it was given and is shown.
+    /// The version of the service, if it was given and the visibility shows it.
     pub version: Option<Arc<str>>,
-    /// How the service is now, whatever the phase of its life, and without the checks that have not run yet.
+    /// The present status of the service, without the lifecycle and without pending checks.
     pub status: Status,
-    /// What makes it so: `database unreachable`. Empty where all is well or nothing is shown.
+    /// The cause of the status, such as `database unreachable`. Empty if the service is Healthy or the visibility shows no
+    /// checks.
     pub cause: String,
-    /// The phase of its life.
+    /// The lifecycle of the service.
     pub lifecycle: Lifecycle,
-    /// The changes since the last notice, in order. None in a sign of life, and where only the status is shown.
+    /// The changes since the last notice, in order. Empty in a ping, and where the visibility shows no checks.
     pub changes: Vec<CheckChange>,
-    /// How many changes since the last notice are not among them, as there were too many or they were refused.
+    /// The number of changes since the last notice that are not in `changes`, because there were too many or because they
+    /// were refused.
     pub missed: u64,
 }
 
@@ -61,19 +65,25 @@ impl Notice {
         let names = visibility >= Visibility::Checks;
         Self {
             at: SystemTime::now(),
-            is_ping: delivery.is_sign_of_life(),
+            is_ping: delivery.is_ping(),
             labels: labels.to_vec(),
             service: report.service.clone(),
             version: report.version.clone().filter(|_| visibility >= Visibility::Full),
             status: known.status,
             cause: if names { cause(known) } else { String::new() },
             lifecycle: report.lifecycle,
-            changes: delivery.items.iter().flatten().filter(|_| names).map(shown).collect(),
+            changes: delivery
+                .notifications
+                .iter()
+                .filter_map(Notification::check)
+                .filter(|_| names)
+                .map(shown)
+                .collect(),
             missed: delivery.missed,
         }
     }
 
-    /// As JSON, `event` first.
+    /// Returns the notice as JSON, `event` first.
     pub(super) fn json(&self) -> Bytes {
         let mut writer = Writer::default();
         writer.object(|w| {
@@ -104,11 +114,11 @@ impl Notice {
     }
 }
 
-/// The report without the phases of life and what has not run yet: what no deploy changes.
-pub(super) fn known(report: &Report) -> Report {
+/// Returns the report without the effect of the lifecycle and without pending checks, so that a deploy changes nothing.
+pub(super) fn without_pending(report: &Report) -> Report {
     let mut report = report.clone();
     report.checks.retain(|check| check.reason != Some(Reason::Pending));
-    whatever_the_phase(report)
+    without_lifecycle(report)
 }
 
 fn members(w: &mut Writer, change: &CheckChange) {

@@ -1,43 +1,44 @@
-//! What is still to be told, and when: decided here, done in `webhook`.
+//! The queue of a webhook: what is to be delivered, and when. Pure.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::news::Item;
+use crate::publish::webhook::change_tracker::Notification;
 
-/// Changes that wait; one more, and the oldest whose check has changed since is dropped and counted; where there is none, the
-/// oldest.
-pub(super) const LONGEST: usize = 100;
-/// The pause after a first failure, doubled with every further one.
+/// The number of notifications that wait. One more drops the oldest whose check has changed since, or else the oldest,
+/// and counts it as missed.
+pub(super) const CAPACITY: usize = 100;
+/// The pause after the first failure in a row. Every further failure doubles it, up to the longest pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: VecDeque<Item>,
+    waiting: VecDeque<Notification>,
     missed: u64,
     gap: Duration,
     every: Option<Duration>,
-    /// When the next sign of life is due.
-    sign_at: Option<Instant>,
-    /// No changes are told before; signs of life neither set nor heed it.
+    /// The moment of the next ping.
+    ping_at: Option<Instant>,
+    /// The moment from which on changes may be delivered. Pings neither set it nor wait for it.
     gap_until: Instant,
-    /// Nothing is told before, as it was not taken.
+    /// The moment from which on anything may be delivered again after a failure.
     pause_until: Instant,
     failures: u32,
 }
 
-/// What is told at once: the changes since the last time, and how many are not among them. Nothing: a sign of life.
+/// What one notice delivers: the changes since the last notice, and the number of changes that are not among them. A
+/// delivery without changes is a ping.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
-    pub(super) items: Vec<Item>,
+    pub(super) notifications: Vec<Notification>,
     pub(super) missed: u64,
 }
 
 impl Delivery {
-    pub(super) fn is_sign_of_life(&self) -> bool {
-        self.items.is_empty()
+    pub(super) fn is_ping(&self) -> bool {
+        self.notifications.is_empty()
     }
 }
 
@@ -48,53 +49,53 @@ impl Queue {
             missed: 0,
             gap,
             every,
-            sign_at: every.map(|_| now),
+            ping_at: every.map(|_| now),
             gap_until: now,
             pause_until: now,
             failures: 0,
         }
     }
 
-    pub(super) fn push(&mut self, item: Item) {
-        self.waiting.push_back(item);
+    pub(super) fn push(&mut self, notification: Notification) {
+        self.waiting.push_back(notification);
         self.bound();
     }
 
-    /// So many changes were lost elsewhere.
-    pub(super) fn lost(&mut self, number: u64) {
+    /// Adds to the number of missed changes.
+    pub(super) fn add_missed(&mut self, number: u64) {
         self.missed += number;
     }
 
-    /// When the next delivery may begin, if there is anything to tell.
+    /// The moment at which the next delivery may begin; `None` if nothing waits.
     pub(super) fn due(&self) -> Option<Instant> {
         let changes_at = (!self.waiting.is_empty()).then_some(self.gap_until);
-        let wanted = changes_at.into_iter().chain(self.sign_at).min()?;
+        let wanted = changes_at.into_iter().chain(self.ping_at).min()?;
         Some(wanted.max(self.pause_until))
     }
 
-    /// What is to be told now: within the gap a sign of life alone.
+    /// Takes what is to be delivered now: within the gap a ping.
     pub(super) fn take(&mut self, now: Instant) -> Delivery {
         if now < self.gap_until { Delivery::default() } else { self.take_all() }
     }
 
-    /// All that waits, whatever the gap.
+    /// Takes everything that waits, within the gap, too.
     pub(super) fn take_all(&mut self) -> Delivery {
-        Delivery { items: self.waiting.drain(..).collect(), missed: std::mem::take(&mut self.missed) }
+        Delivery { notifications: self.waiting.drain(..).collect(), missed: std::mem::take(&mut self.missed) }
     }
 
-    /// It was taken.
+    /// Records that a delivery was accepted.
     pub(super) fn delivered(&mut self, delivery: &Delivery, now: Instant) {
         self.failures = 0;
-        if !delivery.is_sign_of_life() {
+        if !delivery.is_ping() {
             self.gap_until = now + self.gap;
         }
-        self.sign_at = self.every.map(|every| now + every);
+        self.ping_at = self.every.map(|every| now + every);
     }
 
-    /// It was not, and is told again: after how long, if the receiver does not wish otherwise.
+    /// Puts a delivery back that failed, and returns the pause before the next attempt.
     pub(super) fn failed(&mut self, delivery: Delivery) -> Duration {
-        for item in delivery.items.into_iter().rev() {
-            self.waiting.push_front(item);
+        for notification in delivery.notifications.into_iter().rev() {
+            self.waiting.push_front(notification);
         }
         self.missed += delivery.missed;
         self.bound();
@@ -103,36 +104,36 @@ impl Queue {
         pause
     }
 
-    /// It never will be, so nobody tells it again.
+    /// Drops a delivery that will never be accepted, and counts its changes as missed.
     pub(super) fn refused(&mut self, delivery: &Delivery, now: Instant) {
         self.delivered(delivery, now);
-        self.missed += delivery.missed + delivery.items.len() as u64;
+        self.missed += delivery.missed + delivery.notifications.len() as u64;
     }
 
     pub(super) fn pause_until(&mut self, moment: Instant) {
         self.pause_until = moment;
     }
 
-    /// No sign of life before this has passed.
-    pub(super) fn put_sign_off(&mut self, now: Instant, longer: Duration) {
-        self.sign_at = self.every.map(|_| now + longer);
+    /// Postpones the next ping.
+    pub(super) fn postpone_ping(&mut self, now: Instant, longer: Duration) {
+        self.ping_at = self.every.map(|_| now + longer);
     }
 
-    /// How many changes wait.
+    /// The number of notifications that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// How often it was tried in vain.
+    /// The number of failures in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
 
     fn bound(&mut self) {
-        while self.waiting.len() > LONGEST {
-            let name = |item: &Item| item.as_ref().map(|change| Arc::clone(&change.check));
-            let is_outdated = |(position, item): &(usize, &Item)| {
-                self.waiting.iter().skip(position + 1).any(|later| name(later) == name(item))
+        while self.waiting.len() > CAPACITY {
+            let name = |notification: &Notification| notification.check().map(|change| Arc::clone(&change.check));
+            let is_outdated = |(position, notification): &(usize, &Notification)| {
+                self.waiting.iter().skip(position + 1).any(|later| name(later) == name(notification))
             };
             let outdated = self.waiting.iter().enumerate().find(is_outdated).map(|(position, _)| position);
             self.waiting.remove(outdated.unwrap_or(0));
@@ -150,8 +151,8 @@ mod tests {
 
     const GAP: Duration = Duration::from_secs(10);
 
-    fn change(number: usize) -> Item {
-        Some(CheckChange {
+    fn change(number: usize) -> Notification {
+        Notification::Check(CheckChange {
             check: number.to_string().into(),
             from: None,
             to: Status::Unhealthy,
@@ -164,7 +165,7 @@ mod tests {
     }
 
     fn names(delivery: &Delivery) -> Vec<&str> {
-        delivery.items.iter().flatten().map(|change| &*change.check).collect()
+        delivery.notifications.iter().filter_map(Notification::check).map(|change| &*change.check).collect()
     }
 
     #[test]
@@ -208,14 +209,14 @@ mod tests {
     fn the_queue_is_bounded_and_counts_what_it_dropped() {
         let now = Instant::now();
         let mut queue = Queue::new(GAP, None, now);
-        (0..LONGEST).for_each(|number| queue.push(change(number)));
+        (0..CAPACITY).for_each(|number| queue.push(change(number)));
         let delivery = queue.take(now);
         (0..5).for_each(|number| queue.push(change(1_000 + number)));
-        queue.lost(2);
+        queue.add_missed(2);
         queue.failed(delivery);
         let again = queue.take(now);
-        assert_eq!((again.items.len(), again.missed), (LONGEST, 7));
-        assert_eq!((names(&again)[0], names(&again)[LONGEST - 1]), ("5", "1004"));
+        assert_eq!((again.notifications.len(), again.missed), (CAPACITY, 7));
+        assert_eq!((names(&again)[0], names(&again)[CAPACITY - 1]), ("5", "1004"));
         queue.refused(&again, now);
         assert_eq!(queue.due(), None, "a number alone is told with the next change");
         queue.push(change(1));
@@ -226,9 +227,9 @@ mod tests {
     fn what_flaps_does_not_push_out_what_lasts() {
         let mut queue = Queue::new(GAP, None, Instant::now());
         queue.push(change(1));
-        (0..3 * LONGEST).for_each(|_| queue.push(change(2)));
+        (0..3 * CAPACITY).for_each(|_| queue.push(change(2)));
         let delivery = queue.take_all();
-        assert_eq!((names(&delivery)[0], delivery.items.len()), ("1", LONGEST));
+        assert_eq!((names(&delivery)[0], delivery.notifications.len()), ("1", CAPACITY));
         assert_eq!(delivery.missed, 201);
     }
 
@@ -239,7 +240,7 @@ mod tests {
         let mut queue = Queue::new(GAP, Some(every), now);
         assert_eq!(queue.due(), Some(now), "at once, so that its absence is noticed");
         let sign = queue.take(now);
-        assert!(sign.is_sign_of_life());
+        assert!(sign.is_ping());
         queue.delivered(&sign, now);
         assert_eq!(queue.due(), Some(now + every), "the gap is not for signs");
         queue.push(change(1));
@@ -249,11 +250,11 @@ mod tests {
         queue.push(change(2));
         assert_eq!(queue.due(), Some(now + every));
         let sign = queue.take(now + every);
-        assert!(sign.is_sign_of_life(), "within the gap it comes alone");
+        assert!(sign.is_ping(), "within the gap it comes alone");
         queue.delivered(&sign, now + every);
         assert_eq!(queue.due(), Some(now + every * 2));
         assert_eq!(names(&queue.take_all()), ["2"]);
-        queue.put_sign_off(now, every * 3);
+        queue.postpone_ping(now, every * 3);
         assert_eq!(queue.due(), Some(now + every * 3));
         queue.pause_until(now + every * 5);
         assert_eq!(queue.due(), Some(now + every * 5), "a pause holds for signs of life, too");

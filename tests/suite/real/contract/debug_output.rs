@@ -18,9 +18,7 @@ const WORD: &str = "s3cr3tw0rd";
 
 /// Types that hold no word of the application's but names, addresses, limits and durations, or what answers show anyway.
 const PLAIN: &[&str] = &[
-    "Additions",
     "AgentCheck",
-    "Apart",
     "Backlog",
     "BuildError",
     "Certificate",
@@ -28,6 +26,8 @@ const PLAIN: &[&str] = &[
     "CheckBlocking",
     "CheckFn",
     "Cpu",
+    "DedicatedServer",
+    "DedicatedServerEnd",
     "Defaults",
     "DiskSpace",
     "Dns",
@@ -62,6 +62,7 @@ const PLAIN: &[&str] = &[
     "Reason",
     "RemoveError",
     "Response",
+    "ResponseExtras",
     "RuntimeLag",
     "Scripted",
     "Settings",

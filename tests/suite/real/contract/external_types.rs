@@ -46,14 +46,14 @@ const ACTIX: [&str; 12] = [
     "actix_web::service::HttpServiceFactory",
     "actix_web::service::ServiceRequest",
     "actix_web::service::ServiceResponse",
-    "health_core::apart::Apart",
+    "health_core::dedicated_server::DedicatedServer",
     "health_core::endpoint::Endpoint",
     "pin_project_lite::__private::PinnedFieldsOf",
 ];
 const AXUM: [&str; 9] = [
     "axum::routing::Router",
     "bytes::bytes::Bytes",
-    "health_core::apart::Apart",
+    "health_core::dedicated_server::DedicatedServer",
     "health_core::endpoint::Endpoint",
     "http::request::Request",
     "http::response::Response",
@@ -62,7 +62,7 @@ const AXUM: [&str; 9] = [
     "tower_service::Service",
 ];
 const WARP: [&str; 6] = [
-    "health_core::apart::Apart",
+    "health_core::dedicated_server::DedicatedServer",
     "health_core::endpoint::Endpoint",
     "warp::filter::Filter",
     "warp::reject::Rejection",

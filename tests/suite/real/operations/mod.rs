@@ -1,8 +1,8 @@
 //! How a service starts, runs, is attacked and leaves.
 
 mod abuse;
-mod apart;
 mod connections;
+mod dedicated_server;
 mod examples;
 mod publish;
 pub(crate) mod rolling_restart;

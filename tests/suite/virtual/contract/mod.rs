@@ -3,11 +3,13 @@
 mod build_errors;
 mod conformance;
 mod cost;
+mod dependencies;
+mod doors;
 mod health_local;
 mod hostile;
-mod invariants;
 mod membership;
 mod model;
 mod mute;
+mod names;
 mod scheduler;
 mod settings;

@@ -177,14 +177,15 @@ fn envoy_is_told_in_its_own_words_when_asked_for() {
     assert_eq!(told(&envoy, "GET", "/readyz?exclude=x"), (false, false));
     frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
     assert_eq!(told(&envoy, "GET", "/readyz"), (false, false), "the code says that");
-    assert!(envoy.additions(200).is_none());
+    assert!(envoy.response_extras(200).is_none());
     drop(health.drain(secs(1)));
     for (method, path) in [("GET", "/readyz"), ("GET", "/livez"), ("OPTIONS", "/health"), ("POST", "/health")] {
         assert_eq!(told(&envoy, method, path), (false, true), "{method} {path}");
         assert_eq!(told(&plain, method, path), (false, false));
     }
     // On the application's own answers, too.
-    let on_an_answer = |endpoint: &Endpoint| endpoint.additions(200).unwrap().headers.iter().next().map(|it| it.0);
+    let on_an_answer =
+        |endpoint: &Endpoint| endpoint.response_extras(200).unwrap().headers.iter().next().map(|it| it.0);
     assert_eq!((on_an_answer(&envoy), on_an_answer(&plain)), (Some(FAIL), None));
 }
 

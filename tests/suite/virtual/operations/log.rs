@@ -57,19 +57,19 @@ async fn a_check_that_panics_in_every_run_has_a_line_in_ten_seconds() {
 
 /// No check changes by it, and pages are stale: the log says why.
 #[tokio::test(start_paused = true)]
-async fn a_runtime_that_stood_still_is_told_of() {
+async fn a_stalled_runtime_is_logged() {
     let lines = Lines::default();
     let logging = tracing::dispatcher::set_default(&lines.logging());
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
     assert!(health.ready().await);
     tokio::time::sleep(secs(30)).await;
-    assert!(!lines.text().contains("stood still"), "{}", lines.text());
+    assert!(!lines.text().contains("runtime stalled"), "{}", lines.text());
     // Before any task can run.
     assert!(!poll_once(tokio::time::advance(secs(17))));
     settle().await;
     drop(logging);
     let log = lines.text();
-    let told = lines_with(&log, "the runtime stood still");
+    let told = lines_with(&log, "runtime stalled");
     assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("seconds=1"), "{log}");
     health.stop().await;
 }

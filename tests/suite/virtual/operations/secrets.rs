@@ -70,7 +70,7 @@ async fn no_log_line_at_any_level_has_a_secret() {
     drop(logging);
     let log = lines.text();
     for words in
-        ["check is unhealthy", "check panicked", "check is degraded", "over its bounds", "postgres://***@db/orders"]
+        ["check is unhealthy", "check panicked", "check is degraded", "exceeds a limit", "postgres://***@db/orders"]
     {
         assert!(log.contains(words), "{words:?} is not in {log}");
     }

@@ -1,0 +1,101 @@
+//! Access: what a caller sees, decided once per request.
+
+use std::{
+    fmt,
+    hint::black_box,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+use crate::{endpoint::message::Request, model::status::Visibility};
+
+/// The shortest token in bytes. A shorter one grants nobody.
+const SHORTEST_TOKEN: usize = 16;
+
+/// A grant of full visibility.
+#[derive(Clone)]
+pub(super) enum Grant {
+    /// To requests that the owner's closure accepts.
+    Closure(Arc<dyn Fn(&Request<'_>) -> bool + Send + Sync>),
+    /// To requests with `Authorization: Bearer …` and this token.
+    Bearer(Arc<[u8]>),
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closure(_) => "Closure(..)",
+            Self::Bearer(_) => "Bearer(***)",
+        })
+    }
+}
+
+impl Grant {
+    pub(super) fn bearer(token: &str) -> Option<Self> {
+        (token.len() >= SHORTEST_TOKEN).then(|| Self::Bearer(Arc::from(token.as_bytes())))
+    }
+
+    fn given_to(&self, request: &Request<'_>) -> bool {
+        match self {
+            // A panic counts as a refusal.
+            Self::Closure(ask) => panic::catch_unwind(AssertUnwindSafe(|| ask(request))).unwrap_or(false),
+            Self::Bearer(token) => bearer(request).is_some_and(|sent| same(sent.as_bytes(), token)),
+        }
+    }
+}
+
+/// Returns what a caller sees: everything if any grant accepts the request, else the ordinary visibility.
+pub(super) fn visibility(request: &Request<'_>, grants: &[Grant], ordinary: Visibility) -> Visibility {
+    if grants.iter().any(|grant| grant.given_to(request)) { Visibility::Full } else { ordinary }
+}
+
+fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
+    let (scheme, token) = (request.header)("authorization")?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// Compares in a time that depends on the length of the sent token alone.
+fn same(sent: &[u8], token: &[u8]) -> bool {
+    let mut difference = u8::from(sent.len() != token.len());
+    for (position, byte) in sent.iter().enumerate() {
+        // The token is never empty.
+        difference |= black_box(byte ^ token[position % token.len()]);
+    }
+    black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sees(grants: &[Grant], authorization: Option<&str>) -> Visibility {
+        let header = |name: &str| authorization.filter(|_| name == "authorization");
+        let request = Request { method: "GET", path: "/health", query: None, peer: None, header: &header };
+        visibility(&request, grants, Visibility::Checks)
+    }
+
+    #[test]
+    fn only_the_whole_token_grants() {
+        let grants: Vec<Grant> =
+            ["sixteen-bytes-ok", "another-token-of-ours"].into_iter().filter_map(Grant::bearer).collect();
+        for (authorization, expected) in [
+            (Some("Bearer sixteen-bytes-ok"), Visibility::Full),
+            (Some("bearer  another-token-of-ours"), Visibility::Full),
+            (Some("Bearer sixteen-bytes-o"), Visibility::Checks),
+            (Some("Bearer sixteen-bytes-oksixteen-bytes-ok"), Visibility::Checks),
+            (Some("Basic sixteen-bytes-ok"), Visibility::Checks),
+            (Some("Bearer "), Visibility::Checks),
+            (Some("Bearer"), Visibility::Checks),
+            (None, Visibility::Checks),
+        ] {
+            assert_eq!(sees(&grants, authorization), expected, "{authorization:?}");
+        }
+    }
+
+    #[test]
+    fn short_tokens_and_panics_grant_nobody() {
+        assert!(Grant::bearer("").is_none() && Grant::bearer("fifteen-bytes-x").is_none());
+        let panics = Grant::Closure(Arc::new(|_| panic!("no")));
+        assert_eq!(sees(&[panics], Some("Bearer x")), Visibility::Checks);
+    }
+}

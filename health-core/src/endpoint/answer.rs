@@ -1,0 +1,234 @@
+//! From a route to a complete answer: the page, its code, its body and its headers.
+
+use bytes::Bytes;
+
+use crate::{
+    endpoint::{
+        access,
+        config::Config,
+        custom::CustomRenderer,
+        format::{Format, Rendered},
+        message::{HeaderValue, Headers, Request, Response, ResponseExtras},
+        negotiate,
+        query::{self, KubernetesQuery},
+        route::{Name, Presentation, Route, Target},
+    },
+    engine::{
+        prepared_bodies::BodyFormat,
+        snapshot::{Page, Snapshot},
+        store::{Reading, Store},
+    },
+    model::{
+        report::{Report, Subject},
+        status::{Probe, Reason, Status, Visibility},
+    },
+    render::{self, prometheus::Exposition},
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The request header that excludes upstream checks, which prevents cycles of services that check each other.
+const LOCAL: &str = "health-local";
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+/// The code of an answer after which the connection no longer speaks HTTP.
+const SWITCHING_PROTOCOLS: u16 = 101;
+const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health or text.";
+const UNKNOWN_NAME: &[u8] = b"There is nothing of that name here.";
+const WRONG_METHOD: &[u8] = b"Use GET, HEAD or OPTIONS.";
+const NO_REPORT: &[u8] = b"No report could be made.";
+
+/// Answers one request.
+#[derive(Clone, Copy)]
+pub(super) struct Answerer<'e, 'r> {
+    pub(super) config: &'e Config,
+    pub(super) store: &'e Store,
+    pub(super) request: &'e Request<'r>,
+}
+
+impl Answerer<'_, '_> {
+    /// Answers by method. OPTIONS has the code of GET, without its body.
+    pub(super) fn respond(self, route: Route<'_>) -> Response {
+        let reading = self.store.read();
+        let (mut response, status) = match self.request.method {
+            "GET" | "HEAD" => self.answer(route, &reading),
+            "OPTIONS" => {
+                let (Response { status: code, .. }, status) = self.answer(route, &reading);
+                let mut headers = Headers::default();
+                push_protective_headers(&mut headers);
+                headers.push("allow", HeaderValue::Static(ALLOW));
+                (Response { status: code, headers, body: Bytes::new(), content_length: 0, close: false }, status)
+            }
+            _ => {
+                let mut response = plain(405, WRONG_METHOD);
+                response.headers.push("allow", HeaderValue::Static(ALLOW));
+                (response, None)
+            }
+        };
+        response.close = reading.published.is_leaving();
+        if self.config.envoy_headers {
+            push_envoy_headers(&mut response.headers, status, response.close);
+        }
+        response
+    }
+
+    /// Returns the answer, and the status in it if it has one.
+    fn answer(self, route: Route<'_>, reading: &Reading) -> (Response, Option<Status>) {
+        let Route::Verdict(target, presentation) = route else {
+            return (self.metrics(reading.current()), None);
+        };
+        let visibility = access::visibility(self.request, &self.config.grants, self.config.visibility);
+        let is_local = (self.request.header)(LOCAL) == Some("1");
+        let Some(page) = find(&reading.published, target, visibility, is_local) else {
+            return (plain(404, UNKNOWN_NAME), None);
+        };
+        self.store.wake(page, reading.now);
+        let snapshot = reading.current();
+        let current = if reading.is_published() { Some(page) } else { find(snapshot, target, visibility, is_local) };
+        let Some(page) = current else {
+            return (plain(404, UNKNOWN_NAME), None);
+        };
+        match (presentation, &self.config.custom) {
+            (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
+            (Presentation::Document, Some(custom)) => {
+                (self.custom(custom, snapshot, page, visibility), Some(page.status))
+            }
+            (Presentation::Document, None) => (self.document(page, visibility), Some(page.status)),
+        }
+    }
+
+    /// Answers with the metrics page: always 200, because a scraper drops the page of any other code. Wakes no check.
+    fn metrics(self, snapshot: &Snapshot) -> Response {
+        let ordinary = self.config.metrics_visibility.unwrap_or(self.config.visibility);
+        let visibility = access::visibility(self.request, &self.config.grants, ordinary);
+        let exposition = negotiate::exposition((self.request.header)("accept"));
+        let format = match exposition {
+            Exposition::Text => BodyFormat::Prometheus,
+            Exposition::OpenMetrics => BodyFormat::OpenMetrics,
+        };
+        let render = || render::prometheus::page(&snapshot.metrics_report(), visibility, exposition);
+        let body = snapshot.all(false).bodies.body(format, visibility, render);
+        let mut response = answer(200, HeaderValue::Static(exposition.content_type()), body);
+        response.headers.push("vary", HeaderValue::Static("Accept"));
+        response
+    }
+
+    fn document(self, page: Page<'_>, visibility: Visibility) -> Response {
+        let accept = (self.request.header)("accept");
+        let Ok(choice) = negotiate::choose(self.request.query, accept, self.config.format) else {
+            return plain(400, UNKNOWN_FORMAT);
+        };
+        let (format, render): (_, fn(&Report, Visibility) -> Bytes) = match choice.format {
+            Format::Json => (BodyFormat::Json, render::json::document),
+            Format::Health => (BodyFormat::Health, render::health_json::document),
+            Format::Text => (BodyFormat::Text, render::text::document),
+        };
+        let body = page.bodies.body(format, visibility, || render(&page.report(), visibility));
+        let mut response = answer(self.code(page), HeaderValue::Static(choice.format.content_type()), body);
+        if choice.negotiated {
+            response.headers.push("vary", HeaderValue::Static("Accept"));
+        }
+        response
+    }
+
+    /// Answers as the Kubernetes API server does: `ok`, or a line per check if the page fails or the query says `verbose`.
+    fn kubernetes(self, page: Page<'_>, name: &str, visibility: Visibility) -> (Response, Option<Status>) {
+        let text = |status: Status, body| {
+            let code = if status == Status::Unhealthy { self.unhealthy_code(page) } else { 200 };
+            (answer(code, HeaderValue::Static(TEXT), body), Some(status))
+        };
+        let is_check = matches!(page.subject, Subject::Check(_));
+        let query = match visibility {
+            Visibility::Status => KubernetesQuery::default(),
+            _ if is_check => KubernetesQuery::default(),
+            _ => query::kubernetes(self.request.query),
+        };
+        if query.exclude {
+            let excluded: Vec<String> = query::excluded(self.request.query).collect();
+            let (status, body) = render::text::excluding(&page.report(), name, &excluded, query.verbose);
+            return text(status, body);
+        }
+        if page.status != Status::Unhealthy && !query.verbose {
+            return text(page.status, Bytes::from_static(render::text::OK));
+        }
+        let render = || render::text::kubernetes(&page.report(), name, visibility);
+        text(page.status, page.bodies.body(BodyFormat::Kubernetes, visibility, render))
+    }
+
+    fn custom(self, custom: &CustomRenderer, snapshot: &Snapshot, page: Page<'_>, visibility: Visibility) -> Response {
+        match custom.rendered(snapshot, page, visibility) {
+            Some(Rendered { content_type, body }) => answer(self.code(page), content_type, body),
+            None => plain(500, NO_REPORT),
+        }
+    }
+
+    /// Returns the code of a document. A Degraded liveness or startup is 200 whatever `degraded_code` says.
+    fn code(self, page: Page<'_>) -> u16 {
+        match (page.status, page.subject) {
+            (Status::Unhealthy, _) => self.unhealthy_code(page),
+            (Status::Degraded, Subject::Probe(Probe::Liveness | Probe::Startup)) => 200,
+            (Status::Degraded, _) => self.config.degraded_code,
+            (Status::Healthy, _) => 200,
+        }
+    }
+
+    fn unhealthy_code(self, page: Page<'_>) -> u16 {
+        let drains = page.reason == Some(Reason::Draining);
+        self.config.draining_code.filter(|_| drains).unwrap_or(self.config.unhealthy_code)
+    }
+}
+
+/// Returns what a middleware adds to an answer of the application with this code while the service drains.
+pub(super) fn response_extras(config: &Config, status: u16) -> ResponseExtras {
+    let mut headers = Headers::default();
+    if config.envoy_headers {
+        push_envoy_headers(&mut headers, None, true);
+    }
+    ResponseExtras { headers, close: config.close_connections && status != SWITCHING_PROTOCOLS }
+}
+
+/// Returns the page of a target as this caller sees it. At [`Visibility::Status`] there is no page of a name.
+fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, is_local: bool) -> Option<Page<'s>> {
+    let sees_names = visibility > Visibility::Status;
+    match target {
+        Target::All => Some(snapshot.all(is_local)),
+        Target::Probe(probe) => Some(snapshot.probe(probe, is_local)),
+        Target::Tag(tag) if sees_names => snapshot.tag(tag, is_local),
+        Target::Check(sent, probe) if sees_names => {
+            let page = snapshot.check(Name::decode(sent)?.as_str())?;
+            let is_shown = |page: &Page<'_>| {
+                page.members.iter().all(|entry| {
+                    probe.is_none_or(|probe| entry.counts_for(probe)) && !(is_local && entry.asks_a_service)
+                })
+            };
+            Some(page).filter(is_shown)
+        }
+        Target::Tag(_) | Target::Check(..) => None,
+    }
+}
+
+fn answer(status: u16, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut headers = Headers::default();
+    headers.push("content-type", content_type);
+    push_protective_headers(&mut headers);
+    Response { status, headers, content_length: body.len(), body, close: false }
+}
+
+fn plain(status: u16, sentence: &'static [u8]) -> Response {
+    answer(status, HeaderValue::Static(TEXT), Bytes::from_static(sentence))
+}
+
+/// Pushes the headers of every answer: no cache keeps it, and no browser guesses its type.
+fn push_protective_headers(headers: &mut Headers) {
+    headers.push("cache-control", HeaderValue::Static("no-store"));
+    headers.push("x-content-type-options", HeaderValue::Static("nosniff"));
+}
+
+/// Pushes the headers of active health checks in Envoy:
+/// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
+fn push_envoy_headers(headers: &mut Headers, status: Option<Status>, is_leaving: bool) {
+    if status == Some(Status::Degraded) {
+        headers.push("x-envoy-degraded", HeaderValue::Static("true"));
+    }
+    if is_leaving {
+        headers.push("x-envoy-immediate-health-check-fail", HeaderValue::Static("true"));
+    }
+}

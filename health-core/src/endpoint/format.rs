@@ -1,0 +1,73 @@
+//! The formats of documents.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::endpoint::message::HeaderValue;
+
+/// A format of documents, which answer below the base path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Our own compact JSON: `?format=json`, `application/json`.
+    #[default]
+    Json,
+    /// `application/health+json` after draft-inadarei-api-health-check-06: `?format=health`.
+    Health,
+    /// The verbose Kubernetes text: `?format=text`, `text/plain`.
+    Text,
+}
+
+impl Format {
+    /// The value of `?format=`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Health => "health",
+            Self::Text => "text",
+        }
+    }
+
+    /// The content type.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Health => "application/health+json",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+}
+
+/// The result of a renderer given to [`Endpoint::render_with`](crate::Endpoint::render_with).
+#[derive(Clone)]
+pub struct Rendered {
+    pub(super) content_type: HeaderValue,
+    pub(super) body: Bytes,
+}
+
+/// Leaves the body out, because logs must not show it to readers of less visibility.
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("content_type", &self.content_type)
+            .field("length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rendered {
+    /// Creates a result from its content type, such as `application/vnd.example+json`, and its body.
+    ///
+    /// A content type with anything but visible ASCII and spaces cannot stand in a header: the answer is 500.
+    pub fn new(content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { content_type: HeaderValue::Shared(Bytes::from(content_type.into())), body: body.into() }
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        let bytes = self.content_type.as_bytes();
+        !bytes.is_empty() && bytes.iter().all(|b| matches!(b, b' '..=b'~'))
+    }
+}

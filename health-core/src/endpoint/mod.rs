@@ -1,0 +1,121 @@
+//! The endpoint: from a plain request to a plain answer. Every adapter mounts one.
+//!
+//! Answering is synchronous, takes no lock, waits for nothing and cannot fail: it reads the published snapshot and hands
+//! out bodies that were prepared at their first request.
+
+mod access;
+mod answer;
+pub(crate) mod config;
+mod custom;
+pub(crate) mod format;
+pub(crate) mod message;
+mod negotiate;
+mod options;
+mod query;
+mod route;
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    endpoint::{
+        answer::Answerer,
+        config::{Config, EndpointError},
+        message::{Request, Response, ResponseExtras},
+        route::Route,
+    },
+    health::Health,
+};
+
+/// The paths, codes, formats and visibility over one [`Health`]. Every adapter mounts one; a `Health` can have several,
+/// for instance a terse one outside and a full one on an inner port.
+///
+/// ```
+/// use health_core::{Endpoint, Health, Visibility};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let health = Health::builder().start()?;
+/// let endpoint = Endpoint::new(health)
+///     .base_path("/internal/health")
+///     .visibility(Visibility::Status)
+///     .full_for_bearer("a-token-of-at-least-16-bytes")
+///     .validated()?;
+/// # let _ = endpoint;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "an endpoint does nothing until an adapter mounts it"]
+pub struct Endpoint {
+    health: Health,
+    config: Arc<Config>,
+    /// The first option that was refused.
+    error: Option<EndpointError>,
+}
+
+impl Endpoint {
+    /// Creates an endpoint with every default: `/health` and the Kubernetes paths, [`Visibility::Checks`] for everyone,
+    /// 503 for Unhealthy, 200 for Degraded, JSON.
+    ///
+    /// [`Visibility::Checks`]: crate::Visibility::Checks
+    pub fn new(health: Health) -> Self {
+        Self { health, config: Arc::default(), error: None }
+    }
+}
+
+impl From<Health> for Endpoint {
+    fn from(health: Health) -> Self {
+        Self::new(health)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("base_path", &self.config.base)
+            .field("kubernetes_paths", &self.config.kubernetes)
+            .field("visibility", &self.config.visibility)
+            .field("grants", &self.config.grants)
+            .finish_non_exhaustive()
+    }
+}
+
+/// # For adapters
+impl Endpoint {
+    /// The path patterns of the endpoint, in the spelling that routers share: `{name}` stands for one segment.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<String> {
+        route::patterns(&self.config.base, self.config.kubernetes)
+    }
+
+    /// The path patterns as one regular expression without anchors, for filters that keep probes out of logs and traces:
+    /// `format!("^{}$", endpoint.path_regex())`. A prefix below which the endpoint is nested goes between the two.
+    #[must_use]
+    pub fn path_regex(&self) -> String {
+        route::path_regex(&self.patterns())
+    }
+
+    /// Whether a path, as sent, is answered by the endpoint. Every other path belongs to the application.
+    #[must_use]
+    pub fn owns(&self, path: &str) -> bool {
+        self.route(path).is_some()
+    }
+
+    /// Returns the complete answer, at once; `None` if the path belongs to the application.
+    #[must_use]
+    pub fn respond(&self, request: &Request<'_>) -> Option<Response> {
+        let route = self.route(request.path)?;
+        Some(Answerer { config: &self.config, store: self.health.store(), request }.respond(route))
+    }
+
+    /// Returns what a middleware adds to an answer of the application with this code; `None` until the service drains.
+    #[must_use]
+    pub fn response_extras(&self, status: u16) -> Option<ResponseExtras> {
+        let is_leaving = self.health.store().published().is_leaving();
+        is_leaving.then(|| answer::response_extras(&self.config, status))
+    }
+
+    fn route<'p>(&self, path: &'p str) -> Option<Route<'p>> {
+        route::route(&self.config.base, self.config.kubernetes, path)
+    }
+}

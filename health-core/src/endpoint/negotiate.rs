@@ -1,0 +1,239 @@
+//! Negotiation of formats: `?format=` first, else the `Accept` header. Pure. Only an unknown `?format=` is refused.
+
+use crate::{
+    endpoint::{format::Format, query},
+    render::prometheus::Exposition,
+};
+
+/// The format of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) format: Format,
+    /// Whether the `Accept` header took part in the choice.
+    pub(super) negotiated: bool,
+}
+
+/// `?format=` names no format.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UnknownFormat;
+
+/// The formats on offer, in the order that settles a tie. Text is chosen only if the header accepts nothing else.
+const OFFERED: [Format; 2] = [Format::Json, Format::Health];
+
+/// Chooses the format of a document.
+pub(super) fn choose(query: Option<&str>, accept: Option<&str>, default: Format) -> Result<Choice, UnknownFormat> {
+    if let Some(asked) = query::first(query, "format") {
+        let format = [Format::Json, Format::Health, Format::Text]
+            .into_iter()
+            .find(|format| query::means(asked, format.word()))
+            .ok_or(UnknownFormat)?;
+        return Ok(Choice { format, negotiated: false });
+    }
+    let format = match accept {
+        None | Some("*/*" | "") => default,
+        Some(accept) if only_text(accept) => Format::Text,
+        Some(accept) => best(accept, default),
+    };
+    Ok(Choice { format, negotiated: true })
+}
+
+/// Chooses the format of the metrics page: OpenMetrics 1.0 if it is accepted and its quality is not below that of plain
+/// text.
+pub(super) fn exposition(accept: Option<&str>) -> Exposition {
+    let accept = accept.unwrap_or_default();
+    let quality = |is_it: &dyn Fn(&str) -> bool, version: &str| {
+        let wanted = accept.split(',').filter_map(|range| {
+            let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let asked =
+                parameters.split(';').filter_map(|it| it.split_once('=')).find(|(name, _)| name.trim() == "version");
+            let fits = is_it(media.trim()) && asked.is_none_or(|(_, asked)| asked.trim() == version);
+            fits.then(|| quality(parameters))
+        });
+        wanted.max().unwrap_or(0)
+    };
+    let open = quality(&|media| media.eq_ignore_ascii_case("application/openmetrics-text"), "1.0.0");
+    let text = quality(&|media| media.eq_ignore_ascii_case("text/plain"), "0.0.4");
+    if open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
+}
+
+fn ranges(accept: &str) -> impl Iterator<Item = (&str, u16)> {
+    accept.split(',').map(str::trim).filter(|range| !range.is_empty()).map(|range| {
+        let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
+        (media.trim(), quality(parameters))
+    })
+}
+
+/// Returns the quality among the parameters of a range, in thousandths. A missing or malformed `q` is 1.
+fn quality(parameters: &str) -> u16 {
+    parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+        .and_then(|(_, value)| thousandths(value.trim()))
+        .unwrap_or(1000)
+}
+
+fn thousandths(value: &str) -> Option<u16> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits = fraction.bytes().fold(0, |sum, b| sum * 10 + u16::from(b - b'0'));
+    let thousandths = digits * [1000, 100, 10, 1][fraction.len()];
+    match whole {
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+fn only_text(accept: &str) -> bool {
+    let mut ranges = ranges(accept).peekable();
+    ranges.peek().is_some() && ranges.all(|(media, quality)| media.eq_ignore_ascii_case("text/plain") && quality > 0)
+}
+
+/// Returns the offered format of the highest quality, or the default if none is acceptable. The most specific range
+/// decides the quality of a format.
+fn best(accept: &str, default: Format) -> Format {
+    let quality_of = |format: Format| {
+        let own = format.content_type();
+        let specificity = |media: &str| {
+            if media.eq_ignore_ascii_case(own) {
+                Some(2)
+            } else if media.eq_ignore_ascii_case("application/*") {
+                Some(1)
+            } else if media == "*/*" {
+                Some(0)
+            } else {
+                None
+            }
+        };
+        ranges(accept)
+            .filter_map(|(media, quality)| Some((specificity(media)?, quality)))
+            .max_by_key(|(specificity, _)| *specificity)
+            .map_or(0, |(_, quality)| quality)
+    };
+    // Among equals the configured default wins.
+    let mut best = (default, if OFFERED.contains(&default) { quality_of(default) } else { 0 });
+    for format in OFFERED {
+        let quality = quality_of(format);
+        if quality > best.1 {
+            best = (format, quality);
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(accept: &str) -> Format {
+        choose(None, Some(accept), Format::Json).map(|choice| choice.format).unwrap()
+    }
+
+    #[test]
+    fn real_probers_get_what_they_read() {
+        for (prober, accept, expected) in [
+            ("curl", "*/*", Format::Json),
+            ("kubectl", "application/json, */*", Format::Json),
+            ("Consul", "text/plain, text/*, */*", Format::Json),
+            (
+                "Prometheus",
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                 text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                Format::Json,
+            ),
+            ("a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Json),
+            ("a health+json reader", "application/health+json", Format::Health),
+            ("one that prefers it", "application/json;q=0.5, application/health+json", Format::Health),
+            ("one that ties", "application/health+json, application/json", Format::Json),
+            ("one that refuses JSON", "application/json;q=0, */*", Format::Health),
+            ("one that wants text", "text/plain", Format::Text),
+            ("one that insists", "text/plain; charset=utf-8, TEXT/PLAIN;q=0.5", Format::Text),
+            ("nothing acceptable", "image/png", Format::Json),
+            ("nonsense", ";;;,,q=", Format::Json),
+            ("all refused", "*/*;q=0", Format::Json),
+            ("upper case", "APPLICATION/HEALTH+JSON", Format::Health),
+            ("a bad quality", "application/health+json;q=9, application/json;q=0.9", Format::Health),
+        ] {
+            assert_eq!(chosen(accept), expected, "{prober}");
+        }
+    }
+
+    /// RFC 9110, section 12.4.2: at most three digits behind the point, and nothing above 1.
+    #[test]
+    fn qualities_are_read_to_the_thousandth() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("0.5", Some(500)),
+            ("0.05", Some(50)),
+            ("0.123", Some(123)),
+            ("0.120", Some(120)),
+            ("1", Some(1000)),
+            ("1.", Some(1000)),
+            ("1.000", Some(1000)),
+            ("1.001", None),
+            ("0.1234", None),
+            ("0.x", None),
+            ("0./", None),
+            ("2", None),
+            ("", None),
+        ] {
+            assert_eq!(thousandths(value), expected, "{value:?}");
+        }
+        assert!(only_text("text/plain;q=0.001"));
+        assert!(!only_text("text/plain;q=0"), "asked for by nobody");
+    }
+
+    #[test]
+    fn metrics_are_open_where_that_is_asked_for() {
+        for (scraper, accept, expected) in [
+            ("curl", Some("*/*"), Exposition::Text),
+            ("nobody in particular", None, Exposition::Text),
+            (
+                "Prometheus 2",
+                Some(
+                    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                     text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                ),
+                Exposition::OpenMetrics,
+            ),
+            (
+                "Prometheus 3",
+                Some(
+                    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                     application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+                     text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                ),
+                Exposition::OpenMetrics,
+            ),
+            ("one that knows an older one", Some("application/openmetrics-text;version=0.0.1"), Exposition::Text),
+            ("one that prefers text", Some("text/plain, application/openmetrics-text;q=0.9"), Exposition::Text),
+            ("one that refuses it", Some("application/openmetrics-text;q=0"), Exposition::Text),
+            ("one without a version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
+        ] {
+            assert_eq!(exposition(accept), expected, "{scraper}");
+        }
+    }
+
+    #[test]
+    fn the_first_format_parameter_decides() {
+        let choose = |query| choose(Some(query), Some("application/json"), Format::Json);
+        assert_eq!(choose("format=health&format=nope"), Ok(Choice { format: Format::Health, negotiated: false }));
+        assert_eq!(choose("format=te%78t"), Ok(Choice { format: Format::Text, negotiated: false }));
+        assert_eq!(choose("format=nope&format=json"), Err(UnknownFormat));
+        assert_eq!(choose("format"), Err(UnknownFormat));
+        assert_eq!(choose("format=HTML"), Err(UnknownFormat));
+        assert_eq!(choose("x=1"), Ok(Choice { format: Format::Json, negotiated: true }));
+    }
+
+    #[test]
+    fn a_configured_default_wins_ties_only() {
+        let choose = |accept| choose(None, accept, Format::Health).map(|choice| choice.format);
+        assert_eq!(choose(None), Ok(Format::Health));
+        assert_eq!(choose(Some("image/png")), Ok(Format::Health));
+        assert_eq!(choose(Some("application/json, */*")), Ok(Format::Health));
+        assert_eq!(choose(Some("application/json")), Ok(Format::Json));
+    }
+}

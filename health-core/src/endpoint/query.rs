@@ -1,0 +1,83 @@
+//! Reading of query strings, without allocation and without failure. Pure.
+
+/// Returns the bytes of percent-encoded text. With `form`, `+` is a space. A `%` without two hexadecimal digits stands for
+/// itself.
+pub(super) fn decoded(text: &str, form: bool) -> impl Iterator<Item = u8> + '_ {
+    let bytes = text.as_bytes();
+    let mut position = 0;
+    std::iter::from_fn(move || {
+        let byte = *bytes.get(position)?;
+        position += 1;
+        let digit =
+            |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        if byte == b'%'
+            && let (Some(high), Some(low)) = (digit(position), digit(position + 1))
+        {
+            position += 2;
+            return Some(high * 16 + low);
+        }
+        Some(if form && byte == b'+' { b' ' } else { byte })
+    })
+}
+
+/// Returns the parameters in order, as sent: key and value. A missing value is empty.
+pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Whether encoded text decodes to `plain`.
+pub(super) fn means(encoded: &str, plain: &str) -> bool {
+    decoded(encoded, true).eq(plain.bytes())
+}
+
+/// Returns the value of the first parameter of that name, as sent.
+pub(super) fn first<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
+    parameters(query).find(|(key, _)| means(key, name)).map(|(_, value)| value)
+}
+
+/// The query of a Kubernetes path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct KubernetesQuery {
+    /// Whether the answer lists the checks also if all is well.
+    pub(super) verbose: bool,
+    /// Whether any check is excluded.
+    pub(super) exclude: bool,
+}
+
+/// Returns the query of a Kubernetes path.
+pub(super) fn kubernetes(query: Option<&str>) -> KubernetesQuery {
+    let mut read = KubernetesQuery::default();
+    for (key, _) in parameters(query) {
+        read.verbose |= means(key, "verbose");
+        read.exclude |= means(key, "exclude");
+    }
+    read
+}
+
+/// Returns every value of `exclude`, decoded. A value that is not UTF-8 is empty, and so names no check.
+pub(super) fn excluded(query: Option<&str>) -> impl Iterator<Item = String> {
+    parameters(query)
+        .filter(|(key, _)| means(key, "exclude"))
+        .map(|(_, value)| String::from_utf8(decoded(value, true).collect()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_in_order_and_decoded() {
+        let query = Some("a=1&verbose&exclude=x%2dy&&exclude=z+w&%76erbose=&format=text&format=json");
+        assert_eq!(kubernetes(query), KubernetesQuery { verbose: true, exclude: true });
+        assert_eq!(excluded(query).collect::<Vec<_>>(), ["x-y", "z w"]);
+        assert_eq!(first(query, "format"), Some("text"));
+        assert_eq!(kubernetes(Some("Verbose=1&excludes=a")), KubernetesQuery::default());
+        assert_eq!(kubernetes(None), KubernetesQuery::default());
+        assert_eq!(decoded("%4", false).collect::<Vec<_>>(), b"%4");
+        assert_eq!(excluded(Some("exclude=%ff")).collect::<Vec<_>>(), [""]);
+    }
+}

@@ -1,0 +1,196 @@
+//! The log of the service, under the target `health`: one line per change. It is the one output with the full text of
+//! errors, redacted.
+//!
+//! [`LogLimiter`] admits at most one line in ten seconds for each check, so that a check that flaps, or panics in every
+//! run, does not fill the log. The last line that was held back is written once the time is over.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use crate::{
+    model::{
+        change::{Change, CheckChange, Drained},
+        report::Muted,
+        status::{Lifecycle, Reason, Status},
+    },
+    time::{Nanos, rfc3339},
+};
+
+/// The shortest time between two lines of one kind on one check.
+const PAUSE: Nanos = 10_000_000_000;
+
+/// Decides which lines are written now and which are held back.
+#[derive(Debug, Default)]
+pub(super) struct LogLimiter {
+    changes: HashMap<Arc<str>, LimitedChanges>,
+    panics: HashMap<Arc<str>, LimitedPanics>,
+    last_stall: Option<Nanos>,
+}
+
+#[derive(Debug, Default)]
+struct LimitedChanges {
+    written: Option<Nanos>,
+    /// The number of changes held back since, and the last of them.
+    suppressed: u32,
+    last: Option<CheckChange>,
+}
+
+#[derive(Debug)]
+struct LimitedPanics {
+    written: Nanos,
+    /// The number of panics held back since, and the text of the last of them.
+    suppressed: u32,
+    last: Option<Box<str>>,
+}
+
+/// A line to write, and how many of its kind on the same check were suppressed before it.
+#[derive(Debug)]
+pub(super) enum LogLine {
+    Change(Change, u32),
+    Panic { check: Arc<str>, payload: Box<str>, suppressed: u32 },
+}
+
+impl LogLimiter {
+    /// Returns the lines to write now for these changes. Once the service stops, nothing is held back.
+    pub(super) fn admit_changes(&mut self, changes: &[Change], now: Nanos) -> Vec<LogLine> {
+        let mut lines = Vec::new();
+        for change in changes {
+            match change {
+                Change::Check(of_a_check) => {
+                    let limited = self.changes.entry(Arc::clone(&of_a_check.check)).or_default();
+                    if limited.written.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+                        limited.suppressed += 1;
+                        limited.last = Some(of_a_check.clone());
+                    } else {
+                        lines.push(LogLine::Change(change.clone(), limited.suppressed));
+                        *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
+                    }
+                }
+                Change::Lifecycle(of_life) => {
+                    if of_life.to == Lifecycle::Stopped {
+                        lines.extend(self.overdue(Nanos::MAX));
+                    }
+                    lines.push(LogLine::Change(change.clone(), 0));
+                }
+            }
+        }
+        lines
+    }
+
+    /// Returns the lines that were held back for long enough: the last change and the last panic of each check.
+    pub(super) fn overdue(&mut self, now: Nanos) -> Vec<LogLine> {
+        let mut overdue = Vec::new();
+        self.panics.retain(|check, limited| {
+            if now.saturating_sub(limited.written) < PAUSE {
+                return true;
+            }
+            let Some(payload) = limited.last.take() else { return false };
+            let suppressed = limited.suppressed - 1;
+            overdue.push(LogLine::Panic { check: Arc::clone(check), payload, suppressed });
+            *limited = LimitedPanics { written: now, suppressed: 0, last: None };
+            true
+        });
+        self.changes.retain(|_, limited| {
+            if limited.written.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+                return true;
+            }
+            let Some(change) = limited.last.take() else { return false };
+            overdue.push(LogLine::Change(Change::Check(change), limited.suppressed - 1));
+            *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
+            true
+        });
+        overdue
+    }
+
+    /// Returns the line for a panic of a check, or holds it back. The change of status that a panic causes has a line of
+    /// its own.
+    pub(super) fn admit_panic(&mut self, check: &Arc<str>, payload: Box<str>, now: Nanos) -> Option<LogLine> {
+        let suppressed = match self.panics.get_mut(check) {
+            Some(limited) if now.saturating_sub(limited.written) < PAUSE => {
+                limited.suppressed += 1;
+                limited.last = Some(payload);
+                return None;
+            }
+            Some(limited) => limited.suppressed,
+            None => 0,
+        };
+        self.panics.insert(Arc::clone(check), LimitedPanics { written: now, suppressed: 0, last: None });
+        Some(LogLine::Panic { check: Arc::clone(check), payload, suppressed })
+    }
+
+    /// Whether a stall of the runtime may be logged now.
+    pub(super) fn admit_stall(&mut self, now: Nanos) -> bool {
+        let is_admitted = self.last_stall.is_none_or(|last| now.saturating_sub(last) >= PAUSE);
+        if is_admitted {
+            self.last_stall = Some(now);
+        }
+        is_admitted
+    }
+}
+
+/// Writes a line. The text of a panic appears nowhere else.
+pub(super) fn write(line: &LogLine) {
+    match line {
+        LogLine::Change(Change::Check(change), suppressed) => write_check(change, *suppressed),
+        LogLine::Change(Change::Lifecycle(change), _) => {
+            tracing::info!(target: "health", from = change.from.as_str(), to = change.to.as_str(), "lifecycle changed");
+        }
+        LogLine::Panic { check, payload, suppressed } => {
+            let suppressed = (*suppressed > 0).then_some(*suppressed);
+            tracing::error!(target: "health", check = &**check, payload = &**payload, suppressed, "check panicked");
+        }
+    }
+}
+
+/// Writes the change of a check: at the level error if it is Unhealthy, warn if Degraded, info if Healthy.
+fn write_check(change: &CheckChange, suppressed: u32) {
+    let check = &*change.check;
+    let from = change.from.map_or("pending", Status::as_str);
+    let to = change.to.as_str();
+    let reason = change.reason.map_or("", Reason::as_str);
+    let error = change.log_message.as_deref().unwrap_or_default();
+    let suppressed = (suppressed > 0).then_some(suppressed);
+    match change.to {
+        Status::Healthy => tracing::info!(target: "health", check, from, to, suppressed, "check is healthy"),
+        Status::Degraded => {
+            tracing::warn!(target: "health", check, from, to, reason, error, suppressed, "check is degraded");
+        }
+        Status::Unhealthy => {
+            tracing::error!(target: "health", check, from, to, reason, error, suppressed, "check is unhealthy");
+        }
+    }
+}
+
+/// Warns that results of a check exceed a limit. Called once per check.
+pub(super) fn limit_exceeded(check: &str, limit: &str) {
+    tracing::warn!(target: "health", check, limit, "check result exceeds a limit and is shown without the excess");
+}
+
+/// Logs that a check is muted, or no longer.
+pub(super) fn muted(check: &str, muted: Option<&Muted>) {
+    match muted {
+        Some(Muted { until, note }) => {
+            let note = note.as_deref().unwrap_or_default();
+            tracing::warn!(target: "health", check, until = rfc3339(*until), note, "check is muted");
+        }
+        None => tracing::info!(target: "health", check, "check is no longer muted"),
+    }
+}
+
+/// Warns that the runtime has run no task for this long. Results may have expired without any change of a check.
+pub(super) fn stall(gap: Duration) {
+    let seconds = gap.as_secs_f64();
+    tracing::warn!(target: "health", seconds, "runtime stalled: no check ran, and expired results were stale");
+}
+
+/// Logs why a drain is over.
+pub(crate) fn drained(drained: Drained) {
+    match drained {
+        Drained::Finished => tracing::info!(target: "health", "drained: no work is in progress"),
+        Drained::LimitReached { in_flight } => {
+            tracing::warn!(target: "health", in_flight, "drained: the limit was reached while work was in progress");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Every verdict, as pure functions: from runs to the state of a check, from checks to a report.
+//!
+//! [`fold`] applies the thresholds, [`spacing`] decides when a check runs next, [`effective_status`] applies
+//! dependencies and mutes, and [`verdict`] judges a report. What a check contributes to a report is
+//! [`contribution`]. Nothing here waits, locks, reads a clock or knows a format.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    config::plan::Plan,
+    model::{
+        report::{self, CheckReport, Subject, contribution},
+        status::{Lifecycle, Probe, Reason, Status},
+    },
+};
+
+/// The state of a check by its own runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct CheckState {
+    /// The status after thresholds; `None` while pending, that is until the first run has finished.
+    pub(super) status: Option<Status>,
+    pub(super) reason: Option<Reason>,
+    /// The number of failed runs in a row, up to the last run.
+    pub(super) failures: u32,
+    /// The number of successful runs in a row, up to the last run.
+    pub(super) successes: u32,
+    pub(super) ever_succeeded: bool,
+}
+
+/// The numbers of runs in a row that change the status of a check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thresholds {
+    /// Failed runs that turn a good check Unhealthy.
+    pub(super) failures: u32,
+    /// Successful runs that turn an Unhealthy check good.
+    pub(super) successes: u32,
+}
+
+/// Folds one finished run into the state of its check.
+///
+/// Until the first success thresholds do not apply. After it, a good check is Degraded with the real reason until
+/// `failures` runs in a row have failed, and an Unhealthy check stays Unhealthy until `successes` runs in a row have
+/// succeeded. A run of the opposite outcome resets the count.
+pub(super) fn fold(
+    previous: &CheckState,
+    status: Status,
+    reason: Option<Reason>,
+    thresholds: Thresholds,
+) -> CheckState {
+    let was_unhealthy = previous.status == Some(Status::Unhealthy);
+    if status == Status::Unhealthy {
+        let failures = previous.failures.saturating_add(1);
+        let tolerated = previous.ever_succeeded && !was_unhealthy && failures < thresholds.failures;
+        let status = if tolerated { Status::Degraded } else { Status::Unhealthy };
+        CheckState { status: Some(status), reason, failures, successes: 0, ever_succeeded: previous.ever_succeeded }
+    } else {
+        let successes = previous.successes.saturating_add(1);
+        let distrusted = previous.ever_succeeded && was_unhealthy && successes < thresholds.successes;
+        let (status, reason) = if distrusted { (Status::Unhealthy, previous.reason) } else { (status, reason) };
+        CheckState { status: Some(status), reason, failures: 0, successes, ever_succeeded: true }
+    }
+}
+
+/// Returns the time from the start of one run to the start of the next: the interval while the check is Healthy, else
+/// the recheck, which doubles with every failed run in a row after the tenth, up to the interval.
+pub(super) fn spacing(plan: &Plan, state: &CheckState) -> Duration {
+    if state.status == Some(Status::Healthy) {
+        return plan.interval;
+    }
+    let doublings = state.failures.saturating_sub(9).min(31);
+    plan.recheck.saturating_mul(1 << doublings).min(plan.interval)
+}
+
+/// A check on which another depends.
+pub(super) struct Upstream<'a> {
+    pub(super) name: &'a Arc<str>,
+    /// Whether its dependants do not run: its last run failed, or it is held back itself.
+    pub(super) holds_back: bool,
+    pub(super) effective: &'a EffectiveStatus,
+}
+
+/// The status of a check after dependencies and mutes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EffectiveStatus {
+    pub(super) status: Status,
+    pub(super) reason: Option<Reason>,
+    /// The checks that explain the reason `dependency`.
+    pub(super) caused_by: Vec<Arc<str>>,
+    /// Whether the check would be Unhealthy without a mute.
+    pub(super) failing: bool,
+}
+
+/// Returns the status of a check after dependencies and mutes.
+///
+/// A check that is held back keeps its own status until an upstream is Unhealthy; then it takes the reason
+/// `dependency`. A muted check is at most Degraded, and so is a check that waits for muted checks alone.
+pub(super) fn effective_status(
+    state: &CheckState,
+    held_back: bool,
+    upstreams: &[Upstream<'_>],
+    muted: bool,
+) -> EffectiveStatus {
+    let effective = unmuted_status(state, held_back, upstreams);
+    if muted { EffectiveStatus { status: effective.status.min(Status::Degraded), ..effective } } else { effective }
+}
+
+fn unmuted_status(state: &CheckState, held_back: bool, upstreams: &[Upstream<'_>]) -> EffectiveStatus {
+    let mut caused_by: Vec<Arc<str>> = Vec::new();
+    let mut all_muted = true;
+    if held_back {
+        for upstream in upstreams.iter().filter(|up| up.holds_back && up.effective.failing) {
+            all_muted &= upstream.effective.status < Status::Unhealthy;
+            let causes = match upstream.effective.reason {
+                Some(Reason::Dependency) => upstream.effective.caused_by.as_slice(),
+                _ => std::slice::from_ref(upstream.name),
+            };
+            for cause in causes {
+                if !caused_by.contains(cause) {
+                    caused_by.push(Arc::clone(cause));
+                }
+            }
+        }
+    }
+    if caused_by.is_empty() {
+        let (status, reason) = match state.status {
+            Some(status) => (status, state.reason),
+            None => (Status::Unhealthy, Some(Reason::Pending)),
+        };
+        EffectiveStatus { status, reason, caused_by, failing: status == Status::Unhealthy }
+    } else {
+        let status = if all_muted { Status::Degraded } else { Status::Unhealthy };
+        EffectiveStatus { status, reason: Some(Reason::Dependency), caused_by, failing: true }
+    }
+}
+
+/// The state of the service, which judges every report beside the checks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServiceState {
+    pub(super) lifecycle: Lifecycle,
+    /// Whether startup has passed once, after which it stays passed.
+    pub(super) startup_passed: bool,
+    /// Whether the scheduler has shown no sign of life for too long, so that no result can be trusted.
+    pub(super) scheduler_stale: bool,
+}
+
+/// The judgement of a report.
+pub(super) struct Verdict {
+    pub(super) status: Status,
+    /// The reason of the whole report, which no check gives.
+    pub(super) reason: Option<Reason>,
+    pub(super) root_causes: Vec<Arc<str>>,
+}
+
+/// Judges a report on `subject` over its members: the worst contribution, or Unhealthy with a reason of the service's.
+pub(super) fn verdict(members: &[Arc<CheckReport>], subject: &Subject, state: ServiceState) -> Verdict {
+    let worst =
+        members.iter().map(|check| contribution(check, subject, state.startup_passed)).max().unwrap_or(Status::Healthy);
+    let lifecycle = match subject {
+        Subject::All | Subject::Tag(_) | Subject::Probe(Probe::Readiness) => state.lifecycle.reason(),
+        Subject::Probe(Probe::Liveness | Probe::Startup) | Subject::Check(_) => None,
+    };
+    let reason = if state.scheduler_stale { Some(Reason::Stale) } else { lifecycle };
+    Verdict {
+        status: if reason.is_some() { Status::Unhealthy } else { worst },
+        reason,
+        root_causes: root_causes(members, subject, state.startup_passed),
+    }
+}
+
+/// Returns the status of a report on `subject` without the lifecycle, and its severity for whoever is paged: 0 to 2 by
+/// status, 3 if every check that makes the report as bad as it is, is pending or stale.
+pub(super) fn severity(members: &[Arc<CheckReport>], subject: &Subject, state: ServiceState) -> (Status, u8) {
+    if state.scheduler_stale {
+        return (Status::Unhealthy, 3);
+    }
+    let counted = |check: &&Arc<CheckReport>| contribution(check, subject, state.startup_passed);
+    let worst = members.iter().map(|check| counted(&check)).max().unwrap_or(Status::Healthy);
+    let mut causes = members.iter().filter(|check| counted(check) == worst);
+    (worst, report::severity(worst, causes.all(|check| check.is_unknown())))
+}
+
+/// Returns the Unhealthy checks that no other check explains, and the checks outside the report that explain one in it.
+fn root_causes(members: &[Arc<CheckReport>], subject: &Subject, startup_passed: bool) -> Vec<Arc<str>> {
+    let mut roots: Vec<Arc<str>> = Vec::new();
+    let failing = members.iter().filter(|check| {
+        check.status == Status::Unhealthy
+            && check.reason != Some(Reason::Pending)
+            && contribution(check, subject, startup_passed) > Status::Healthy
+    });
+    for check in failing {
+        let causes = match check.reason {
+            Some(Reason::Dependency) => check.caused_by.as_slice(),
+            _ => std::slice::from_ref(&check.name),
+        };
+        for cause in causes {
+            if !roots.contains(cause) {
+                roots.push(Arc::clone(cause));
+            }
+        }
+    }
+    roots
+}
+
+#[cfg(test)]
+mod tests;

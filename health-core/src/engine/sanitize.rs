@@ -1,0 +1,161 @@
+//! Redaction and limits of what a check may put into a report. Pure. The store applies both before it publishes.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    check::outcome::Outcome,
+    model::{
+        observed::Observed,
+        status::{Reason, Status},
+    },
+    redact::{self, Secrets},
+};
+
+/// The number of characters of a message in a report.
+const MESSAGE: usize = 256;
+/// The number of characters of a message in a log line.
+const LOG_MESSAGE: usize = 4096;
+/// The number of observed numbers of one check.
+const OBSERVED: usize = 16;
+/// The number of characters of the name or the unit of an observed number.
+const LABEL: usize = 64;
+/// The number of bytes of the details of one check, as JSON.
+const DETAILS: usize = 4096;
+
+/// An outcome after redaction and within the limits.
+#[derive(Debug)]
+pub(super) struct SanitizedOutcome {
+    pub(super) status: Status,
+    pub(super) reason: Option<Reason>,
+    pub(super) message: Option<Arc<str>>,
+    pub(super) log_message: Option<Arc<str>>,
+    pub(super) observed: Arc<[Observed]>,
+    pub(super) details: Arc<[(Cow<'static, str>, Value)]>,
+    /// What exceeded a limit and was dropped.
+    pub(super) exceeded: Option<&'static str>,
+}
+
+/// Returns the redacted note of an operator, cut to the length of a message.
+pub(super) fn note(text: &str, secrets: &Secrets) -> Arc<str> {
+    Arc::from(redact::single_line(&secrets.redact(text), MESSAGE))
+}
+
+/// Redacts an outcome and drops what exceeds a limit.
+pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome {
+    let mut exceeded = None;
+    let text = outcome.message.map(|message| secrets.redact(&message));
+    let label = |text: Cow<'static, str>| match text {
+        Cow::Borrowed(short) if short.len() <= LABEL => Cow::Borrowed(short),
+        text => Cow::Owned(redact::single_line(&secrets.redact(&text), LABEL)),
+    };
+    let mut observed: Vec<Observed> = Vec::new();
+    for number in outcome.observed {
+        if !number.value.is_finite() {
+            exceeded = Some("a number that is not finite");
+        } else if observed.len() == OBSERVED {
+            exceeded = Some("more than 16 observed numbers");
+        } else {
+            observed.push(Observed { name: label(number.name), value: number.value, unit: label(number.unit) });
+        }
+    }
+    let mut details = Vec::new();
+    let mut room = DETAILS;
+    for (key, mut value) in outcome.details {
+        redact_member(&key, &mut value, secrets);
+        let key = label(key);
+        // Two pairs of quotes or brackets, a colon and a comma are what the pair costs beside its own bytes.
+        let size = key.len() + value.to_string().len() + 4;
+        if let Some(left) = room.checked_sub(size) {
+            room = left;
+            details.push((key, value));
+        } else {
+            exceeded = Some("details of more than 4 KiB");
+        }
+    }
+    SanitizedOutcome {
+        status: outcome.status,
+        reason: outcome.reason.map(own_reason),
+        message: text.as_deref().map(|text| Arc::from(redact::single_line(text, MESSAGE))),
+        log_message: text.as_deref().map(|text| Arc::from(redact::single_line(text, LOG_MESSAGE))),
+        observed: observed.into(),
+        details: details.into(),
+        exceeded,
+    }
+}
+
+/// Replaces a reason that only the engine gives by `failed`.
+fn own_reason(reason: Reason) -> Reason {
+    match reason {
+        Reason::Stale
+        | Reason::Dependency
+        | Reason::Pending
+        | Reason::Starting
+        | Reason::Draining
+        | Reason::Stopped => Reason::Failed,
+        reason => reason,
+    }
+}
+
+/// Redacts a value, and removes all of it if its key names a secret.
+fn redact_member(key: &str, value: &mut Value, secrets: &Secrets) {
+    redact_value(value, secrets);
+    let pair = format!("{key}='x'");
+    if !value.is_null() && redact::shapes(&pair) != pair {
+        *value = Value::String("***".to_owned());
+    }
+}
+
+fn redact_value(value: &mut Value, secrets: &Secrets) {
+    match value {
+        Value::String(text) => *text = secrets.redact(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_value(value, secrets)),
+        Value::Object(members) => {
+            let redacted = std::mem::take(members).into_iter().map(|(key, mut value)| {
+                redact_member(&key, &mut value, secrets);
+                (secrets.redact(&key), value)
+            });
+            *members = redacted.collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_exceeds_a_limit_is_dropped_and_named() {
+        let mut outcome = Outcome::unhealthy("x".repeat(10_000));
+        for number in 0..20_u32 {
+            outcome = outcome.observe(format!("n{number}"), number, "");
+        }
+        let outcome = sanitized(outcome.detail("big", "y".repeat(5_000)).detail("small", 1), &Secrets::default());
+        assert_eq!(outcome.message.as_deref().map(|text| text.chars().count()), Some(MESSAGE));
+        assert_eq!(outcome.log_message.as_deref().map(|text| text.chars().count()), Some(LOG_MESSAGE));
+        assert_eq!(outcome.observed.len(), OBSERVED);
+        assert_eq!(outcome.details.len(), 1);
+        assert!(outcome.exceeded.is_some());
+        assert!(sanitized(Outcome::healthy().observe("nan", f64::NAN, ""), &Secrets::default()).observed.is_empty());
+    }
+
+    #[test]
+    fn secrets_leave_details_at_any_depth() {
+        let details =
+            json!({"a": ["postgres://u:hunter2@h"], "password": "hunter2", "token": ["hunter2"], "b": {"c": "sesame"}});
+        let outcome = Outcome::healthy().detail("all", details).detail("password", "hunter2");
+        let outcome = sanitized(outcome, &Secrets::from("sesame"));
+        let text = format!("{:?}", outcome.details);
+        assert!(!text.contains("hunter2") && !text.contains("sesame"), "{text}");
+    }
+
+    #[test]
+    fn a_check_cannot_give_a_reason_of_the_engine() {
+        let outcome = sanitized(Outcome::unhealthy("").reason(Reason::Draining), &Secrets::default());
+        assert_eq!(outcome.reason, Some(Reason::Failed));
+    }
+}

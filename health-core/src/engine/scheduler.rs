@@ -1,0 +1,192 @@
+//! The scheduler: one task per check, and one coordinator for signs of life and wake requests. It judges no result: the
+//! store does, and says when the next run is due.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    select,
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at},
+};
+
+use crate::{
+    check::{Check, blocking::panic_text, deadline::Run, error::CheckError, outcome::Outcome},
+    config::plan::Plan,
+    engine::{
+        signals::Signals,
+        store::{CompletedRun, Store},
+        tracked_check::NextRun,
+    },
+    model::status::Reason,
+    time::{Jitter, rfc3339},
+};
+
+/// The time between two signs of life of the coordinator.
+const BEAT: Duration = Duration::from_secs(1);
+/// The time between two signs of life from which on the runtime has stalled. No result expires sooner by default.
+const STALL: Duration = Duration::from_secs(3);
+
+/// How long after its deadline a run that blocks its thread is given up. A run that yields is cancelled at its deadline.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A check for the scheduler to run.
+pub(crate) struct Job {
+    pub(crate) name: Arc<str>,
+    pub(crate) check: Arc<dyn Check>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// Runs one check until the task is dropped, the check is removed, or a check that runs once has succeeded.
+pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()> + Send + 'static {
+    // Created before the future, so that it also covers a task that is dropped before it is ever polled.
+    let end = EndOnDrop(Arc::clone(&job.signals));
+    async move {
+        let _end = end;
+        run_until_done(&store, job).await;
+    }
+}
+
+async fn run_until_done(store: &Store, job: Job) {
+    let signals = Arc::clone(&job.signals);
+    let mut runner = Runner { job, given_up: None };
+    let mut jitter = Jitter::new();
+    loop {
+        while store.is_held_back(&signals) && !signals.refresh_requested() {
+            signals.changed().await;
+        }
+        let number = signals.run_started();
+        let (started, began) = (store.clock().now(), Instant::now());
+        let outcome = runner.run(store).await;
+        let next = store.record(&signals, CompletedRun { outcome, started });
+        signals.run_finished(number);
+        let Some(NextRun::After(spacing)) = next else { return };
+        let spacing = jitter.around(spacing);
+        // A run that took longer than the spacing is followed by a pause, too.
+        let due = (began + spacing).max(Instant::now() + spacing / 4);
+        loop {
+            select! {
+                () = sleep_until(due) => break,
+                () = signals.changed() => if signals.run_requested() {
+                    break;
+                },
+            }
+        }
+    }
+}
+
+/// Ends the signals of a check when its task ends in any way.
+struct EndOnDrop(Arc<Signals>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Runs one check, one run at a time.
+struct Runner {
+    job: Job,
+    /// The last run, if it was given up. Its future may still be alive, because it blocks its thread.
+    given_up: Option<GivenUp>,
+}
+
+struct GivenUp {
+    run: AbortOnDrop,
+    since: SystemTime,
+    began: Instant,
+}
+
+struct AbortOnDrop(JoinHandle<Result<Outcome, Failure>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Failure {
+    Error(CheckError),
+    Timeout,
+}
+
+impl Runner {
+    /// Runs the check once, at most until its deadline.
+    async fn run(&mut self, store: &Store) -> Outcome {
+        if let Some(GivenUp { run, since, began }) = &self.given_up {
+            if !run.0.is_finished() {
+                return Outcome::unhealthy(format!(
+                    "the run that began at {} was cancelled and still blocks its thread, for {} s now",
+                    rfc3339(*since),
+                    began.elapsed().as_secs(),
+                ))
+                .reason(Reason::Timeout);
+            }
+            self.given_up = None;
+        }
+        let timeout = self.job.plan.timeout;
+        let (since, began) = (SystemTime::now(), Instant::now());
+        let deadline = began + timeout;
+        let check = Arc::clone(&self.job.check);
+        let run = Run { check: Arc::clone(&self.job.name), deadline };
+        // `timeout_at` polls the check first and the clock second, so that a late but finished answer counts. The run is
+        // a task of its own, so that neither a panic nor a check that never yields takes this task down.
+        let mut handle = AbortOnDrop(tokio::spawn(async move {
+            match timeout_at(deadline, run.scope(async move { check.check().await })).await {
+                Ok(result) => result.map_err(Failure::Error),
+                Err(_) => Err(Failure::Timeout),
+            }
+        }));
+        let joined = select! {
+            biased;
+            joined = &mut handle.0 => Some(joined),
+            // Two timers: after a stall of the whole machine the first is over at once, and the run must be polled
+            // before it is given up.
+            () = async { sleep_until(deadline + GRACE).await; sleep(GRACE).await } => None,
+        };
+        match joined {
+            Some(Ok(Ok(outcome))) => outcome,
+            Some(Ok(Err(Failure::Error(error)))) => Outcome::from(error),
+            Some(Ok(Err(Failure::Timeout))) => timed_out(timeout),
+            Some(Err(join)) => match join.try_into_panic() {
+                Ok(payload) => {
+                    store.log_panic(&self.job.name, panic_text(&*payload));
+                    Outcome::unhealthy("the check panicked; the log has what it said").reason(Reason::Panicked)
+                }
+                Err(_) => Outcome::unhealthy("the runtime cancelled the run"),
+            },
+            None => {
+                handle.0.abort();
+                self.given_up = Some(GivenUp { run: handle, since, began });
+                timed_out(timeout)
+            }
+        }
+    }
+}
+
+fn timed_out(timeout: Duration) -> Outcome {
+    Outcome::unhealthy(format!("no answer within {timeout:?}")).reason(Reason::Timeout)
+}
+
+/// Shows signs of life to the store, and passes wake requests on to the tasks of checks.
+pub(crate) async fn coordinate(store: Arc<Store>) {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first gap is unknown.
+    let mut last = None;
+    loop {
+        select! {
+            _ = beat.tick() => {
+                let gap = last.replace(Instant::now()).map_or(Duration::ZERO, |last: Instant| last.elapsed());
+                if gap >= STALL {
+                    store.log_stall(gap);
+                }
+                store.beat();
+            }
+            () = store.wake_requested() => store.take_requested().iter().for_each(|signals| signals.wake()),
+        }
+    }
+}

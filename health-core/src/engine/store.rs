@@ -1,0 +1,382 @@
+//! The store: the one writer of results and lifecycle. It publishes each snapshot by one atomic swap, and readers load
+//! it without waiting.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::{
+    check::outcome::Outcome,
+    config::{
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        plan::{self, Node},
+    },
+    engine::{
+        entry::Entry,
+        log::{self, LogLimiter},
+        sanitize,
+        signals::Signals,
+        snapshot::{About, Page, Snapshot},
+        tracked_check::{LastRun, Mute, NewCheck, NextRun},
+        writer::{self, Writer},
+    },
+    model::{
+        change::{self, Change, Changes},
+        report::{Muted, Report},
+        status::{Lifecycle, Probe, Status},
+    },
+    redact::Secrets,
+    time::{Clock, NEVER, Nanos, nanos},
+};
+
+/// The age of the scheduler's last sign of life from which on every view is Unhealthy, liveness included.
+const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
+
+/// The state of every check, and the snapshot published from it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    clock: Clock,
+    about: Arc<About>,
+    secrets: Secrets,
+    published: ArcSwap<Snapshot>,
+    /// The scheduler's last sign of life.
+    beat: AtomicU64,
+    next_unmute: AtomicU64,
+    writer: Mutex<Writer>,
+    changes: broadcast::Sender<Change>,
+    progress: watch::Sender<Progress>,
+    log: Mutex<LogLimiter>,
+    /// Wakes the scheduler's coordinator.
+    wake_requested: Notify,
+}
+
+/// The state of the service for callers that wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) readiness: Status,
+}
+
+/// A finished run.
+pub(crate) struct CompletedRun {
+    pub(crate) outcome: Outcome,
+    pub(crate) started: Nanos,
+}
+
+/// One reading of the store. Readers of results use [`current`](Self::current); requests that wake checks use
+/// `published`, whose throttles last for as long as the snapshot is published.
+pub(crate) struct Reading {
+    pub(crate) published: Guard<Arc<Snapshot>>,
+    /// The published snapshot with expired results marked stale; `None` if no result has expired.
+    aged: Option<Arc<Snapshot>>,
+    pub(crate) now: Nanos,
+}
+
+impl Reading {
+    /// The snapshot as of now, expired results marked stale.
+    pub(crate) fn current(&self) -> &Snapshot {
+        self.aged.as_deref().unwrap_or(&self.published)
+    }
+
+    /// Whether the current snapshot is the published one, because no result has expired.
+    pub(crate) fn is_published(&self) -> bool {
+        self.aged.is_none()
+    }
+}
+
+impl Store {
+    pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, checks: Vec<NewCheck>) -> Self {
+        let mut writer = Writer::new(checks);
+        let about = Arc::new(about);
+        let snapshot = writer.next_snapshot(&about, Duration::ZERO);
+        let progress = Progress::of(&snapshot);
+        Self {
+            // A frozen store has no scheduler that could die.
+            beat: AtomicU64::new(if matches!(clock, Clock::Frozen { .. }) { NEVER } else { clock.now() }),
+            next_unmute: AtomicU64::new(NEVER),
+            clock,
+            about,
+            secrets,
+            published: ArcSwap::from_pointee(snapshot),
+            writer: Mutex::new(writer),
+            changes: broadcast::Sender::new(change::BACKLOG),
+            progress: watch::Sender::new(progress),
+            log: Mutex::default(),
+            wake_requested: Notify::new(),
+        }
+    }
+
+    // --- Readers -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    #[cfg(feature = "webhook")]
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The snapshot as published, for readers of the lifecycle alone.
+    pub(crate) fn published(&self) -> Guard<Arc<Snapshot>> {
+        self.published.load()
+    }
+
+    /// Reads the clock and the snapshot once, and decides which results have expired.
+    pub(crate) fn read(&self) -> Reading {
+        let published = self.published.load();
+        let now = self.clock.now();
+        let scheduler_stale = published.lifecycle() != Lifecycle::Stopped
+            && now.saturating_sub(self.beat.load(Ordering::Relaxed)) >= nanos(SCHEDULER_STALE_AFTER);
+        let has_expired = scheduler_stale || now >= published.expires_at();
+        let aged = has_expired.then(|| published.aged(now, scheduler_stale));
+        Reading { published, aged, now }
+    }
+
+    /// The full report, or the report of a probe, as of now.
+    pub(crate) fn report(&self, probe: Option<Probe>) -> Arc<Report> {
+        let reading = self.read();
+        let current = reading.current();
+        let page = probe.map_or_else(|| current.all(false), |probe| current.probe(probe, false));
+        Arc::new(page.report().into_owned())
+    }
+
+    /// Requests runs of the members of a published page whose results are older than their `max_age`.
+    pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
+        if page.wake_throttle.try_acquire(now) {
+            page.members.iter().filter(|entry| now >= entry.wake_at).for_each(|entry| entry.wake_request.request());
+            self.wake_requested.notify_one();
+        }
+    }
+
+    /// Requests a run of a check that the application suspects. Returns `false` if there is no check of that name.
+    pub(crate) fn suspect(&self, name: &str) -> bool {
+        let snapshot = self.published.load();
+        let Some(entry) = snapshot.entry(name) else { return false };
+        if entry.wake_request.suspicion.try_acquire(self.clock.now()) {
+            entry.wake_request.request();
+            self.wake_requested.notify_one();
+        }
+        true
+    }
+
+    pub(crate) fn subscribe(&self) -> Changes {
+        let receiver = self.changes.subscribe();
+        Changes::new(receiver, self.published.load().lifecycle() == Lifecycle::Stopped)
+    }
+
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// The signals of a check; `None` if there is no check of that name.
+    pub(crate) fn signals(&self, name: &str) -> Option<Arc<Signals>> {
+        self.lock().check(name).map(|check| Arc::clone(&check.signals))
+    }
+
+    // --- The scheduler -----------------------------------------------------------------------------------------
+
+    /// Waits until a reader requests a run.
+    pub(super) async fn wake_requested(&self) {
+        self.wake_requested.notified().await;
+    }
+
+    /// Returns the signals of every check that readers have requested since the last call.
+    pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
+        let writer = self.lock();
+        let requested = writer.checks.iter().filter(|check| check.signals.wake_request.take());
+        requested.map(|check| Arc::clone(&check.signals)).collect()
+    }
+
+    /// Whether a check is not to run because one of its upstreams failed.
+    pub(super) fn is_held_back(&self, signals: &Arc<Signals>) -> bool {
+        self.lock().check_of(signals).is_some_and(|check| check.held_back)
+    }
+
+    /// Notes a sign of life of the scheduler, ends mutes whose time is over, and writes log lines that were held back.
+    pub(super) fn beat(&self) {
+        let now = self.clock.now();
+        self.beat.store(now, Ordering::Relaxed);
+        let overdue = self.log().overdue(now);
+        overdue.iter().for_each(log::write);
+        // By either clock, because the machine may have slept and its time of day may have been set.
+        let at = self.clock.wall();
+        let is_over = |entry: &Arc<Entry>| entry.report.muted.as_ref().is_some_and(|muted| at >= muted.until);
+        let has_unmuted = self.published.load().entries().iter().any(is_over);
+        if has_unmuted || now >= self.next_unmute.load(Ordering::Relaxed) {
+            self.publish(self.lock());
+        }
+    }
+
+    /// Logs a panic of a check, at most once in a while per check.
+    pub(super) fn log_panic(&self, check: &Arc<str>, payload: &str) {
+        let payload = self.secrets.redact(payload).into();
+        let line = self.log().admit_panic(check, payload, self.clock.now());
+        line.iter().for_each(log::write);
+    }
+
+    /// Logs that no task has run for this long, at most once in a while.
+    pub(super) fn log_stall(&self, gap: Duration) {
+        let is_admitted = self.log().admit_stall(self.clock.now());
+        if is_admitted {
+            log::stall(gap);
+        }
+    }
+
+    // --- The writer --------------------------------------------------------------------------------------------
+
+    /// Records a finished run and returns the time of the next one; `None` if the check was removed or the service has
+    /// stopped, so that the check runs no more.
+    pub(crate) fn record(&self, signals: &Arc<Signals>, run: CompletedRun) -> Option<NextRun> {
+        let finished = self.clock.now();
+        let at = self.clock.wall();
+        let outcome = sanitize::sanitized(run.outcome, &self.secrets);
+        let duration = Duration::from_nanos(finished.saturating_sub(run.started));
+        let mut writer = self.lock();
+        if writer.state.lifecycle == Lifecycle::Stopped {
+            return None;
+        }
+        let check = writer.check_of(signals)?;
+        let exceeded = outcome.exceeded.filter(|_| !mem::replace(&mut check.limits_logged, true));
+        let name = Arc::clone(&check.name);
+        let next = check.record(LastRun { finished, at, duration, outcome });
+        self.publish(writer);
+        if let Some(limit) = exceeded {
+            log::limit_exceeded(&name, limit);
+        }
+        Some(next)
+    }
+
+    /// Mutes a check until a moment, with a note, or unmutes it.
+    pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> Result<(), MuteError> {
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        let mut writer = self.lock();
+        let is_stopped = writer.state.lifecycle == Lifecycle::Stopped;
+        let Some(check) = writer.check_mut(name) else {
+            return Err(MuteError::Unknown(UnknownCheck { name: name.to_owned() }));
+        };
+        if is_stopped {
+            return Err(MuteError::Stopped);
+        }
+        check.mute = mute.map(|(until, note)| Mute {
+            until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
+            muted: Muted { until, note: Some(sanitize::note(note, &self.secrets)).filter(|note| !note.is_empty()) },
+        });
+        check.changed = true;
+        let name = Arc::clone(&check.name);
+        let muted = check.mute.as_ref().map(|mute| mute.muted.clone());
+        self.publish(writer);
+        log::muted(&name, muted.as_ref());
+        Ok(())
+    }
+
+    /// Adds a check to a running service.
+    pub(crate) fn insert(&self, new: NewCheck) -> Result<(), BuildError> {
+        let mut writer = self.lock();
+        if writer.state.lifecycle == Lifecycle::Stopped {
+            return Err(BuildError::Stopped);
+        }
+        let mut nodes: Vec<Node<'_>> =
+            writer.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
+        nodes.push(Node { name: &new.name, options: &new.options });
+        plan::check_graph(&nodes)?;
+        writer.insert(new);
+        self.publish(writer);
+        Ok(())
+    }
+
+    /// Removes a check and returns its signals, so that its task can be ended.
+    pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, RemoveError> {
+        let mut writer = self.lock();
+        let depends_on_it = |name: &str, upstreams: &[Arc<str>]| upstreams.iter().any(|upstream| **upstream == *name);
+        let dependants: Vec<String> = writer
+            .checks
+            .iter()
+            .filter(|check| depends_on_it(name, &check.plan.depends_on))
+            .map(|check| check.name.to_string())
+            .collect();
+        if !dependants.is_empty() {
+            return Err(RemoveError::HasDependants { name: name.to_owned(), dependants });
+        }
+        let removed = writer.remove(name);
+        let unknown = || RemoveError::Unknown(UnknownCheck { name: name.to_owned() });
+        let check = removed.ok_or_else(unknown)?;
+        self.publish(writer);
+        Ok(check.signals)
+    }
+
+    /// Moves the lifecycle forward. A step back is ignored.
+    pub(crate) fn advance(&self, to: Lifecycle) {
+        let mut writer = self.lock();
+        if to > writer.state.lifecycle {
+            writer.state.lifecycle = to;
+            self.publish(writer);
+        }
+    }
+
+    /// Publishes a new snapshot, and tells subscribers and the log what has changed. The only place that publishes.
+    fn publish(&self, mut writer: MutexGuard<'_, Writer>) {
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        writer.settle(now, at);
+        self.next_unmute.store(writer.next_unmute(), Ordering::Relaxed);
+        let snapshot = Arc::new(writer.next_snapshot(&self.about, Duration::from_nanos(now)));
+        let previous = self.published.swap(Arc::clone(&snapshot));
+        let changes = writer::changes(&previous, &snapshot, at);
+        for change in &changes {
+            // Fails if nobody listens.
+            let _ = self.changes.send(change.clone());
+        }
+        self.progress.send_if_modified(|progress| {
+            let now = Progress::of(&snapshot);
+            mem::replace(progress, now) != now
+        });
+        // Admitted under the lock, in the order of publication, and written without it, because a log subscriber may
+        // call back into the service.
+        let admitted = self.log().admit_changes(&changes, now);
+        drop(writer);
+        admitted.iter().for_each(log::write);
+    }
+
+    fn log(&self) -> MutexGuard<'_, LogLimiter> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        // No operation leaves the data half written, so the state is whole even after a panic of a log subscriber.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Store {
+    /// Makes a check pending again, as if it had never run.
+    pub(crate) fn forget(&self, signals: &Arc<Signals>) {
+        let mut writer = self.lock();
+        if let Some(check) = writer.check_of(signals) {
+            check.forget();
+        }
+        self.publish(writer);
+    }
+
+    /// Sets the lifecycle, in either direction, and startup to not passed.
+    pub(crate) fn set_lifecycle(&self, lifecycle: Lifecycle) {
+        let mut writer = self.lock();
+        writer.state.lifecycle = lifecycle;
+        writer.state.startup_passed = false;
+        self.publish(writer);
+    }
+}
+
+impl Progress {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { lifecycle: snapshot.lifecycle(), readiness: snapshot.probe(Probe::Readiness, false).status }
+    }
+}

@@ -1,0 +1,256 @@
+//! One check as the writer tracks it: its runs, its state, and the entry that readers see.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    check::registration::Options,
+    config::plan::Plan,
+    engine::{
+        entry::Entry,
+        policy::{self, CheckState, EffectiveStatus, Thresholds},
+        prepared_bodies::PreparedBodies,
+        sanitize::SanitizedOutcome,
+        signals::{Signals, Throttle},
+    },
+    model::{
+        history::History,
+        report::{CheckReport, Muted, Subject},
+        status::{Reason, Status},
+    },
+    time::{NEVER, Nanos, nanos},
+};
+
+/// Everything the writer knows of one check.
+#[derive(Debug)]
+pub(super) struct TrackedCheck {
+    pub(super) name: Arc<str>,
+    pub(super) options: Options,
+    pub(super) plan: Arc<Plan>,
+    pub(super) signals: Arc<Signals>,
+    pub(super) state: CheckState,
+    /// Whether the last run failed, before thresholds.
+    pub(super) last_run_failed: bool,
+    /// Whether the check does not run because the last run of one of its upstreams failed.
+    pub(super) held_back: bool,
+    pub(super) last_run: Option<LastRun>,
+    /// The end of the last hold-back. The result expires no sooner than if it had been taken then.
+    pub(super) released: Nanos,
+    pub(super) effective: EffectiveStatus,
+    pub(super) mute: Option<Mute>,
+    /// The last status that was reported, and since when.
+    reported: Option<(Status, SystemTime)>,
+    history: Arc<History>,
+    /// Whether the check counts for probes and the report. One inserted into a Ready service counts from its first
+    /// result on.
+    pub(super) counts: bool,
+    /// Whether the entry is out of date.
+    pub(super) changed: bool,
+    /// Whether the log has been told that results of the check exceed the limits.
+    pub(super) limits_logged: bool,
+    pub(super) entry: Arc<Entry>,
+}
+
+/// A mute: an operator knows of the failure.
+#[derive(Clone, Debug)]
+pub(super) struct Mute {
+    pub(super) until: Nanos,
+    pub(super) muted: Muted,
+}
+
+/// The last finished run.
+#[derive(Debug)]
+pub(super) struct LastRun {
+    pub(super) finished: Nanos,
+    pub(super) at: SystemTime,
+    pub(super) duration: Duration,
+    pub(super) outcome: SanitizedOutcome,
+}
+
+/// A check to track.
+pub(crate) struct NewCheck {
+    pub(crate) name: Arc<str>,
+    pub(crate) options: Options,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) signals: Arc<Signals>,
+}
+
+/// The time of the next run of a check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NextRun {
+    /// This long after the start of the last run.
+    After(Duration),
+    /// Never, because a check that runs once has succeeded.
+    Never,
+}
+
+impl TrackedCheck {
+    pub(super) fn new(new: NewCheck, counts: bool) -> Self {
+        let state = CheckState::default();
+        let effective = policy::effective_status(&state, false, &[], false);
+        let history = Arc::new(History::of_new_check());
+        let report = CheckReport {
+            name: Arc::clone(&new.name),
+            status: effective.status,
+            reason: effective.reason,
+            impact: new.plan.impact,
+            checked_at: None,
+            duration: None,
+            since: None,
+            message: None,
+            log_message: None,
+            observed: Arc::from([]),
+            details: Arc::from([]),
+            kind: new.plan.kind,
+            tags: Arc::clone(&new.plan.tags),
+            interval: new.plan.interval,
+            timeout: new.plan.timeout,
+            consecutive_failures: 0,
+            consecutive_successes: 0,
+            caused_by: Vec::new(),
+            muted: None,
+            history: Arc::clone(&history),
+            counts,
+            ever_succeeded: false,
+        };
+        let entry = entry(&new.plan, &new.signals, report, NEVER, NEVER);
+        Self {
+            name: new.name,
+            options: new.options,
+            plan: new.plan,
+            signals: new.signals,
+            state,
+            last_run_failed: false,
+            held_back: false,
+            last_run: None,
+            released: 0,
+            effective,
+            mute: None,
+            reported: None,
+            history,
+            counts,
+            changed: false,
+            limits_logged: false,
+            entry: Arc::new(entry),
+        }
+    }
+
+    /// Makes the check pending again, as if it had never run.
+    #[cfg(feature = "testing")]
+    pub(super) fn forget(&mut self) {
+        let new = NewCheck {
+            name: Arc::clone(&self.name),
+            options: self.options.clone(),
+            plan: Arc::clone(&self.plan),
+            signals: Arc::clone(&self.signals),
+        };
+        *self = Self::new(new, true);
+    }
+
+    /// Records a finished run and returns the time of the next one.
+    pub(super) fn record(&mut self, run: LastRun) -> NextRun {
+        let status = match (run.outcome.status, self.plan.slow_above) {
+            (Status::Healthy, Some(slow)) if run.duration > slow => Status::Degraded,
+            (status, _) => status,
+        };
+        let reason = if status == run.outcome.status { run.outcome.reason } else { Some(Reason::Slow) };
+        let thresholds = Thresholds { failures: self.plan.failures, successes: self.plan.successes };
+        self.state = policy::fold(&self.state, status, reason, thresholds);
+        self.last_run_failed = status == Status::Unhealthy;
+        self.counts = true;
+        Arc::make_mut(&mut self.history).record_run(run.at, status, reason, run.duration);
+        self.last_run = Some(run);
+        self.changed = true;
+        if self.is_done() { NextRun::Never } else { NextRun::After(policy::spacing(&self.plan, &self.state)) }
+    }
+
+    /// Whether the check was to run until its first success, and has succeeded.
+    pub(super) fn is_done(&self) -> bool {
+        self.plan.once && self.state.ever_succeeded
+    }
+
+    /// Makes the entry anew from the current state.
+    pub(super) fn renew_entry(&mut self, now: Nanos, at: SystemTime) {
+        if self.last_run.is_some() || self.effective.reason == Some(Reason::Dependency) {
+            if self.reported.is_none_or(|(status, _)| status != self.effective.status) {
+                self.reported = Some((self.effective.status, at));
+            }
+            Arc::make_mut(&mut self.history).record_status(now, at, self.effective.status, self.effective.reason);
+        }
+        self.entry = Arc::new(self.current_entry());
+        self.changed = false;
+    }
+
+    /// Returns the entry of a stopped service, which never expires and wakes nothing.
+    pub(super) fn final_entry(&self) -> Entry {
+        Entry { stale_at: NEVER, wake_at: NEVER, wake_throttle: Throttle::new(NEVER, NEVER), ..self.current_entry() }
+    }
+
+    fn current_entry(&self) -> Entry {
+        let rests = self.held_back || self.is_done();
+        let after = |age: Duration| match &self.last_run {
+            Some(run) if !rests => run.finished.max(self.released).saturating_add(nanos(age)),
+            _ => NEVER,
+        };
+        entry(&self.plan, &self.signals, self.report(), after(self.plan.stale_after), after(self.plan.max_age))
+    }
+
+    fn report(&self) -> CheckReport {
+        let outcome = self.last_run.as_ref().map(|run| &run.outcome);
+        let message = match self.effective.reason {
+            Some(Reason::Dependency) => Some(Arc::from(format!("waiting for {}", self.effective.caused_by.join(", ")))),
+            Some(_) => outcome.and_then(|outcome| outcome.message.clone()),
+            // A healthy outcome may carry a message of its own.
+            None => outcome.filter(|outcome| outcome.status == Status::Healthy).and_then(|it| it.message.clone()),
+        };
+        let log_message = match self.effective.reason {
+            Some(Reason::Dependency) => message.clone(),
+            Some(_) => outcome.and_then(|outcome| outcome.log_message.clone()),
+            None => None,
+        };
+        CheckReport {
+            name: Arc::clone(&self.name),
+            status: self.effective.status,
+            reason: self.effective.reason,
+            impact: self.plan.impact,
+            checked_at: self.last_run.as_ref().map(|run| run.at),
+            duration: self.last_run.as_ref().map(|run| run.duration),
+            since: self.reported.filter(|_| self.effective.reason != Some(Reason::Pending)).map(|(_, at)| at),
+            message,
+            log_message,
+            observed: outcome.map_or_else(|| Arc::from([]), |outcome| Arc::clone(&outcome.observed)),
+            details: outcome.map_or_else(|| Arc::from([]), |outcome| Arc::clone(&outcome.details)),
+            kind: self.plan.kind,
+            tags: Arc::clone(&self.plan.tags),
+            interval: self.plan.interval,
+            timeout: self.plan.timeout,
+            consecutive_failures: self.state.failures,
+            consecutive_successes: self.state.successes,
+            caused_by: self.effective.caused_by.clone(),
+            muted: self.mute.as_ref().map(|mute| mute.muted.clone()),
+            history: Arc::clone(&self.history),
+            counts: self.counts,
+            ever_succeeded: self.state.ever_succeeded,
+        }
+    }
+}
+
+fn entry(plan: &Plan, signals: &Signals, report: CheckReport, stale_at: Nanos, wake_at: Nanos) -> Entry {
+    let max_age = nanos(plan.max_age);
+    Entry {
+        subject: Subject::Check(Arc::clone(&report.name)),
+        report: Arc::new(report),
+        liveness: plan.liveness,
+        readiness: plan.readiness,
+        startup: plan.startup,
+        asks_a_service: plan.asks_a_service,
+        stale_at,
+        wake_at,
+        max_age,
+        wake_request: Arc::clone(&signals.wake_request),
+        wake_throttle: Throttle::new(wake_at, max_age),
+        bodies: PreparedBodies::default(),
+    }
+}

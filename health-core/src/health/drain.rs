@@ -1,0 +1,124 @@
+//! The drain: its state, its future, and the work in progress that holds it.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::{engine::log, model::change::Drained, time::LONGEST};
+
+/// The default limit of work in progress. With a delay of 10 s, and 5 s for the last answers of a server, it fits into
+/// the 30 s of grace that Kubernetes grants.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(15);
+
+/// The state of the drain of one service.
+#[derive(Debug)]
+pub(super) struct DrainState {
+    /// The end of the delay, once the drain has begun.
+    delay_end: Mutex<Option<Instant>>,
+    in_flight: Arc<watch::Sender<usize>>,
+}
+
+impl Default for DrainState {
+    fn default() -> Self {
+        Self { delay_end: Mutex::default(), in_flight: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl DrainState {
+    /// The end of the delay; `None` until the drain has begun.
+    pub(super) fn delay_end(&self) -> Option<Instant> {
+        *self.delay_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the drain and returns its future. The delay of the first call holds for all.
+    pub(super) fn begin(&self, delay: Duration) -> Drain {
+        let mut known = self.delay_end.lock().unwrap_or_else(PoisonError::into_inner);
+        let delay_end = *known.get_or_insert_with(|| Instant::now() + delay.min(LONGEST));
+        Drain { delay_end, limit: DEFAULT_LIMIT, in_flight: Arc::clone(&self.in_flight), waiting: None }
+    }
+
+    pub(super) fn in_flight(&self) -> InFlight {
+        InFlight::new(&self.in_flight)
+    }
+}
+
+/// Work in progress, which holds the drain: see [`Health::in_flight`](crate::Health::in_flight). Every clone counts.
+#[derive(Debug)]
+#[must_use = "work in progress holds the drain only while this value is kept"]
+pub struct InFlight(Arc<watch::Sender<usize>>);
+
+impl InFlight {
+    fn new(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Clone for InFlight {
+    fn clone(&self) -> Self {
+        Self::new(&self.0)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// A drain that has begun. The future completes when the server should shut down: see
+/// [`Health::drain`](crate::Health::drain).
+#[must_use = "the drain has begun, but only the future tells when to shut down"]
+pub struct Drain {
+    delay_end: Instant,
+    limit: Duration,
+    in_flight: Arc<watch::Sender<usize>>,
+    waiting: Option<Pin<Box<dyn Future<Output = Drained> + Send>>>,
+}
+
+impl Drain {
+    /// Sets how long work in progress ([`Health::in_flight`](crate::Health::in_flight)) may hold the drain after its
+    /// delay. Default 15 s.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+impl Future for Drain {
+    type Output = Drained;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Drained> {
+        let (delay_end, end) = (self.delay_end, self.delay_end + self.limit.min(LONGEST));
+        let count = Arc::clone(&self.in_flight);
+        // Created at the first poll: a timer needs a runtime, and beginning the drain must not.
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(wait(delay_end, end, count)));
+        waiting.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain").field("limit", &self.limit).field("in_flight", &self.in_flight.borrow()).finish()
+    }
+}
+
+async fn wait(delay_end: Instant, end: Instant, count: Arc<watch::Sender<usize>>) -> Drained {
+    sleep_until(delay_end).await;
+    let mut changes = count.subscribe();
+    let drained = match timeout_at(end, changes.wait_for(|count| *count == 0)).await {
+        Ok(_) => Drained::Finished,
+        Err(_) => Drained::LimitReached { in_flight: *count.borrow() },
+    };
+    log::drained(drained);
+    drained
+}

@@ -1,0 +1,306 @@
+//! The handle of a running service.
+
+pub(crate) mod builder;
+pub(crate) mod drain;
+mod lifecycle;
+pub(crate) mod publisher;
+#[cfg(feature = "signal")]
+pub(crate) mod shutdown;
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use crate::{
+    check::registration::Registration,
+    config::{
+        defaults::Defaults,
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        plan,
+    },
+    engine::{
+        scheduler::{self, Job},
+        signals::Signals,
+        store::Store,
+        tracked_check::NewCheck,
+    },
+    health::{
+        drain::DrainState,
+        publisher::{Publisher, Source},
+    },
+    model::{
+        change::Changes,
+        report::Report,
+        status::{Lifecycle, Probe, Status},
+    },
+};
+
+/// The running checks. Cheap to clone; dropping the last handle stops the tasks.
+///
+/// ```
+/// use std::time::Duration;
+/// use health_core::{CheckExt, Health, check_fn};
+///
+/// # async fn verify() -> Result<(), std::io::Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder()
+///     .service("orders")
+///     .check("license", check_fn(|| async { verify().await?; Ok(()) }).every(Duration::from_secs(3600)).failures(3))
+///     .start()?;
+/// assert!(health.ready().await);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Health {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<Store>,
+    defaults: Defaults,
+    /// `None` where nothing runs: frozen for a test.
+    runtime: Option<Handle>,
+    tasks: Mutex<Vec<Task>>,
+    /// They end by themselves when the checks stop, after they have told of it.
+    publishers: Mutex<Vec<JoinHandle<()>>>,
+    drain_state: DrainState,
+}
+
+/// A running task, and the check that it runs; the coordinator has none.
+struct Task {
+    signals: Option<Arc<Signals>>,
+    handle: JoinHandle<()>,
+}
+
+impl Inner {
+    fn new(store: Store, defaults: Defaults, runtime: Option<Handle>) -> Self {
+        Self {
+            store: Arc::new(store),
+            defaults,
+            runtime,
+            tasks: Mutex::default(),
+            publishers: Mutex::default(),
+            drain_state: DrainState::default(),
+        }
+    }
+
+    fn spawn_coordinator(&self) {
+        self.keep(None, scheduler::coordinate(Arc::clone(&self.store)));
+    }
+
+    fn spawn(&self, job: Job) {
+        let signals = Arc::clone(&job.signals);
+        self.keep(Some(signals), scheduler::run_check(Arc::clone(&self.store), job));
+    }
+
+    fn keep(&self, signals: Option<Arc<Signals>>, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            let handle = runtime.spawn(task);
+            self.tasks().push(Task { signals, handle });
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_tasks(&self) -> Vec<JoinHandle<()>> {
+        mem::take(&mut *self.tasks()).into_iter().map(|task| task.handle).collect()
+    }
+
+    fn publishers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publishers_have_ended(&self) -> bool {
+        self.publishers().iter().all(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let publishers = mem::take(self.publishers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for task in self.take_tasks().into_iter().chain(publishers) {
+            task.abort();
+        }
+    }
+}
+
+/// Validates one registration, and prepares it for the store and the scheduler.
+fn prepare(name: &str, registration: &Registration) -> Result<(NewCheck, Job), BuildError> {
+    let plan = Arc::new(plan::plan(name, &registration.options)?);
+    registration.check.validate().map_err(|message| BuildError::InvalidCheck { name: name.to_owned(), message })?;
+    let name: Arc<str> = Arc::from(name);
+    let signals = Arc::new(Signals::new());
+    let new = NewCheck {
+        name: Arc::clone(&name),
+        options: registration.options.clone(),
+        plan: Arc::clone(&plan),
+        signals: Arc::clone(&signals),
+    };
+    Ok((new, Job { name, check: Arc::clone(&registration.check), plan, signals }))
+}
+
+impl Health {
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The full report as of now, stale results included. Its parts are shared, not copied.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        self.inner.store.report(None)
+    }
+
+    /// The report of one probe as of now.
+    #[must_use]
+    pub fn probe(&self, probe: Probe) -> Arc<Report> {
+        self.inner.store.report(Some(probe))
+    }
+
+    /// What a probe would be told now.
+    #[must_use]
+    pub fn status(&self, probe: Probe) -> Status {
+        self.probe(probe).status
+    }
+
+    /// Every change from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Changes {
+        self.inner.store.subscribe()
+    }
+
+    /// Lets a publisher tell another system how the service is, on a task of its own, until the checks stop. Nothing happens
+    /// for a frozen service, which has no runtime.
+    ///
+    /// End with [`stop`](Self::stop), which waits for what publishers have still to say: tasks that nobody waits for end
+    /// with the runtime.
+    pub fn publish(&self, publisher: impl Publisher) {
+        if let Some(runtime) = &self.inner.runtime {
+            let source = Source::new(Arc::clone(&self.inner.store));
+            let task = runtime.spawn(async move { Box::new(publisher).publish(source).await });
+            let mut publishers = self.inner.publishers();
+            publishers.retain(|publisher| !publisher.is_finished());
+            publishers.push(task);
+        }
+    }
+
+    /// Runs a check and waits for a run that started after this call, then tells the check's status. A check held
+    /// back by `depends_on` is run all the same; one that will not run any more just tells its last status.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or it was removed while waiting.
+    pub async fn refresh(&self, name: &str) -> Result<Status, UnknownCheck> {
+        let unknown = || UnknownCheck { name: name.to_owned() };
+        let signals = self.inner.store.signals(name).ok_or_else(unknown)?;
+        if self.inner.runtime.is_some() {
+            signals.refreshed().await;
+        }
+        self.report().check(name).map(|check| check.status).ok_or_else(unknown)
+    }
+
+    /// Tells that a call of the application to what this check watches has failed, so that the check runs at once, also
+    /// while its runs are spaced out after many failures. Costs next to nothing and may be called on every failed call:
+    /// it makes a check run at most once a second, and none while a run is under way or one it depends on has failed.
+    ///
+    /// `false` if there is no check of that name.
+    ///
+    /// ```
+    /// # use health_core::{Health, check_fn};
+    /// # async fn query() -> Result<(), std::io::Error> { Err(std::io::ErrorKind::ConnectionReset.into()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), health_core::BuildError> {
+    /// let health = Health::builder().check("database", check_fn(|| async { query().await?; Ok(()) })).start()?;
+    /// if query().await.is_err() {
+    ///     health.suspect("database");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn suspect(&self, name: &str) -> bool {
+        self.inner.store.suspect(name)
+    }
+
+    /// Takes a check's failure for known until a moment: it counts as Degraded at most, is shown as muted with the note
+    /// (redacted; at full visibility), and counts in full again within a second after that moment. The check goes on
+    /// running. What depends on it is held back as before and Degraded, too, if all that it waits for is muted. Muting
+    /// again replaces the earlier word.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, the moment has passed, or the checks have been stopped.
+    pub fn mute(&self, name: &str, until: SystemTime, note: impl AsRef<str>) -> Result<(), MuteError> {
+        if until <= self.inner.store.clock().wall() {
+            return Err(MuteError::Past { until });
+        }
+        self.inner.store.mute(name, Some((until, note.as_ref())))
+    }
+
+    /// Ends a mute before its time.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or the checks have been stopped.
+    pub fn unmute(&self, name: &str) -> Result<(), MuteError> {
+        self.inner.store.mute(name, None)
+    }
+
+    /// Adds a check to the running ones; it runs at once. While the service is Ready it counts for nothing until its
+    /// first result, so that an insertion never turns a probe by itself.
+    ///
+    /// # Errors
+    ///
+    /// What [`Builder::start`] would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
+    pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
+        let mut registration = check.into();
+        self.inner.defaults.fill(&mut registration.options);
+        let (new, job) = prepare(name.as_ref(), &registration)?;
+        self.inner.store.insert(new)?;
+        self.inner.spawn(job);
+        if self.report().lifecycle == Lifecycle::Stopped {
+            // Stopped in the meantime, by somebody who could not know of this task.
+            self.inner.take_tasks().iter().for_each(JoinHandle::abort);
+        }
+        Ok(())
+    }
+
+    /// Takes a check out; a run under way is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// There is no check of that name, or others depend on it: then it stays.
+    pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
+        let signals = self.inner.store.remove(name)?;
+        self.inner.tasks().retain(|task| {
+            let is_it = task.signals.as_ref().is_some_and(|its| Arc::ptr_eq(its, &signals));
+            if is_it {
+                task.handle.abort();
+            }
+            !is_it
+        });
+        signals.end();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.report();
+        f.debug_struct("Health")
+            .field("lifecycle", &report.lifecycle)
+            .field("status", &report.status)
+            .field("checks", &report.checks.len())
+            .finish_non_exhaustive()
+    }
+}

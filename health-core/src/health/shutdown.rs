@@ -1,0 +1,140 @@
+//! Leaving when asked to: from the signal to the moment at which the server should finish.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::health::{Health, drain::Drain};
+
+/// Waits until the process is asked to leave (SIGTERM, SIGINT, Ctrl-C), then drains: readiness is 503 from that moment
+/// on, and the future is over when the delay is and no work is in progress ([`Health::in_flight`]), for the framework's own
+/// graceful shutdown to begin. A second signal ends the process at once, with 128 and the signal's number.
+///
+/// Signals are taken from this call on, so that none is missed while the server starts; from then on they no longer end
+/// the process by themselves, so await the future.
+///
+/// Needs the feature `signal`, which every adapter brings.
+///
+/// # Errors
+///
+/// The process cannot listen for signals, or this was called outside a Tokio runtime with I/O enabled.
+pub fn shutdown(health: &Health, delay: Duration) -> io::Result<Shutdown> {
+    // There is no other way to ask a runtime whether it has I/O.
+    let asked = std::panic::catch_unwind(signals::asked).map_err(|_| {
+        io::Error::other(
+            "shutdown must be called in a Tokio runtime with I/O enabled: use #[tokio::main] or enable_all()",
+        )
+    })??;
+    Ok(Shutdown { health: health.clone(), delay, limit: None, state: State::Waiting(asked) })
+}
+
+/// What [`shutdown`] makes: a future for a framework's graceful shutdown.
+#[must_use = "signals are taken, but only the future drains"]
+pub struct Shutdown {
+    health: Health,
+    delay: Duration,
+    limit: Option<Duration>,
+    state: State,
+}
+
+enum State {
+    Waiting(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Draining(Drain),
+}
+
+impl Shutdown {
+    /// How long work in progress may hold the drain after its delay; default 15 s.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+impl Future for Shutdown {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.state {
+                State::Waiting(asked) => std::task::ready!(asked.as_mut().poll(context)),
+                State::Draining(drain) => return Pin::new(drain).poll(context).map(|_| ()),
+            }
+            let drain = self.health.drain(self.delay);
+            self.state = State::Draining(match self.limit {
+                Some(limit) => drain.limit(limit),
+                None => drain,
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").field("delay", &self.delay).finish_non_exhaustive()
+    }
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::{
+        io,
+        pin::Pin,
+        sync::{Arc, atomic::AtomicBool},
+    };
+
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        flag,
+    };
+    use tokio::{
+        select,
+        signal::unix::{SignalKind, signal},
+    };
+
+    /// The first signal; from then on the next ends the process. That happens in the handler itself, so that a runtime
+    /// whose workers are all blocked cannot hold it up.
+    pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let asked_before = Arc::new(AtomicBool::new(false));
+        for number in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag down, and raises it.
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&asked_before))?;
+            flag::register(number, Arc::clone(&asked_before))?;
+        }
+        Ok(Box::pin(async move {
+            select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }))
+    }
+}
+
+#[cfg(not(unix))]
+mod signals {
+    use std::{io, pin::Pin};
+
+    use tokio::signal::ctrl_c;
+
+    /// The exit code after a second Ctrl-C.
+    const INTERRUPTED: i32 = 130;
+
+    /// The first Ctrl-C; from then on the next ends the process.
+    #[expect(clippy::unnecessary_wraps, reason = "it is the other systems that can fail")]
+    pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        Ok(Box::pin(async {
+            if ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::spawn(async {
+                if ctrl_c().await.is_ok() {
+                    std::process::exit(INTERRUPTED);
+                }
+            });
+        }))
+    }
+}

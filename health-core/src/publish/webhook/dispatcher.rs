@@ -1,0 +1,288 @@
+//! The dispatcher of a webhook: receives changes, sends notices, and tries again.
+
+use std::{
+    mem,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use reqwest::Response;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+
+use crate::{
+    checks::http::read,
+    health::publisher::{Publisher, Source},
+    model::{
+        change::Change,
+        status::{Probe, Reason, Status, Visibility},
+    },
+    publish::webhook::{
+        Webhook,
+        change_tracker::ChangeTracker,
+        notice::{Notice, without_pending},
+        queue::{Delivery, Queue},
+    },
+    time::Jitter,
+};
+
+/// The bytes of an answer that are read, so that its connection can be used again, and the time for reading them.
+const ANSWER_BYTES: usize = 64 << 10;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time between two looks at the report, for changes without an event: results that have expired.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The time for a last attempt when the checks stop, a little less than `stop` waits.
+const LAST_ATTEMPT: Duration = Duration::from_millis(900);
+/// The longest pause that a receiver can ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// An attempt under way to deliver a notice.
+struct Attempt<'w> {
+    delivery: Delivery,
+    /// The status in the notice.
+    status: Status,
+    result: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'w>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The notice may be accepted later, but not before this pause.
+    Temporary { what: String, retry_after: Duration },
+    /// The notice will never be accepted.
+    Permanent { what: String },
+}
+
+#[async_trait]
+impl Publisher for Webhook {
+    async fn publish(self: Box<Self>, mut source: Source) {
+        if let Err(error) = self.target.validate() {
+            tracing::warn!(target: "health", error, "webhook configuration ignored");
+        }
+        let mut dispatcher = Dispatcher::new(&self);
+        let mut attempt: Option<Attempt<'_>> = None;
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = dispatcher.queue.due().filter(|_| attempt.is_none());
+            tokio::select! {
+                // Changes first, so that a poll finds nothing that a change in the channel is about to tell.
+                biased;
+                change = source.next() => match change {
+                    Some(change) => dispatcher.record(change, &source),
+                    None => break,
+                },
+                result = finished(&mut attempt) => dispatcher.settle(attempt.take(), result),
+                _ = ticks.tick() => dispatcher.poll(&source),
+                () = until(due) => attempt = dispatcher.attempt(&source),
+            }
+        }
+        dispatcher.count_missed(&source);
+        dispatcher.finish(attempt, &source).await;
+    }
+}
+
+/// Waits for the result of an attempt, for ever if there is none.
+async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
+    match attempt {
+        Some(attempt) => attempt.result.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a moment, for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The state of one webhook: what its receiver knows, what waits, and how deliveries went.
+struct Dispatcher<'w> {
+    webhook: &'w Webhook,
+    tracker: ChangeTracker,
+    queue: Queue,
+    jitter: Jitter,
+    missed: u64,
+    /// The status that was delivered last with a change.
+    status: Status,
+    /// Whether the last notice was refused for good, which the log has been told.
+    is_refused: bool,
+}
+
+impl<'w> Dispatcher<'w> {
+    fn new(webhook: &'w Webhook) -> Self {
+        Self {
+            webhook,
+            tracker: ChangeTracker::new(webhook.visibility),
+            queue: Queue::new(webhook.gap, webhook.every, Instant::now()),
+            jitter: Jitter::new(),
+            missed: 0,
+            status: Status::Healthy,
+            is_refused: false,
+        }
+    }
+
+    /// Queues what a change means for the receiver.
+    fn record(&mut self, change: Change, source: &Source) {
+        self.count_missed(source);
+        if self.webhook.pings_only {
+            return;
+        }
+        if let Change::Check(change) = change
+            && let Some(notification) = self.tracker.record_change(change)
+        {
+            self.queue.push(notification);
+        }
+        self.record_status(source);
+    }
+
+    /// Queues what has changed without an event.
+    fn poll(&mut self, source: &Source) {
+        self.count_missed(source);
+        if !self.webhook.pings_only {
+            let notifications = self.tracker.poll(&source.report(), SystemTime::now());
+            notifications.into_iter().for_each(|notification| self.queue.push(notification));
+            self.record_status(source);
+        }
+    }
+
+    fn record_status(&mut self, source: &Source) {
+        if let Some(notification) = self.tracker.record_status(&without_pending(&source.report())) {
+            self.queue.push(notification);
+        }
+    }
+
+    fn count_missed(&mut self, source: &Source) {
+        self.queue.add_missed(source.missed() - self.missed);
+        self.missed = source.missed();
+    }
+
+    /// Begins to deliver what waits; `None` if there is nothing to deliver after all.
+    fn attempt(&mut self, source: &Source) -> Option<Attempt<'w>> {
+        let now = Instant::now();
+        let delivery = self.queue.take(now);
+        if delivery.is_ping() {
+            let report = source.report();
+            let is_known = report.checks.is_empty() || !without_pending(&report).checks.is_empty();
+            if !is_known || source.probe(Probe::Liveness).status == Status::Unhealthy {
+                self.queue.add_missed(delivery.missed);
+                self.queue.postpone_ping(now, POLL_INTERVAL);
+                return None;
+            }
+        }
+        self.begin(delivery, source, self.webhook.timeout)
+    }
+
+    fn begin(&mut self, delivery: Delivery, source: &Source, patience: Duration) -> Option<Attempt<'w>> {
+        let report = source.report();
+        let known = without_pending(&report);
+        let visibility = self.webhook.visibility;
+        // The status changed and changed back before it was delivered.
+        if visibility < Visibility::Checks && !delivery.is_ping() && known.status == self.status {
+            self.queue.add_missed(delivery.missed);
+            return None;
+        }
+        let notice = Notice::new(&report, &known, &delivery, visibility, &self.webhook.labels);
+        let Some(body) = self.webhook.written(&notice) else {
+            self.refuse(&delivery, "its body_with(..) panicked");
+            return None;
+        };
+        let (webhook, redact) = (self.webhook, source.redactor());
+        let result = Box::pin(async move {
+            let temporary = |what| Err(Failure::Temporary { what, retry_after: Duration::ZERO });
+            match timeout(patience, webhook.target.send_out(body)).await {
+                Ok(Ok((response, is_elsewhere))) => judge(response, is_elsewhere).await,
+                Ok(Err(error)) => {
+                    let (reason, text) = error.into_parts();
+                    temporary(format!("{reason}: {}", redact(&text)))
+                }
+                Err(_) => temporary(Reason::Timeout.to_string()),
+            }
+        });
+        Some(Attempt { delivery, status: known.status, result })
+    }
+
+    /// Records the result of an attempt.
+    fn settle(&mut self, attempt: Option<Attempt<'_>>, result: Result<(), Failure>) {
+        let Some(Attempt { delivery, status, .. }) = attempt else { return };
+        let now = Instant::now();
+        match result {
+            Ok(()) => {
+                // A ping carries the status, too, but receivers of changes may not read it.
+                if !delivery.is_ping() {
+                    self.status = status;
+                }
+                if (self.queue.failures() > 0) | mem::take(&mut self.is_refused) {
+                    tracing::info!(target: "health", "webhook delivers again");
+                }
+                self.queue.delivered(&delivery, now);
+            }
+            Err(Failure::Permanent { what }) => self.refuse(&delivery, &what),
+            Err(Failure::Temporary { what, retry_after }) => {
+                // One line per outage of the receiver.
+                if self.queue.failures() == 0 {
+                    tracing::warn!(target: "health", what, "webhook delivery failed and is retried");
+                }
+                let pause = self.jitter.around(self.queue.failed(delivery)).max(retry_after);
+                self.queue.pause_until(now + pause);
+            }
+        }
+    }
+
+    /// Drops a notice that will never be accepted.
+    fn refuse(&mut self, delivery: &Delivery, what: &str) {
+        if !mem::replace(&mut self.is_refused, true) {
+            tracing::warn!(target: "health", what, "webhook delivery refused and not retried");
+        }
+        self.queue.refused(delivery, Instant::now());
+    }
+
+    /// Attempts to deliver once more when the checks have stopped. An attempt that is under way has half of the time if
+    /// changes wait behind it.
+    async fn finish(&mut self, attempt: Option<Attempt<'w>>, source: &Source) {
+        let end = Instant::now() + LAST_ATTEMPT;
+        if let Some(mut attempt) = attempt {
+            let until = if self.queue.waiting() > 0 { end - LAST_ATTEMPT / 2 } else { end };
+            match timeout_at(until, attempt.result.as_mut()).await {
+                Ok(result) => self.settle(Some(attempt), result),
+                Err(_) => drop(self.queue.failed(attempt.delivery)),
+            }
+        }
+        if self.queue.waiting() > 0 {
+            let delivery = self.queue.take_all();
+            let mut last = self.begin(delivery, source, LAST_ATTEMPT);
+            if let Ok(result) = timeout_at(end, finished(&mut last)).await {
+                self.settle(last, result);
+            } else if let Some(attempt) = last {
+                self.queue.failed(attempt.delivery);
+            }
+        }
+        let waiting = self.queue.waiting();
+        if waiting > 0 {
+            tracing::warn!(target: "health", waiting, "webhook stopped with changes not delivered");
+        }
+    }
+}
+
+/// Judges an answer by its status code, and reads the rest of it.
+async fn judge(mut response: Response, is_elsewhere: bool) -> Result<(), Failure> {
+    let code = response.status().as_u16();
+    if is_elsewhere || (300..=399).contains(&code) {
+        return Err(Failure::Permanent { what: "it redirects elsewhere: name the final URL".to_owned() });
+    }
+    let what = format!("it answers {code}");
+    match code {
+        200..=299 => {
+            let _ = timeout(ANSWER_TIMEOUT, read(&mut response, ANSWER_BYTES)).await;
+            Ok(())
+        }
+        400 | 413 | 415 | 422 => Err(Failure::Permanent { what }),
+        _ => {
+            let header = response.headers().get("retry-after");
+            let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            let retry_after = seconds.map_or(Duration::ZERO, Duration::from_secs);
+            Err(Failure::Temporary { what, retry_after: retry_after.min(LONGEST_RETRY_AFTER) })
+        }
+    }
+}

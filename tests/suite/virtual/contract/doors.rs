@@ -1,0 +1,212 @@
+//! The doors between the rooms of the core: which module imports which, by parsing.
+
+use std::path::{Path, PathBuf};
+
+use health_tests::doors::{Crate, Import, ModulePath};
+
+/// The rooms from the ground up, each with the rooms that it imports from. A door may lead to a single module.
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("time", &[]),
+    ("redact", &[]),
+    ("model", &["time"]),
+    ("check", &["time", "redact", "model"]),
+    ("checks", &["time", "model", "check"]),
+    ("config", &["time", "model", "check"]),
+    ("engine", &["time", "redact", "model", "check", "config"]),
+    ("health", &["time", "redact", "model", "check", "config", "engine"]),
+    ("render", &["time", "model"]),
+    ("endpoint", &["model", "engine", "health", "render"]),
+    ("publish", &["time", "model", "checks::http", "health", "render"]),
+    ("grpc", &["model", "engine", "health"]),
+    ("dedicated_server", &[]),
+    ("testing", &["time", "model", "check", "checks::upstream_document", "config", "engine", "health"]),
+];
+
+/// The modules that decide: they wait for nothing, lock nothing, and reach nothing outside the process.
+const PURE: [&str; 18] = [
+    "redact",
+    "model",
+    "config",
+    "check::registration",
+    "checks::upstream_document",
+    "engine::entry",
+    "engine::policy",
+    "engine::prepared_bodies",
+    "engine::sanitize",
+    "engine::snapshot",
+    "engine::tracked_check",
+    "engine::view",
+    "engine::writer",
+    "render",
+    "endpoint",
+    "publish::summary",
+    "publish::webhook::change_tracker",
+    "publish::webhook::queue",
+];
+
+/// The one exception among pure modules: a subscription waits for its next change.
+const WAITS: &str = "model::change";
+
+/// The largest number of files in a folder, but for the shelf of checks.
+const FILES: usize = 14;
+
+fn root(name: &str) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name).join("src");
+    sources.join(if sources.join("lib.rs").exists() { "lib.rs" } else { "main.rs" })
+}
+
+fn parsed(name: &str) -> Crate {
+    Crate::read(&root(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn is_inside(module: &ModulePath, room: &str) -> bool {
+    let room: Vec<&str> = room.split("::").collect();
+    module.len() >= room.len() && module.iter().zip(room).all(|(a, b)| a == b)
+}
+
+/// What is wrong with an import; `None` if it is allowed.
+fn fault(import: &Import) -> Option<String> {
+    if !import.is_direct {
+        return Some(format!("{import}: import it from the module that defines it"));
+    }
+    let (from, to) = (import.from.first()?, import.module.first()?);
+    let Some((_, doors)) = ROOMS.iter().find(|(room, _)| room == from) else {
+        return Some(format!("{import}: the room {from} is not in the table"));
+    };
+    let is_allowed = from == to || doors.iter().any(|door| is_inside(&import.module, door));
+    (!is_allowed).then(|| format!("{import}: no door leads from {from} to {to}"))
+}
+
+fn faults(sources: &Crate) -> Vec<String> {
+    sources.imports().iter().filter_map(fault).collect()
+}
+
+#[test]
+fn every_import_goes_through_a_door() {
+    let faults = faults(&parsed("health-core"));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_table_of_doors_is_that_of_the_rooms() {
+    let sources = parsed("health-core");
+    for (position, (room, doors)) in ROOMS.iter().enumerate() {
+        assert!(sources.modules().any(|(path, _)| is_inside(path, room)), "there is no room {room}");
+        for door in *doors {
+            assert!(sources.modules().any(|(path, _)| is_inside(path, door)), "there is no module {door}");
+            let below = ROOMS[..position].iter().any(|(room, _)| door.split("::").next() == Some(room));
+            assert!(below, "the door from {room} to {door} leads up");
+            let is_used =
+                sources.imports().iter().any(|import| is_inside(&import.from, room) && is_inside(&import.module, door));
+            assert!(is_used, "nobody uses the door from {room} to {door}");
+        }
+    }
+    for module in PURE {
+        assert!(sources.modules().any(|(path, _)| is_inside(path, module)), "there is no module {module}");
+    }
+}
+
+#[test]
+fn no_files_import_each_other_and_none_the_root() {
+    for name in ["health-core", "health-actix", "health-axum", "health-warp", "health-tonic", "health-probe"] {
+        let sources = parsed(name);
+        let circles = sources.circles();
+        assert!(circles.is_empty(), "{name}: {circles:?}");
+        let indirect: Vec<String> =
+            sources.imports().iter().filter(|import| !import.is_direct).map(ToString::to_string).collect();
+        assert!(indirect.is_empty(), "{name}: {}", indirect.join("\n"));
+    }
+}
+
+#[test]
+fn no_folder_is_a_corridor() {
+    for (folder, files) in parsed("health-core").folders() {
+        assert!(files <= FILES || folder == Path::new("checks"), "{} has {files} files", folder.display());
+    }
+}
+
+#[test]
+fn what_decides_waits_for_nothing_and_reaches_nothing() {
+    let sources = parsed("health-core");
+    for (path, module) in sources.modules().filter(|(path, _)| PURE.iter().any(|pure| is_inside(path, pure))) {
+        let is_allowed =
+            |effect: &str| is_inside(path, WAITS) && ["async", "await", "tokio::sync::broadcast"].contains(&effect);
+        for (effect, line) in module.effects() {
+            assert!(is_allowed(effect), "{}, line {line}: {effect}", module.file.display());
+        }
+    }
+}
+
+/// Codes, paths and content types are the core's to decide.
+#[test]
+fn adapters_decide_nothing() {
+    for name in ["health-actix", "health-axum", "health-warp"] {
+        for (path, module) in parsed(name).modules() {
+            for (literal, line) in &module.literals {
+                let is_code = literal.parse().is_ok_and(|number: u32| number >= 100);
+                assert!(!is_code && !literal.contains('/'), "{name} {path:?}, line {line}: {literal:?}");
+            }
+        }
+    }
+}
+
+/// A crate of two rooms, in which `render` holds this source.
+fn planted(source: &str) -> Crate {
+    let files = [
+        ("lib.rs", "mod engine; mod model; mod render; pub use crate::engine::store::Store;"),
+        ("engine/mod.rs", "pub(crate) mod store;"),
+        ("engine/store.rs", "pub(crate) struct Store; pub(crate) fn open() -> Store { Store }"),
+        ("model/mod.rs", "pub(crate) mod report;"),
+        ("model/report.rs", "pub(crate) use crate::engine::store::Store; pub(crate) struct Report;"),
+        ("render.rs", source),
+    ];
+    let read = |path: &Path| files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned());
+    Crate::parse(Path::new("lib.rs"), &read).unwrap()
+}
+
+#[test]
+fn a_wrong_import_is_found_however_it_is_written() {
+    for source in [
+        "use crate::{model::report::Report, engine::store};",
+        "use crate::{model, engine::{store::Store}};",
+        "use super::engine::store::Store as Other;",
+        "fn f() { let _ = crate::engine::store::open(); }",
+        "fn f() -> crate::engine::store::Store { todo!() }",
+        "use crate::model; fn f() { let _ = model::report::Store; }",
+        "use crate::model::report::Store;",
+        "use crate::model::report::*;",
+        "use crate::Store;",
+        "fn f() { println!(\"{}\", crate::engine::store::open()); }",
+        "macro_rules! m { () => { $crate::engine::store::open() } }",
+        "mod inside { use crate::engine::store::Store; }",
+    ] {
+        let faults = faults(&planted(source));
+        assert!(faults.iter().any(|fault| fault.starts_with("render")), "{source}: {faults:?}");
+    }
+    for source in [
+        "use crate::model::report::Report;",
+        "#[cfg(test)] mod tests { use crate::engine::store::Store; }",
+        "/// [`crate::engine::store::Store`]\nfn f() {}",
+        "use other::engine::store;",
+    ] {
+        let faults = faults(&planted(source));
+        assert!(!faults.iter().any(|fault| fault.starts_with("render")), "{source}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_circle_and_an_effect_are_found() {
+    let sources = planted("use crate::model::report::Report;");
+    assert!(sources.circles().is_empty());
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a.rs", "use crate::b::B; pub(crate) struct A; async fn f() { std::fs::read(\"x\"); B.await }"),
+        ("b.rs", "pub(crate) struct B(crate::a::A);"),
+    ];
+    let read = |path: &Path| files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned());
+    let sources = Crate::parse(Path::new("lib.rs"), &read).unwrap();
+    assert_eq!(sources.circles(), [["a.rs", "b.rs"].map(PathBuf::from).into()]);
+    let (_, a) = sources.modules().find(|(path, _)| *path == &["a"]).unwrap();
+    let effects: Vec<&str> = a.effects().map(|(effect, _)| effect.as_str()).collect();
+    assert_eq!(effects, ["async", "std::fs::read", "await"]);
+}

@@ -1,0 +1,64 @@
+//! One name for one thing: the feature, the module, its file and the test of a check or a publisher.
+
+use std::path::{Path, PathBuf};
+
+use health_tests::{doors::Crate, program::cargo};
+use serde_json::Value;
+
+/// The features without a check or a publisher of their name.
+const OTHERS: [&str; 4] = ["default", "serde", "signal", "testing"];
+
+/// The checks whose test is that of the scheduler: closures of the application.
+const CLOSURES: [&str; 2] = ["blocking", "closure"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The features of the core, each with what it turns on.
+fn features() -> serde_json::Map<String, Value> {
+    let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root()).output().unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let core = packages.iter().find(|package| package["name"] == "health-core").unwrap();
+    core["features"].as_object().unwrap().clone()
+}
+
+/// Whether a test of that name is of the virtual or of the real kind.
+fn has_test(group: &str, name: &str) -> bool {
+    ["virtual", "real"].iter().any(|kind| root().join(format!("tests/suite/{kind}/{group}/{name}.rs")).exists())
+}
+
+#[test]
+fn feature_module_file_and_test_share_one_name() {
+    let sources = Crate::read(&root().join("health-core/src/lib.rs")).unwrap();
+    let module =
+        |path: &[&str]| sources.modules().find(|(other, _)| **other == path).map(|(_, module)| module).unwrap();
+    let implements = |path: [&str; 2], contract: &str| {
+        let inside = sources.modules().filter(|(other, _)| other.starts_with(&path.map(str::to_owned)));
+        inside.map(|(_, module)| module).any(|module| module.implements.contains(contract))
+    };
+    let mut named = Vec::new();
+    for (room, contract, group) in [("checks", "Check", "checks"), ("publish", "Publisher", "consumers")] {
+        let mut count = 0;
+        for (name, feature) in &module(&[room]).children {
+            if !implements([room, name], contract) || CLOSURES.contains(&name.as_str()) {
+                continue;
+            }
+            count += 1;
+            assert!(has_test(group, name), "{room}::{name} has no test {group}/{name}.rs");
+            if let Some(feature) = feature {
+                assert_eq!(feature, name, "the module {room}::{name} has another feature");
+                named.push(feature.clone());
+            }
+        }
+        assert!(count >= 5, "{count} in {room}");
+    }
+    let features = features();
+    for (feature, turns_on) in &features {
+        assert!(OTHERS.contains(&feature.as_str()) || named.contains(feature), "no module for the feature {feature}");
+        let weak = turns_on.as_array().unwrap().iter().any(|other| other.as_str().unwrap().contains("?/"));
+        assert!(!weak, "the feature {feature} reaches into a driver that another one brings");
+    }
+    assert_eq!(features["default"], Value::Array(Vec::new()), "default features add no driver");
+}
