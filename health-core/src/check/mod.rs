@@ -3,6 +3,7 @@
 pub(crate) mod blocking;
 pub(crate) mod deadline;
 pub(crate) mod error;
+pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod registration;
 

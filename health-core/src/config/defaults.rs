@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{check::registration::Options, model::status::Impact};
+use crate::{check::options::Options, model::status::Impact};
 
 /// What holds for every check that says nothing else, for [`Builder::defaults`](crate::Builder::defaults).
 ///

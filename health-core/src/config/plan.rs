@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
-    check::registration::{Joining, Options},
+    check::options::{Joining, Options},
     config::error::BuildError,
     model::status::{Impact, Kind, Probe},
     time::LONGEST,
@@ -49,27 +49,17 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
     for tag in &options.tags {
         check_name(tag)?;
     }
-    for (option, threshold) in [("failures", options.failures), ("successes", options.successes)] {
-        if threshold == Some(0) {
+    for (option, count) in options.counts() {
+        if count == Some(0) {
             return Err(BuildError::InvalidThreshold { name: name.to_owned(), option });
         }
     }
     let refuse = |option, value, message: String| {
         Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message })
     };
-    for (option, value) in [
-        ("every", options.every),
-        ("recheck", options.recheck),
-        ("max_age", options.max_age),
-        ("timeout", options.timeout),
-        ("stale_after", options.stale_after),
-        ("slow_above", options.slow_above),
-    ] {
-        match value {
-            Some(value) if !(SHORTEST..=LONGEST).contains(&value) => {
-                return refuse(option, value, "use a duration between 1 ms and 366 days".to_owned());
-            }
-            _ => {}
+    for (option, value) in options.durations() {
+        if let Some(value) = value.filter(|value| !(SHORTEST..=LONGEST).contains(value)) {
+            return refuse(option, value, "use a duration between 1 ms and 366 days".to_owned());
         }
     }
     let interval = options.every.unwrap_or(DEFAULT_INTERVAL);

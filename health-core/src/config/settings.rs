@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    check::registration::{Joining, Options, Registration},
+    check::{
+        options::{Options, SettingValue},
+        registration::Registration,
+    },
     config::{defaults::Defaults, error::BuildError},
-    model::status::{Impact, Kind},
+    model::status::Impact,
 };
 
 /// Options of checks by name, read from any format that serde knows, for
@@ -56,7 +59,7 @@ impl Settings {
             match option.as_str() {
                 "every" => defaults.every = Some(given.duration()?),
                 "timeout" => defaults.timeout = Some(given.duration()?),
-                "failures" => defaults.failures = Some(given.number()?),
+                "failures" => defaults.failures = Some(given.count()?),
                 "impact" => defaults.impact = Some(given.impact()?),
                 _ => return Err(given.unknown("every, timeout, failures, impact")),
             }
@@ -79,7 +82,10 @@ impl Settings {
                         disabled.push(check.clone());
                     }
                 } else {
-                    set(&mut registration.options, &given)?;
+                    let is_known = registration.options.set(option, &given)?;
+                    if !is_known {
+                        return Err(given.unknown(&format!("enabled, {}", Options::SETTINGS.join(", "))));
+                    }
                 }
             }
         }
@@ -108,43 +114,6 @@ fn find(checks: &[(String, Registration)], name: &str) -> Result<usize, BuildErr
     }
 }
 
-fn set(options: &mut Options, given: &Given<'_>) -> Result<(), BuildError> {
-    match given.option {
-        "every" => options.every = Some(given.duration()?),
-        "recheck" => options.recheck = Some(given.duration()?),
-        "max_age" => options.max_age = Some(given.duration()?),
-        "timeout" => options.timeout = Some(given.duration()?),
-        "stale_after" => options.stale_after = Some(given.duration()?),
-        "slow_above" => options.slow_above = Some(given.duration()?),
-        "failures" => options.failures = Some(given.number()?),
-        "successes" => options.successes = Some(given.number()?),
-        "once" => options.once = given.flag()?,
-        "impact" => options.impact = Some(given.impact()?),
-        "local" => options.kind = if given.flag()? { Kind::Local } else { Kind::Dependency },
-        "liveness" => options.liveness = given.joining(options.liveness, Joining::LocalOnly)?,
-        "liveness_despite_dependency" => {
-            options.liveness = given.joining(options.liveness, Joining::DespiteDependency)?;
-        }
-        "startup" => options.startup = given.joining(options.startup, Joining::LocalOnly)?,
-        "startup_despite_dependency" => {
-            options.startup = given.joining(options.startup, Joining::DespiteDependency)?;
-        }
-        "readiness" => options.readiness = given.flag()?,
-        "report_only" if given.flag()? => options.report_only(),
-        "report_only" => return Err(given.refuse("say readiness, liveness or startup instead")),
-        "depends_on" => options.depends_on = given.words()?,
-        "tags" => options.tags = given.words()?,
-        _ => {
-            return Err(given.unknown(
-                "enabled, every, recheck, max_age, timeout, stale_after, slow_above, failures, successes, once, \
-                 impact, local, liveness, liveness_despite_dependency, readiness, startup, \
-                 startup_despite_dependency, report_only, depends_on, tags",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// One value of the settings.
 struct Given<'s> {
     check: &'s str,
@@ -152,18 +121,20 @@ struct Given<'s> {
     value: &'s Value,
 }
 
-impl Given<'_> {
+impl SettingValue for Given<'_> {
+    type Error = BuildError;
+
     fn duration(&self) -> Result<Duration, BuildError> {
         let parsed = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
-        parsed.ok_or_else(|| self.refuse("use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\""))
+        parsed.ok_or_else(|| self.refused("use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\""))
     }
 
-    fn number(&self) -> Result<u32, BuildError> {
+    fn count(&self) -> Result<u32, BuildError> {
         let number = match self.value {
             Value::String(text) => text.trim().parse().ok(),
             value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
         };
-        number.ok_or_else(|| self.refuse("use a whole number from 1"))
+        number.ok_or_else(|| self.refused("use a whole number from 1"))
     }
 
     fn flag(&self) -> Result<bool, BuildError> {
@@ -171,19 +142,14 @@ impl Given<'_> {
             Value::Bool(flag) => Ok(*flag),
             Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
             Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(self.refuse("use true or false")),
+            _ => Err(self.refused("use true or false")),
         }
-    }
-
-    /// Joins a probe in this way, or leaves it: a plain `false` leaves it however it was joined.
-    fn joining(&self, before: Option<Joining>, way: Joining) -> Result<Option<Joining>, BuildError> {
-        Ok(if self.flag()? { Some(way) } else { before.filter(|before| *before != way && way != Joining::LocalOnly) })
     }
 
     fn impact(&self) -> Result<Impact, BuildError> {
         let word = self.value.as_str().unwrap_or_default();
         let impact = Impact::ALL.iter().find(|impact| impact.as_str().eq_ignore_ascii_case(word));
-        impact.copied().ok_or_else(|| self.refuse("use \"critical\" or \"optional\""))
+        impact.copied().ok_or_else(|| self.refused("use \"critical\" or \"optional\""))
     }
 
     fn words(&self) -> Result<Vec<String>, BuildError> {
@@ -194,16 +160,18 @@ impl Given<'_> {
             Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
             _ => None,
         };
-        words.ok_or_else(|| self.refuse("use a list of names, or names between commas"))
+        words.ok_or_else(|| self.refused("use a list of names, or names between commas"))
     }
 
-    fn unknown(&self, known: &str) -> BuildError {
-        self.error(format!("there is no such option: use one of {known}"))
-    }
-
-    fn refuse(&self, expected: &str) -> BuildError {
+    fn refused(&self, expected: &str) -> BuildError {
         let value: String = self.value.to_string().chars().take(64).collect();
         self.error(format!("{value} is not usable: {expected}"))
+    }
+}
+
+impl Given<'_> {
+    fn unknown(&self, known: &str) -> BuildError {
+        self.error(format!("there is no such option: use one of {known}"))
     }
 
     fn error(&self, message: String) -> BuildError {

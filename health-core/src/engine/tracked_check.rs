@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    check::registration::Options,
+    check::options::Options,
     config::plan::Plan,
     engine::{
         entry::Entry,

@@ -187,7 +187,7 @@ mod tests {
         // Removed, and another inserted by the same name, which has run as often.
         let mut another = History::of_new_check();
         (0..3).for_each(|_| {
-            another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4))
+            another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4));
         });
         assert_eq!(told(&another, &mut seen), ([0, 0, 3], 0, vec![4, 4, 4]));
     }
