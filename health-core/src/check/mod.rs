@@ -49,7 +49,7 @@ pub trait Check: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any error is an Unhealthy outcome with the error's [`Reason`].
+    /// Any error is an Unhealthy outcome with its [`Reason`](crate::Reason).
     async fn check(&self) -> CheckResult;
 
     /// Who can cause a failure; [`Kind::Dependency`] unless the check knows better.

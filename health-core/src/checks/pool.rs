@@ -48,7 +48,7 @@ pub(crate) struct Failure {
 }
 
 /// The application's pool, asked over its own connections.
-pub(crate) struct PoolProbe<M: Manager> {
+pub(crate) struct PoolCheck<M: Manager> {
     pool: Pool<M>,
     pub(crate) saturated_for: Duration,
     /// Of a driver whose attempts to connect go on when they are dropped.
@@ -70,7 +70,7 @@ struct Attempts {
     pause: Duration,
 }
 
-impl<M: Manager + 'static> PoolProbe<M>
+impl<M: Manager + 'static> PoolCheck<M>
 where
     M::Error: Send + 'static,
 {
@@ -391,5 +391,4 @@ impl<M: Manager> Drop for Beside<M> {
 }
 
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;

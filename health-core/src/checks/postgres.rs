@@ -10,7 +10,7 @@ use deadpool_postgres::{
     tokio_postgres::{Error, SimpleQueryMessage, error::SqlState},
 };
 
-use super::pool::{Failure, PoolProbe, RoundTrip};
+use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
     check::{
         Check, CheckResult,
@@ -44,7 +44,7 @@ const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('trans
 /// ```
 #[must_use]
 pub struct Postgres {
-    probe: PoolProbe<Manager>,
+    pool_check: PoolCheck<Manager>,
     question: Question,
 }
 
@@ -58,7 +58,7 @@ enum Question {
 impl Postgres {
     /// Checks the server behind this pool.
     pub fn new(pool: Pool) -> Self {
-        Self { probe: PoolProbe::new(pool), question: Question::Alive }
+        Self { pool_check: PoolCheck::new(pool), question: Question::Alive }
     }
 
     /// Fails with `rejected` on a standby and in a read-only session, too.
@@ -69,7 +69,7 @@ impl Postgres {
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.probe.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
     }
 }
@@ -77,11 +77,11 @@ impl Postgres {
 #[async_trait]
 impl Check for Postgres {
     async fn check(&self) -> CheckResult {
-        Ok(self.probe.run(&self.question).await)
+        Ok(self.pool_check.run(&self.question).await)
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.probe.validate()
+        self.pool_check.validate()
     }
 }
 

@@ -13,7 +13,7 @@ use deadpool_lapin::{
     },
 };
 
-use super::pool::{Failure, PoolProbe, RoundTrip};
+use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
     check::{
         Check, CheckResult,
@@ -52,7 +52,7 @@ const DONE: ReplyCode = 200;
 /// ```
 #[must_use]
 pub struct RabbitMq {
-    probe: PoolProbe<Manager>,
+    pool_check: PoolCheck<Manager>,
 }
 
 /// Opens and closes a channel.
@@ -61,29 +61,29 @@ struct Question;
 impl RabbitMq {
     /// Checks the broker behind this pool.
     pub fn new(pool: Pool) -> Self {
-        Self { probe: probe(pool) }
+        Self { pool_check: pool_check(pool) }
     }
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.probe.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
     }
 }
 
 /// A probe of a pool. lapin connects on a thread of its own, which goes on when the attempt is dropped.
-pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
-    PoolProbe::with_uncancellable_attempts(pool)
+pub(super) fn pool_check(pool: Pool) -> PoolCheck<Manager> {
+    PoolCheck::with_uncancellable_attempts(pool)
 }
 
 #[async_trait]
 impl Check for RabbitMq {
     async fn check(&self) -> CheckResult {
-        Ok(self.probe.run(&Question).await)
+        Ok(self.pool_check.run(&Question).await)
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.probe.validate()
+        self.pool_check.validate()
     }
 }
 

@@ -11,8 +11,8 @@ use deadpool_lapin::{
 
 use super::{
     limits::{Limits, limit_methods},
-    pool::{Failure, PoolProbe, RoundTrip},
-    rabbitmq::{blocked, close, explain, probe},
+    pool::{Failure, PoolCheck, RoundTrip},
+    rabbitmq::{blocked, close, explain, pool_check},
 };
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
@@ -46,7 +46,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct RabbitMqQueue {
-    probe: PoolProbe<Manager>,
+    pool_check: PoolCheck<Manager>,
     queue: String,
     limits: Limits,
     min_consumers: u32,
@@ -55,7 +55,7 @@ pub struct RabbitMqQueue {
 impl RabbitMqQueue {
     /// The queue of this name.
     pub fn new(pool: Pool, queue: impl Into<String>) -> Self {
-        Self { probe: probe(pool), queue: queue.into(), limits: Limits::default(), min_consumers: 0 }
+        Self { pool_check: pool_check(pool), queue: queue.into(), limits: Limits::default(), min_consumers: 0 }
     }
 
     /// With fewer consumers than these it is Unhealthy with `threshold`. Default 0.
@@ -66,7 +66,7 @@ impl RabbitMqQueue {
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.probe.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
     }
 
@@ -81,7 +81,7 @@ impl RabbitMqQueue {
 #[async_trait]
 impl Check for RabbitMqQueue {
     async fn check(&self) -> CheckResult {
-        Ok(self.probe.run(self).await)
+        Ok(self.pool_check.run(self).await)
     }
 
     fn membership(&self) -> Membership {
@@ -97,7 +97,7 @@ impl Check for RabbitMqQueue {
         if self.queue.len() > 255 {
             return Err("the name of the queue is longer than the 255 bytes that AMQP allows".to_owned());
         }
-        self.probe.validate()?;
+        self.pool_check.validate()?;
         self.limits.validate()
     }
 }

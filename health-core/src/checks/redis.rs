@@ -9,7 +9,7 @@ use deadpool_redis::{
     redis::{ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection, cmd},
 };
 
-use super::pool::{Failure, PoolProbe, RoundTrip};
+use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
     check::{Check, CheckResult, error::CheckError, outcome::Outcome},
     model::status::Reason,
@@ -36,7 +36,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct Redis {
-    probe: PoolProbe<Manager>,
+    pool_check: PoolCheck<Manager>,
     question: Question,
 }
 
@@ -49,7 +49,7 @@ enum Question {
 impl Redis {
     /// Checks the server behind this pool.
     pub fn new(pool: Pool) -> Self {
-        Self { probe: probe(pool), question: Question::Ping }
+        Self { pool_check: pool_check(pool), question: Question::Ping }
     }
 
     /// Asks ROLE and fails with `rejected` on anything but a master.
@@ -60,16 +60,16 @@ impl Redis {
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.probe.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
     }
 }
 
 /// A probe of the pool underneath deadpool-redis' own connection type, which hides how often one was used.
-pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
+pub(super) fn pool_check(pool: Pool) -> PoolCheck<Manager> {
     let weak = pool.weak();
     match weak.upgrade() {
-        Some(plain) => PoolProbe::new(plain),
+        Some(plain) => PoolCheck::new(plain),
         None => unreachable!("`pool` itself keeps what the weak handle points to"),
     }
 }
@@ -77,11 +77,11 @@ pub(super) fn probe(pool: Pool) -> PoolProbe<Manager> {
 #[async_trait]
 impl Check for Redis {
     async fn check(&self) -> CheckResult {
-        Ok(self.probe.run(&self.question).await)
+        Ok(self.pool_check.run(&self.question).await)
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.probe.validate()
+        self.pool_check.validate()
     }
 }
 

@@ -11,8 +11,8 @@ use deadpool_redis::{
 
 use super::{
     limits::{Limits, limit_methods},
-    pool::{Failure, PoolProbe, RoundTrip},
-    redis::{explain, probe},
+    pool::{Failure, PoolCheck, RoundTrip},
+    redis::{explain, pool_check},
 };
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
@@ -44,7 +44,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct RedisQueue {
-    probe: PoolProbe<Manager>,
+    pool_check: PoolCheck<Manager>,
     question: Length,
     limits: Limits,
 }
@@ -79,12 +79,12 @@ impl RedisQueue {
     }
 
     fn new(pool: Pool, command: &'static str, kind: &'static str, key: String) -> Self {
-        Self { probe: probe(pool), question: Length { command, kind, key }, limits: Limits::default() }
+        Self { pool_check: pool_check(pool), question: Length { command, kind, key }, limits: Limits::default() }
     }
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.probe.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
     }
 
@@ -99,7 +99,7 @@ impl RedisQueue {
 #[async_trait]
 impl Check for RedisQueue {
     async fn check(&self) -> CheckResult {
-        Ok(self.probe.run(self).await)
+        Ok(self.pool_check.run(self).await)
     }
 
     fn membership(&self) -> Membership {
@@ -110,7 +110,7 @@ impl Check for RedisQueue {
         if self.question.key.is_empty() {
             return Err(format!("the key of the {} is empty: name it", self.question.kind));
         }
-        self.probe.validate()?;
+        self.pool_check.validate()?;
         self.limits.validate()
     }
 }

@@ -177,5 +177,4 @@ pub(crate) fn verdict(content_type: &str, body: &[u8]) -> Option<(Status, Vec<St
 }
 
 #[cfg(test)]
-#[path = "upstream_document_tests.rs"]
 mod tests;

@@ -261,7 +261,7 @@ impl Health {
     ///
     /// # Errors
     ///
-    /// What [`Builder::start`] would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
+    /// What [`Builder::start`](crate::Builder::start) would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
         let mut registration = check.into();
         self.inner.defaults.fill(&mut registration.options);

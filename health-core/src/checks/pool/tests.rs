@@ -104,14 +104,14 @@ impl RoundTrip<Driver> for Server {
 }
 
 /// A pool of this size with every session open, and the probe of it.
-async fn probe(size: usize) -> (Pool<Driver>, PoolProbe<Driver>) {
+async fn probe(size: usize) -> (Pool<Driver>, PoolCheck<Driver>) {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
     let mut open = Vec::new();
     for _ in 0..size {
         open.push(pool.get().await.unwrap());
     }
     drop(open);
-    (pool.clone(), PoolProbe::new(pool))
+    (pool.clone(), PoolCheck::new(pool))
 }
 
 fn said(outcome: &Outcome) -> (Status, Option<Reason>) {
@@ -244,7 +244,7 @@ async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage(
 #[tokio::test(start_paused = true)]
 async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
-    let probe = PoolProbe::with_uncancellable_attempts(pool.clone());
+    let probe = PoolCheck::with_uncancellable_attempts(pool.clone());
     let driver = pool.manager();
     let run = async || match timeout(Duration::from_secs(1), probe.run(&Server::default())).await {
         Ok(outcome) => said(&outcome),
@@ -272,7 +272,7 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
 }
 
 /// A run with a second until its deadline.
-async fn run_within_a_second(probe: &PoolProbe<Driver>, server: &Server) -> (Status, Option<Reason>) {
+async fn run_within_a_second(probe: &PoolCheck<Driver>, server: &Server) -> (Status, Option<Reason>) {
     let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
     said(&run.scope(probe.run(server)).await)
 }
