@@ -103,8 +103,8 @@ impl RoundTrip<Driver> for Server {
     }
 }
 
-/// A pool of this size with every session open, and the probe of it.
-async fn probe(size: usize) -> (Pool<Driver>, PoolCheck<Driver>) {
+/// A pool of this size with every session open, and its check.
+async fn pool_check(size: usize) -> (Pool<Driver>, PoolCheck<Driver>) {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
     let mut open = Vec::new();
     for _ in 0..size {
@@ -123,101 +123,101 @@ const SATURATED: (Status, Option<Reason>) = (Status::Degraded, Some(Reason::Satu
 
 #[tokio::test]
 async fn sessions_that_died_in_the_pool_are_discarded_until_one_answers() {
-    let (pool, probe) = probe(3).await;
+    let (pool, check) = pool_check(3).await;
     let server = Server::default();
     server.kill([0, 1]);
-    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+    assert_eq!(said(&check.run(&server).await), HEALTHY);
     assert_eq!(pool.status().size, 1);
     server.kill([2]);
-    assert_eq!(said(&probe.run(&server).await), HEALTHY, "a new one answers");
+    assert_eq!(said(&check.run(&server).await), HEALTHY, "a new one answers");
     assert_eq!(pool.manager().created.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
 async fn two_new_sessions_that_fail_are_the_truth() {
-    let (pool, probe) = probe(3).await;
+    let (pool, check) = pool_check(3).await;
     let server = Server::default();
     server.all_dead.store(true, Ordering::SeqCst);
-    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+    assert_eq!(said(&check.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
     assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (0, 5));
 }
 
 #[tokio::test]
 async fn a_session_on_which_the_server_said_no_goes_back() {
-    let (pool, probe) = probe(1).await;
+    let (pool, check) = pool_check(1).await;
     let server = Server::default();
     server.says_no.store(true, Ordering::SeqCst);
     for _ in 0..3 {
-        assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Rejected)));
+        assert_eq!(said(&check.run(&server).await), (Status::Unhealthy, Some(Reason::Rejected)));
     }
     assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_run_takes_its_session_with_it() {
-    let (pool, probe) = probe(2).await;
+    let (pool, check) = pool_check(2).await;
     let server = Server::default();
     server.hangs.store(true, Ordering::SeqCst);
-    assert!(timeout(Duration::from_secs(1), probe.run(&server)).await.is_err());
+    assert!(timeout(Duration::from_secs(1), check.run(&server)).await.is_err());
     assert_eq!(pool.status().size, 1);
     server.hangs.store(false, Ordering::SeqCst);
-    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+    assert_eq!(said(&check.run(&server).await), HEALTHY);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_session_beside_an_exhausted_pool_is_kept_while_it_lasts() {
-    let (pool, mut probe) = probe(1).await;
-    probe.saturated_for = Duration::from_secs(10);
+    let (pool, mut check) = pool_check(1).await;
+    check.saturated_for = Duration::from_secs(10);
     let server = Server::default();
     let manager = || (pool.manager().created.load(Ordering::SeqCst), pool.manager().detached.load(Ordering::SeqCst));
     let held = pool.get().await.unwrap();
     for _ in 0..3 {
-        assert_eq!(said(&probe.run(&server).await), SATURATED);
+        assert_eq!(said(&check.run(&server).await), SATURATED);
         assert_eq!(manager(), (2, 0), "kept");
     }
     // Dead since, it is no news: a new one tells.
     server.kill([1]);
-    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    assert_eq!(said(&check.run(&server).await), SATURATED);
     assert_eq!(manager(), (3, 1));
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Saturated)));
+    assert_eq!(said(&check.run(&server).await), (Status::Unhealthy, Some(Reason::Saturated)));
     drop(held);
-    assert_eq!(said(&probe.run(&server).await), HEALTHY);
+    assert_eq!(said(&check.run(&server).await), HEALTHY);
     assert_eq!(manager(), (3, 2), "let go of");
 }
 
 #[tokio::test(start_paused = true)]
 async fn saturation_is_counted_anew_after_there_was_room() {
-    let (pool, probe) = probe(1).await;
+    let (pool, check) = pool_check(1).await;
     let server = Server::default();
     let held = pool.get().await.unwrap();
-    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    assert_eq!(said(&check.run(&server).await), SATURATED);
     drop(Object::take(held));
     pool.manager().refuses.store(true, Ordering::SeqCst);
-    assert_eq!(said(&probe.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
+    assert_eq!(said(&check.run(&server).await), (Status::Unhealthy, Some(Reason::Unreachable)));
     pool.manager().refuses.store(false, Ordering::SeqCst);
     sleep(Duration::from_secs(60)).await;
     let held = pool.get().await.unwrap();
-    assert_eq!(said(&probe.run(&server).await), SATURATED);
+    assert_eq!(said(&check.run(&server).await), SATURATED);
     drop(held);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_is_merely_busy_is_not_exhausted() {
-    let (pool, probe) = probe(1).await;
+    let (pool, check) = pool_check(1).await;
     let held = pool.get().await.unwrap();
     tokio::spawn(async move {
         sleep(Duration::from_millis(30)).await;
         drop(held);
     });
-    assert_eq!(said(&probe.run(&Server::default()).await), HEALTHY);
+    assert_eq!(said(&check.run(&Server::default()).await), HEALTHY);
     assert_eq!(pool.manager().created.load(Ordering::SeqCst), 1);
 }
 
 /// The application takes sessions, holds them and throws them away, while the server ends all of them again and again.
 #[tokio::test(start_paused = true)]
 async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage() {
-    let (pool, probe) = probe(8).await;
+    let (pool, check) = pool_check(8).await;
     let server = Server::default();
     for number in 0..6 {
         let pool = pool.clone();
@@ -235,7 +235,7 @@ async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage(
     for _ in 0..200 {
         sleep(Duration::from_millis(150)).await;
         server.kill(0..pool.manager().created.load(Ordering::SeqCst));
-        assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+        assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     }
 }
 
@@ -244,9 +244,9 @@ async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage(
 #[tokio::test(start_paused = true)]
 async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
-    let probe = PoolCheck::with_uncancellable_attempts(pool.clone());
+    let check = PoolCheck::with_uncancellable_attempts(pool.clone());
     let driver = pool.manager();
-    let run = async || match timeout(Duration::from_secs(1), probe.run(&Server::default())).await {
+    let run = async || match timeout(Duration::from_secs(1), check.run(&Server::default())).await {
         Ok(outcome) => said(&outcome),
         Err(_) => (Status::Unhealthy, Some(Reason::Timeout)),
     };
@@ -272,34 +272,34 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
 }
 
 /// A run with a second until its deadline.
-async fn run_within_a_second(probe: &PoolCheck<Driver>, server: &Server) -> (Status, Option<Reason>) {
+async fn run_within_a_second(check: &PoolCheck<Driver>, server: &Server) -> (Status, Option<Reason>) {
     let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
-    said(&run.scope(probe.run(server)).await)
+    said(&run.scope(check.run(server)).await)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_dead_without_a_word_is_no_outage_and_a_slow_one_neither() {
-    let (pool, probe) = probe(3).await;
+    let (pool, check) = pool_check(3).await;
     let server = Server::default();
     let three = (pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap());
     drop(three);
-    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     server.silent.lock().unwrap().extend(0..3);
     for left in [2, 1, 0] {
         let began = Instant::now();
-        assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+        assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
         assert_eq!((began.elapsed().as_millis(), pool.status().size), (500, left), "discarded after half of the time");
     }
-    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     // A slow answer is one, even if a new session would be too late, and costs no session of the pool.
     let created = pool.manager().created.load(Ordering::SeqCst);
     server.slow.store(true, Ordering::SeqCst);
-    assert_eq!(run_within_a_second(&probe, &server).await, HEALTHY);
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, created + 1));
     // If none can be made, the deadline decides.
     server.slow.store(false, Ordering::SeqCst);
     server.silent.lock().unwrap().extend(0..100);
     pool.manager().refuses.store(true, Ordering::SeqCst);
-    assert_eq!(run_within_a_second(&probe, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
-    assert_eq!(run_within_a_second(&probe, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
 }
