@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
-use crate::{fault_rows::TIMEOUT, proxy::Weather, support::millis};
+use crate::{fault_rows::TIMEOUT, proxy::NetworkFault, support::millis};
 
 /// Whose checks are in the matrix, by the names of their modules.
 pub const CHECKS: [&str; 5] = ["postgres", "redis", "rabbitmq", "kafka", "http"];
@@ -17,7 +17,7 @@ pub struct Fault {
     /// What it is called in the document.
     pub name: &'static str,
     /// What the proxy does.
-    pub weather: Weather,
+    pub network: NetworkFault,
     /// In the order of the checks: `healthy` means that no run ever says anything else; a reason is there at the latest moment;
     /// `a, then healthy` gets over it by itself while the fault lasts.
     pub cells: [&'static str; 5],
@@ -33,57 +33,62 @@ const HANGS: Duration = millis(2_500);
 pub const FAULTS: [Fault; 10] = [
     Fault {
         name: "delay below the deadline",
-        weather: Weather::Delay(millis(120)),
+        network: NetworkFault::Delay(millis(120)),
         cells: ["healthy"; 5],
         within: Duration::ZERO,
     },
     Fault {
         name: "jitter below the deadline",
-        weather: Weather::Jitter(millis(240)),
+        network: NetworkFault::Jitter(millis(240)),
         cells: ["healthy"; 5],
         within: Duration::ZERO,
     },
-    Fault { name: "4 kB a second", weather: Weather::Bandwidth(4_000), cells: ["healthy"; 5], within: Duration::ZERO },
+    Fault {
+        name: "4 kB a second",
+        network: NetworkFault::Bandwidth(4_000),
+        cells: ["healthy"; 5],
+        within: Duration::ZERO,
+    },
     Fault {
         name: "delay beyond the deadline",
-        weather: Weather::Delay(LATE),
+        network: NetworkFault::Delay(LATE),
         cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole there",
-        weather: Weather::DeafThere,
+        network: NetworkFault::DropRequests,
         cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole back",
-        weather: Weather::DeafBack,
+        network: NetworkFault::DropAnswers,
         cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole both ways",
-        weather: Weather::BlackHole,
+        network: NetworkFault::BlackHole,
         cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "reset",
-        weather: Weather::Reset,
+        network: NetworkFault::Reset,
         cells: ["unreachable", "unreachable", "unreachable", "unreachable", "unreachable"],
         within: HANGS,
     },
     Fault {
         name: "half-open",
-        weather: Weather::HalfOpen,
+        network: NetworkFault::HalfOpen,
         // A client that keeps its connections to itself shows their death once, librdkafka until it gives them up.
         cells: ["healthy", "healthy", "healthy", "timeout/unreachable", "timeout, then healthy"],
         within: HANGS,
     },
     Fault {
         name: "trickle",
-        weather: Weather::Trickle,
+        network: NetworkFault::Trickle,
         cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },

@@ -1,4 +1,4 @@
-//! Every networked check in front of the server that it watches, behind a proxy that makes the weather: the rows that the
+//! Every networked check in front of the server that it watches, behind a proxy that makes the faults of the network: the rows that the
 //! tests of the fault table and of the fault matrix run.
 
 use std::{sync::Arc, time::Duration};
@@ -44,9 +44,9 @@ pub struct Row {
     /// is no such thing. A client that tells one or the other, as its own connections will have it, has both.
     pub cells: &'static str,
     /// Starts the server and its proxy.
-    pub start: fn() -> Place,
+    pub start: fn() -> ServerUnderTest,
     /// The check, with the right or with the wrong credentials.
-    pub check: fn(&Place, bool) -> Registration,
+    pub check: fn(&ServerUnderTest, bool) -> Registration,
     /// What comes first in place of an answer, and then for ever.
     pub endless: (&'static [u8], &'static [u8]),
 }
@@ -60,7 +60,7 @@ impl Row {
 
 /// A running server behind its proxy.
 #[expect(missing_debug_implementations, reason = "a server is any type that can suffer")]
-pub struct Place {
+pub struct ServerUnderTest {
     /// The server.
     pub server: Box<dyn Server>,
     /// What stands before it.
@@ -69,7 +69,7 @@ pub struct Place {
     pub roots: Vec<Arc<RootCertStore>>,
 }
 
-impl Place {
+impl ServerUnderTest {
     /// A server behind a proxy of its own.
     pub fn of(server: impl Server + 'static) -> Self {
         let proxy = Proxy::before(server.port());
@@ -99,34 +99,34 @@ fn bearer(right: bool) -> String {
     format!("Bearer {}", password(right, service::TOKEN))
 }
 
-fn kafka_place() -> Place {
+fn kafka_under_test() -> ServerUnderTest {
     // The broker tells its clients to connect to the proxy.
     let port = port::free();
     let gate = Gate::before(port, kafka::PASSWORD);
     let proxy = Proxy::before(gate.port());
     let mut server = kafka::Server::advertising(port, proxy.port(), Some(gate));
     server.create_topic("orders", 2);
-    Place::behind(proxy, server)
+    ServerUnderTest::behind(proxy, server)
 }
 
-fn kafka_client(place: &Place, right: bool) -> ClientConfig {
-    let mut config = kafka::config(place.proxy.port());
+fn kafka_client(subject: &ServerUnderTest, right: bool) -> ClientConfig {
+    let mut config = kafka::config(subject.proxy.port());
     config.set("group.id", "readers");
     kafka::with_password(config, password(right, kafka::PASSWORD))
 }
 
-fn rabbitmq_place() -> Place {
+fn rabbitmq_under_test() -> ServerUnderTest {
     let server = rabbitmq::Server::start();
     block_in_place(|| Handle::current().block_on(server.declare("orders")));
-    Place::of(server)
+    ServerUnderTest::of(server)
 }
 
-fn amqp(place: &Place, right: bool) -> deadpool_lapin::Pool {
-    rabbitmq::pool(&rabbitmq::url(place.proxy.port(), password(right, rabbitmq::PASSWORD)), 4)
+fn amqp(subject: &ServerUnderTest, right: bool) -> deadpool_lapin::Pool {
+    rabbitmq::pool(&rabbitmq::url(subject.proxy.port(), password(right, rabbitmq::PASSWORD)), 4)
 }
 
-fn resp(place: &Place, right: bool) -> deadpool_redis::Pool {
-    redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), place.address()), 4)
+fn resp(subject: &ServerUnderTest, right: bool) -> deadpool_redis::Pool {
+    redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address()), 4)
 }
 
 /// Every networked check.
@@ -138,14 +138,14 @@ pub const ROWS: [Row; 15] = [
             let (known, stranger) = (Authority::new(), Authority::new());
             let server = service::Server::start(known.sign("localhost", -1, 90));
             server.keep(WRONG, &stranger.sign("localhost", -1, 90));
-            let mut place = Place::of(server);
-            place.roots = [known, stranger].iter().map(|authority| Arc::new(authority.roots())).collect();
-            place
+            let mut subject = ServerUnderTest::of(server);
+            subject.roots = [known, stranger].iter().map(|authority| Arc::new(authority.roots())).collect();
+            subject
         },
-        check: |place, right| {
-            let roots = Arc::clone(&place.roots[usize::from(!right)]);
+        check: |subject, right| {
+            let roots = Arc::clone(&subject.roots[usize::from(!right)]);
             let provider = tokio_rustls::rustls::crypto::ring::default_provider();
-            Certificate::endpoint(format!("localhost:{}", place.proxy.port()), roots).crypto_provider(provider).into()
+            Certificate::endpoint(format!("localhost:{}", subject.proxy.port()), roots).crypto_provider(provider).into()
         },
         endless: (b"", b"x"),
     },
@@ -156,7 +156,7 @@ pub const ROWS: [Row; 15] = [
         start: || {
             let server = name_server::Server::start();
             let proxy = Proxy::at(name_server::address(TEST), server.port());
-            Place::behind(proxy, server)
+            ServerUnderTest::behind(proxy, server)
         },
         check: |_, _| Dns::new(name_server::NAME).at_least(2).into(),
         endless: (b"", b"\xff\xff"),
@@ -164,9 +164,9 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "grpc",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: || Place::of(service::Server::start(Kind::Grpc)),
-        check: |place, right| {
-            let channel = Endpoint::from_shared(format!("http://{}", place.address())).expect("a URL").connect_lazy();
+        start: || ServerUnderTest::of(service::Server::start(Kind::Grpc)),
+        check: |subject, right| {
+            let channel = Endpoint::from_shared(format!("http://{}", subject.address())).expect("a URL").connect_lazy();
             let token: MetadataValue<_> = bearer(right).parse().expect("a token");
             let carries = move |mut request: tonic::Request<()>| {
                 request.metadata_mut().insert("authorization", token.clone());
@@ -180,9 +180,9 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "http",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
-        start: || Place::of(service::Server::start(Kind::Http)),
-        check: |place, right| {
-            let check = Http::get(client(), format!("http://{}/status", place.address()));
+        start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
+        check: |subject, right| {
+            let check = Http::get(client(), format!("http://{}/status", subject.address()));
             check.header("authorization", bearer(right)).body_contains("ready").critical()
         },
         endless: (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
@@ -191,9 +191,9 @@ pub const ROWS: [Row; 15] = [
         name: "kafka",
         cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
                 timeout/unreachable unreachable",
-        start: kafka_place,
-        check: |place, right| {
-            Kafka::consumer(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer")))
+        start: kafka_under_test,
+        check: |subject, right| {
+            Kafka::consumer(Arc::new(kafka_client(subject, right).create::<BaseConsumer>().expect("a consumer")))
                 .topic("orders")
                 .into()
         },
@@ -203,9 +203,9 @@ pub const ROWS: [Row; 15] = [
         name: "kafka_lag",
         cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
                 timeout/unreachable unreachable",
-        start: kafka_place,
-        check: |place, right| {
-            KafkaLag::new(Arc::new(kafka_client(place, right).create::<BaseConsumer>().expect("a consumer")))
+        start: kafka_under_test,
+        check: |subject, right| {
+            KafkaLag::new(Arc::new(kafka_client(subject, right).create::<BaseConsumer>().expect("a consumer")))
                 .topic("orders")
                 .into()
         },
@@ -214,9 +214,9 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "nats",
         cells: "unreachable timeout timeout unreachable unreachable unreachable unreachable timeout timeout",
-        start: || Place::of(nats::Server::start()),
-        check: |place, right| {
-            let client = nats::client(place.proxy.port(), password(right, nats::PASSWORD));
+        start: || ServerUnderTest::of(nats::Server::start()),
+        check: |subject, right| {
+            let client = nats::client(subject.proxy.port(), password(right, nats::PASSWORD));
             Nats::new(block_in_place(|| Handle::current().block_on(client))).into()
         },
         endless: (b"", b"+OK\r\n"),
@@ -224,10 +224,10 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "postgres",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
-        start: || Place::of(postgres::Server::start()),
-        check: |place, right| {
+        start: || ServerUnderTest::of(postgres::Server::start()),
+        check: |subject, right| {
             let mut config = deadpool_postgres::tokio_postgres::Config::new();
-            config.host("127.0.0.1").port(place.proxy.port()).user("app").dbname("postgres");
+            config.host("127.0.0.1").port(subject.proxy.port()).user("app").dbname("postgres");
             Postgres::new(postgres::pool(config.password(password(right, postgres::PASSWORD)).clone(), 4)).into()
         },
         // A notice, which may come at any time.
@@ -236,39 +236,39 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "rabbitmq",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: rabbitmq_place,
-        check: |place, right| RabbitMq::new(amqp(place, right)).into(),
+        start: rabbitmq_under_test,
+        check: |subject, right| RabbitMq::new(amqp(subject, right)).into(),
         // The heartbeat.
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
     },
     Row {
         name: "rabbitmq_queue",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: rabbitmq_place,
-        check: |place, right| RabbitMqQueue::new(amqp(place, right), "orders").into(),
+        start: rabbitmq_under_test,
+        check: |subject, right| RabbitMqQueue::new(amqp(subject, right), "orders").into(),
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
     },
     Row {
         name: "redis",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: || Place::of(redis::Server::start()),
-        check: |place, right| Redis::new(resp(place, right)).into(),
+        start: || ServerUnderTest::of(redis::Server::start()),
+        check: |subject, right| Redis::new(resp(subject, right)).into(),
         // The beginning of a very long string.
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
         name: "redis_queue",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: || Place::of(redis::Server::start()),
-        check: |place, right| RedisQueue::list(resp(place, right), "jobs").into(),
+        start: || ServerUnderTest::of(redis::Server::start()),
+        check: |subject, right| RedisQueue::list(resp(subject, right), "jobs").into(),
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
         name: "sqlx",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
-        start: || Place::of(mariadb::Server::start()),
-        check: |place, right| {
-            Sqlx::new(mariadb::pool(place.proxy.port(), password(right, mariadb::PASSWORD), 4)).into()
+        start: || ServerUnderTest::of(mariadb::Server::start()),
+        check: |subject, right| {
+            Sqlx::new(mariadb::pool(subject.proxy.port(), password(right, mariadb::PASSWORD), 4)).into()
         },
         // A packet of the greatest length.
         endless: (b"", b"\xff\xff\xff\0"),
@@ -276,16 +276,16 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "tcp",
         cells: "unreachable healthy healthy unreachable unreachable - healthy healthy healthy",
-        start: || Place::of(service::Server::start(Kind::Http)),
-        check: |place, _| Tcp::new(place.address()).into(),
+        start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
+        check: |subject, _| Tcp::new(subject.address()).into(),
         endless: (b"", b"x"),
     },
     Row {
         name: "upstream",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
-        start: || Place::of(service::Server::start(Kind::Http)),
-        check: |place, right| {
-            let check = Upstream::new(client(), format!("http://{}/health", place.address()));
+        start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
+        check: |subject, right| {
+            let check = Upstream::new(client(), format!("http://{}/health", subject.address()));
             check.header("authorization", bearer(right)).critical()
         },
         endless: (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
@@ -332,8 +332,8 @@ impl Watched {
     ///
     /// The check is refused.
     #[must_use]
-    pub fn start(row: Row, place: &Place, right: bool) -> Self {
-        let check = (row.check)(place, right);
+    pub fn start(row: Row, subject: &ServerUnderTest, right: bool) -> Self {
+        let check = (row.check)(subject, right);
         let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
         let health = Health::builder().check("subject", check).start().expect("a check that is accepted");
         Self { row, health }

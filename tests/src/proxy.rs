@@ -24,12 +24,12 @@ const BEFORE_RESET: usize = 3;
 /// An endless answer comes in such pieces, one each few milliseconds.
 const PIECE: usize = 32 << 10;
 
-/// What happens to connections, those that exist included.
+/// A fault of the network between client and server. It holds for existing connections, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    /// Everything comes through.
-    Fair,
-    /// Nobody listens, and connections are closed.
+pub enum NetworkFault {
+    /// None: everything comes through.
+    None,
+    /// Connections are refused, and existing ones closed.
     Refused,
     /// Connections are accepted and stay open, and nothing comes through.
     BlackHole,
@@ -41,17 +41,18 @@ pub enum Weather {
     Endless(&'static [u8], &'static [u8]),
     /// The same as fast as the client reads.
     Flood(&'static [u8], &'static [u8]),
-    /// What the client says is lost.
-    DeafThere,
-    /// What the server says is lost.
-    DeafBack,
-    /// The other end of every connection is gone, and nobody has said so; new ones work. Those stay dead in any weather.
+    /// Everything the client sends is lost.
+    DropRequests,
+    /// Everything the server sends is lost.
+    DropAnswers,
+    /// The server end of every existing connection is gone without a word, and stays so under every later fault. New
+    /// connections work.
     HalfOpen,
-    /// Every piece of an answer is so late.
+    /// Every piece of an answer arrives this much later.
     Delay(Duration),
-    /// Every piece of an answer is late by some time up to this.
+    /// Every piece of an answer arrives later by a random time up to this.
     Jitter(Duration),
-    /// Answers come at so many bytes a second.
+    /// Answers arrive at this many bytes a second.
     Bandwidth(usize),
 }
 
@@ -59,7 +60,7 @@ pub enum Weather {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Option<Weather>>,
+    fault: watch::Sender<Option<NetworkFault>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -84,10 +85,10 @@ impl Proxy {
         let listener = StdListener::bind(address).expect("a loopback address");
         let address = listener.local_addr().expect("its port");
         listener.set_nonblocking(true).expect("a listener");
-        let (weather, changes) = watch::channel(Some(Weather::Fair));
+        let (fault, changes) = watch::channel(Some(NetworkFault::None));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let thread = thread::spawn(move || runtime.block_on(serve(listener, address, server, changes)));
-        Self { address, weather, thread: Some(thread) }
+        Self { address, fault, thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -96,36 +97,36 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Changes the weather.
+    /// Changes the fault.
     ///
     /// # Panics
     ///
     /// Its port could not be had back within [`wait::HANG`].
-    pub fn turns(&self, weather: Weather) {
-        self.weather.send_replace(Some(weather));
-        let refuses = weather == Weather::Refused;
+    pub fn set(&self, fault: NetworkFault) {
+        self.fault.send_replace(Some(fault));
+        let refuses = fault == NetworkFault::Refused;
         wait::until("the proxy's port", || port::answers(self.address) != refuses);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.weather.send_replace(None);
+        self.fault.send_replace(None);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-type Changes = watch::Receiver<Option<Weather>>;
+type Changes = watch::Receiver<Option<NetworkFault>>;
 
 async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut changes: Changes) {
     let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
     loop {
-        let weather = *changes.borrow_and_update();
-        match weather {
+        let fault = *changes.borrow_and_update();
+        match fault {
             None => return,
-            Some(Weather::Refused) => listener = None,
+            Some(NetworkFault::Refused) => listener = None,
             Some(_) if listener.is_none() => listener = TcpListener::bind(address).await.ok(),
             Some(_) => {}
         }
@@ -149,7 +150,7 @@ async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut chan
 /// One connection, until it or the proxy ends.
 async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
     // In a black hole nobody answers for the server, either.
-    while *changes.borrow_and_update() == Some(Weather::BlackHole) {
+    while *changes.borrow_and_update() == Some(NetworkFault::BlackHole) {
         if changes.changed().await.is_err() {
             return;
         }
@@ -159,7 +160,7 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     // Those that come up while others lie dead are well.
-    let is_new = *changes.borrow() == Some(Weather::HalfOpen);
+    let is_new = *changes.borrow() == Some(NetworkFault::HalfOpen);
     let dies = Dies { changes: changes.clone(), immune: is_new };
     select! {
         () = there(from_client, to_server, changes.clone(), dies.clone()) => {}
@@ -179,7 +180,7 @@ impl Dies {
     /// Reads, unless the connection dies: then for ever nothing.
     async fn read(&mut self, from: &mut OwnedReadHalf, bytes: &mut [u8]) -> std::io::Result<usize> {
         let died = async {
-            if self.immune || self.changes.wait_for(|weather| *weather == Some(Weather::HalfOpen)).await.is_err() {
+            if self.immune || self.changes.wait_for(|fault| *fault == Some(NetworkFault::HalfOpen)).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
@@ -193,20 +194,20 @@ impl Dies {
 
 /// Waits until connections are to be closed.
 async fn gone(mut changes: Changes) {
-    let closes = |weather: &Option<Weather>| matches!(weather, None | Some(Weather::Refused));
+    let closes = |fault: &Option<NetworkFault>| matches!(fault, None | Some(NetworkFault::Refused));
     let _ = changes.wait_for(closes).await;
 }
 
 /// Waits out a black hole.
 async fn passable(changes: &mut Changes) {
-    let _ = changes.wait_for(|weather| *weather != Some(Weather::BlackHole)).await;
+    let _ = changes.wait_for(|fault| *fault != Some(NetworkFault::BlackHole)).await;
 }
 
 async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
-        if *changes.borrow() == Some(Weather::DeafThere) && count > 0 {
+        if *changes.borrow() == Some(NetworkFault::DropRequests) && count > 0 {
             continue;
         }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
@@ -220,22 +221,22 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
     let mut seed = u32::from(to.local_addr().map_or(1, |address| address.port()));
     while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
-        let weather = *changes.borrow_and_update();
-        let sent = match weather {
+        let fault = *changes.borrow_and_update();
+        let sent = match fault {
             _ if count == 0 => return,
-            Some(Weather::DeafBack) => Ok(()),
-            Some(Weather::Delay(late)) => {
+            Some(NetworkFault::DropAnswers) => Ok(()),
+            Some(NetworkFault::Delay(late)) => {
                 sleep(late).await;
                 to.write_all(&bytes[..count]).await
             }
-            Some(Weather::Jitter(latest)) => {
+            Some(NetworkFault::Jitter(latest)) => {
                 // A linear congruence: plenty for latencies.
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 sleep(latest * (seed >> 24) / 256).await;
                 to.write_all(&bytes[..count]).await
             }
-            Some(Weather::Bandwidth(rate)) => paced(&bytes[..count], &mut to, rate).await,
-            Some(Weather::Reset) => {
+            Some(NetworkFault::Bandwidth(rate)) => paced(&bytes[..count], &mut to, rate).await,
+            Some(NetworkFault::Reset) => {
                 let _ = to.write_all(&bytes[..count.min(BEFORE_RESET)]).await;
                 sleep(Duration::from_millis(20)).await;
                 // Forgotten, as otherwise the end of the stream would be sent first.
@@ -243,8 +244,8 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
                 to.forget();
                 return;
             }
-            Some(Weather::Trickle) => trickle(&bytes[..count], &mut to, &mut changes).await,
-            Some(Weather::Endless(first, again) | Weather::Flood(first, again)) => {
+            Some(NetworkFault::Trickle) => trickle(&bytes[..count], &mut to, &mut changes).await,
+            Some(NetworkFault::Endless(first, again) | NetworkFault::Flood(first, again)) => {
                 return endless(first, again, &mut to, &changes).await;
             }
             _ => to.write_all(&bytes[..count]).await,
@@ -264,10 +265,10 @@ async fn paced(bytes: &[u8], to: &mut OwnedWriteHalf, rate: usize) -> std::io::R
     Ok(())
 }
 
-/// One byte a second, until the weather changes.
+/// One byte a second, until the fault changes.
 async fn trickle(bytes: &[u8], to: &mut OwnedWriteHalf, changes: &mut Changes) -> std::io::Result<()> {
     for (position, byte) in bytes.iter().enumerate() {
-        if *changes.borrow() != Some(Weather::Trickle) {
+        if *changes.borrow() != Some(NetworkFault::Trickle) {
             return to.write_all(&bytes[position..]).await;
         }
         to.write_all(&[*byte]).await?;
@@ -279,18 +280,20 @@ async fn trickle(bytes: &[u8], to: &mut OwnedWriteHalf, changes: &mut Changes) -
     Ok(())
 }
 
-/// Until the weather changes; what was said by then is beyond repair, so the connection ends.
+/// Until the fault changes; what was said by then is beyond repair, so the connection ends.
 async fn endless(first: &[u8], again: &[u8], to: &mut OwnedWriteHalf, changes: &Changes) {
     let piece: Vec<u8> = again.iter().copied().cycle().take(PIECE / again.len() * again.len()).collect();
     if to.write_all(first).await.is_err() {
         return;
     }
     loop {
-        let weather = *changes.borrow();
-        if !matches!(weather, Some(Weather::Endless(..) | Weather::Flood(..))) || to.write_all(&piece).await.is_err() {
+        let fault = *changes.borrow();
+        if !matches!(fault, Some(NetworkFault::Endless(..) | NetworkFault::Flood(..)))
+            || to.write_all(&piece).await.is_err()
+        {
             return;
         }
-        if matches!(weather, Some(Weather::Endless(..))) {
+        if matches!(fault, Some(NetworkFault::Endless(..))) {
             sleep(Duration::from_millis(2)).await;
         }
     }

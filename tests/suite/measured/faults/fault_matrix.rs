@@ -6,8 +6,8 @@ use health_core::{CheckReport, Status};
 use health_tests::{
     bare_clock::{BareClock, measure},
     fault_matrix::{CHECKS, FAULTS, Fault, Measured, WATCHED, document, file},
-    fault_rows::{Place, Row, Watched, row},
-    proxy::Weather,
+    fault_rows::{Row, ServerUnderTest, Watched, row},
+    proxy::NetworkFault,
     wait,
 };
 use tokio::{runtime::Handle, task::block_in_place};
@@ -20,13 +20,13 @@ struct Cell {
 }
 
 /// Begins and ends one fault, for a check of its own, so that one fault does not leave its mark on the next.
-async fn cell(row: Row, place: &Place, fault: &Fault, expected: &str, clock: &BareClock) -> Cell {
-    let watched = Watched::start(row, place, true);
+async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str, clock: &BareClock) -> Cell {
+    let watched = Watched::start(row, subject, true);
     watched.says("healthy", &format!("before {}", fault.name)).await;
     // By then a client has opened all the connections that it wants.
     watched.goes_on_saying("healthy", &format!("before {}", fault.name)).await;
     let began = clock.now();
-    block_in_place(|| place.proxy.turns(fault.weather));
+    block_in_place(|| subject.proxy.set(fault.network));
     let mut wrong = None;
     let moment = if expected == "healthy" {
         // Of all runs and of those that were not healthy, so that none is missed between two looks.
@@ -55,9 +55,9 @@ async fn cell(row: Row, place: &Place, fault: &Fault, expected: &str, clock: &Ba
         }
         moment
     };
-    block_in_place(|| place.proxy.turns(Weather::Fair));
-    // What lies dead stays dead in any weather.
-    if !(fault.weather == Weather::HalfOpen && row.name == "kafka") {
+    block_in_place(|| subject.proxy.set(NetworkFault::None));
+    // What lies dead stays dead in any network.
+    if !(fault.network == NetworkFault::HalfOpen && row.name == "kafka") {
         watched.says("healthy", &format!("after {}", fault.name)).await;
     }
     watched.health.stop().await;
@@ -65,7 +65,7 @@ async fn cell(row: Row, place: &Place, fault: &Fault, expected: &str, clock: &Ba
 }
 
 async fn column(row: Row, position: usize) -> Measured {
-    let (place, clock) = (block_in_place(row.start), BareClock::start());
+    let (subject, clock) = (block_in_place(row.start), BareClock::start());
     let mut measured = Vec::new();
     for fault in &FAULTS {
         let expected = fault.cells[position];
@@ -75,7 +75,7 @@ async fn column(row: Row, position: usize) -> Measured {
             let is_late = expected != "healthy" && cell.moment > fault.within;
             assert!(!is_late, "{what}: {expected} after {:?}, and {:?} is the latest", cell.moment, fault.within);
         };
-        let cell = measure(&what, &clock, async || cell(row, &place, fault, expected, &clock).await, judge).await;
+        let cell = measure(&what, &clock, async || cell(row, &subject, fault, expected, &clock).await, judge).await;
         println!("{what}: {expected} after {:.2?}", cell.moment);
         measured.push(cell.moment);
     }

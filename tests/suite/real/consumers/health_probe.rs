@@ -17,7 +17,7 @@ use health_tests::{
     port,
     process::Process,
     program,
-    proxy::{Proxy, Weather},
+    proxy::{NetworkFault, Proxy},
     service::{self, Kind},
     support::millis,
     tools::said,
@@ -129,17 +129,17 @@ fn what_is_no_answer_is_told_in_time() {
     let server = serve(Framework::Axum, Form::Routes, Endpoint::new(frozen().health()));
     let proxy = Proxy::before(server.address.port());
     let url = format!("http://127.0.0.1:{}/health", proxy.port());
-    for (weather, patience, within) in [
-        (Weather::BlackHole, "700ms", "no answer within 700ms"),
-        (Weather::Trickle, "700ms", "no answer within 700ms"),
-        (Weather::Endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "180s", "too large"),
-        (Weather::Flood(b"HTTP/1.1 200 OK\r\n\r\n", b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), "180s", "too large"),
+    for (fault, patience, within) in [
+        (NetworkFault::BlackHole, "700ms", "no answer within 700ms"),
+        (NetworkFault::Trickle, "700ms", "no answer within 700ms"),
+        (NetworkFault::Endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "180s", "too large"),
+        (NetworkFault::Flood(b"HTTP/1.1 200 OK\r\n\r\n", b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), "180s", "too large"),
     ] {
-        proxy.turns(weather);
+        proxy.set(fault);
         let (code, text) = probe(&["--nagios", "-t", patience, &url]);
         // Nagios' own guidelines: no answer is CRITICAL, not UNKNOWN.
-        assert_eq!(code, Some(2), "{weather:?}: {text}");
-        assert!(text.contains(within), "{weather:?}: {text}");
+        assert_eq!(code, Some(2), "{fault:?}: {text}");
+        assert!(text.contains(within), "{fault:?}: {text}");
     }
     for (bytes, code, expected) in [
         (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], 2, "the answer is not HTTP"),

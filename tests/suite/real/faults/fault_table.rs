@@ -12,9 +12,9 @@ use std::{
 
 use health_core::{Changes, Endpoint, Visibility};
 use health_tests::{
-    fault_rows::{Place, Row, TEST, TIMEOUT, WRONG, Watched, right_password, row},
+    fault_rows::{Row, ServerUnderTest, TEST, TIMEOUT, WRONG, Watched, right_password, row},
     kafka, mariadb, name_server, nats, port, postgres, process,
-    proxy::{Proxy, Weather},
+    proxy::{NetworkFault, Proxy},
     rabbitmq, redis, service,
     support::{ask, long, millis},
     wait,
@@ -66,18 +66,18 @@ fn under_every_fault(row: Row) {
 }
 
 async fn every_stage(row: Row) {
-    let mut place = block_in_place(row.start);
-    wrong_password(row, &mut place).await;
-    let watched = Watched::start(row, &place, true);
+    let mut subject = block_in_place(row.start);
+    wrong_password(row, &mut subject).await;
+    let watched = Watched::start(row, &subject, true);
     let mut changes = watched.health.subscribe();
     watched.says("healthy", "before any fault").await;
     for (fault, expected) in row.cells() {
-        under(fault, expected, &mut place, &watched, true).await;
+        under(fault, expected, &mut subject, &watched, true).await;
     }
-    has_no_password(&format!("{:?}", (row.check)(&place, true)), "a registration's Debug output");
+    has_no_password(&format!("{:?}", (row.check)(&subject, true)), "a registration's Debug output");
     assert!(told(&mut changes).await > 1, "nothing changed");
 
-    let connections = || port::connections_to(place.proxy.port());
+    let connections = || port::connections_to(subject.proxy.port());
     let first = same(&connections).await;
     let (before, names) = (settled().await, process::threads());
     let (_, failed_before) = watched.runs();
@@ -85,11 +85,11 @@ async fn every_stage(row: Row) {
         for (fault, expected) in row.cells() {
             // Servers take their time to start: those rounds are for the long form.
             if !matches!(fault, "killed" | "restarted") || long() && !row.name.starts_with("rabbitmq") {
-                under(fault, expected, &mut place, &watched, false).await;
+                under(fault, expected, &mut subject, &watched, false).await;
             }
         }
     }
-    let connections = || port::connections_to(place.proxy.port());
+    let connections = || port::connections_to(subject.proxy.port());
     let most = (first + 1).clamp(1, CONNECTIONS).max(first);
     let what = format!("{}: at most {most} connections are left", row.name);
     wait::ok(&what, || if connections() <= most { Ok(()) } else { Err(connections()) }).await;
@@ -106,80 +106,80 @@ async fn every_stage(row: Row) {
     let after = wait::ok(&what, fits).await;
     println!("{}: {before:?}, then {after:?}; {} connections", row.name, connections());
 
-    flood(row, &place, &watched).await;
+    flood(row, &subject, &watched).await;
     watched.health.stop().await;
 }
 
 /// One fault, from health to health.
-async fn under(fault: &str, expected: &str, place: &mut Place, watched: &Watched, first: bool) {
+async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watched: &Watched, first: bool) {
     if expected == "-" || fault == "wrong password" {
         return;
     }
     if fault == "killed" {
         // Frozen before, it leaves hardly a moment without a run under way.
-        place.server.freeze();
+        subject.server.freeze();
         let before = watched.runs().0;
         wait::true_of("a run against a frozen server", || watched.runs().0 > before).await;
     }
-    block_in_place(|| begin(fault, watched.row, place));
+    block_in_place(|| begin(fault, watched.row, subject));
     watched.goes_on_saying(expected, fault).await;
     if first {
         no_output_has_a_password(watched);
     }
-    block_in_place(|| end(fault, place));
+    block_in_place(|| end(fault, subject));
     watched.says("healthy", &format!("after {fault}")).await;
 }
 
-fn begin(fault: &str, row: Row, place: &mut Place) {
+fn begin(fault: &str, row: Row, subject: &mut ServerUnderTest) {
     match fault {
-        "refused" => place.proxy.turns(Weather::Refused),
-        "black hole" => place.proxy.turns(Weather::BlackHole),
-        "frozen" => place.server.freeze(),
+        "refused" => subject.proxy.set(NetworkFault::Refused),
+        "black hole" => subject.proxy.set(NetworkFault::BlackHole),
+        "frozen" => subject.server.freeze(),
         // The proxy refuses, as the port of a dead process would.
         "killed" => {
-            place.server.kill();
-            place.proxy.turns(Weather::Refused);
+            subject.server.kill();
+            subject.proxy.set(NetworkFault::Refused);
         }
         "restarted" => {
-            place.server.stop();
-            place.proxy.turns(Weather::Refused);
+            subject.server.stop();
+            subject.proxy.set(NetworkFault::Refused);
         }
-        "reset" => place.proxy.turns(Weather::Reset),
-        "trickle" => place.proxy.turns(Weather::Trickle),
-        _ => place.proxy.turns(Weather::Endless(row.endless.0, row.endless.1)),
+        "reset" => subject.proxy.set(NetworkFault::Reset),
+        "trickle" => subject.proxy.set(NetworkFault::Trickle),
+        _ => subject.proxy.set(NetworkFault::Endless(row.endless.0, row.endless.1)),
     }
 }
 
-fn end(fault: &str, place: &mut Place) {
+fn end(fault: &str, subject: &mut ServerUnderTest) {
     match fault {
-        "frozen" => place.server.thaw(),
-        "killed" | "restarted" => place.server.run(),
+        "frozen" => subject.server.thaw(),
+        "killed" | "restarted" => subject.server.run(),
         _ => {}
     }
-    place.proxy.turns(Weather::Fair);
+    subject.proxy.set(NetworkFault::None);
 }
 
 /// Wrong from the beginning, until the server takes it.
-async fn wrong_password(row: Row, place: &mut Place) {
+async fn wrong_password(row: Row, subject: &mut ServerUnderTest) {
     let expected = row.cells().find(|(fault, _)| *fault == "wrong password").unwrap().1;
     if expected == "-" {
         return;
     }
-    let watched = Watched::start(row, place, false);
-    has_no_password(&format!("{:?}", (row.check)(place, false)), "a registration's Debug output");
+    let watched = Watched::start(row, subject, false);
+    has_no_password(&format!("{:?}", (row.check)(subject, false)), "a registration's Debug output");
     watched.says(expected, "wrong password").await;
     no_output_has_a_password(&watched);
     // The client of NATS gives up for good once its password was refused.
     if row.name != "nats" {
-        block_in_place(|| place.server.accept_password(WRONG));
+        block_in_place(|| subject.server.accept_password(WRONG));
         watched.says("healthy", "with the password accepted").await;
-        block_in_place(|| place.server.accept_password(right_password(row.name)));
+        block_in_place(|| subject.server.accept_password(right_password(row.name)));
     }
     watched.health.stop().await;
 }
 
 /// An answer without end, as fast as it can be read, for as long as the deadline lets it: it costs bounded memory.
-async fn flood(row: Row, place: &Place, watched: &Watched) {
+async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     // Any name server's answer fits into 64 KiB. The client of Redis gathers a string until it is whole, so that only the
     // deadline bounds it.
     if row.name == "dns" || row.name.starts_with("redis") {
@@ -188,13 +188,13 @@ async fn flood(row: Row, place: &Place, watched: &Watched) {
     watched.says("healthy", "before the flood").await;
     process::forget_peak();
     let before = process::usage();
-    block_in_place(|| place.proxy.turns(Weather::Flood(row.endless.0, row.endless.1)));
+    block_in_place(|| subject.proxy.set(NetworkFault::Flood(row.endless.0, row.endless.1)));
     let (first, _) = watched.runs();
     wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
     let peak = process::usage().peak.saturating_sub(before.resident);
     println!("{}: {} MiB at the peak, in runs of {TIMEOUT:?}", row.name, peak >> 20);
     assert!(peak < ONE_ANSWER, "{}: {peak} bytes", row.name);
-    block_in_place(|| place.proxy.turns(Weather::Fair));
+    block_in_place(|| subject.proxy.set(NetworkFault::None));
     watched.says("healthy", "after the flood").await;
 }
 
@@ -257,9 +257,9 @@ const PASSWORDS: [&str; 8] = [
     service::TOKEN,
 ];
 
-fn has_no_password(text: &str, place: &str) {
+fn has_no_password(text: &str, output: &str) {
     for password in PASSWORDS {
-        assert!(!text.contains(password), "{place} has {password}: {text}");
+        assert!(!text.contains(password), "{output} has {password}: {text}");
     }
 }
 
@@ -353,7 +353,7 @@ fn the_proxys_reset_is_a_reset() {
         let _ = accepted.write_all(&bytes);
         let _ = accepted.read(&mut bytes);
     });
-    proxy.turns(Weather::Reset);
+    proxy.set(NetworkFault::Reset);
     client.write_all(b"01234567").unwrap();
     let mut answer = Vec::new();
     let end = client.read_to_end(&mut answer).unwrap_err();

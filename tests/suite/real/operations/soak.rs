@@ -17,7 +17,7 @@ use health_core::{CheckExt as _, Endpoint, Health, Postgres, Redis, Status};
 use health_tests::{
     mount::{Form, Framework, serve},
     postgres, process,
-    proxy::{Proxy, Weather},
+    proxy::{NetworkFault, Proxy},
     redis,
     support::{long, millis, secs},
     wait,
@@ -86,11 +86,11 @@ fn is_whole(bytes: &[u8]) -> bool {
 
 /// One round: gone, well, cut off, well, silent, well. Each lasts until both checks have seen it.
 fn round(proxies: &[Proxy], health: &Health) {
-    for weather in [Weather::Refused, Weather::Reset, Weather::BlackHole] {
-        for (weather, status) in [(weather, Status::Unhealthy), (Weather::Fair, Status::Healthy)] {
-            proxies.iter().for_each(|proxy| proxy.turns(weather));
+    for network in [NetworkFault::Refused, NetworkFault::Reset, NetworkFault::BlackHole] {
+        for (network, status) in [(network, Status::Unhealthy), (NetworkFault::None, Status::Healthy)] {
+            proxies.iter().for_each(|proxy| proxy.set(network));
             let all = || health.report().checks.iter().all(|check| check.status == status);
-            wait::until(&format!("{status} in {weather:?}"), all);
+            wait::until(&format!("{status} in {network:?}"), all);
         }
     }
 }
