@@ -62,3 +62,29 @@ fn feature_module_file_and_test_share_one_name() {
     }
     assert_eq!(features["default"], Value::Array(Vec::new()), "default features add no driver");
 }
+
+/// The documents name tests as the runner does: `virtual::contract::cost`, or with the function.
+#[test]
+fn every_guard_in_the_documents_exists() {
+    let mut found = 0;
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let names = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| ["virtual::", "real::", "measured::"].iter().any(|kind| name.starts_with(kind)));
+        for name in names {
+            let parts: Vec<&str> = name.split("::").collect();
+            let [kind, group, module, function @ ..] = &parts[..] else { panic!("{}: {name}", path.display()) };
+            let file = root().join(format!("tests/suite/{kind}/{group}/{module}.rs"));
+            let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            if let [function] = function {
+                assert!(source.contains(&format!("fn {function}")), "{}: no test {name}", path.display());
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 50, "{found} guards");
+}
