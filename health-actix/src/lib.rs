@@ -1,10 +1,10 @@
-//! Mounts [`health_core`]'s endpoint on actix-web, as a service or as a middleware. Everything a caller sees is
-//! decided in the core; this crate translates.
+//! Mounts [`health_core`]'s endpoint on actix-web, as a service or as a middleware. The core decides everything that a
+//! caller sees; this crate translates requests and answers.
 //!
 //! # Access logs and traces without probes
 //!
-//! The last `wrap` is the outermost: what our middleware answers never reaches a logger inside it. Where the endpoint is a
-//! service, `Logger` leaves its paths out.
+//! The last `wrap` is the outermost, so a logger inside [`HealthMiddleware`] never sees the requests that the
+//! middleware answers. If the endpoint is mounted as a service, `Logger` excludes its paths by a regular expression.
 //!
 //! ```
 //! use actix_web::{App, middleware::Logger, web};
@@ -54,7 +54,7 @@ use health_core::{Endpoint, Headers};
 use pin_project_lite::pin_project;
 
 pub use health_core;
-/// For `HttpServer::shutdown_signal(..)`.
+/// Returns a future for `HttpServer::shutdown_signal(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -78,7 +78,8 @@ pub use health_core;
 #[doc(inline)]
 pub use health_core::shutdown;
 
-/// Our resources, for `App::service` and, nested, for `web::scope(..).service`. They need no `app_data`.
+/// Returns the endpoint's paths as resources, for `App::service` and, nested, for `web::scope(..).service`. They need
+/// no `app_data`.
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};
@@ -100,8 +101,9 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
 }
 
-/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
-/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
+/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
+/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
+/// `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -118,7 +120,7 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or the system has no thread to give.
+/// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
@@ -135,7 +137,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// What [`routes`] makes: a factory of services.
+/// The resources that [`routes`] returns: a service factory.
 #[derive(Clone, Debug)]
 #[must_use = "routes do nothing until they are given to `.service(..)`"]
 pub struct HealthRoutes(Endpoint);
@@ -145,7 +147,7 @@ impl HttpServiceFactory for HealthRoutes {
         for pattern in self.0.patterns() {
             let segments = pattern.matches('/').count();
             let (owner, endpoint) = (self.0.clone(), self.0.clone());
-            // actix matches decoded paths; ours are compared as sent.
+            // actix-web matches decoded paths, but the endpoint compares paths as sent.
             let as_sent = guard::fn_guard(move |context| owner.owns(last(context.head().uri.path(), segments)));
             web::resource(pattern)
                 .guard(as_sent)
@@ -158,10 +160,10 @@ impl HttpServiceFactory for HealthRoutes {
     }
 }
 
-/// Answers the probes in front of an application or scope and passes everything else on.
+/// Answers the probes in front of an application or scope and passes every other request on.
 ///
 /// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
-/// probes. While the service drains, answers of the application ask HTTP/1 clients to close their connections
+/// probes. While the service drains, answers of the application close their HTTP/1 connections
 /// ([`Endpoint::close_connections`]).
 ///
 /// ```
@@ -183,7 +185,7 @@ impl HttpServiceFactory for HealthRoutes {
 pub struct HealthMiddleware(Endpoint);
 
 impl HealthMiddleware {
-    /// A middleware over an endpoint, or over a `Health` with every default.
+    /// Creates a middleware over an endpoint, or over a `Health` with every endpoint option at its default.
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
         Self(endpoint.into())
     }
@@ -205,7 +207,7 @@ where
     }
 }
 
-/// The service that [`HealthMiddleware`] makes.
+/// The service that [`HealthMiddleware`] wraps around an inner service.
 #[derive(Debug)]
 pub struct HealthService<S> {
     endpoint: Endpoint,
@@ -226,7 +228,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        // What a scope around this middleware has read is not part of our path.
+        // Segments that a scope around this middleware has matched are not part of the endpoint's path.
         let segments = request.match_info().unprocessed().matches('/').count();
         let answered = answer(&self.endpoint, request.request(), last(request.uri().path(), segments));
         match answered {
@@ -237,7 +239,7 @@ where
 }
 
 pin_project! {
-    /// The answer of a [`HealthService`].
+    /// The future of an answer of [`HealthService`].
     #[project = Projected]
     #[allow(missing_docs, missing_debug_implementations)]
     pub enum ResponseFuture<F> {
@@ -269,13 +271,13 @@ where
     }
 }
 
-/// The last so many segments of a path as sent.
+/// Returns the last `segments` segments of a path as sent; an empty text if the path has fewer.
 fn last(path: &str, segments: usize) -> &str {
     let start = segments.checked_sub(1).and_then(|before| path.rmatch_indices('/').nth(before));
     start.map_or("", |(start, _)| &path[start..])
 }
 
-/// Translates a request of ours and its answer; `None` if it is the application's.
+/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<HttpResponse> {
     let headers = request.headers();
     let answer = endpoint.respond(&health_core::Request {
@@ -285,15 +287,15 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
         peer: request.peer_addr(),
         header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
     })?;
-    // actix leaves the body out of an answer to HEAD and keeps its length.
+    // actix-web omits the body of an answer to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
     set(&mut response, &answer.headers, answer.close);
     Some(response)
 }
 
-/// Sets headers of the core, and closes the connection after the answer if `close` says so. actix-web leaves `Connection`
-/// out of answers over HTTP/2.
+/// Sets the core's headers on an answer, and closes the connection after the answer if `close` is true. actix-web omits
+/// `Connection` from answers over HTTP/2.
 fn set<B>(response: &mut HttpResponse<B>, ours: &Headers, close: bool) {
     let headers = response.headers_mut();
     ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {

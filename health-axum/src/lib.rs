@@ -1,10 +1,10 @@
-//! Mounts [`health_core`]'s endpoint on axum, as routes or as a layer. Everything a caller sees is decided in the
-//! core; this crate translates.
+//! Mounts [`health_core`]'s endpoint on axum, as routes or as a layer. The core decides everything that a caller sees;
+//! this crate translates requests and answers.
 //!
 //! # Access logs and traces without probes
 //!
-//! `.layer(..)` wraps what was added before it. So merge our routes after the layers of the application, or wrap ours around
-//! them: probes are answered outside.
+//! `.layer(..)` wraps only what was added before it. Merge the health routes after the layers of the application, or
+//! add [`HealthLayer`] after them, so that probes are answered outside those layers.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -52,7 +52,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use health_core;
-/// For `axum::serve(..).with_graceful_shutdown(..)`.
+/// Returns a future for `axum::serve(..).with_graceful_shutdown(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -73,12 +73,13 @@ pub use health_core;
 #[doc(inline)]
 pub use health_core::shutdown;
 
-/// Our routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
+/// Returns the endpoint's paths as routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
 ///
-/// Merge after the router's own `.layer(..)` calls: what wraps the application (authentication, limits, traces)
-/// should not wrap the probes.
+/// Merge them after the router's own `.layer(..)` calls, so that the layers of the application (authentication, limits,
+/// traces) do not wrap the probes.
 ///
-/// Nested, a path with a doubled slash after the prefix is answered with an empty 404: axum hands it to no fallback.
+/// If the routes are nested, a path with a doubled slash after the prefix is answered with an empty 404, because axum
+/// passes it to no fallback.
 ///
 /// ```
 /// use axum::Router;
@@ -98,8 +99,9 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into())
 }
 
-/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
-/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
+/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
+/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
+/// `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -116,7 +118,7 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or the system has no thread to give.
+/// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
@@ -130,7 +132,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// What [`routes`] makes: converts into a [`Router`].
+/// The routes that [`routes`] returns, which convert into a [`Router`].
 #[derive(Clone, Debug)]
 #[must_use = "routes do nothing until they are merged into a router"]
 pub struct HealthRoutes(Endpoint);
@@ -142,7 +144,7 @@ impl<S: Clone + Send + Sync + 'static> From<HealthRoutes> for Router<S> {
     }
 }
 
-/// The endpoint behind a route.
+/// The endpoint as the service of a route.
 #[derive(Clone)]
 struct Mounted(Endpoint);
 
@@ -164,12 +166,11 @@ impl<B> Service<Request<B>> for Mounted {
     }
 }
 
-/// Answers the probes in front of a service and passes everything else on. Works on any tower service whose response
-/// body can be made from bytes, not only on axum's.
+/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose
+/// response body converts from `Bytes`, not only on axum's.
 ///
-/// The probes do not wait for the inner service to be ready, so no limit inside it holds them up. While the service drains,
-/// answers of the application ask HTTP/1 clients to close their connections
-/// ([`Endpoint::close_connections`]).
+/// Probes do not wait until the inner service is ready, so no limit inside it delays them. While the service drains,
+/// answers of the application close their HTTP/1 connections ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -188,7 +189,7 @@ impl<B> Service<Request<B>> for Mounted {
 pub struct HealthLayer(Endpoint);
 
 impl HealthLayer {
-    /// A layer over an endpoint, or over a `Health` with every default.
+    /// Creates a layer over an endpoint, or over a `Health` with every endpoint option at its default.
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
         Self(endpoint.into())
     }
@@ -202,7 +203,7 @@ impl<S> Layer<S> for HealthLayer {
     }
 }
 
-/// The service that [`HealthLayer`] makes.
+/// The service that [`HealthLayer`] wraps around an inner service.
 #[derive(Debug)]
 pub struct HealthService<S> {
     endpoint: Endpoint,
@@ -212,7 +213,7 @@ pub struct HealthService<S> {
 
 impl<S: Clone> Clone for HealthService<S> {
     fn clone(&self) -> Self {
-        // That one service is ready says nothing of its clone.
+        // The clone of a ready service need not be ready.
         Self { endpoint: self.endpoint.clone(), inner: self.inner.clone(), inner_is_ready: false }
     }
 }
@@ -250,7 +251,7 @@ where
 }
 
 pin_project! {
-    /// The answer of a [`HealthService`].
+    /// The future of an answer of [`HealthService`].
     #[project = Projected]
     #[allow(missing_docs, missing_debug_implementations)]
     pub enum ResponseFuture<S, Q, F, R> {
@@ -295,10 +296,10 @@ where
     }
 }
 
-/// Translates a request of ours and its answer; `None` if it is the application's.
+/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<R>> {
     let (headers, path) = (request.headers(), request.uri().path());
-    // `Router::nest` takes one slash too many off a path with a doubled one, which is not ours.
+    // `Router::nest` strips one slash too many from a path with a doubled slash. Such a path is not the endpoint's.
     let original = request.extensions().get::<OriginalUri>().and_then(|original| original.path().strip_suffix(path));
     if original.is_some_and(|before| before.ends_with('/')) {
         return None;
@@ -318,13 +319,13 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
     let headers = response.headers_mut();
     set(headers, &answer.headers, answer.close && request.version() <= Version::HTTP_11);
     if is_head {
-        // Otherwise the server takes the length from the body.
+        // Without this header the server would take the length from the empty body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     }
     Some(response)
 }
 
-/// Sets headers of the core, and closes the connection after the answer if `close` says so.
+/// Sets the core's headers on an answer, and closes the connection after the answer if `close` is true.
 fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
     ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
         headers.insert(HeaderName::from_static(name), value);

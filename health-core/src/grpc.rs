@@ -36,13 +36,13 @@ impl Health {
         if let Some(page) = find(&reading.published, service) {
             self.store().wake(page, reading.now);
         }
-        find(reading.current(), service).map(|page| page.status < Status::Unhealthy)
+        find(reading.current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
     /// Whether a service serves as of now, for watchers of changes: it wakes no check.
     #[must_use]
     pub fn known_serving(&self, service: &str) -> Option<bool> {
-        find(self.store().read().current(), service).map(|page| page.status < Status::Unhealthy)
+        find(self.store().read().current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
     /// The names of all services: the probes, and every check.
@@ -51,7 +51,7 @@ impl Health {
         let is_probe = |name: &str| PROBES.iter().any(|(probe, _)| *probe == name);
         let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
         let snapshot = self.store().published();
-        let checks = snapshot.all(false).members.iter().map(|entry| Arc::clone(&entry.report.name));
+        let checks = snapshot.all(false).members().iter().map(|entry| Arc::clone(&entry.report.name));
         probes.chain(checks.filter(|name| !is_probe(name))).collect()
     }
 }

@@ -1,6 +1,6 @@
-//! What a secret looks like, and its removal from every text that leaves the process.
+//! Redaction: removes secrets from every text that leaves the process.
 //!
-//! The one list of known shapes:
+//! The known shapes of secrets, listed here only:
 //!
 //! | shape | kept | removed |
 //! |---|---|---|
@@ -11,13 +11,13 @@
 //! | JSON web tokens (`eyJ….….…`) | nothing | the token |
 //! | PEM blocks | nothing | from `-----BEGIN` to the end of the block, or of the text |
 //!
-//! Besides these, every string given to [`Builder::secret`](crate::Builder::secret) is removed wherever it stands.
+//! Every string given to [`Builder::secret`](crate::Builder::secret) is also removed, at any place in a text.
 
 use std::{borrow::Cow, fmt};
 
 const MASK: &str = "***";
 
-/// Words that make the value after `=` or `:` a secret, wherever they stand in the key (compared in lower case).
+/// Words that mark a key: the value after `=` or `:` is a secret if the key, in lower case, contains one of them.
 const SECRET_KEYS: [&str; 16] = [
     "password",
     "passwd",
@@ -37,23 +37,23 @@ const SECRET_KEYS: [&str; 16] = [
     "authorization",
 ];
 
-/// Strings that must appear in no output.
+/// The registered secrets: strings that must appear in no output.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Adds a string; an empty one is ignored.
+    /// Adds a secret. Ignores an empty string.
     pub(crate) fn add(&mut self, secret: String) {
         if !secret.is_empty() {
             self.0.push(secret);
-            // The longest first, so that none is cut in half by a shorter one that it contains.
+            // The longest first, so that a shorter secret does not mask part of a longer secret that contains it.
             self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         }
     }
 
-    /// Removes both the given strings and the known shapes.
+    /// Removes the registered secrets and the known shapes.
     pub(crate) fn redact(&self, text: &str) -> String {
-        // The given strings go first: a shape's mask must not cut one in half and leave the rest standing.
+        // Registered secrets first: the mask of a shape could cover part of one and leave the rest in the text.
         let mut text = Cow::Borrowed(text);
         for secret in &self.0 {
             if text.contains(secret.as_str()) {
@@ -79,7 +79,7 @@ impl From<&str> for Secrets {
     }
 }
 
-/// Removes the known shapes.
+/// Removes the known shapes of secrets.
 pub(crate) fn shapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -94,7 +94,7 @@ pub(crate) fn shapes(text: &str) -> String {
             out.push_str(MASK);
             rest = &rest[length..];
         } else if at_word && is_word(first) {
-            // No shape starts inside a word, so it is copied whole.
+            // No shape starts inside a word, so the whole word is copied.
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             out.push_str(&rest[..end]);
             rest = &rest[end..];
@@ -110,12 +110,13 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// `://user:password@host`: keeps `://`. The last `@` before the path counts, as unescaped passwords contain others.
+/// Matches `://user:password@` and keeps `://`. Takes everything up to the last `@`, because an unescaped password can
+/// contain `@`.
 fn userinfo(text: &str) -> Option<(&str, usize)> {
     let authority = text.strip_prefix("://")?;
     let end = authority.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>')).unwrap_or(authority.len());
-    // A '/' or '?' normally ends the authority, but an unescaped one in a password does not; if an '@' still follows,
-    // rather remove too much than too little.
+    // '/' or '?' normally ends the authority, but an unescaped password can contain them. If '@' follows, removing too
+    // much is safer than removing too little.
     let at = authority[..end].rfind('@')?;
     Some((&text[..3], 3 + at))
 }
@@ -131,7 +132,8 @@ fn pem(text: &str) -> Option<(&str, usize)> {
     Some((&text[..0], end))
 }
 
-/// The shapes that begin with a word: key=value, an authorization scheme, an AWS key id, a JSON web token.
+/// Matches the shapes that begin with a word: key=value, an authorization scheme, an AWS access key id, a JSON web
+/// token.
 fn word(text: &str) -> Option<(&str, usize)> {
     let end = text.find(|c| !is_word(c)).unwrap_or(text.len());
     let (name, after) = text.split_at(end);
@@ -150,21 +152,21 @@ fn word(text: &str) -> Option<(&str, usize)> {
         let value = after.trim_start_matches([' ', '\t']);
         let start = text.len() - value.len();
         let length = value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).unwrap_or(value.len());
-        // A lone word such as "basic check" is prose: credentials are long or contain what words do not.
+        // A short plain word, as in "basic check", is prose: credentials have 8 characters or more, or a non-letter.
         let token = &value[..length];
         return (start > end
             && (token.len() >= 8 || token.contains(|c: char| !c.is_alphabetic()))
             && !token.is_empty())
         .then(|| (&text[..start], start + length));
     }
-    // `pass` alone is a key, but begins too many other words.
+    // `pass` must be the whole key, because many harmless words contain it.
     if lower != "pass" && !SECRET_KEYS.iter().any(|key| lower.contains(key)) {
         return None;
     }
-    // `key=value`, `key = "value"`, `"key":"value"`; the closing quote of a quoted key may stand before the separator.
+    // `key=value`, `key = "value"`, `"key":"value"`: the closing quote of a quoted key can precede the separator.
     let unquoted = after.trim_start_matches(['\\', '"', '\'', ' ']);
     let value = unquoted.strip_prefix(['=', ':'])?.trim_start_matches(' ');
-    // A string in Debug output: escaped, or wrapped in `Some(..)`.
+    // A value in Debug output can be wrapped in `Some(..)` or have escaped quotes.
     let value = value.strip_prefix("Some(").unwrap_or(value);
     if let Some(escaped) = value.strip_prefix("\\\"") {
         let start = text.len() - escaped.len();
@@ -177,7 +179,7 @@ fn word(text: &str) -> Option<(&str, usize)> {
             .find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | ',' | '"' | '\'' | '}'))
             .unwrap_or(value.len()),
     };
-    // `authorization: Bearer …`: the scheme is not the secret, what follows it is.
+    // `authorization: Bearer …`: the secret is not the scheme but the token after it.
     let scheme = value[..length].to_ascii_lowercase();
     if matches!(scheme.as_str(), "bearer" | "basic") {
         let token = value[length..].trim_start_matches(' ');
@@ -189,7 +191,7 @@ fn word(text: &str) -> Option<(&str, usize)> {
     (length > 0).then(|| (&text[..start], start + length))
 }
 
-/// The length of a quoted value up to its closing quote, which a backslash can escape.
+/// Returns the length of a quoted value up to its closing quote. A quote after a backslash does not close it.
 fn quoted(value: &str, quote: char) -> usize {
     let mut escaped = false;
     for (index, c) in value.char_indices() {
@@ -203,8 +205,8 @@ fn quoted(value: &str, quote: char) -> usize {
     value.len()
 }
 
-/// One line of at most `limit` characters without control characters and `|`, which starts the performance data of
-/// Nagios and ends a field of DogStatsD.
+/// Returns one line of at most `limit` characters. Replaces control characters, and `|`, which starts the performance
+/// data of Nagios and ends a field of DogStatsD.
 pub(crate) fn single_line(text: &str, limit: usize) -> String {
     let mut line: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! For users' own tests: a check that answers what the test says, and a [`Health`] in which time stands still.
+//! Support for users' own tests: a check with scripted outcomes, and a [`Health`] in which time stands still.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ use crate::{
     time::{Clock, nanos},
 };
 
-/// What a [`Scripted`] check does when it is asked.
+/// What a run of a [`Scripted`] check does.
 #[derive(Clone, Debug)]
 enum Line {
     Answer(Outcome),
@@ -36,15 +36,15 @@ struct Script {
     started: AtomicU64,
 }
 
-/// A check that answers what its [`Prompter`] says.
+/// A check whose runs its [`Prompter`] scripts.
 #[derive(Debug)]
 pub struct Scripted(Arc<Script>);
 
-/// Tells a [`Scripted`] check what to answer, and counts its runs.
+/// Scripts the runs of a [`Scripted`] check, and counts them.
 #[derive(Clone, Debug)]
 pub struct Prompter(Arc<Script>);
 
-/// A healthy check and the handle that scripts it.
+/// Returns a check that is Healthy at first, and the handle that scripts it.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, Outcome, Probe, Reason, Status, testing::scripted};
@@ -70,27 +70,27 @@ pub fn scripted() -> (Scripted, Prompter) {
 }
 
 impl Prompter {
-    /// From now on the check answers this.
+    /// Makes every run from now on return this outcome.
     pub fn answer(&self, outcome: Outcome) {
         self.say(Line::Answer(outcome));
     }
 
-    /// From now on the check never answers.
+    /// Makes every run from now on hang: it never returns.
     pub fn hang(&self) {
         self.say(Line::Hang);
     }
 
-    /// From now on the check panics.
+    /// Makes every run from now on panic.
     pub fn panic(&self) {
         self.say(Line::Panic);
     }
 
-    /// From now on the check takes this long before it does what it was told.
+    /// Makes every run from now on wait this long before it returns, hangs or panics.
     pub fn delay(&self, delay: Duration) {
         *self.0.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 
-    /// How many runs have begun.
+    /// Returns the number of runs that have begun.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.0.started.load(Ordering::SeqCst)
@@ -118,8 +118,9 @@ impl Check for Scripted {
     }
 }
 
-/// A [`Health`] in which nothing runs and time stands still: every result comes from the test, and goes through the
-/// same policy as a real one. Its time is 2026-01-05T08:00:00Z until it is advanced. Needs no runtime.
+/// A [`Health`] in which nothing runs and time stands still. Every result comes from the test, and goes through the
+/// same policy as the result of a real run. The time is 2026-01-05T08:00:00Z until the test advances it. Needs no
+/// runtime.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,27 +141,27 @@ pub struct Frozen {
     health: Health,
 }
 
-/// 2026-01-05T08:00:00Z.
+/// The time in a new [`Frozen`], since 1970: 2026-01-05T08:00:00Z.
 const MOMENT: Duration = Duration::from_secs(1_767_600_000);
 
 impl Frozen {
-    /// Freezes what was to be started: every check is pending.
+    /// Creates a frozen service from a builder. Every check is pending.
     ///
     /// # Errors
     ///
-    /// What [`Builder::start`] refuses, but for the runtime.
+    /// Returns the errors of [`Builder::start`], except those about the runtime.
     pub fn new(builder: Builder) -> Result<Self, BuildError> {
         let clock = Clock::Frozen { started: SystemTime::UNIX_EPOCH + MOMENT, elapsed: AtomicU64::new(0) };
         Ok(Self { health: builder.freeze(clock)? })
     }
 
-    /// The handle to mount.
+    /// Returns the handle of the service, to be mounted.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Records a run that finishes now.
+    /// Advances the time by `duration`, and records a run of that duration that finishes then.
     ///
     /// # Errors
     ///
@@ -186,13 +187,13 @@ impl Frozen {
         Ok(())
     }
 
-    /// Sets the phase of life, in either direction. As in life, `Starting` becomes `Ready` at once where no readiness
-    /// member is pending.
+    /// Sets the lifecycle, in either direction. As in a running service, `Starting` becomes `Ready` at once if no
+    /// readiness member is pending.
     pub fn lifecycle(&self, lifecycle: Lifecycle) {
         self.health.store().set_lifecycle(lifecycle);
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&self, by: Duration) {
         if let Clock::Frozen { elapsed, .. } = self.health.store().clock() {
             elapsed.fetch_add(nanos(by), Ordering::AcqRel);
@@ -200,8 +201,9 @@ impl Frozen {
     }
 }
 
-/// What the check `Upstream` reads from another service's health document: its status, and its components that are not
-/// healthy, each with its reason or status; `None` if it is no health document. Needs the feature `upstream`, too.
+/// Returns what the check `Upstream` reads from the health document of another service: the status, and the components
+/// that are not Healthy, each with its reason or status. Returns `None` if the body is no health document. Also needs
+/// the feature `upstream`.
 ///
 /// ```
 /// use health_core::{Status, testing::upstream_document};

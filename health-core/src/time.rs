@@ -1,4 +1,4 @@
-//! One clock for everything a board records: nanoseconds since its start, and the wall clock for display.
+//! The clock of the store: nanoseconds since its start for ages, and the system's wall clock for display.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -8,21 +8,21 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A moment: nanoseconds since the start of the board.
+/// A moment: nanoseconds since the start of the clock.
 pub(crate) type Nanos = u64;
 
-/// The longest duration in use, 366 days. It can be added to any moment of a clock.
+/// The longest accepted duration, 366 days. Adding it to the current time of a clock does not overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A moment that never comes.
 pub(crate) const NEVER: Nanos = Nanos::MAX;
 
-/// Ages come from the monotonic clock, times of day from the system's.
+/// The clock of the store. Ages come from the monotonic clock, times of day from the system's wall clock.
 #[derive(Debug)]
 pub(crate) enum Clock {
-    /// Time passes.
+    /// Real time.
     Running { started: Instant },
-    /// Time stands still until a test moves it.
+    /// A time that stands still until a test moves it.
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "constructed by the testing feature"))]
     Frozen { started: SystemTime, elapsed: AtomicU64 },
 }
@@ -47,29 +47,29 @@ impl Clock {
     }
 }
 
-/// RFC 3339 with milliseconds, in UTC. A moment before 1970 is taken for 1970, and one after 9999, which the format
-/// cannot write, for the end of that year.
+/// Formats a moment as RFC 3339 with milliseconds, in UTC. Clamps a moment before 1970 to the start of 1970, and one
+/// after 9999, which the format cannot express, to the end of 9999.
 pub(crate) fn rfc3339(at: SystemTime) -> String {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     humantime::format_rfc3339_millis(at.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)).to_string()
 }
 
-/// A duration in nanoseconds; more than 584 years is taken for that.
+/// Converts a duration to nanoseconds. Saturates at 584 years, which is [`NEVER`].
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 
-/// Spreads instances over time: ±10 %.
+/// Varies durations by ±10 %, so that instances do not run their checks at the same moments.
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
     pub(crate) fn new() -> Self {
-        // Every `RandomState` is keyed differently: a source of seeds without a dependency.
+        // Every `RandomState` has different keys, so it yields a seed without a dependency on a random number crate.
         Self(RandomState::new().build_hasher().finish() | 1)
     }
 
     pub(crate) fn around(&mut self, duration: Duration) -> Duration {
-        // xorshift64: plenty for spreading.
+        // xorshift64: random enough for jitter.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

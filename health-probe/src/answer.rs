@@ -1,21 +1,21 @@
-//! From bytes to an answer of HTTP. Pure: what a server sends may be anything.
+//! The parser of HTTP answers. Pure, and safe for any bytes that a server may send.
 
-/// Headers that are read; a server that sends more is none of ours.
+/// The maximum number of headers. An answer with more is refused: no health endpoint sends that many.
 const HEADERS: usize = 64;
 
-/// A whole answer.
+/// A complete HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) body: Vec<u8>,
 }
 
-/// Reads everything that came until the server closed the connection. The request was of HTTP/1.0, so the body is neither
-/// in chunks nor encoded.
+/// Parses all bytes received until the server closed the connection. The request was HTTP/1.0, so the body is neither
+/// chunked nor encoded.
 ///
 /// # Errors
 ///
-/// It is no answer of HTTP, or ends too early.
+/// Returns an error if the bytes are not an HTTP answer, end too early, or are chunked nevertheless.
 pub(crate) fn read(bytes: &[u8]) -> Result<Answer, &'static str> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut head = httparse::Response::new(&mut headers);

@@ -1,4 +1,5 @@
-//! What the command line says. Pure but for the token, which is read from where it says.
+//! The parser of the command line. Pure except for the token, which is read from the given file or environment
+//! variable.
 
 use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
 
@@ -13,7 +14,7 @@ use crate::{
     token::Token,
 };
 
-/// What is to be done.
+/// The action that the command line requests.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     Help,
@@ -29,16 +30,16 @@ pub(crate) struct Asked {
     pub(crate) quiet: bool,
 }
 
-/// Whether a plugin's exit codes are wanted, also where the rest cannot be read.
+/// Returns whether the exit codes of a Nagios plugin are requested, even if the other arguments cannot be parsed.
 pub(crate) fn wants_nagios(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--nagios")
 }
 
-/// Reads the arguments after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
 ///
-/// What is wrong, in a sentence.
+/// Returns one sentence that says what is wrong.
 pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     let mut parser = Parser::from_args(arguments);
     let mut target = None;
@@ -86,7 +87,7 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, String> {
 }
 
 fn time(name: &str, text: &str) -> Result<Duration, String> {
-    // Bare numbers are seconds, as in other plugins.
+    // A bare number is in seconds, as in other plugins.
     let time = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
     let time = time
         .or_else(|| humantime::parse_duration(text).ok())
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn invalid_arguments_are_errors_that_name_the_fault() {
         for (line, message) in [
             ("", "there is no URL"),
             ("http://a http://b", "more than one URL"),

@@ -1,4 +1,4 @@
-//! One attempt over a socket, with a deadline that holds.
+//! One attempt over a socket, which always ends by its deadline.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -15,17 +15,17 @@ use crate::{
     verdict::{self, State, Verdict},
 };
 
-/// A health page is smaller.
+/// The maximum size of an answer, in bytes. A health page is smaller.
 const LARGEST: usize = 1 << 20;
 
-/// What it is asked with.
+/// The target of an attempt, and the token sent to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) target: Target,
     pub(crate) token: Option<Token>,
 }
 
-/// Asks once. Everything happens on a thread of its own, because looking up a name cannot be given up.
+/// Asks once, on a separate thread, because a name look-up cannot be cancelled.
 pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
     within(timeout, {
         let (question, until) = (question.clone(), Instant::now() + timeout);
@@ -39,10 +39,10 @@ pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
     })
 }
 
-/// What comes out of it in time.
+/// Runs the work on a separate thread and returns its verdict; Unhealthy if none arrives within the timeout.
 pub(crate) fn within(timeout: Duration, work: impl FnOnce() -> Verdict + Send + 'static) -> Verdict {
     let (send, receive) = mpsc::channel();
-    // The thread ends by its own deadlines; looking up a name and a full Unix socket have none, but the program ends.
+    // The thread ends by its own deadlines. A name look-up and a full Unix socket have none, but end with the program.
     let spawned = thread::Builder::new().name("health-probe".to_owned()).spawn(move || drop(send.send(work())));
     let verdict = spawned.ok().and_then(|_| receive.recv_timeout(timeout).ok());
     verdict.unwrap_or_else(|| Verdict::new(State::Unhealthy, late(timeout)))
@@ -79,7 +79,7 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Vec<u8>> {
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-            // The whole answer may have come before.
+            // The whole answer may have arrived before the reset.
             Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => return Ok(bytes),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -90,7 +90,7 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The first of the name's addresses that accepts; each may take its share of the time.
+/// Connects to the first of the name's addresses that accepts. Each address gets an equal share of the time left.
 fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>) -> io::Result<TcpStream> {
     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
@@ -104,7 +104,7 @@ fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>
     Err(last)
 }
 
-/// HTTP/1.0, so that nothing comes in chunks and the server closes.
+/// Returns the request. It is HTTP/1.0, so that the answer is not chunked and the server closes the connection.
 fn request(question: &Question) -> String {
     let (path, host) = (&question.target.path, question.target.host());
     let token =

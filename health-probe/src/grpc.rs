@@ -1,4 +1,4 @@
-//! Asking `grpc.health.v1`.
+//! A client of `grpc.health.v1`.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     verdict::{State, Verdict},
 };
 
-/// Asks once for a service by name; the empty one is the server itself.
+/// Asks once for the status of a service by name. The empty name means the server itself.
 pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout: Duration) -> Verdict {
     let (place, service, token) = (target.place.clone(), service.to_owned(), token.cloned());
     within(timeout, move || {
@@ -25,7 +25,7 @@ pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout
 }
 
 async fn check(place: &Place, service: String, token: Option<Token>, timeout: Duration) -> Verdict {
-    // Longer than the caller's, who says in the end what it was; this one ends the thread.
+    // Longer than the caller's timeout, which decides the verdict: this timeout only ends the thread.
     let patience = timeout.saturating_add(Duration::from_secs(1));
     let unreachable =
         |error: &dyn std::error::Error| Verdict::new(State::Unhealthy, format!("{place}: {}", chain(error)));
@@ -57,7 +57,7 @@ async fn check(place: &Place, service: String, token: Option<Token>, timeout: Du
     }
 }
 
-/// The error and what is behind it.
+/// Returns the texts of the error and of all its sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,5 +1,5 @@
-//! Asks a health endpoint: for Docker's `HEALTHCHECK`, exec probes, Nagios and Icinga, scripts that wait for a service.
-//! The program is `health-probe`; this library is the same for an image that has a single program:
+//! Asks a health endpoint: for Docker's `HEALTHCHECK`, exec probes, Nagios and Icinga, and scripts that wait for a
+//! service. The program is `health-probe`; this library does the same for an image that contains a single program:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! What the program understands is in its [help](HELP).
+//! The [help](HELP) lists the program's options.
 
 mod answer;
 mod arguments;
@@ -36,16 +36,16 @@ pub use crate::{
     verdict::{CheckVerdict, State, Verdict},
 };
 
-/// What `--help` prints.
+/// The text that `--help` prints.
 pub const HELP: &str = include_str!("help.txt");
 
-/// Does what the arguments after the program's name say, prints what it found on standard output, and tells how to exit: 0
-/// passes, 1 does not; with `--nagios` 0 to 3. Blocks the calling thread.
+/// Runs the program with the arguments after its name, prints the result on standard output, and returns the exit code:
+/// 0 if the result passes, 1 if not; with `--nagios` 0 to 3. Blocks the calling thread.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let nagios = arguments::wants_nagios(&arguments);
     match arguments::read(&arguments) {
-        // A plugin that was only asked for help has checked nothing.
+        // A plugin that only printed its help or version has checked nothing, which is UNKNOWN.
         Ok(Wanted::Help) => {
             say(HELP);
             ExitCode::from(if nagios { 3 } else { 0 })
@@ -55,7 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
             ExitCode::from(if nagios { 3 } else { 0 })
         }
         Ok(Wanted::Ask(asked)) => report(&asked),
-        // Nagios reads standard output alone.
+        // Nagios reads only standard output.
         Err(message) if nagios => {
             say(&format!("HEALTH UNKNOWN: {message}\n"));
             ExitCode::from(3)
@@ -67,8 +67,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
     }
 }
 
-/// What a plugin for Nagios says, verbosely, of these bytes: everything that a server sent until it closed the connection of
-/// HTTP/1.0. For consumers with a connection of their own, and for tests.
+/// Returns the verbose output of a Nagios plugin for these bytes: everything that a server sent over HTTP/1.0 until it
+/// closed the connection. For consumers with a connection of their own, and for tests.
 #[must_use]
 pub fn nagios_output(answer: &[u8]) -> String {
     let verdict = match answer::read(answer) {
@@ -78,7 +78,7 @@ pub fn nagios_output(answer: &[u8]) -> String {
     nagios::output(&verdict, std::time::Duration::ZERO, true)
 }
 
-/// On standard output. That nobody listens changes no exit code.
+/// Prints the text on standard output. A failed write does not change the exit code.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

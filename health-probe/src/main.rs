@@ -1,4 +1,4 @@
-//! The program `health-probe`; its help says what it does.
+//! The program `health-probe`; `--help` describes it.
 
 use std::process::ExitCode;
 

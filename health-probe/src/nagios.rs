@@ -1,4 +1,4 @@
-//! The output of a plugin for Nagios and Icinga, after the Monitoring Plugins' development guidelines
+//! The output of a plugin for Nagios and Icinga, according to the Monitoring Plugins' development guidelines
 //! (<https://www.monitoring-plugins.org/doc/guidelines.html>). Pure.
 
 use std::{
@@ -9,14 +9,15 @@ use std::{
 
 use crate::verdict::{State, Verdict};
 
-/// Old transports take 4 KiB, and some consumers fewer; what matters stands in front.
+/// The maximum length of the output, in bytes. Old transports take 4 KiB, and some consumers less, so the important
+/// parts come first.
 const LONGEST: usize = 4_000;
-/// Bytes of the numbers of checks.
+/// The maximum length of the performance data of all checks, in bytes.
 const NUMBERS: usize = 1_600;
-/// Characters of the first line in front of the numbers.
+/// The maximum length of the text in front of the performance data, in characters.
 const FIRST_LINE: usize = 400;
 
-/// The exit code.
+/// Returns the exit code for a state.
 pub(crate) const fn code(state: State) -> u8 {
     match state {
         State::Healthy => 0,
@@ -26,7 +27,7 @@ pub(crate) const fn code(state: State) -> u8 {
     }
 }
 
-/// One line, with numbers behind it; verbose with a line for each check.
+/// Returns one line of text and performance data; if `verbose`, followed by a line for each check.
 pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String {
     let word = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(code(verdict.state))];
     let checks = match verdict.checks.len() {
@@ -41,10 +42,10 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
     };
     let mut text = format!("HEALTH {word}: {} |", said.chars().take(FIRST_LINE).collect::<String>());
     let mut numbers = Numbers::default();
-    // Always that of the whole, also on a page without a check of this name.
+    // Reserved first: `time` always means the whole attempt, even if a check has this name.
     let time = numbers.label("time");
     for check in &verdict.checks {
-        // Its label is its own also while it has no number, so that no other's goes on under it.
+        // Reserved even if the check has no duration, so that no other number continues under its label.
         let label = numbers.label(&check.name);
         if let Some(seconds) = check.seconds {
             numbers.add(&label, seconds, "s");
@@ -57,7 +58,7 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
         }
     }
     text.push_str(&numbers.text);
-    // To the microsecond: more is noise.
+    // To the microsecond: finer digits are noise.
     text.push_str(&number(&time, took.as_micros() as f64 / 1e6, "s"));
     text.push('\n');
     if verbose {
@@ -77,19 +78,20 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
     text
 }
 
-/// The numbers of checks, as far as there is room for them.
+/// The performance data of the checks, as far as `NUMBERS` allows.
 #[derive(Default)]
 struct Numbers {
     text: String,
     labels: HashSet<String>,
-    /// The next number to try for a name that was taken.
+    /// The next suffix to try for each name whose label is taken.
     next: HashMap<String, u32>,
 }
 
 impl Numbers {
-    /// A label that nothing else has: a name of a check may be another's with a name of what it observes.
+    /// Returns a unique label. A check's name may equal another check's name joined with the name of an observed
+    /// number.
     fn label(&mut self, name: &str) -> String {
-        // Neither a quote nor an equals sign may stand in a label of Icinga's.
+        // Icinga allows neither a quote nor an equals sign in a label.
         let name: String = clean(name).chars().map(|c| if matches!(c, '\'' | '=') { '_' } else { c }).collect();
         let mut label = name.clone();
         while !self.labels.insert(label.clone()) {
@@ -108,9 +110,9 @@ impl Numbers {
     }
 }
 
-/// ` 'label'=value[unit];;;0`.
+/// Returns ` 'label'=value[unit];;;0`. The minimum 0 is omitted for a negative value.
 fn number(label: &str, value: f64, unit: &str) -> String {
-    // Units that Nagios knows; of others it takes the number alone.
+    // The units that Nagios knows. With any other unit, the number stands alone.
     let unit = match unit {
         "s" | "ms" | "us" | "%" | "B" | "KB" | "MB" | "GB" | "TB" => unit,
         "bytes" => "B",
@@ -121,7 +123,7 @@ fn number(label: &str, value: f64, unit: &str) -> String {
     format!(" '{label}'={value}{unit};;;{least}")
 }
 
-/// What begins the numbers, or a line, stands in no text; and nothing that a terminal would obey.
+/// Replaces `|`, which begins the performance data, and control characters, which begin a line or control a terminal.
 fn clean(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_page_says_becomes_something_else() {
+    fn text_of_a_page_cannot_forge_or_overflow_the_output() {
         let evil = r#"{"status":"unhealthy","reason":"a | 'x'=1\nCRITICAL","checks":{"it's=|\u001b[31m\n":
             {"status":"unhealthy","reason":"| rm\r\n","message":"|","duration_ms":1,"observed":{"n":{"value":-1e300,"unit":"|x"}}}}}"#;
         let text = line(503, evil, true);
@@ -192,7 +194,7 @@ mod tests {
             .collect();
         let text = line(503, &format!(r#"{{"status":"unhealthy","checks":{{{}}}}}"#, checks.join(",")), true);
         assert!(text.len() < 4_096, "{}", text.len());
-        // All of one label, once what stands in no label is replaced.
+        // Every name yields the same label once its forbidden characters are replaced.
         let alike = |n: u32| (0..16).map(|bit| if n >> bit & 1 == 0 { '\'' } else { '=' }).collect::<String>();
         let checks: Vec<String> = (0..40_000).map(|n| format!(r#""{}":{{"duration_ms":1}}"#, alike(n))).collect();
         let began = std::time::Instant::now();

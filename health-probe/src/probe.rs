@@ -1,4 +1,4 @@
-//! What is asked, how often, and what passes.
+//! The question to an endpoint: its target, its repetition, and the verdicts that pass.
 
 use std::{
     thread,
@@ -12,27 +12,27 @@ use crate::{
     verdict::{State, Verdict},
 };
 
-/// Between two attempts while waiting.
+/// The pause between two attempts while waiting.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Nobody is that patient.
+/// The maximum of a timeout and of a wait.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What passes.
+/// The verdicts that pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expect {
-    /// Healthy alone.
+    /// Only Healthy.
     Healthy,
     /// Healthy or Degraded.
     #[default]
     HealthyOrDegraded,
-    /// An answer with this code, whatever it says.
+    /// An answer with this HTTP status code, whatever its body says.
     Code(u16),
 }
 
 impl Expect {
-    /// Whether this passes.
+    /// Returns whether the verdict passes.
     #[must_use]
     pub fn is_met_by(self, verdict: &Verdict) -> bool {
         match self {
@@ -43,7 +43,7 @@ impl Expect {
     }
 }
 
-/// A question to a health endpoint.
+/// Asks a health endpoint, once or until the verdict passes.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -64,59 +64,60 @@ pub struct Probe {
     pub(crate) wait: Option<Duration>,
     pub(crate) expect: Expect,
     pub(crate) token: Option<Token>,
-    /// The service to ask for over gRPC.
+    /// The service to ask for over gRPC; `None` asks over HTTP.
     pub(crate) grpc: Option<String>,
 }
 
 impl Probe {
-    /// Asks once, for at most two seconds.
+    /// Creates a probe that asks once, with a timeout of 2 s.
     pub fn to(target: Target) -> Self {
         Self { target, timeout: Duration::from_secs(2), wait: None, expect: Expect::default(), token: None, grpc: None }
     }
 
-    /// How long one attempt may take, the look-up of the name included. Default 2 s, at most a day.
+    /// Sets the timeout of one attempt, which includes the name look-up. Default 2 s, at most one day.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Asks again twice a second until it passes or this time, at most a day, is over. Default: asks once.
+    /// Sets how long to ask again, twice a second, until the verdict passes. At most one day. Default: asks once.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait.min(LONGEST));
         self
     }
 
-    /// What passes, which matters for [`wait`](Self::wait). Default Healthy or Degraded.
+    /// Sets the verdicts that pass, at which [`wait`](Self::wait) ends. Default Healthy or Degraded.
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expect = expect;
         self
     }
 
-    /// A bearer token, to be shown more. One with other than visible ASCII characters is not sent.
+    /// Sets a bearer token, which can raise the visibility of the answer. A token with other than visible ASCII
+    /// characters is not sent.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Token::new(&token.into());
         self
     }
 
-    /// Asks `grpc.health.v1` for this service; the empty name is the server itself.
+    /// Asks `grpc.health.v1` for this service. The empty name means the server itself.
     #[cfg(feature = "grpc")]
     pub fn grpc(mut self, service: impl Into<String>) -> Self {
         self.grpc = Some(service.into());
         self
     }
 
-    /// Asks, and tells what came of it. Blocks the calling thread.
+    /// Asks, and returns the verdict. Blocks the calling thread.
     #[must_use]
     pub fn ask(&self) -> Verdict {
         self.timed().0
     }
 
-    /// The verdict, and how long the last attempt took.
+    /// Asks, and returns the verdict and the duration of the last attempt.
     pub(crate) fn timed(&self) -> (Verdict, Duration) {
         let until = self.wait.map(|wait| Instant::now() + wait);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            // The last attempt is not cut short to nothing.
+            // The last attempt has at least `PAUSE`, so that it can succeed.
             let timeout = left.map_or(self.timeout, |left| self.timeout.min(left.max(PAUSE)));
             let began = Instant::now();
             let verdict = self.attempt(timeout);
@@ -138,7 +139,7 @@ impl Probe {
     }
 }
 
-/// What is printed where no plugin is wanted. Control characters would be obeyed by a terminal.
+/// Returns the output without `--nagios`. Control characters are replaced, because a terminal would obey them.
 pub(crate) fn text(verdict: &Verdict, verbose: bool) -> String {
     let with = |first: &str, more: &[&str]| {
         let said: Vec<&str> = more.iter().copied().filter(|more| !more.is_empty()).collect();

@@ -1,12 +1,12 @@
-//! Where to ask. Pure.
+//! The URL of a health page, and its parser. Pure.
 
 use std::{fmt, path::PathBuf};
 
-/// Where a health page is.
+/// The address of a health page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub(crate) place: Place,
-    /// The path and the query, as they are sent.
+    /// The path and the query, as sent.
     pub(crate) path: String,
 }
 
@@ -29,11 +29,11 @@ impl fmt::Display for Place {
 }
 
 impl Target {
-    /// Reads `http://HOST[:PORT][/PATH]` or `unix:/SOCKET[:/PATH]`; without a path it is `/`.
+    /// Parses `http://HOST[:PORT][/PATH]` or `unix:/SOCKET[:/PATH]`. Default port 80, default path `/`.
     ///
     /// # Errors
     ///
-    /// What is wrong with it. A password in it is not repeated.
+    /// Returns one sentence that says what is wrong with the URL. It does not repeat a password in the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err("the URL must begin with http:// or unix:".to_owned());
@@ -56,7 +56,7 @@ impl Target {
         Ok(Self { place, path })
     }
 
-    /// What is sent as `Host`.
+    /// Returns the value of the `Host` header.
     pub(crate) fn host(&self) -> String {
         match &self.place {
             Place::Tcp(..) => self.place.to_string(),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_that_can_be_asked() {
+    fn valid_urls_are_parsed() {
         for (url, place, path) in [
             ("http://127.0.0.1:8080/readyz", "127.0.0.1:8080", "/readyz"),
             ("HTTP://app", "app:80", "/"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_an_error_that_says_what_to_change() {
+    fn invalid_urls_are_errors_that_say_what_to_change() {
         for (url, message) in [
             ("", "must begin with"),
             ("127.0.0.1:8080", "must begin with"),

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A bearer token. No output shows it.
+/// A bearer token. No output contains it.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
 impl Token {
-    /// Creates a token; `None` if the text cannot stand in a header.
+    /// Creates a token; `None` if the text is empty or cannot stand in a header.
     pub(crate) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))

@@ -1,19 +1,19 @@
-//! From an answer to what it says of the service. Pure.
+//! Derives the verdict on a service from an answer. Pure.
 
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 
-/// How a service is.
+/// The state of a service or of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// All is well.
+    /// Everything works.
     Healthy,
-    /// It works, and something needs attention.
+    /// The service or check works, but something needs attention.
     Degraded,
-    /// It does not work, or does not answer.
+    /// The service or check does not work, or does not answer.
     Unhealthy,
-    /// What answers is no health page.
+    /// The answer is not a health page, or does not give the check's state.
     Unknown,
 }
 
@@ -27,7 +27,7 @@ impl State {
         }
     }
 
-    /// The word of our own documents and of `application/health+json`.
+    /// Parses a status word of this project's documents, of `application/health+json` and of similar documents.
     fn read(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
             "healthy" | "pass" | "ok" | "up" => Some(Self::Healthy),
@@ -38,35 +38,35 @@ impl State {
     }
 }
 
-/// What a health page says.
+/// The result of asking a health endpoint.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// How the service is.
+    /// The state of the service.
     pub state: State,
-    /// Why, in a few words: `database unreachable`. Empty where all is well.
+    /// The cause in a few words: `database unreachable`. Empty if the service is Healthy.
     pub cause: String,
-    /// The HTTP status code; `None` without an answer, or over gRPC.
+    /// The HTTP status code; `None` without an answer and over gRPC.
     pub code: Option<u16>,
     /// The checks that the page names.
     pub checks: Vec<CheckVerdict>,
 }
 
-/// One check of a page.
+/// One check of a health page.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CheckVerdict {
-    /// Its name.
+    /// The name of the check.
     pub name: String,
-    /// How it is.
+    /// The state of the check.
     pub state: State,
-    /// The public word for why, empty where all is well.
+    /// The public reason, one word. Empty if the check is Healthy.
     pub reason: String,
-    /// What a page says at full visibility.
+    /// The message, which a page has only at full visibility.
     pub message: String,
-    /// How long its last run took, in seconds.
+    /// The duration of the check's last run, in seconds.
     pub seconds: Option<f64>,
-    /// Numbers that it saw: name, value, unit.
+    /// The numbers that the check observed: name, value, unit.
     pub observed: Vec<(String, f64, String)>,
 }
 
@@ -76,7 +76,7 @@ impl Verdict {
     }
 }
 
-/// Names of failing checks that are told.
+/// The maximum number of failing checks that a cause names.
 const TOLD: usize = 8;
 
 pub(crate) fn of(answer: &Answer) -> Verdict {
@@ -94,11 +94,11 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
         _ => kubernetes(&text),
     };
     if verdict.state == State::Unknown && by_code.0 == State::Healthy && !text.trim().is_empty() {
-        // Somebody's front page, for instance.
+        // For instance the front page of a web site.
         by_code = (State::Unknown, "the page is no health page".to_owned());
     }
-    // What the document says counts only where the code says no worse: what is in front of it may know better. A code below
-    // 500 is one that a service may have been given for Unhealthy.
+    // A worse code overrides the document, because a proxy in front of the service may know better. An Unhealthy
+    // document stands with every code, because a service may be configured to answer Unhealthy with a code below 500.
     if verdict.state == State::Unknown || verdict.state < State::Unhealthy && by_code.0 > verdict.state {
         verdict = Verdict { checks: verdict.checks, ..Verdict::new(by_code.0, by_code.1) };
     }
@@ -106,7 +106,7 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
     verdict
 }
 
-/// Our own document, `application/health+json`, and what looks like them.
+/// Returns the verdict of this project's document, of `application/health+json`, and of similar documents.
 fn json(document: &Map<String, Value>) -> Verdict {
     let word =
         |value: &Map<String, Value>, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
@@ -116,7 +116,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
         Some(Value::Object(checks)) => checks
             .iter()
             .filter_map(|(name, check)| {
-                // health+json has a list for each component.
+                // `application/health+json` has a list for each component.
                 let check = check.as_object().or_else(|| check.as_array()?.first()?.as_object())?;
                 let observed = check.get("observed").and_then(Value::as_object);
                 let mut observed: Vec<_> = observed.into_iter().flatten().filter_map(observation).collect();
@@ -136,7 +136,7 @@ fn json(document: &Map<String, Value>) -> Verdict {
             .collect(),
         _ => Vec::new(),
     };
-    // Whatever order the application's own features of serde_json leave them in.
+    // Sorted, because the application's features of serde_json decide the order of an object's members.
     checks.sort_by(|one, other| one.name.cmp(&other.name));
     let mut named: Vec<&CheckVerdict> = Vec::new();
     let roots = document.get("root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -165,7 +165,7 @@ fn observation((name, it): (&String, &Value)) -> Option<(String, f64, String)> {
     Some((name.clone(), value, it.get("unit").and_then(Value::as_str).unwrap_or_default().to_owned()))
 }
 
-/// `ok`, or a line for each check.
+/// Returns the verdict of Kubernetes' text format: `ok`, or a line for each check.
 fn kubernetes(text: &str) -> Verdict {
     let mut checks = Vec::new();
     for line in text.lines() {
@@ -188,13 +188,13 @@ fn kubernetes(text: &str) -> Verdict {
     let last = text.lines().last().unwrap_or_default();
     let worst = checks.iter().map(|check| check.state).max();
     let state = match worst {
-        // A list of no checks, `ok`, or the one word of others.
+        // Without lines for checks: a closing line, `ok`, or the one word of another service.
         None => match text.trim().split_once(' ') {
             Some((_, "check passed")) => State::Healthy,
             Some((_, "check failed")) => State::Unhealthy,
             _ => State::read(text.trim()).unwrap_or(State::Unknown),
         },
-        // A failure that is excluded does not count.
+        // The closing line passes only if every failing check is excluded, and excluded checks do not count.
         Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
         Some(worst) => worst,
     };
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_that_we_may_meet() {
+    fn every_kind_of_page_has_its_verdict() {
         let bad = r#"{"status":"unhealthy","root_causes":["db"],"checks":{"db":{"status":"unhealthy","reason":"timeout"},
             "jobs":{"status":"unhealthy","reason":"dependency"}}}"#;
         for (code, body, state, cause, checks) in [
@@ -245,7 +245,7 @@ mod tests {
             (200, "Your browser check passed", State::Unknown, "the page is no health page", 0),
             (403, "Your browser check failed", State::Unknown, "HTTP 403", 0),
             (503, "no upstream: health check failed", State::Unhealthy, "HTTP 503", 0),
-            // A page in front of the service knows better, and a code that is no better than the page does not hide it.
+            // A worse code overrides the page, and a better code does not hide an Unhealthy page.
             (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
             (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),
             (200, r#"{"status":"unhealthy"}"#, State::Unhealthy, "", 0),

@@ -17,18 +17,18 @@
 //!
 //! | service | serves while |
 //! |---|---|
-//! | the empty name, `readiness` | the readiness probe passes: it should be sent traffic |
-//! | `liveness` `startup` | that probe passes |
+//! | the empty name, `readiness` | the readiness probe passes: the service should receive traffic |
+//! | `liveness`, `startup` | the probe of that name passes |
 //! | a check's name | the check is not Unhealthy |
 //!
-//! Degraded serves. While the service starts and drains, the empty name and `readiness` do not. Check of another name is `NOT_FOUND`; Watch of one
-//! says `SERVICE_UNKNOWN` until it appears. Watch ends with `UNAVAILABLE` when the drain is over, as a server that shuts
-//! down waits for its streams. Names are told to anyone who can call; [`probes_only`] tells none.
-
+//! Degraded serves. The empty name and `readiness` do not serve while the service starts or drains. Check of an unknown
+//! name fails with `NOT_FOUND`; Watch of an unknown name sends `SERVICE_UNKNOWN` until a service of that name appears.
+//! Watch ends with `UNAVAILABLE` when the delay of the drain has passed or the checks have stopped, because a server
+//! that shuts down waits for its streams. Every caller can learn the names of the checks; [`probes_only`] hides them.
 //!
 //! # Traces without probes
 //!
-//! A server's layers wrap all of its services, so a span is for what is not ours:
+//! A server's layers wrap all of its services, so the span function must exclude the health service:
 //!
 //! ```
 //! use tonic::{codegen::http, transport::Server};
@@ -66,7 +66,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-/// The messages and the server, as they are generated.
+/// The generated messages and server.
 pub mod pb {
     pub use crate::generated::*;
 }
@@ -76,27 +76,27 @@ use crate::generated::{
     health_check_response::ServingStatus, health_server,
 };
 
-/// How often Watch looks for what changes without a change: a result that became too old.
+/// The interval at which Watch rereads the status, because a result that turns stale publishes no change.
 const LOOK: Duration = Duration::from_secs(1);
-/// More services than this are too many for List, as in gRPC's own servers.
+/// The maximum number of services that List returns, as in gRPC's own servers. More fail with `RESOURCE_EXHAUSTED`.
 const LISTED: usize = 100;
 
-/// What is added to a server of tonic's.
+/// The health service in the form that a tonic server takes.
 pub type HealthServer = health_server::HealthServer<Service>;
 
-/// The service, for `Server::add_service` or `Routes::add_service`.
+/// Returns the health service, for `Server::add_service` or `Routes::add_service`.
 #[must_use]
 pub fn service(health: Health) -> HealthServer {
     HealthServer::new(Service { health, names: true })
 }
 
-/// The same without the checks: to whoever asks for one by name there is none.
+/// Returns the health service without the checks: their names are unknown to every caller.
 #[must_use]
 pub fn probes_only(health: Health) -> HealthServer {
     HealthServer::new(Service { health, names: false })
 }
 
-/// Answers `grpc.health.v1`.
+/// The implementation of `grpc.health.v1`.
 #[derive(Clone, Debug)]
 pub struct Service {
     health: Health,
@@ -108,7 +108,7 @@ impl Service {
         self.names || matches!(service, "" | "liveness" | "readiness" | "startup")
     }
 
-    /// What Watch says of a service.
+    /// Returns the status that Watch sends for a service; `ServiceUnknown` for an unknown name.
     fn watched(&self, service: &str) -> ServingStatus {
         let serving = Some(()).filter(|()| self.shows(service)).and_then(|()| self.health.known_serving(service));
         serving.map_or(ServingStatus::ServiceUnknown, status)
@@ -147,15 +147,16 @@ impl health_server::Health for Service {
     type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        // Room for the latest status, and always for the last word.
+        // One place for the latest status, and one reserved for the error that ends the stream.
         let (sender, receiver) = mpsc::channel(2);
         tokio::spawn(watch(self.clone(), request.into_inner().service, sender));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
-/// Sends the status now and whenever it changes, until the client is gone or the drain is over. A client that reads nothing
-/// holds up nobody and hears the latest once it reads.
+/// Sends the status now and whenever it changes, until the client disconnects, the delay of the drain has passed or the
+/// checks have stopped. A client that does not read delays no other caller, and receives the latest status once it
+/// reads.
 async fn watch(service: Service, name: String, client: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
     let Ok(last_word) = client.clone().reserve_owned().await else { return };
     let mut changes = service.health.subscribe();
@@ -168,16 +169,16 @@ async fn watch(service: Service, name: String, client: mpsc::Sender<Result<Healt
         let now = service.watched(&name);
         if told != Some(now) {
             tokio::select! {
-                // Where there is room it is told, drained or not.
+                // If the channel has room, the status is sent even if the delay of the drain has passed.
                 biased;
                 sent = client.send(Ok(response(now))) => if sent.is_err() {
                     return;
                 },
-                // Nobody is waited for who does not read.
+                // A client that does not read must not delay the end of the stream.
                 () = &mut drained => break,
             }
             told = Some(now);
-            // It may have changed while the client took its time.
+            // The status may have changed while the send waited for the client.
             continue;
         }
         tokio::select! {

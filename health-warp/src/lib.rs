@@ -1,9 +1,10 @@
-//! Mounts [`health_core`]'s endpoint on warp, as a filter or around one. Everything a caller sees is decided in the
-//! core; this crate translates.
+//! Mounts [`health_core`]'s endpoint on warp, as a filter or in front of another filter. The core decides everything
+//! that a caller sees; this crate translates requests and answers.
 //!
 //! # Access logs and traces without probes
 //!
-//! `.with(..)` wraps the filter that it is called on. So give it to the application's filters, before ours are joined to them.
+//! `.with(..)` wraps only the filter that it is called on. Call it on the application's filters before the health
+//! filter is joined to them, so that probes are answered outside those wrappers.
 //!
 //! ```
 //! use health_core::Health;
@@ -36,7 +37,7 @@ use warp::{
 };
 
 pub use health_core;
-/// For `warp::serve(..).bind(..).await.graceful(..)`.
+/// Returns a future for `warp::serve(..).bind(..).await.graceful(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -55,7 +56,8 @@ pub use health_core;
 #[doc(inline)]
 pub use health_core::shutdown;
 
-/// Our paths as one filter; it rejects every other path with "not found". Nests below `warp::path(..)`.
+/// Returns the endpoint's paths as one filter, which rejects every other path with "not found". Nests below
+/// `warp::path(..)`.
 ///
 /// ```
 /// use health_core::Health;
@@ -76,12 +78,13 @@ pub fn routes(
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let endpoint = endpoint.into();
     let owner = endpoint.clone();
-    // A request without any path (`CONNECT host:443`) is never ours, and warp panics when asked for its path.
+    // A request without any path (`CONNECT host:443`) never belongs to the endpoint, and warp panics when asked for its
+    // path.
     let at_end = warp::path::end().map(|| true).or(warp::any().map(|| false)).unify();
     let has_path = at_end
         .and_then(async |at_end: bool| if at_end { Err(warp::reject::not_found()) } else { Ok(()) })
         .untuple_one();
-    // Whose path it is comes first: nothing is copied for the application's requests.
+    // The path is checked first, so that nothing is copied for requests of the application.
     has_path
         .and(warp::path::full())
         .and(warp::path::peek())
@@ -99,8 +102,9 @@ pub fn routes(
         })
 }
 
-/// Serves the endpoint on a listener, a thread and a runtime of its own, so that probes are answered while every worker of
-/// the application's runtime is blocked. Dropping the value ends the server. Needs the feature `dedicated_server`.
+/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
+/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
+/// `dedicated_server`.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -117,7 +121,7 @@ pub fn routes(
 ///
 /// # Errors
 ///
-/// The listener cannot be used, or the system has no thread to give.
+/// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into();
@@ -131,9 +135,11 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// Puts our paths in front of an application, for filters that can reject and, after `.recover()`, for those that
-/// cannot. While the service drains, answers of the application ask HTTP/1 clients to close their connections
-/// ([`Endpoint::close_connections`]); answers to rejections that warp itself makes are out of its reach.
+/// Answers the probes in front of an application and passes every other request on. Works on filters that can reject
+/// and, after `.recover()`, on filters that cannot.
+///
+/// While the service drains, answers of the application close their HTTP/1 connections
+/// ([`Endpoint::close_connections`]), except the answers that warp itself makes to rejections.
 ///
 /// ```
 /// use health_core::Health;
@@ -149,14 +155,15 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
 /// # }
 /// ```
 pub trait WithHealth<E>: Sized {
-    /// Answers the probes, and passes everything else on.
+    /// Returns a filter that answers the probes and passes every other request on to this filter.
     fn with_health(
         self,
         endpoint: impl Into<Endpoint>,
     ) -> impl Filter<Extract = (warp::reply::Response,), Error = E> + Clone + Send + Sync + 'static;
 }
 
-/// The two kinds of error that warp can combine with a rejection; its own trait for that cannot be named.
+/// Implements [`WithHealth`] for each error type that warp can combine with a rejection. warp's own trait for these
+/// types cannot be named outside warp.
 macro_rules! with_health {
     ($($error:ty),+) => {
         $(impl<F, R> WithHealth<$error> for F
@@ -179,14 +186,14 @@ macro_rules! with_health {
 
 with_health!(Rejection, Infallible);
 
-/// The path from where outer filters have read to, beginning with its slash.
+/// Returns the part of the path that outer filters have not matched, with its leading slash.
 fn own_part<'p>(full: &'p FullPath, rest: &Peek) -> &'p str {
     let full = full.as_str();
     let start = full.len().saturating_sub(rest.as_str().len() + 1);
     full.get(start..).unwrap_or_default()
 }
 
-/// Translates a request of ours and its answer; `None` if it is the application's.
+/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer(
     endpoint: &Endpoint,
     path: &str,
@@ -210,24 +217,24 @@ fn answer(
     let headers = response.headers_mut();
     set(headers, &answer.headers, answer.close);
     if is_head {
-        // Otherwise the server takes the length from the body.
+        // Without this header the server would take the length from the empty body.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     }
     Some(response.into_response())
 }
 
-/// Sets headers of the core, and closes the connection after the answer if `close` says so.
+/// Sets the core's headers on an answer, and closes the connection after the answer if `close` is true.
 fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
     ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
         headers.insert(HeaderName::from_static(name), value);
     });
     if close {
-        // hyper removes the header from an answer over HTTP/2.
+        // hyper removes this header from answers over HTTP/2.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Returns an answer of the application with the extras of the core.
+/// Returns an answer of the application with the headers that the core adds while the service drains.
 fn with_extras(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
         set(response.headers_mut(), &extras.headers, extras.close);

@@ -1,4 +1,4 @@
-//! Work that blocks: one named thread per check, made at its first use and used again, never Tokio's blocking pool.
+//! Blocking work: one named thread per check, started at the first use and reused. Tokio's blocking pool is not used.
 
 use std::{
     any::Any,
@@ -19,7 +19,8 @@ use crate::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread that does one piece of work at a time. A piece that never ends keeps it for good and is never doubled.
+/// A thread that does one piece of work at a time. Work that never ends occupies it for good, and no second thread is
+/// started.
 #[derive(Default)]
 pub(crate) struct BlockingThread {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
@@ -33,12 +34,12 @@ struct Busy {
 }
 
 impl BlockingThread {
-    /// Does the work on the thread.
+    /// Runs the work on the thread and waits for its result.
     ///
     /// # Errors
     ///
-    /// `timeout` at once while the work of an earlier, given-up run still blocks the thread, and `failed` if the
-    /// system has no thread to give.
+    /// Fails at once with `timeout` while the work of an earlier, cancelled run still blocks the thread. Fails with the
+    /// reason of the system's error if no thread can be started, and with `failed` if the thread has ended.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -65,7 +66,7 @@ impl BlockingThread {
                 None => work(),
             }));
             *busy.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            // Nobody waits any more for a run that was given up.
+            // The receiver is gone if the run was cancelled.
             let _ = answer.send(result);
         });
         self.send(job, name).inspect_err(|_| {
@@ -78,14 +79,14 @@ impl BlockingThread {
         }
     }
 
-    /// Hands the job to the thread, starting it if there is none.
+    /// Sends the job to the thread, and starts the thread if there is none.
     fn send(&self, job: Job, name: String) -> Result<(), CheckError> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match jobs.take() {
             Some(sender) => sender,
             None => {
                 let (sender, queue) = mpsc::channel::<Job>();
-                // It ends by itself when the check, and with it the sender, is dropped.
+                // The thread ends when the check is dropped, and the sender with it.
                 thread::Builder::new().name(name).spawn(move || queue.iter().for_each(|job| job()))?;
                 sender
             }
@@ -104,7 +105,7 @@ impl fmt::Debug for BlockingThread {
     }
 }
 
-/// The text of a panic, if it has one.
+/// Returns the text of a panic, or a placeholder if it has none.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&'static str>()

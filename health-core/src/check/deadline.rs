@@ -1,4 +1,4 @@
-//! What a run may know of itself: how much time it has left.
+//! The time left until the deadline of the current run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The future, able to ask for its deadline.
+    /// Runs a future in which this run is the current one.
     pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
         RUN.scope(self, future).await
     }
 
-    /// The same for work on a thread of its own.
+    /// Runs work on another thread in which this run is the current one.
     pub(crate) fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
         RUN.sync_scope(self, work)
     }
@@ -31,8 +31,8 @@ impl Run {
     }
 }
 
-/// The time until the deadline of the run that asks, for a check that can do less when little is left. `None` outside
-/// a run of the scheduler.
+/// Returns the time until the deadline of the current run, so that a check can do less if little time is left. Returns
+/// `None` outside a run of the scheduler.
 ///
 /// ```
 /// # async fn ask(_: std::time::Duration) -> Result<(), std::io::Error> { Ok(()) }

@@ -1,35 +1,35 @@
-//! The error of a run.
+//! The error of one run of a check.
 
 use std::{error::Error, fmt, io, sync::Arc};
 
 use crate::{model::status::Reason, redact};
 
-/// Why a check failed. Opaque: a public [`Reason`] and a private text.
+/// The error of a failed run. Opaque: consists of a public [`Reason`] and a private text.
 ///
-/// Any error converts, so `?` works inside a check. The reason is found by walking the source chain: an
-/// [`io::ErrorKind`] anywhere in it, or an elapsed Tokio timeout, is classified; all else is [`Reason::Failed`].
-/// The text of the whole chain is kept for logs and for callers with full visibility, and is redacted before it
-/// gets there; no public answer ever carries it.
+/// Every error type converts into it, so `?` works inside a check. The reason comes from the source chain: an
+/// [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in it is classified; any other error is [`Reason::Failed`].
+/// The text of the whole chain is redacted and then goes to the log and to callers with full visibility. No public
+/// answer contains it.
 ///
-/// It does not implement [`Error`] itself, as otherwise the conversion could not exist.
+/// `CheckError` does not implement [`Error`], because that would rule out the conversion from every error type.
 pub struct CheckError {
     reason: Reason,
     message: String,
 }
 
 impl CheckError {
-    /// An error of our own wording, with [`Reason::Failed`].
+    /// Creates an error with this message and [`Reason::Failed`].
     pub fn new(message: impl Into<String>) -> Self {
         Self { reason: Reason::Failed, message: message.into() }
     }
 
-    /// The same as the conversion from an error type, for one that is already boxed.
+    /// Converts a boxed error in the same way as `From` converts an error type.
     #[must_use]
     pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
         Self::from_chain(&*error)
     }
 
-    /// Sets the public category.
+    /// Sets the public reason.
     #[must_use]
     pub fn reason(mut self, reason: Reason) -> Self {
         self.reason = reason;
@@ -60,7 +60,7 @@ impl fmt::Debug for CheckError {
     }
 }
 
-/// The text of an error and its sources, without repeating a text that already contains the next one.
+/// Returns the texts of an error and its sources. Omits a source whose text is already contained.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -75,7 +75,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// The public reason that the source chain tells by itself, if any.
+/// Returns the reason found in the source chain; `None` if nothing in it can be classified.
 pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -83,13 +83,13 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
             return Some(Reason::Timeout);
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // What an io::Error wraps is not its source.
+            // `io::Error` hides the error that it wraps from `source()`.
             let wrapped = || error.get_ref().and_then(|inner| classify(inner));
             if let Some(reason) = classify_io(error).or_else(wrapped) {
                 return Some(reason);
             }
         }
-        // Nor is what an Arc holds: its source is that of what it holds.
+        // `Arc<dyn Error>` hides its inner error from `source()`.
         let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>();
         if let Some(reason) = shared.and_then(|shared| classify(&**shared)) {
             return Some(reason);
@@ -99,7 +99,7 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
-/// Words of rustls.
+/// Parts of the texts of rustls errors that mean a failed handshake.
 const TLS_REFUSALS: [&str; 7] = [
     "invalid peer certificate",
     "received fatal alert",
@@ -125,11 +125,11 @@ fn classify_io(error: &io::Error) -> Option<Reason> {
         | Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown => Some(Reason::Unreachable),
-        // How rustls and what it sits in tell of a handshake that one of the two would not go on with.
+        // rustls and the libraries on top of it report a handshake that either side refused in this way.
         Kind::InvalidData if TLS_REFUSALS.iter().any(|words| error.to_string().contains(words)) => {
             Some(Reason::Rejected)
         }
-        // The standard library gives failed name resolution no kind of its own, only this text.
+        // The standard library has no error kind for failed name resolution, only this text.
         _ if error.to_string().contains("failed to lookup address information") => Some(Reason::Unreachable),
         _ => None,
     }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_names_every_source_once() {
+    fn the_text_contains_every_source_once() {
         let error = CheckError::from(io::Error::new(io::ErrorKind::ConnectionRefused, "no one there"));
         assert_eq!(error.into_parts(), (Reason::Unreachable, "no one there".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The contract of a check: one async question about one thing.
+//! The contract of a check, which tests one thing asynchronously.
 
 pub(crate) mod blocking;
 pub(crate) mod deadline;
@@ -16,15 +16,15 @@ use crate::{
     model::status::{Impact, Kind, Membership},
 };
 
-/// What a check returns: an [`Outcome`], or an error, which counts as Unhealthy.
+/// The result of one run: an [`Outcome`], or an error, which counts as Unhealthy.
 pub type CheckResult = Result<Outcome, CheckError>;
 
-/// One async question about one thing.
+/// A check: tests one thing asynchronously.
 ///
-/// A check is asked by its own task, apart from every request, one run at a time, under a deadline: it may take as
-/// long as it likes and may panic. It should hold the application's own pool or client; opening a connection per
-/// run is a defect. If a run is cancelled at its deadline, its future is dropped, so anything half done must clean
-/// up in `Drop`.
+/// Each check runs on its own task, apart from requests, one run at a time, under a deadline. A check therefore need
+/// not limit its own duration or avoid panics. A check should hold the application's own pool or client; opening a
+/// connection per run is a defect. If a run is cancelled at its deadline, its future is dropped, so unfinished work
+/// must clean up in `Drop`.
 ///
 /// ```
 /// use health_core::{Check, CheckResult, Kind, Outcome, async_trait};
@@ -45,44 +45,47 @@ pub type CheckResult = Result<Outcome, CheckError>;
 /// ```
 #[async_trait]
 pub trait Check: Send + Sync + 'static {
-    /// Asks once.
+    /// Performs one run.
     ///
     /// # Errors
     ///
     /// Any error is an Unhealthy outcome with its [`Reason`](crate::Reason).
     async fn check(&self) -> CheckResult;
 
-    /// Who can cause a failure; [`Kind::Dependency`] unless the check knows better.
+    /// Returns the scope of what can cause a failure. Default [`Kind::Dependency`].
     fn kind(&self) -> Kind {
         Kind::Dependency
     }
 
-    /// How far a failure reaches; [`Impact::Critical`] unless the check knows better.
+    /// Returns the effect of a failure on the report. Default [`Impact::Critical`].
     fn impact(&self) -> Impact {
         Impact::Critical
     }
 
-    /// The time between runs while healthy, where a check has a pace of its own; none but `Certificate` has.
+    /// Returns the check's own default of the time between runs while healthy. Default `None`; of the ready-made checks
+    /// only `Certificate` has one.
     fn interval(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether the check counts for readiness; it does unless the check is a measure.
+    /// Returns whether the check counts for readiness. Default [`Membership::Readiness`]; measures return
+    /// [`Membership::ReportOnly`].
     fn membership(&self) -> Membership {
         Membership::Readiness
     }
 
-    /// Whether it asks another service how that one is. Left out where such a service asks us (`Health-Local: 1`), so
-    /// that services that check each other cannot lock each other out. No check does, but `Upstream`.
+    /// Returns whether the check asks another service for its health. Answers to requests with `Health-Local: 1` leave
+    /// such checks out, so that services that check each other cannot keep each other Unhealthy. Default `false`; of
+    /// the ready-made checks only `Upstream` returns `true`.
     fn asks_a_service(&self) -> bool {
         false
     }
 
-    /// Asked once, when the check is registered.
+    /// Validates the configuration of the check. Called once, when the check is registered.
     ///
     /// # Errors
     ///
-    /// What is wrong with the configuration and how to mend it; becomes
+    /// The text says what is wrong with the configuration and how to correct it. It becomes
     /// [`BuildError::InvalidCheck`](crate::BuildError::InvalidCheck).
     fn validate(&self) -> Result<(), String> {
         Ok(())

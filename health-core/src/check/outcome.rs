@@ -1,4 +1,4 @@
-//! The answer of one run of a check.
+//! The outcome of one run of a check.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,7 +13,7 @@ use crate::{
     redact,
 };
 
-/// The answer of one run.
+/// The outcome of one run.
 #[derive(Clone)]
 #[must_use = "an outcome does nothing by itself: return it from a check"]
 pub struct Outcome {
@@ -29,22 +29,24 @@ impl Outcome {
         Self { status, reason, message, observed: Vec::new(), details: Vec::new() }
     }
 
-    /// It works.
+    /// Creates a Healthy outcome.
     pub fn healthy() -> Self {
         Self::new(Status::Healthy, None, None)
     }
 
-    /// It works, but an operator should look. The message is shown at full visibility only, redacted, and logged.
+    /// Creates a Degraded outcome: operational, but an operator should look at it. The message is redacted, shown at
+    /// full visibility only, and logged.
     pub fn degraded(message: impl Into<String>) -> Self {
         Self::new(Status::Degraded, Some(Reason::Failed), Some(message.into()))
     }
 
-    /// It does not work. The message is shown at full visibility only, redacted, and logged.
+    /// Creates an Unhealthy outcome: not operational. The message is redacted, shown at full visibility only, and
+    /// logged.
     pub fn unhealthy(message: impl Into<String>) -> Self {
         Self::new(Status::Unhealthy, Some(Reason::Failed), Some(message.into()))
     }
 
-    /// The public category of a bad outcome; [`Reason::Failed`] if nothing is said. Ignored on a healthy one.
+    /// Sets the public reason of a Degraded or Unhealthy outcome. Default [`Reason::Failed`]. Ignored on a Healthy one.
     pub fn reason(mut self, reason: Reason) -> Self {
         if self.status != Status::Healthy {
             self.reason = Some(reason);
@@ -52,15 +54,15 @@ impl Outcome {
         self
     }
 
-    /// A text for operators, in place of the one given before: shown at full visibility only, redacted. The way to say
-    /// something about a healthy outcome, too.
+    /// Sets the message for operators and replaces an earlier one. The message is redacted and shown at full visibility
+    /// only. A Healthy outcome can have one, too.
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// A number seen on the way, with its unit: shown at full visibility. At most 16 are kept; a name seen before is
-    /// replaced, and a number that is not finite is left out.
+    /// Adds an observed number with its unit, shown at full visibility. At most 16 are kept. A number of the same name
+    /// replaces the earlier one, and a number that is not finite is dropped.
     pub fn observe(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -73,7 +75,8 @@ impl Outcome {
         self
     }
 
-    /// Anything else worth knowing, as JSON: shown at full visibility, at most 4 KiB in all.
+    /// Adds a detail as JSON, shown at full visibility. At most 4 KiB of details are kept. A detail of the same key
+    /// replaces the earlier one.
     pub fn detail(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         let key = key.into();
         self.details.retain(|(earlier, _)| *earlier != key);
@@ -81,7 +84,7 @@ impl Outcome {
         self
     }
 
-    /// The same numbers and details under the worse of two verdicts.
+    /// Takes this status, reason and message if the status is worse. Keeps the numbers and details.
     pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
         if status > self.status {
             self.status = status;
@@ -91,7 +94,8 @@ impl Outcome {
         self
     }
 
-    /// The same, with the numbers, details and verdict of another question about the same thing.
+    /// Adds the numbers and details of another outcome of the same check, and its status, reason and message if its
+    /// status is worse.
     pub(crate) fn and(mut self, other: Self) -> Self {
         if other.status > self.status {
             self = Self { status: other.status, reason: other.reason, message: other.message, ..self };

@@ -1,5 +1,6 @@
-//! A closure that blocks, as a check: green proves what the closure proves. It runs on one thread of its own, so a
-//! call that never returns costs that thread and nothing else: it is never doubled and holds up no shutdown.
+//! A blocking closure as a check. A Healthy status proves what the closure proves. The closure runs on one thread of
+//! the check's own, so a call that never returns costs only that thread: no second call starts beside it, and it delays
+//! no shutdown.
 
 use std::{fmt, sync::Arc};
 
@@ -7,16 +8,16 @@ use async_trait::async_trait;
 
 use crate::check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome};
 
-/// A check made by [`check_blocking`].
+/// A check created by [`check_blocking`].
 pub struct CheckBlocking {
     run: Arc<dyn Fn() -> CheckResult + Send + Sync>,
     thread: BlockingThread,
 }
 
-/// Makes a check of a closure that blocks: file systems, system calls, clients without async.
+/// Creates a check from a blocking closure: for file systems, system calls, and clients without async.
 ///
-/// At its deadline a run is given up and the outcome `timeout` published; while it still blocks its thread, later
-/// runs say `timeout` and since when, and none is started beside it.
+/// A run that reaches its deadline is abandoned, and the reason `timeout` is published. While an abandoned run still
+/// blocks the thread, later runs report `timeout` and since when, and none starts beside it.
 ///
 /// ```
 /// use health_core::{CheckExt, check_blocking};

@@ -1,12 +1,12 @@
-//! What Linux tells of the resources that this process may use: control groups of version 2 and 1, then the host. Every
-//! path is below a root, so that the files of another machine can be read, too.
+//! Reads from Linux the resources that this process may use: from control groups of version 2 and 1, then from the
+//! host. Every path is below a root, so that the files of another machine can be read, too.
 
 use std::{
     fs, io,
     path::{Component, Path, PathBuf},
 };
 
-/// A tree that has `proc` and `sys` in it.
+/// A directory that contains `proc` and `sys`.
 #[derive(Clone, Debug)]
 pub(crate) struct Root(PathBuf);
 
@@ -22,7 +22,7 @@ impl From<PathBuf> for Root {
     }
 }
 
-/// The control groups that apply to this process, its own first, then those around it.
+/// The folders of the control groups that apply to this process: its own first, then its ancestors.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Groups {
     V2(Vec<PathBuf>),
@@ -31,30 +31,31 @@ pub(crate) enum Groups {
 }
 
 impl Root {
-    /// A file's text.
+    /// Returns the text of a file.
     pub(crate) fn read(&self, path: &str) -> io::Result<String> {
         let path = self.0.join(path);
         fs::read_to_string(&path)
             .map_err(|error| io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display())))
     }
 
-    /// The groups of this process for a controller, which version 1 calls `controller`.
+    /// Returns the groups of this process for a controller. `controller` is its name in version 1.
     pub(crate) fn groups(&self, controller: &str) -> Groups {
         let Ok(text) = self.read("proc/self/cgroup") else { return Groups::None };
-        // Version 1 first: where both are mounted, the controller is bound to it.
+        // Version 1 first: if both versions are mounted and version 1 lists the controller, the controller is bound to
+        // version 1.
         for line in text.lines() {
             let mut parts = line.splitn(3, ':').skip(1);
             if let (Some(controllers), Some(path)) = (parts.next(), parts.next())
                 && controllers.split(',').any(|it| it == controller)
             {
-                // The folder has the name of the controller, or of all that are bound together.
+                // The folder is named after this controller, or after all controllers that are bound together.
                 let below = [controllers, controller].map(|name| self.0.join("sys/fs/cgroup").join(name));
                 if let Some(mount) = below.iter().find(|mount| mount.is_dir()) {
                     return Groups::V1(chain(mount, path));
                 }
             }
         }
-        // Where both versions are mounted, the second is beside the first.
+        // If both versions are mounted, version 2 is in the folder `unified`.
         let mounts = ["sys/fs/cgroup", "sys/fs/cgroup/unified"].map(|mount| self.0.join(mount));
         let mount = mounts.iter().find(|mount| mount.join("cgroup.controllers").exists());
         match (mount, text.lines().find_map(|line| line.strip_prefix("0::"))) {
@@ -64,8 +65,9 @@ impl Root {
     }
 }
 
-/// The folders from a path below a mount up to the mount itself. In a container the path may be the host's, which the
-/// mount does not have: then as much of its end as the mount has is taken, and the mount alone if it has none.
+/// Returns the folders from a path below a mount up to the mount itself. In a container the path may be the host's,
+/// which does not exist below the mount. Then the longest end of the path that exists below the mount is used, and the
+/// mount alone if there is none.
 fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
     let parts: Vec<Component<'_>> = Path::new(path).components().filter(|part| *part != Component::RootDir).collect();
     if parts.contains(&Component::ParentDir) {
@@ -76,18 +78,18 @@ fn chain(mount: &Path, path: &str) -> Vec<PathBuf> {
     own.ancestors().take_while(|folder| folder.starts_with(mount)).map(Path::to_owned).collect()
 }
 
-/// The number in a file of one; none if the file is not there or says `max`.
+/// Returns the number in a file of one number; `None` if the file does not exist or contains `max`.
 pub(crate) fn number(folder: &Path, file: &str) -> Option<u64> {
     fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok()
 }
 
-/// The number behind a key in a file of `key number` lines.
+/// Returns the number after a key in a file of `key number` lines.
 pub(crate) fn field(folder: &Path, file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(folder.join(file)).ok()?;
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// A share in percent with two decimals.
+/// Returns a share in percent, rounded to two decimals.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
 pub(crate) fn percent(part: u64, whole: u64) -> f64 {
     (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 100.0

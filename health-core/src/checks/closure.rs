@@ -1,5 +1,5 @@
-//! A closure as a check: green proves what the closure proves, which makes it the way to check anything this crate
-//! has no check for, with any client of any version.
+//! An async closure as a check. A Healthy status proves what the closure proves. The closure can check anything for
+//! which this crate has no check, with any client of any version.
 
 use std::{fmt, pin::Pin};
 
@@ -9,14 +9,15 @@ use crate::check::{Check, CheckResult, error::CheckError, outcome::Outcome};
 
 type Run = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
 
-/// A check made by [`check_fn`].
+/// A check created by [`check_fn`].
 pub struct CheckFn {
     run: Box<Run>,
 }
 
-/// Makes a check of an async closure. `Ok(())` is healthy, any error is Unhealthy, an [`Outcome`] says more.
+/// Creates a check from an async closure. `Ok(())` is Healthy, any error is Unhealthy, and an [`Outcome`] sets status
+/// and details itself.
 ///
-/// It counts as a [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is said.
+/// The check is a [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is called.
 ///
 /// ```
 /// use health_core::{CheckExt, Outcome, check_fn};

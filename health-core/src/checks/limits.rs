@@ -1,11 +1,11 @@
-//! Limits on a number, in the words that all numeric checks share. Pure.
+//! Limits on a number, with the same messages for all numeric checks. Pure.
 
 use crate::{
     check::outcome::Outcome,
     model::{observed::Number, status::Reason},
 };
 
-/// Where a number turns Degraded and Unhealthy, on either side.
+/// The limits beyond which a number is Degraded (`warn`) or Unhealthy (`fail`), above and below.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) warn_above: Option<Number>,
@@ -15,7 +15,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Judges a number; a limit is crossed by what lies beyond it, not by what equals it.
+    /// Judges a number. A number beyond a limit crosses it; a number equal to the limit does not.
     pub(crate) fn judge(&self, value: Number, unit: &str) -> Outcome {
         let crossed = |limit: Option<Number>, beyond: fn(f64, f64) -> bool| {
             limit.filter(|limit| beyond(value.as_f64(), limit.as_f64()))
@@ -37,7 +37,8 @@ impl Limits {
         outcome.reason(Reason::Threshold)
     }
 
-    /// Refuses limits that are no numbers or in an order in which one of them could never be seen.
+    /// Returns an error if a limit is not finite, or if the order of the limits means that one of them never has an
+    /// effect.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let named = [
             ("warn_above", self.warn_above),
@@ -70,7 +71,7 @@ impl Limits {
     }
 }
 
-/// Gives a check with a field `limits` the four shared options.
+/// Generates the four shared options of a check with a field `limits`.
 macro_rules! limit_methods {
     ($($name:ident: $doc:literal,)+) => {
         $(#[doc = $doc]
@@ -88,7 +89,7 @@ mod tests {
     use crate::model::status::Status;
 
     #[test]
-    fn a_limit_is_crossed_by_what_lies_beyond_it() {
+    fn only_a_number_beyond_a_limit_crosses_it() {
         let limits = Limits {
             warn_above: Some(10.into()),
             fail_above: Some(20.into()),

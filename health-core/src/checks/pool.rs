@@ -1,5 +1,5 @@
-//! A round trip on the application's own pool, for every driver that deadpool pools: what to do with a connection
-//! that died in the pool, with a run that is cancelled, and with a pool that has none to give.
+//! A round trip over the application's own pool, for every driver that deadpool pools. Handles a connection that died
+//! in the pool, a cancelled run, and an exhausted pool.
 
 use std::{
     pin::pin,
@@ -19,39 +19,41 @@ use crate::{
     model::status::{Reason, Status},
 };
 
-/// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
+/// The pauses between attempts to take a connection. A pool without a free connection after all of them is exhausted; a
+/// busy pool frees one within a few milliseconds.
 const PATIENCE: [Duration; 4] =
     [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(25), Duration::from_millis(60)];
 
-/// After an attempt to connect that hangs and cannot be cancelled: the pause doubles from the first to the longest.
+/// The first pause after an attempt to connect that hangs and cannot be cancelled. The pause doubles with each attempt
+/// that hangs, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a pool may go without a free connection before that is Unhealthy.
+/// The default time without a free connection after which a pool is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
 
-/// A question asked over one connection.
+/// A question to the server, asked over one connection.
 #[async_trait]
 pub(crate) trait RoundTrip<M: Manager>: Send + Sync {
     /// Asks and judges the answer.
     async fn ask(&self, session: &mut M::Type) -> Result<Outcome, M::Error>;
 
-    /// What a driver's error means.
+    /// Returns what a driver's error means.
     fn explain(&self, error: M::Error) -> Failure;
 }
 
-/// A driver's error, explained.
+/// A driver's error and its meaning.
 pub(crate) struct Failure {
     pub(crate) error: CheckError,
-    /// The connection is of no use any more; if not, the server answered and said no.
+    /// Whether the connection is unusable. If not, the server answered with a refusal.
     pub(crate) broken: bool,
 }
 
-/// The application's pool, asked over its own connections.
+/// The check of a server over the connections of the application's pool.
 pub(crate) struct PoolCheck<M: Manager> {
     pool: Pool<M>,
     pub(crate) saturated_for: Duration,
-    /// Of a driver whose attempts to connect go on when they are dropped.
+    /// Only for a driver whose attempts to connect continue after their future is dropped.
     attempts: Option<Arc<Mutex<Attempts>>>,
     state: Mutex<State<M>>,
 }
@@ -62,8 +64,8 @@ struct State<M: Manager> {
     beside: Option<Beside<M>>,
 }
 
-/// Attempts to connect that cannot be cancelled: one that hangs leaves the driver's thread and socket behind until the
-/// other side ends it, so each is followed by a longer pause.
+/// Attempts to connect that cannot be cancelled. An attempt that hangs keeps the driver's thread and socket until the
+/// other side ends it, so each such attempt is followed by a longer pause.
 #[derive(Debug, Default)]
 struct Attempts {
     next: Option<Instant>,
@@ -79,8 +81,9 @@ where
         Self { pool, saturated_for: SATURATED_FOR, attempts: None, state }
     }
 
-    /// A probe for a driver whose attempts to connect go on when they are dropped: they are made by a task of their own,
-    /// beside the pool, whose places they would hold, and after one that hangs the next comes later and later.
+    /// Creates a check for a driver whose attempts to connect continue after their future is dropped. A separate task
+    /// makes each attempt beside the pool, because an attempt of the pool would occupy one of its places. After each
+    /// attempt that hangs, the pause before the next one doubles, up to `LONGEST_PAUSE`.
     #[cfg(feature = "rabbitmq")]
     pub(crate) fn with_uncancellable_attempts(pool: Pool<M>) -> Self {
         Self { attempts: Some(Arc::default()), ..Self::new(pool) }
@@ -95,10 +98,10 @@ where
         Ok(())
     }
 
-    /// One run: the verdict and the pool's numbers.
+    /// Runs the check once, and returns the outcome with the pool's numbers.
     pub(crate) async fn run(&self, trip: &impl RoundTrip<M>) -> Outcome {
         let before = self.pool.status();
-        // A hair before the scheduler's own deadline, so that the numbers and the last error are told, too.
+        // Ends 1 % before the scheduler's deadline, so that the outcome has the numbers and the last error, too.
         let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
         let mut progress = Progress { doing: "taking a connection of the pool", last_error: None };
         let outcome = match timeout(patience, self.attempt(trip, &mut progress)).await {
@@ -116,8 +119,8 @@ where
             .observe("pool_waiting", before.waiting, "requests")
     }
 
-    /// Takes connections until one answers, two new ones have failed, or none can be had. Two, because a server may have
-    /// ended the one session that was just made; one that cannot be made at all is enough.
+    /// Takes connections until one answers, two new ones have failed, or none can be had. One failed new connection is
+    /// not enough, because the server may have ended exactly that session; one failed attempt to connect is enough.
     async fn attempt(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         let mut new_ones = 0;
         loop {
@@ -141,7 +144,7 @@ where
                     };
                 }
                 Err(PoolError::Backend(error)) => {
-                    // There was room for a connection.
+                    // The pool tried to connect, so it had room for a connection.
                     self.no_longer_saturated();
                     return trip.explain(error).error.into();
                 }
@@ -169,7 +172,7 @@ where
                 self.doubted(trip.ask(session), trip, progress).await
             };
             match asked {
-                // Discarded here: the other side may be long gone without a word.
+                // The pool's connection is discarded here: its other side may have gone without closing it.
                 Asked::OvertakenBy(outcome) => return outcome,
                 Asked::Answered(Ok(outcome)) => {
                     lease.give_back();
@@ -185,16 +188,17 @@ where
                     if new_ones == 2 {
                         return failure.error.into();
                     }
-                    // It died in the pool, or in our hands: not an outage. Discarded here, and the next one taken.
+                    // The connection died in the pool or during the question, which is no outage. It is discarded here,
+                    // and the next one taken.
                     progress.last_error = Some(failure.error.into_parts().1);
                 }
             }
         }
     }
 
-    /// Waits for an answer over a connection that is not new. If none comes in half of the time, a new one is asked, too: a
-    /// connection may be dead without anybody having said so, and that is no outage. The old one is still waited for,
-    /// because a slow server is none either.
+    /// Waits for an answer over a connection that is not new. If none arrives in half of the time left, a new
+    /// connection is asked, too: the old connection may be dead without having been closed, which is no outage. The old
+    /// connection is still waited for, because a slow server is no outage either.
     async fn doubted(
         &self,
         asked: impl Future<Output = Result<Outcome, M::Error>>,
@@ -220,10 +224,10 @@ where
         Asked::Answered(asked.await)
     }
 
-    /// A connection of the pool, without the pool's own timeouts: they need a runtime that it may not have.
+    /// Takes a connection of the pool, without the pool's own timeouts: they need a runtime that the pool may not have.
     async fn checkout(&self) -> Result<Object<M>, PoolError<M::Error>> {
         let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
-        // At most half of what is left, so that there is time to ask beside the pool.
+        // At most half of the time left, so that time remains to ask beside the pool.
         let patience = time_left().map_or(Duration::MAX, |left| left / 2);
         let began = Instant::now();
         let mut pauses = PATIENCE.iter().take_while(|pause| began.elapsed() + **pause <= patience);
@@ -238,7 +242,8 @@ where
         }
     }
 
-    /// The pool has none to give: asks the server over one connection beside it, which tells an outage from a busy pool.
+    /// Asks the server over one connection beside a pool that has none to give, which distinguishes an outage from a
+    /// busy pool.
     async fn ask_beside(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         let kept = self.state().beside.take();
         if let Some(mut beside) = kept
@@ -256,14 +261,14 @@ where
                     if !failure.broken {
                         return failure.error.into();
                     }
-                    // Kept from an earlier run and dead since: a new one tells.
+                    // The connection kept from an earlier run has died since, so a new one is asked.
                 }
             }
         }
         self.ask_new(trip, progress).await
     }
 
-    /// Asks over a new connection, which is kept for the next time.
+    /// Asks over a new connection, which is kept for the next run if it answers.
     async fn ask_new(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
         progress.doing = "opening a connection beside the pool";
         let mut beside = match self.create().await {
@@ -287,7 +292,7 @@ where
         }
     }
 
-    /// A connection that the pool does not know of.
+    /// Creates a connection that the pool does not know of.
     async fn create(&self) -> Result<Beside<M>, NotCreated<M::Error>> {
         let beside = |session, pool| Beside { session: Some(session), pool };
         let Some(attempts) = &self.attempts else {
@@ -306,7 +311,7 @@ where
         let (pool, attempts) = (self.pool.clone(), Arc::clone(attempts));
         let attempt = tokio::spawn(async move {
             let created = pool.manager().create().await.map(|session| beside(session, pool.clone()));
-            // It came to an end: nothing is left behind.
+            // The attempt has ended and leaves no thread or socket behind, so no pause is due.
             *attempts.lock().unwrap_or_else(PoisonError::into_inner) = Attempts::default();
             created
         });
@@ -330,26 +335,27 @@ where
     }
 }
 
-/// What became of a question over a connection of the pool.
+/// The result of a question over an open connection.
 enum Asked<E> {
     Answered(Result<Outcome, E>),
-    /// A new connection was faster.
+    /// A new connection answered first.
     OvertakenBy(Outcome),
 }
 
-/// Why there is no connection beside the pool.
+/// The reason why no connection beside the pool was created.
 enum NotCreated<E> {
     Failed(E),
     Hangs,
 }
 
-/// How far a run has come, to be told if its time is over.
+/// The progress of a run, reported if its time runs out.
 struct Progress {
     doing: &'static str,
     last_error: Option<String>,
 }
 
-/// An exhausted pool over a server that works: Degraded, and Unhealthy when it lasts.
+/// Returns the outcome of an exhausted pool whose server works: Degraded, and Unhealthy once that has lasted for
+/// `tolerated`.
 fn outcome_when_saturated(outcome: Outcome, lasted: Duration, tolerated: Duration) -> Outcome {
     let message =
         format!("the server answers, but the pool has had no free connection for {:.1} s", lasted.as_secs_f64());
@@ -357,8 +363,8 @@ fn outcome_when_saturated(outcome: Outcome, lasted: Duration, tolerated: Duratio
     outcome.worsened(status, Reason::Saturated, message)
 }
 
-/// A pooled connection in use by a run. Dropped in mid-question, because the run was cancelled or failed, it is
-/// discarded: back in the pool, the next user would wait for an answer that is not its own.
+/// A pooled connection in use by a run. If it is dropped during a question, because the run was cancelled or failed,
+/// the connection is discarded: from the pool, its next user would receive the answer to an earlier question.
 struct Lease<M: Manager>(Option<Object<M>>);
 
 impl<M: Manager> Lease<M> {
@@ -375,7 +381,7 @@ impl<M: Manager> Drop for Lease<M> {
     }
 }
 
-/// A connection that the pool's manager made and the pool does not know of.
+/// A connection beside the pool: created by the pool's manager, and unknown to the pool.
 struct Beside<M: Manager> {
     session: Option<M::Type>,
     pool: Pool<M>,
@@ -384,7 +390,7 @@ struct Beside<M: Manager> {
 impl<M: Manager> Drop for Beside<M> {
     fn drop(&mut self) {
         if let Some(mut session) = self.session.take() {
-            // Managers keep books on what they create.
+            // Managers track the connections that they create.
             self.pool.manager().detach(&mut session);
         }
     }

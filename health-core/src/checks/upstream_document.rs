@@ -1,14 +1,15 @@
-//! Other services' health documents, whatever dialect they speak. Pure: bytes in, a verdict and its components out.
+//! Parses the health documents of other services, in any of the dialects below. Pure: takes bytes, and returns a status
+//! and components.
 //!
-//! | dialect | told by | status |
+//! | dialect | identified by | status |
 //! |---|---|---|
-//! | ours | `checks`, an object of objects | `healthy` `degraded` `unhealthy` |
+//! | this library | `checks`, an object of objects | `healthy` `degraded` `unhealthy` |
 //! | `application/health+json` | `checks`, an object of arrays | `pass` `warn` `fail` and their aliases |
 //! | MicroProfile | `checks`, an array | `UP` `DOWN` |
 //! | Spring Boot | `components`, or `details` before 2.2 | `UP` `UNKNOWN` `DOWN` `OUT_OF_SERVICE` |
 //! | ASP.NET UI | `entries` | `Healthy` `Degraded` `Unhealthy` |
-//! | ASP.NET | text: one word | the same |
-//! | Kubernetes | text: `ok`, or `[+]` and `[-]` lines | |
+//! | ASP.NET | text: one word | `Healthy` `Degraded` `Unhealthy` |
+//! | Kubernetes | text: `ok`, or `[+]` and `[-]` lines | `ok`, the closing line, or the worst line |
 
 use std::fmt;
 
@@ -16,23 +17,23 @@ use serde_json::{Map, Value};
 
 use crate::model::status::Status;
 
-/// Components that are read; more are of no use to anyone.
+/// The maximum number of components kept. More are of no use to a reader.
 const READ: usize = 256;
-/// Characters of a component's name or reason.
+/// The maximum length of a component's name or reason, in characters.
 const WORD: usize = 64;
-/// How deep Spring Boot's components are followed.
+/// The maximum depth to which Spring Boot's nested components are followed.
 const DEEP: usize = 4;
 
-/// What a document says.
+/// A parsed document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
     pub(super) status: Status,
-    /// Why, where it is not a component's fault.
+    /// The reason of the service itself, if no component is the cause.
     pub(super) reason: Option<String>,
     pub(super) components: Vec<Component>,
 }
 
-/// A part of the service.
+/// A component of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Component {
     pub(super) name: String,
@@ -50,7 +51,7 @@ impl fmt::Display for Component {
     }
 }
 
-/// Reads a document; `None` if it is none that we know.
+/// Parses a document; `None` if it is in none of the known dialects.
 pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Document> {
     if content_type.contains("json") || body.first() == Some(&b'{') {
         let value: Value = serde_json::from_slice(body).ok()?;
@@ -59,7 +60,8 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Document> {
     text(std::str::from_utf8(body).ok()?.trim())
 }
 
-/// The status behind a word of any dialect. A status that is not known is one to look at: Degraded.
+/// Returns the status for a word of any dialect; `None` for any other word. The word `unknown` is Degraded, because it
+/// needs attention.
 fn status(word: &str) -> Option<Status> {
     Some(match word.to_ascii_lowercase().as_str() {
         "healthy" | "pass" | "ok" | "up" => Status::Healthy,
@@ -98,7 +100,7 @@ fn json(document: &Map<String, Value>) -> Option<Document> {
     Some(Document { status, reason: said(document, &["reason"]), components })
 }
 
-/// Spring Boot's components have components.
+/// Collects nested components, because components of Spring Boot can have components.
 fn nested(components: &mut Vec<Component>, above: &str, parts: &Map<String, Value>, deep: usize) {
     for (name, part) in parts {
         let name = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
@@ -114,13 +116,14 @@ fn component(name: &str, value: &Value) -> Option<Component> {
     Some(Component { name: word(name), status, reason: said(value.as_object()?, &["reason"]) })
 }
 
-/// The worst of a component's measurements, under its name without the measurement's.
+/// Returns the worst of a component's measurements, under the component's name without the measurement's name.
 fn worst(name: &str, measurements: &[Value]) -> Option<Component> {
     let name = name.split_once(':').map_or(name, |(component, _)| component);
     measurements.iter().filter_map(|measurement| component(name, measurement)).max_by_key(|component| component.status)
 }
 
-/// The first of these members that is a text. Error texts are not read: they belong to the other service's logs.
+/// Returns the first of these members that is a text. Error texts are not read, because they belong in the other
+/// service's logs.
 fn said(object: &Map<String, Value>, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| object.get(*key)?.as_str()).map(word)
 }
@@ -157,7 +160,7 @@ fn text(body: &str) -> Option<Document> {
         components.push(Component { name: word(name), status, reason: None });
     }
     components.truncate(READ);
-    // One check's own page has no closing line.
+    // The page of a single check has no closing line.
     let worst = components.iter().map(|component| component.status).max();
     let status = match (verdict, worst) {
         (Some(Status::Healthy), Some(Status::Degraded)) => Status::Degraded,
@@ -167,7 +170,7 @@ fn text(body: &str) -> Option<Document> {
     Some(Document { status, reason: None, components })
 }
 
-/// What [`read`] finds, as plain values.
+/// Parses a document with [`read`], and returns its status and its failing components as plain values.
 #[cfg(feature = "testing")]
 pub(crate) fn verdict(content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
     read(content_type, body).map(|document| {

@@ -1,10 +1,10 @@
-//! Defaults of a builder: what holds for every check that sets nothing else. Pure.
+//! The defaults of a builder, for options that a check does not set. Pure.
 
 use std::time::Duration;
 
 use crate::{check::options::Options, model::status::Impact};
 
-/// What holds for every check that says nothing else, for [`Builder::defaults`](crate::Builder::defaults).
+/// The defaults of options that a check does not set, for [`Builder::defaults`](crate::Builder::defaults).
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,36 +23,36 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Nothing said.
+    /// Creates defaults that set no option.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The time between runs while healthy, as [`every`](crate::Registration::every).
+    /// Sets the time between runs while healthy, as [`every`](crate::Registration::every) does.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);
         self
     }
 
-    /// The deadline of one run, as [`timeout`](crate::Registration::timeout).
+    /// Sets the deadline of one run, as [`timeout`](crate::Registration::timeout) does.
     pub fn timeout(mut self, deadline: Duration) -> Self {
         self.timeout = Some(deadline);
         self
     }
 
-    /// The failed runs in a row that turn a check bad, as [`failures`](crate::Registration::failures).
+    /// Sets how many failed runs in a row turn a check Unhealthy, as [`failures`](crate::Registration::failures) does.
     pub fn failures(mut self, in_a_row: u32) -> Self {
         self.failures = Some(in_a_row);
         self
     }
 
-    /// How far failures reach, also where a kind of check has an impact of its own.
+    /// Sets the impact of failures. Also overrides the impact that a kind of check has by itself.
     pub fn impact(mut self, impact: Impact) -> Self {
         self.impact = Some(impact);
         self
     }
 
-    /// Fills in what a registration left open.
+    /// Sets the options that a registration left open.
     pub(crate) fn fill(&self, options: &mut Options) {
         options.every = options.every.or(self.every);
         options.timeout = options.timeout.or(self.timeout);

@@ -8,7 +8,8 @@ use std::{
 
 use crate::{model::status::Probe, time::rfc3339};
 
-/// What [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert) refuse, and what to change.
+/// The error of [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert). Its text says
+/// what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -16,104 +17,105 @@ pub enum BuildError {
     NoRuntime,
     /// `start()` was called in a Tokio runtime without a timer.
     NoTimer,
-    /// The checks have been stopped, so none can be inserted.
+    /// The checks have been stopped, so no check can be inserted.
     Stopped,
-    /// A check or tag name is empty, too long, or has a character outside `A-Z a-z 0-9 _ - .`.
+    /// The name of a check or tag is empty, longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
+    /// consists of dots alone.
     InvalidName {
-        /// The name as given, shortened if very long.
+        /// The name as given, cut to 64 characters.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the name.
         message: &'static str,
     },
-    /// The name has a meaning of its own in an output.
+    /// The name is reserved for a lifecycle line of the text output.
     ReservedName {
         /// The name as given.
         name: String,
     },
-    /// Two checks have one name.
+    /// Two checks have the same name.
     DuplicateName {
-        /// The name used twice.
+        /// The duplicate name.
         name: String,
     },
-    /// A duration is zero, absurd, or contradicts another one.
+    /// A duration is not within 1 ms to 366 days, or contradicts another one.
     InvalidDuration {
         /// The check.
         name: String,
-        /// The option, as it is called in code.
+        /// The name of the option's method.
         option: &'static str,
         /// The value given.
         value: Duration,
-        /// What it must be.
+        /// What the value must be.
         message: String,
     },
-    /// `failures(0)` or `successes(0)`.
+    /// A threshold is zero: `failures(0)` or `successes(0)`.
     InvalidThreshold {
         /// The check.
         name: String,
-        /// The option, as it is called in code.
+        /// The name of the option's method.
         option: &'static str,
     },
-    /// The check itself says that it is misconfigured, for instance that its limits are in the wrong order.
+    /// The check reports that it is misconfigured, for instance that its limits are in the wrong order.
     InvalidCheck {
         /// The check.
         name: String,
-        /// What [`Check::validate`](crate::Check::validate) said.
+        /// The text from [`Check::validate`](crate::Check::validate).
         message: String,
     },
-    /// The settings name a check that does not exist.
+    /// A name in the settings matches no check, or more than one.
     UnknownSetting {
-        /// The name as given, shortened if very long.
+        /// The name as given, cut to 64 characters.
         name: String,
-        /// The checks there are.
+        /// The names of all checks.
         checks: Vec<String>,
     },
-    /// The settings have an option that does not exist, or a value that is none for it.
+    /// The settings have an option that does not exist, or a value that the option does not accept.
     InvalidSetting {
         /// The check, or `defaults`.
         name: String,
-        /// The option as given.
+        /// The option as given, cut to 64 characters.
         option: String,
-        /// What is wrong and what to use.
+        /// What is wrong, and what to use instead.
         message: String,
     },
-    /// A [`Kind::Dependency`](crate::Kind::Dependency) was put into liveness or startup.
+    /// A check of kind [`Kind::Dependency`](crate::Kind::Dependency) was added to liveness or startup.
     DependencyInProbe {
         /// The check.
         name: String,
-        /// Liveness or startup.
+        /// The probe: liveness or startup.
         probe: Probe,
     },
-    /// A liveness or startup check depends, directly or through others, on a `Dependency`.
+    /// A liveness or startup check depends, directly or indirectly, on a check of kind `Dependency`.
     ProbeBehindDependency {
         /// The check.
         name: String,
-        /// Liveness or startup.
+        /// The probe: liveness or startup.
         probe: Probe,
-        /// The check of kind `Dependency` it would wait for.
+        /// The check of kind `Dependency` on which it depends.
         upstream: String,
     },
     /// `depends_on` names a check that does not exist.
     UnknownDependency {
         /// The check.
         name: String,
-        /// The name that was not found.
+        /// The name that no check has.
         missing: String,
     },
-    /// Checks depend on each other in a circle.
+    /// The dependencies of checks form a cycle.
     DependencyCycle {
-        /// The circle; the first name is repeated at the end.
+        /// The names along the cycle. The first name is repeated at the end.
         path: Vec<String>,
     },
     /// A Critical check depends on an Optional one.
     CriticalBehindOptional {
         /// The Critical check.
         name: String,
-        /// The Optional one.
+        /// The Optional check.
         upstream: String,
     },
 }
 
-/// How a probe's option is spelled, for error texts.
+/// Returns the name of a probe's option, for error texts.
 fn option(probe: Probe) -> &'static str {
     match probe {
         Probe::Liveness => "liveness",
@@ -191,10 +193,10 @@ impl fmt::Display for BuildError {
 
 impl Error for BuildError {}
 
-/// There is no check of that name.
+/// The error for a name that no check has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownCheck {
-    /// The name asked for.
+    /// The requested name.
     pub name: String,
 }
 
@@ -206,17 +208,17 @@ impl fmt::Display for UnknownCheck {
 
 impl Error for UnknownCheck {}
 
-/// Why [`Health::mute`](crate::Health::mute) muted nothing.
+/// The error of [`Health::mute`](crate::Health::mute) and [`Health::unmute`](crate::Health::unmute).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MuteError {
-    /// There is no check of that name.
+    /// No check has this name.
     Unknown(UnknownCheck),
-    /// The checks have been stopped: the last verdicts stand.
+    /// The checks have been stopped, so their last statuses are final.
     Stopped,
-    /// The moment has passed already.
+    /// The end of the mute is not in the future.
     Past {
-        /// The moment given.
+        /// The given end of the mute.
         until: SystemTime,
     },
 }
@@ -233,15 +235,15 @@ impl fmt::Display for MuteError {
 
 impl Error for MuteError {}
 
-/// Why [`Health::remove`](crate::Health::remove) left a check where it is.
+/// The error of [`Health::remove`](crate::Health::remove). No check was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoveError {
-    /// There is no check of that name.
+    /// No check has this name.
     Unknown(UnknownCheck),
-    /// Others depend on it: remove them first.
+    /// Other checks depend on the check and must be removed first.
     HasDependants {
-        /// The check that was to be removed.
+        /// The check that was not removed.
         name: String,
         /// The checks that depend on it.
         dependants: Vec<String>,

@@ -1,4 +1,4 @@
-//! What the owner and the operator say about checks, turned into what holds for each.
+//! Configuration: turns the options from the code and from the settings into the plan of each check.
 
 pub(crate) mod defaults;
 pub(crate) mod error;

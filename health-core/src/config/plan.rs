@@ -1,4 +1,4 @@
-//! From what was said about the checks to what holds: defaults filled in, contradictions refused. Pure.
+//! Plans: fills in the defaults of options, and refuses contradictory options and dependencies. Pure.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
 const MAX_NAME: usize = 64;
 
-/// Names of the lifecycle lines in the Kubernetes text.
+/// The names of the lifecycle lines in the Kubernetes text output.
 const RESERVED: [&str; 2] = ["starting", "shutdown"];
 
-/// How a check is run, judged and shown: its options with every default filled in.
+/// The plan of a check: its options with every default filled in, which decide how it is run, judged and shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) interval: Duration,
@@ -40,8 +40,21 @@ pub(crate) struct Plan {
     pub(crate) tags: Arc<[Arc<str>]>,
 }
 
-/// Fills in the defaults of one check and refuses what contradicts itself.
+/// Fills in the defaults of one check. Refuses invalid names and contradictory options.
 pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
+    check_each(name, options)?;
+    let plan = with_defaults(options);
+    check_durations(name, &plan)?;
+    for probe in [Probe::Liveness, Probe::Startup] {
+        if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
+            return Err(BuildError::DependencyInProbe { name: name.to_owned(), probe });
+        }
+    }
+    Ok(plan)
+}
+
+/// Checks the names, and each option by itself.
+fn check_each(name: &str, options: &Options) -> Result<(), BuildError> {
     check_name(name)?;
     if RESERVED.contains(&name) {
         return Err(BuildError::ReservedName { name: name.to_owned() });
@@ -54,60 +67,31 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
             return Err(BuildError::InvalidThreshold { name: name.to_owned(), option });
         }
     }
-    let refuse = |option, value, message: String| {
-        Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message })
-    };
     for (option, value) in options.durations() {
         if let Some(value) = value.filter(|value| !(SHORTEST..=LONGEST).contains(value)) {
-            return refuse(option, value, "use a duration between 1 ms and 366 days".to_owned());
+            let message = "use a duration between 1 ms and 366 days".to_owned();
+            return Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
         }
     }
+    Ok(())
+}
+
+fn with_defaults(options: &Options) -> Plan {
     let interval = options.every.unwrap_or(DEFAULT_INTERVAL);
     let timeout = options.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let recheck = options
-        .recheck
-        .unwrap_or_else(|| (interval / 5).clamp(Duration::from_secs(1), Duration::from_secs(60)).min(interval));
-    if recheck > interval {
-        return refuse(
-            "recheck",
-            recheck,
-            format!("it is the faster pace while not healthy, so at most the interval of {interval:?}"),
-        );
-    }
-    let stale_after = options.stale_after.unwrap_or(interval * 3 + timeout);
-    // The interval may be a tenth longer, by jitter.
-    let between = interval + interval / 10 + timeout;
-    if stale_after <= between {
-        let message = format!(
-            "a result that merely waits for the next run would be stale: use more than the interval, a tenth of it, and \
-             the timeout together, {between:?}"
-        );
-        return refuse("stale_after", stale_after, message);
-    }
-    if let Some(slow) = options.slow_above.filter(|slow| *slow >= timeout) {
-        return refuse(
-            "slow_above",
-            slow,
-            format!("an answer that slow has already timed out: use less than the timeout of {timeout:?}"),
-        );
-    }
-    for probe in [Probe::Liveness, Probe::Startup] {
-        if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
-            return Err(BuildError::DependencyInProbe { name: name.to_owned(), probe });
-        }
-    }
+    let recheck = (interval / 5).clamp(Duration::from_secs(1), Duration::from_secs(60)).min(interval);
     let mut tags: Vec<Arc<str>> = Vec::new();
     for tag in &options.tags {
         if !tags.iter().any(|known| **known == **tag) {
             tags.push(Arc::from(tag.as_str()));
         }
     }
-    Ok(Plan {
+    Plan {
         interval,
-        recheck,
+        recheck: options.recheck.unwrap_or(recheck),
         max_age: options.max_age.unwrap_or(if options.every.is_some() { interval } else { DEFAULT_MAX_AGE }),
         timeout,
-        stale_after,
+        stale_after: options.stale_after.unwrap_or(interval * 3 + timeout),
         slow_above: options.slow_above,
         failures: options.failures.unwrap_or(1),
         successes: options.successes.unwrap_or(1),
@@ -120,7 +104,32 @@ pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
         startup: options.startup.is_some(),
         depends_on: options.depends_on.iter().map(|name| Arc::from(name.as_str())).collect(),
         tags: tags.into(),
-    })
+    }
+}
+
+/// Checks the durations of a plan against each other.
+fn check_durations(name: &str, plan: &Plan) -> Result<(), BuildError> {
+    let refuse =
+        |option, value, message| Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
+    let Plan { interval, timeout, recheck, stale_after, .. } = *plan;
+    if recheck > interval {
+        let message = format!("it is the faster pace while not healthy, so at most the interval of {interval:?}");
+        return refuse("recheck", recheck, message);
+    }
+    // Jitter may make the interval a tenth longer.
+    let between = interval + interval / 10 + timeout;
+    if stale_after <= between {
+        let message = format!(
+            "a result that merely waits for the next run would be stale: use more than the interval, a tenth of it, and \
+             the timeout together, {between:?}"
+        );
+        return refuse("stale_after", stale_after, message);
+    }
+    if let Some(slow) = plan.slow_above.filter(|slow| *slow >= timeout) {
+        let message = format!("an answer that slow has already timed out: use less than the timeout of {timeout:?}");
+        return refuse("slow_above", slow, message);
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -138,13 +147,14 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     Err(BuildError::InvalidName { name: name.chars().take(MAX_NAME).collect(), message })
 }
 
-/// What the rules between checks need to know of one.
+/// One check in the graph of dependencies.
 pub(crate) struct Node<'a> {
     pub(crate) name: &'a str,
     pub(crate) options: &'a Options,
 }
 
-/// Refuses duplicate names and dependencies that lead nowhere, in a circle, or to a surprise.
+/// Refuses duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
+/// one, or put a liveness or startup check behind a check of kind `Dependency`.
 pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
     let mut names = HashSet::new();
     if let Some(node) = nodes.iter().find(|node| !names.insert(node.name)) {
@@ -188,7 +198,7 @@ pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Every check that `node` waits for, directly or through others.
+/// Returns every check on which `node` depends, directly or indirectly.
 fn upstreams<'a>(node: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Vec<&'a Node<'a>> {
     let mut found: Vec<&Node<'_>> = Vec::new();
     let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
@@ -203,7 +213,7 @@ fn upstreams<'a>(node: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) 
     found
 }
 
-/// The way from `start` back to itself, if there is one.
+/// Returns a path of dependencies from `start` back to itself; `None` if there is none.
 fn circle<'a>(start: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Option<Vec<String>> {
     let mut seen = HashSet::new();
     let mut paths: Vec<Vec<&str>> = vec![vec![start.name]];

@@ -1,4 +1,4 @@
-//! Settings: options of checks that an operator gives without a rebuild. Pure.
+//! Settings: options of checks that an operator sets without a rebuild. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,22 +13,22 @@ use crate::{
     model::status::Impact,
 };
 
-/// Options of checks by name, read from any format that serde knows, for
+/// Options of checks by name, read from any format that serde supports, for
 /// [`Builder::settings`](crate::Builder::settings). Needs the feature `serde`.
 ///
 /// `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
 /// `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
 /// from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
 /// `startup_despite_dependency`, `report_only` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
-/// `depends_on` and `tags` (a list, or words between commas). What is said there holds, whatever the code says. `defaults`
-/// takes `every`, `timeout`, `failures` and `impact`, in place of the builder's defaults. Numbers and booleans may come
-/// as text, as they do from the environment.
+/// `depends_on` and `tags` (a list, or words separated by commas). These settings override the code. `defaults` takes
+/// `every`, `timeout`, `failures` and `impact`, which override the builder's defaults. Numbers and booleans may be
+/// text, as in environment variables.
 ///
-/// Only checks of the builder are meant, not those inserted later; and only the options that all checks have, not what
-/// belongs to one kind of check, such as its limits.
+/// `checks` applies only to checks of the builder, not to checks inserted later. It takes only the options that all
+/// checks have, not those of one kind of check, such as its limits.
 ///
-/// A name is looked up as it is; if there is no such check, without regard to case and with `-` and `.` read as `_`,
-/// because a variable of the environment can spell no more.
+/// A name is first matched exactly. If no check has that name, it is matched without regard to case and with `-` and
+/// `.` read as `_`, because names of environment variables cannot distinguish more.
 ///
 /// ```
 /// use health_core::{BuildError, Health, Settings, check_fn};
@@ -51,7 +51,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults, with what is said here in place of what the code said.
+    /// Returns the defaults of the code, overridden by those of the settings.
     pub(crate) fn defaults(&self, code: Defaults) -> Result<Defaults, BuildError> {
         let mut defaults = code;
         for (option, value) in &self.defaults {
@@ -67,13 +67,13 @@ impl Settings {
         Ok(defaults)
     }
 
-    /// Changes the registrations it names, and takes out those that are not enabled.
+    /// Applies the settings to the registrations. Removes disabled checks, also from the dependencies of others.
     pub(crate) fn apply(&self, checks: &mut Vec<(String, Registration)>) -> Result<(), BuildError> {
         let mut disabled = Vec::new();
         for (name, options) in &self.checks {
             let position = find(checks, name)?;
             let (check, registration) = &mut checks[position];
-            // First what takes a check out of every probe, so that the others can put it into one.
+            // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
             let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| *option == "report_only");
             for (option, value) in first.into_iter().chain(rest) {
                 let given = Given { check, option, value };
@@ -97,7 +97,7 @@ impl Settings {
     }
 }
 
-/// The check that a name in the settings means.
+/// Returns the position of the check that a name in the settings matches.
 fn find(checks: &[(String, Registration)], name: &str) -> Result<usize, BuildError> {
     if let Some(position) = checks.iter().position(|(check, _)| check == name) {
         return Ok(position);

@@ -1,4 +1,4 @@
-//! Access: what a caller sees, decided once per request.
+//! Access: the visibility of a caller, decided once per request.
 
 use std::{
     fmt,
@@ -9,15 +9,15 @@ use std::{
 
 use crate::{endpoint::message::Request, model::status::Visibility};
 
-/// The shortest token in bytes. A shorter one grants nobody.
+/// The shortest accepted token, in bytes. A shorter token grants nobody full visibility.
 const SHORTEST_TOKEN: usize = 16;
 
 /// A grant of full visibility.
 #[derive(Clone)]
 pub(super) enum Grant {
-    /// To requests that the owner's closure accepts.
+    /// A grant to requests that the owner's closure accepts.
     Closure(Arc<dyn Fn(&Request<'_>) -> bool + Send + Sync>),
-    /// To requests with `Authorization: Bearer …` and this token.
+    /// A grant to requests with `Authorization: Bearer …` and this token.
     Bearer(Arc<[u8]>),
 }
 
@@ -44,7 +44,7 @@ impl Grant {
     }
 }
 
-/// Returns what a caller sees: everything if any grant accepts the request, else the ordinary visibility.
+/// Returns the visibility of a caller: Full if any grant accepts the request, else the ordinary visibility.
 pub(super) fn visibility(request: &Request<'_>, grants: &[Grant], ordinary: Visibility) -> Visibility {
     if grants.iter().any(|grant| grant.given_to(request)) { Visibility::Full } else { ordinary }
 }
@@ -54,7 +54,7 @@ fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
-/// Compares in a time that depends on the length of the sent token alone.
+/// Compares two tokens in a time that depends on the length of the sent token alone.
 fn same(sent: &[u8], token: &[u8]) -> bool {
     let mut difference = u8::from(sent.len() != token.len());
     for (position, byte) in sent.iter().enumerate() {

@@ -89,9 +89,9 @@ impl Answerer<'_, '_> {
         match (presentation, &self.config.custom) {
             (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
             (Presentation::Document, Some(custom)) => {
-                (self.custom(custom, snapshot, page, visibility), Some(page.status))
+                (self.custom(custom, snapshot, page, visibility), Some(page.status()))
             }
-            (Presentation::Document, None) => (self.document(page, visibility), Some(page.status)),
+            (Presentation::Document, None) => (self.document(page, visibility), Some(page.status())),
         }
     }
 
@@ -105,7 +105,7 @@ impl Answerer<'_, '_> {
             Exposition::OpenMetrics => BodyFormat::OpenMetrics,
         };
         let render = || render::prometheus::page(&snapshot.metrics_report(), visibility, exposition);
-        let body = snapshot.all(false).bodies.body(format, visibility, render);
+        let body = snapshot.all(false).bodies().body(format, visibility, render);
         let mut response = answer(200, HeaderValue::Static(exposition.content_type()), body);
         response.headers.push("vary", HeaderValue::Static("Accept"));
         response
@@ -121,7 +121,7 @@ impl Answerer<'_, '_> {
             Format::Health => (BodyFormat::Health, render::health_json::document),
             Format::Text => (BodyFormat::Text, render::text::document),
         };
-        let body = page.bodies.body(format, visibility, || render(&page.report(), visibility));
+        let body = page.bodies().body(format, visibility, || render(&page.report(), visibility));
         let mut response = answer(self.code(page), HeaderValue::Static(choice.format.content_type()), body);
         if choice.negotiated {
             response.headers.push("vary", HeaderValue::Static("Accept"));
@@ -135,7 +135,7 @@ impl Answerer<'_, '_> {
             let code = if status == Status::Unhealthy { self.unhealthy_code(page) } else { 200 };
             (answer(code, HeaderValue::Static(TEXT), body), Some(status))
         };
-        let is_check = matches!(page.subject, Subject::Check(_));
+        let is_check = matches!(page.subject(), Subject::Check(_));
         let query = match visibility {
             Visibility::Status => KubernetesQuery::default(),
             _ if is_check => KubernetesQuery::default(),
@@ -146,11 +146,11 @@ impl Answerer<'_, '_> {
             let (status, body) = render::text::excluding(&page.report(), name, &excluded, query.verbose);
             return text(status, body);
         }
-        if page.status != Status::Unhealthy && !query.verbose {
-            return text(page.status, Bytes::from_static(render::text::OK));
+        if page.status() != Status::Unhealthy && !query.verbose {
+            return text(page.status(), Bytes::from_static(render::text::OK));
         }
         let render = || render::text::kubernetes(&page.report(), name, visibility);
-        text(page.status, page.bodies.body(BodyFormat::Kubernetes, visibility, render))
+        text(page.status(), page.bodies().body(BodyFormat::Kubernetes, visibility, render))
     }
 
     fn custom(self, custom: &CustomRenderer, snapshot: &Snapshot, page: Page<'_>, visibility: Visibility) -> Response {
@@ -162,7 +162,7 @@ impl Answerer<'_, '_> {
 
     /// Returns the code of a document. A Degraded liveness or startup is 200 whatever `degraded_code` says.
     fn code(self, page: Page<'_>) -> u16 {
-        match (page.status, page.subject) {
+        match (page.status(), page.subject()) {
             (Status::Unhealthy, _) => self.unhealthy_code(page),
             (Status::Degraded, Subject::Probe(Probe::Liveness | Probe::Startup)) => 200,
             (Status::Degraded, _) => self.config.degraded_code,
@@ -171,7 +171,7 @@ impl Answerer<'_, '_> {
     }
 
     fn unhealthy_code(self, page: Page<'_>) -> u16 {
-        let drains = page.reason == Some(Reason::Draining);
+        let drains = page.reason() == Some(Reason::Draining);
         self.config.draining_code.filter(|_| drains).unwrap_or(self.config.unhealthy_code)
     }
 }
@@ -195,7 +195,7 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, 
         Target::Check(sent, probe) if sees_names => {
             let page = snapshot.check(Name::decode(sent)?.as_str())?;
             let is_shown = |page: &Page<'_>| {
-                page.members.iter().all(|entry| {
+                page.members().iter().all(|entry| {
                     probe.is_none_or(|probe| entry.counts_for(probe)) && !(is_local && entry.asks_a_service)
                 })
             };

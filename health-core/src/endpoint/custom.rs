@@ -38,7 +38,7 @@ struct RenderCache {
 type PageKey = (Subject, bool);
 
 fn key(page: Page<'_>) -> PageKey {
-    (page.subject.clone(), page.is_local)
+    (page.subject().clone(), page.is_local())
 }
 
 impl CustomRenderer {

@@ -13,7 +13,7 @@ pub(super) struct Choice {
     pub(super) negotiated: bool,
 }
 
-/// `?format=` names no format.
+/// The error of a `?format=` that names no known format.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnknownFormat;
 
@@ -113,7 +113,7 @@ fn best(accept: &str, default: Format) -> Format {
             .max_by_key(|(specificity, _)| *specificity)
             .map_or(0, |(_, quality)| quality)
     };
-    // Among equals the configured default wins.
+    // The configured default wins a tie.
     let mut best = (default, if OFFERED.contains(&default) { quality_of(default) } else { 0 });
     for format in OFFERED {
         let quality = quality_of(format);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn real_probers_get_what_they_read() {
+    fn real_probers_get_the_format_that_they_read() {
         for (prober, accept, expected) in [
             ("curl", "*/*", Format::Json),
             ("kubectl", "application/json, */*", Format::Json),
@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// RFC 9110, section 12.4.2: at most three digits behind the point, and nothing above 1.
+    /// RFC 9110, section 12.4.2: a quality has at most three decimals and is at most 1.
     #[test]
     fn qualities_are_read_to_the_thousandth() {
         for (value, expected) in [
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_open_where_that_is_asked_for() {
+    fn open_metrics_is_chosen_if_accepted_and_not_below_plain_text() {
         for (scraper, accept, expected) in [
             ("curl", Some("*/*"), Exposition::Text),
             ("nobody in particular", None, Exposition::Text),

@@ -1,7 +1,7 @@
-//! Reading of query strings, without allocation and without failure. Pure.
+//! Reading of query strings. No function fails, and none but `excluded` allocates. Pure.
 
-/// Returns the bytes of percent-encoded text. With `form`, `+` is a space. A `%` without two hexadecimal digits stands for
-/// itself.
+/// Returns the bytes of percent-encoded text. With `form`, `+` is a space. A `%` without two hexadecimal digits stands
+/// for itself.
 pub(super) fn decoded(text: &str, form: bool) -> impl Iterator<Item = u8> + '_ {
     let bytes = text.as_bytes();
     let mut position = 0;
@@ -42,13 +42,13 @@ pub(super) fn first<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
 /// The query of a Kubernetes path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct KubernetesQuery {
-    /// Whether the answer lists the checks also if all is well.
+    /// Whether the answer lists the checks even if the page passes.
     pub(super) verbose: bool,
     /// Whether any check is excluded.
     pub(super) exclude: bool,
 }
 
-/// Returns the query of a Kubernetes path.
+/// Reads the query of a Kubernetes path.
 pub(super) fn kubernetes(query: Option<&str>) -> KubernetesQuery {
     let mut read = KubernetesQuery::default();
     for (key, _) in parameters(query) {

@@ -102,7 +102,7 @@ pub(super) fn patterns(base: &str, kubernetes: bool) -> Vec<String> {
     patterns
 }
 
-/// Returns the patterns as one regular expression. Of the characters of a base path only the point needs an escape.
+/// Returns the patterns as one regular expression. Of the characters of a base path only the dot needs an escape.
 pub(super) fn path_regex(patterns: &[String]) -> String {
     let alternatives: Vec<_> = patterns.iter().map(|it| it.replace('.', "\\.").replace("{name}", "[^/]+")).collect();
     format!("(?:{})", alternatives.join("|"))
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_path_is_plain() {
+    fn a_base_path_has_plain_segments_only() {
         for good in ["/health", "/a/b", "/-/health.v1"] {
             assert_eq!(check_base(good), Ok(()), "{good}");
         }

@@ -1,6 +1,6 @@
 //! The snapshot: everything that readers see, immutable, as of one moment.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, slice, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 
@@ -146,31 +146,12 @@ impl Snapshot {
     }
 
     fn view_page<'s>(&'s self, view: &'s View, is_local: bool) -> Page<'s> {
-        Page {
-            subject: &view.report.subject,
-            status: view.report.status,
-            reason: view.report.reason,
-            is_local: is_local && self.local_views.is_some(),
-            members: &view.members,
-            bodies: &view.bodies,
-            wake_throttle: &view.wake_throttle,
-            view: Some(view),
-            snapshot: self,
-        }
+        let is_local = is_local && self.local_views.is_some();
+        Page { content: Content::View { view, is_local }, parts: &self.parts }
     }
 
     fn check_page<'s>(&'s self, entry: &'s Arc<Entry>) -> Page<'s> {
-        Page {
-            subject: &entry.subject,
-            status: entry.report.status,
-            reason: entry.report.reason,
-            is_local: false,
-            members: std::slice::from_ref(entry),
-            bodies: &entry.bodies,
-            wake_throttle: &entry.wake_throttle,
-            view: None,
-            snapshot: self,
-        }
+        Page { content: Content::Check(entry), parts: &self.parts }
     }
 
     /// The verdicts of the metrics, which leave the lifecycle out.
@@ -260,28 +241,73 @@ impl Parts {
 /// A view or a single check, as its readers see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Page<'s> {
-    pub(crate) subject: &'s Subject,
-    pub(crate) status: Status,
-    /// The reason of the whole page; on the page of a check, that of the check.
-    pub(crate) reason: Option<Reason>,
-    /// Whether the page leaves out the checks that ask other services.
-    pub(crate) is_local: bool,
-    /// The entries of the page; on the page of a check, its own alone.
-    pub(crate) members: &'s [Arc<Entry>],
-    pub(crate) bodies: &'s PreparedBodies,
-    pub(super) wake_throttle: &'s Throttle,
-    view: Option<&'s View>,
-    snapshot: &'s Snapshot,
+    content: Content<'s>,
+    parts: &'s Parts,
+}
+
+#[derive(Clone, Copy)]
+enum Content<'s> {
+    View { view: &'s View, is_local: bool },
+    Check(&'s Arc<Entry>),
 }
 
 impl<'s> Page<'s> {
+    pub(crate) fn subject(&self) -> &'s Subject {
+        match self.content {
+            Content::View { view, .. } => &view.report.subject,
+            Content::Check(entry) => &entry.subject,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.content {
+            Content::View { view, .. } => view.report.status,
+            Content::Check(entry) => entry.report.status,
+        }
+    }
+
+    /// The reason of the whole page; on the page of a check, that of the check.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        match self.content {
+            Content::View { view, .. } => view.report.reason,
+            Content::Check(entry) => entry.report.reason,
+        }
+    }
+
+    /// Whether the page leaves out the checks that ask other services.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.content, Content::View { is_local: true, .. })
+    }
+
+    /// The entries of the page; on the page of a check, its own alone.
+    pub(crate) fn members(&self) -> &'s [Arc<Entry>] {
+        match self.content {
+            Content::View { view, .. } => &view.members,
+            Content::Check(entry) => slice::from_ref(entry),
+        }
+    }
+
+    pub(crate) fn bodies(&self) -> &'s PreparedBodies {
+        match self.content {
+            Content::View { view, .. } => &view.bodies,
+            Content::Check(entry) => &entry.bodies,
+        }
+    }
+
+    /// The throttle of requests that wake the members of the page.
+    pub(super) fn wake_throttle(&self) -> &'s Throttle {
+        match self.content {
+            Content::View { view, .. } => &view.wake_throttle,
+            Content::Check(entry) => &entry.wake_throttle,
+        }
+    }
+
     /// The report of the page. A view has it prepared; that of a check is made by each call.
     pub(crate) fn report(&self) -> Cow<'s, Report> {
-        match self.view {
-            Some(view) => Cow::Borrowed(&view.report),
-            None => {
-                let checks = self.members.iter().map(|entry| Arc::clone(&entry.report)).collect();
-                Cow::Owned(self.snapshot.parts.report(self.subject.clone(), checks))
+        match self.content {
+            Content::View { view, .. } => Cow::Borrowed(&view.report),
+            Content::Check(entry) => {
+                Cow::Owned(self.parts.report(entry.subject.clone(), vec![Arc::clone(&entry.report)]))
             }
         }
     }

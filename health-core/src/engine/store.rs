@@ -151,8 +151,8 @@ impl Store {
 
     /// Requests runs of the members of a published page whose results are older than their `max_age`.
     pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
-        if page.wake_throttle.try_acquire(now) {
-            page.members.iter().filter(|entry| now >= entry.wake_at).for_each(|entry| entry.wake_request.request());
+        if page.wake_throttle().try_acquire(now) {
+            page.members().iter().filter(|entry| now >= entry.wake_at).for_each(|entry| entry.wake_request.request());
             self.wake_requested.notify_one();
         }
     }
@@ -377,6 +377,6 @@ impl Store {
 
 impl Progress {
     fn of(snapshot: &Snapshot) -> Self {
-        Self { lifecycle: snapshot.lifecycle(), readiness: snapshot.probe(Probe::Readiness, false).status }
+        Self { lifecycle: snapshot.lifecycle(), readiness: snapshot.probe(Probe::Readiness, false).status() }
     }
 }

@@ -39,20 +39,20 @@ impl Health {
 }
 
 impl Builder {
-    /// The service's name, shown at full visibility, and told by publishers.
+    /// Sets the name of the service, shown at full visibility and sent by publishers.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.about.service = Some(name.into().into());
         self
     }
 
-    /// The service's version, shown at full visibility.
+    /// Sets the version of the service, shown at full visibility.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.about.version = Some(version.into().into());
         self
     }
 
-    /// A string that must appear in no body and no log line, besides the known shapes of secrets. An empty one is
-    /// ignored.
+    /// Adds a string that must appear in no body and no log line, besides the known shapes of secrets. An empty string
+    /// is ignored.
     pub fn secret(mut self, secret: impl Into<String>) -> Self {
         self.secrets.add(secret.into());
         self
@@ -64,14 +64,14 @@ impl Builder {
         self
     }
 
-    /// What holds for every check that says nothing else, those inserted later included.
+    /// Sets the defaults for options that a check leaves open. They also apply to checks inserted later.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
         self.defaults = defaults;
         self
     }
 
-    /// What an operator has to say about the checks of this builder, in place of what the code says. Needs the feature
-    /// `serde`.
+    /// Sets an operator's options for the checks of this builder, which override the options in the code. Needs the
+    /// feature `serde`.
     #[cfg(feature = "serde")]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -79,16 +79,16 @@ impl Builder {
     }
 
     /// Starts one task per check on the current Tokio runtime; every check runs at once. The runtime is captured
-    /// here, so that no check ever runs on a worker that merely served a request.
+    /// here, so that no check ever runs on the runtime of a worker that only serves requests.
     ///
     /// # Errors
     ///
-    /// Every contradiction and every call outside a runtime is a [`BuildError`] that says what to change; nothing has
-    /// been started then.
+    /// Returns a [`BuildError`] that says what to change if the configuration is invalid or contradicts itself, or if
+    /// the call is made outside a runtime with a timer. Nothing has been started then.
     pub fn start(self) -> Result<Health, BuildError> {
         let Prepared { about, secrets, checks, defaults } = self.prepare()?;
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        // There is no other way to ask a runtime whether it has a timer.
+        // Tokio offers no other way to find out whether a runtime has a timer.
         panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
         let store = Store::new(Clock::running(), about, secrets, new);
@@ -109,7 +109,7 @@ impl Builder {
         Ok(Health { inner: Arc::new(inner) })
     }
 
-    /// Validates everything before anything happens.
+    /// Validates the whole configuration before anything starts.
     fn prepare(self) -> Result<Prepared, BuildError> {
         let configured = self.configured()?;
         let nodes: Vec<Node<'_>> = configured
@@ -126,12 +126,12 @@ impl Builder {
         Ok(Prepared { about, secrets, checks, defaults })
     }
 
-    /// With the settings and the defaults applied: the settings first, as they overrule what the code says.
+    /// Applies the settings and the defaults. The settings come first, because they override the code.
     #[cfg_attr(not(feature = "serde"), expect(clippy::unnecessary_wraps, reason = "settings can be wrong"))]
     fn configured(mut self) -> Result<Self, BuildError> {
         #[cfg(feature = "serde")]
         {
-            // Before anything is looked up by name.
+            // First, because the settings look checks up by name.
             if let Some((name, _)) = duplicate(&self.checks) {
                 return Err(BuildError::DuplicateName { name: name.clone() });
             }
@@ -145,7 +145,7 @@ impl Builder {
     }
 }
 
-/// A check whose name another had before it.
+/// Returns the first check whose name an earlier check has.
 #[cfg(feature = "serde")]
 fn duplicate(checks: &[(String, Registration)]) -> Option<&(String, Registration)> {
     checks
@@ -155,7 +155,7 @@ fn duplicate(checks: &[(String, Registration)]) -> Option<&(String, Registration
         .map(|it| it.1)
 }
 
-/// Everything of a builder, validated.
+/// The validated parts of a builder.
 struct Prepared {
     defaults: Defaults,
     about: About,

@@ -39,7 +39,7 @@ use crate::{
     },
 };
 
-/// The running checks. Cheap to clone; dropping the last handle stops the tasks.
+/// A handle to the running checks. Cheap to clone. Dropping the last handle stops the tasks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,15 +64,15 @@ pub struct Health {
 struct Inner {
     store: Arc<Store>,
     defaults: Defaults,
-    /// `None` where nothing runs: frozen for a test.
+    /// `None` in a service that is frozen for a test, where nothing runs.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
-    /// They end by themselves when the checks stop, after they have told of it.
+    /// The tasks of publishers. They end by themselves once the checks have stopped and the last messages are sent.
     publishers: Mutex<Vec<JoinHandle<()>>>,
     drain_state: DrainState,
 }
 
-/// A running task, and the check that it runs; the coordinator has none.
+/// A running task, and the signals of the check that it runs. The task of the coordinator has no signals.
 struct Task {
     signals: Option<Arc<Signals>>,
     handle: JoinHandle<()>,
@@ -156,35 +156,35 @@ impl Health {
         &self.inner
     }
 
-    /// The full report as of now, stale results included. Its parts are shared, not copied.
+    /// Returns the full report as of now, with expired results marked stale. Its parts are shared, not copied.
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         self.inner.store.report(None)
     }
 
-    /// The report of one probe as of now.
+    /// Returns the report of one probe as of now.
     #[must_use]
     pub fn probe(&self, probe: Probe) -> Arc<Report> {
         self.inner.store.report(Some(probe))
     }
 
-    /// What a probe would be told now.
+    /// Returns the status of one probe as of now.
     #[must_use]
     pub fn status(&self, probe: Probe) -> Status {
         self.probe(probe).status
     }
 
-    /// Every change from now on.
+    /// Subscribes to every change from now on.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         self.inner.store.subscribe()
     }
 
-    /// Lets a publisher tell another system how the service is, on a task of its own, until the checks stop. Nothing happens
-    /// for a frozen service, which has no runtime.
+    /// Runs a publisher, which sends the state of the service to another system, on a task of its own until the checks
+    /// stop. Does nothing for a frozen service, which has no runtime.
     ///
-    /// End with [`stop`](Self::stop), which waits for what publishers have still to say: tasks that nobody waits for end
-    /// with the runtime.
+    /// Call [`stop`](Self::stop) before the runtime ends: it waits for the last messages of publishers. Without it, the
+    /// tasks of publishers end with the runtime.
     pub fn publish(&self, publisher: impl Publisher) {
         if let Some(runtime) = &self.inner.runtime {
             let source = Source::new(Arc::clone(&self.inner.store));
@@ -195,12 +195,12 @@ impl Health {
         }
     }
 
-    /// Runs a check and waits for a run that started after this call, then tells the check's status. A check held
-    /// back by `depends_on` is run all the same; one that will not run any more just tells its last status.
+    /// Runs a check, waits for a run that started after this call, and returns the status of the check. A check that is
+    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or it was removed while waiting.
+    /// There is no check of that name, or it was removed during the wait.
     pub async fn refresh(&self, name: &str) -> Result<Status, UnknownCheck> {
         let unknown = || UnknownCheck { name: name.to_owned() };
         let signals = self.inner.store.signals(name).ok_or_else(unknown)?;
@@ -210,11 +210,12 @@ impl Health {
         self.report().check(name).map(|check| check.status).ok_or_else(unknown)
     }
 
-    /// Tells that a call of the application to what this check watches has failed, so that the check runs at once, also
-    /// while its runs are spaced out after many failures. Costs next to nothing and may be called on every failed call:
-    /// it makes a check run at most once a second, and none while a run is under way or one it depends on has failed.
+    /// Reports that a call of the application to the resource behind a check has failed. The check runs at once, even
+    /// while its runs are spaced out after many failures. The call costs next to nothing and may be made on every
+    /// failure: it causes at most one run a second, and none while a run of the check is under way or a check that it
+    /// depends on has failed.
     ///
-    /// `false` if there is no check of that name.
+    /// Returns `false` if there is no check of that name.
     ///
     /// ```
     /// # use health_core::{Health, check_fn};
@@ -232,10 +233,10 @@ impl Health {
         self.inner.store.suspect(name)
     }
 
-    /// Takes a check's failure for known until a moment: it counts as Degraded at most, is shown as muted with the note
-    /// (redacted; at full visibility), and counts in full again within a second after that moment. The check goes on
-    /// running. What depends on it is held back as before and Degraded, too, if all that it waits for is muted. Muting
-    /// again replaces the earlier word.
+    /// Mutes a check until a moment, because its failure is known. The check goes on running. It counts as Degraded at
+    /// most, is shown as muted with the note (redacted; at full visibility), and counts in full again within a second
+    /// after that moment. A check that depends on it is held back as before, and is Degraded, too, if every check that
+    /// it waits for is muted. A further mute replaces the earlier one.
     ///
     /// # Errors
     ///
@@ -247,7 +248,7 @@ impl Health {
         self.inner.store.mute(name, Some((until, note.as_ref())))
     }
 
-    /// Ends a mute before its time.
+    /// Ends the mute of a check before its time.
     ///
     /// # Errors
     ///
@@ -256,12 +257,13 @@ impl Health {
         self.inner.store.mute(name, None)
     }
 
-    /// Adds a check to the running ones; it runs at once. While the service is Ready it counts for nothing until its
-    /// first result, so that an insertion never turns a probe by itself.
+    /// Adds a check to the running checks. It runs at once. While the service is Ready, the new check counts for
+    /// nothing until its first result, so that an insertion alone never changes the status of a probe.
     ///
     /// # Errors
     ///
-    /// What [`Builder::start`](crate::Builder::start) would refuse, and [`BuildError::Stopped`] after [`stop`](Self::stop).
+    /// Returns the errors of [`Builder::start`](crate::Builder::start), and [`BuildError::Stopped`] after
+    /// [`stop`](Self::stop).
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
         let mut registration = check.into();
         self.inner.defaults.fill(&mut registration.options);
@@ -269,17 +271,17 @@ impl Health {
         self.inner.store.insert(new)?;
         self.inner.spawn(job);
         if self.report().lifecycle == Lifecycle::Stopped {
-            // Stopped in the meantime, by somebody who could not know of this task.
+            // The service was stopped in the meantime, by a call that could not know of this task.
             self.inner.take_tasks().iter().for_each(JoinHandle::abort);
         }
         Ok(())
     }
 
-    /// Takes a check out; a run under way is cancelled.
+    /// Removes a check. A run under way is cancelled.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or others depend on it: then it stays.
+    /// There is no check of that name, or other checks depend on it; then the check stays.
     pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
         let signals = self.inner.store.remove(name)?;
         self.inner.tasks().retain(|task| {

@@ -1,4 +1,4 @@
-//! Leaving when asked to: from the signal to the moment at which the server should finish.
+//! Graceful shutdown: from the signal to the moment at which the server should shut down.
 
 use std::{
     fmt, io,
@@ -9,20 +9,21 @@ use std::{
 
 use crate::health::{Health, drain::Drain};
 
-/// Waits until the process is asked to leave (SIGTERM, SIGINT, Ctrl-C), then drains: readiness is 503 from that moment
-/// on, and the future is over when the delay is and no work is in progress ([`Health::in_flight`]), for the framework's own
-/// graceful shutdown to begin. A second signal ends the process at once, with 128 and the signal's number.
+/// Waits for a termination signal (SIGTERM, SIGINT, Ctrl-C), then drains. Readiness is 503 from that moment on. The
+/// future completes when the delay has passed and no work is in progress ([`Health::in_flight`]), so that the
+/// framework's own graceful shutdown can begin. A second signal ends the process at once, with the exit code 128 plus
+/// the signal's number.
 ///
-/// Signals are taken from this call on, so that none is missed while the server starts; from then on they no longer end
-/// the process by themselves, so await the future.
+/// Signals are handled from this call on, so that none is missed while the server starts. From then on the first signal
+/// no longer ends the process by itself, so await the future.
 ///
-/// Needs the feature `signal`, which every adapter brings.
+/// Needs the feature `signal`, which every adapter enables.
 ///
 /// # Errors
 ///
-/// The process cannot listen for signals, or this was called outside a Tokio runtime with I/O enabled.
+/// The process cannot listen for signals, or the call was made outside a Tokio runtime with I/O enabled.
 pub fn shutdown(health: &Health, delay: Duration) -> io::Result<Shutdown> {
-    // There is no other way to ask a runtime whether it has I/O.
+    // Tokio offers no other way to find out whether a runtime has I/O.
     let asked = std::panic::catch_unwind(signals::asked).map_err(|_| {
         io::Error::other(
             "shutdown must be called in a Tokio runtime with I/O enabled: use #[tokio::main] or enable_all()",
@@ -31,7 +32,7 @@ pub fn shutdown(health: &Health, delay: Duration) -> io::Result<Shutdown> {
     Ok(Shutdown { health: health.clone(), delay, limit: None, state: State::Waiting(asked) })
 }
 
-/// What [`shutdown`] makes: a future for a framework's graceful shutdown.
+/// The future that [`shutdown`] returns, for the graceful shutdown of a framework.
 #[must_use = "signals are taken, but only the future drains"]
 pub struct Shutdown {
     health: Health,
@@ -46,7 +47,7 @@ enum State {
 }
 
 impl Shutdown {
-    /// How long work in progress may hold the drain after its delay; default 15 s.
+    /// Sets how long work in progress may hold the drain after its delay. Default 15 s.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
@@ -94,14 +95,14 @@ mod signals {
         signal::unix::{SignalKind, signal},
     };
 
-    /// The first signal; from then on the next ends the process. That happens in the handler itself, so that a runtime
-    /// whose workers are all blocked cannot hold it up.
+    /// Returns a future that waits for the first signal. The next signal ends the process. The signal handler itself
+    /// does that, so that a runtime whose workers are all blocked cannot delay it.
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let asked_before = Arc::new(AtomicBool::new(false));
         for number in [SIGTERM, SIGINT] {
-            // In this order: the first signal finds the flag down, and raises it.
+            // In this order, so that the first signal finds the flag unset, and then sets it.
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&asked_before))?;
             flag::register(number, Arc::clone(&asked_before))?;
         }
@@ -123,7 +124,7 @@ mod signals {
     /// The exit code after a second Ctrl-C.
     const INTERRUPTED: i32 = 130;
 
-    /// The first Ctrl-C; from then on the next ends the process.
+    /// Returns a future that waits for the first Ctrl-C. The next Ctrl-C ends the process.
     #[expect(clippy::unnecessary_wraps, reason = "it is the other systems that can fail")]
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         Ok(Box::pin(async {

@@ -1,4 +1,4 @@
-//! What subscribers hear: every change of a check's status and of the lifecycle.
+//! Changes that subscribers receive: of a check's status and of the lifecycle.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -6,53 +6,53 @@ use tokio::sync::broadcast;
 
 use crate::model::status::{Lifecycle, Reason, Status};
 
-/// Changes that a slow subscriber can fall behind before it misses some.
+/// The number of changes that a subscriber can fall behind before it loses the oldest.
 pub(crate) const BACKLOG: usize = 1024;
 
-/// Something changed.
+/// A change of a check's status or of the lifecycle.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// A check's status.
+    /// A change of a check's status.
     Check(CheckChange),
-    /// The service's phase of life.
+    /// A change of the service's lifecycle.
     Lifecycle(LifecycleChange),
 }
 
-/// A check's status changed.
+/// A change of one check's status.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckChange {
-    /// The check.
+    /// The name of the check.
     pub check: Arc<str>,
-    /// The status before; `None` when this is the first verdict.
+    /// The status before; `None` if the check was pending.
     pub from: Option<Status>,
     /// The status now.
     pub to: Status,
-    /// The public category of a bad status.
+    /// The reason of a Degraded or Unhealthy status.
     pub reason: Option<Reason>,
-    /// The redacted text of a bad outcome.
+    /// The redacted message of the check.
     pub message: Option<Arc<str>>,
     pub(crate) log_message: Option<Arc<str>>,
-    /// The checks at the root of a `dependency` verdict.
+    /// The root causes of a status with the reason `dependency`.
     pub caused_by: Vec<Arc<str>>,
-    /// When.
+    /// The time of the change.
     pub at: SystemTime,
 }
 
-/// The service moved on.
+/// A change of the service's lifecycle.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LifecycleChange {
-    /// The phase before.
+    /// The lifecycle before.
     pub from: Lifecycle,
-    /// The phase now.
+    /// The lifecycle now.
     pub to: Lifecycle,
-    /// When.
+    /// The time of the change.
     pub at: SystemTime,
 }
 
-/// A subscription, from [`Health::subscribe`](crate::Health::subscribe): every change from then on, in order.
+/// A subscription from [`Health::subscribe`](crate::Health::subscribe). Receives every later change, in order.
 #[derive(Debug)]
 pub struct Changes {
     receiver: broadcast::Receiver<Change>,
@@ -65,10 +65,10 @@ impl Changes {
         Self { receiver, missed: 0, stopped }
     }
 
-    /// Waits for the next change; `None` once the checks are stopped or gone and every change has been handed out.
+    /// Waits for the next change. Returns `None` once the checks are stopped or dropped and every change was returned.
     ///
-    /// Can be cancelled without losing a change. A subscriber that falls more than 1024 changes behind loses the
-    /// oldest; [`missed`](Self::missed) says how many.
+    /// Cancelling the call loses no change. A subscriber that falls more than 1024 changes behind loses the oldest;
+    /// [`missed`](Self::missed) returns their number.
     pub async fn next(&mut self) -> Option<Change> {
         while !self.stopped {
             match self.receiver.recv().await {
@@ -83,22 +83,22 @@ impl Changes {
         None
     }
 
-    /// How many changes this subscription has lost so far because it was read too slowly.
+    /// Returns the number of changes that this subscription has lost because it was read too slowly.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
     }
 }
 
-/// Why a drain is over.
+/// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drained {
     /// The delay has passed and no work is in progress.
     Finished,
-    /// The limit was reached first.
+    /// The limit was reached while work was still in progress.
     LimitReached {
-        /// So many pieces of work were still in progress.
+        /// The number of pieces of work still in progress.
         in_flight: usize,
     },
 }

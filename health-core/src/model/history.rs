@@ -1,4 +1,4 @@
-//! What happened to a check before, in bounded memory.
+//! The history of a check, in bounded memory.
 
 use std::{
     collections::VecDeque,
@@ -14,22 +14,22 @@ use crate::{
     time::Nanos,
 };
 
-/// Results and transitions kept per check.
+/// The number of results, and of transitions, kept per check.
 pub(crate) const KEPT: usize = 60;
 
-/// A check's recent past: bounded, newest first.
+/// The last results and transitions of a check, newest first.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct History {
     /// The last runs, at most 60.
     pub results: VecDeque<PastResult>,
-    /// The last changes of status, at most 60.
+    /// The last transitions of the status, at most 60.
     pub transitions: VecDeque<Transition>,
-    /// How often the status has turned from good to Unhealthy or back, since the first result.
+    /// The number of times that the status turned from good to Unhealthy or back since the first result.
     pub flaps: u64,
-    /// What was counted since the check was registered.
+    /// The counts since the check was registered.
     pub totals: Totals,
-    /// Tells a check from another that has its name later.
+    /// The number of the registration, which distinguishes a check from a later check of the same name.
     #[cfg_attr(
         not(any(feature = "metrics", feature = "opentelemetry")),
         expect(dead_code, reason = "two publishers ask")
@@ -40,36 +40,37 @@ pub struct History {
     reported: Option<(Nanos, Status)>,
 }
 
-/// One run of the past.
+/// One finished run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PastResult {
-    /// When it finished.
+    /// The time at which the run finished.
     pub at: SystemTime,
-    /// Its own outcome, before thresholds.
+    /// The status of the run itself, before thresholds.
     pub status: Status,
-    /// The category of a bad outcome.
+    /// The reason of a Degraded or Unhealthy run.
     pub reason: Option<Reason>,
-    /// How long it took.
+    /// The duration of the run.
     pub duration: Duration,
 }
 
-/// One change of status.
+/// One change of a check's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
-    /// When.
+    /// The time of the change.
     pub at: SystemTime,
-    /// From what; `None` for the first verdict.
+    /// The status before; `None` for the first transition of the check.
     pub from: Option<Status>,
-    /// To what.
+    /// The status after the change.
     pub to: Status,
-    /// The category of a bad verdict.
+    /// The reason of a Degraded or Unhealthy status.
     pub reason: Option<Reason>,
 }
 
 impl History {
-    /// The share of time, from the first verdict to the last, in which the check was not Unhealthy: 0 to 1.
+    /// Returns the share of the time between the first and the last record of the status in which the check was not
+    /// Unhealthy: 0 to 1.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than a float's precision")]
     pub fn uptime_share(&self) -> f64 {
@@ -82,13 +83,14 @@ impl History {
         self.good as f64 / self.total as f64
     }
 
-    /// An empty one.
+    /// Creates an empty history with a registration number of its own.
     pub(crate) fn of_new_check() -> Self {
         static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
         Self { registration: REGISTRATIONS.fetch_add(1, Ordering::Relaxed), ..Self::default() }
     }
 
-    /// What was counted since somebody looked; all of it if the check is another one by the same name.
+    /// Returns the counts since the previous reading, and updates `seen`. Returns all counts if `seen` belongs to
+    /// another check of the same name.
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     pub(crate) fn since<'h>(&'h self, seen: &mut Seen) -> Since<impl Iterator<Item = Duration> + use<'h>> {
         let now = Seen { registration: self.registration, totals: self.totals.clone() };
@@ -106,7 +108,7 @@ impl History {
         self.totals.record_run(at, status, duration);
     }
 
-    /// Notes the verdict at a moment; a change is a transition.
+    /// Records the status at a moment. A changed status is also recorded as a transition.
     pub(crate) fn record_status(&mut self, now: Nanos, at: SystemTime, status: Status, reason: Option<Reason>) {
         let previous = self.reported.replace((now, status));
         if let Some((then, before)) = previous {
@@ -127,7 +129,7 @@ impl History {
     }
 }
 
-/// What somebody has seen of a check.
+/// The counts of a check at a reader's previous reading.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -135,12 +137,12 @@ pub(crate) struct Seen {
     totals: Totals,
 }
 
-/// What was counted between two looks.
+/// The counts between two readings.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 pub(crate) struct Since<D> {
     pub(crate) runs: [u64; 3],
     pub(crate) transitions: u64,
-    /// How long the runs took: of more than 60, the last 60.
+    /// The durations of the runs, newest first; only the last 60 if there were more.
     pub(crate) durations: D,
 }
 
@@ -150,7 +152,7 @@ mod tests {
     use crate::time::nanos;
 
     #[test]
-    fn it_is_bounded_and_newest_first() {
+    fn a_history_is_bounded_and_newest_first() {
         let mut history = History::default();
         for second in 0..200 {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
@@ -166,7 +168,7 @@ mod tests {
 
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     #[test]
-    fn since_a_look_there_is_what_came_after_it() {
+    fn since_returns_only_what_was_recorded_after_the_previous_reading() {
         let mut history = History::of_new_check();
         let mut run = |status, millis| {
             history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
@@ -184,7 +186,7 @@ mod tests {
         run(Status::Unhealthy, 2);
         let third = run(Status::Unhealthy, 3);
         assert_eq!(told(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
-        // Removed, and another inserted by the same name, which has run as often.
+        // The check was removed, and another check of the same name was inserted and has had as many runs.
         let mut another = History::of_new_check();
         (0..3).for_each(|_| {
             another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4));

@@ -1,20 +1,20 @@
-//! Numbers that a check observes.
+//! Numbers that checks observe.
 
 use std::{borrow::Cow, fmt};
 
-/// A number seen by a check.
+/// A number that a check observed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Observed {
-    /// What was measured.
+    /// The name of the measured quantity.
     pub name: Cow<'static, str>,
-    /// How much.
+    /// The measured value.
     pub value: Number,
-    /// Of what; empty for a bare number.
+    /// The unit; empty for a number without a unit.
     pub unit: Cow<'static, str>,
 }
 
-/// An integer or a floating-point number, shown without loss.
+/// An integer or a floating-point number. Displayed without loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// A whole number.
@@ -24,7 +24,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// The nearest floating-point number.
+    /// Returns the nearest floating-point number.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "the nearest number is what is asked for")]
     pub fn as_f64(self) -> f64 {

@@ -1,4 +1,4 @@
-//! The report model: all answers at one moment, as plain data. Formats live in `render`.
+//! The report: the statuses of checks at one moment, as plain data. The formats are in `render`.
 
 use std::{
     borrow::Cow,
@@ -14,7 +14,7 @@ use crate::model::{
     status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
 };
 
-/// What a report is about.
+/// The subject of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
@@ -24,52 +24,55 @@ pub enum Subject {
     Probe(Probe),
     /// The checks with a tag.
     Tag(Arc<str>),
-    /// One check, answering for itself.
+    /// One check by its own status, whatever its impact.
     Check(Arc<str>),
 }
 
-/// All answers, or those of one probe, tag or check, at one moment.
+/// The status of all checks, or of those of one probe, one tag or one check, at one moment.
 ///
 /// Immutable and cheap to share.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// What it is about.
+    /// The subject of the report.
     pub subject: Subject,
-    /// The worst of what its checks count for, overruled by [`reason`](Self::reason).
+    /// The worst status that a check counts for in this report. Unhealthy if [`reason`](Self::reason) is set.
     pub status: Status,
-    /// Why the report is Unhealthy whatever its checks say: `starting`, `draining`, `stopped` or `stale`.
+    /// The reason why the report is Unhealthy whatever the status of its checks: `starting`, `draining`, `stopped` or
+    /// `stale`.
     pub reason: Option<Reason>,
-    /// The Unhealthy checks that no other check explains.
+    /// The root causes: the Unhealthy checks that no other check explains, and the checks outside the report that
+    /// explain an Unhealthy check in it.
     pub root_causes: Vec<Arc<str>>,
     /// The checks, in registration order.
     pub checks: Vec<Arc<CheckReport>>,
-    /// The service's name, if it was given.
+    /// The service's name; `None` if none was configured.
     pub service: Option<Arc<str>>,
-    /// The service's version, if it was given.
+    /// The service's version; `None` if none was configured.
     pub version: Option<Arc<str>>,
-    /// Where the service stands in its life.
+    /// The service's lifecycle.
     pub lifecycle: Lifecycle,
-    /// The time from the start of the checks to the last result in this report.
+    /// The time from the start of the checks to the last published change.
     pub uptime: Duration,
     pub(crate) startup_passed: bool,
 }
 
 impl Report {
-    /// The check of that name, if it is in this report.
+    /// Returns the check of this name; `None` if the report does not contain it.
     #[must_use]
     pub fn check(&self, name: &str) -> Option<&CheckReport> {
         self.checks.iter().find(|check| &*check.name == name).map(|check| &**check)
     }
 
-    /// What a check counts for in this report: an Optional one at most Degraded, for instance.
+    /// Returns the status that a check counts for in this report. An Optional check, for instance, counts as Degraded
+    /// at most.
     #[must_use]
     pub fn counted(&self, check: &CheckReport) -> Status {
         contribution(check, &self.subject, self.startup_passed)
     }
 
-    /// The report with everything removed or zero that `visibility` does not show. What remains beyond it, as it has
-    /// no empty value, are the lifecycle and each check's kind.
+    /// Returns the report with everything that `visibility` hides removed or set to zero. The lifecycle and each
+    /// check's kind remain even if hidden, because they have no empty value.
     #[must_use]
     pub fn limited_to(&self, visibility: Visibility) -> Self {
         let mut report = self.clone();
@@ -94,57 +97,59 @@ impl Report {
     }
 }
 
-/// One check's part of a report.
+/// One check in a report.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// Its name.
+    /// The name of the check.
     pub name: Arc<str>,
-    /// Its own verdict. A check that has not run yet is Unhealthy with the reason `pending`.
+    /// The check's own status. A check that has not run yet is Unhealthy with the reason `pending`.
     pub status: Status,
-    /// The public category of a bad verdict.
+    /// The reason of a Degraded or Unhealthy status.
     pub reason: Option<Reason>,
-    /// How far its failure reaches.
+    /// The effect of the check's failure on the report.
     pub impact: Impact,
-    /// When the last run finished; `None` while pending.
+    /// The time at which the last run finished; `None` while pending.
     pub checked_at: Option<SystemTime>,
-    /// How long the last run took; `None` while pending.
+    /// The duration of the last run; `None` while pending.
     pub duration: Option<Duration>,
-    /// When the status last changed; `None` while pending.
+    /// The time of the last change of the status; `None` while pending.
     pub since: Option<SystemTime>,
-    /// The redacted text of the last bad outcome. Shown at full visibility only.
+    /// The redacted message of the last outcome, or of the reason `dependency` or `stale`. Shown at full visibility
+    /// only.
     pub message: Option<Arc<str>>,
-    /// The same text at the length of a log line.
+    /// The message of a bad status at the length limit of a log line.
     pub(crate) log_message: Option<Arc<str>>,
-    /// Numbers seen by the last run. Shown at full visibility only.
+    /// The numbers that the last run observed. Shown at full visibility only.
     pub observed: Arc<[Observed]>,
-    /// Anything else the last run told. Shown at full visibility only.
+    /// The details that the last run returned. Shown at full visibility only.
     pub details: Arc<[(Cow<'static, str>, Value)]>,
-    /// Who can cause a failure.
+    /// The scope of what can cause the check's failure.
     pub kind: Kind,
-    /// The owner's own groups.
+    /// The tags: the application's own groups of checks.
     pub tags: Arc<[Arc<str>]>,
     /// The time between runs while healthy.
     pub interval: Duration,
     /// The deadline of one run.
     pub timeout: Duration,
-    /// Failed runs in a row, ending with the last one.
+    /// The number of failed runs in a row, up to the last run.
     pub consecutive_failures: u32,
-    /// Successful runs in a row, ending with the last one.
+    /// The number of successful runs in a row, up to the last run.
     pub consecutive_successes: u32,
-    /// The checks at the root of a `dependency` verdict.
+    /// The root causes of a status with the reason `dependency`.
     pub caused_by: Vec<Arc<str>>,
-    /// Until when an operator takes its failure for known: it is at most Degraded.
+    /// The mute that an operator set. Until it ends, the check is Degraded at most.
     pub muted: Option<Muted>,
-    /// What happened before, within bounds.
+    /// The last results and transitions.
     pub history: Arc<History>,
-    /// Inserted while the service was Ready and without a result yet: shown, but counting for nothing.
+    /// Whether the check counts for probes and the report. One inserted after Starting is only shown until its first
+    /// result.
     pub(crate) counts: bool,
     pub(crate) ever_succeeded: bool,
 }
 
 impl CheckReport {
-    /// The numbers that the last run saw, without those that one before them has the name and the unit of.
+    /// Returns the numbers of the last run, without those that repeat the name and the unit of an earlier one.
     pub(crate) fn distinct_observed(&self) -> impl Iterator<Item = &Observed> {
         self.observed
             .iter()
@@ -157,18 +162,18 @@ impl CheckReport {
     }
 }
 
-/// A known fault, from [`Health::mute`](crate::Health::mute).
+/// The mute of a check, from [`Health::mute`](crate::Health::mute).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Muted {
-    /// When the check counts in full again.
+    /// The time from which on the check counts in full again.
     pub until: SystemTime,
     /// The operator's redacted note. Shown at full visibility only.
     pub note: Option<Arc<str>>,
 }
 
 impl CheckReport {
-    /// No run has finished yet.
+    /// Whether the check is pending: no run has finished yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.checked_at.is_none()
@@ -179,12 +184,12 @@ impl CheckReport {
         matches!(self.reason, Some(Reason::Pending | Reason::Stale))
     }
 
-    /// The severity of the check by itself.
+    /// Returns the severity of the check by itself.
     pub(crate) fn severity(&self) -> u8 {
         severity(self.status, self.is_unknown())
     }
 
-    /// The check with everything removed that only full visibility shows.
+    /// Returns the check without everything that only full visibility shows.
     fn public(&self) -> Self {
         Self {
             message: None,
@@ -204,7 +209,7 @@ impl CheckReport {
     }
 }
 
-/// What one check counts for in a report on `subject`.
+/// Returns the status that one check counts for in a report on `subject`.
 pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passed: bool) -> Status {
     match subject {
         Subject::Check(_) => check.status,
@@ -222,7 +227,8 @@ pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passe
     }
 }
 
-/// The severity of a status for whoever is paged: 0 to 2 by status, and 3 where the status is unknown.
+/// Returns the severity of a status, for alerts: 0 Healthy, 1 Degraded, 2 Unhealthy, and 3 if the status is unknown and
+/// not Healthy.
 pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
     match status {
         Status::Healthy => 0,
@@ -232,14 +238,14 @@ pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
     }
 }
 
-/// The verdicts of the metrics. The lifecycle changes none of them, so that a deploy pages nobody.
+/// The statuses that the metrics show. The lifecycle changes none of them, so that a deployment triggers no alert.
 #[derive(Debug)]
 pub(crate) struct MetricsReport<'r> {
-    /// Every check.
+    /// The full report.
     pub(crate) report: &'r Report,
-    /// The status of the full report.
+    /// The status of the full report without the lifecycle.
     pub(crate) status: Status,
-    /// The severity of the full report.
+    /// The severity of the full report without the lifecycle.
     pub(crate) severity: u8,
     pub(crate) probes: [(Probe, Status); 3],
 }

@@ -1,8 +1,8 @@
-//! The words of the model: plain values without behaviour.
+//! The enums of the model, with their fixed spelling in every output.
 
 use std::fmt;
 
-/// Gives a fieldless enum its fixed, public spelling: `as_str`, `Display`, and the list of all values.
+/// Defines a fieldless enum with a fixed, public spelling: `as_str`, `Display`, and the list `ALL` of all values.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -12,7 +12,7 @@ macro_rules! words {
             /// Every value, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The fixed lower-case word used in every output.
+            /// Returns the fixed lower-case word that every output uses.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -28,48 +28,50 @@ macro_rules! words {
 }
 
 words! {
-    /// The verdict on a check or a report. Ordered: the worst is the greatest, and the worst wins.
+    /// The status of a check or a report. The worst status is the greatest, and the worst status of the checks decides
+    /// that of the report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Status {
-        /// Everything asked about works.
+        /// Fully operational.
         Healthy = "healthy",
-        /// It works, with something an operator should look at. Answered with 200.
+        /// Operational, but an operator should look at it. Answered with 200 by default.
         Degraded = "degraded",
-        /// It does not work. Answered with 503.
+        /// Not operational. Answered with 503.
         Unhealthy = "unhealthy",
     }
 }
 
 words! {
-    /// The public, fixed category of a bad outcome. Driver text is never a reason.
+    /// The public, fixed category of a Degraded or Unhealthy status. Never contains text of a driver.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     Reason {
-        /// No answer within our deadline, or a driver's own timeout.
+        /// No answer came before the deadline, or the driver's own timeout passed.
         Timeout = "timeout",
-        /// Refused, reset, end of stream, name resolution failed, or the server is still starting up.
+        /// The connection was refused or reset, the stream ended, name resolution failed, or the server is still
+        /// starting.
         Unreachable = "unreachable",
-        /// The server said no: authentication, permission, wrong type, TLS.
+        /// The server rejected the request: authentication, permission, wrong type, TLS.
         Rejected = "rejected",
-        /// A pool or the server has no connection left to give.
+        /// The pool or the server has no free connection.
         Saturated = "saturated",
-        /// A limit was crossed.
+        /// A measured value crossed its limit.
         Threshold = "threshold",
-        /// The answer came, but later than `slow_above`.
+        /// The run was healthy, but took longer than `slow_above`.
         Slow = "slow",
         /// The last result is older than `stale_after`.
         Stale = "stale",
-        /// The check panicked; the payload is in the log only.
+        /// The check panicked. The panic's text is in the log only.
         Panicked = "panicked",
-        /// A check that this one depends on is unhealthy.
+        /// A check on which this check depends is Unhealthy.
         Dependency = "dependency",
         /// No run has finished yet.
         Pending = "pending",
-        /// Anything else.
+        /// Any other failure.
         Failed = "failed",
-        /// Of a report: not every readiness member has finished its first run.
+        /// Of a report: a readiness check has neither finished its first run nor been held back.
         Starting = "starting",
-        /// Of a report: the service is shutting down and wants no new traffic.
+        /// Of a report: the service drains and should receive no new traffic.
         Draining = "draining",
         /// Of a report: the checks have been stopped.
         Stopped = "stopped",
@@ -77,49 +79,49 @@ words! {
 }
 
 words! {
-    /// Who can cause a failure of what a check looks at.
+    /// The scope of what can cause a check's failure.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Kind {
-        /// Only this process or host.
+        /// Only this process or host can cause a failure.
         Local = "local",
-        /// Something shared with other instances.
+        /// Something shared with other instances can cause a failure.
         Dependency = "dependency",
     }
 }
 
 words! {
-    /// How far a check's failure reaches.
+    /// The effect of a check's failure on the report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Impact {
-        /// Its failure makes the report Unhealthy.
+        /// A failure makes the report Unhealthy.
         Critical = "critical",
-        /// Its failure makes the report at most Degraded.
+        /// A failure makes the report Degraded at most.
         Optional = "optional",
     }
 }
 
 words! {
-    /// The three questions an orchestrator asks.
+    /// The three probes of an orchestrator.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Probe {
-        /// Must this process be restarted?
+        /// Whether this process must be restarted.
         Liveness = "liveness",
-        /// May this process receive traffic?
+        /// Whether this process may receive traffic.
         Readiness = "readiness",
-        /// Has this process finished starting?
+        /// Whether this process has finished starting.
         Startup = "startup",
     }
 }
 
 words! {
-    /// Where the service stands in its life. It only ever moves forward.
+    /// The lifecycle of the service. Only moves forward.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Lifecycle {
-        /// Not every readiness member has finished its first run.
+        /// A readiness check has neither finished its first run nor been held back.
         Starting = "starting",
-        /// Serving.
+        /// The service receives traffic.
         Ready = "ready",
-        /// Still serving, but asking for no new traffic.
+        /// The service still serves, but should receive no new traffic.
         Draining = "draining",
         /// The checks no longer run.
         Stopped = "stopped",
@@ -127,7 +129,7 @@ words! {
 }
 
 impl Lifecycle {
-    /// Why readiness, the full report and tags are 503 in this phase, if they are.
+    /// Returns the reason why readiness, the full report and tags are 503 in this lifecycle; `None` if they are not.
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self {
@@ -140,10 +142,10 @@ impl Lifecycle {
 }
 
 words! {
-    /// How much of a report a caller gets to see. Decided once per request, for every output.
+    /// The part of a report that a caller sees. Decided once per request, for every output.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Visibility {
-        /// The status word alone.
+        /// Only the status word.
         Status = "status",
         /// Also the checks' names, statuses, public reasons and times. The default.
         Checks = "checks",
@@ -153,12 +155,13 @@ words! {
 }
 
 words! {
-    /// Whether a check counts for readiness when its registration says nothing of probes.
+    /// Whether a check counts for readiness by default, when its registration sets no probe.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Membership {
-        /// Readiness and the full report: connectivity checks and closures.
+        /// Counts for readiness and the full report: connectivity checks and closures.
         Readiness = "readiness",
-        /// The full report only: measures, because a shared backlog must not take every instance out of traffic.
+        /// Counts for the full report only: measures, because a shared backlog must not take every instance out of
+        /// traffic.
         ReportOnly = "report_only",
     }
 }

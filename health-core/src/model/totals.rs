@@ -1,20 +1,20 @@
-//! What metrics count: everything since a check was registered, never reset.
+//! Counts for the metrics, from the registration of a check on, never reset.
 
 use std::time::{Duration, SystemTime};
 
 use crate::model::status::Status;
 
-/// Counts of one check since it was registered.
+/// The counts of one check since it was registered.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Finished runs by their own outcome, before thresholds: Healthy, Degraded, Unhealthy.
+    /// The number of finished runs by their own status, before thresholds: Healthy, Degraded, Unhealthy.
     pub runs: [u64; 3],
-    /// Changes of the status it shows, after the first verdict.
+    /// The number of changes of the check's status. The first status is not counted.
     pub transitions: u64,
-    /// When a run last succeeded: was Healthy or Degraded.
+    /// The time of the last successful run, that is Healthy or Degraded; `None` if there was none.
     pub last_success: Option<SystemTime>,
-    /// How long runs took.
+    /// The durations of the finished runs.
     pub durations: Durations,
 }
 
@@ -22,15 +22,16 @@ pub struct Totals {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Durations {
-    /// Runs at most as long as the bound of that position in [`BOUNDS`](Self::BOUNDS), and longer than the one before; the
-    /// last are those above every bound.
+    /// The number of runs per bucket: at most as long as the bound at the same position of [`BOUNDS`](Self::BOUNDS) and
+    /// longer than the bound before it. The last bucket holds the runs longer than every bound.
     pub counts: [u64; Durations::BOUNDS.len() + 1],
-    /// Of all runs together.
+    /// The sum of the durations of all runs.
     pub sum: Duration,
 }
 
 impl Durations {
-    /// Upper bounds: from what a cached connection needs to what only a patient deadline lets through.
+    /// The upper bounds of the buckets: from 1 ms, enough for a cached connection, to 5 s, which only a long deadline
+    /// allows.
     pub const BOUNDS: [Duration; 12] = [
         Duration::from_millis(1),
         Duration::from_micros(2_500),

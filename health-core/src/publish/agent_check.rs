@@ -1,4 +1,4 @@
-//! The agent that HAProxy asks with `agent-check`:
+//! The `AgentCheck` publisher: the agent of HAProxy's `agent-check`:
 //! <https://docs.haproxy.org/2.6/configuration.html#5.2-agent-check>.
 
 use std::{
@@ -23,24 +23,25 @@ use crate::{
     publish::summary::cause,
 };
 
-/// Longer descriptions are cut; HAProxy shows them in its statistics.
+/// The longest description in a line, in characters. A longer one is cut. HAProxy shows it in its statistics.
 const DESCRIBED: usize = 80;
-/// No `agent-send` is longer.
+/// The longest `agent-send` string that is read, in bytes. No `agent-send` string is longer.
 const SENT: u64 = 4_096;
-/// A client that does not take its line is left alone after this.
+/// The time for a client to take its line. The connection is closed after this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Answers HAProxy's `agent-check` with what readiness says. Needs the feature `agent_check`.
+/// Answers HAProxy's `agent-check` with the status of readiness. Needs the feature `agent_check`.
 ///
 /// | readiness | line |
 /// |---|---|
-/// | Healthy, Degraded | `ready up 100%`; Degraded with [`degraded_weight`](Self::degraded_weight) less |
+/// | Healthy, Degraded | `ready up 100%`; less for Degraded with [`degraded_weight`](Self::degraded_weight) |
 /// | Unhealthy | `ready down #database unreachable` |
-/// | draining | `drain up`: no new clients, and those who stay are served |
-/// | stopped | the port is closed; HAProxy's own check decides |
+/// | draining | `drain up`: no new clients; clients that stay are served |
+/// | stopped | none: the port is closed, and HAProxy's own check decides |
 ///
-/// Every line undoes what the one before said, as nobody else can. Percentages count only for a server with a weight of its
-/// own, for instance `weight 100`: of the default weight 1 every part is 0, so leave `degraded_weight` out there.
+/// Every line undoes the state that the line before has set, because only the agent can undo it. Percentages have an
+/// effect only on a server with a weight of its own, for instance `weight 100`. Any part of the default weight 1 is 0,
+/// so leave `degraded_weight` unset for such a server.
 ///
 /// ```
 /// use health_core::{AgentCheck, Health};
@@ -61,34 +62,35 @@ pub struct AgentCheck {
 }
 
 impl AgentCheck {
-    /// Listens here, for `agent-addr` and `agent-port`. Anyone who can connect is told the names of failing checks.
+    /// Listens on this address, which HAProxy is given as `agent-addr` and `agent-port`. Any client that can connect
+    /// reads the names of failing checks.
     ///
     /// # Errors
     ///
-    /// The address cannot be had.
+    /// The address cannot be bound.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = StdListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, degraded_weight: 100 })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the agent listens.
     ///
     /// # Errors
     ///
-    /// The system does not tell.
+    /// The operating system does not return the address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The part of its weight that a Degraded service takes, in percent: 1 to 100, default 100.
+    /// Sets the share of its weight that a Degraded service takes, in percent: 1 to 100, default 100.
     pub fn degraded_weight(mut self, percent: u8) -> Self {
         self.degraded_weight = percent.clamp(1, 100);
         self
     }
 }
 
-/// The line, with its end: HAProxy ignores one without.
+/// Returns the line with its line feed. HAProxy ignores a line without one.
 fn line(report: &Report, degraded_weight: u8) -> String {
     if report.lifecycle >= Lifecycle::Draining {
         return "drain up\n".to_owned();
@@ -105,11 +107,11 @@ fn line(report: &Report, degraded_weight: u8) -> String {
 }
 
 async fn answer(mut client: TcpStream, line: String) {
-    // Whoever goes away without the line has lost nothing.
+    // A failure is ignored: a client that leaves without its line loses nothing.
     let _ = timeout(PATIENCE, async {
         client.write_all(line.as_bytes()).await?;
         client.shutdown().await?;
-        // What `agent-send` sent must be read, or the system takes the line back with a reset.
+        // The `agent-send` string must be read. Otherwise the system resets the connection, and the line is lost.
         let mut sent = client.take(SENT);
         let mut bytes = [0; 64];
         while sent.read(&mut bytes).await? > 0 {}
@@ -134,7 +136,7 @@ impl Publisher for AgentCheck {
                     Ok((client, _)) => {
                         tokio::spawn(answer(client, line(&source.probe(Probe::Readiness), self.degraded_weight)));
                     }
-                    // No descriptors, for instance: others need the processor meanwhile.
+                    // For instance out of file descriptors. The pause leaves the processor to other tasks.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
                 change = source.next() => if change.is_none() {

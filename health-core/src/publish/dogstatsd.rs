@@ -1,4 +1,4 @@
-//! Service checks of DogStatsD, Datadog's protocol of datagrams:
+//! The `Dogstatsd` publisher: service checks over DogStatsD, Datadog's datagram protocol:
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/?tab=servicechecks>.
 
 use std::{
@@ -22,15 +22,16 @@ use crate::{
     time::LONGEST,
 };
 
-/// What a UDP datagram to an agent may have; longer messages are cut.
+/// The longest UDP datagram to an agent, in bytes. Longer messages are cut.
 const MAX_DATAGRAM: usize = 1_432;
 
 /// Sends a service check for the whole service and one for each check to a Datadog Agent.
 ///
-/// `health.status` is the whole, `health.check.status` with the tag `check:NAME` is one check: 0 OK, 1 WARNING for Degraded,
-/// 2 CRITICAL for Unhealthy, 3 UNKNOWN for what is pending or stale. Each is sent when it changes, and all of them every ten
-/// seconds. The phase of life changes none of them, so that a deploy pages nobody. Datagrams that do not arrive are lost, as
-/// is the way of DogStatsD; an agent that is absent or hangs touches no check.
+/// `health.status` is the whole service, and `health.check.status` with the tag `check:NAME` is one check. The values
+/// are 0 OK, 1 WARNING for Degraded, 2 CRITICAL for Unhealthy, and 3 UNKNOWN for pending or stale. Each service check
+/// is sent when it changes, and all of them every ten seconds. The lifecycle changes no value, so that a deploy
+/// pages nobody. As always with DogStatsD, a datagram that does not arrive is lost. An agent that is absent or hangs
+/// affects no check.
 ///
 /// ```
 /// use health_core::{Dogstatsd, Health};
@@ -52,7 +53,7 @@ pub struct Dogstatsd {
     visibility: Visibility,
 }
 
-/// Without its tags, which may hold what only Datadog is to see.
+/// Omits the tags, which may hold data that only Datadog should see.
 impl fmt::Debug for Dogstatsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dogstatsd")
@@ -71,11 +72,12 @@ enum Agent {
 }
 
 impl Dogstatsd {
-    /// To an agent's UDP port, 8125 by default. A name is looked up here and now, which blocks; its first address is used.
+    /// Creates a publisher that sends to the UDP port of an agent, 8125 by default. A host name is resolved in this
+    /// call, which blocks, and its first address is used.
     ///
     /// # Errors
     ///
-    /// The name has no address, or there is no socket to be had.
+    /// The host name has no address, or no socket can be created.
     pub fn udp(agent: impl ToSocketAddrs) -> io::Result<Self> {
         let none = || io::Error::new(io::ErrorKind::NotFound, "the agent's name has no address");
         let address = agent.to_socket_addrs()?.next().ok_or_else(none)?;
@@ -85,11 +87,12 @@ impl Dogstatsd {
         Ok(Self::to(Agent::Udp(socket, address)))
     }
 
-    /// To an agent's Unix socket of datagrams, often `/var/run/datadog/dsd.socket`. It need not be there yet.
+    /// Creates a publisher that sends to the Unix datagram socket of an agent, often `/var/run/datadog/dsd.socket`. The
+    /// agent's socket need not exist yet.
     ///
     /// # Errors
     ///
-    /// There is no socket to be had.
+    /// No socket can be created.
     #[cfg(unix)]
     pub fn unix(agent: impl Into<std::path::PathBuf>) -> io::Result<Self> {
         let socket = std::os::unix::net::UnixDatagram::unbound()?;
@@ -102,27 +105,29 @@ impl Dogstatsd {
         Self { agent, tags: Vec::new(), hostname: None, every, visibility: Visibility::Checks }
     }
 
-    /// A tag for everything that is sent, for instance `env:production`; those that no longer fit into a datagram are left out. What Datadog takes in no tag
-    /// (anything but letters, digits and `_-:/.`) is replaced by `_`.
+    /// Adds a tag to everything that is sent, for instance `env:production`. Tags that no longer fit into a datagram
+    /// are left out. Characters that Datadog does not accept in a tag (anything but letters, digits and `_-:/.`) are
+    /// replaced by `_`.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tags.push(tag_text(tag.as_ref()));
         self
     }
 
-    /// The host that it is about. Default: the agent's own.
+    /// Sets the host that the service checks are about. Default: the agent's own host.
     pub fn hostname(mut self, hostname: impl AsRef<str>) -> Self {
         self.hostname = Some(tag_text(hostname.as_ref()));
         self
     }
 
-    /// How often everything is sent, changed or not. Default 10 s, at least 1 s.
+    /// Sets how often everything is sent, changed or not. Default 10 s, at least 1 s.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// How much a message tells: at [`Visibility::Checks`], the default, names and public reasons; at `Full` the redacted
-    /// text of the error; at `Status` nothing, and the whole alone is sent.
+    /// Sets how much is sent. At [`Visibility::Checks`], the default, messages contain names and public reasons; at
+    /// `Full` also the redacted text of the error. At `Status` there are no messages, and only the whole service is
+    /// sent.
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -194,13 +199,14 @@ impl Dogstatsd {
     }
 }
 
-/// What Datadog keeps of a tag: letters, digits and a few marks; so nothing ends a tag, a field or the datagram.
+/// Returns a text as Datadog keeps it in a tag: letters, digits and a few marks. So no character of it ends a tag, a
+/// field or the datagram.
 fn tag_text(text: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '/' | '.');
     text.chars().map(|c| if kept(c) { c } else { '_' }).collect()
 }
 
-/// As the agent reads it: it splits at every `|`, and `m:` would begin the message anew.
+/// Escapes a message for the agent, which splits at every `|`, and for which `m:` would begin the message anew.
 fn message_text(text: &str) -> String {
     text.replace('|', "/").replace('\n', "\\n").replace("m:", "m\\:").replace(char::is_control, " ")
 }

@@ -1,4 +1,5 @@
-//! The numbers of the metrics page through the `metrics` facade, for applications that export by one of its recorders:
+//! The `Metrics` publisher: the numbers of the metrics page through the `metrics` facade, for applications that export
+//! through one of its recorders:
 //! <https://docs.rs/metrics>.
 
 use std::{
@@ -28,21 +29,21 @@ use crate::{
     },
 };
 
-/// Hands what the metrics page shows to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs the feature
-/// `metrics`.
+/// Exports the numbers of the metrics page to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs
+/// the feature `metrics`.
 ///
 /// Names, labels and values are those of the page, so that the same rules and dashboards read them: `health_status`,
 /// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
 /// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
 /// `health_check_runs_total` and `health_check_transitions_total`; at `Full` also `health_check_observed` and
-/// `health_build_info`. The phase of life changes no status and no severity.
+/// `health_build_info`. The lifecycle changes no status and no severity.
 ///
-/// - Buckets are the recorder's to choose. With metrics-exporter-prometheus, which writes summaries where none are set:
+/// - The recorder chooses the buckets. metrics-exporter-prometheus writes summaries unless buckets are set:
 ///   `set_buckets(&Durations::BOUNDS.map(|bound| bound.as_secs_f64()))`.
-/// - Install the recorder first: what ran before is counted all the same, but how long it took is not recorded any more.
+/// - Install the recorder first: earlier runs are counted all the same, but their durations are not recorded.
 /// - The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
-/// - The facade forgets nothing: once a check is removed all its status gauges are 0, and the gauge of a number that is not
-///   observed any more is NaN.
+/// - The facade keeps every series. Once a check is removed, all its status gauges are 0; the gauge of a number that is
+///   no longer observed is NaN.
 ///
 /// ```
 /// use health_core::{Health, Metrics};
@@ -64,30 +65,30 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// To the recorder that the application has installed, or will have installed by then.
+    /// Creates a publisher for the recorder that the application installs, before or after this call.
     pub fn new() -> Self {
         Self { recorder: None, labels: Vec::new(), every: Duration::from_secs(1), visibility: Visibility::Checks }
     }
 
-    /// To this recorder, installed or not.
+    /// Creates a publisher for this recorder, installed or not.
     pub fn to(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         Self { recorder: Some(Box::new(recorder)), ..Self::new() }
     }
 
-    /// A label of every series, for a process with more than one [`Health`](crate::Health).
+    /// Adds a label to every series, for a process with more than one [`Health`](crate::Health).
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push(Label::new(name.into(), value.into()));
         self
     }
 
-    /// How often it is looked at, besides at every change. Default 1 s, from 100 ms to 10 s: of what has run since the last
-    /// look, the durations of the last 60 runs of each check are recorded.
+    /// Sets the time between two exports, besides an export at every change. Default 1 s, from 100 ms to 10 s. Of the
+    /// runs of a check since the previous export, the durations of the last 60 are recorded.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every.clamp(Duration::from_millis(100), Duration::from_secs(10));
         self
     }
 
-    /// How much is exported. Default [`Visibility::Checks`].
+    /// Sets how much is exported. Default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -117,14 +118,14 @@ impl Publisher for Metrics {
     }
 }
 
-/// What the recorder was exported, which forgets nothing.
+/// What was exported to the recorder, which keeps every series.
 #[derive(Default)]
 struct Exported {
     checks: HashMap<Arc<str>, Counted>,
     observed: HashSet<[SharedString; 3]>,
 }
 
-/// What was counted of a check and of those that had its name before.
+/// The counts of a check, and of earlier checks of the same name.
 #[derive(Default)]
 struct Counted {
     seen: Seen,
@@ -137,7 +138,7 @@ impl Metrics {
     fn export(&self, source: &Source, exported: &mut Exported) {
         let mut export = |recorder: &dyn Recorder| {
             let exporter = Exporter { recorder, labels: &self.labels };
-            // Each time, as the recorder may have been installed a moment ago.
+            // At every export, because the recorder may have been installed since the last one.
             exporter.describe(self.visibility);
             source.metrics(|metrics| exporter.export(metrics, self.visibility, exported));
         };
@@ -244,7 +245,7 @@ impl Exporter<'_> {
         }
     }
 
-    /// One gauge for each state, 1 for the current one; none where there is none.
+    /// Sets one gauge for each state: 1 for the current state, else 0. Without a current state all gauges are 0.
     fn states(&self, name: &'static str, first: Option<(&'static str, SharedString)>, current: Option<Status>) {
         for status in Status::ALL {
             let labels = first.iter().cloned().chain([("status", status.as_str().into())]);

@@ -1,6 +1,6 @@
-//! The numbers of the metrics page through the metrics API of OpenTelemetry:
-//! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is one series for each state, as its conventions want it:
-//! <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
+//! The `OpenTelemetry` publisher: the numbers of the metrics page through the metrics API of OpenTelemetry,
+//! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is one series for each state, as its semantic
+//! conventions require: <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -22,25 +22,26 @@ use crate::{
     render::{metric_families, prometheus::seconds_since_1970},
 };
 
-/// Offers what the metrics page shows to the application's own provider of meters. Needs the feature `opentelemetry`; the
-/// SDK and its exporters are the application's.
+/// Exports the numbers of the metrics page to the application's own meter provider. Needs the feature `opentelemetry`.
+/// The application brings the SDK and its exporters.
 ///
 /// | instrument | what it is | attributes |
 /// |---|---|---|
 /// | `health.status` | up-down counter, 1 for the current state | `health.state` |
 /// | `health.probe.status` | the same for each probe | `health.probe.name`, `health.probe.state` |
-/// | `health.lifecycle.status` | the same for the phase of life | `health.lifecycle.state` |
-/// | `health.severity` | gauge: 0 to 2 by status, 3 when not known | |
+/// | `health.lifecycle.status` | the same for the lifecycle | `health.lifecycle.state` |
+/// | `health.severity` | gauge: 0 to 2 by status, 3 if unknown | |
 /// | `health.check.status` | up-down counter, 1 for the current state | `health.check.name`, `health.check.state` |
 /// | `health.check.duration` | histogram, s | `health.check.name` |
-/// | `health.check.last_success` | gauge, s since 1970, 0 before the first | `health.check.name` |
-/// | `health.check.runs` | counter by the runs' own outcomes | `health.check.name`, `health.check.state` |
-/// | `health.check.transitions` | counter | `health.check.name` |
+/// | `health.check.last_success` | gauge, s since 1970, 0 before the first success | `health.check.name` |
+/// | `health.check.runs` | counter of runs by their own outcome | `health.check.name`, `health.check.state` |
+/// | `health.check.transitions` | counter of status changes | `health.check.name` |
 /// | `health.check.observed` | gauge; at [`Visibility::Full`] only | `health.check.name`, `health.observed.name`, `health.observed.unit` |
 ///
-/// States and gauges are read when the SDK collects, as of that moment; what has been removed is gone. Runs, transitions and
-/// durations are passed on every second and at every change; of the durations of one check, 60 at once. The phase of life
-/// changes no status and no severity. Name and version of the service are the resource's.
+/// States and gauges are read when the SDK collects, as of that moment, without those of removed checks. Runs,
+/// transitions and durations are recorded every second and at every change, at most 60 durations of one check at a
+/// time. The lifecycle changes no status and no severity. The name and version of the service are left to the SDK's
+/// resource.
 ///
 /// ```
 /// use health_core::{Health, OpenTelemetry};
@@ -60,30 +61,30 @@ pub struct OpenTelemetry {
     visibility: Visibility,
 }
 
-/// How often what was counted is passed on, besides at every change: well before the 60 results that are kept of a check
-/// are over.
+/// The time between two recordings of the counts, besides one at every change. Short, because only the last 60 results
+/// of a check are kept.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl OpenTelemetry {
-    /// To this provider of meters.
+    /// Creates a publisher for this meter provider.
     pub fn new(provider: &(impl MeterProvider + ?Sized)) -> Self {
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION"));
         let meter = provider.meter_with_scope(scope.build());
         Self { meter, attributes: Vec::new(), visibility: Visibility::Checks }
     }
 
-    /// To the provider that was made the global one before this call.
+    /// Creates a publisher for the global meter provider, which must be set before this call.
     pub fn global() -> Self {
         Self::new(&*global::meter_provider())
     }
 
-    /// An attribute of every series, for a process with more than one [`Health`](crate::Health).
+    /// Adds an attribute to every series, for a process with more than one [`Health`](crate::Health).
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.push(KeyValue::new(name.into(), value.into()));
         self
     }
 
-    /// How much is told. Default [`Visibility::Checks`].
+    /// Sets how much is exported. Default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -99,7 +100,7 @@ impl fmt::Debug for OpenTelemetry {
 #[async_trait]
 impl Publisher for OpenTelemetry {
     async fn publish(self: Box<Self>, source: Source) {
-        // Nothing can be taken out of the SDK again, so its callbacks keep nothing alive.
+        // Callbacks cannot be removed from the SDK, so they must keep nothing alive.
         let observed = Observed { source: source.weak(), attributes: self.attributes.into() };
         observed.totals(&self.meter);
         if self.visibility < Visibility::Checks {
@@ -115,7 +116,7 @@ impl Publisher for OpenTelemetry {
     }
 }
 
-/// What the SDK's callbacks read.
+/// The source and the attributes that the SDK's callbacks read.
 #[derive(Clone)]
 struct Observed {
     source: WeakSource,
@@ -126,7 +127,7 @@ struct Observed {
 type Write<'w, T> = dyn FnMut(T, &[(&'static str, Value)]) + 'w;
 
 impl Observed {
-    /// A callback that writes series of what is known at that moment.
+    /// Returns a callback that writes series as of the moment of its call.
     fn callback<T: 'static>(
         &self,
         series: impl Fn(&MetricsReport<'_>, &mut Write<'_, T>) + Send + Sync + 'static,
@@ -212,7 +213,8 @@ impl Observed {
             .build();
     }
 
-    /// Passes on what was counted since the last look, with nothing as well, so that the series are there from the beginning.
+    /// Records what was counted since the last call. Zeros are recorded, too, so that the series exist from the
+    /// beginning.
     fn pass_on(&self, report: &Report, counted: &Counted, seen: &mut HashMap<Arc<str>, Seen>) {
         seen.retain(|name, _| report.check(name).is_some());
         for check in &report.checks {
@@ -229,8 +231,8 @@ impl Observed {
     }
 }
 
-/// What is counted by the SDK: what it reads itself would run backwards when a check is removed and another inserted by its
-/// name.
+/// The instruments in which the SDK counts. Counters that the SDK reads by callback would run backwards when a check is
+/// removed and another is inserted under its name.
 struct Counted {
     runs: Counter<u64>,
     transitions: Counter<u64>,
@@ -242,7 +244,7 @@ impl Counted {
         let counter =
             |name, unit, description| meter.u64_counter(name).with_unit(unit).with_description(description).build();
         Self {
-            // Of things that are counted one by one, the plural:
+            // The names of counters of discrete things are plural:
             // https://opentelemetry.io/docs/specs/semconv/general/naming/#pluralization
             runs: counter("health.check.runs", "{run}", metric_families::CHECK_RUNS.help),
             transitions: counter("health.check.transitions", "{transition}", metric_families::CHECK_TRANSITIONS.help),
@@ -260,7 +262,7 @@ fn name(check: &Arc<str>) -> (&'static str, Value) {
     ("health.check.name", Arc::clone(check).into())
 }
 
-/// One series for each state, 1 for the current one.
+/// Writes one series for each state, 1 for the current state.
 fn states(write: &mut Write<'_, i64>, of: &[(&'static str, Value)], attribute: &'static str, current: Status) {
     for status in Status::ALL {
         let own: Vec<_> = of.iter().cloned().chain([(attribute, status.as_str().into())]).collect();

@@ -1,4 +1,5 @@
-//! systemd's notifications: <https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>.
+//! The `Systemd` publisher: notifications to systemd,
+//! <https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>.
 
 use std::{env, io, process, time::Duration};
 
@@ -11,16 +12,17 @@ use crate::{
     publish::summary::cause,
 };
 
-/// Tells systemd that the service is ready, how it is, that it stops, and that it lives.
+/// Notifies systemd of the readiness, the status, the stop and the liveness of the service.
 ///
 /// - `READY=1` once the service is [`Ready`](Lifecycle::Ready): every readiness check has finished its first run.
-/// - `STATUS=` whenever it changes: `unhealthy: database unreachable`, shown by `systemctl status`; its first 512 characters.
-/// - `STOPPING=1` when it drains or stops.
-/// - `WATCHDOG=1` twice in every `WatchdogSec=`, while *liveness* is not Unhealthy: a dependency that is away restarts
-///   nothing, and a blocked runtime does not send it.
+/// - `STATUS=` whenever its text changes, at most 512 characters, such as `unhealthy: database unreachable`. `systemctl
+///   status` shows it.
+/// - `STOPPING=1` when the service drains or stops.
+/// - `WATCHDOG=1` at least twice in every `WatchdogSec=`, while *liveness* is not Unhealthy. So a failing dependency
+///   restarts nothing, and a blocked runtime sends nothing.
 ///
-/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails; what could not be sent is sent again a second later, and
-/// nothing waits for it. The unit needs `Type=notify`. Sockets of the kind `vsock:` are not spoken.
+/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails. A message that could not be sent is sent again at most a
+/// second later, and nothing waits for it. The unit needs `Type=notify`. `vsock:` sockets are not supported.
 ///
 /// ```
 /// use health_core::{Health, Systemd};
@@ -37,21 +39,21 @@ use crate::{
 #[must_use]
 pub struct Systemd {}
 
-/// How often it is looked at where no watchdog is more impatient: a result that became too old changes the status without a
-/// change.
+/// The time between two looks at the report, unless the watchdog needs a shorter one: results that have expired change
+/// the status without an event.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Characters of `STATUS=`. systemd drops a datagram of more than 4096 bytes, and with it what else stands there.
+/// The longest text of `STATUS=`, in characters. systemd drops a datagram of more than 4096 bytes as a whole.
 const DESCRIBED: usize = 512;
 
 impl Systemd {
-    /// To the socket that systemd named in the environment.
+    /// Creates a publisher that sends to the socket that systemd names in the environment.
     pub fn new() -> Self {
         Self {}
     }
 }
 
-/// What has been told so far, so that nothing is told twice, and nothing is taken for told that was not.
+/// The state that was last sent successfully. Only differences from it are sent.
 #[derive(Debug, Default)]
 struct LastSent {
     status: String,
@@ -119,14 +121,14 @@ impl Publisher for Systemd {
     }
 }
 
-/// How long systemd waits for a sign of life, if it waits for one of this process.
+/// Returns how long systemd waits for `WATCHDOG=1`; `None` if it does not wait for this process.
 fn watchdog() -> Option<Duration> {
     let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
     let is_ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(process::id()));
     number("WATCHDOG_USEC").filter(|_| is_ours).map(Duration::from_micros)
 }
 
-/// The socket, which takes a datagram at once or not at all.
+/// The socket of systemd's service manager. It does not block: it takes a datagram at once or not at all.
 #[derive(Debug)]
 struct Manager(#[cfg(unix)] std::os::unix::net::UnixDatagram);
 

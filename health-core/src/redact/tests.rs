@@ -1,10 +1,10 @@
-//! The one corpus of secrets.
+//! Tests of redaction over one corpus of secrets.
 
 use super::*;
 use proptest::prelude::*;
 
-/// Secrets as they stand in URLs, connection strings, headers and keys, each with what is left of the text. Every driver has
-/// its own spelling; a new one belongs here.
+/// Texts with secrets in URLs, connection strings, headers and keys, each with the redacted text. Drivers spell secrets
+/// differently; a new spelling belongs here.
 const CORPUS: &[(&str, &str)] = &[
     // URLs with credentials.
     ("connect postgres://app:hunter2@db:5432/orders failed", "connect postgres://***@db:5432/orders failed"),
@@ -85,7 +85,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("-----BEGIN KEY-----\nhunter2\n-----END KEY----- after", "*** after"),
     ("-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----", "***"),
     ("-----BEGIN KEY-----\nhunter2", "***"),
-    // What is no secret stays.
+    // Texts without a secret stay unchanged.
     ("a basic check", "a basic check"),
     ("no such host: db.internal:5432", "no such host: db.internal:5432"),
     ("password authentication failed for user \"app\"", "password authentication failed for user \"app\""),
@@ -104,13 +104,13 @@ fn known_shapes_are_removed_and_the_rest_stays() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Wherever a text is cut off, nothing of the secret in it stands.
+/// A text that is cut off right after its secret does not leak the secret.
 #[test]
-fn a_text_that_is_cut_off_keeps_its_secrets() {
+fn a_text_cut_off_after_its_secret_leaks_nothing() {
     for (text, _) in CORPUS.iter().filter(|(text, _)| text.contains("hunter2")) {
         let end = text.find("hunter2").map_or(0, |start| start + "hunter2".len());
         let said = shapes(&text[..end]);
-        // Without its `@` a URL's password cannot be told from a host and port.
+        // Without the `@`, the credentials in a URL cannot be distinguished from a host and port.
         if !text[end..].contains('@') {
             assert!(!said.contains("hunter2"), "{said}");
         }
@@ -118,7 +118,7 @@ fn a_text_that_is_cut_off_keeps_its_secrets() {
 }
 
 #[test]
-fn given_strings_are_removed_wherever_they_stand() {
+fn registered_secrets_are_removed_at_any_place() {
     let mut secrets = Secrets::from("hunter2");
     assert_eq!(secrets.redact("xhunter2x in a://b:hunter2@c"), "x***x in a://***@c");
     secrets.add(String::new());
@@ -127,7 +127,7 @@ fn given_strings_are_removed_wherever_they_stand() {
 }
 
 #[test]
-fn a_line_is_bounded_and_has_no_controls() {
+fn a_single_line_is_bounded_and_has_no_control_characters() {
     assert_eq!(single_line("a|b\nc", 256), "a/b c");
     assert_eq!(single_line(&"é".repeat(300), 256).chars().count(), 256);
     assert_eq!(single_line("abc", 3), "abc");
@@ -144,19 +144,19 @@ proptest! {
         let url = format!("{before} pg://user:{password}@host/{after}");
         prop_assert!(!Secrets::from(&*password).redact(&url).contains(&password));
         prop_assert!(!shapes(&url).contains(&password));
-        // In a quoted value a quote is escaped.
+        // The generated password must not close the quoted value.
         let dsn = format!("{before} password='{}' {after}", password.replace('\'', "\\'"));
         prop_assert!(!Secrets::from(&*password).redact(&dsn).contains(&password));
     }
 
     #[test]
-    fn nothing_panics_and_plain_words_stay(text in "\\PC{0,200}") {
+    fn no_text_makes_redaction_panic(text in "\\PC{0,200}") {
         let _ = shapes(&text);
         let _ = single_line(&text, 16);
     }
 }
 
 #[test]
-fn debug_tells_how_many_secrets_there_are_and_none_of_them() {
+fn debug_shows_the_number_of_secrets_and_none_of_them() {
     assert_eq!(format!("{:?}", Secrets::from("opensesame")), "[1 redacted]");
 }

@@ -1,8 +1,8 @@
-//! `application/health+json` after draft-inadarei-api-health-check-06 (individual, expired: work in progress).
+//! `application/health+json` as in draft-inadarei-api-health-check-06 (an individual draft, expired: work in progress).
 //!
-//! `pass`, `warn` and `fail`; each check is an array under `name:measurement`. Every check has `responseTime`; at full
-//! visibility each number it observed has a measurement of its own. `output` is the public reason, or the message at
-//! full visibility, and absent on pass.
+//! The statuses are `pass`, `warn` and `fail`. Each check is an array under `name:measurement`. Every check has the
+//! measurement `responseTime`; at full visibility, each number that the check observed has a measurement of its own.
+//! `output` is the public reason, or the message at full visibility. It is absent on `pass`.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::{
     time::rfc3339,
 };
 
-/// Writes a report, or one check answering for itself, as the draft's document.
+/// Writes a report, or the page of one check, as a document of the draft.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     let mut writer = Writer::default();
     writer.object(|w| {
@@ -63,7 +63,7 @@ fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     }
     let mut taken = vec!["responseTime".to_owned()];
     for observed in check.observed.iter() {
-        // Neither part of a key may contain a colon, and no key may stand twice.
+        // Neither part of a key may contain a colon, and no key may appear twice.
         let measurement = observed.name.replace(':', "_");
         if taken.contains(&measurement) {
             continue;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_drafts_shape_at_every_visibility() {
+    fn documents_have_the_shape_of_the_draft_at_every_visibility() {
         for visibility in Visibility::ALL {
             for report in [samples::report(), samples::one_check()] {
                 let body = document(&report, *visibility);

@@ -1,4 +1,5 @@
-//! Our own document: compact JSON, `status` first. A report has its checks by name; one check's page is that check.
+//! The library's own document: compact JSON, `status` first. A report holds its checks by name; the page of one check
+//! is the object of that check.
 
 use bytes::Bytes;
 
@@ -11,7 +12,7 @@ use crate::{
     time::rfc3339,
 };
 
-/// Writes a report, or one check answering for itself.
+/// Writes a report, or the page of one check.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     let mut writer = Writer::default();
     writer.object(|w| match (&report.subject, report.checks.first()) {
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_check_is_its_own_document() {
+    fn the_page_of_one_check_is_the_object_of_that_check() {
         let report = samples::one_check();
         assert_eq!(
             document(&report, Visibility::Checks),

@@ -1,6 +1,6 @@
-//! What metrics are called and what they mean, for every output that tells them.
+//! The names and help texts of the metrics, shared by every output that exports them.
 
-/// A family of series. OpenTelemetry has names of its own.
+/// The name and the help text of a family of series. OpenTelemetry uses names of its own.
 #[derive(Debug)]
 pub(crate) struct MetricFamily {
     pub(crate) name: &'static str,

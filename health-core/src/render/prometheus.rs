@@ -1,9 +1,9 @@
-//! The metrics page: Prometheus' text format 0.0.4 or OpenMetrics 1.0, the same families in both.
+//! The metrics page, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0, with the same families in both:
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>,
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 //!
-//! A status is one series for each state, 1 for the current one, because only that sums; and as gauges, because the text
-//! format knows no state set.
+//! A status is one series for each state, 1 for the current state, because only such series can be summed. The series
+//! are gauges, because the text format has no state sets.
 
 use std::{
     fmt::{self, Display, Write as _},
@@ -22,7 +22,7 @@ use crate::{
     render::metric_families::{self, MetricFamily},
 };
 
-/// A format of the page.
+/// A format of the metrics page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exposition {
     Text,
@@ -38,7 +38,7 @@ impl Exposition {
     }
 }
 
-/// The whole page.
+/// Writes the metrics page.
 pub(crate) fn page(metrics: &MetricsReport<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
     let mut page = Page { text: String::new(), exposition };
     page.totals(metrics);
@@ -63,7 +63,7 @@ struct Page {
     exposition: Exposition,
 }
 
-/// A label's value, escaped.
+/// The value of a label, which is escaped when it is displayed.
 struct Escaped<'t>(&'t str);
 
 impl Display for Escaped<'_> {
@@ -81,9 +81,9 @@ impl Display for Escaped<'_> {
 }
 
 impl Page {
-    /// Opens a family: its samples, by this name, must follow.
+    /// Writes the head of a family, and returns the name of its samples, which must follow.
     fn family(&mut self, MetricFamily { name, help }: &MetricFamily, kind: &str) -> &'static str {
-        // OpenMetrics names a counter's family without its suffix.
+        // OpenMetrics names the family of a counter without the suffix `_total`.
         let shown = match self.exposition {
             Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
             Exposition::Text => *name,
@@ -105,7 +105,7 @@ impl Page {
         let _ = writeln!(self.text, " {value}");
     }
 
-    /// One sample for each state, 1 for the current one.
+    /// Writes one sample for each state, 1 for the current state.
     fn states(&mut self, name: &str, first: Option<(&str, &str)>, current: Status) {
         for status in Status::ALL {
             let own = ("status", status.as_str());
@@ -166,7 +166,7 @@ impl Page {
         let mut so_far = 0;
         for (bound, count) in Durations::BOUNDS.iter().zip(durations.counts) {
             so_far += count;
-            // With a point, as OpenMetrics wants it.
+            // Debug formatting keeps the decimal point, which OpenMetrics requires.
             self.sample(&bucket, &[("check", check), ("le", &format!("{:?}", bound.as_secs_f64()))], so_far);
         }
         let all: u64 = durations.counts.iter().sum();
@@ -179,7 +179,7 @@ impl Page {
         let name = metric_families::CHECK_OBSERVED.name;
         let mut opened = false;
         for check in &report.checks {
-            // The same series twice would spoil the page.
+            // A series that appears twice would make the page invalid.
             for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {
                     self.family(&metric_families::CHECK_OBSERVED, "gauge");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn everyone_may_see_the_totals() {
+    fn the_lowest_visibility_shows_the_totals() {
         assert_eq!(
             text(Visibility::Status, Exposition::Text),
             "# HELP health_status Whether the service is in this state, whatever the phase of its life.\n\
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_visibility_adds() {
+    fn each_higher_visibility_adds_families() {
         let families = |visibility| {
             let text = text(visibility, Exposition::Text);
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(ToOwned::to_owned).collect::<Vec<_>>()
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_says_the_same_in_its_own_way() {
+    fn open_metrics_has_the_same_samples_under_its_own_headings() {
         let (plain, open) = (text(Visibility::Full, Exposition::Text), text(Visibility::Full, Exposition::OpenMetrics));
         let named_its_way = plain
             .replace("# HELP health_check_runs_total", "# HELP health_check_runs")

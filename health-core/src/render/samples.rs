@@ -1,4 +1,4 @@
-//! Reports for the renderers' tests.
+//! Sample reports for the tests of the renderers.
 
 use std::{
     sync::Arc,
@@ -99,13 +99,13 @@ fn of(subject: Subject, status: Status, checks: Vec<CheckReport>) -> Report {
     }
 }
 
-/// One check that fails, one that works, one that has not run.
+/// A report with three checks: one fails, one is Healthy, and one is pending.
 pub(crate) fn report() -> Report {
     let checks = vec![database(), jobs(), check("later", Impact::Optional)];
     Report { root_causes: vec!["database".into()], ..of(Subject::All, Status::Unhealthy, checks) }
 }
 
-/// All is well.
+/// A Healthy report.
 pub(crate) fn healthy() -> Report {
     of(Subject::All, Status::Healthy, vec![jobs()])
 }

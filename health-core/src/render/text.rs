@@ -1,5 +1,5 @@
-//! The text of the Kubernetes API server's `/livez`, `/readyz` and `/healthz`, after `pkg/server/healthz/healthz.go`:
-//! `ok`, or a line per check. Reasons are withheld in lists and told, as the public word, on a check's own page.
+//! The text of `/livez`, `/readyz` and `/healthz` of the Kubernetes API server, as in `pkg/server/healthz/healthz.go`:
+//! `ok`, or one line per check. Lists withhold the reasons; the page of one check shows its public reason.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::model::{
     status::{Reason, Status, Visibility},
 };
 
-/// All is well, in two bytes.
+/// The text of a page that passes, in place of the list.
 pub(crate) const OK: &[u8] = b"ok";
 
-/// Names told of those that could not be excluded.
+/// The largest number of names in the warning of names that could not be excluded.
 const NAMES_ECHOED: usize = 10;
 
-/// The negotiated text document: always the list, closing with `health`.
+/// Writes the negotiated text document: always the list, which closes with `health`.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     list(report, "health", visibility)
 }
 
-/// The text of a Kubernetes path: [`list`], or [`one_check`] on the page of a check.
+/// Writes the text of a Kubernetes path: [`list`], or [`one_check`] on the page of a check.
 pub(crate) fn kubernetes(report: &Report, name: &str, visibility: Visibility) -> Bytes {
     match (&report.subject, report.checks.first()) {
         (Subject::Check(_), Some(check)) => one_check(check),
@@ -29,7 +29,8 @@ pub(crate) fn kubernetes(report: &Report, name: &str, visibility: Visibility) ->
     }
 }
 
-/// A line per check, closing with `name check passed` or `failed`. No names at [`Visibility::Status`].
+/// Writes a line per check, and closes with `name check passed` or `name check failed`. Names no check at
+/// [`Visibility::Status`].
 fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
     let mut text = String::new();
     if visibility > Visibility::Status {
@@ -38,7 +39,8 @@ fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
     close(text, name, report.status)
 }
 
-/// The same without the checks named in `excluded`; `ok` if all is well and nobody asked for the list.
+/// Returns the status of a report in which the checks named in `excluded` do not count, and its text: `ok` if the
+/// report passes and `verbose` is not set, else the list.
 pub(crate) fn excluding(report: &Report, name: &str, excluded: &[String], verbose: bool) -> (Status, Bytes) {
     let excludes = |check: &CheckReport| excluded.iter().any(|name| **name == *check.name);
     let mut text = String::new();
@@ -51,7 +53,7 @@ pub(crate) fn excluding(report: &Report, name: &str, excluded: &[String], verbos
     (status, close(text, name, status))
 }
 
-/// One check, answering for itself.
+/// Writes the page of one check.
 fn one_check(check: &CheckReport) -> Bytes {
     match (check.status, check.reason) {
         (Status::Unhealthy, reason) => {
@@ -62,7 +64,7 @@ fn one_check(check: &CheckReport) -> Bytes {
     }
 }
 
-/// Writes the lines and tells the worst status among the checks that were not excluded.
+/// Writes the lines, and returns the worst status among the checks that are not excluded.
 fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> bool) -> Status {
     let mut worst = Status::Healthy;
     for check in &report.checks {
@@ -90,8 +92,8 @@ fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> 
     worst
 }
 
-/// Names that match no check, as kube-apiserver warns of them: sorted and quoted. Only what could be a check's name is
-/// repeated, and only so many.
+/// Warns of excluded names that match no check as kube-apiserver does, sorted and quoted. A name that no check could
+/// have is shown as `?`, and at most [`NAMES_ECHOED`] names are shown.
 fn warn_of_unknown(text: &mut String, report: &Report, excluded: &[String]) {
     let could_be_a_name = |name: &str| {
         (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))

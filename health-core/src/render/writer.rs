@@ -1,4 +1,4 @@
-//! Compact JSON, written straight into bytes. The one place that knows about commas and quotes.
+//! A writer of compact JSON, straight into bytes. The only code that places commas and quotes.
 
 use std::{fmt::Write as _, io::Write as _, time::Duration};
 
@@ -6,16 +6,16 @@ use bytes::Bytes;
 
 use crate::model::observed::Number;
 
-/// A JSON text being written. Members and elements separate themselves.
+/// A JSON text under construction. The writer separates members and elements itself.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     text: Vec<u8>,
-    /// A comma is due before the next member or element.
+    /// Whether a comma is due before the next member or element.
     comma: bool,
 }
 
 impl Writer {
-    /// The finished text, in bytes that can be shared without another allocation.
+    /// Returns the finished text, in bytes that can be shared without another allocation.
     pub(crate) fn finish(self) -> Bytes {
         let shared = Bytes::from(self.text);
         // The first clone of an owned buffer allocates; afterwards no clone does.
@@ -40,7 +40,7 @@ impl Writer {
         self.comma = true;
     }
 
-    /// The name of the next member; its value must follow.
+    /// Writes the name of the next member. Its value must follow.
     pub(crate) fn name(&mut self, name: &str) -> &mut Self {
         self.string(name);
         self.text.push(b':');
@@ -73,7 +73,7 @@ impl Writer {
         }
     }
 
-    /// Milliseconds with at most two decimals.
+    /// Writes a duration in milliseconds, with at most two decimals.
     pub(crate) fn milliseconds(&mut self, duration: Duration) {
         let hundredths = (duration.as_nanos() + 5_000) / 10_000;
         let mut text = format!("{}", hundredths / 100);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_shares_what_was_written() {
+    fn a_clone_shares_the_bytes_of_the_body() {
         let mut writer = Writer::default();
         writer.array(|w| {
             w.string("a\"\u{1}");

@@ -1,4 +1,4 @@
-//! The pool's rules on a driver of the test's own, whose sessions die without its pool noticing.
+//! Tests of the check of a pool, with a test driver whose sessions die without its pool noticing.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use deadpool::managed::{Metrics, RecycleResult};
 
 use super::*;
 
-/// Makes numbered sessions, and never notices that one has died.
+/// A driver that creates numbered sessions, and never notices that one has died.
 #[derive(Default)]
 struct Driver {
     created: AtomicUsize,
@@ -60,14 +60,14 @@ impl Manager for Driver {
     }
 }
 
-/// What the server does with each session.
+/// A server with a configured behaviour for each session.
 #[derive(Default)]
 struct Server {
     dead: Mutex<HashSet<usize>>,
     all_dead: AtomicBool,
     hangs: AtomicBool,
     says_no: AtomicBool,
-    /// Sessions whose other end is gone without a word.
+    /// Sessions whose other end has gone without closing them.
     silent: Mutex<HashSet<usize>>,
     slow: AtomicBool,
 }
@@ -103,7 +103,7 @@ impl RoundTrip<Driver> for Server {
     }
 }
 
-/// A pool of this size with every session open, and its check.
+/// Creates a pool of this size with every session open, and its check.
 async fn pool_check(size: usize) -> (Pool<Driver>, PoolCheck<Driver>) {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
     let mut open = Vec::new();
@@ -134,7 +134,7 @@ async fn sessions_that_died_in_the_pool_are_discarded_until_one_answers() {
 }
 
 #[tokio::test]
-async fn two_new_sessions_that_fail_are_the_truth() {
+async fn two_new_sessions_that_fail_are_unhealthy() {
     let (pool, check) = pool_check(3).await;
     let server = Server::default();
     server.all_dead.store(true, Ordering::SeqCst);
@@ -143,7 +143,7 @@ async fn two_new_sessions_that_fail_are_the_truth() {
 }
 
 #[tokio::test]
-async fn a_session_on_which_the_server_said_no_goes_back() {
+async fn a_session_on_which_the_server_refuses_returns_to_the_pool() {
     let (pool, check) = pool_check(1).await;
     let server = Server::default();
     server.says_no.store(true, Ordering::SeqCst);
@@ -154,7 +154,7 @@ async fn a_session_on_which_the_server_said_no_goes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_run_takes_its_session_with_it() {
+async fn a_cancelled_run_discards_its_session() {
     let (pool, check) = pool_check(2).await;
     let server = Server::default();
     server.hangs.store(true, Ordering::SeqCst);
@@ -165,7 +165,7 @@ async fn a_cancelled_run_takes_its_session_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_session_beside_an_exhausted_pool_is_kept_while_it_lasts() {
+async fn one_session_is_kept_beside_the_pool_while_the_pool_is_exhausted() {
     let (pool, mut check) = pool_check(1).await;
     check.saturated_for = Duration::from_secs(10);
     let server = Server::default();
@@ -175,7 +175,7 @@ async fn one_session_beside_an_exhausted_pool_is_kept_while_it_lasts() {
         assert_eq!(said(&check.run(&server).await), SATURATED);
         assert_eq!(manager(), (2, 0), "kept");
     }
-    // Dead since, it is no news: a new one tells.
+    // If the kept session has died, a new one is asked, and the verdict stays.
     server.kill([1]);
     assert_eq!(said(&check.run(&server).await), SATURATED);
     assert_eq!(manager(), (3, 1));
@@ -187,7 +187,7 @@ async fn one_session_beside_an_exhausted_pool_is_kept_while_it_lasts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn saturation_is_counted_anew_after_there_was_room() {
+async fn saturation_is_timed_anew_after_the_pool_had_room() {
     let (pool, check) = pool_check(1).await;
     let server = Server::default();
     let held = pool.get().await.unwrap();
@@ -214,9 +214,9 @@ async fn a_pool_that_is_merely_busy_is_not_exhausted() {
     assert_eq!(pool.manager().created.load(Ordering::SeqCst), 1);
 }
 
-/// The application takes sessions, holds them and throws them away, while the server ends all of them again and again.
+/// The application takes, holds and discards sessions, while the server ends all of them again and again.
 #[tokio::test(start_paused = true)]
-async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage() {
+async fn a_pool_in_use_whose_sessions_are_ended_repeatedly_is_no_outage() {
     let (pool, check) = pool_check(8).await;
     let server = Server::default();
     for number in 0..6 {
@@ -239,7 +239,7 @@ async fn a_pool_in_motion_whose_sessions_are_ended_again_and_again_is_no_outage(
     }
 }
 
-/// Each attempt that hangs leaves a thread of such a driver behind.
+/// Each attempt that hangs leaves behind a thread of such a driver.
 #[cfg(feature = "rabbitmq")]
 #[tokio::test(start_paused = true)]
 async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
@@ -259,7 +259,7 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let attempts = driver.attempts.load(Ordering::SeqCst);
     assert!((10..=17).contains(&attempts), "{attempts} attempts in ten minutes");
     assert_eq!(pool.status().available + pool.status().size, 0, "no place of the pool is held");
-    // They come to an end, and the next run connects at once.
+    // The attempts that hang come to an end, and the next run connects at once.
     driver.hangs.store(false, Ordering::SeqCst);
     sleep(Duration::from_millis(20)).await;
     assert_eq!(run().await, HEALTHY);
@@ -271,14 +271,14 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     assert_eq!(run().await, HEALTHY);
 }
 
-/// A run with a second until its deadline.
+/// Runs the check with a deadline in one second.
 async fn run_within_a_second(check: &PoolCheck<Driver>, server: &Server) -> (Status, Option<Reason>) {
     let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
     said(&run.scope(check.run(server)).await)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_dead_without_a_word_is_no_outage_and_a_slow_one_neither() {
+async fn neither_a_silently_dead_session_nor_a_slow_one_is_an_outage() {
     let (pool, check) = pool_check(3).await;
     let server = Server::default();
     let three = (pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap());
@@ -291,12 +291,12 @@ async fn a_session_that_is_dead_without_a_word_is_no_outage_and_a_slow_one_neith
         assert_eq!((began.elapsed().as_millis(), pool.status().size), (500, left), "discarded after half of the time");
     }
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
-    // A slow answer is one, even if a new session would be too late, and costs no session of the pool.
+    // A slow answer counts, even if a new session would answer too late, and the pool keeps its session.
     let created = pool.manager().created.load(Ordering::SeqCst);
     server.slow.store(true, Ordering::SeqCst);
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, created + 1));
-    // If none can be made, the deadline decides.
+    // If no new session can be created, the deadline decides.
     server.slow.store(false, Ordering::SeqCst);
     server.silent.lock().unwrap().extend(0..100);
     pool.manager().refuses.store(true, Ordering::SeqCst);

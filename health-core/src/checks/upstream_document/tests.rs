@@ -1,4 +1,4 @@
-//! One document per dialect, as its own documentation or program prints it, and anything else.
+//! Tests with one document per dialect, as its own documentation or program prints it, and with any other input.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 fn read_json(text: &str) -> Option<(Status, Vec<String>)> {
     read("application/json", text.as_bytes()).map(|document| {
         let failing = document.components.iter().filter(|component| component.status > Status::Healthy);
-        // In the order of the document or of the names, as the application's own features of serde_json will have it.
+        // The application's features of serde_json decide between the order of the document and that of the names.
         let mut failing: Vec<String> = failing.map(ToString::to_string).collect();
         failing.sort();
         (document.status, failing)
@@ -55,7 +55,7 @@ fn every_dialect_is_read() {
 }
 
 #[test]
-fn what_is_no_document_is_none() {
+fn other_input_is_no_document() {
     for text in ["", "hello", "<html>ok</html>", "{}", r#"{"status":1}"#, r#"{"status":"fine"}"#, "[]", "null", "{"] {
         assert_eq!(read_json(text), None, "{text}");
     }

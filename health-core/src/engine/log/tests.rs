@@ -1,4 +1,4 @@
-//! What a check that flaps leaves in the log.
+//! Tests of the log: the lines of a check that flaps, or that panics in every run.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use tracing::{
 use super::*;
 use crate::model::{change::LifecycleChange, status::Reason};
 
-/// Keeps every event as one line of `name=value`.
+/// Keeps every event as one line: its level and its fields as `name=value`.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<String>>>);
 
@@ -87,7 +87,7 @@ fn a_check_has_one_line_in_ten_seconds_and_its_last_change_is_not_lost() {
         write_overdue(&mut limiter, 10 * second);
         write_overdue(&mut limiter, 11 * second);
         write_overdue(&mut limiter, 25 * second);
-        // Long afterwards a change is written at once.
+        // A change long after the last line is written at once.
         change(&mut limiter, Status::Healthy, 60 * second);
         write_overdue(&mut limiter, 90 * second);
         assert!(limiter.changes.is_empty(), "nothing is kept of a check that is quiet");
@@ -108,7 +108,7 @@ fn stopping_writes_every_line_held_back() {
         let mut limiter = LogLimiter::default();
         change(&mut limiter, Status::Unhealthy, 0);
         change(&mut limiter, Status::Healthy, second);
-        // Later than the pause, and before anybody looked.
+        // After the pause, but before `overdue` has returned the line that is held back.
         change(&mut limiter, Status::Unhealthy, 11 * second);
         change(&mut limiter, Status::Healthy, 12 * second);
         let stopped = LifecycleChange { from: Lifecycle::Ready, to: Lifecycle::Stopped, at: SystemTime::UNIX_EPOCH };
@@ -138,7 +138,7 @@ fn the_last_panic_held_back_is_written() {
         assert_eq!(kept.0.lock().unwrap().len(), 1);
         write_overdue(&mut limiter, 10 * second);
         panicked(&mut limiter, "C", 11 * second);
-        // With the end of the checks.
+        // The stop writes the line that is held back.
         let stopped = LifecycleChange { from: Lifecycle::Ready, to: Lifecycle::Stopped, at: SystemTime::UNIX_EPOCH };
         limiter.admit_changes(&[Change::Lifecycle(stopped)], 12 * second).iter().for_each(write);
         let mut quiet = LogLimiter::default();

@@ -1,4 +1,4 @@
-//! The policy, by properties that hold for any sequence of events, and by the examples of its own wording.
+//! Tests of the policy, by properties that hold for any sequence of events, and by examples of its documentation.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ fn after(statuses: &[Status], thresholds: Thresholds) -> CheckState {
 }
 
 #[test]
-fn thresholds_hold_both_ways_and_opposite_events_reset() {
+fn thresholds_apply_in_both_directions_and_opposite_outcomes_reset_the_count() {
     use Status::{Degraded as D, Healthy as H, Unhealthy as U};
     for (runs, expected) in [
         (vec![], None),
@@ -38,7 +38,7 @@ fn thresholds_hold_both_ways_and_opposite_events_reset() {
 }
 
 #[test]
-fn below_successes_the_reason_stays() {
+fn below_the_threshold_of_successes_the_reason_stays() {
     let down = fold(
         &after(&[Status::Healthy], THRESHOLDS),
         Status::Unhealthy,
@@ -81,7 +81,7 @@ fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
     let unhealthy = failing(Status::Unhealthy, Reason::Timeout, vec![]);
     let explained = effective_status(&own, true, &up(&unhealthy), false);
     assert_eq!(explained, failing(Status::Unhealthy, Reason::Dependency, vec![Arc::clone(&a)]));
-    // Through another dependant the root is named, not the way.
+    // Through another dependant, `caused_by` names the root cause, not the dependant in between.
     let through = [Upstream { name: &b, holds_back: true, effective: &explained }];
     assert_eq!(effective_status(&own, true, &through, false).caused_by, [Arc::clone(&a)]);
     assert_eq!(effective_status(&own, false, &up(&unhealthy), false).status, Status::Healthy);
@@ -128,7 +128,7 @@ proptest! {
             if !succeeded {
                 prop_assert_eq!(state.status, Some(Status::Unhealthy));
             }
-            // An opposite event resets the count.
+            // An opposite outcome resets the count.
             let (count, other) = if run == Status::Unhealthy {
                 (state.failures, state.successes)
             } else {
@@ -136,7 +136,7 @@ proptest! {
             };
             prop_assert!(count >= 1);
             prop_assert_eq!(other, 0);
-            // A check only turns when its threshold is reached, or before its first success.
+            // A check turns bad or good only when its threshold is reached, or before its first success.
             let turned_bad = state.status == Some(Status::Unhealthy)
                 && before.status.is_some_and(|status| status != Status::Unhealthy);
             if turned_bad {
@@ -216,7 +216,7 @@ proptest! {
     }
 }
 
-/// A check's report in a frozen service, as a test changes it.
+/// Returns the report of a check in a frozen service, as `change` changes it.
 #[cfg(feature = "testing")]
 fn report(name: &str, change: impl FnOnce(&mut CheckReport)) -> Arc<CheckReport> {
     let check = check_fn(|| async { Ok(()) });
@@ -234,7 +234,7 @@ fn unhealthy(reason: Reason) -> impl FnOnce(&mut CheckReport) {
 
 #[cfg(feature = "testing")]
 #[test]
-fn a_check_counts_by_subject_impact_and_what_it_has_been() {
+fn a_check_contributes_by_subject_impact_and_history() {
     use Status::{Degraded as D, Healthy as H, Unhealthy as U};
     let optional = |report: &mut CheckReport| report.impact = Impact::Optional;
     let failing = unhealthy(Reason::Unreachable);
@@ -288,7 +288,7 @@ fn a_check_counts_by_subject_impact_and_what_it_has_been() {
 
 #[cfg(feature = "testing")]
 #[test]
-fn roots_are_what_no_other_check_explains() {
+fn root_causes_are_the_failures_that_no_other_check_explains() {
     let waits = |for_whom: &'static str| {
         move |report: &mut CheckReport| {
             unhealthy(Reason::Dependency)(report);
@@ -319,7 +319,7 @@ fn roots_are_what_no_other_check_explains() {
 
 #[cfg(feature = "testing")]
 #[test]
-fn the_severity_is_unknown_only_where_all_that_is_so_bad_is() {
+fn the_severity_is_unknown_only_if_every_worst_check_is_unknown() {
     let bad = report("bad", unhealthy(Reason::Failed));
     let stale = report("stale", unhealthy(Reason::Stale));
     let slow = report("slow", |it| (it.status, it.reason) = (Status::Degraded, Some(Reason::Slow)));

@@ -25,21 +25,24 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 ///  "to":"unhealthy","reason":"unreachable","at":"2026-01-05T08:00:00.120Z"}],"missed":0}
 /// ```
 ///
-/// - The first change is told at once, those that follow it within the [`minimum_gap`](Self::minimum_gap) together.
-/// - A check is taken for healthy until it is told otherwise, one that has not run yet counts for nothing, and the phases of
-///   life change neither status nor cause: a deploy tells nobody anything. One that was told as bad and is removed is told as
-///   healthy.
-/// - Any code from 200 to 299 is taken for delivered. After anything else it is told again: after about 1 s, 2 s and so on up
-///   to a minute, and not before the seconds have passed that `Retry-After` asks for, up to 5 minutes. What is refused for
-///   good (400, 413, 415, 422, a redirect) is not. Something can so be told twice: a change is known by the instance that
-///   tells it (see [`label`](Self::label)), its check and its moment.
-/// - 100 changes wait; of more, the oldest whose check has changed since are dropped and counted as `missed`.
-/// - While one notice is under way, changes are received and wait; no check ever waits for a receiver.
-/// - When the checks [stop](crate::Health::stop), what still waits has one last attempt of less than a second.
-/// - A redirect is not taken, but whether it is followed is the client's setting: build it with `redirect(Policy::none())`, so
-///   that nothing, and no header, is sent elsewhere.
+/// - The first change is sent at once. Changes that follow within the [`minimum_gap`](Self::minimum_gap) are sent
+///   together.
+/// - A receiver takes every check for Healthy until it is notified otherwise. A pending check counts for nothing, and
+///   the lifecycle changes neither status nor cause, so that a deploy sends nothing. A check that was sent as bad and
+///   is then removed is sent as Healthy.
+/// - Any code from 200 to 299 means delivered. After any other answer or an error the notice is sent again: after about
+///   1 s, 2 s and so on up to a minute, but not before the seconds in `Retry-After` have passed, up to 5 minutes. A
+///   notice that is refused for good (400, 413, 415, 422, a redirect) is not sent again. A retry can deliver a change
+///   twice. A change is identified by the instance that sends it (see [`label`](Self::label)), its check and its
+///   moment.
+/// - Up to 100 changes wait. Of more, the oldest whose checks have changed since are dropped and counted as `missed`.
+/// - While a notice is under way, further changes are received and wait. No check ever waits for a receiver.
+/// - When the checks [stop](crate::Health::stop), the changes that wait are sent in one last attempt of less than a
+///   second.
+/// - A redirect counts as a refusal, but the client decides whether to follow it. Build the client with
+///   `redirect(Policy::none())`, so that nothing, and no header, is sent elsewhere.
 ///
-/// The URL appears in no output, as it is often a secret by itself.
+/// The URL appears in no output, because it is often a secret by itself.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -49,7 +52,7 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 /// let alerts = Webhook::post(client.clone(), "https://alerts.internal/hook")?.header("authorization", "Bearer …");
 /// health.publish(alerts.every(Duration::from_secs(60)));
 ///
-/// // A body of another kind, here that of a chat.
+/// // A body in another format, here for a chat.
 /// let chat = Webhook::post(client, "https://chat.example/hook")?.minimum_gap(Duration::from_secs(60));
 /// health.publish(chat.body_with(|notice| json!({"text": format!("{}: {}", notice.status, notice.cause)})));
 /// # Ok(())
@@ -70,7 +73,7 @@ pub struct Webhook {
 type Body = dyn Fn(&Notice) -> serde_json::Value + Send + Sync;
 
 impl Webhook {
-    /// To this URL.
+    /// Creates a webhook that posts to this URL.
     ///
     /// # Errors
     ///
@@ -91,57 +94,60 @@ impl Webhook {
         })
     }
 
-    /// Says which instance tells, where it runs and the like, under `labels`: `.label("instance", hostname)`.
+    /// Adds a label to the `labels` of every notice, for instance which instance sends it or where it runs:
+    /// `.label("instance", hostname)`.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
         self
     }
 
-    /// A header to send, such as a token, instead of one by the same name. Its value appears in no output. One that HTTP
-    /// cannot carry is left out, with a warning in the log.
+    /// Sets a request header, such as a token, in place of an earlier header of the same name. Its value appears in no
+    /// output. A header that HTTP cannot carry is left out, with a warning in the log.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send_instead(name.as_ref(), value.as_ref());
         self
     }
 
-    /// The shortest time between a delivered notice of changes and the next. Default 10 s.
+    /// Sets the shortest time between a delivered notice of changes and the next. Default 10 s.
     pub fn minimum_gap(mut self, gap: Duration) -> Self {
         self.gap = gap.min(LONGEST);
         self
     }
 
-    /// A dead man's ping: if nothing was sent for so long, `"event":"ping"` with the status is, the first as soon as
-    /// any check has run. Its absence means that the service is gone, cut off, or not alive: while *liveness* is Unhealthy
-    /// there is none. Default: none; at least 1 s.
+    /// Sends pings for a dead man's switch: `"event":"ping"` with the status, whenever no notice was sent for this
+    /// time. The first ping is sent as soon as any check has run. The absence of pings means that the service is gone,
+    /// cut off, or not alive: none is sent while *liveness* is Unhealthy. Default: no pings; at least 1 s.
     ///
-    /// A receiver that takes every request for a sign of life is told of changes as well, unless
-    /// [`pings_only`](Self::pings_only) is said.
+    /// A receiver that takes every request for a ping receives changes as well, unless [`pings_only`](Self::pings_only)
+    /// is set.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = Some(every.clamp(Duration::from_secs(1), LONGEST));
         self
     }
 
-    /// Tells of no change: for a receiver that waits for pings alone, beside another that is told the changes.
+    /// Sends no changes: for a receiver that waits for pings alone, beside another that receives the changes.
     pub fn pings_only(mut self) -> Self {
         self.pings_only = true;
         self
     }
 
-    /// How long a receiver may take to answer. Default 10 s. The rest of its answer has a second more.
+    /// Sets how long a receiver may take to begin its answer. Default 10 s. The rest of the answer may take a second
+    /// more.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST);
         self
     }
 
-    /// How much is told, besides the service's name, the labels and the phase of life: at [`Visibility::Checks`], the default,
-    /// the status, names and public reasons; at `Full` the redacted text of the error and the version, too; at `Status` the
-    /// status alone, and only when it is another than was told last.
+    /// Sets how much is sent besides the name of the service, the labels and the lifecycle: at [`Visibility::Checks`],
+    /// the default, the status, names and public reasons; at `Full` also the redacted text of the error and the
+    /// version; at `Status` the status alone, and only when it differs from the status sent last.
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
     }
 
-    /// Writes another JSON than ours, for receivers that want their own. A notice for which it panics is not told.
+    /// Sets a function that writes the body, for receivers that need another JSON. If the function
+    /// panics, the notice is not sent.
     pub fn body_with(mut self, body: impl Fn(&Notice) -> serde_json::Value + Send + Sync + 'static) -> Self {
         self.body = Some(Box::new(body));
         self

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_change_is_told_at_once_and_others_after_the_gap() {
+    fn the_first_change_is_due_at_once_and_others_after_the_gap() {
         let now = Instant::now();
         let mut queue = Queue::new(GAP, None, now);
         assert_eq!(queue.due(), None);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_told_again_in_order_and_ever_more_rarely() {
+    fn failed_deliveries_are_retried_in_order_after_ever_longer_pauses() {
         let now = Instant::now();
         let mut queue = Queue::new(GAP, None, now);
         queue.push(change(1));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_bounded_and_counts_what_it_dropped() {
+    fn the_queue_is_bounded_and_counts_dropped_changes() {
         let now = Instant::now();
         let mut queue = Queue::new(GAP, None, now);
         (0..CAPACITY).for_each(|number| queue.push(change(number)));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_flaps_does_not_push_out_what_lasts() {
+    fn a_flapping_check_does_not_push_out_changes_of_other_checks() {
         let mut queue = Queue::new(GAP, None, Instant::now());
         queue.push(change(1));
         (0..3 * CAPACITY).for_each(|_| queue.push(change(2)));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_of_life_come_when_nothing_else_has_come_and_take_no_change_its_turn() {
+    fn pings_are_sent_when_nothing_else_is_and_delay_no_change() {
         let now = Instant::now();
         let every = Duration::from_secs(4);
         let mut queue = Queue::new(GAP, Some(every), now);
