@@ -215,19 +215,21 @@ fn answer(
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    set(headers, &answer.headers, answer.close);
-    if is_head {
-        // Without this header the server would take the length from the empty body.
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
-    }
+    // Without this length the server would take that of the empty body.
+    let length = is_head.then_some(answer.content_length);
+    set(headers, &answer.headers, length, answer.close);
     Some(response.into_response())
 }
 
-/// Sets the core's headers on an answer, and closes the connection after the answer if `close` is true.
-fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
+/// Sets the core's headers on an answer, and the length if one is given. Closes the connection after the answer if `close`
+/// is true.
+fn set(headers: &mut HeaderMap, ours: &Headers, length: Option<usize>, close: bool) {
     ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
         headers.insert(HeaderName::from_static(name), value);
     });
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
     if close {
         // hyper removes this header from answers over HTTP/2.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -237,7 +239,7 @@ fn set(headers: &mut HeaderMap, ours: &Headers, close: bool) {
 /// Returns an answer of the application with the headers that the core adds while the service drains.
 fn with_extras(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
-        set(response.headers_mut(), &extras.headers, extras.close);
+        set(response.headers_mut(), &extras.headers, None, extras.close);
     }
     response
 }

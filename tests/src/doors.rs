@@ -35,6 +35,10 @@ pub struct Module {
     pub children: BTreeMap<String, Option<String>>,
     /// The traits that it implements, by their last name.
     pub implements: BTreeSet<String>,
+    /// The methods called on fields, each as the field and the method, with their lines.
+    pub calls: Vec<([String; 2], usize)>,
+    /// Every path of more than one segment as written, with its line.
+    pub named: Vec<(String, usize)>,
     /// The literals in code, with their lines.
     pub literals: Vec<(String, usize)>,
 }
@@ -311,6 +315,7 @@ struct Reader {
 
 impl Reader {
     fn path(&mut self, segments: Vec<String>, line: usize) {
+        self.module.named.push((segments.join("::"), line));
         if let Some(effect) = effect(&segments) {
             self.module.effects.push((effect, line));
         }
@@ -426,6 +431,13 @@ impl<'ast> Visit<'ast> for Reader {
             self.module.effects.push(("await".to_owned(), expression.span().start().line));
         }
         visit::visit_expr(self, expression);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if let Expr::Field(syn::ExprField { member: syn::Member::Named(field), .. }) = &*call.receiver {
+            self.module.calls.push(([field.to_string(), call.method.to_string()], call.method.span().start().line));
+        }
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

@@ -137,6 +137,26 @@ fn what_decides_waits_for_nothing_and_reaches_nothing() {
     }
 }
 
+#[test]
+fn one_place_publishes() {
+    let sources = parsed("health-core");
+    let calls = sources.modules().flat_map(|(path, module)| {
+        let writes =
+            |[field, method]: &[String; 2]| field == "published" && ["store", "swap", "rcu"].contains(&method.as_str());
+        module.calls.iter().filter(move |(call, _)| writes(call)).map(move |_| path.join("::"))
+    });
+    assert_eq!(calls.collect::<Vec<_>>(), ["engine::store"]);
+}
+
+/// A check says everything in its outcome; the engine logs it, redacted.
+#[test]
+fn no_check_writes_to_the_log() {
+    for (path, module) in parsed("health-core").modules().filter(|(path, _)| is_inside(path, "checks")) {
+        let logs = module.named.iter().find(|(name, _)| name.starts_with("tracing::") || name.starts_with("log::"));
+        assert!(logs.is_none(), "{path:?}: {logs:?}");
+    }
+}
+
 /// Codes, paths and content types are the core's to decide.
 #[test]
 fn adapters_decide_nothing() {
