@@ -84,7 +84,7 @@ macro_rules! option_table {
             }
             lists {
                 /// Does not run the check while the last run of the named check failed, and shows the reason
-                /// `dependency` while that check is Unhealthy. The check runs at once when it recovers. Can be given
+                /// `dependency` while that check is Unhealthy. The check runs at once when the named check recovers. Can be given
                 /// several times.
                 depends_on => depends_on(name);
 
@@ -92,10 +92,10 @@ macro_rules! option_table {
                 tags => tag(tag);
             }
             methods {
-                /// Makes the report at most Degraded if the check fails.
+                /// Sets the impact of a failure to Optional: it makes the report Degraded at most.
                 optional(options) { options.impact = Some(Impact::Optional); }
 
-                /// Makes the report Unhealthy if the check fails.
+                /// Sets the impact of a failure to Critical: it makes the report Unhealthy.
                 critical(options) { options.impact = Some(Impact::Critical); }
 
                 /// Declares that only this process or host can cause a failure, so that the check may count for liveness

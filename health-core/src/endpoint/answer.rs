@@ -88,10 +88,8 @@ impl Answerer<'_, '_> {
         };
         match (presentation, &self.config.custom) {
             (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
-            (Presentation::Document, Some(custom)) => {
-                (self.custom(custom, snapshot, page, visibility), Some(page.status()))
-            }
-            (Presentation::Document, None) => (self.document(page, visibility), Some(page.status())),
+            (Presentation::Document, Some(custom)) => self.custom(custom, snapshot, page, visibility),
+            (Presentation::Document, None) => self.document(page, visibility),
         }
     }
 
@@ -111,10 +109,10 @@ impl Answerer<'_, '_> {
         response
     }
 
-    fn document(self, page: Page<'_>, visibility: Visibility) -> Response {
+    fn document(self, page: Page<'_>, visibility: Visibility) -> (Response, Option<Status>) {
         let accept = (self.request.header)("accept");
         let Ok(choice) = negotiate::choose(self.request.query, accept, self.config.format) else {
-            return plain(400, UNKNOWN_FORMAT);
+            return (plain(400, UNKNOWN_FORMAT), None);
         };
         let (format, render): (_, fn(&Report, Visibility) -> Bytes) = match choice.format {
             Format::Json => (BodyFormat::Json, render::json::document),
@@ -126,7 +124,7 @@ impl Answerer<'_, '_> {
         if choice.negotiated {
             response.headers.push("vary", HeaderValue::Static("Accept"));
         }
-        response
+        (response, Some(page.status()))
     }
 
     /// Answers as the Kubernetes API server does: `ok`, or a line per check if the page fails or the query says `verbose`.
@@ -153,10 +151,16 @@ impl Answerer<'_, '_> {
         text(page.status(), page.bodies().body(BodyFormat::Kubernetes, visibility, render))
     }
 
-    fn custom(self, custom: &CustomRenderer, snapshot: &Snapshot, page: Page<'_>, visibility: Visibility) -> Response {
+    fn custom(
+        self,
+        custom: &CustomRenderer,
+        snapshot: &Snapshot,
+        page: Page<'_>,
+        visibility: Visibility,
+    ) -> (Response, Option<Status>) {
         match custom.rendered(snapshot, page, visibility) {
-            Some(Rendered { content_type, body }) => answer(self.code(page), content_type, body),
-            None => plain(500, NO_REPORT),
+            Some(Rendered { content_type, body }) => (answer(self.code(page), content_type, body), Some(page.status())),
+            None => (plain(500, NO_REPORT), None),
         }
     }
 

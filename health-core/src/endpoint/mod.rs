@@ -1,7 +1,7 @@
 //! The endpoint: from a plain request to a plain answer. Every adapter mounts one.
 //!
-//! Answering is synchronous, takes no lock, waits for nothing and cannot fail: it reads the published snapshot and hands
-//! out bodies that were prepared at their first request.
+//! Answering is synchronous, takes no lock of the store, waits for nothing and cannot fail: it reads the published snapshot
+//! and hands out bodies that were prepared at their first request. Only answers to `?exclude=` are rendered each time.
 
 mod access;
 mod answer;

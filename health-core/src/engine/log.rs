@@ -1,7 +1,7 @@
-//! The log of the service, under the target `health`: one line per change. It is the one output with the full text of
-//! errors, redacted.
+//! The log of the service, under the target `health`: one line per change. It is the one output with the text of errors
+//! at the length of a log line, redacted.
 //!
-//! [`LogLimiter`] admits at most one line in ten seconds for each check, so that a check that flaps, or panics in every
+//! [`LogLimiter`] admits at most one line of one kind in ten seconds for each check, so that a check that flaps, or panics in every
 //! run, does not fill the log. The last line that was held back is written once the time is over.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -8,7 +8,7 @@ mod sanitize;
 pub(crate) mod scheduler;
 pub(crate) mod signals;
 pub(crate) mod snapshot;
+mod state;
 pub(crate) mod store;
 pub(crate) mod tracked_check;
 pub(crate) mod view;
-mod writer;

@@ -62,7 +62,7 @@ pub(super) fn fold(
 }
 
 /// Returns the time from the start of one run to the start of the next: the interval while the check is Healthy, else
-/// the recheck, which doubles with every failed run in a row after the tenth, up to the interval.
+/// the recheck, which doubles with every failed run in a row from the tenth on, up to the interval.
 pub(super) fn spacing(plan: &Plan, state: &CheckState) -> Duration {
     if state.status == Some(Status::Healthy) {
         return plan.interval;

@@ -17,12 +17,16 @@ pub(crate) enum BodyFormat {
     Kubernetes,
     /// Metrics in the text format of Prometheus.
     Prometheus,
+    /// Metrics in the format of OpenMetrics. The last variant: it counts the formats.
     OpenMetrics,
 }
 
+const FORMATS: usize = BodyFormat::OpenMetrics as usize + 1;
+const VISIBILITIES: usize = Visibility::ALL.len();
+
 /// Prepared bodies of one page. A body is rendered first and stored then, so that no reader waits for another.
 #[derive(Debug, Default)]
-pub(crate) struct PreparedBodies([[OnceLock<Bytes>; 6]; 3]);
+pub(crate) struct PreparedBodies([[OnceLock<Bytes>; FORMATS]; VISIBILITIES]);
 
 impl PreparedBodies {
     /// Returns the body in this format at this visibility, rendering it at the first call.

@@ -42,6 +42,11 @@ pub(super) fn note(text: &str, secrets: &Secrets) -> Arc<str> {
     Arc::from(redact::single_line(&secrets.redact(text), MESSAGE))
 }
 
+/// Returns a redacted text, cut to the length of a log line.
+pub(super) fn log_text(text: &str, secrets: &Secrets) -> String {
+    redact::single_line(&secrets.redact(text), LOG_MESSAGE)
+}
+
 /// Redacts an outcome and drops what exceeds a limit.
 pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome {
     let mut exceeded = None;
@@ -65,7 +70,7 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
     for (key, mut value) in outcome.details {
         redact_member(&key, &mut value, secrets);
         let key = label(key);
-        // Two pairs of quotes or brackets, a colon and a comma are what the pair costs beside its own bytes.
+        // The quotes of the key, a colon and a comma.
         let size = key.len() + value.to_string().len() + 4;
         if let Some(left) = room.checked_sub(size) {
             room = left;

@@ -29,7 +29,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The time between two signs of life from which on the runtime has stalled. No result expires sooner by default.
 const STALL: Duration = Duration::from_secs(3);
 
-/// How long after its deadline a run that blocks its thread is given up. A run that yields is cancelled at its deadline.
+/// A run that blocks its thread is given up two graces after its deadline. A run that yields is cancelled at its deadline.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A check for the scheduler to run.

@@ -1,4 +1,4 @@
-//! What wakes a check: signals to its task, wake requests from readers, and throttles that bound both.
+//! What wakes a check: signals to its task, wake requests from readers, and the throttles of those requests.
 
 use std::sync::{
     Arc,
@@ -96,7 +96,7 @@ impl Signals {
         self.started.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Marks a run as finished. Its result also answers every wake that came during the run.
+    /// Marks a run as finished, and drops the wakes that came during the run.
     pub(super) fn run_finished(&self, number: u64) {
         self.wake.store(false, Ordering::Release);
         self.finished.send_replace(number);

@@ -25,8 +25,8 @@ use crate::{
         sanitize,
         signals::Signals,
         snapshot::{About, Page, Snapshot},
+        state::{self, State},
         tracked_check::{LastRun, Mute, NewCheck, NextRun},
-        writer::{self, Writer},
     },
     model::{
         change::{self, Change, Changes},
@@ -50,7 +50,7 @@ pub(crate) struct Store {
     /// The scheduler's last sign of life.
     beat: AtomicU64,
     next_unmute: AtomicU64,
-    writer: Mutex<Writer>,
+    state: Mutex<State>,
     changes: broadcast::Sender<Change>,
     progress: watch::Sender<Progress>,
     log: Mutex<LogLimiter>,
@@ -94,9 +94,9 @@ impl Reading {
 
 impl Store {
     pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, checks: Vec<NewCheck>) -> Self {
-        let mut writer = Writer::new(checks);
+        let mut state = State::new(checks);
         let about = Arc::new(about);
-        let snapshot = writer.next_snapshot(&about, Duration::ZERO);
+        let snapshot = state.next_snapshot(&about, Duration::ZERO);
         let progress = Progress::of(&snapshot);
         Self {
             // A frozen store has no scheduler that could die.
@@ -106,7 +106,7 @@ impl Store {
             about,
             secrets,
             published: ArcSwap::from_pointee(snapshot),
-            writer: Mutex::new(writer),
+            state: Mutex::new(state),
             changes: broadcast::Sender::new(change::BACKLOG),
             progress: watch::Sender::new(progress),
             log: Mutex::default(),
@@ -191,8 +191,8 @@ impl Store {
 
     /// Returns the signals of every check that readers have requested since the last call.
     pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
-        let writer = self.lock();
-        let requested = writer.checks.iter().filter(|check| check.signals.wake_request.take());
+        let state = self.lock();
+        let requested = state.checks.iter().filter(|check| check.signals.wake_request.take());
         requested.map(|check| Arc::clone(&check.signals)).collect()
     }
 
@@ -218,7 +218,7 @@ impl Store {
 
     /// Logs a panic of a check, at most once in a while per check.
     pub(super) fn log_panic(&self, check: &Arc<str>, payload: &str) {
-        let payload = self.secrets.redact(payload).into();
+        let payload = sanitize::log_text(payload, &self.secrets).into();
         let line = self.log().admit_panic(check, payload, self.clock.now());
         line.iter().for_each(log::write);
     }
@@ -231,7 +231,7 @@ impl Store {
         }
     }
 
-    // --- The writer --------------------------------------------------------------------------------------------
+    // --- Writing -----------------------------------------------------------------------------------------------
 
     /// Records a finished run and returns the time of the next one; `None` if the check was removed or the service has
     /// stopped, so that the check runs no more.
@@ -240,15 +240,15 @@ impl Store {
         let at = self.clock.wall();
         let outcome = sanitize::sanitized(run.outcome, &self.secrets);
         let duration = Duration::from_nanos(finished.saturating_sub(run.started));
-        let mut writer = self.lock();
-        if writer.state.lifecycle == Lifecycle::Stopped {
+        let mut state = self.lock();
+        if state.service.lifecycle == Lifecycle::Stopped {
             return None;
         }
-        let check = writer.check_of(signals)?;
+        let check = state.check_of(signals)?;
         let exceeded = outcome.exceeded.filter(|_| !mem::replace(&mut check.limits_logged, true));
         let name = Arc::clone(&check.name);
         let next = check.record(LastRun { finished, at, duration, outcome });
-        self.publish(writer);
+        self.publish(state);
         if let Some(limit) = exceeded {
             log::limit_exceeded(&name, limit);
         }
@@ -258,14 +258,15 @@ impl Store {
     /// Mutes a check until a moment, with a note, or unmutes it.
     pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> Result<(), MuteError> {
         let (now, at) = (self.clock.now(), self.clock.wall());
-        let mut writer = self.lock();
-        let is_stopped = writer.state.lifecycle == Lifecycle::Stopped;
-        let Some(check) = writer.check_mut(name) else {
+        let mut state = self.lock();
+        let is_stopped = state.service.lifecycle == Lifecycle::Stopped;
+        let Some(check) = state.check_mut(name) else {
             return Err(MuteError::Unknown(UnknownCheck { name: name.to_owned() }));
         };
         if is_stopped {
             return Err(MuteError::Stopped);
         }
+        let before = check.mute.take();
         check.mute = mute.map(|(until, note)| Mute {
             until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
             muted: Muted { until, note: Some(sanitize::note(note, &self.secrets)).filter(|note| !note.is_empty()) },
@@ -273,31 +274,33 @@ impl Store {
         check.changed = true;
         let name = Arc::clone(&check.name);
         let muted = check.mute.as_ref().map(|mute| mute.muted.clone());
-        self.publish(writer);
-        log::muted(&name, muted.as_ref());
+        self.publish(state);
+        if before.is_some() || muted.is_some() {
+            log::muted(&name, muted.as_ref());
+        }
         Ok(())
     }
 
     /// Adds a check to a running service.
     pub(crate) fn insert(&self, new: NewCheck) -> Result<(), BuildError> {
-        let mut writer = self.lock();
-        if writer.state.lifecycle == Lifecycle::Stopped {
+        let mut state = self.lock();
+        if state.service.lifecycle == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
         }
         let mut nodes: Vec<Node<'_>> =
-            writer.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
+            state.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
         nodes.push(Node { name: &new.name, options: &new.options });
         plan::check_graph(&nodes)?;
-        writer.insert(new);
-        self.publish(writer);
+        state.insert(new);
+        self.publish(state);
         Ok(())
     }
 
     /// Removes a check and returns its signals, so that its task can be ended.
     pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, RemoveError> {
-        let mut writer = self.lock();
+        let mut state = self.lock();
         let depends_on_it = |name: &str, upstreams: &[Arc<str>]| upstreams.iter().any(|upstream| **upstream == *name);
-        let dependants: Vec<String> = writer
+        let dependants: Vec<String> = state
             .checks
             .iter()
             .filter(|check| depends_on_it(name, &check.plan.depends_on))
@@ -306,30 +309,30 @@ impl Store {
         if !dependants.is_empty() {
             return Err(RemoveError::HasDependants { name: name.to_owned(), dependants });
         }
-        let removed = writer.remove(name);
+        let removed = state.remove(name);
         let unknown = || RemoveError::Unknown(UnknownCheck { name: name.to_owned() });
         let check = removed.ok_or_else(unknown)?;
-        self.publish(writer);
+        self.publish(state);
         Ok(check.signals)
     }
 
     /// Moves the lifecycle forward. A step back is ignored.
     pub(crate) fn advance(&self, to: Lifecycle) {
-        let mut writer = self.lock();
-        if to > writer.state.lifecycle {
-            writer.state.lifecycle = to;
-            self.publish(writer);
+        let mut state = self.lock();
+        if to > state.service.lifecycle {
+            state.service.lifecycle = to;
+            self.publish(state);
         }
     }
 
     /// Publishes a new snapshot, and tells subscribers and the log what has changed. The only place that publishes.
-    fn publish(&self, mut writer: MutexGuard<'_, Writer>) {
+    fn publish(&self, mut state: MutexGuard<'_, State>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
-        writer.settle(now, at);
-        self.next_unmute.store(writer.next_unmute(), Ordering::Relaxed);
-        let snapshot = Arc::new(writer.next_snapshot(&self.about, Duration::from_nanos(now)));
+        state.settle(now, at);
+        self.next_unmute.store(state.next_unmute(), Ordering::Relaxed);
+        let snapshot = Arc::new(state.next_snapshot(&self.about, Duration::from_nanos(now)));
         let previous = self.published.swap(Arc::clone(&snapshot));
-        let changes = writer::changes(&previous, &snapshot, at);
+        let changes = state::changes(&previous, &snapshot, at);
         for change in &changes {
             // Fails if nobody listens.
             let _ = self.changes.send(change.clone());
@@ -341,7 +344,7 @@ impl Store {
         // Admitted under the lock, in the order of publication, and written without it, because a log subscriber may
         // call back into the service.
         let admitted = self.log().admit_changes(&changes, now);
-        drop(writer);
+        drop(state);
         admitted.iter().for_each(log::write);
     }
 
@@ -349,9 +352,9 @@ impl Store {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Writer> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // No operation leaves the data half written, so the state is whole even after a panic of a log subscriber.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -359,19 +362,19 @@ impl Store {
 impl Store {
     /// Makes a check pending again, as if it had never run.
     pub(crate) fn forget(&self, signals: &Arc<Signals>) {
-        let mut writer = self.lock();
-        if let Some(check) = writer.check_of(signals) {
+        let mut state = self.lock();
+        if let Some(check) = state.check_of(signals) {
             check.forget();
         }
-        self.publish(writer);
+        self.publish(state);
     }
 
     /// Sets the lifecycle, in either direction, and startup to not passed.
     pub(crate) fn set_lifecycle(&self, lifecycle: Lifecycle) {
-        let mut writer = self.lock();
-        writer.state.lifecycle = lifecycle;
-        writer.state.startup_passed = false;
-        self.publish(writer);
+        let mut state = self.lock();
+        state.service.lifecycle = lifecycle;
+        state.service.startup_passed = false;
+        self.publish(state);
     }
 }
 

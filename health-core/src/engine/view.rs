@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct View {
     pub(super) report: Report,
     pub(super) members: Vec<Arc<Entry>>,
-    /// Admits one request at a time to wake members whose results are too old.
+    /// Admits a request to wake members whose results are too old, once per smallest `max_age` of the members.
     pub(super) wake_throttle: Throttle,
     pub(super) bodies: PreparedBodies,
 }

@@ -58,7 +58,8 @@ impl Builder {
         self
     }
 
-    /// Adds a check. Names are 1 to 64 letters, digits, `_`, `-` and `.`; reports list checks in this order.
+    /// Adds a check. A name has 1 to 64 letters, digits, `_`, `-` and `.`, and not dots alone; `starting` and `shutdown` are
+    /// reserved. Reports list the checks in this order.
     pub fn check(mut self, name: impl Into<String>, check: impl Into<Registration>) -> Self {
         self.checks.push((name.into(), check.into()));
         self

@@ -81,7 +81,7 @@ impl Health {
         self.inner().drain_state.in_flight()
     }
 
-    /// Stops every check for good. Answers keep the last verdicts; readiness, the full report and tags are 503 with the
+    /// Stops every check for good. Answers keep the verdicts of the last results, which no longer become stale; readiness, the full report and tags are 503 with the
     /// reason `stopped`.
     ///
     /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either.
@@ -103,8 +103,8 @@ impl Health {
         }
     }
 
-    /// Waits until the readiness probe passes for the first time and returns `true`, or until the service begins to
-    /// drain and returns `false`.
+    /// Waits until the readiness probe passes and returns `true`, or until the service begins to drain and returns
+    /// `false`. Returns at once if either holds already.
     pub async fn ready(&self) -> bool {
         let mut progress = self.inner().store.progress();
         let passes = |now: &Progress| now.lifecycle == Lifecycle::Ready && now.readiness < Status::Unhealthy;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, process::ExitCode};
 
-use health_tests::doors::Crate;
+use health_tests::module_graph::Crate;
 
 /// The number of functions and files listed.
 const LISTED: usize = 5;

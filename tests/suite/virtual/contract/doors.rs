@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use health_tests::doors::{Crate, Import, ModulePath};
+use health_tests::module_graph::{Crate, Import, ModulePath};
 
 /// The rooms from the ground up, each with the rooms that it imports from. A door may lead to a single module.
 const ROOMS: [(&str, &[&str]); 14] = [
@@ -36,7 +36,7 @@ const PURE: [&str; 18] = [
     "engine::snapshot",
     "engine::tracked_check",
     "engine::view",
-    "engine::writer",
+    "engine::state",
     "render",
     "endpoint",
     "publish::summary",

@@ -175,6 +175,9 @@ fn envoy_is_told_in_its_own_words_when_asked_for() {
     }
     assert_eq!(header(&ask(&envoy, "GET", "/readyz"), DEGRADED).as_deref(), Some("true"));
     assert_eq!(told(&envoy, "GET", "/readyz?exclude=x"), (false, false));
+    assert_eq!(told(&envoy, "GET", "/health?format=none"), (false, false), "a refusal has no status");
+    let broken = envoy.clone().render_with(|_, _| panic!("as scripted"));
+    assert_eq!(told(&broken, "GET", "/health"), (false, false), "nor has a failure to render");
     frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
     assert_eq!(told(&envoy, "GET", "/readyz"), (false, false), "the code says that");
     assert!(envoy.response_extras(200).is_none());

@@ -1,4 +1,5 @@
-//! The state that the store writes: every tracked check and the service, and what follows from a change. Pure.
+//! The state of the engine: every tracked check and the service, and what follows from a change. It waits for nothing and
+//! does no I/O.
 
 use std::{
     collections::HashMap,
@@ -21,26 +22,26 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The state behind the store's lock.
+/// The tracked checks and the service, behind the lock of the store.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct State {
     pub(super) checks: Vec<TrackedCheck>,
     positions: Arc<HashMap<Arc<str>, usize>>,
-    pub(super) state: ServiceState,
+    pub(super) service: ServiceState,
     generation: u64,
 }
 
-impl Writer {
+impl State {
     pub(super) fn new(checks: Vec<NewCheck>) -> Self {
-        let mut writer = Self {
+        let mut state = Self {
             checks: checks.into_iter().map(|new| TrackedCheck::new(new, true)).collect(),
             positions: Arc::default(),
-            state: ServiceState { lifecycle: Lifecycle::Starting, startup_passed: false, scheduler_stale: false },
+            service: ServiceState { lifecycle: Lifecycle::Starting, startup_passed: false, scheduler_stale: false },
             generation: 0,
         };
-        writer.index();
-        writer.settle(0, SystemTime::UNIX_EPOCH);
-        writer
+        state.index();
+        state.settle(0, SystemTime::UNIX_EPOCH);
+        state
     }
 
     pub(super) fn check(&self, name: &str) -> Option<&TrackedCheck> {
@@ -58,7 +59,7 @@ impl Writer {
     }
 
     pub(super) fn insert(&mut self, new: NewCheck) {
-        let counts = self.state.lifecycle == Lifecycle::Starting;
+        let counts = self.service.lifecycle == Lifecycle::Starting;
         self.checks.push(TrackedCheck::new(new, counts));
         self.index();
     }
@@ -93,13 +94,13 @@ impl Writer {
     /// Makes the next snapshot.
     pub(super) fn next_snapshot(&mut self, about: &Arc<About>, uptime: Duration) -> Snapshot {
         self.generation += 1;
-        let stopped = self.state.lifecycle == Lifecycle::Stopped;
+        let stopped = self.service.lifecycle == Lifecycle::Stopped;
         let entry = |check: &TrackedCheck| {
             if stopped { Arc::new(check.final_entry()) } else { Arc::clone(&check.entry) }
         };
         Snapshot::new(Parts {
             generation: self.generation,
-            state: self.state,
+            state: self.service,
             about: Arc::clone(about),
             uptime,
             entries: self.checks.iter().map(entry).collect(),
@@ -179,14 +180,14 @@ impl Writer {
     /// every startup check has succeeded.
     fn settle_lifecycle(&mut self) {
         let mut readiness = self.checks.iter().filter(|check| check.plan.readiness);
-        if self.state.lifecycle == Lifecycle::Starting
+        if self.service.lifecycle == Lifecycle::Starting
             && readiness.all(|check| check.last_run.is_some() || (check.held_back && !check.signals.is_running()))
         {
-            self.state.lifecycle = Lifecycle::Ready;
+            self.service.lifecycle = Lifecycle::Ready;
         }
         let mut startup = self.checks.iter().filter(|check| check.plan.startup && check.counts);
-        if !self.state.startup_passed && startup.all(|check| check.state.ever_succeeded) {
-            self.state.startup_passed = true;
+        if !self.service.startup_passed && startup.all(|check| check.state.ever_succeeded) {
+            self.service.startup_passed = true;
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct Import {
     pub path: Vec<String>,
     /// The module that defines the item, or the module that the path names.
     pub module: ModulePath,
-    /// Whether the path leads through a re-export, or through the root of the crate.
+    /// Whether the path names the module that defines the item, not a re-export or the root of the crate.
     pub is_direct: bool,
 }
 
