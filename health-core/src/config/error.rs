@@ -10,9 +10,14 @@ use crate::{model::status::Probe, time::rfc3339};
 
 /// The error of [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert). Its text says
 /// what to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The builder has more than one mistake.
+    Several {
+        /// The mistakes, in the order of the checks.
+        mistakes: Vec<BuildError>,
+    },
     /// `start()` was called outside a Tokio runtime.
     NoRuntime,
     /// `start()` was called in a Tokio runtime without a timer.
@@ -127,6 +132,10 @@ fn option(probe: Probe) -> &'static str {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Several { mistakes } => {
+                write!(f, "{} mistakes:", mistakes.len())?;
+                mistakes.iter().try_for_each(|mistake| write!(f, "\n- {mistake}"))
+            }
             Self::NoRuntime => f.write_str(
                 "start() must be called inside a Tokio runtime: call it in an async fn under #[tokio::main] or \
                  #[actix_web::main], or after entering a runtime with Runtime::enter()",
@@ -191,10 +200,59 @@ impl fmt::Display for BuildError {
     }
 }
 
+/// Reads like [`Display`](fmt::Display), because a `main` that returns the error prints it in this form.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for BuildError {}
 
+/// The mistakes of a builder, collected so that one attempt tells them all.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<BuildError>);
+
+impl Mistakes {
+    pub(crate) fn push(&mut self, mistake: BuildError) {
+        self.0.push(mistake);
+    }
+
+    /// Returns the value of a result, or collects its error.
+    pub(crate) fn collect<T>(&mut self, result: Result<T, BuildError>) -> Option<T> {
+        result.map_err(|mistake| self.push(mistake)).ok()
+    }
+
+    /// Returns the value, which exists if there is no mistake.
+    ///
+    /// # Errors
+    ///
+    /// There is a mistake.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, BuildError> {
+        self.result()?;
+        value.ok_or(BuildError::Several { mistakes: Vec::new() })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the one mistake, or all of them as [`BuildError::Several`].
+    ///
+    /// # Errors
+    ///
+    /// There is a mistake.
+    pub(crate) fn result(mut self) -> Result<(), BuildError> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(self.0.remove(0)),
+            _ => Err(BuildError::Several { mistakes: self.0 }),
+        }
+    }
+}
+
 /// The error for a name that no check has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnknownCheck {
     /// The requested name.
     pub name: String,
@@ -206,10 +264,16 @@ impl fmt::Display for UnknownCheck {
     }
 }
 
+impl fmt::Debug for UnknownCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for UnknownCheck {}
 
 /// The error of [`Health::mute`](crate::Health::mute) and [`Health::unmute`](crate::Health::unmute).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MuteError {
     /// No check has this name.
@@ -233,10 +297,16 @@ impl fmt::Display for MuteError {
     }
 }
 
+impl fmt::Debug for MuteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for MuteError {}
 
 /// The error of [`Health::remove`](crate::Health::remove). No check was removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemoveError {
     /// No check has this name.
@@ -258,6 +328,12 @@ impl fmt::Display for RemoveError {
                 write!(f, "check {name:?} stays: remove what depends on it first: {}", dependants.join(", "))
             }
         }
+    }
+}
+
+impl fmt::Debug for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
     check::options::{Joining, Options},
-    config::error::BuildError,
+    config::error::{BuildError, Mistakes},
     model::status::{Impact, Kind, Probe},
     time::LONGEST,
 };
@@ -40,40 +40,44 @@ pub(crate) struct Plan {
     pub(crate) tags: Arc<[Arc<str>]>,
 }
 
-/// Fills in the defaults of one check. Refuses invalid names and contradictory options.
-pub(crate) fn plan(name: &str, options: &Options) -> Result<Plan, BuildError> {
-    check_each(name, options)?;
+/// Fills in the defaults of one check. Collects every mistake: an invalid name, an option out of range, options that
+/// contradict each other.
+pub(crate) fn plan(name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Plan> {
+    let before = mistakes.len();
+    check_each(name, options, mistakes);
+    if mistakes.len() > before {
+        return None;
+    }
     let plan = with_defaults(options);
-    check_durations(name, &plan)?;
+    check_durations(name, &plan, mistakes);
     for probe in [Probe::Liveness, Probe::Startup] {
         if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
-            return Err(BuildError::DependencyInProbe { name: name.to_owned(), probe });
+            mistakes.push(BuildError::DependencyInProbe { name: name.to_owned(), probe });
         }
     }
-    Ok(plan)
+    (mistakes.len() == before).then_some(plan)
 }
 
 /// Checks the names, and each option by itself.
-fn check_each(name: &str, options: &Options) -> Result<(), BuildError> {
-    check_name(name)?;
+fn check_each(name: &str, options: &Options, mistakes: &mut Mistakes) {
+    mistakes.collect(check_name(name));
     if RESERVED.contains(&name) {
-        return Err(BuildError::ReservedName { name: name.to_owned() });
+        mistakes.push(BuildError::ReservedName { name: name.to_owned() });
     }
     for tag in &options.tags {
-        check_name(tag)?;
+        mistakes.collect(check_name(tag));
     }
     for (option, count) in options.counts() {
         if count == Some(0) {
-            return Err(BuildError::InvalidThreshold { name: name.to_owned(), option });
+            mistakes.push(BuildError::InvalidThreshold { name: name.to_owned(), option });
         }
     }
     for (option, value) in options.durations() {
         if let Some(value) = value.filter(|value| !(SHORTEST..=LONGEST).contains(value)) {
             let message = "use a duration between 1 ms and 366 days".to_owned();
-            return Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
+            mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
         }
     }
-    Ok(())
 }
 
 fn with_defaults(options: &Options) -> Plan {
@@ -108,13 +112,14 @@ fn with_defaults(options: &Options) -> Plan {
 }
 
 /// Checks the durations of a plan against each other.
-fn check_durations(name: &str, plan: &Plan) -> Result<(), BuildError> {
-    let refuse =
-        |option, value, message| Err(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
+fn check_durations(name: &str, plan: &Plan, mistakes: &mut Mistakes) {
+    let mut refuse = |option, value, message| {
+        mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message })
+    };
     let Plan { interval, timeout, recheck, stale_after, .. } = *plan;
     if recheck > interval {
         let message = format!("it is the faster pace while not healthy, so at most the interval of {interval:?}");
-        return refuse("recheck", recheck, message);
+        refuse("recheck", recheck, message);
     }
     // Jitter may make the interval a tenth longer.
     let between = interval + interval / 10 + timeout;
@@ -123,13 +128,12 @@ fn check_durations(name: &str, plan: &Plan) -> Result<(), BuildError> {
             "a result that merely waits for the next run would be stale: use more than the interval, a tenth of it, and \
              the timeout together, {between:?}"
         );
-        return refuse("stale_after", stale_after, message);
+        refuse("stale_after", stale_after, message);
     }
     if let Some(slow) = plan.slow_above.filter(|slow| *slow >= timeout) {
         let message = format!("an answer that slow has already timed out: use less than the timeout of {timeout:?}");
-        return refuse("slow_above", slow, message);
+        refuse("slow_above", slow, message);
     }
-    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -153,41 +157,67 @@ pub(crate) struct Node<'a> {
     pub(crate) options: &'a Options,
 }
 
-/// Refuses duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
+/// Collects duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
 /// one, or put a liveness or startup check behind a check of kind `Dependency`.
-pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
-    let mut names = HashSet::new();
-    if let Some(node) = nodes.iter().find(|node| !names.insert(node.name)) {
-        return Err(BuildError::DuplicateName { name: node.name.to_owned() });
+pub(crate) fn check_graph(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
+    let before = mistakes.len();
+    check_names(nodes, mistakes);
+    // A graph with names that lead nowhere or to two checks has no meaning.
+    if mistakes.len() == before {
+        check_cycles(nodes, mistakes);
     }
-    let find = |name: &str| nodes.iter().find(|node| node.name == name);
-    for node in nodes {
-        for upstream in &node.options.depends_on {
-            if find(upstream).is_none() {
-                return Err(BuildError::UnknownDependency { name: node.name.to_owned(), missing: upstream.clone() });
-            }
+    if mistakes.len() == before {
+        check_upstreams(nodes, mistakes);
+    }
+}
+
+fn find<'n, 'a>(nodes: &'n [Node<'a>], name: &str) -> Option<&'n Node<'a>> {
+    nodes.iter().find(|node| node.name == name)
+}
+
+/// Collects duplicate names, each once, and dependencies on names that no check has.
+fn check_names(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
+    for (position, node) in nodes.iter().enumerate() {
+        let earlier = nodes[..position].iter().filter(|other| other.name == node.name).count();
+        if earlier == 1 {
+            mistakes.push(BuildError::DuplicateName { name: node.name.to_owned() });
+        }
+        for upstream in node.options.depends_on.iter().filter(|upstream| find(nodes, upstream).is_none()) {
+            mistakes.push(BuildError::UnknownDependency { name: node.name.to_owned(), missing: upstream.clone() });
         }
     }
-    for node in nodes {
-        if let Some(path) = circle(node, &find) {
-            return Err(BuildError::DependencyCycle { path });
+}
+
+/// Collects every cycle once.
+fn check_cycles(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
+    let mut known: HashSet<String> = HashSet::new();
+    for node in nodes.iter().filter(|node| !node.options.depends_on.is_empty()) {
+        if known.contains(node.name) {
+            continue;
+        }
+        if let Some(path) = cycle(node, nodes) {
+            known.extend(path.iter().cloned());
+            mistakes.push(BuildError::DependencyCycle { path });
         }
     }
+}
+
+fn check_upstreams(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
     for node in nodes {
-        for upstream in node.options.depends_on.iter().filter_map(|name| find(name)) {
+        for upstream in node.options.depends_on.iter().filter_map(|name| find(nodes, name)) {
             if node.options.impact() == Impact::Critical && upstream.options.impact() == Impact::Optional {
-                return Err(BuildError::CriticalBehindOptional {
+                mistakes.push(BuildError::CriticalBehindOptional {
                     name: node.name.to_owned(),
                     upstream: upstream.name.to_owned(),
                 });
             }
         }
         for probe in [Probe::Liveness, Probe::Startup] {
+            let is_dependency = |upstream: &&Node<'_>| upstream.options.kind == Kind::Dependency;
             if node.options.joins(probe) == Some(Joining::LocalOnly)
-                && let Some(upstream) =
-                    upstreams(node, &find).into_iter().find(|upstream| upstream.options.kind == Kind::Dependency)
+                && let Some(upstream) = upstreams(node, nodes).into_iter().find(is_dependency)
             {
-                return Err(BuildError::ProbeBehindDependency {
+                mistakes.push(BuildError::ProbeBehindDependency {
                     name: node.name.to_owned(),
                     probe,
                     upstream: upstream.name.to_owned(),
@@ -195,15 +225,14 @@ pub(crate) fn check_graph(nodes: &[Node<'_>]) -> Result<(), BuildError> {
             }
         }
     }
-    Ok(())
 }
 
 /// Returns every check on which `node` depends, directly or indirectly.
-fn upstreams<'a>(node: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Vec<&'a Node<'a>> {
+fn upstreams<'n, 'a>(node: &Node<'a>, nodes: &'n [Node<'a>]) -> Vec<&'n Node<'a>> {
     let mut found: Vec<&Node<'_>> = Vec::new();
     let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
     while let Some(name) = names.pop() {
-        if let Some(upstream) = find(name)
+        if let Some(upstream) = find(nodes, name)
             && !found.iter().any(|known| known.name == upstream.name)
         {
             names.extend(upstream.options.depends_on.iter().map(String::as_str));
@@ -214,11 +243,11 @@ fn upstreams<'a>(node: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) 
 }
 
 /// Returns a path of dependencies from `start` back to itself; `None` if there is none.
-fn circle<'a>(start: &Node<'a>, find: &impl Fn(&str) -> Option<&'a Node<'a>>) -> Option<Vec<String>> {
+fn cycle(start: &Node<'_>, nodes: &[Node<'_>]) -> Option<Vec<String>> {
     let mut seen = HashSet::new();
     let mut paths: Vec<Vec<&str>> = vec![vec![start.name]];
     while let Some(path) = paths.pop() {
-        let node = path.last().and_then(|name| find(name))?;
+        let node = path.last().and_then(|name| find(nodes, name))?;
         for upstream in &node.options.depends_on {
             let mut longer = path.clone();
             longer.push(upstream);

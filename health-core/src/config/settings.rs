@@ -9,7 +9,10 @@ use crate::{
         options::{Options, SettingValue},
         registration::Registration,
     },
-    config::{defaults::Defaults, error::BuildError},
+    config::{
+        defaults::Defaults,
+        error::{BuildError, Mistakes},
+    },
     model::status::Impact,
 };
 
@@ -52,40 +55,37 @@ pub struct Settings {
 
 impl Settings {
     /// Returns the defaults of the code, overridden by those of the settings.
-    pub(crate) fn defaults(&self, code: Defaults) -> Result<Defaults, BuildError> {
+    pub(crate) fn defaults(&self, code: Defaults, mistakes: &mut Mistakes) -> Defaults {
         let mut defaults = code;
         for (option, value) in &self.defaults {
             let given = Given { check: "defaults", option, value };
             match option.as_str() {
-                "every" => defaults.every = Some(given.duration()?),
-                "timeout" => defaults.timeout = Some(given.duration()?),
-                "failures" => defaults.failures = Some(given.count()?),
-                "impact" => defaults.impact = Some(given.impact()?),
-                _ => return Err(given.unknown("every, timeout, failures, impact")),
+                "every" => defaults.every = mistakes.collect(given.duration()),
+                "timeout" => defaults.timeout = mistakes.collect(given.duration()),
+                "failures" => defaults.failures = mistakes.collect(given.count()),
+                "impact" => defaults.impact = mistakes.collect(given.impact()),
+                _ => mistakes.push(given.unknown("every, timeout, failures, impact")),
             }
         }
-        Ok(defaults)
+        defaults
     }
 
     /// Applies the settings to the registrations. Removes disabled checks, also from the dependencies of others.
-    pub(crate) fn apply(&self, checks: &mut Vec<(String, Registration)>) -> Result<(), BuildError> {
+    pub(crate) fn apply(&self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
         let mut disabled = Vec::new();
         for (name, options) in &self.checks {
-            let position = find(checks, name)?;
+            let Some(position) = mistakes.collect(find(checks, name)) else { continue };
             let (check, registration) = &mut checks[position];
             // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
             let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| *option == "report_only");
             for (option, value) in first.into_iter().chain(rest) {
                 let given = Given { check, option, value };
                 if option == "enabled" {
-                    if !given.flag()? {
+                    if mistakes.collect(given.flag()) == Some(false) {
                         disabled.push(check.clone());
                     }
-                } else {
-                    let is_known = registration.options.set(option, &given)?;
-                    if !is_known {
-                        return Err(given.unknown(&format!("enabled, {}", Options::SETTINGS.join(", "))));
-                    }
+                } else if mistakes.collect(registration.options.set(option, &given)) == Some(false) {
+                    mistakes.push(given.unknown(&format!("enabled, {}", Options::SETTINGS.join(", "))));
                 }
             }
         }
@@ -93,7 +93,6 @@ impl Settings {
         for (_, registration) in checks {
             registration.options.depends_on.retain(|upstream| !disabled.contains(upstream));
         }
-        Ok(())
     }
 }
 

@@ -46,7 +46,7 @@ impl Default for Config {
 }
 
 /// An option of an [`Endpoint`](crate::Endpoint) that cannot be used. The option keeps its former value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// `base_path` with a path that cannot be routed.
@@ -77,6 +77,13 @@ impl fmt::Display for EndpointError {
             Self::DrainingCode(code) => write!(f, "draining_code({code}) is not usable: use 400 to 599"),
             Self::ShortToken => f.write_str("full_for_bearer grants nobody: use a token of at least 16 bytes"),
         }
+    }
+}
+
+/// Reads like [`Display`](fmt::Display), because a `main` that returns the error prints it in this form.
+impl fmt::Debug for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::{
     check::outcome::Outcome,
     config::{
-        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
         plan::{self, Node},
     },
     engine::{
@@ -290,7 +290,9 @@ impl Store {
         let mut nodes: Vec<Node<'_>> =
             state.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
         nodes.push(Node { name: &new.name, options: &new.options });
-        plan::check_graph(&nodes)?;
+        let mut mistakes = Mistakes::default();
+        plan::check_graph(&nodes, &mut mistakes);
+        mistakes.result()?;
         state.insert(new);
         self.publish(state);
         Ok(())

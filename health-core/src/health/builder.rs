@@ -10,7 +10,7 @@ use crate::{
     check::registration::Registration,
     config::{
         defaults::Defaults,
-        error::BuildError,
+        error::{BuildError, Mistakes},
         plan::{self, Node},
     },
     engine::{scheduler::Job, snapshot::About, store::Store, tracked_check::NewCheck},
@@ -87,13 +87,12 @@ impl Builder {
     /// Returns a [`BuildError`] that says what to change if the configuration is invalid or contradicts itself, or if
     /// the call is made outside a runtime with a timer. Nothing has been started then.
     pub fn start(self) -> Result<Health, BuildError> {
-        let Prepared { about, secrets, checks, defaults } = self.prepare()?;
-        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        // Tokio offers no other way to find out whether a runtime has a timer.
-        panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
+        let mut mistakes = Mistakes::default();
+        let runtime = mistakes.collect(runtime());
+        let Prepared { about, secrets, checks, defaults } = self.prepare(mistakes)?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
         let store = Store::new(Clock::running(), about, secrets, new);
-        let inner = Inner::new(store, defaults, Some(runtime));
+        let inner = Inner::new(store, defaults, runtime);
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -104,56 +103,40 @@ impl Builder {
     /// Creates a service whose checks never run.
     #[cfg(feature = "testing")]
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
-        let Prepared { about, secrets, checks, defaults } = self.prepare()?;
+        let Prepared { about, secrets, checks, defaults } = self.prepare(Mistakes::default())?;
         let new = checks.into_iter().map(|(new, _)| new).collect();
         let inner = Inner::new(Store::new(clock, about, secrets, new), defaults, None);
         Ok(Health { inner: Arc::new(inner) })
     }
 
-    /// Validates the whole configuration before anything starts.
-    fn prepare(self) -> Result<Prepared, BuildError> {
-        let configured = self.configured()?;
-        let nodes: Vec<Node<'_>> = configured
-            .checks
-            .iter()
-            .map(|(name, registration)| Node { name, options: &registration.options })
-            .collect();
-        let mut checks = Vec::new();
-        for (name, registration) in &configured.checks {
-            checks.push(prepare(name, registration)?);
-        }
-        plan::check_graph(&nodes)?;
-        let Self { about, secrets, defaults, .. } = configured;
-        Ok(Prepared { about, secrets, checks, defaults })
-    }
-
-    /// Applies the settings and the defaults. The settings come first, because they override the code.
-    #[cfg_attr(not(feature = "serde"), expect(clippy::unnecessary_wraps, reason = "settings can be wrong"))]
-    fn configured(mut self) -> Result<Self, BuildError> {
+    /// Validates the whole configuration before anything starts, and returns all its mistakes together.
+    fn prepare(mut self, mut mistakes: Mistakes) -> Result<Prepared, BuildError> {
+        // The settings come first, because they override the code.
         #[cfg(feature = "serde")]
         {
-            // First, because the settings look checks up by name.
-            if let Some((name, _)) = duplicate(&self.checks) {
-                return Err(BuildError::DuplicateName { name: name.clone() });
-            }
-            self.settings.apply(&mut self.checks)?;
-            self.defaults = self.settings.defaults(self.defaults)?;
+            self.settings.apply(&mut self.checks, &mut mistakes);
+            self.defaults = self.settings.defaults(self.defaults, &mut mistakes);
         }
         for (_, registration) in &mut self.checks {
             self.defaults.fill(&mut registration.options);
         }
-        Ok(self)
+        let nodes: Vec<Node<'_>> =
+            self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
+        let prepared: Vec<Option<(NewCheck, Job)>> =
+            self.checks.iter().map(|(name, registration)| prepare(name, registration, &mut mistakes)).collect();
+        plan::check_graph(&nodes, &mut mistakes);
+        mistakes.result()?;
+        let checks = prepared.into_iter().flatten().collect();
+        Ok(Prepared { about: self.about, secrets: self.secrets, checks, defaults: self.defaults })
     }
 }
 
-/// Returns the first check whose name an earlier check has.
-#[cfg(feature = "serde")]
-fn duplicate(checks: &[(String, Registration)]) -> Option<&(String, Registration)> {
-    checks
-        .iter()
-        .enumerate()
-        .find(|(at, (name, _))| checks[..*at].iter().any(|(other, _)| other == name))
-        .map(|it| it.1)
+/// Returns the current runtime, if it can run checks.
+fn runtime() -> Result<Handle, BuildError> {
+    let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+    // Tokio offers no other way to find out whether a runtime has a timer.
+    panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimer)?;
+    Ok(runtime)
 }
 
 /// The validated parts of a builder.

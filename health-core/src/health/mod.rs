@@ -19,7 +19,7 @@ use crate::{
     check::registration::Registration,
     config::{
         defaults::Defaults,
-        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
         plan,
     },
     engine::{
@@ -132,10 +132,12 @@ impl Drop for Inner {
     }
 }
 
-/// Validates one registration, and prepares it for the store and the scheduler.
-fn prepare(name: &str, registration: &Registration) -> Result<(NewCheck, Job), BuildError> {
-    let plan = Arc::new(plan::plan(name, &registration.options)?);
-    registration.check.validate().map_err(|message| BuildError::InvalidCheck { name: name.to_owned(), message })?;
+/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes.
+fn prepare(name: &str, registration: &Registration, mistakes: &mut Mistakes) -> Option<(NewCheck, Job)> {
+    let plan = plan::plan(name, &registration.options, mistakes);
+    let invalid = |message| BuildError::InvalidCheck { name: name.to_owned(), message };
+    let valid = mistakes.collect(registration.check.validate().map_err(invalid));
+    let (plan, ()) = (Arc::new(plan?), valid?);
     let name: Arc<str> = Arc::from(name);
     let signals = Arc::new(Signals::new());
     let new = NewCheck {
@@ -144,7 +146,7 @@ fn prepare(name: &str, registration: &Registration) -> Result<(NewCheck, Job), B
         plan: Arc::clone(&plan),
         signals: Arc::clone(&signals),
     };
-    Ok((new, Job { name, check: Arc::clone(&registration.check), plan, signals }))
+    Some((new, Job { name, check: Arc::clone(&registration.check), plan, signals }))
 }
 
 impl Health {
@@ -267,7 +269,9 @@ impl Health {
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
         let mut registration = check.into();
         self.inner.defaults.fill(&mut registration.options);
-        let (new, job) = prepare(name.as_ref(), &registration)?;
+        let mut mistakes = Mistakes::default();
+        let prepared = prepare(name.as_ref(), &registration, &mut mistakes);
+        let (new, job) = mistakes.finish(prepared)?;
         self.inner.store.insert(new)?;
         self.inner.spawn(job);
         if self.report().lifecycle == Lifecycle::Stopped {

@@ -5,7 +5,12 @@ use proptest::prelude::*;
 use super::*;
 #[cfg(feature = "testing")]
 use crate::{check::outcome::Outcome, health::Health, model::report::Muted, testing::Frozen};
-use crate::{check::registration::CheckExt as _, checks::closure::check_fn, config::plan, model::status::Impact};
+use crate::{
+    check::registration::CheckExt as _,
+    checks::closure::check_fn,
+    config::{error::Mistakes, plan},
+    model::status::Impact,
+};
 
 const THRESHOLDS: Thresholds = Thresholds { failures: 3, successes: 2 };
 
@@ -51,7 +56,7 @@ fn below_the_threshold_of_successes_the_reason_stays() {
 
 fn plan(interval: u64) -> Plan {
     let registration = check_fn(|| async { Ok(()) }).every(Duration::from_secs(interval));
-    plan::plan("x", &registration.options).unwrap()
+    plan::plan("x", &registration.options, &mut Mistakes::default()).unwrap()
 }
 
 #[test]

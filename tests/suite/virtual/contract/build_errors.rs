@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use health_core::{BuildError, Builder, Check as _, CheckExt as _, CheckFn, Gauge, Health, Heartbeat, Probe, check_fn};
+use health_core::{
+    BuildError, Builder, Check as _, CheckExt as _, CheckFn, Endpoint, Gauge, Health, Heartbeat, Probe, check_fn,
+    testing::Frozen,
+};
 
 use health_tests::support::{millis, secs};
 
@@ -157,4 +160,54 @@ async fn an_insertion_is_held_to_the_same_rules() {
     assert!(matches!(health.insert("y", ok().depends_on("z")), Err(BuildError::UnknownDependency { .. })));
     assert!(matches!(health.insert("y", ok().every(millis(0))), Err(BuildError::InvalidDuration { .. })));
     assert!(health.insert("y", ok().depends_on("x")).is_ok());
+}
+
+#[test]
+fn all_mistakes_of_a_builder_are_told_at_once() {
+    let error = error(
+        Health::builder()
+            .check("cache", ok().timeout(Duration::ZERO).failures(0))
+            .check("a b", ok())
+            .check("queue", Gauge::new(|| 1).warn_above(2).fail_above(1))
+            .check("twice", ok().depends_on("nobody"))
+            .check("twice", ok()),
+    );
+    let BuildError::Several { mistakes } = &error else { panic!("{error}") };
+    assert_eq!(mistakes.len(), 6, "{error}");
+    let text = error.to_string();
+    assert_eq!(text.lines().next(), Some("6 mistakes:"));
+    for words in
+        ["\"cache\": failures(0)", "\"cache\": timeout(0ns)", "\"a b\"", "\"queue\": ", "\"twice\"", "\"nobody\""]
+    {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+}
+
+#[test]
+fn every_circle_is_told_once() {
+    let error = error(
+        Health::builder()
+            .check("a", ok().depends_on("b"))
+            .check("b", ok().depends_on("a"))
+            .check("c", ok().depends_on("a"))
+            .check("d", ok().depends_on("d")),
+    );
+    let BuildError::Several { mistakes } = &error else { panic!("{error}") };
+    let paths: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert!(paths[0].contains("a -> b -> a") && paths[1].contains("d -> d"), "{paths:?}");
+}
+
+/// A `main` that returns an error prints its `Debug`.
+#[test]
+fn errors_of_main_read_like_sentences() {
+    let duplicate = error(Health::builder().check("cache", ok()).check("cache", ok()));
+    assert_eq!(format!("{duplicate:?}"), "two checks are called \"cache\": give each check a name of its own");
+    let health = Frozen::new(Health::builder()).unwrap().health();
+    let endpoint = Endpoint::new(health.clone()).degraded_code(204).validated().unwrap_err();
+    assert_eq!(format!("{endpoint:?}"), endpoint.to_string());
+    let removed = health.remove("x").unwrap_err();
+    assert_eq!(format!("{removed:?}"), "there is no check called \"x\"");
+    let muted = health.unmute("x").unwrap_err();
+    assert_eq!(format!("{muted:?}"), "there is no check called \"x\"");
 }
