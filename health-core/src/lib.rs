@@ -13,8 +13,10 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `agent_check` | [`AgentCheck`], the agent that HAProxy asks |
+//! | `anyhow` | finds the [`Reason`] of a bare error in an `anyhow::Error`, too |
 //! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
 //! | `disk_space` | [`DiskSpace`] of a file system |
+//! | `eyre` | finds the [`Reason`] of a bare error in an `eyre::Report`, too |
 //! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |

@@ -1,15 +1,19 @@
 //! The error of one run of a check.
 
+#[cfg(any(feature = "anyhow", feature = "eyre"))]
+use std::any::Any;
 use std::{error::Error, fmt, io, sync::Arc};
 
 use crate::{model::status::Reason, redact};
 
 /// The error of a failed run. Opaque: consists of a public [`Reason`] and a private text.
 ///
-/// Every error type converts into it, so `?` works inside a check. The reason comes from the source chain: an
+/// Everything that converts into a boxed error converts into it, so `?` works inside a check: every error type, boxed
+/// errors, `String`, `&'static str`, `anyhow::Error` and `eyre::Report`. The reason comes from the source chain: an
 /// [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in it is classified; any other error is [`Reason::Failed`].
-/// The text of the whole chain is redacted and then goes to the log and to callers with full visibility. No public
-/// answer contains it.
+/// The first error of an `anyhow::Error` or an `eyre::Report` is classified only with the feature of that name, because
+/// their boxed forms hide it. The text of the whole chain is redacted and then goes to the log and to callers with full
+/// visibility. No public answer contains it.
 ///
 /// `CheckError` does not implement [`Error`], because that would rule out the conversion from every error type.
 pub struct CheckError {
@@ -23,12 +27,6 @@ impl CheckError {
         Self { reason: Reason::Failed, message: message.into() }
     }
 
-    /// Converts a boxed error in the same way as `From` converts an error type.
-    #[must_use]
-    pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
-        Self::from_chain(&*error)
-    }
-
     /// Sets the public reason.
     #[must_use]
     pub fn reason(mut self, reason: Reason) -> Self {
@@ -40,14 +38,35 @@ impl CheckError {
         Self { reason: classify(error).unwrap_or(Reason::Failed), message: chain(error) }
     }
 
+    /// Returns the public reason.
+    #[must_use]
+    pub fn get_reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Returns the private text, not redacted.
+    #[must_use]
+    pub fn get_message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn into_parts(self) -> (Reason, String) {
         (self.reason, self.message)
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for CheckError {
+impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> From<E> for CheckError {
     fn from(error: E) -> Self {
-        Self::from_chain(&error)
+        // The boxed forms of these two hide the first error of their chain.
+        #[cfg(feature = "anyhow")]
+        if let Some(error) = (&error as &dyn Any).downcast_ref::<anyhow::Error>() {
+            return Self::from_chain(&**error);
+        }
+        #[cfg(feature = "eyre")]
+        if let Some(error) = (&error as &dyn Any).downcast_ref::<eyre::Report>() {
+            return Self::from_chain(&**error);
+        }
+        Self::from_chain(&*error.into())
     }
 }
 

@@ -84,6 +84,35 @@ impl Outcome {
         self
     }
 
+    /// Returns the status.
+    #[must_use]
+    pub fn get_status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns the public reason; `None` on a healthy outcome.
+    #[must_use]
+    pub fn get_reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Returns the text for operators, not redacted; `None` if there is none.
+    #[must_use]
+    pub fn get_message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Returns the observed numbers, in the order of their first observation.
+    #[must_use]
+    pub fn get_observed(&self) -> &[Observed] {
+        &self.observed
+    }
+
+    /// Returns the details: keys and JSON values.
+    pub fn get_details(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.details.iter().map(|(key, value)| (&**key, value))
+    }
+
     /// Takes this status, reason and message if the status is worse. Keeps the numbers and details.
     pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
         if status > self.status {

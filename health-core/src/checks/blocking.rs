@@ -37,6 +37,25 @@ where
     CheckBlocking { run: Arc::new(move || closure().map(Into::into)), thread: BlockingThread::default() }
 }
 
+/// Makes a check of a blocking closure that returns any `Result` as it is. [`check_blocking`] is for closures that use
+/// `?`.
+///
+/// ```
+/// use health_core::{CheckExt, check_blocking_result};
+///
+/// let readable = check_blocking_result(|| std::fs::metadata("/etc/hostname").map(drop)).local();
+/// # let _ = readable;
+/// ```
+pub fn check_blocking_result<F, T, E>(closure: F) -> CheckBlocking
+where
+    F: Fn() -> Result<T, E> + Send + Sync + 'static,
+    T: Into<Outcome>,
+    E: Into<CheckError>,
+{
+    let run = move || closure().map(Into::into).map_err(Into::into);
+    CheckBlocking { run: Arc::new(run), thread: BlockingThread::default() }
+}
+
 #[async_trait]
 impl Check for CheckBlocking {
     async fn check(&self) -> CheckResult {

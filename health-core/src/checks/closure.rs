@@ -49,6 +49,34 @@ where
     }
 }
 
+/// Makes a check of an async closure that returns any `Result` as it is, such as that of a driver's method. `Ok(())` is
+/// healthy, any error is Unhealthy, an [`Outcome`] says more.
+///
+/// [`check_fn`] is for closures that use `?`. The check counts as a [`Kind::Dependency`](crate::Kind::Dependency) unless
+/// `.local()` is given.
+///
+/// ```
+/// use health_core::{CheckExt, check_result};
+/// # async fn verify() -> Result<(), String> { Ok(()) }
+///
+/// let license = check_result(|| verify()).failures(3);
+/// # let _ = license;
+/// ```
+pub fn check_result<F, R, T, E>(closure: F) -> CheckFn
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = Result<T, E>> + Send + 'static,
+    T: Into<Outcome>,
+    E: Into<CheckError>,
+{
+    CheckFn {
+        run: Box::new(move || {
+            let run = closure();
+            Box::pin(async move { run.await.map(Into::into).map_err(Into::into) })
+        }),
+    }
+}
+
 #[async_trait]
 impl Check for CheckFn {
     async fn check(&self) -> CheckResult {

@@ -57,8 +57,8 @@ mod uptime;
 
 pub use self::{
     backlog::Backlog,
-    blocking::{CheckBlocking, check_blocking},
-    closure::{CheckFn, check_fn},
+    blocking::{CheckBlocking, check_blocking, check_blocking_result},
+    closure::{CheckFn, check_fn, check_result},
     cpu::Cpu,
     dns::Dns,
     error_rate::{ErrorRate, ErrorRateCheck},

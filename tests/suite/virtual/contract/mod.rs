@@ -5,6 +5,7 @@ mod conformance;
 mod cost;
 mod dependencies;
 mod doors;
+mod errors;
 mod health_local;
 mod hostile;
 mod membership;
