@@ -7,7 +7,7 @@ pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod registration;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -91,3 +91,41 @@ pub trait Check: Send + Sync + 'static {
         Ok(())
     }
 }
+
+/// Delegates to the check inside, so that checks of different types can stand in one list.
+macro_rules! delegate {
+    ($($pointer:ident),+) => {
+        $(#[async_trait]
+        impl<C: Check + ?Sized> Check for $pointer<C> {
+            async fn check(&self) -> CheckResult {
+                (**self).check().await
+            }
+
+            fn kind(&self) -> Kind {
+                (**self).kind()
+            }
+
+            fn impact(&self) -> Impact {
+                (**self).impact()
+            }
+
+            fn interval(&self) -> Option<Duration> {
+                (**self).interval()
+            }
+
+            fn membership(&self) -> Membership {
+                (**self).membership()
+            }
+
+            fn asks_a_service(&self) -> bool {
+                (**self).asks_a_service()
+            }
+
+            fn validate(&self) -> Result<(), String> {
+                (**self).validate()
+            }
+        })+
+    };
+}
+
+delegate!(Arc, Box);

@@ -32,6 +32,7 @@ mod nats;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod quorum;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "rabbitmq_queue")]
@@ -67,6 +68,7 @@ pub use self::{
     heartbeat::{Heartbeat, HeartbeatCheck},
     latch::{Latch, LatchCheck},
     memory::Memory,
+    quorum::{Quorum, all_of, any_of, at_least},
     runtime_lag::RuntimeLag,
     spool_directory::SpoolDirectory,
     task_alive::TaskAlive,

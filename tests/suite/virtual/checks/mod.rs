@@ -10,6 +10,7 @@ mod gauge;
 mod heartbeat;
 mod latch;
 mod memory;
+mod quorum;
 mod spool_directory;
 mod task_alive;
 mod toggle;

@@ -1,0 +1,199 @@
+//! Several checks as one: green proves that as many of them succeed as are needed; it does not prove that the others do.
+
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    check::{
+        Check, CheckResult,
+        deadline::{Run, time_left},
+        outcome::Outcome,
+    },
+    model::status::{Impact, Kind, Membership, Reason, Status},
+};
+
+/// The part of the time left that is kept for the verdict after the last member.
+const RESERVE: u32 = 20;
+/// The time for the members outside of a run of the scheduler.
+const UNBOUNDED: Duration = Duration::from_secs(60);
+
+/// Several checks as one, made by [`all_of`], [`any_of`] and [`at_least`].
+///
+/// - The members run beside each other, each on a task of its own. A member that panics or gives no answer in time fails.
+/// - Healthy if every member is Healthy. Degraded if enough members are Healthy or Degraded. Unhealthy else, with the
+///   reason that the failing members share, or `failed`.
+/// - The group counts as [`Kind::Local`] if every member does, as Critical if one member does, and for readiness if one
+///   member does.
+/// - Observed: `succeeded`, the number of members that are Healthy or Degraded. The detail `members` has the status, reason
+///   and message of each.
+/// - Least privilege: that of the members.
+///
+/// ```
+/// use health_core::{CheckExt, Health, at_least, check_fn};
+///
+/// # async fn ping(_: &str) -> Result<(), std::io::Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let replica = |host: &'static str| (host, check_fn(move || async move { ping(host).await?; Ok(()) }));
+/// let replicas = at_least(2, [replica("db-1"), replica("db-2"), replica("db-3")]);
+/// let health = Health::builder().check("replicas", replicas.failures(2)).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Quorum {
+    needed: usize,
+    members: Vec<(Arc<str>, Arc<dyn Check>)>,
+}
+
+/// Makes one check of several, all of which must succeed. Checks of different types go as `Box<dyn Check>`.
+///
+/// ```
+/// use health_core::{Check, Heartbeat, Toggle, all_of};
+///
+/// let (worker, maintenance) = (Heartbeat::new(), Toggle::new());
+/// let both: [(&str, Box<dyn Check>); 2] =
+///     [("worker", Box::new(worker.check())), ("maintenance", Box::new(maintenance.check()))];
+/// let check = all_of(both);
+/// # let _ = check;
+/// ```
+pub fn all_of<N: Into<String>, C: Check>(members: impl IntoIterator<Item = (N, C)>) -> Quorum {
+    let members = at_least(0, members).members;
+    Quorum { needed: members.len(), members }
+}
+
+/// Makes one check of several, one of which must succeed.
+pub fn any_of<N: Into<String>, C: Check>(members: impl IntoIterator<Item = (N, C)>) -> Quorum {
+    at_least(1, members)
+}
+
+/// Makes one check of several, of which this many must succeed.
+pub fn at_least<N: Into<String>, C: Check>(needed: usize, members: impl IntoIterator<Item = (N, C)>) -> Quorum {
+    let member = |(name, check): (N, C)| (Arc::from(name.into()), Arc::new(check) as Arc<dyn Check>);
+    Quorum { needed, members: members.into_iter().map(member).collect() }
+}
+
+impl Quorum {
+    /// Runs every member, and returns their outcomes in the order of the members.
+    async fn outcomes(&self) -> Vec<Outcome> {
+        let left = time_left().unwrap_or(UNBOUNDED);
+        let deadline = Instant::now() + (left - left / RESERVE);
+        let mut runs = JoinSet::new();
+        let mut positions = Vec::new();
+        for (name, check) in &self.members {
+            let (run, check) = (Run { check: Arc::clone(name), deadline }, Arc::clone(check));
+            positions.push(runs.spawn(run.scope(async move { timeout_at(deadline, check.check()).await })).id());
+        }
+        let late = || Outcome::unhealthy("no answer in time").reason(Reason::Timeout);
+        let mut outcomes: Vec<Outcome> = self.members.iter().map(|_| late()).collect();
+        while let Some(joined) = runs.join_next_with_id().await {
+            let (id, outcome) = match joined {
+                Ok((id, Ok(result))) => (id, result.unwrap_or_else(Outcome::from)),
+                Ok((id, Err(_))) => (id, late()),
+                Err(error) => (error.id(), Outcome::unhealthy("the check panicked").reason(Reason::Panicked)),
+            };
+            if let Some(position) = positions.iter().position(|known| *known == id) {
+                outcomes[position] = outcome;
+            }
+        }
+        outcomes
+    }
+
+    fn verdict(&self, outcomes: &[Outcome]) -> Outcome {
+        let succeeded = outcomes.iter().filter(|outcome| outcome.status < Status::Unhealthy).count();
+        let worst = outcomes.iter().map(|outcome| outcome.status).max().unwrap_or(Status::Healthy);
+        let names = self.members.iter().map(|(name, _)| name);
+        let bad: Vec<_> = names.zip(outcomes).filter(|(_, outcome)| outcome.status > Status::Healthy).collect();
+        let described: Vec<String> = bad.iter().map(|(name, outcome)| describe(name, outcome)).collect();
+        let counted = format!("{succeeded} of {} succeed", outcomes.len());
+        let outcome = match worst {
+            Status::Healthy => return Outcome::healthy(),
+            _ if succeeded >= self.needed => Outcome::degraded(format!("{counted}: {}", described.join(", "))),
+            _ => Outcome::unhealthy(format!("{counted}, {} are needed: {}", self.needed, described.join(", "))),
+        };
+        let mut reasons = bad.iter().filter(|(_, outcome)| outcome.status == worst).map(|(_, outcome)| outcome.reason);
+        let first = reasons.next().flatten().unwrap_or(Reason::Failed);
+        outcome.reason(if reasons.all(|reason| reason == Some(first)) { first } else { Reason::Failed })
+    }
+}
+
+fn describe(name: &str, outcome: &Outcome) -> String {
+    format!("{name} {}", outcome.reason.map_or(outcome.status.as_str(), Reason::as_str))
+}
+
+fn detail(outcome: &Outcome) -> Value {
+    let mut detail = Map::new();
+    detail.insert("status".to_owned(), outcome.status.as_str().into());
+    if let Some(reason) = outcome.reason {
+        detail.insert("reason".to_owned(), reason.as_str().into());
+    }
+    if let Some(message) = &outcome.message {
+        detail.insert("message".to_owned(), message.as_str().into());
+    }
+    Value::Object(detail)
+}
+
+#[async_trait]
+impl Check for Quorum {
+    async fn check(&self) -> CheckResult {
+        let outcomes = self.outcomes().await;
+        let succeeded = outcomes.iter().filter(|outcome| outcome.status < Status::Unhealthy).count();
+        let names = self.members.iter().map(|(name, _)| name.to_string());
+        let members: Map<String, Value> = names.zip(outcomes.iter().map(detail)).collect();
+        Ok(self.verdict(&outcomes).observe("succeeded", succeeded, "checks").detail("members", members))
+    }
+
+    fn kind(&self) -> Kind {
+        let is_local = self.members.iter().all(|(_, check)| check.kind() == Kind::Local);
+        if is_local { Kind::Local } else { Kind::Dependency }
+    }
+
+    fn impact(&self) -> Impact {
+        let is_critical = self.members.iter().any(|(_, check)| check.impact() == Impact::Critical);
+        if is_critical { Impact::Critical } else { Impact::Optional }
+    }
+
+    fn membership(&self) -> Membership {
+        let counts = self.members.iter().any(|(_, check)| check.membership() == Membership::Readiness);
+        if counts { Membership::Readiness } else { Membership::ReportOnly }
+    }
+
+    fn asks_a_service(&self) -> bool {
+        self.members.iter().any(|(_, check)| check.asks_a_service())
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.members.is_empty() {
+            return Err("the group has no check: give it one".to_owned());
+        }
+        if !(1..=self.members.len()).contains(&self.needed) {
+            return Err(format!(
+                "{} of {} checks can never succeed: use 1 to {}",
+                self.needed,
+                self.members.len(),
+                self.members.len()
+            ));
+        }
+        let mut names = HashSet::new();
+        for (name, check) in &self.members {
+            if !names.insert(name) {
+                return Err(format!("two checks of the group are called {name:?}: give each a name of its own"));
+            }
+            check.validate().map_err(|error| format!("{name:?}: {error}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Quorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.members.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Quorum").field("needed", &self.needed).field("members", &names).finish_non_exhaustive()
+    }
+}
