@@ -102,6 +102,7 @@ pub use crate::{
         Check, CheckResult,
         deadline::time_left,
         error::CheckError,
+        handle::CheckHandle,
         outcome::Outcome,
         registration::{CheckExt, Registration},
     },

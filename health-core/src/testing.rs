@@ -132,7 +132,7 @@ impl Check for Scripted {
 /// let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
 /// let response = Endpoint::new(frozen.health()).respond(&request).expect("it is ours");
 /// assert_eq!(response.status, 503);
-/// assert_eq!(response.body, "[-]database failed: reason withheld\nreadyz check failed\n");
+/// assert_eq!(response.body, "[-]database failed: unreachable\nreadyz check failed\n");
 /// # Ok(())
 /// # }
 /// ```

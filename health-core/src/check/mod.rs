@@ -3,6 +3,7 @@
 pub(crate) mod blocking;
 pub(crate) mod deadline;
 pub(crate) mod error;
+pub(crate) mod handle;
 pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod registration;
@@ -12,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    check::{error::CheckError, outcome::Outcome},
+    check::{error::CheckError, handle::CheckHandle, outcome::Outcome},
     model::status::{Impact, Kind, Membership},
 };
 
@@ -81,6 +82,43 @@ pub trait Check: Send + Sync + 'static {
         false
     }
 
+    /// Receives a handle by which the check can be run at once, for a check that knows when its outcome changes, such as a
+    /// switch. Called once, when the check starts; a check in two services receives two handles. Default: nothing.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use health_core::{Check, CheckHandle, CheckResult, Outcome, async_trait};
+    ///
+    /// #[derive(Default)]
+    /// struct License { problem: Mutex<Option<String>>, handles: Mutex<Vec<CheckHandle>> }
+    ///
+    /// impl License {
+    ///     /// Called by whatever learns that the license was revoked. The verdict holds when this returns.
+    ///     fn revoke(&self, why: &str) {
+    ///         *self.problem.lock().unwrap() = Some(why.to_owned());
+    ///         let handles = self.handles.lock().unwrap().clone();
+    ///         for handle in handles {
+    ///             handle.run_now();
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// #[async_trait]
+    /// impl Check for License {
+    ///     async fn check(&self) -> CheckResult {
+    ///         let problem = self.problem.lock().unwrap().clone();
+    ///         Ok(problem.map_or_else(Outcome::healthy, Outcome::unhealthy))
+    ///     }
+    ///
+    ///     fn attach(&self, handle: CheckHandle) {
+    ///         self.handles.lock().unwrap().push(handle);
+    ///     }
+    /// }
+    /// ```
+    fn attach(&self, handle: CheckHandle) {
+        drop(handle);
+    }
+
     /// Validates the configuration of the check. Called once, when the check is registered.
     ///
     /// # Errors
@@ -119,6 +157,10 @@ macro_rules! delegate {
 
             fn asks_a_service(&self) -> bool {
                 (**self).asks_a_service()
+            }
+
+            fn attach(&self, handle: CheckHandle) {
+                (**self).attach(handle);
             }
 
             fn validate(&self) -> Result<(), String> {

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
-    model::status::{Kind, Status},
+    check::{Check, CheckResult, handle::CheckHandle, outcome::Outcome},
+    model::status::{Kind, Reason, Status},
 };
 
 /// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
 ///
-/// Clones turn the same switch. A turn is seen by the check's next run, within `max_age` of a request.
+/// Clones turn the same switch. A turn is published before the call returns. The reason of a switch that is not on Healthy
+/// is `maintenance`.
 ///
 /// Least privilege: none; it looks at nothing outside of the process.
 ///
@@ -31,7 +32,13 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Toggle(Arc<Mutex<Turned>>);
+pub struct Toggle(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    turned: Mutex<Turned>,
+    handles: Mutex<Vec<CheckHandle>>,
+}
 
 /// How it stands.
 #[derive(Clone, Debug)]
@@ -74,7 +81,14 @@ impl Toggle {
     }
 
     fn turn(&self, status: Status, message: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Turned { status, message };
+        *self.0.turned.lock().unwrap_or_else(PoisonError::into_inner) = Turned { status, message };
+        let handles = self.0.handles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Without the lock, because a log subscriber may turn the switch, too.
+        let removed: Vec<CheckHandle> = handles.into_iter().filter(|handle| !handle.run_now()).collect();
+        if !removed.is_empty() {
+            let mut handles = self.0.handles.lock().unwrap_or_else(PoisonError::into_inner);
+            handles.retain(|handle| !removed.iter().any(|other| other.is(handle)));
+        }
     }
 }
 
@@ -86,15 +100,19 @@ pub struct ToggleCheck(Toggle);
 #[async_trait]
 impl Check for ToggleCheck {
     async fn check(&self) -> CheckResult {
-        let Turned { status, message } = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Turned { status, message } = self.0.0.turned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(match status {
             Status::Healthy => Outcome::healthy(),
-            Status::Degraded => Outcome::degraded(message),
-            Status::Unhealthy => Outcome::unhealthy(message),
+            Status::Degraded => Outcome::degraded(message).reason(Reason::Maintenance),
+            Status::Unhealthy => Outcome::unhealthy(message).reason(Reason::Maintenance),
         })
     }
 
     fn kind(&self) -> Kind {
         Kind::Local
+    }
+
+    fn attach(&self, handle: CheckHandle) {
+        self.0.0.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
     }
 }

@@ -114,7 +114,7 @@ fn with_defaults(options: &Options) -> Plan {
 /// Checks the durations of a plan against each other.
 fn check_durations(name: &str, plan: &Plan, mistakes: &mut Mistakes) {
     let mut refuse = |option, value, message| {
-        mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message })
+        mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
     };
     let Plan { interval, timeout, recheck, stale_after, .. } = *plan;
     if recheck > interval {

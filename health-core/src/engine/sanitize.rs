@@ -93,12 +93,7 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
 /// Replaces a reason that only the engine gives by `failed`.
 fn own_reason(reason: Reason) -> Reason {
     match reason {
-        Reason::Stale
-        | Reason::Dependency
-        | Reason::Pending
-        | Reason::Starting
-        | Reason::Draining
-        | Reason::Stopped => Reason::Failed,
+        Reason::Stale | Reason::Dependency | Reason::Pending | Reason::Draining | Reason::Stopped => Reason::Failed,
         reason => reason,
     }
 }

@@ -2,7 +2,9 @@
 //! store does, and says when the next run is due.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    check::{Check, blocking::panic_text, deadline::Run, error::CheckError, outcome::Outcome},
+    check::{Check, blocking::panic_text, deadline::Run, error::CheckError, handle::CheckHandle, outcome::Outcome},
     config::plan::Plan,
     engine::{
         signals::Signals,
@@ -169,6 +171,28 @@ impl Runner {
 
 fn timed_out(timeout: Duration) -> Outcome {
     Outcome::unhealthy(format!("no answer within {timeout:?}")).reason(Reason::Timeout)
+}
+
+/// Returns the handle by which a check asks to be run at once. The handle keeps neither the store nor the check alive.
+pub(crate) fn handle(store: &Arc<Store>, job: &Job) -> CheckHandle {
+    let (store, check) = (Arc::downgrade(store), Arc::downgrade(&job.check));
+    let signals = Arc::clone(&job.signals);
+    CheckHandle::new(move || {
+        let (Some(store), Some(check)) = (store.upgrade(), check.upgrade()) else { return false };
+        run_now(&store, &signals, &*check);
+        true
+    })
+}
+
+/// Polls a check once. Records the outcome of a check that is ready, and requests a run of one that is not.
+fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
+    let mut run = check.check();
+    let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+    match polled {
+        Ok(Poll::Ready(result)) => store.record_immediate(signals, result.unwrap_or_else(Outcome::from)),
+        // The task of the check waits, and says of a panic what there is to say.
+        Ok(Poll::Pending) | Err(_) => signals.request_run(),
+    }
 }
 
 /// Shows signs of life to the store, and passes wake requests on to the tasks of checks.

@@ -44,8 +44,7 @@ impl Signals {
     pub(crate) async fn refreshed(&self) -> bool {
         let mut finished = self.finished.subscribe();
         let target = self.started.load(Ordering::Acquire) + 1;
-        self.refresh.store(true, Ordering::Release);
-        self.changed.notify_one();
+        self.request_run();
         let over = |number: &u64| *number >= target || self.ended.load(Ordering::Acquire);
         finished.wait_for(over).await.is_ok_and(|number| *number >= target)
     }
@@ -59,6 +58,12 @@ impl Signals {
     /// Whether a run is under way.
     pub(super) fn is_running(&self) -> bool {
         self.started.load(Ordering::Acquire) > *self.finished.borrow()
+    }
+
+    /// Requests a run that starts from now on, after a run under way, also while the check is held back.
+    pub(super) fn request_run(&self) {
+        self.refresh.store(true, Ordering::Release);
+        self.changed.notify_one();
     }
 
     /// Requests an early run. Has no effect while a run is under way.

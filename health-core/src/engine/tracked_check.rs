@@ -46,6 +46,8 @@ pub(super) struct TrackedCheck {
     /// Whether the check counts for probes and the report. One inserted into a Ready service counts from its first
     /// result on.
     pub(super) counts: bool,
+    /// The moment of the last outcome that was published at once. A run that began earlier does not replace it.
+    pub(super) immediate: Nanos,
     /// Whether the entry is out of date.
     pub(super) changed: bool,
     /// Whether the log has been told that results of the check exceed the limits.
@@ -131,6 +133,7 @@ impl TrackedCheck {
             reported: None,
             history,
             counts,
+            immediate: 0,
             changed: false,
             limits_logged: false,
             entry: Arc::new(entry),
@@ -163,6 +166,11 @@ impl TrackedCheck {
         Arc::make_mut(&mut self.history).record_run(run.at, status, reason, run.duration);
         self.last_run = Some(run);
         self.changed = true;
+        self.next_run()
+    }
+
+    /// Returns the time of the next run.
+    pub(super) fn next_run(&self) -> NextRun {
         if self.is_done() { NextRun::Never } else { NextRun::After(policy::spacing(&self.plan, &self.state)) }
     }
 

@@ -104,8 +104,9 @@ impl Builder {
     #[cfg(feature = "testing")]
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
         let Prepared { about, secrets, checks, defaults } = self.prepare(Mistakes::default())?;
-        let new = checks.into_iter().map(|(new, _)| new).collect();
+        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
         let inner = Inner::new(Store::new(clock, about, secrets, new), defaults, None);
+        jobs.into_iter().for_each(|job| inner.spawn(job));
         Ok(Health { inner: Arc::new(inner) })
     }
 

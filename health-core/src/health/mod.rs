@@ -70,6 +70,8 @@ struct Inner {
     /// The tasks of publishers. They end by themselves once the checks have stopped and the last messages are sent.
     publishers: Mutex<Vec<JoinHandle<()>>>,
     drain_state: DrainState,
+    /// The checks of a frozen service, which no task keeps.
+    frozen: Mutex<Vec<Job>>,
 }
 
 /// A running task, and the signals of the check that it runs. The task of the coordinator has no signals.
@@ -87,6 +89,7 @@ impl Inner {
             tasks: Mutex::default(),
             publishers: Mutex::default(),
             drain_state: DrainState::default(),
+            frozen: Mutex::default(),
         }
     }
 
@@ -94,7 +97,13 @@ impl Inner {
         self.keep(None, scheduler::coordinate(Arc::clone(&self.store)));
     }
 
+    /// Starts the task of a check. In a frozen service the check is only kept.
     fn spawn(&self, job: Job) {
+        job.check.attach(scheduler::handle(&self.store, &job));
+        if self.runtime.is_none() {
+            self.frozen.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+            return;
+        }
         let signals = Arc::clone(&job.signals);
         self.keep(Some(signals), scheduler::run_check(Arc::clone(&self.store), job));
     }

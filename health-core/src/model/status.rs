@@ -55,6 +55,8 @@ words! {
         Rejected = "rejected",
         /// The pool or the server has no free connection.
         Saturated = "saturated",
+        /// A closed `Toggle`: an operator or the program itself switched it.
+        Maintenance = "maintenance",
         /// A measured value crossed its limit.
         Threshold = "threshold",
         /// The run was healthy, but took longer than `slow_above`.
@@ -69,7 +71,8 @@ words! {
         Pending = "pending",
         /// Any other failure.
         Failed = "failed",
-        /// Of a report: a readiness check has neither finished its first run nor been held back.
+        /// A closed `Latch`: something that must be done first is not done. Of a report: a readiness check has neither
+        /// finished its first run nor been held back.
         Starting = "starting",
         /// Of a report: the service drains and should receive no new traffic.
         Draining = "draining",

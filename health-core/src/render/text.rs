@@ -1,5 +1,5 @@
 //! The text of `/livez`, `/readyz` and `/healthz` of the Kubernetes API server, as in `pkg/server/healthz/healthz.go`:
-//! `ok`, or one line per check. Lists withhold the reasons; the page of one check shows its public reason.
+//! `ok`, or one line per check. Where that withholds the reasons, these lists and pages show the public ones.
 
 use std::fmt::Write as _;
 
@@ -78,16 +78,20 @@ fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> 
             match status {
                 Status::Healthy => writeln!(text, "[+]{name} ok"),
                 Status::Degraded => writeln!(text, "[+]{name} ok (degraded)"),
-                Status::Unhealthy => writeln!(text, "[-]{name} failed: reason withheld"),
+                Status::Unhealthy => writeln!(text, "[-]{name} failed: {}", check.reason.unwrap_or(Reason::Failed)),
             }
         };
     }
     if !matches!(report.subject, Subject::Check(_)) {
-        text.push_str(match report.reason {
-            Some(Reason::Starting) => "[-]starting failed: reason withheld\n",
-            Some(Reason::Draining | Reason::Stopped) => "[-]shutdown failed: reason withheld\n",
-            _ => "",
-        });
+        let failed = match report.reason {
+            Some(reason @ Reason::Starting) => Some(("starting", reason)),
+            Some(reason @ (Reason::Draining | Reason::Stopped)) => Some(("shutdown", reason)),
+            _ => None,
+        };
+        if let Some((line, reason)) = failed {
+            // Writing to memory cannot fail.
+            let _ = writeln!(text, "[-]{line} failed: {reason}");
+        }
     }
     worst
 }
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(list(&report, "healthz", Visibility::Status), "healthz check failed\n");
         assert_eq!(
             list(&report, "healthz", Visibility::Checks),
-            "[-]database failed: reason withheld\n[+]jobs ok\n[+]later ok (degraded)\nhealthz check failed\n"
+            "[-]database failed: unreachable\n[+]jobs ok\n[+]later ok (degraded)\nhealthz check failed\n"
         );
         assert_eq!(document(&samples::healthy(), Visibility::Full), "[+]jobs ok\nhealth check passed\n");
         assert_eq!(one_check(&samples::one_check().checks[0]), "[-]database failed: unreachable\n");
@@ -166,7 +170,7 @@ mod tests {
             let (status, text) = excluding(&report, "readyz", &[line.to_owned()], false);
             assert_eq!(status, Status::Unhealthy);
             let text = String::from_utf8(text.to_vec()).unwrap();
-            assert!(text.contains(&format!("[-]{line} failed: reason withheld\n")), "{text}");
+            assert!(text.contains(&format!("[-]{line} failed: {reason}\n")), "{text}");
         }
     }
 }

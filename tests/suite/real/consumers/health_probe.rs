@@ -95,7 +95,7 @@ fn it_says_how_every_framework_is() {
         assert_eq!(probe(&["--expect", "healthy", &url("/health")]).0, Some(1));
         frozen.record("database", unreachable(), millis(3)).unwrap();
         assert_eq!(probe(&[&url("/health")]), (Some(1), "unhealthy: database unreachable, cache unreachable\n".into()));
-        assert_eq!(probe(&[&url("/readyz")]), (Some(1), "unhealthy: database unhealthy\n".into()));
+        assert_eq!(probe(&[&url("/readyz")]), (Some(1), "unhealthy: database unreachable\n".into()));
         assert_eq!(probe(&["--expect", "503", &url("/readyz")]).0, Some(0));
         assert_eq!(probe(&[&url("/livez")]), (Some(0), "healthy\n".into()));
         // A list without a check in it.

@@ -1,8 +1,8 @@
 //! The `Latch` check.
 
-use health_core::{Health, Latch, Probe, Status};
+use health_core::{Health, Latch, Probe, Reason, Status};
 
-use health_tests::support::{checked, rerun};
+use health_tests::support::{checked, rerun, shown};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_waits_until_every_clone_is_dropped() {
@@ -11,9 +11,10 @@ async fn readiness_waits_until_every_clone_is_dropped() {
     let health = checked(latch.check()).await;
     assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
     drop(latch);
-    assert_eq!(rerun(&health).await.status, Status::Unhealthy);
+    let report = rerun(&health).await;
+    assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(Reason::Starting)));
     drop(clone);
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
+    assert_eq!(shown(&health).status, Status::Healthy, "published before the drop returned");
     assert_eq!(health.status(Probe::Readiness), Status::Healthy);
 }
 

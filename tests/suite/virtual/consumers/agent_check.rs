@@ -43,7 +43,7 @@ async fn every_verdict_has_its_line() {
     assert_eq!(line(agent, b"").await, "ready up 50%\n");
     database.unhealthy("maintenance");
     health.refresh("database").await.unwrap();
-    assert_eq!(line(agent, b"").await, "ready down #database failed, cache failed\n");
+    assert_eq!(line(agent, b"").await, "ready down #database maintenance, cache maintenance\n");
     drop(health.drain(secs(30)));
     assert_eq!(line(agent, b"").await, "drain up\n");
     // Nobody speaks for what has stopped.

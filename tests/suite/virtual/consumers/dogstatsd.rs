@@ -29,7 +29,7 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
     };
     health.publish(Dogstatsd::udp(agent.local_addr().unwrap()).unwrap());
     assert_eq!(told().await.len(), 2);
-    toggle.unhealthy("maintenance by password=hunter2");
+    toggle.unhealthy("moved by password=hunter2");
     health.refresh("switch").await.unwrap();
     let bad = told().await;
     assert!(
@@ -37,7 +37,7 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
         "{bad:?}"
     );
     assert!(bad.iter().any(|it| it.starts_with("_sc|health.status|2|")), "{bad:?}");
-    assert!(bad.iter().all(|it| !it.contains("maintenance") && !it.contains("hunter2")), "{bad:?}");
+    assert!(bad.iter().all(|it| !it.contains("moved") && !it.contains("hunter2")), "{bad:?}");
     toggle.healthy();
     health.refresh("switch").await.unwrap();
     let good = told().await;

@@ -9,7 +9,7 @@ use opentelemetry_sdk::metrics::{
     data::{AggregatedMetrics, HistogramDataPoint, MetricData},
 };
 
-use health_tests::support::{millis, secs};
+use health_tests::support::{millis, secs, settle};
 
 /// A provider that collects when it is told to, and what it has collected then.
 struct Sdk {
@@ -107,7 +107,7 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     health.publish(OpenTelemetry::new(&sdk.provider).attribute("instance", "a").visibility(Visibility::Full));
     assert!(health.ready().await);
     toggle.unhealthy("x");
-    health.refresh("switch").await.unwrap();
+    settle().await;
     let report = health.report();
     tokio::time::sleep(millis(1_000)).await;
     let (values, kinds, bounds) = sdk.collect();
@@ -171,7 +171,7 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     let (values, ..) = sdk.collect();
     assert!(values.keys().all(|series| !series.contains("jobs") || is_counted(series)), "{values:#?}");
     toggle.healthy();
-    health.refresh("switch").await.unwrap();
+    settle().await;
     let (values, ..) = sdk.collect();
     assert_eq!(values["health.status{health.state=healthy,instance=a}"], 1.0);
     assert_eq!(values["health.lifecycle.status{health.lifecycle.state=draining,instance=a}"], 1.0);

@@ -167,9 +167,9 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
         *told.pointer_mut(at).unwrap() = json!("now");
     }
     let expected = json!({
-        "event": "change", "at": "now", "service": "orders", "status": "unhealthy", "cause": "switch failed",
+        "event": "change", "at": "now", "service": "orders", "status": "unhealthy", "cause": "switch maintenance",
         "lifecycle": "ready", "missed": 0,
-        "changes": [{"check": "switch", "from": "healthy", "to": "unhealthy", "reason": "failed", "at": "now"}],
+        "changes": [{"check": "switch", "from": "healthy", "to": "unhealthy", "reason": "maintenance", "at": "now"}],
     });
     assert_eq!(told, expected);
     let headers = receiver.headers.lock().unwrap()[0].clone();
@@ -235,7 +235,7 @@ async fn what_was_bad_before_is_told_once_and_what_is_removed_is_well() {
     health.insert("later", check_fn(|| async { Ok(Outcome::degraded("y").reason(Reason::Slow)) }).optional()).unwrap();
     let told = receiver.hears_in_time(2, &clock).await.remove(1);
     assert_eq!(told["changes"][0]["check"], "later");
-    assert_eq!((statuses(&told), &told["cause"]), (vec![("", "degraded")], &json!("switch failed")));
+    assert_eq!((statuses(&told), &told["cause"]), (vec![("", "degraded")], &json!("switch maintenance")));
     health.remove("later").unwrap();
     let told = receiver.hears_in_time(3, &clock).await.remove(2);
     assert_eq!((statuses(&told), &told["changes"][0]["check"]), (vec![("degraded", "healthy")], &json!("later")));

@@ -12,7 +12,7 @@ fn the_contract_in_bytes() {
     let first = frozen(false);
     let endpoint = Endpoint::new(first.health()).full_for_bearer(TOKEN);
     let text = "text/plain; charset=utf-8";
-    let unhealthy = "[-]database failed: reason withheld\n[+]cache ok\n[+]worker ok (degraded)\nreadyz check failed\n";
+    let unhealthy = "[-]database failed: rejected\n[+]cache ok\n[+]worker ok (degraded)\nreadyz check failed\n";
     for (state, sent, status, content_type, body) in [
         (State::Healthy, sent("GET", "/livez"), 200, text, "ok"),
         (
@@ -43,20 +43,14 @@ fn the_contract_in_bytes() {
             text,
             "There is no such format: use json, health or text.",
         ),
-        (
-            State::Starting,
-            sent("GET", "/startupz"),
-            503,
-            text,
-            "[-]database failed: reason withheld\nstartupz check failed\n",
-        ),
+        (State::Starting, sent("GET", "/startupz"), 503, text, "[-]database failed: pending\nstartupz check failed\n"),
         (State::Starting, sent("GET", "/livez"), 200, text, "ok"),
         (
             State::Draining,
             sent("GET", "/readyz"),
             503,
             text,
-            "[+]database ok\n[+]cache ok\n[+]worker ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n",
+            "[+]database ok\n[+]cache ok\n[+]worker ok\n[-]shutdown failed: draining\nreadyz check failed\n",
         ),
         (State::Draining, sent("GET", "/livez"), 200, text, "ok"),
         (

@@ -27,14 +27,13 @@ fn every_networked_check_has_a_row() {
         "memory",
         "mod",
         "pool",
-        "pool_tests",
+        "quorum",
         "resolve",
         "runtime_lag",
         "spool_directory",
         "task_alive",
         "toggle",
         "upstream_document",
-        "upstream_document_tests",
         "uptime",
     ];
     for entry in std::fs::read_dir(repository().join("health-core/src/checks")).unwrap() {

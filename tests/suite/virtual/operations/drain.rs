@@ -30,7 +30,7 @@ async fn readiness_falls_at_once_and_nothing_else_does() {
         assert_eq!(code(&health, path), expected, "{path}");
     }
     assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","reason":"draining","checks""#));
-    assert_eq!(body(&health, "/readyz"), "[+]x ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n");
+    assert_eq!(body(&health, "/readyz"), "[+]x ok\n[-]shutdown failed: draining\nreadyz check failed\n");
     drained.await;
     assert_eq!(began.elapsed(), secs(10));
     assert!(prompter.runs() >= 2, "checks go on");
