@@ -63,15 +63,15 @@
 )]
 
 mod check;
-mod checks;
+pub mod checks;
 mod config;
 mod dedicated_server;
-mod endpoint;
+pub mod endpoint;
 mod engine;
 mod grpc;
 mod health;
 mod model;
-mod publish;
+pub mod publish;
 mod redact;
 mod render;
 #[cfg(feature = "testing")]
@@ -85,6 +85,36 @@ pub use async_trait::async_trait;
 pub use bytes;
 pub use serde_json;
 
+#[cfg(feature = "certificate")]
+pub use crate::checks::certificate::Certificate;
+#[cfg(feature = "disk_space")]
+pub use crate::checks::disk_space::DiskSpace;
+#[cfg(feature = "grpc")]
+pub use crate::checks::grpc::Grpc;
+#[cfg(feature = "http")]
+pub use crate::checks::http::Http;
+#[cfg(feature = "kafka")]
+pub use crate::checks::kafka::Kafka;
+#[cfg(feature = "kafka_lag")]
+pub use crate::checks::kafka_lag::KafkaLag;
+#[cfg(feature = "nats")]
+pub use crate::checks::nats::Nats;
+#[cfg(feature = "postgres")]
+pub use crate::checks::postgres::Postgres;
+#[cfg(feature = "rabbitmq")]
+pub use crate::checks::rabbitmq::RabbitMq;
+#[cfg(feature = "rabbitmq_queue")]
+pub use crate::checks::rabbitmq_queue::RabbitMqQueue;
+#[cfg(feature = "redis")]
+pub use crate::checks::redis::Redis;
+#[cfg(feature = "redis_queue")]
+pub use crate::checks::redis_queue::RedisQueue;
+#[cfg(feature = "sqlx")]
+pub use crate::checks::sqlx::Sqlx;
+#[cfg(feature = "tcp")]
+pub use crate::checks::tcp::Tcp;
+#[cfg(feature = "upstream")]
+pub use crate::checks::upstream::Upstream;
 #[cfg(feature = "serde")]
 pub use crate::config::settings::Settings;
 #[cfg(feature = "signal")]
@@ -106,7 +136,25 @@ pub use crate::{
         outcome::Outcome,
         registration::{CheckExt, Registration},
     },
-    checks::*,
+    checks::{
+        backlog::Backlog,
+        blocking::{CheckBlocking, check_blocking, check_blocking_result},
+        closure::{CheckFn, check_fn, check_result},
+        cpu::Cpu,
+        dns::Dns,
+        error_rate::{ErrorRate, ErrorRateCheck},
+        file_descriptors::FileDescriptors,
+        gauge::Gauge,
+        heartbeat::{Heartbeat, HeartbeatCheck},
+        latch::{Latch, LatchCheck},
+        memory::Memory,
+        quorum::{Quorum, all_of, any_of, at_least},
+        runtime_lag::RuntimeLag,
+        spool_directory::SpoolDirectory,
+        task_alive::TaskAlive,
+        toggle::{Toggle, ToggleCheck},
+        uptime::Uptime,
+    },
     config::{
         defaults::Defaults,
         error::{BuildError, MuteError, RemoveError, UnknownCheck},

@@ -1,60 +1,60 @@
 //! The built-in checks, one file per check. Each file imports the check contract, the model, its driver and the
 //! helpers of this module, and nothing else of this crate. The feature, the file, the module and the test of a check share one name.
 
-mod backlog;
-mod blocking;
+pub(crate) mod backlog;
+pub(crate) mod blocking;
 #[cfg(feature = "certificate")]
-mod certificate;
-mod cgroup;
+pub(crate) mod certificate;
+pub(crate) mod cgroup;
 pub(crate) mod closure;
-mod cpu;
+pub(crate) mod cpu;
 #[cfg(feature = "disk_space")]
-mod disk_space;
-mod dns;
-mod error_rate;
-mod file_descriptors;
-mod gauge;
+pub(crate) mod disk_space;
+pub(crate) mod dns;
+pub(crate) mod error_rate;
+pub(crate) mod file_descriptors;
+pub(crate) mod gauge;
 #[cfg(feature = "grpc")]
-mod grpc;
-mod heartbeat;
+pub(crate) mod grpc;
+pub(crate) mod heartbeat;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 #[cfg(feature = "kafka")]
-mod kafka;
+pub(crate) mod kafka;
 #[cfg(feature = "kafka_lag")]
-mod kafka_lag;
-mod latch;
-mod limits;
-mod memory;
+pub(crate) mod kafka_lag;
+pub(crate) mod latch;
+pub(crate) mod limits;
+pub(crate) mod memory;
 #[cfg(feature = "nats")]
-mod nats;
+pub(crate) mod nats;
 #[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
-mod pool;
+pub(crate) mod pool;
 #[cfg(feature = "postgres")]
-mod postgres;
-mod quorum;
+pub(crate) mod postgres;
+pub(crate) mod quorum;
 #[cfg(feature = "rabbitmq")]
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 #[cfg(feature = "rabbitmq_queue")]
-mod rabbitmq_queue;
+pub(crate) mod rabbitmq_queue;
 #[cfg(feature = "redis")]
-mod redis;
+pub(crate) mod redis;
 #[cfg(feature = "redis_queue")]
-mod redis_queue;
-mod resolve;
-mod runtime_lag;
-mod spool_directory;
+pub(crate) mod redis_queue;
+pub(crate) mod resolve;
+pub(crate) mod runtime_lag;
+pub(crate) mod spool_directory;
 #[cfg(feature = "sqlx")]
-mod sqlx;
-mod task_alive;
+pub(crate) mod sqlx;
+pub(crate) mod task_alive;
 #[cfg(feature = "tcp")]
-mod tcp;
-mod toggle;
+pub(crate) mod tcp;
+pub(crate) mod toggle;
 #[cfg(feature = "upstream")]
-mod upstream;
+pub(crate) mod upstream;
 #[cfg(feature = "upstream")]
 pub(crate) mod upstream_document;
-mod uptime;
+pub(crate) mod uptime;
 
 pub use self::{
     backlog::Backlog,

@@ -17,13 +17,14 @@ mod route;
 use std::{fmt, sync::Arc};
 
 use crate::{
-    endpoint::{
-        answer::Answerer,
-        config::{Config, EndpointError},
-        message::{Request, Response, ResponseExtras},
-        route::Route,
-    },
+    endpoint::{answer::Answerer, config::Config, route::Route},
     health::Health,
+};
+
+pub use self::{
+    config::EndpointError,
+    format::{Format, Rendered},
+    message::{HeaderValue, Headers, Request, Response, ResponseExtras},
 };
 
 /// The paths, codes, formats and visibility over one [`Health`]. Every adapter mounts one; a `Health` can have several,

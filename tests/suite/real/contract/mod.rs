@@ -4,3 +4,4 @@ mod access_log;
 mod conformance;
 mod debug_output;
 mod external_types;
+mod features;
