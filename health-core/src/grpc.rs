@@ -9,18 +9,22 @@ use crate::{
     model::status::{Probe, Status},
 };
 
-/// The names of the services that are probes. The empty name is the server itself: whether to send it traffic.
-const PROBES: [(&str, Probe); 4] = [
-    ("", Probe::Readiness),
-    ("liveness", Probe::Liveness),
-    ("readiness", Probe::Readiness),
-    ("startup", Probe::Startup),
-];
+/// The name of the server itself: whether to send it traffic.
+const SERVER: &str = "";
+
+/// Returns the probe whose status a service has; `None` if the service is a check or does not exist.
+fn probe(snapshot: &Snapshot, service: &str) -> Option<Probe> {
+    if service == SERVER {
+        return Some(Probe::Readiness);
+    }
+    let of_its_own = snapshot.grpc_services().iter().find(|(name, _)| **name == *service).map(|(_, probe)| *probe);
+    of_its_own.or_else(|| Probe::ALL.iter().copied().find(|probe| probe.as_str() == service))
+}
 
 /// Returns the page of a service. The name of a probe hides a check of the same name, whose status HTTP has.
 fn find<'s>(snapshot: &'s Snapshot, service: &str) -> Option<Page<'s>> {
-    match PROBES.iter().find(|(name, _)| *name == service) {
-        Some((_, probe)) => Some(snapshot.probe(*probe, false)),
+    match probe(snapshot, service) {
+        Some(probe) => Some(snapshot.probe(probe, false)),
         None => snapshot.check(service),
     }
 }
@@ -28,7 +32,8 @@ fn find<'s>(snapshot: &'s Snapshot, service: &str) -> Option<Page<'s>> {
 /// # For adapters of `grpc.health.v1`
 impl Health {
     /// Whether a service serves as of now; `None` if there is none of that name. The services are `readiness`, which is
-    /// also the empty name, `liveness`, `startup`, and every check. Degraded serves, Unhealthy does not. Like a request
+    /// also the empty name, `liveness`, `startup`, those of [`Builder::grpc_service`](crate::Builder::grpc_service), and every
+    /// check. Degraded serves, Unhealthy does not. Like a request
     /// over HTTP it wakes checks whose results are too old, and waits for nothing.
     #[must_use]
     pub fn serving(&self, service: &str) -> Option<bool> {
@@ -45,13 +50,21 @@ impl Health {
         find(self.store().read().current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
-    /// The names of all services: the probes, and every check.
+    /// The probe whose status a service has; `None` if the service is a check or does not exist.
+    #[must_use]
+    pub fn service_probe(&self, service: &str) -> Option<Probe> {
+        probe(&self.store().published(), service)
+    }
+
+    /// The names of all services: the probes, the services with names of their own
+    /// ([`Builder::grpc_service`](crate::Builder::grpc_service)), and every check.
     #[must_use]
     pub fn services(&self) -> Vec<Arc<str>> {
-        let is_probe = |name: &str| PROBES.iter().any(|(probe, _)| *probe == name);
-        let probes = PROBES.iter().map(|(name, _)| Arc::from(*name));
         let snapshot = self.store().published();
+        let probes = [SERVER].into_iter().chain(Probe::ALL.iter().map(|probe| probe.as_str())).map(Arc::from);
+        let own = snapshot.grpc_services().iter().map(|(name, _)| Arc::clone(name));
         let checks = snapshot.all(false).members().iter().map(|entry| Arc::clone(&entry.report.name));
-        probes.chain(checks.filter(|name| !is_probe(name))).collect()
+        let checks = checks.filter(|name| probe(&snapshot, name).is_none());
+        probes.chain(own).chain(checks).collect()
     }
 }

@@ -105,7 +105,7 @@ pub struct Service {
 
 impl Service {
     fn shows(&self, service: &str) -> bool {
-        self.names || matches!(service, "" | "liveness" | "readiness" | "startup")
+        self.names || self.health.service_probe(service).is_some()
     }
 
     /// Returns the status that Watch sends for a service; `ServiceUnknown` for an unknown name.

@@ -61,6 +61,11 @@ macro_rules! option_table {
 
                 /// Counts for readiness, which measures do not by default.
                 readiness;
+
+                /// Leaves the check out of the series per check: on the metrics page, through the `metrics` facade and
+                /// OpenTelemetry, and in DogStatsD. It counts for the totals as before. For checks by the hundred, such as
+                /// one per tenant.
+                no_metrics;
             }
             probes {
                 liveness {

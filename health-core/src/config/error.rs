@@ -223,16 +223,6 @@ impl Mistakes {
         result.map_err(|mistake| self.push(mistake)).ok()
     }
 
-    /// Returns the value, which exists if there is no mistake.
-    ///
-    /// # Errors
-    ///
-    /// There is a mistake.
-    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, BuildError> {
-        self.result()?;
-        value.ok_or(BuildError::Several { mistakes: Vec::new() })
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,6 +1,10 @@
 //! Plans: fills in the defaults of options, and refuses contradictory options and dependencies. Pure.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     check::options::{Joining, Options},
@@ -36,6 +40,7 @@ pub(crate) struct Plan {
     pub(crate) readiness: bool,
     pub(crate) startup: bool,
     pub(crate) asks_a_service: bool,
+    pub(crate) no_metrics: bool,
     pub(crate) depends_on: Vec<Arc<str>>,
     pub(crate) tags: Arc<[Arc<str>]>,
 }
@@ -103,6 +108,7 @@ fn with_defaults(options: &Options) -> Plan {
         kind: options.kind,
         impact: options.impact(),
         asks_a_service: options.asks_a_service,
+        no_metrics: options.no_metrics,
         liveness: options.liveness.is_some(),
         readiness: options.readiness,
         startup: options.startup.is_some(),
@@ -177,9 +183,11 @@ fn find<'n, 'a>(nodes: &'n [Node<'a>], name: &str) -> Option<&'n Node<'a>> {
 
 /// Collects duplicate names, each once, and dependencies on names that no check has.
 fn check_names(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    for (position, node) in nodes.iter().enumerate() {
-        let earlier = nodes[..position].iter().filter(|other| other.name == node.name).count();
-        if earlier == 1 {
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    for node in nodes {
+        let count = counts.entry(node.name).or_default();
+        *count += 1;
+        if *count == 2 {
             mistakes.push(BuildError::DuplicateName { name: node.name.to_owned() });
         }
         for upstream in node.options.depends_on.iter().filter(|upstream| find(nodes, upstream).is_none()) {

@@ -19,11 +19,13 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The name and the version of the service.
+/// What the owner says of the service itself.
 #[derive(Debug, Default)]
 pub(crate) struct About {
     pub(crate) service: Option<Arc<str>>,
     pub(crate) version: Option<Arc<str>>,
+    /// The services of `grpc.health.v1` with names of their own, each with the probe whose status it has.
+    pub(crate) grpc_services: Vec<(Arc<str>, Probe)>,
 }
 
 /// What the writer puts into a snapshot. The snapshot computes the rest.
@@ -110,6 +112,11 @@ impl Snapshot {
     /// The moment at which the next result expires.
     pub(super) fn expires_at(&self) -> Nanos {
         self.expires_at
+    }
+
+    /// The services of `grpc.health.v1` with names of their own.
+    pub(crate) fn grpc_services(&self) -> &[(Arc<str>, Probe)] {
+        &self.parts.about.grpc_services
     }
 
     // --- Pages -------------------------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ impl State {
 
     pub(super) fn insert(&mut self, new: NewCheck) {
         let counts = self.service.lifecycle == Lifecycle::Starting;
+        Arc::make_mut(&mut self.positions).insert(Arc::clone(&new.name), self.checks.len());
         self.checks.push(TrackedCheck::new(new, counts));
-        self.index();
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<TrackedCheck> {

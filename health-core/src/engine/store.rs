@@ -299,19 +299,19 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a check to a running service.
-    pub(crate) fn insert(&self, new: NewCheck) -> Result<(), BuildError> {
+    /// Adds checks to a running service, all or none, with one publication.
+    pub(crate) fn insert(&self, new: Vec<NewCheck>) -> Result<(), BuildError> {
         let mut state = self.lock();
         if state.service.lifecycle == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
         }
         let mut nodes: Vec<Node<'_>> =
             state.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
-        nodes.push(Node { name: &new.name, options: &new.options });
+        nodes.extend(new.iter().map(|new| Node { name: &new.name, options: &new.options }));
         let mut mistakes = Mistakes::default();
         plan::check_graph(&nodes, &mut mistakes);
         mistakes.result()?;
-        state.insert(new);
+        new.into_iter().for_each(|new| state.insert(new));
         self.publish(state);
         Ok(())
     }

@@ -116,6 +116,7 @@ impl TrackedCheck {
             history: Arc::clone(&history),
             counts,
             ever_succeeded: false,
+            has_metrics: !new.plan.no_metrics,
         };
         let entry = entry(&new.plan, &new.signals, report, NEVER, NEVER);
         Self {
@@ -241,6 +242,7 @@ impl TrackedCheck {
             history: Arc::clone(&self.history),
             counts: self.counts,
             ever_succeeded: self.state.ever_succeeded,
+            has_metrics: !self.plan.no_metrics,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     engine::{scheduler::Job, snapshot::About, store::Store, tracked_check::NewCheck},
     health::{Health, Inner, prepare},
+    model::status::Probe,
     redact::Secrets,
     time::Clock,
 };
@@ -48,6 +49,14 @@ impl Builder {
     /// Sets the version of the service, shown at full visibility.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.about.version = Some(version.into().into());
+        self
+    }
+
+    /// Adds a service of `grpc.health.v1` under a name of its own, with the status of a probe. Envoy and gRPC's own clients
+    /// ask for the full name of a service, such as `orders.v1.Orders`, which should have the status of readiness. Can be
+    /// given several times. A name that a check or a probe has is refused.
+    pub fn grpc_service(mut self, name: impl Into<String>, probe: Probe) -> Self {
+        self.about.grpc_services.push((name.into().into(), probe));
         self
     }
 
@@ -126,9 +135,23 @@ impl Builder {
         let prepared: Vec<Option<(NewCheck, Job)>> =
             self.checks.iter().map(|(name, registration)| prepare(name, registration, &mut mistakes)).collect();
         plan::check_graph(&nodes, &mut mistakes);
+        check_grpc_services(&self.about, &self.checks, &mut mistakes);
         mistakes.result()?;
         let checks = prepared.into_iter().flatten().collect();
         Ok(Prepared { about: self.about, secrets: self.secrets, checks, defaults: self.defaults })
+    }
+}
+
+/// Collects names of gRPC services that mean something else already.
+fn check_grpc_services(about: &About, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
+    for (position, (name, _)) in about.grpc_services.iter().enumerate() {
+        let is_probe = name.is_empty() || Probe::ALL.iter().any(|probe| probe.as_str() == &**name);
+        let is_twice = about.grpc_services[..position].iter().any(|(other, _)| other == name);
+        if is_probe {
+            mistakes.push(BuildError::ReservedName { name: name.to_string() });
+        } else if is_twice || checks.iter().any(|(check, _)| **check == **name) {
+            mistakes.push(BuildError::DuplicateName { name: name.to_string() });
+        }
     }
 }
 

@@ -276,15 +276,47 @@ impl Health {
     /// Returns the errors of [`Builder::start`](crate::Builder::start), and [`BuildError::Stopped`] after
     /// [`stop`](Self::stop).
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
-        let mut registration = check.into();
-        self.inner.defaults.fill(&mut registration.options);
+        self.insert_all([(name, check)])
+    }
+
+    /// Adds many checks to the running service, all or none, and publishes once. For checks by the hundred, such as one per
+    /// tenant, together with [`no_metrics`](crate::CheckExt::no_metrics).
+    ///
+    /// ```
+    /// use health_core::{CheckExt, Health, check_fn};
+    ///
+    /// # async fn ping(_: u32) -> Result<(), std::io::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), health_core::BuildError> {
+    /// let health = Health::builder().start()?;
+    /// health.insert_all((0..500).map(|tenant| {
+    ///     let check = check_fn(move || async move { ping(tenant).await?; Ok(()) });
+    ///     (format!("tenant-{tenant}"), check.tag("tenants").report_only().no_metrics())
+    /// }))?;
+    /// # health.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), with the mistakes of all checks.
+    pub fn insert_all<N: AsRef<str>, R: Into<Registration>>(
+        &self,
+        checks: impl IntoIterator<Item = (N, R)>,
+    ) -> Result<(), BuildError> {
         let mut mistakes = Mistakes::default();
-        let prepared = prepare(name.as_ref(), &registration, &mut mistakes);
-        let (new, job) = mistakes.finish(prepared)?;
+        let prepare_one = |(name, check): (N, R)| {
+            let mut registration = check.into();
+            self.inner.defaults.fill(&mut registration.options);
+            prepare(name.as_ref(), &registration, &mut mistakes)
+        };
+        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().filter_map(prepare_one).unzip();
+        mistakes.result()?;
         self.inner.store.insert(new)?;
-        self.inner.spawn(job);
+        jobs.into_iter().for_each(|job| self.inner.spawn(job));
         if self.report().lifecycle == Lifecycle::Stopped {
-            // The service was stopped in the meantime, by a call that could not know of this task.
+            // The service was stopped in the meantime, by a call that could not know of these tasks.
             self.inner.take_tasks().iter().for_each(JoinHandle::abort);
         }
         Ok(())

@@ -146,6 +146,8 @@ pub struct CheckReport {
     /// result.
     pub(crate) counts: bool,
     pub(crate) ever_succeeded: bool,
+    /// Whether the check has series of its own in metrics.
+    pub(crate) has_metrics: bool,
 }
 
 impl CheckReport {
@@ -248,4 +250,11 @@ pub(crate) struct MetricsReport<'r> {
     /// The severity of the full report without the lifecycle.
     pub(crate) severity: u8,
     pub(crate) probes: [(Probe, Status); 3],
+}
+
+impl Report {
+    /// The checks with series of their own in metrics.
+    pub(crate) fn checks_with_metrics(&self) -> impl Iterator<Item = &CheckReport> {
+        self.checks.iter().map(|check| &**check).filter(|check| check.has_metrics)
+    }
 }

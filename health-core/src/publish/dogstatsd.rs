@@ -228,7 +228,8 @@ impl Publisher for Dogstatsd {
             let names = self.visibility > Visibility::Status;
             match change {
                 Some(Change::Check(change)) => {
-                    if let Some(check) = source.report().check(&change.check).filter(|_| names) {
+                    if let Some(check) = source.report().check(&change.check).filter(|check| names && check.has_metrics)
+                    {
                         self.send_check(&source, check, at);
                     }
                     self.send_whole(&source, at);
@@ -236,7 +237,7 @@ impl Publisher for Dogstatsd {
                 Some(Change::Lifecycle(_)) => {}
                 None => {
                     self.send_whole(&source, at);
-                    for check in source.report().checks.iter().filter(|_| names) {
+                    for check in source.report().checks_with_metrics().filter(|_| names) {
                         self.send_check(&source, check, at);
                     }
                 }

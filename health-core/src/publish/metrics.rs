@@ -202,7 +202,7 @@ impl Exporter<'_> {
             self.states(CHECK_STATUS.name, Some(("check", shared(name))), None);
             counted.is_gone = true;
         }
-        for check in &report.checks {
+        for check in report.checks_with_metrics() {
             self.check(check, exported.entry(Arc::clone(&check.name)).or_default());
         }
     }
@@ -229,7 +229,7 @@ impl Exporter<'_> {
     fn observed(&self, report: &Report, exported: &mut HashSet<[SharedString; 3]>) {
         let mut gone = std::mem::take(exported);
         let labels = |of: &[SharedString; 3]| ["check", "name", "unit"].into_iter().zip(of.clone());
-        for check in &report.checks {
+        for check in report.checks_with_metrics() {
             for observed in check.distinct_observed() {
                 let of = [shared(&check.name), observed.name.to_string().into(), observed.unit.to_string().into()];
                 self.gauge(CHECK_OBSERVED.name, labels(&of), observed.value.as_f64());

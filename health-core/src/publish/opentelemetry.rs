@@ -180,7 +180,7 @@ impl Observed {
             .with_unit("1")
             .with_description(metric_families::CHECK_STATUS.help)
             .with_callback(self.callback(|metrics, write| {
-                for check in &metrics.report.checks {
+                for check in metrics.report.checks_with_metrics() {
                     states(write, &[name(&check.name)], "health.check.state", check.status);
                 }
             }))
@@ -190,7 +190,7 @@ impl Observed {
             .with_unit("s")
             .with_description(metric_families::CHECK_LAST_SUCCESS.help)
             .with_callback(self.callback(|metrics, write| {
-                for check in &metrics.report.checks {
+                for check in metrics.report.checks_with_metrics() {
                     write(seconds_since_1970(check.history.totals.last_success), &[name(&check.name)]);
                 }
             }))
@@ -202,7 +202,7 @@ impl Observed {
             .f64_observable_gauge("health.check.observed")
             .with_description(metric_families::CHECK_OBSERVED.help)
             .with_callback(self.callback(|metrics, write| {
-                for check in &metrics.report.checks {
+                for check in metrics.report.checks_with_metrics() {
                     for observed in check.distinct_observed() {
                         let of = ("health.observed.name", observed.name.to_string().into());
                         let unit = ("health.observed.unit", observed.unit.to_string().into());
@@ -217,7 +217,7 @@ impl Observed {
     /// beginning.
     fn pass_on(&self, report: &Report, counted: &Counted, seen: &mut HashMap<Arc<str>, Seen>) {
         seen.retain(|name, _| report.check(name).is_some());
-        for check in &report.checks {
+        for check in report.checks_with_metrics() {
             let seen = seen.entry(Arc::clone(&check.name)).or_default();
             let attributes = self.with(&[name(&check.name)]);
             let since = check.history.since(seen);

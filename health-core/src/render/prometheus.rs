@@ -43,7 +43,7 @@ pub(crate) fn page(metrics: &MetricsReport<'_>, visibility: Visibility, expositi
     let mut page = Page { text: String::new(), exposition };
     page.totals(metrics);
     if visibility >= Visibility::Checks {
-        page.checks(&metrics.report.checks.iter().map(|check| &**check).collect::<Vec<_>>());
+        page.checks(&metrics.report.checks_with_metrics().collect::<Vec<_>>());
     }
     if visibility >= Visibility::Full {
         page.observed(metrics.report);
@@ -178,7 +178,7 @@ impl Page {
     fn observed(&mut self, report: &Report) {
         let name = metric_families::CHECK_OBSERVED.name;
         let mut opened = false;
-        for check in &report.checks {
+        for check in report.checks_with_metrics() {
             // A series that appears twice would make the page invalid.
             for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {

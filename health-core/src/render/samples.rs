@@ -39,6 +39,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         muted: None,
         history: Arc::default(),
         counts: true,
+        has_metrics: true,
         ever_succeeded: false,
     }
 }
@@ -79,6 +80,7 @@ fn jobs() -> CheckReport {
         details: Arc::from([("key".into(), "jobs".into())]),
         kind: Kind::Local,
         consecutive_successes: 7,
+        has_metrics: true,
         ever_succeeded: true,
         ..check("jobs", Impact::Optional)
     }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use health_core::{CheckExt as _, Health, check_fn};
+use health_core::{CheckExt as _, Health, Outcome, Probe, check_fn, testing::Frozen};
 use health_tests::support::{millis, secs};
 
 #[tokio::test(start_paused = true)]
@@ -36,4 +36,29 @@ async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() 
     tokio::time::sleep(millis(100)).await;
     assert_eq!(runs.load(Ordering::Relaxed), 2);
     health.stop().await;
+}
+
+#[test]
+fn a_service_of_its_own_name_has_the_status_of_its_probe() {
+    let builder = || Health::builder().check("database", check_fn(|| async { Ok(()) }));
+    let named =
+        builder().grpc_service("orders.v1.Orders", Probe::Readiness).grpc_service("orders.v1.Admin", Probe::Liveness);
+    let frozen = Frozen::new(named).unwrap();
+    let health = frozen.health();
+    let serving = |name: &str| health.serving(name);
+    assert_eq!(
+        (serving("orders.v1.Orders"), serving("orders.v1.Admin"), serving("other")),
+        (Some(false), Some(true), None)
+    );
+    frozen.record("database", Outcome::healthy(), millis(1)).unwrap();
+    assert_eq!((serving("orders.v1.Orders"), health.known_serving("orders.v1.Orders")), (Some(true), Some(true)));
+    assert_eq!(health.service_probe("orders.v1.Orders"), Some(Probe::Readiness));
+    assert_eq!((health.service_probe(""), health.service_probe("database")), (Some(Probe::Readiness), None));
+    let services: Vec<String> = health.services().iter().map(ToString::to_string).collect();
+    let expected = ["", "liveness", "readiness", "startup", "orders.v1.Orders", "orders.v1.Admin", "database"];
+    assert_eq!(services, expected);
+    for (name, word) in [("", "reserved"), ("liveness", "reserved"), ("database", "two checks")] {
+        let error = Frozen::new(builder().grpc_service(name, Probe::Readiness)).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
 }

@@ -8,6 +8,7 @@ mod doors;
 mod errors;
 mod health_local;
 mod hostile;
+mod many_checks;
 mod membership;
 mod model;
 mod mute;
