@@ -175,7 +175,7 @@ pub use crate::{
     model::{
         change::{Change, Changes, CheckChange, Drained, LifecycleChange},
         history::{History, PastResult, Transition},
-        observed::{Number, Observed},
+        observed::{Limits, Number, Observed},
         report::{CheckReport, Muted, Report, Subject},
         status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},
         totals::{Durations, Totals},

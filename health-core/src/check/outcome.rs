@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     check::error::CheckError,
     model::{
-        observed::{Number, Observed},
+        observed::{Limits, Number, Observed},
         status::{Reason, Status},
     },
     redact,
@@ -64,12 +64,24 @@ impl Outcome {
     /// Adds an observed number with its unit, shown at full visibility. At most 16 are kept. A number of the same name
     /// replaces the earlier one, and a number that is not finite is dropped.
     pub fn observe(
-        mut self,
+        self,
         name: impl Into<Cow<'static, str>>,
         value: impl Into<Number>,
         unit: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let observed = Observed { name: name.into(), value: value.into(), unit: unit.into() };
+        self.observe_within(name, value, unit, Limits::new())
+    }
+
+    /// Adds an observed number with its unit and its limits, which are shown beside it. The limits do not judge the number:
+    /// the check does.
+    pub fn observe_within(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Number>,
+        unit: impl Into<Cow<'static, str>>,
+        limits: Limits,
+    ) -> Self {
+        let observed = Observed { name: name.into(), value: value.into(), unit: unit.into(), limits };
         self.observed.retain(|earlier| earlier.name != observed.name);
         self.observed.push(observed);
         self

@@ -25,13 +25,13 @@ use tokio_rustls::{
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
     resolve::{Resolver, check_address, connect},
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Membership, Reason},
     },
 };
@@ -250,7 +250,10 @@ impl Certificate {
             self.limits.judge(left, "days are left, which")
         };
         let subject: String = parsed[0].subject().to_string().chars().take(256).collect();
-        Ok(outcome.observe("days_left", left, "days").detail("not_after", rfc3339(ends)).detail("subject", subject))
+        Ok(outcome
+            .observe_within("days_left", left, "days", self.limits)
+            .detail("not_after", rfc3339(ends))
+            .detail("subject", subject))
     }
 }
 

@@ -12,12 +12,12 @@ use async_trait::async_trait;
 
 use super::{
     cgroup::{Groups, Root, field, number, percent},
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Kind, Membership},
     },
 };
@@ -179,7 +179,7 @@ impl Check for Cpu {
         let mut outcome = self
             .limits
             .judge(per_core, "is the load per core, which")
-            .observe("load_per_core", per_core, "tasks")
+            .observe_within("load_per_core", per_core, "tasks", self.limits)
             .observe("cores", reading.cores, "cores");
         if let Some(quota) = reading.quota {
             outcome = outcome.observe("quota", quota, "cores");
@@ -187,7 +187,7 @@ impl Check for Cpu {
         if let Some(throttled) = self.throttled_since(reading.periods) {
             outcome = outcome
                 .and(self.throttled.judge(throttled.into(), "% of the periods were throttled, which"))
-                .observe("throttled_percent", throttled, "%");
+                .observe_within("throttled_percent", throttled, "%", self.throttled);
         }
         Ok(outcome)
     }
@@ -201,7 +201,7 @@ impl Check for Cpu {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.limits.validate()?;
-        self.throttled.validate()
+        self.limits.validate_count()?;
+        self.throttled.validate_percent()
     }
 }

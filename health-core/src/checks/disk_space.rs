@@ -6,11 +6,11 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use rustix::fs::{StatVfs, statvfs};
 
-use super::limits::{Limits, limit_methods};
+use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Kind, Membership},
     },
 };
@@ -101,18 +101,15 @@ impl DiskSpace {
             .limits
             .judge(percent, "% of the space is free, which")
             .and(self.bytes.judge(free.into(), "bytes are free, which"))
-            .observe("free", free, "bytes")
+            .observe_within("free", free, "bytes", self.bytes)
             .observe("total", all, "bytes")
-            .observe("free_percent", percent, "%");
+            .observe_within("free_percent", percent, "%", self.limits);
         if of.f_files == 0 {
             return outcome;
         }
         let inodes = self::percent(of.f_favail, of.f_files);
-        outcome.and(self.inodes.judge(inodes, "% of the inodes are free, which")).observe(
-            "inodes_free_percent",
-            inodes,
-            "%",
-        )
+        let judged = self.inodes.judge(inodes, "% of the inodes are free, which");
+        outcome.and(judged).observe_within("inodes_free_percent", inodes, "%", self.inodes)
     }
 }
 
@@ -145,8 +142,8 @@ impl Check for DiskSpace {
         if self.path.as_os_str().is_empty() {
             return Err("the path is empty: name one on the file system".to_owned());
         }
-        self.limits.validate()?;
-        self.bytes.validate()?;
-        self.inodes.validate()
+        self.limits.validate_percent()?;
+        self.bytes.validate_count()?;
+        self.inodes.validate_percent()
     }
 }

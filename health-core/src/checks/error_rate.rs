@@ -9,10 +9,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::limits::{Limits, limit_methods};
+use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
-    model::{observed::Number, status::Membership},
+    model::{
+        observed::{Limits, Number},
+        status::Membership,
+    },
 };
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -170,7 +173,7 @@ impl Check for ErrorRateCheck {
             self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed")
         };
         Ok(outcome
-            .observe("share", share, "ratio")
+            .observe_within("share", share, "ratio", self.0.limits)
             .observe("failures", failures, "calls")
             .observe("calls", calls, "calls"))
     }
@@ -187,6 +190,6 @@ impl Check for ErrorRateCheck {
         if self.0.minimum == 0 {
             return Err("minimum(0) would judge a window without calls: use 1 or more".to_owned());
         }
-        self.0.limits.validate()
+        self.0.limits.validate_share()
     }
 }

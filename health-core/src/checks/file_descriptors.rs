@@ -5,11 +5,11 @@ use std::{fs, io};
 
 use async_trait::async_trait;
 
-use super::limits::{Limits, limit_methods};
+use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Kind, Membership},
     },
 };
@@ -89,7 +89,7 @@ impl Check for FileDescriptors {
             .judge(used, "% of the descriptors are open, which")
             .observe("open", open, "descriptors")
             .observe("limit", limit, "descriptors")
-            .observe("used_percent", used, "%"))
+            .observe_within("used_percent", used, "%", self.limits))
     }
 
     fn kind(&self) -> Kind {
@@ -101,7 +101,7 @@ impl Check for FileDescriptors {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.limits.validate()
+        self.limits.validate_percent()
     }
 }
 

@@ -5,10 +5,13 @@ use std::{borrow::Cow, fmt};
 
 use async_trait::async_trait;
 
-use super::limits::{Limits, limit_methods};
+use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
-    model::{observed::Number, status::Membership},
+    model::{
+        observed::{Limits, Number},
+        status::Membership,
+    },
 };
 
 /// Any number that a closure can read at once: the length of a channel, the age of a cache, the size of a batch.
@@ -65,7 +68,7 @@ impl Check for Gauge {
         if !value.is_finite() {
             return Ok(Outcome::unhealthy(format!("the gauge reads {value}, which is not a finite number")));
         }
-        Ok(self.limits.judge(value, &self.unit).observe("value", value, self.unit.clone()))
+        Ok(self.limits.judge(value, &self.unit).observe_within("value", value, self.unit.clone(), self.limits))
     }
 
     fn membership(&self) -> Membership {

@@ -12,11 +12,14 @@ use rdkafka::{
 
 use super::{
     kafka::{patience, patiently},
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
-    model::{observed::Number, status::Membership},
+    model::{
+        observed::{Limits, Number},
+        status::Membership,
+    },
 };
 
 type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;
@@ -166,8 +169,8 @@ impl Check for KafkaLag {
         let outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
         Ok(outcome
             .and(self.worst.judge(lag.worst.into(), "messages behind in one partition"))
-            .observe("lag", lag.sum, "messages")
-            .observe("worst", lag.worst, "messages")
+            .observe_within("lag", lag.sum, "messages", self.limits)
+            .observe_within("worst", lag.worst, "messages", self.worst)
             .observe("partitions", lag.partitions, "partitions"))
     }
 
@@ -179,8 +182,8 @@ impl Check for KafkaLag {
         if self.topics.is_empty() || self.topics.contains("") {
             return Err("name at least one topic with .topic(name), and none with an empty name".to_owned());
         }
-        self.limits.validate()?;
-        self.worst.validate()
+        self.limits.validate_count()?;
+        self.worst.validate_count()
     }
 }
 

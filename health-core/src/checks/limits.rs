@@ -2,17 +2,11 @@
 
 use crate::{
     check::outcome::Outcome,
-    model::{observed::Number, status::Reason},
+    model::{
+        observed::{Limits, Number},
+        status::Reason,
+    },
 };
-
-/// The limits beyond which a number is Degraded (`warn`) or Unhealthy (`fail`), above and below.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    pub(crate) warn_above: Option<Number>,
-    pub(crate) fail_above: Option<Number>,
-    pub(crate) warn_below: Option<Number>,
-    pub(crate) fail_below: Option<Number>,
-}
 
 impl Limits {
     /// Judges a number. A number beyond a limit crosses it; a number equal to the limit does not.
@@ -40,13 +34,7 @@ impl Limits {
     /// Returns an error if a limit is not finite, or if the order of the limits means that one of them never has an
     /// effect.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        let named = [
-            ("warn_above", self.warn_above),
-            ("fail_above", self.fail_above),
-            ("warn_below", self.warn_below),
-            ("fail_below", self.fail_below),
-        ];
-        for (name, limit) in named {
+        for (name, limit) in self.named() {
             if limit.is_some_and(|limit| !limit.is_finite()) {
                 return Err(format!("{name} is not a finite number: give one"));
             }
@@ -65,6 +53,48 @@ impl Limits {
                     "{low_name}({low}) must be less than {high_name}({high}): from low to high the order is \
                      fail_below, warn_below, warn_above, fail_above"
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`validate`](Self::validate), for a percentage. A limit from 0.01 to below 1 is refused, because it is likely meant
+    /// as a share of the whole.
+    pub(crate) fn validate_percent(&self) -> Result<(), String> {
+        self.validate()?;
+        let is_share = |limit: f64| (0.01..1.0).contains(&limit);
+        let is_percent = |limit: f64| (0.0..=100.0).contains(&limit);
+        self.refuse_if(
+            |limit| is_share(limit) || !is_percent(limit),
+            |name, limit| match is_share(limit) {
+                true => format!("{name}({limit}) is in percent: use {} for {limit} of the whole", limit * 100.0),
+                false => format!("{name}({limit}) is in percent: use 0 to 100"),
+            },
+        )
+    }
+
+    /// As [`validate`](Self::validate), for a share of the whole, from 0 to 1.
+    pub(crate) fn validate_share(&self) -> Result<(), String> {
+        self.validate()?;
+        self.refuse_if(
+            |limit| !(0.0..=1.0).contains(&limit),
+            |name, limit| match (0.0..=100.0).contains(&limit) {
+                true => format!("{name}({limit}) is a share of the whole: use {} for {limit} %", limit / 100.0),
+                false => format!("{name}({limit}) is a share of the whole: use 0 to 1"),
+            },
+        )
+    }
+
+    /// As [`validate`](Self::validate), for a number that is never negative.
+    pub(crate) fn validate_count(&self) -> Result<(), String> {
+        self.validate()?;
+        self.refuse_if(|limit| limit < 0.0, |name, limit| format!("{name}({limit}) is never reached: use 0 or more"))
+    }
+
+    fn refuse_if(&self, refuses: impl Fn(f64) -> bool, message: impl Fn(&str, f64) -> String) -> Result<(), String> {
+        for (name, limit) in self.named() {
+            if let Some(limit) = limit.map(Number::as_f64).filter(|limit| refuses(*limit)) {
+                return Err(message(name, limit));
             }
         }
         Ok(())
@@ -108,6 +138,32 @@ mod tests {
             assert_eq!(limits.judge(value.into(), "").status, expected, "{value}");
         }
         assert!(limits.validate().is_ok());
+    }
+
+    #[test]
+    fn limits_that_cannot_be_meant_are_refused() {
+        let above = |limit: f64| Limits::new().warn_above(limit);
+        for (limit, percent, share, count) in [
+            (0.0, true, true, true),
+            (0.001, true, true, true),
+            (0.8, false, true, true),
+            (1.0, true, true, true),
+            (80.0, true, false, true),
+            (101.0, false, false, true),
+            (-1.0, false, false, false),
+        ] {
+            assert_eq!(above(limit).validate_percent().is_ok(), percent, "{limit} %");
+            assert_eq!(above(limit).validate_share().is_ok(), share, "{limit}");
+            assert_eq!(above(limit).validate_count().is_ok(), count, "{limit}");
+        }
+        assert_eq!(
+            above(0.8).validate_percent().unwrap_err(),
+            "warn_above(0.8) is in percent: use 80 for 0.8 of the whole"
+        );
+        assert_eq!(
+            above(25.0).validate_share().unwrap_err(),
+            "warn_above(25) is a share of the whole: use 0.25 for 25 %"
+        );
     }
 
     #[test]

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 
 use super::{
     cgroup::{Groups, Root, field, number, percent},
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Kind, Membership},
     },
 };
@@ -143,7 +143,7 @@ impl Check for Memory {
             .judge(share, "% of the memory is used, which")
             .observe("used", used, "bytes")
             .observe("limit", limit, "bytes")
-            .observe("used_percent", share, "%")
+            .observe_within("used_percent", share, "%", self.limits)
             .detail("limit_of", limit_of);
         Ok(match resident {
             Some(resident) => outcome.observe("resident", resident, "bytes"),
@@ -160,6 +160,6 @@ impl Check for Memory {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.limits.validate()
+        self.limits.validate_percent()
     }
 }

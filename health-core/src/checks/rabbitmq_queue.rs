@@ -10,14 +10,14 @@ use deadpool_lapin::{
 };
 
 use super::{
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
     pool::{Failure, PoolCheck, RoundTrip},
     rabbitmq::{blocked, close, explain, pool_check},
 };
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Membership, Reason, Status},
     },
 };
@@ -98,7 +98,7 @@ impl Check for RabbitMqQueue {
             return Err("the name of the queue is longer than the 255 bytes that AMQP allows".to_owned());
         }
         self.pool_check.validate()?;
-        self.limits.validate()
+        self.limits.validate_count()
     }
 }
 
@@ -121,7 +121,11 @@ impl RoundTrip<Manager> for RabbitMqQueue {
         } else {
             outcome
         };
-        Ok(outcome.observe("length", length, "messages").observe("consumers", consumers, "consumers"))
+        Ok(outcome.observe_within("length", length, "messages", self.limits).observe(
+            "consumers",
+            consumers,
+            "consumers",
+        ))
     }
 
     fn explain(&self, error: Error) -> Failure {

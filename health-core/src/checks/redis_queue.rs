@@ -10,14 +10,14 @@ use deadpool_redis::{
 };
 
 use super::{
-    limits::{Limits, limit_methods},
+    limits::limit_methods,
     pool::{Failure, PoolCheck, RoundTrip},
     redis::{explain, pool_check},
 };
 use crate::{
     check::{Check, CheckResult, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Membership, Reason},
     },
 };
@@ -111,7 +111,7 @@ impl Check for RedisQueue {
             return Err(format!("the key of the {} is empty: name it", self.question.kind));
         }
         self.pool_check.validate()?;
-        self.limits.validate()
+        self.limits.validate_count()
     }
 }
 
@@ -125,7 +125,12 @@ impl RoundTrip<Manager> for RedisQueue {
             }
             answer => answer?,
         };
-        Ok(self.limits.judge(Number::from(length), "messages").observe("length", length, "messages"))
+        Ok(self.limits.judge(Number::from(length), "messages").observe_within(
+            "length",
+            length,
+            "messages",
+            self.limits,
+        ))
     }
 
     fn explain(&self, error: RedisError) -> Failure {

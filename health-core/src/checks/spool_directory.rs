@@ -10,11 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::limits::{Limits, limit_methods};
+use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Membership, Reason, Status},
     },
 };
@@ -136,9 +136,9 @@ impl SpoolDirectory {
             outcome = outcome.worsened(Status::Degraded, Reason::Threshold, message);
         }
         outcome
-            .observe("files", found.files, "files")
-            .observe("bytes", found.bytes, "bytes")
-            .observe("oldest", age, "s")
+            .observe_within("files", found.files, "files", self.limits)
+            .observe_within("bytes", found.bytes, "bytes", self.bytes)
+            .observe_within("oldest", age, "s", self.age)
     }
 }
 
@@ -201,8 +201,8 @@ impl Check for SpoolDirectory {
         if self.scan.extension.as_deref().is_some_and(|it| it.starts_with('.') || it.is_empty()) {
             return Err("give the extension without its dot, such as \"xml\"".to_owned());
         }
-        self.limits.validate()?;
-        self.bytes.validate()?;
-        self.age.validate()
+        self.limits.validate_count()?;
+        self.bytes.validate_count()?;
+        self.age.validate_count()
     }
 }

@@ -62,7 +62,8 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
         } else if observed.len() == OBSERVED {
             exceeded = Some("more than 16 observed numbers");
         } else {
-            observed.push(Observed { name: label(number.name), value: number.value, unit: label(number.unit) });
+            let limits = number.limits.finite();
+            observed.push(Observed { name: label(number.name), value: number.value, unit: label(number.unit), limits });
         }
     }
     let mut details = Vec::new();

@@ -12,6 +12,72 @@ pub struct Observed {
     pub value: Number,
     /// The unit; empty for a number without a unit.
     pub unit: Cow<'static, str>,
+    /// The limits of the number; empty for a number that is only shown.
+    pub limits: Limits,
+}
+
+/// The limits beyond which a number is Degraded (`warn`) or Unhealthy (`fail`), above and below.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Degraded above this number.
+    pub warn_above: Option<Number>,
+    /// Unhealthy above this number.
+    pub fail_above: Option<Number>,
+    /// Degraded below this number.
+    pub warn_below: Option<Number>,
+    /// Unhealthy below this number.
+    pub fail_below: Option<Number>,
+}
+
+/// Makes the setters of limits.
+macro_rules! setters {
+    ($($name:ident: $doc:literal;)+) => {
+        impl Limits {
+            $(#[doc = $doc]
+            #[must_use]
+            pub fn $name(mut self, limit: impl Into<Number>) -> Self {
+                self.$name = Some(limit.into());
+                self
+            })+
+        }
+    };
+}
+
+setters! {
+    warn_above: "Sets the number above which the check is Degraded.";
+    fail_above: "Sets the number above which the check is Unhealthy.";
+    warn_below: "Sets the number below which the check is Degraded.";
+    fail_below: "Sets the number below which the check is Unhealthy.";
+}
+
+impl Limits {
+    /// Returns limits without any limit.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the limits without those that are not finite.
+    pub(crate) fn finite(self) -> Self {
+        let finite = |limit: Option<Number>| limit.filter(|limit| limit.is_finite());
+        Self {
+            warn_above: finite(self.warn_above),
+            fail_above: finite(self.fail_above),
+            warn_below: finite(self.warn_below),
+            fail_below: finite(self.fail_below),
+        }
+    }
+
+    /// Every limit with its name: `None` where there is none.
+    pub(crate) fn named(&self) -> [(&'static str, Option<Number>); 4] {
+        [
+            ("warn_above", self.warn_above),
+            ("fail_above", self.fail_above),
+            ("warn_below", self.warn_below),
+            ("fail_below", self.fail_below),
+        ]
+    }
 }
 
 /// An integer or a floating-point number. Displayed without loss.

@@ -93,6 +93,11 @@ fn full(w: &mut Writer, check: &CheckReport) {
                     if !observed.unit.is_empty() {
                         w.name("unit").string(&observed.unit);
                     }
+                    for (name, limit) in observed.limits.named() {
+                        if let Some(limit) = limit {
+                            w.name(name).number(limit);
+                        }
+                    }
                 });
             }
         });

@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::{
     history::History,
-    observed::{Number, Observed},
+    observed::{Limits, Number, Observed},
     report::{CheckReport, Report, Subject},
     status::{Impact, Kind, Lifecycle, Reason, Status},
 };
@@ -66,7 +66,7 @@ fn database() -> CheckReport {
 }
 
 fn jobs() -> CheckReport {
-    let observed = |name, value, unit| Observed { name, value, unit };
+    let observed = |name, value, unit| Observed { name, value, unit, limits: Limits::new() };
     CheckReport {
         status: Status::Healthy,
         reason: None,

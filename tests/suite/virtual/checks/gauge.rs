@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use health_core::{Gauge, Health, Reason, Status};
+use health_core::{Check as _, Endpoint, Gauge, Health, Limits, Outcome, Reason, Status, Visibility, testing::Frozen};
+use health_tests::support::{ask, millis};
 
 #[tokio::test(start_paused = true)]
 async fn a_number_is_judged_and_observed() {
@@ -36,4 +37,31 @@ async fn a_number_is_judged_and_observed() {
 async fn what_is_no_number_is_unhealthy() {
     let health = Health::builder().check("ratio", Gauge::new(|| f64::NAN)).start().unwrap();
     assert_eq!(health.refresh("ratio").await, Ok(Status::Unhealthy));
+}
+
+/// The limits travel with the number.
+#[test]
+fn limits_are_shown_beside_the_number() {
+    let frozen = Frozen::new(Health::builder().check("x", Gauge::new(|| 1))).unwrap();
+    let limits = Limits::new().warn_above(1_000).fail_above(10_000);
+    let outcome = Outcome::healthy().observe_within("length", 42, "messages", limits).observe("age", 1.5, "s");
+    frozen.record("x", outcome, millis(1)).unwrap();
+    let page = |visibility| {
+        let endpoint = Endpoint::new(frozen.health()).visibility(visibility);
+        String::from_utf8(ask(&endpoint, "GET", "/health").body.to_vec()).unwrap()
+    };
+    let shown = concat!(
+        r#""observed":{"length":{"value":42,"unit":"messages","warn_above":1000,"fail_above":10000},"#,
+        r#""age":{"value":1.5,"unit":"s"}}"#
+    );
+    assert!(page(Visibility::Full).contains(shown), "{}", page(Visibility::Full));
+    assert!(!page(Visibility::Checks).contains("warn_above"));
+}
+
+#[tokio::test]
+async fn a_gauge_observes_its_value_within_its_limits() {
+    let outcome = Gauge::new(|| 7).warn_above(10).fail_below(1).check().await.unwrap();
+    let number = &outcome.get_observed()[0];
+    assert_eq!((number.limits.warn_above, number.limits.fail_below), (Some(10.into()), Some(1.into())));
+    assert_eq!((number.limits.fail_above, number.limits.warn_below), (None, None));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use health_core::{
-    BuildError, Builder, Check as _, CheckExt as _, CheckFn, Endpoint, Gauge, Health, Heartbeat, Probe, check_fn,
-    testing::Frozen,
+    BuildError, Builder, Check as _, CheckExt as _, CheckFn, Cpu, DiskSpace, Endpoint, ErrorRate, FileDescriptors,
+    Gauge, Health, Heartbeat, Memory, Probe, check_fn, testing::Frozen,
 };
 
 use health_tests::support::{millis, secs};
@@ -210,4 +210,18 @@ fn errors_of_main_read_like_sentences() {
     assert_eq!(format!("{removed:?}"), "there is no check called \"x\"");
     let muted = health.unmute("x").unwrap_err();
     assert_eq!(format!("{muted:?}"), "there is no check called \"x\"");
+}
+
+/// A percentage that looks like a share, and a share that looks like a percentage.
+#[test]
+fn numbers_that_cannot_be_meant_are_refused() {
+    let invalid = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
+    let builder = |check: health_core::Registration| Health::builder().check("x", check);
+    refused(builder(Memory::new().warn_above(0.8).into()), invalid, &["warn_above(0.8)", "percent", "use 80"]);
+    refused(builder(FileDescriptors::new().fail_above(0.95).warn_above(0.5).into()), invalid, &["percent", "use 50"]);
+    refused(builder(DiskSpace::new("/").fail_below(0.05).into()), invalid, &["percent", "use 5"]);
+    refused(builder(DiskSpace::new("/").fail_inodes_below(0.05).into()), invalid, &["percent", "use 5"]);
+    refused(builder(DiskSpace::new("/").fail_below(-5).into()), invalid, &["use 0 to 100"]);
+    refused(builder(ErrorRate::new().fail_above(25).check().into()), invalid, &["share", "use 0.25"]);
+    refused(builder(Cpu::new().warn_above(-1).into()), invalid, &["use 0 or more"]);
 }
