@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use health_core::BuildError;
+use health_core::{BuildError, EndpointError};
 
 use crate::{Settings, logs};
 
@@ -24,8 +24,10 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            // Checks that contradict each other or their settings are settings that cannot be used.
-            if error.is::<BuildError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            // Checks that contradict each other or their settings, and a token that is too short, are settings that cannot
+            // be used.
+            let is_unusable = error.is::<BuildError>() || error.is::<EndpointError>();
+            if is_unusable { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The health of the example service: what is checked, and who sees what.
 
+use std::error::Error;
+
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, tokio_postgres::NoTls};
-use health_core::{BuildError, CheckExt as _, Dogstatsd, Endpoint, Health, Postgres, Redis, RedisQueue, Systemd};
+use health_core::{CheckExt as _, Dogstatsd, Endpoint, Health, Postgres, Redis, RedisQueue, Systemd};
 
 use crate::{Queue, Settings, work};
 
@@ -20,8 +22,8 @@ pub struct Service {
 ///
 /// # Errors
 ///
-/// The settings name a check or an option that does not exist, or have a value that is none.
-pub fn start(settings: &Settings) -> Result<Service, BuildError> {
+/// The settings name a check or an option that does not exist, have a value that is none, or a token that is too short.
+pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
     let (queue, heartbeat) = work::start_worker();
     let mut builder = Health::builder()
         .settings(settings.checks.clone())
@@ -52,7 +54,7 @@ pub fn start(settings: &Settings) -> Result<Service, BuildError> {
     if let Some(token) = &settings.token {
         endpoint = endpoint.full_for_bearer(token);
     }
-    Ok(Service { health, endpoint, queue })
+    Ok(Service { health, endpoint: endpoint.validated()?, queue })
 }
 
 fn postgres_pool(settings: &Settings) -> Option<deadpool_postgres::Pool> {

@@ -79,26 +79,31 @@ pub use health_core;
 pub use health_core::shutdown;
 
 /// Returns the endpoint's paths as resources, for `App::service` and, nested, for `web::scope(..).service`. They need
-/// no `app_data`.
+/// no `app_data`. Call it before `HttpServer::new` and clone the result inside, so that a refused option fails there and not
+/// in every worker.
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};
-/// use health_core::Health;
+/// use health_core::{Endpoint, Health};
 ///
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
+/// let probes = health_actix::routes(Endpoint::new(health).degraded_code(207));
 /// let server = HttpServer::new(move || {
-///     App::new()
-///         .service(health_actix::routes(health.clone()))
-///         .service(web::scope("/internal").service(health_actix::routes(health.clone())))
+///     App::new().service(probes.clone()).service(web::scope("/internal").service(probes.clone()))
 /// });
 /// # drop(server);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+#[track_caller]
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
-    HealthRoutes(endpoint.into())
+    HealthRoutes(endpoint.into().mounted())
 }
 
 /// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
@@ -123,7 +128,7 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 /// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
-    let endpoint = endpoint.into();
+    let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     DedicatedServer::run(listener, move |listener, end| {
         actix_web::rt::System::new().block_on(async {
             HttpServer::new(move || App::new().service(routes(endpoint.clone())))
@@ -186,8 +191,13 @@ pub struct HealthMiddleware(Endpoint);
 
 impl HealthMiddleware {
     /// Creates a middleware over an endpoint, or over a `Health` with every endpoint option at its default.
+    ///
+    /// # Panics
+    ///
+    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    #[track_caller]
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
-        Self(endpoint.into())
+        Self(endpoint.into().mounted())
     }
 }
 

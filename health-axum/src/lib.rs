@@ -95,8 +95,13 @@ pub use health_core::shutdown;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+#[track_caller]
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
-    HealthRoutes(endpoint.into())
+    HealthRoutes(endpoint.into().mounted())
 }
 
 /// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
@@ -121,7 +126,7 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 /// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
-    let endpoint = endpoint.into();
+    let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     DedicatedServer::run(listener, move |listener, end| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -190,8 +195,13 @@ pub struct HealthLayer(Endpoint);
 
 impl HealthLayer {
     /// Creates a layer over an endpoint, or over a `Health` with every endpoint option at its default.
+    ///
+    /// # Panics
+    ///
+    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    #[track_caller]
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
-        Self(endpoint.into())
+        Self(endpoint.into().mounted())
     }
 }
 

@@ -73,10 +73,15 @@ pub use health_core::shutdown;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+#[track_caller]
 pub fn routes(
     endpoint: impl Into<Endpoint>,
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let endpoint = endpoint.into();
+    let endpoint = endpoint.into().mounted();
     let owner = endpoint.clone();
     // A request without any path (`CONNECT host:443`) never belongs to the endpoint, and warp panics when asked for its
     // path.
@@ -124,7 +129,7 @@ pub fn routes(
 /// Returns an error if the listener cannot be used or the system cannot start a thread.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
-    let endpoint = endpoint.into();
+    let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     DedicatedServer::run(listener, move |listener, end| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -156,6 +161,10 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
 /// ```
 pub trait WithHealth<E>: Sized {
     /// Returns a filter that answers the probes and passes every other request on to this filter.
+    ///
+    /// # Panics
+    ///
+    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
     fn with_health(
         self,
         endpoint: impl Into<Endpoint>,
@@ -171,11 +180,12 @@ macro_rules! with_health {
             F: Filter<Extract = (R,), Error = $error> + Clone + Send + Sync + 'static,
             R: Reply + 'static,
         {
+            #[track_caller]
             fn with_health(
                 self,
                 endpoint: impl Into<Endpoint>,
             ) -> impl Filter<Extract = (warp::reply::Response,), Error = $error> + Clone + Send + Sync + 'static {
-                let endpoint = endpoint.into();
+                let endpoint = endpoint.into().mounted();
                 let ours = endpoint.clone();
                 let application = self.map(move |reply: R| with_extras(&ours, reply.into_response()));
                 routes(endpoint).or(application).unify()

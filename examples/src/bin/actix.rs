@@ -18,6 +18,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let leave = health_actix::shutdown(&health, settings.drain)?;
     let listener = TcpListener::bind(settings.bind)?;
     println!("listening on http://{}", listener.local_addr()?);
+    let probes = health_actix::routes(endpoint);
     HttpServer::new(move || {
         let queue = queue.clone();
         let accept = move || {
@@ -29,7 +30,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         App::new()
             .route("/", web::get().to(|| async { "hello" }))
             .route("/jobs", web::post().to(accept))
-            .service(health_actix::routes(endpoint.clone()))
+            .service(probes.clone())
     })
     .shutdown_signal(leave)
     .shutdown_timeout(LAST_ANSWERS)

@@ -83,6 +83,21 @@ impl fmt::Debug for Endpoint {
 
 /// # For adapters
 impl Endpoint {
+    /// Returns the endpoint for mounting.
+    ///
+    /// # Panics
+    ///
+    /// An option was refused. The text is that of the [`EndpointError`], at the place where the endpoint is mounted. Call
+    /// [`validated`](Self::validated) before for an error in place of the panic.
+    #[must_use]
+    #[track_caller]
+    pub fn mounted(self) -> Self {
+        match self.error {
+            Some(error) => panic!("{error}"),
+            None => self,
+        }
+    }
+
     /// The path patterns of the endpoint, in the spelling that routers share: `{name}` stands for one segment.
     #[must_use]
     pub fn patterns(&self) -> Vec<String> {

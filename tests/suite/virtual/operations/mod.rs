@@ -2,5 +2,6 @@
 
 mod drain;
 mod log;
+mod mounting;
 mod publish;
 mod secrets;
