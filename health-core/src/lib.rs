@@ -81,6 +81,33 @@ mod time;
 #[doc = include_str!("../ARCHITECTURE.md")]
 pub mod architecture {}
 
+/// The drivers of the ready-made checks, in the versions that the checks take. An application that uses these exports has
+/// the same versions by construction.
+pub mod drivers {
+    #[cfg(feature = "nats")]
+    pub use async_nats;
+    #[cfg(feature = "rabbitmq")]
+    pub use deadpool_lapin;
+    #[cfg(feature = "postgres")]
+    pub use deadpool_postgres;
+    #[cfg(feature = "redis")]
+    pub use deadpool_redis;
+    #[cfg(feature = "metrics")]
+    pub use metrics;
+    #[cfg(feature = "opentelemetry")]
+    pub use opentelemetry;
+    #[cfg(feature = "kafka")]
+    pub use rdkafka;
+    #[cfg(feature = "http")]
+    pub use reqwest;
+    #[cfg(feature = "sqlx")]
+    pub use sqlx;
+    #[cfg(feature = "certificate")]
+    pub use tokio_rustls;
+    #[cfg(feature = "grpc")]
+    pub use tonic;
+}
+
 pub use async_trait::async_trait;
 pub use bytes;
 pub use serde_json;

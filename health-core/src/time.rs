@@ -51,7 +51,26 @@ impl Clock {
 /// after 9999, which the format cannot express, to the end of 9999.
 pub(crate) fn rfc3339(at: SystemTime) -> String {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_millis(at.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST)).to_string()
+    let passed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LAST);
+    let (days, second) = (passed.as_secs() / 86_400, passed.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let millis = passed.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Returns year, month and day of a number of days since 1970, in the Gregorian calendar. Years begin in March here, so
+/// that the leap day is the last of its year: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // From 1 March of the year 0.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// Converts a duration to nanoseconds. Saturates at 584 years, which is [`NEVER`].
@@ -80,7 +99,26 @@ impl Jitter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn moments_are_those_of_another_implementation(seconds in 0_u64..253_402_300_800, millis in 0_u64..1_000) {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + millis);
+            prop_assert_eq!(rfc3339(at), humantime::format_rfc3339_millis(at).to_string());
+        }
+    }
+
+    #[test]
+    fn moments_outside_the_format_are_clamped() {
+        let (day, year) = (Duration::from_secs(86_400), Duration::from_secs(366 * 86_400));
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + year * 9_000), "9999-12-31T23:59:59.000Z");
+        let leap = SystemTime::UNIX_EPOCH + Duration::from_millis(951_782_400_123);
+        assert_eq!(rfc3339(leap), "2000-02-29T00:00:00.123Z");
+    }
 
     #[test]
     fn jitter_stays_within_a_tenth_and_moves() {

@@ -1,4 +1,4 @@
-//! The dependencies of the core: how many, and none that chooses TLS or a runtime for the user.
+//! The dependencies: how many, and none that chooses TLS or a runtime for the user.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -28,4 +28,24 @@ fn the_core_stays_small_and_chooses_no_tls() {
     for runtime in ["async-std", "async-global-executor", "smol", "actix-rt", "mio-st"] {
         assert!(!all.contains(runtime), "a feature brings {runtime}");
     }
+}
+
+/// Beside what axum with its default features, which include JSON, and Tokio bring.
+#[test]
+fn health_axum_adds_few_crates_to_an_axum_application() {
+    let of = |package: &str, depth: &str| {
+        let output = cargo()
+            .args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--package", package, "--depth", depth])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect::<BTreeSet<String>>()
+    };
+    let ours = of("health-axum", "100");
+    let application: BTreeSet<String> =
+        ["axum", "tokio", "serde_json"].into_iter().flat_map(|package| of(package, "100")).collect();
+    let added: Vec<&String> = ours.difference(&application).collect();
+    assert!(added.len() <= 7, "{} crates: {added:?}", added.len());
 }
