@@ -28,6 +28,7 @@
 //! ```
 
 use std::{
+    fmt,
     future::{Ready, ready},
     pin::Pin,
     task::{Context, Poll},
@@ -241,20 +242,33 @@ where
         // Segments that a scope around this middleware has matched are not part of the endpoint's path.
         let segments = request.match_info().unprocessed().matches('/').count();
         let answered = answer(&self.endpoint, request.request(), last(request.uri().path(), segments));
-        match answered {
-            Some(response) => ResponseFuture::Health { response: Some(request.into_response(response)) },
-            None => ResponseFuture::Application { future: self.inner.call(request), endpoint: self.endpoint.clone() },
-        }
+        let state = match answered {
+            Some(response) => State::Health { response: Some(request.into_response(response)) },
+            None => State::Application { future: self.inner.call(request), endpoint: self.endpoint.clone() },
+        };
+        ResponseFuture { state }
     }
 }
 
 pin_project! {
     /// The future of an answer of [`HealthService`].
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
     #[project = Projected]
-    #[allow(missing_docs, missing_debug_implementations)]
-    pub enum ResponseFuture<F> {
+    enum State<F> {
         Health { response: Option<ServiceResponse> },
         Application { #[pin] future: F, endpoint: Endpoint },
+    }
+}
+
+impl<F> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
@@ -265,7 +279,7 @@ where
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        match self.project().state.project() {
             Projected::Application { future, endpoint } => {
                 let mut response = std::task::ready!(future.poll(context))?;
                 if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {

@@ -30,6 +30,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::{Ready, ready},
     net::SocketAddr,
     pin::Pin,
@@ -249,25 +250,38 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if let Some(response) = answer(&self.endpoint, &request) {
-            return ResponseFuture::Health { response: Some(response) };
+            return ResponseFuture { state: State::Health { response: Some(response) } };
         }
         let (endpoint, is_http1) = (self.endpoint.clone(), request.version() <= Version::HTTP_11);
         if std::mem::take(&mut self.inner_is_ready) {
-            return ResponseFuture::Application { future: self.inner.call(request), endpoint, is_http1 };
+            let state = State::Application { future: self.inner.call(request), endpoint, is_http1 };
+            return ResponseFuture { state };
         }
         let request = Some((request, endpoint, is_http1));
-        ResponseFuture::Waiting { service: self.inner.clone(), request }
+        ResponseFuture { state: State::Waiting { service: self.inner.clone(), request } }
     }
 }
 
 pin_project! {
     /// The future of an answer of [`HealthService`].
+    pub struct ResponseFuture<S, Q, F, R> {
+        #[pin]
+        state: State<S, Q, F, R>,
+    }
+}
+
+pin_project! {
     #[project = Projected]
-    #[allow(missing_docs, missing_debug_implementations)]
-    pub enum ResponseFuture<S, Q, F, R> {
+    enum State<S, Q, F, R> {
         Health { response: Option<Response<R>> },
         Waiting { service: S, request: Option<(Q, Endpoint, bool)> },
         Application { #[pin] future: F, endpoint: Endpoint, is_http1: bool },
+    }
+}
+
+impl<S, Q, F, R> fmt::Debug for ResponseFuture<S, Q, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
@@ -277,9 +291,10 @@ where
 {
     type Output = Result<Response<R>, S::Error>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
         loop {
-            let next = match self.as_mut().project() {
+            let next = match state.as_mut().project() {
                 Projected::Application { future, endpoint, is_http1 } => {
                     let mut response = std::task::ready!(future.poll(context))?;
                     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
@@ -295,13 +310,13 @@ where
                     std::task::ready!(service.poll_ready(context))?;
                     match request.take() {
                         Some((request, endpoint, is_http1)) => {
-                            Self::Application { future: service.call(request), endpoint, is_http1 }
+                            State::Application { future: service.call(request), endpoint, is_http1 }
                         }
                         None => return Poll::Pending,
                     }
                 }
             };
-            self.set(next);
+            state.set(next);
         }
     }
 }

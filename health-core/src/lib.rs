@@ -158,7 +158,7 @@ pub use crate::{
     check::{
         Check, CheckResult,
         deadline::time_left,
-        error::CheckError,
+        error::{CheckError, InvalidCheck},
         handle::CheckHandle,
         outcome::Outcome,
         registration::{CheckExt, Registration},

@@ -1,4 +1,52 @@
 //! Support for users' own tests: a check with scripted outcomes, and a [`Health`] in which time stands still.
+//!
+//! A check of one's own is tested by calling it and looking into its outcome:
+//!
+//! ```
+//! use health_core::{Check, CheckResult, Outcome, Reason, Status, async_trait};
+//!
+//! struct License { days_left: i64 }
+//!
+//! #[async_trait]
+//! impl Check for License {
+//!     async fn check(&self) -> CheckResult {
+//!         let outcome = if self.days_left > 14 { Outcome::healthy() } else { Outcome::degraded("expires soon") };
+//!         Ok(outcome.observe("days_left", self.days_left, "days"))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let outcome = License { days_left: 3 }.check().await.expect("it answers");
+//! assert_eq!((outcome.get_status(), outcome.get_reason()), (Status::Degraded, Some(Reason::Failed)));
+//! assert_eq!(outcome.get_message(), Some("expires soon"));
+//! assert_eq!(outcome.get_observed()[0].value, 3.into());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How it behaves in a service, over hours, is tested on Tokio's virtual clock (its feature `test-util`), on which a minute
+//! takes no time:
+//!
+//! ```
+//! use std::time::Duration;
+//! use health_core::{CheckExt, Health, Outcome, Probe, Status, testing::scripted};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // #[tokio::test(start_paused = true)]
+//! let (check, prompter) = scripted();
+//! let health = Health::builder().check("license", check.every(Duration::from_secs(60)).failures(3)).start()?;
+//! assert!(health.ready().await);
+//! prompter.answer(Outcome::unhealthy("expired"));
+//! tokio::time::sleep(Duration::from_secs(70)).await;
+//! assert_eq!(health.status(Probe::Readiness), Status::Degraded, "one failure of three");
+//! tokio::time::sleep(Duration::from_secs(60)).await;
+//! assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
+//! # health.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     sync::{

@@ -70,6 +70,66 @@ impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> From<E> for CheckError {
     }
 }
 
+/// A check that cannot work as it is configured: what is wrong, and what to change. From
+/// [`Check::validate`](crate::Check::validate).
+///
+/// ```
+/// use health_core::{Check, CheckResult, InvalidCheck, Outcome, async_trait};
+///
+/// struct License { days: u32 }
+///
+/// #[async_trait]
+/// impl Check for License {
+///     async fn check(&self) -> CheckResult {
+///         Ok(Outcome::healthy())
+///     }
+///
+///     fn validate(&self) -> Result<(), InvalidCheck> {
+///         if self.days == 0 {
+///             return Err("days is 0: use the number of days to warn ahead".into());
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvalidCheck {
+    message: String,
+}
+
+impl InvalidCheck {
+    /// Creates an error with this text.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl From<String> for InvalidCheck {
+    fn from(message: String) -> Self {
+        Self { message }
+    }
+}
+
+impl From<&str> for InvalidCheck {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl fmt::Display for InvalidCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for InvalidCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for InvalidCheck {}
+
 impl fmt::Debug for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CheckError")

@@ -13,7 +13,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    check::{error::CheckError, handle::CheckHandle, outcome::Outcome},
+    check::{
+        error::{CheckError, InvalidCheck},
+        handle::CheckHandle,
+        outcome::Outcome,
+    },
     model::status::{Impact, Kind, Membership},
 };
 
@@ -123,9 +127,9 @@ pub trait Check: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The text says what is wrong with the configuration and how to correct it. It becomes
+    /// The text says what is wrong with the configuration and what to change. It becomes
     /// [`BuildError::InvalidCheck`](crate::BuildError::InvalidCheck).
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(())
     }
 }
@@ -163,7 +167,7 @@ macro_rules! delegate {
                 (**self).attach(handle);
             }
 
-            fn validate(&self) -> Result<(), String> {
+            fn validate(&self) -> Result<(), InvalidCheck> {
                 (**self).validate()
             }
         })+

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::Number,
         status::{Impact, Kind, Membership, Reason, Status},
@@ -180,9 +180,9 @@ impl<C: Check> Check for Backlog<C> {
         self.inner.asks_a_service()
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.growing_for.is_zero() {
-            return Err("growing_for(0 s) warns at every growth: use the time that is tolerable".to_owned());
+            return Err(("growing_for(0 s) warns at every growth: use the time that is tolerable".to_owned()).into());
         }
         self.inner.validate()
     }

@@ -29,7 +29,12 @@ use super::{
     resolve::{Resolver, check_address, connect},
 };
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        blocking::BlockingThread,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::{
         observed::{Limits, Number},
         status::{Membership, Reason},
@@ -357,18 +362,18 @@ impl Check for Certificate {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         match &self.source {
             Source::Endpoint(address) => check_address(address)?,
             Source::PemFile(_) if self.roots.is_some() != self.server_name.is_some() => {
-                return Err(
-                    "a file's chain is judged with both .roots(..) and .server_name(..): say both or none".to_owned()
-                );
+                return Err(("a file's chain is judged with both .roots(..) and .server_name(..): say both or none"
+                    .to_owned())
+                .into());
             }
             Source::PemFile(_) => {}
         }
         self.verifier()?;
-        self.limits.validate()
+        Ok(self.limits.validate()?)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     limits::limit_methods,
 };
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread},
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck},
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},
@@ -200,8 +200,8 @@ impl Check for Cpu {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_count()?;
-        self.throttled.validate_percent()
+        Ok(self.throttled.validate_percent()?)
     }
 }

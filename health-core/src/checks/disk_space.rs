@@ -8,7 +8,7 @@ use rustix::fs::{StatVfs, statvfs};
 
 use super::limits::limit_methods;
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},
@@ -138,12 +138,12 @@ impl Check for DiskSpace {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.path.as_os_str().is_empty() {
-            return Err("the path is empty: name one on the file system".to_owned());
+            return Err(("the path is empty: name one on the file system".to_owned()).into());
         }
         self.limits.validate_percent()?;
         self.bytes.validate_count()?;
-        self.inodes.validate_percent()
+        Ok(self.inodes.validate_percent()?)
     }
 }

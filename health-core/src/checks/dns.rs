@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::resolve::Resolver;
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::Reason,
 };
 
@@ -64,12 +64,12 @@ impl Check for Dns {
         Ok(outcome.observe("addresses", addresses.len(), "addresses").detail("addresses", list))
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.name.is_empty() || self.name.contains([':', '/', ' ']) {
-            return Err(format!("{:?} is not a name: use one without scheme, port and path", self.name));
+            return Err((format!("{:?} is not a name: use one without scheme, port and path", self.name)).into());
         }
         if self.at_least == 0 {
-            return Err("at_least(0) can never fail: use 1 or more".to_owned());
+            return Err(("at_least(0) can never fail: use 1 or more".to_owned()).into());
         }
         Ok(())
     }

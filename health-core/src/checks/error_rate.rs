@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::limits::limit_methods;
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::Membership,
@@ -182,14 +182,14 @@ impl Check for ErrorRateCheck {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         let window = self.0.counts().window;
         if window < Duration::from_secs(1) {
-            return Err(format!("window({window:?}) is too short to slide: use at least 1 s"));
+            return Err((format!("window({window:?}) is too short to slide: use at least 1 s")).into());
         }
         if self.0.minimum == 0 {
-            return Err("minimum(0) would judge a window without calls: use 1 or more".to_owned());
+            return Err(("minimum(0) would judge a window without calls: use 1 or more".to_owned()).into());
         }
-        self.0.limits.validate_share()
+        Ok(self.0.limits.validate_share()?)
     }
 }

@@ -7,7 +7,12 @@ use async_trait::async_trait;
 
 use super::limits::limit_methods;
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        blocking::BlockingThread,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},
@@ -100,8 +105,8 @@ impl Check for FileDescriptors {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.limits.validate_percent()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.limits.validate_percent()?)
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::limits::limit_methods;
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::Membership,
@@ -75,8 +75,8 @@ impl Check for Gauge {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.limits.validate()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.limits.validate()?)
     }
 }
 

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::{Kind, Reason},
 };
 
@@ -135,15 +135,18 @@ impl Check for HeartbeatCheck {
         Kind::Local
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_after.is_zero() {
-            return Err("warn_after(0 s) warns at every moment: use the longest silence that is still well".to_owned());
+            return Err(("warn_after(0 s) warns at every moment: use the longest silence that is still well"
+                .to_owned())
+            .into());
         }
         if self.warn_after >= self.fail_after {
-            return Err(format!(
+            return Err((format!(
                 "warn_after({:?}) must be less than fail_after({:?})",
                 self.warn_after, self.fail_after
-            ));
+            ))
+            .into());
         }
         Ok(())
     }

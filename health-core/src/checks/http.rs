@@ -14,7 +14,7 @@ use reqwest::{
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, chain, classify},
+        error::{CheckError, InvalidCheck, chain, classify},
         outcome::Outcome,
     },
     model::status::{Impact, Reason},
@@ -153,16 +153,16 @@ impl Check for Http {
         Impact::Optional
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         self.target.validate()?;
         if self.body_contains.is_some() && self.target.method == Method::HEAD {
-            return Err("body_contains(..) needs a body, which HEAD has not: use Http::get".to_owned());
+            return Err(("body_contains(..) needs a body, which HEAD has not: use Http::get".to_owned()).into());
         }
         if self.codes.iter().any(|codes| codes.is_empty() || *codes.start() < 100 || *codes.end() > 599) {
-            return Err("accept_codes(..) takes codes from 100 to 599, the smaller first".to_owned());
+            return Err(("accept_codes(..) takes codes from 100 to 599, the smaller first".to_owned()).into());
         }
         match self.expected_headers.iter().find(|(name, _)| HeaderName::try_from(name.as_str()).is_err()) {
-            Some((name, _)) => Err(format!("expect_header({name:?}, ..) is not the name of a header")),
+            Some((name, _)) => Err(format!("expect_header({name:?}, ..) is not the name of a header").into()),
             None => Ok(()),
         }
     }

@@ -13,7 +13,13 @@ use rdkafka::{
 };
 
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, deadline::time_left, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        blocking::BlockingThread,
+        deadline::time_left,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::status::Reason,
 };
 
@@ -207,9 +213,9 @@ impl Check for Kafka {
         Ok(self.judge(&metadata))
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.topics.contains("") {
-            return Err("a topic's name is empty: name it".to_owned());
+            return Err(("a topic's name is empty: name it".to_owned()).into());
         }
         Ok(())
     }

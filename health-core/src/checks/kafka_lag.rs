@@ -15,7 +15,7 @@ use super::{
     limits::limit_methods,
 };
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, outcome::Outcome},
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::Membership,
@@ -178,12 +178,12 @@ impl Check for KafkaLag {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.topics.is_empty() || self.topics.contains("") {
-            return Err("name at least one topic with .topic(name), and none with an empty name".to_owned());
+            return Err(("name at least one topic with .topic(name), and none with an empty name".to_owned()).into());
         }
         self.limits.validate_count()?;
-        self.worst.validate_count()
+        Ok(self.worst.validate_count()?)
     }
 }
 

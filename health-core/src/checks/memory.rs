@@ -10,7 +10,7 @@ use super::{
     limits::limit_methods,
 };
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread},
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck},
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},
@@ -159,7 +159,7 @@ impl Check for Memory {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.limits.validate_percent()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.limits.validate_percent()?)
     }
 }

@@ -7,7 +7,11 @@ use async_nats::{Client, Request, client::RequestErrorKind, connection::State};
 use async_trait::async_trait;
 
 use crate::{
-    check::{Check, CheckResult, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::status::Reason,
 };
 
@@ -76,10 +80,10 @@ impl Check for Nats {
         }
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         match &self.subject {
             Some(subject) if subject.is_empty() || subject.contains(['*', '>', ' ']) => {
-                Err(format!("{subject:?} is not a subject to publish to: use one without wildcards and spaces"))
+                Err(format!("{subject:?} is not a subject to publish to: use one without wildcards and spaces").into())
             }
             _ => Ok(()),
         }

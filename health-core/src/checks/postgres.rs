@@ -14,7 +14,7 @@ use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, classify},
+        error::{CheckError, InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
@@ -80,8 +80,8 @@ impl Check for Postgres {
         Ok(self.pool_check.run(&self.question).await)
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.pool_check.validate()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.pool_check.validate()?)
     }
 }
 

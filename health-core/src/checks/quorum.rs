@@ -13,6 +13,7 @@ use crate::{
     check::{
         Check, CheckResult,
         deadline::{Run, time_left},
+        error::InvalidCheck,
         outcome::Outcome,
     },
     model::status::{Impact, Kind, Membership, Reason, Status},
@@ -168,22 +169,25 @@ impl Check for Quorum {
         self.members.iter().any(|(_, check)| check.asks_a_service())
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.members.is_empty() {
-            return Err("the group has no check: give it one".to_owned());
+            return Err(("the group has no check: give it one".to_owned()).into());
         }
         if !(1..=self.members.len()).contains(&self.needed) {
-            return Err(format!(
+            return Err((format!(
                 "{} of {} checks can never succeed: use 1 to {}",
                 self.needed,
                 self.members.len(),
                 self.members.len()
-            ));
+            ))
+            .into());
         }
         let mut names = HashSet::new();
         for (name, check) in &self.members {
             if !names.insert(name) {
-                return Err(format!("two checks of the group are called {name:?}: give each a name of its own"));
+                return Err(
+                    (format!("two checks of the group are called {name:?}: give each a name of its own")).into()
+                );
             }
             check.validate().map_err(|error| format!("{name:?}: {error}"))?;
         }

@@ -17,7 +17,7 @@ use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, classify},
+        error::{CheckError, InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
@@ -82,8 +82,8 @@ impl Check for RabbitMq {
         Ok(self.pool_check.run(&Question).await)
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.pool_check.validate()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.pool_check.validate()?)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     rabbitmq::{blocked, close, explain, pool_check},
 };
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::{Membership, Reason, Status},
@@ -88,17 +88,17 @@ impl Check for RabbitMqQueue {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.queue.is_empty() {
-            return Err(
-                "the name of the queue is empty, which RabbitMQ takes for the last one declared: name it".to_owned()
-            );
+            return Err(("the name of the queue is empty, which RabbitMQ takes for the last one declared: name it"
+                .to_owned())
+            .into());
         }
         if self.queue.len() > 255 {
-            return Err("the name of the queue is longer than the 255 bytes that AMQP allows".to_owned());
+            return Err(("the name of the queue is longer than the 255 bytes that AMQP allows".to_owned()).into());
         }
         self.pool_check.validate()?;
-        self.limits.validate_count()
+        Ok(self.limits.validate_count()?)
     }
 }
 

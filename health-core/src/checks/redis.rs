@@ -11,7 +11,11 @@ use deadpool_redis::{
 
 use super::pool::{Failure, PoolCheck, RoundTrip};
 use crate::{
-    check::{Check, CheckResult, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::status::Reason,
 };
 
@@ -80,8 +84,8 @@ impl Check for Redis {
         Ok(self.pool_check.run(&self.question).await)
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.pool_check.validate()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.pool_check.validate()?)
     }
 }
 

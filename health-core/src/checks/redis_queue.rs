@@ -15,7 +15,7 @@ use super::{
     redis::{explain, pool_check},
 };
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::{Membership, Reason},
@@ -106,12 +106,12 @@ impl Check for RedisQueue {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.question.key.is_empty() {
-            return Err(format!("the key of the {} is empty: name it", self.question.kind));
+            return Err((format!("the key of the {} is empty: name it", self.question.kind)).into());
         }
         self.pool_check.validate()?;
-        self.limits.validate_count()
+        Ok(self.limits.validate_count()?)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::{Kind, Membership, Reason},
 };
 
@@ -172,12 +172,13 @@ impl Check for RuntimeLag {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_above >= self.fail_above {
-            return Err(format!(
+            return Err((format!(
                 "warn_above({:?}) must be less than fail_above({:?})",
                 self.warn_above, self.fail_above
-            ));
+            ))
+            .into());
         }
         Ok(())
     }

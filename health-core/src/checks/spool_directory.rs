@@ -12,7 +12,12 @@ use async_trait::async_trait;
 
 use super::limits::limit_methods;
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome},
+    check::{
+        Check, CheckResult,
+        blocking::BlockingThread,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
     model::{
         observed::{Limits, Number},
         status::{Membership, Reason, Status},
@@ -194,15 +199,15 @@ impl Check for SpoolDirectory {
         Membership::ReportOnly
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.scan.directory.as_os_str().is_empty() {
-            return Err("the path of the directory is empty: name it".to_owned());
+            return Err(("the path of the directory is empty: name it".to_owned()).into());
         }
         if self.scan.extension.as_deref().is_some_and(|it| it.starts_with('.') || it.is_empty()) {
-            return Err("give the extension without its dot, such as \"xml\"".to_owned());
+            return Err(("give the extension without its dot, such as \"xml\"".to_owned()).into());
         }
         self.limits.validate_count()?;
         self.bytes.validate_count()?;
-        self.age.validate_count()
+        Ok(self.age.validate_count()?)
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, classify},
+        error::{CheckError, InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::{Reason, Status},
@@ -184,11 +184,11 @@ impl<DB: Database> Check for Sqlx<DB> {
             .observe("pool_idle", self.pool.num_idle(), "connections"))
     }
 
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidCheck> {
         if self.saturated_for.is_zero() {
-            return Err(
-                "saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".to_owned()
-            );
+            return Err(("saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable"
+                .to_owned())
+            .into());
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::resolve::{Resolver, check_address, connect};
-use crate::check::{Check, CheckResult, outcome::Outcome};
+use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
 /// Connects and closes again. Needs the feature `tcp`. For anything that has a check of its own, use that.
 ///
@@ -44,7 +44,7 @@ impl Check for Tcp {
         Ok(Outcome::healthy())
     }
 
-    fn validate(&self) -> Result<(), String> {
-        check_address(&self.address)
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(check_address(&self.address)?)
     }
 }

@@ -12,7 +12,7 @@ use super::{
     upstream_document::{self as document, Component, Document},
 };
 use crate::{
-    check::{Check, CheckResult, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::{Impact, Status},
 };
 
@@ -125,8 +125,8 @@ impl Check for Upstream {
         true
     }
 
-    fn validate(&self) -> Result<(), String> {
-        self.target.validate()
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        Ok(self.target.validate()?)
     }
 }
 

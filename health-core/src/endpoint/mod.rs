@@ -89,7 +89,6 @@ impl Endpoint {
     ///
     /// An option was refused. The text is that of the [`EndpointError`], at the place where the endpoint is mounted. Call
     /// [`validated`](Self::validated) before for an error in place of the panic.
-    #[must_use]
     #[track_caller]
     pub fn mounted(self) -> Self {
         match self.error {

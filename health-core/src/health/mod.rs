@@ -16,7 +16,7 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    check::registration::Registration,
+    check::{error::InvalidCheck, registration::Registration},
     config::{
         defaults::Defaults,
         error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
@@ -144,7 +144,7 @@ impl Drop for Inner {
 /// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes.
 fn prepare(name: &str, registration: &Registration, mistakes: &mut Mistakes) -> Option<(NewCheck, Job)> {
     let plan = plan::plan(name, &registration.options, mistakes);
-    let invalid = |message| BuildError::InvalidCheck { name: name.to_owned(), message };
+    let invalid = |error: InvalidCheck| BuildError::InvalidCheck { name: name.to_owned(), message: error.to_string() };
     let valid = mistakes.collect(registration.check.validate().map_err(invalid));
     let (plan, ()) = (Arc::new(plan?), valid?);
     let name: Arc<str> = Arc::from(name);

@@ -1,5 +1,6 @@
 //! What the library promises to whoever uses it.
 
+mod auto_traits;
 mod build_errors;
 mod conformance;
 mod cost;

@@ -1,0 +1,47 @@
+//! Futures can be sent between threads, and everything else shared between them.
+
+use health_core::{
+    Builder, Change, Changes, CheckError, CheckHandle, CheckReport, Drain, Endpoint, Health, History, InFlight,
+    Outcome, Publisher, Registration, Report, Response, Shutdown, Source,
+};
+
+const fn sent<T: Send>() {}
+const fn shared<T: Send + Sync>() {}
+fn future<F: Future + Send>(_: F) {}
+
+#[test]
+fn values_are_shared_and_futures_sent() {
+    const {
+        shared::<Health>();
+        shared::<Builder>();
+        shared::<Registration>();
+        shared::<Report>();
+        shared::<CheckReport>();
+        shared::<History>();
+        shared::<Change>();
+        shared::<Changes>();
+        shared::<Source>();
+        shared::<Outcome>();
+        shared::<CheckError>();
+        shared::<CheckHandle>();
+        shared::<InFlight>();
+        shared::<Endpoint>();
+        shared::<Response>();
+        sent::<Drain>();
+        sent::<Shutdown>();
+        sent::<Box<dyn Publisher>>();
+        shared::<health_axum::HealthLayer>();
+        shared::<health_axum::HealthRoutes>();
+        shared::<health_actix::HealthMiddleware>();
+        shared::<health_actix::HealthRoutes>();
+        shared::<health_tonic::HealthServer>();
+    }
+    let health = health_core::testing::Frozen::new(Health::builder()).unwrap().health();
+    future(health.ready());
+    future(health.stop());
+    future(health.drained());
+    future(health.refresh("x"));
+    future(async {
+        health.subscribe().next().await;
+    });
+}
