@@ -304,13 +304,16 @@ fn last(path: &str, segments: usize) -> &str {
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<HttpResponse> {
     let headers = request.headers();
-    let answer = endpoint.respond(&health_core::Request {
-        method: request.method().as_str(),
+    let answer = endpoint.respond(&health_core::Request::new(
+        request.method().as_str(),
         path,
-        query: request.uri().query(),
-        peer: request.peer_addr(),
-        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
-    })?;
+        request.uri().query(),
+        request.peer_addr(),
+        &|name, line| {
+            let mut lines = headers.get_all(name).filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+            lines.nth(line)
+        },
+    ))?;
     // actix-web omits the body of an answer to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));

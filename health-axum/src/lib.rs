@@ -329,13 +329,17 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
     if original.is_some_and(|before| before.ends_with('/')) {
         return None;
     }
-    let answer = endpoint.respond(&health_core::Request {
-        method: request.method().as_str(),
+    let answer = endpoint.respond(&health_core::Request::new(
+        request.method().as_str(),
         path,
-        query: request.uri().query(),
-        peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
-        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
-    })?;
+        request.uri().query(),
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
+        &|name, line| {
+            let mut lines =
+                headers.get_all(name).into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+            lines.nth(line)
+        },
+    ))?;
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(R::from(body));

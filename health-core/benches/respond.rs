@@ -32,7 +32,8 @@ fn main() {
             ("GET", "/health/checks/check-0", &[]),
         ] {
             let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-            let request = Request { method, path, query: None, peer: None, header: &header };
+            let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+            let request = Request::new(method, path, None, None, &lines);
             let header = headers.first().map_or("", |(name, _)| *name);
             println!("{checks:4} checks  {method:4} {path:22} {header:13} {:6.0} ns", nanoseconds(&endpoint, &request));
         }

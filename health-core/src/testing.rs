@@ -177,7 +177,7 @@ impl Check for Scripted {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) })))?;
 /// frozen.record("database", Outcome::unhealthy("refused").reason(Reason::Unreachable), Duration::from_micros(1420))?;
-/// let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
+/// let request = Request::new("GET", "/readyz", None, None, &|_, _| None);
 /// let response = Endpoint::new(frozen.health()).respond(&request).expect("it is ours");
 /// assert_eq!(response.status, 503);
 /// assert_eq!(response.body, "[-]database failed: unreachable\nreadyz check failed\n");

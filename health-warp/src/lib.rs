@@ -212,13 +212,11 @@ fn answer(
     headers: &HeaderMap,
     peer: Option<SocketAddr>,
 ) -> Option<warp::reply::Response> {
-    let answer = endpoint.respond(&health_core::Request {
-        method: method.as_str(),
-        path,
-        query,
-        peer,
-        header: &|name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
-    })?;
+    let answer = endpoint.respond(&health_core::Request::new(method.as_str(), path, query, peer, &|name, line| {
+        let mut lines =
+            headers.get_all(name).into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+        lines.nth(line)
+    }))?;
     let is_head = method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(body);

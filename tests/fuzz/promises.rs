@@ -75,7 +75,8 @@ pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) 
         _ => None,
     };
     let Sent { method, path, query, authorization, .. } = sent;
-    let request = Request { method, path, query: query.as_deref(), peer: None, header: &header };
+    let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+    let request = Request::new(method, path, query.as_deref(), None, &lines);
     let Some(response) = endpoint.respond(&request) else {
         assert!(!endpoint.owns(path));
         return;

@@ -14,7 +14,8 @@ use crate::support::{millis, secs};
 #[must_use]
 pub fn page(endpoint: &Endpoint, accept: &str) -> Response {
     let header = |name: &str| (name == "accept").then_some(accept);
-    let request = Request { method: "GET", path: "/health/metrics", query: None, peer: None, header: &header };
+    let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+    let request = Request::new("GET", "/health/metrics", None, None, &lines);
     endpoint.respond(&request).expect("a path of ours")
 }
 

@@ -49,7 +49,7 @@ pub fn get(health: &Health, target: &str) -> Response {
 /// The path is not the endpoint's.
 pub fn ask(endpoint: &Endpoint, method: &str, target: &str) -> Response {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let request = Request { method, path, query, peer: None, header: &|_| None };
+    let request = Request::new(method, path, query, None, &|_, _| None);
     endpoint.respond(&request).unwrap_or_else(|| panic!("{target} is not ours"))
 }
 

@@ -102,7 +102,7 @@ pub fn endpoints(health: &Health) -> Vec<(&'static str, Endpoint)> {
                 .unhealthy_code(599)
                 .degraded_code(429)
                 .format(Format::Health)
-                .full_for(|request| request.query.is_some_and(|query| query.contains("panic") && panic!("as asked"))),
+                .full_for(|request| request.query().is_some_and(|query| query.contains("panic") && panic!("as asked"))),
         ),
     ]
 }
@@ -135,8 +135,11 @@ pub fn with(target: &str, header: &'static str, value: impl Into<String>) -> Sen
 pub fn expected(endpoint: &Endpoint, sent: &Sent) -> Option<Answer> {
     let (path, query) =
         sent.target.split_once('?').map_or((sent.target.as_str(), None), |(path, query)| (path, Some(query)));
-    let header = |name: &str| sent.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-    let request = Request { method: sent.method, path, query, peer: None, header: &header };
+    let lines = |name: &str, line: usize| {
+        let mut lines = sent.headers.iter().filter(|(known, _)| *known == name);
+        lines.nth(line).map(|(_, value)| value.as_str())
+    };
+    let request = Request::new(sent.method, path, query, None, &lines);
     let response = endpoint.respond(&request)?;
     let mut headers: Vec<(String, String)> = response
         .headers

@@ -51,7 +51,7 @@ pub(super) fn visibility(request: &Request<'_>, grants: &[Grant], ordinary: Visi
 }
 
 fn bearer<'r>(request: &Request<'r>) -> Option<&'r str> {
-    let (scheme, token) = (request.header)("authorization")?.trim().split_once(' ')?;
+    let (scheme, token) = request.header("authorization")?.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
@@ -61,7 +61,8 @@ mod tests {
 
     fn sees(grants: &[Grant], authorization: Option<&str>) -> Visibility {
         let header = |name: &str| authorization.filter(|_| name == "authorization");
-        let request = Request { method: "GET", path: "/health", query: None, peer: None, header: &header };
+        let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+        let request = Request::new("GET", "/health", None, None, &lines);
         visibility(&request, grants, Visibility::Checks)
     }
 

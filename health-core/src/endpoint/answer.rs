@@ -48,7 +48,7 @@ impl Answerer<'_, '_> {
     /// Answers by method. OPTIONS has the code of GET, without its body.
     pub(super) fn respond(self, route: Route<'_>) -> Response {
         let reading = self.store.read();
-        let (mut response, status) = match self.request.method {
+        let (mut response, status) = match self.request.method() {
             "GET" | "HEAD" => self.answer(route, &reading),
             "OPTIONS" => {
                 let (Response { status: code, .. }, status) = self.answer(route, &reading);
@@ -76,7 +76,7 @@ impl Answerer<'_, '_> {
             return (self.metrics(reading.current()), None);
         };
         let visibility = access::visibility(self.request, &self.config.grants, self.config.visibility);
-        let is_local = (self.request.header)(LOCAL) == Some("1");
+        let is_local = self.request.header(LOCAL) == Some("1");
         let Some(page) = find(&reading.published, target, visibility, is_local) else {
             return (plain(404, UNKNOWN_NAME), None);
         };
@@ -97,7 +97,7 @@ impl Answerer<'_, '_> {
     fn metrics(self, snapshot: &Snapshot) -> Response {
         let ordinary = self.config.metrics_visibility.unwrap_or(self.config.visibility);
         let visibility = access::visibility(self.request, &self.config.grants, ordinary);
-        let exposition = negotiate::exposition((self.request.header)("accept"));
+        let exposition = negotiate::exposition(self.request.header_lines("accept"));
         let format = match exposition {
             Exposition::Text => BodyFormat::Prometheus,
             Exposition::OpenMetrics => BodyFormat::OpenMetrics,
@@ -110,8 +110,8 @@ impl Answerer<'_, '_> {
     }
 
     fn document(self, page: Page<'_>, visibility: Visibility) -> (Response, Option<Status>) {
-        let accept = (self.request.header)("accept");
-        let Ok(choice) = negotiate::choose(self.request.query, accept, self.config.format) else {
+        let accept = self.request.header_lines("accept");
+        let Ok(choice) = negotiate::choose(self.request.query(), accept, self.config.format) else {
             return (plain(400, UNKNOWN_FORMAT), None);
         };
         let (format, render): (_, fn(&Report, Visibility) -> Bytes) = match choice.format {
@@ -137,10 +137,10 @@ impl Answerer<'_, '_> {
         let query = match visibility {
             Visibility::Status => KubernetesQuery::default(),
             _ if is_check => KubernetesQuery::default(),
-            _ => query::kubernetes(self.request.query),
+            _ => query::kubernetes(self.request.query()),
         };
         if query.exclude {
-            let excluded: Vec<String> = query::excluded(self.request.query).collect();
+            let excluded: Vec<String> = query::excluded(self.request.query()).collect();
             let (status, body) = render::text::excluding(&page.report(), name, &excluded, query.verbose);
             return text(status, body);
         }

@@ -4,19 +4,86 @@ use std::{fmt, net::SocketAddr};
 
 use bytes::Bytes;
 
+/// Returns a line of the header of this name, in lower case: line 0 is the first. Lines that are not UTF-8 are left out.
+type HeaderLines<'r> = dyn Fn(&str, usize) -> Option<&'r str> + 'r;
+
 /// A request. Everything in it is borrowed.
+///
+/// ```
+/// use health_core::Request;
+///
+/// let accept = ["text/plain;q=0.5", "application/json"];
+/// let lines = |name: &str, line: usize| accept.get(line).copied().filter(|_| name == "accept");
+/// let request = Request::new("GET", "/health", Some("format=json"), None, &lines);
+/// assert_eq!(request.header("accept"), Some("text/plain;q=0.5"));
+/// assert_eq!(request.header_lines("accept").count(), 2);
+/// assert_eq!(request.header("host"), None);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Request<'r> {
-    /// The method as sent, which is in upper case.
-    pub method: &'r str,
-    /// The path as sent, beginning with `/`, without the prefix below which the endpoint is nested.
-    pub path: &'r str,
-    /// The query as sent, after the first `?`.
-    pub query: Option<&'r str>,
-    /// The address of the client, where the framework knows it.
-    pub peer: Option<SocketAddr>,
-    /// Returns the first value of the header of this name, in lower case; `None` if there is none, or it is not UTF-8.
-    pub header: &'r dyn Fn(&str) -> Option<&'r str>,
+    method: &'r str,
+    path: &'r str,
+    query: Option<&'r str>,
+    peer: Option<SocketAddr>,
+    headers: &'r HeaderLines<'r>,
+}
+
+impl<'r> Request<'r> {
+    /// Creates a request from
+    ///
+    /// - the method as sent, which is in upper case;
+    /// - the path as sent, beginning with `/`, without the prefix below which the endpoint is nested;
+    /// - the query as sent, after the first `?`;
+    /// - the address of the client, where the framework knows it;
+    /// - a function from the name of a header, in lower case, and the number of a line, from 0, to that line; `None` if there
+    ///   is no such line. A line that is not UTF-8 does not count.
+    #[must_use]
+    pub fn new(
+        method: &'r str,
+        path: &'r str,
+        query: Option<&'r str>,
+        peer: Option<SocketAddr>,
+        headers: &'r (dyn Fn(&str, usize) -> Option<&'r str> + 'r),
+    ) -> Self {
+        Self { method, path, query, peer, headers }
+    }
+
+    /// Returns the method as sent.
+    #[must_use]
+    pub fn method(&self) -> &'r str {
+        self.method
+    }
+
+    /// Returns the path as sent, without the prefix below which the endpoint is nested.
+    #[must_use]
+    pub fn path(&self) -> &'r str {
+        self.path
+    }
+
+    /// Returns the query as sent, after the first `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&'r str> {
+        self.query
+    }
+
+    /// Returns the address of the client, where the framework knows it.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Returns the first line of the header of this name, in lower case; `None` if there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'r str> {
+        (self.headers)(name, 0)
+    }
+
+    /// Returns every line of the header of this name, in lower case. The lines of a header that is a list, such as Accept,
+    /// are one list ([RFC 9110, 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+    pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r str> + Clone + use<'r, 'n> {
+        let headers = self.headers;
+        (0..).map_while(move |line| headers(name, line))
+    }
 }
 
 impl fmt::Debug for Request<'_> {

@@ -119,7 +119,7 @@ impl Endpoint {
     /// Returns the complete answer, at once; `None` if the path belongs to the application.
     #[must_use]
     pub fn respond(&self, request: &Request<'_>) -> Option<Response> {
-        let route = self.route(request.path)?;
+        let route = self.route(request.path())?;
         Some(Answerer { config: &self.config, store: self.health.store(), request }.respond(route))
     }
 

@@ -20,8 +20,12 @@ pub(super) struct UnknownFormat;
 /// The formats on offer, in the order that settles a tie. Text is chosen only if the header accepts nothing else.
 const OFFERED: [Format; 2] = [Format::Json, Format::Health];
 
-/// Chooses the format of a document.
-pub(super) fn choose(query: Option<&str>, accept: Option<&str>, default: Format) -> Result<Choice, UnknownFormat> {
+/// Chooses the format of a document. `accept` are the lines of the header, which are one list.
+pub(super) fn choose<'a>(
+    query: Option<&str>,
+    accept: impl Iterator<Item = &'a str> + Clone,
+    default: Format,
+) -> Result<Choice, UnknownFormat> {
     if let Some(asked) = query::first(query, "format") {
         let format = [Format::Json, Format::Health, Format::Text]
             .into_iter()
@@ -29,20 +33,22 @@ pub(super) fn choose(query: Option<&str>, accept: Option<&str>, default: Format)
             .ok_or(UnknownFormat)?;
         return Ok(Choice { format, negotiated: false });
     }
-    let format = match accept {
-        None | Some("*/*" | "") => default,
-        Some(accept) if only_text(accept) => Format::Text,
-        Some(accept) => best(accept, default),
+    let is_any = accept.clone().all(|line| matches!(line, "*/*" | ""));
+    let format = if is_any {
+        default
+    } else if only_text(accept.clone()) {
+        Format::Text
+    } else {
+        best(&accept, default)
     };
     Ok(Choice { format, negotiated: true })
 }
 
 /// Chooses the format of the metrics page: OpenMetrics 1.0 if it is accepted and its quality is not below that of plain
 /// text.
-pub(super) fn exposition(accept: Option<&str>) -> Exposition {
-    let accept = accept.unwrap_or_default();
+pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> Exposition {
     let quality = |is_it: &dyn Fn(&str) -> bool, version: &str| {
-        let wanted = accept.split(',').filter_map(|range| {
+        let wanted = accept.clone().flat_map(|line| line.split(',')).filter_map(|range| {
             let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
             let asked =
                 parameters.split(';').filter_map(|it| it.split_once('=')).find(|(name, _)| name.trim() == "version");
@@ -56,8 +62,8 @@ pub(super) fn exposition(accept: Option<&str>) -> Exposition {
     if open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
-fn ranges(accept: &str) -> impl Iterator<Item = (&str, u16)> {
-    accept.split(',').map(str::trim).filter(|range| !range.is_empty()).map(|range| {
+fn ranges<'a>(accept: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (&'a str, u16)> {
+    accept.flat_map(|line| line.split(',')).map(str::trim).filter(|range| !range.is_empty()).map(|range| {
         let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
         (media.trim(), quality(parameters))
     })
@@ -87,14 +93,14 @@ fn thousandths(value: &str) -> Option<u16> {
     }
 }
 
-fn only_text(accept: &str) -> bool {
+fn only_text<'a>(accept: impl Iterator<Item = &'a str>) -> bool {
     let mut ranges = ranges(accept).peekable();
     ranges.peek().is_some() && ranges.all(|(media, quality)| media.eq_ignore_ascii_case("text/plain") && quality > 0)
 }
 
 /// Returns the offered format of the highest quality, or the default if none is acceptable. The most specific range
 /// decides the quality of a format.
-fn best(accept: &str, default: Format) -> Format {
+fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -> Format {
     let quality_of = |format: Format| {
         let own = format.content_type();
         let specificity = |media: &str| {
@@ -108,7 +114,7 @@ fn best(accept: &str, default: Format) -> Format {
                 None
             }
         };
-        ranges(accept)
+        ranges(accept.clone())
             .filter_map(|(media, quality)| Some((specificity(media)?, quality)))
             .max_by_key(|(specificity, _)| *specificity)
             .map_or(0, |(_, quality)| quality)
@@ -126,10 +132,12 @@ fn best(accept: &str, default: Format) -> Format {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     fn chosen(accept: &str) -> Format {
-        choose(None, Some(accept), Format::Json).map(|choice| choice.format).unwrap()
+        choose(None, iter::once(accept), Format::Json).map(|choice| choice.format).unwrap()
     }
 
     #[test]
@@ -182,8 +190,8 @@ mod tests {
         ] {
             assert_eq!(thousandths(value), expected, "{value:?}");
         }
-        assert!(only_text("text/plain;q=0.001"));
-        assert!(!only_text("text/plain;q=0"), "asked for by nobody");
+        assert!(only_text(iter::once("text/plain;q=0.001")));
+        assert!(!only_text(iter::once("text/plain;q=0")), "asked for by nobody");
     }
 
     #[test]
@@ -213,13 +221,13 @@ mod tests {
             ("one that refuses it", Some("application/openmetrics-text;q=0"), Exposition::Text),
             ("one without a version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
         ] {
-            assert_eq!(exposition(accept), expected, "{scraper}");
+            assert_eq!(exposition(accept.into_iter()), expected, "{scraper}");
         }
     }
 
     #[test]
     fn the_first_format_parameter_decides() {
-        let choose = |query| choose(Some(query), Some("application/json"), Format::Json);
+        let choose = |query| choose(Some(query), iter::once("application/json"), Format::Json);
         assert_eq!(choose("format=health&format=nope"), Ok(Choice { format: Format::Health, negotiated: false }));
         assert_eq!(choose("format=te%78t"), Ok(Choice { format: Format::Text, negotiated: false }));
         assert_eq!(choose("format=nope&format=json"), Err(UnknownFormat));
@@ -230,10 +238,23 @@ mod tests {
 
     #[test]
     fn a_configured_default_wins_ties_only() {
-        let choose = |accept| choose(None, accept, Format::Health).map(|choice| choice.format);
+        let choose =
+            |accept: Option<&str>| choose(None, accept.into_iter(), Format::Health).map(|choice| choice.format);
         assert_eq!(choose(None), Ok(Format::Health));
         assert_eq!(choose(Some("image/png")), Ok(Format::Health));
         assert_eq!(choose(Some("application/json, */*")), Ok(Format::Health));
         assert_eq!(choose(Some("application/json")), Ok(Format::Json));
+    }
+
+    /// RFC 9110, 5.3: several lines are one list.
+    #[test]
+    fn lines_of_accept_are_one_list() {
+        let format = |lines: &[&str]| choose(None, lines.iter().copied(), Format::Json).map(|choice| choice.format);
+        assert_eq!(format(&["text/plain", "application/health+json"]), Ok(Format::Health));
+        assert_eq!(format(&["application/json;q=0.5", "application/health+json"]), Ok(Format::Health));
+        assert_eq!(format(&["text/plain", "text/plain;q=0.5"]), Ok(Format::Text));
+        assert_eq!(format(&["*/*", ""]), Ok(Format::Json));
+        let page = |lines: &[&str]| exposition(lines.iter().copied());
+        assert_eq!(page(&["text/plain;q=0.5", "application/openmetrics-text;version=1.0.0"]), Exposition::OpenMetrics);
     }
 }

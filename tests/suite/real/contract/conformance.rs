@@ -256,7 +256,7 @@ fn every_server_sends_the_cores_bytes() {
 fn every_server_tells_the_callers_address() {
     let frozen = frozen(false);
     enter(&frozen, State::Healthy);
-    let asked = |request: &Request<'_>| request.peer.is_some_and(|peer| peer.ip().is_loopback());
+    let asked = |request: &Request<'_>| request.peer().is_some_and(|peer| peer.ip().is_loopback());
     let endpoint = Endpoint::new(frozen.health()).full_for(asked);
     for (framework, form) in mount::EVERY {
         let server = mount::serve(framework, form, endpoint.clone());
@@ -276,5 +276,33 @@ fn every_server_closes_while_draining_and_keeps_open_before() {
             let answer = http::keep_alive(server.address, &format!("{}/livez", server.prefix));
             assert_eq!(answer.header("connection"), expected, "{server:?} {state:?}");
         }
+    }
+}
+
+/// RFC 9110, 5.3: several lines of Accept are one list; a line that is not UTF-8 is none.
+#[test]
+fn every_server_reads_every_line_of_accept() {
+    let frozen = frozen(false);
+    enter(&frozen, State::Healthy);
+    let endpoint = Endpoint::new(frozen.health());
+    for (framework, form) in mount::EVERY {
+        let server = mount::serve(framework, form, endpoint.clone());
+        let ask = |lines: &[&[u8]]| {
+            let prefix = server.prefix;
+            let mut request = format!("GET {prefix}/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n").into_bytes();
+            for line in lines {
+                request.extend_from_slice(b"accept: ");
+                request.extend_from_slice(line);
+                request.extend_from_slice(b"\r\n");
+            }
+            request.extend_from_slice(b"\r\n");
+            let answer = http::exchange(server.address, &request);
+            let value = answer.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
+            value.unwrap_or_else(|| panic!("{framework:?} {form:?}: {}", answer.text()))
+        };
+        let two: [&[u8]; 2] = [b"text/plain", b"application/health+json"];
+        assert_eq!(ask(&two), "application/health+json", "{framework:?} {form:?}");
+        let one_of_them: [&[u8]; 3] = [b"application/json;q=0.5", b"\xff", b"application/health+json"];
+        assert_eq!(ask(&one_of_them), "application/health+json", "{framework:?} {form:?}");
     }
 }

@@ -48,11 +48,13 @@ const PLAIN: &[&str] = &[
     "History",
     "Impact",
     "InFlight",
+    "InvalidCheck",
     "Kind",
     "Latch",
     "LatchCheck",
     "Lifecycle",
     "LifecycleChange",
+    "Limits",
     "Membership",
     "Memory",
     "MuteError",
@@ -160,7 +162,8 @@ async fn shown() -> Vec<Row> {
     rows.push(holds("Request", |secret| {
         let bearer = bearer(secret);
         let header = |_: &str| Some(bearer.as_str());
-        let request = Request { method: "GET", path: "/health", query: None, peer: None, header: &header };
+        let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+        let request = Request::new("GET", "/health", None, None, &lines);
         format!("{request:?}")
     }));
     rows.extend(of_a_report().await);

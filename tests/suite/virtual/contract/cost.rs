@@ -27,7 +27,8 @@ fn frozen(checks: usize) -> Frozen {
 fn allocations(endpoint: &Endpoint, method: &str, target: &str, headers: &[(&str, &str)]) -> u64 {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-    let request = Request { method, path, query, peer: None, header: &header };
+    let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+    let request = Request::new(method, path, query, None, &lines);
     let first = endpoint.respond(&request).unwrap();
     let info = measure(|| {
         let again = endpoint.respond(&request).unwrap();
@@ -108,7 +109,7 @@ async fn waking_a_check_allocates_nothing() {
     let health = Health::builder().check("x", check).start().unwrap();
     assert!(health.ready().await);
     let endpoint = Endpoint::new(health);
-    let request = Request { method: "GET", path: "/readyz", query: None, peer: None, header: &|_| None };
+    let request = Request::new("GET", "/readyz", None, None, &|_, _| None);
     endpoint.respond(&request).unwrap();
     // Older than `max_age`, before any task can run.
     assert!(!poll_once(tokio::time::advance(millis(1_100))));
@@ -127,7 +128,7 @@ fn what_another_thread_has_rendered_allocates_nothing() {
     let targets = ["/health", "/health?format=health", "/readyz?verbose", "/health/checks/check-1"];
     let ask = |target: &str| {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        endpoint.respond(&Request { method: "GET", path, query, peer: None, header: &|_| None }).unwrap();
+        endpoint.respond(&Request::new("GET", path, query, None, &|_, _| None)).unwrap();
     };
     targets.into_iter().for_each(ask);
     std::thread::scope(|scope| {

@@ -9,7 +9,8 @@ use health_tests::support::{Asks, millis};
 fn ask(endpoint: &Endpoint, target: &str, local: Option<&str>) -> Response {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let header = |name: &str| local.filter(|_| name == "health-local");
-    endpoint.respond(&Request { method: "GET", path, query, peer: None, header: &header }).unwrap()
+    let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
+    endpoint.respond(&Request::new("GET", path, query, None, &lines)).unwrap()
 }
 
 #[test]
