@@ -342,24 +342,25 @@ impl Watched {
     /// What the check shows now.
     #[must_use]
     pub fn report(&self) -> Arc<CheckReport> {
-        Arc::clone(&self.health.report().checks[0])
+        Arc::clone(&self.health.report().checks()[0])
     }
 
     /// How many runs have finished, and how many of them have failed.
     #[must_use]
     pub fn runs(&self) -> (u64, u64) {
-        let runs = self.report().history.totals.runs;
-        (runs.iter().sum(), runs[Status::Unhealthy as usize])
+        let report = self.report();
+        let totals = report.history().totals();
+        (totals.durations().count(), totals.runs(Status::Unhealthy))
     }
 
     /// Whether the check shows this: a status, a reason, or one of several with a `/` between them.
     fn shows(&self, expected: &str) -> Result<(), String> {
         let report = self.report();
-        let shown = report.reason.map_or(report.status.as_str(), |reason| reason.as_str());
+        let shown = report.reason().map_or(report.status().as_str(), |reason| reason.as_str());
         if expected.split('/').any(|expected| shown == expected) && !report.is_pending() {
             return Ok(());
         }
-        Err(format!("{shown} {:?}", report.message))
+        Err(format!("{shown} {:?}", report.message()))
     }
 
     /// Waits until the check shows this.

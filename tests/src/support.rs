@@ -134,7 +134,7 @@ pub async fn checked_within(deadline: Duration, check: impl Into<Registration>) 
 /// What the check `x` shows now.
 #[must_use]
 pub fn shown(health: &Health) -> Arc<CheckReport> {
-    Arc::clone(&health.report().checks[0])
+    Arc::clone(&health.report().checks()[0])
 }
 
 /// Runs the check `x` and tells what it shows then. A paused clock stands meanwhile.
@@ -151,7 +151,7 @@ pub async fn rerun(health: &Health) -> Arc<CheckReport> {
 /// The status and the reason that a check shows.
 #[must_use]
 pub fn verdict(report: &CheckReport) -> (Status, Option<Reason>) {
-    (report.status, report.reason)
+    (report.status(), report.reason())
 }
 
 /// A number that a check observed.
@@ -161,14 +161,14 @@ pub fn verdict(report: &CheckReport) -> (Status, Option<Reason>) {
 /// It observed none of that name.
 #[must_use]
 pub fn observed(report: &CheckReport, name: &str) -> f64 {
-    let found = report.observed.iter().find(|observed| observed.name == name);
+    let found = report.observed().iter().find(|observed| observed.name == name);
     found.unwrap_or_else(|| panic!("no {name} in {report:?}")).value.as_f64()
 }
 
 /// How many runs of the check `x` have finished.
 #[must_use]
 pub fn runs(health: &Health) -> u64 {
-    shown(health).history.totals.runs.iter().sum()
+    shown(health).history().totals().durations().count()
 }
 
 /// The error of a registration that is refused.

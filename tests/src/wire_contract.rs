@@ -52,7 +52,7 @@ pub fn frozen(asks: bool) -> Frozen {
 /// Puts the frozen `Health` into a state.
 pub fn enter(frozen: &Frozen, state: State) {
     let health = frozen.health();
-    let checks: Vec<String> = health.report().checks.iter().map(|check| check.name.to_string()).collect();
+    let checks: Vec<String> = health.report().checks().iter().map(|check| check.name().to_string()).collect();
     checks.iter().for_each(|check| frozen.forget(check).expect("the states of the table"));
     frozen.lifecycle(Lifecycle::Starting);
     if state == State::Starting {

@@ -165,6 +165,7 @@ impl Headers {
 
 /// The value of a header, in visible ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeaderValue {
     /// A constant.
     Static(&'static str),

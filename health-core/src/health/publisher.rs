@@ -29,7 +29,7 @@ use crate::{
 /// impl Publisher for Printer {
 ///     async fn publish(self: Box<Self>, mut source: Source) {
 ///         while let Some(change) = source.next().await {
-///             println!("{change:?}, and all is {}", source.report().status);
+///             println!("{change:?}, and all is {}", source.report().status());
 ///         }
 ///     }
 /// }

@@ -21,14 +21,10 @@ pub(crate) const KEPT: usize = 60;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct History {
-    /// The last runs, at most 60.
-    pub results: VecDeque<PastResult>,
-    /// The last transitions of the status, at most 60.
-    pub transitions: VecDeque<Transition>,
-    /// The number of times that the status turned from good to Unhealthy or back since the first result.
-    pub flaps: u64,
-    /// The counts since the check was registered.
-    pub totals: Totals,
+    pub(crate) results: VecDeque<PastResult>,
+    pub(crate) transitions: VecDeque<Transition>,
+    pub(crate) flaps: u64,
+    pub(crate) totals: Totals,
     /// The number of the registration, which distinguishes a check from a later check of the same name.
     #[cfg_attr(
         not(any(feature = "metrics", feature = "opentelemetry")),
@@ -40,32 +36,102 @@ pub struct History {
     reported: Option<(Nanos, Status)>,
 }
 
+impl History {
+    /// Returns the last runs, at most 60.
+    #[must_use]
+    pub fn results(&self) -> impl DoubleEndedIterator<Item = &PastResult> + ExactSizeIterator {
+        self.results.iter()
+    }
+
+    /// Returns the last transitions of the status, at most 60.
+    #[must_use]
+    pub fn transitions(&self) -> impl DoubleEndedIterator<Item = &Transition> + ExactSizeIterator {
+        self.transitions.iter()
+    }
+
+    /// Returns the number of times that the status turned from good to Unhealthy or back since the first result.
+    #[must_use]
+    pub fn flaps(&self) -> u64 {
+        self.flaps
+    }
+
+    /// Returns the counts since the check was registered.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+}
+
 /// One finished run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PastResult {
-    /// The time at which the run finished.
-    pub at: SystemTime,
-    /// The status of the run itself, before thresholds.
-    pub status: Status,
-    /// The reason of a Degraded or Unhealthy run.
-    pub reason: Option<Reason>,
-    /// The duration of the run.
-    pub duration: Duration,
+    pub(crate) at: SystemTime,
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) duration: Duration,
+}
+
+impl PastResult {
+    /// Returns the time at which the run finished.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// Returns the status of the run itself, before thresholds.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns the reason of a Degraded or Unhealthy run.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Returns the duration of the run.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
 }
 
 /// One change of a check's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
-    /// The time of the change.
-    pub at: SystemTime,
-    /// The status before; `None` for the first transition of the check.
-    pub from: Option<Status>,
-    /// The status after the change.
-    pub to: Status,
-    /// The reason of a Degraded or Unhealthy status.
-    pub reason: Option<Reason>,
+    pub(crate) at: SystemTime,
+    pub(crate) from: Option<Status>,
+    pub(crate) to: Status,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Transition {
+    /// Returns the time of the change.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// Returns the status before; `None` for the first transition of the check.
+    #[must_use]
+    pub fn from(&self) -> Option<Status> {
+        self.from
+    }
+
+    /// Returns the status after the change.
+    #[must_use]
+    pub fn to(&self) -> Status {
+        self.to
+    }
+
+    /// Returns the reason of a Degraded or Unhealthy status.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
 }
 
 impl History {

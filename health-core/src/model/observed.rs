@@ -82,6 +82,7 @@ impl Limits {
 
 /// An integer or a floating-point number. Displayed without loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Number {
     /// A whole number.
     Integer(i128),

@@ -34,27 +34,74 @@ pub enum Subject {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The subject of the report.
-    pub subject: Subject,
-    /// The worst status that a check counts for in this report. Unhealthy if [`reason`](Self::reason) is set.
-    pub status: Status,
-    /// The reason why the report is Unhealthy whatever the status of its checks: `starting`, `draining`, `stopped` or
-    /// `stale`.
-    pub reason: Option<Reason>,
-    /// The root causes: the Unhealthy checks that no other check explains, and the checks outside the report that
-    /// explain an Unhealthy check in it.
-    pub root_causes: Vec<Arc<str>>,
-    /// The checks, in registration order.
-    pub checks: Vec<Arc<CheckReport>>,
-    /// The service's name; `None` if none was configured.
-    pub service: Option<Arc<str>>,
-    /// The service's version; `None` if none was configured.
-    pub version: Option<Arc<str>>,
-    /// The service's lifecycle.
-    pub lifecycle: Lifecycle,
-    /// The time from the start of the checks to the last published change.
-    pub uptime: Duration,
+    pub(crate) subject: Subject,
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) root_causes: Vec<Arc<str>>,
+    pub(crate) checks: Vec<Arc<CheckReport>>,
+    pub(crate) service: Option<Arc<str>>,
+    pub(crate) version: Option<Arc<str>>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) uptime: Duration,
     pub(crate) startup_passed: bool,
+}
+
+impl Report {
+    /// Returns the subject of the report.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Returns the worst status that a check counts for in this report. Unhealthy if [`reason`](Self::reason) is set.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns the reason why the report is Unhealthy whatever the status of its checks: `starting`, `draining`,
+    /// `stopped` or `stale`.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Returns the root causes: the Unhealthy checks that no other check explains, and the checks outside the report
+    /// that explain an Unhealthy check in it.
+    #[must_use]
+    pub fn root_causes(&self) -> &[Arc<str>] {
+        &self.root_causes
+    }
+
+    /// Returns the checks, in registration order.
+    #[must_use]
+    pub fn checks(&self) -> &[Arc<CheckReport>] {
+        &self.checks
+    }
+
+    /// Returns the service's name; `None` if none was configured.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// Returns the service's version; `None` if none was configured.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Returns the service's lifecycle.
+    #[must_use]
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
+    }
+
+    /// Returns the time from the start of the checks to the last published change.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.uptime
+    }
 }
 
 impl Report {
@@ -101,53 +148,155 @@ impl Report {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// The name of the check.
-    pub name: Arc<str>,
-    /// The check's own status. A check that has not run yet is Unhealthy with the reason `pending`.
-    pub status: Status,
-    /// The reason of a Degraded or Unhealthy status.
-    pub reason: Option<Reason>,
-    /// The effect of the check's failure on the report.
-    pub impact: Impact,
-    /// The time at which the last run finished; `None` while pending.
-    pub checked_at: Option<SystemTime>,
-    /// The duration of the last run; `None` while pending.
-    pub duration: Option<Duration>,
-    /// The time of the last change of the status; `None` while pending.
-    pub since: Option<SystemTime>,
-    /// The redacted message of the last outcome, or of the reason `dependency` or `stale`. Shown at full visibility
-    /// only.
-    pub message: Option<Arc<str>>,
+    pub(crate) name: Arc<str>,
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) impact: Impact,
+    pub(crate) checked_at: Option<SystemTime>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) since: Option<SystemTime>,
+    pub(crate) message: Option<Arc<str>>,
     /// The message of a bad status at the length limit of a log line.
     pub(crate) log_message: Option<Arc<str>>,
-    /// The numbers that the last run observed. Shown at full visibility only.
-    pub observed: Arc<[Observed]>,
-    /// The details that the last run returned. Shown at full visibility only.
-    pub details: Arc<[(Cow<'static, str>, Value)]>,
-    /// The scope of what can cause the check's failure.
-    pub kind: Kind,
-    /// The tags: the application's own groups of checks.
-    pub tags: Arc<[Arc<str>]>,
-    /// The time between runs while healthy.
-    pub interval: Duration,
-    /// The deadline of one run.
-    pub timeout: Duration,
-    /// The number of failed runs in a row, up to the last run.
-    pub consecutive_failures: u32,
-    /// The number of successful runs in a row, up to the last run.
-    pub consecutive_successes: u32,
-    /// The root causes of a status with the reason `dependency`.
-    pub caused_by: Vec<Arc<str>>,
-    /// The mute that an operator set. Until it ends, the check is Degraded at most.
-    pub muted: Option<Muted>,
-    /// The last results and transitions.
-    pub history: Arc<History>,
+    pub(crate) observed: Arc<[Observed]>,
+    pub(crate) details: Arc<[(Cow<'static, str>, Value)]>,
+    pub(crate) kind: Kind,
+    pub(crate) tags: Arc<[Arc<str>]>,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) consecutive_failures: u32,
+    pub(crate) consecutive_successes: u32,
+    pub(crate) caused_by: Vec<Arc<str>>,
+    pub(crate) muted: Option<Muted>,
+    pub(crate) history: Arc<History>,
     /// Whether the check counts for probes and the report. One inserted after Starting is only shown until its first
     /// result.
     pub(crate) counts: bool,
     pub(crate) ever_succeeded: bool,
     /// Whether the check has series of its own in metrics.
     pub(crate) has_metrics: bool,
+}
+
+impl CheckReport {
+    /// Returns the name of the check.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the check's own status. A check that has not run yet is Unhealthy with the reason `pending`.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns the reason of a Degraded or Unhealthy status.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Returns the effect of the check's failure on the report.
+    #[must_use]
+    pub fn impact(&self) -> Impact {
+        self.impact
+    }
+
+    /// Returns the time at which the last run finished; `None` while pending.
+    #[must_use]
+    pub fn checked_at(&self) -> Option<SystemTime> {
+        self.checked_at
+    }
+
+    /// Returns the duration of the last run; `None` while pending.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    /// Returns the time of the last change of the status; `None` while pending.
+    #[must_use]
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    /// Returns the redacted message of the last outcome, or of the reason `dependency` or `stale`. Shown at full
+    /// visibility only.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Returns the numbers that the last run observed. Shown at full visibility only.
+    #[must_use]
+    pub fn observed(&self) -> &[Observed] {
+        &self.observed
+    }
+
+    /// Returns the details that the last run returned. Shown at full visibility only.
+    pub fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.details.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// Returns the value of a detail of the last run; `None` if the run returned no detail of this key.
+    #[must_use]
+    pub fn detail(&self, key: &str) -> Option<&Value> {
+        self.details().find(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+
+    /// Returns the scope of what can cause the check's failure.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the tags: the application's own groups of checks.
+    #[must_use]
+    pub fn tags(&self) -> &[Arc<str>] {
+        &self.tags
+    }
+
+    /// Returns the time between runs while healthy.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Returns the deadline of one run.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Returns the number of failed runs in a row, up to the last run.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures
+    }
+
+    /// Returns the number of successful runs in a row, up to the last run.
+    #[must_use]
+    pub fn consecutive_successes(&self) -> u32 {
+        self.consecutive_successes
+    }
+
+    /// Returns the root causes of a status with the reason `dependency`.
+    #[must_use]
+    pub fn caused_by(&self) -> &[Arc<str>] {
+        &self.caused_by
+    }
+
+    /// Returns the mute that an operator set. Until it ends, the check is Degraded at most.
+    #[must_use]
+    pub fn muted(&self) -> Option<&Muted> {
+        self.muted.as_ref()
+    }
+
+    /// Returns the last results and transitions.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
 }
 
 impl CheckReport {
@@ -168,14 +317,26 @@ impl CheckReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Muted {
-    /// The time from which on the check counts in full again.
-    pub until: SystemTime,
-    /// The operator's redacted note. Shown at full visibility only.
-    pub note: Option<Arc<str>>,
+    pub(crate) until: SystemTime,
+    pub(crate) note: Option<Arc<str>>,
+}
+
+impl Muted {
+    /// Returns the time from which on the check counts in full again.
+    #[must_use]
+    pub fn until(&self) -> SystemTime {
+        self.until
+    }
+
+    /// Returns the operator's redacted note. Shown at full visibility only.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
 }
 
 impl CheckReport {
-    /// Whether the check is pending: no run has finished yet.
+    /// Returns whether the check is pending: no run has finished yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.checked_at.is_none()

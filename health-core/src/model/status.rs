@@ -29,7 +29,7 @@ macro_rules! words {
 
 words! {
     /// The status of a check or a report. The worst status is the greatest, and the worst status of the checks decides
-    /// that of the report.
+    /// that of the report. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Status {
         /// Fully operational.
@@ -82,7 +82,7 @@ words! {
 }
 
 words! {
-    /// The scope of what can cause a check's failure.
+    /// The scope of what can cause a check's failure. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Kind {
         /// Only this process or host can cause a failure.
@@ -93,7 +93,7 @@ words! {
 }
 
 words! {
-    /// The effect of a check's failure on the report.
+    /// The effect of a check's failure on the report. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Impact {
         /// A failure makes the report Unhealthy.
@@ -104,7 +104,7 @@ words! {
 }
 
 words! {
-    /// The three probes of an orchestrator.
+    /// The three probes of an orchestrator. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Probe {
         /// Whether this process must be restarted.
@@ -119,6 +119,7 @@ words! {
 words! {
     /// The lifecycle of the service. Only moves forward.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
     Lifecycle {
         /// A readiness check has neither finished its first run nor been held back.
         Starting = "starting",
@@ -147,6 +148,7 @@ impl Lifecycle {
 words! {
     /// The part of a report that a caller sees. Decided once per request, for every output.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
     Visibility {
         /// Only the status word.
         Status = "status",
@@ -160,6 +162,7 @@ words! {
 words! {
     /// Whether a check counts for readiness by default, when its registration sets no probe.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
     Membership {
         /// Counts for readiness and the full report: connectivity checks and closures.
         Readiness = "readiness",

@@ -9,13 +9,13 @@ use crate::model::status::Status;
 #[non_exhaustive]
 pub struct Totals {
     /// The number of finished runs by their own status, before thresholds: Healthy, Degraded, Unhealthy.
-    pub runs: [u64; 3],
+    pub(crate) runs: [u64; 3],
     /// The number of changes of the check's status. The first status is not counted.
-    pub transitions: u64,
+    pub(crate) transitions: u64,
     /// The time of the last successful run, that is Healthy or Degraded; `None` if there was none.
-    pub last_success: Option<SystemTime>,
+    pub(crate) last_success: Option<SystemTime>,
     /// The durations of the finished runs.
-    pub durations: Durations,
+    pub(crate) durations: Durations,
 }
 
 /// A histogram of durations.
@@ -24,15 +24,15 @@ pub struct Totals {
 pub struct Durations {
     /// The number of runs per bucket: at most as long as the bound at the same position of [`BOUNDS`](Self::BOUNDS) and
     /// longer than the bound before it. The last bucket holds the runs longer than every bound.
-    pub counts: [u64; Durations::BOUNDS.len() + 1],
+    pub(crate) counts: [u64; Durations::BOUNDS.len() + 1],
     /// The sum of the durations of all runs.
-    pub sum: Duration,
+    pub(crate) sum: Duration,
 }
 
 impl Durations {
     /// The upper bounds of the buckets: from 1 ms, enough for a cached connection, to 5 s, which only a long deadline
     /// allows.
-    pub const BOUNDS: [Duration; 12] = [
+    pub(crate) const BOUNDS: [Duration; 12] = [
         Duration::from_millis(1),
         Duration::from_micros(2_500),
         Duration::from_millis(5),
@@ -47,6 +47,30 @@ impl Durations {
         Duration::from_secs(5),
     ];
 
+    /// Returns the upper bounds of the buckets in ascending order, without the last bucket, which has none.
+    #[must_use]
+    pub fn bounds() -> &'static [Duration] {
+        &Self::BOUNDS
+    }
+
+    /// Returns the buckets in ascending order: the upper bound, which a run may reach, and the number of runs within it
+    /// that are longer than the bound before. The last bucket has no bound.
+    pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
+        Self::BOUNDS.into_iter().map(Some).chain([None]).zip(self.counts)
+    }
+
+    /// Returns the number of runs.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Returns the sum of the durations of all runs.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
     pub(crate) fn record(&mut self, duration: Duration) {
         let position = Self::BOUNDS.iter().position(|bound| duration <= *bound).unwrap_or(Self::BOUNDS.len());
         self.counts[position] += 1;
@@ -55,6 +79,30 @@ impl Durations {
 }
 
 impl Totals {
+    /// Returns the number of finished runs with this status of their own, before thresholds.
+    #[must_use]
+    pub fn runs(&self, status: Status) -> u64 {
+        self.runs[status as usize]
+    }
+
+    /// Returns the number of changes of the check's status. The first status is not counted.
+    #[must_use]
+    pub fn transitions(&self) -> u64 {
+        self.transitions
+    }
+
+    /// Returns the time of the last successful run, that is Healthy or Degraded; `None` if there was none.
+    #[must_use]
+    pub fn last_success(&self) -> Option<SystemTime> {
+        self.last_success
+    }
+
+    /// Returns the durations of the finished runs.
+    #[must_use]
+    pub fn durations(&self) -> &Durations {
+        &self.durations
+    }
+
     pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, duration: Duration) {
         self.runs[status as usize] += 1;
         if status < Status::Unhealthy {

@@ -39,7 +39,7 @@ use crate::{
 /// `health_build_info`. The lifecycle changes no status and no severity.
 ///
 /// - The recorder chooses the buckets. metrics-exporter-prometheus writes summaries unless buckets are set:
-///   `set_buckets(&Durations::BOUNDS.map(|bound| bound.as_secs_f64()))`.
+///   `set_buckets(&Durations::bounds().iter().map(Duration::as_secs_f64).collect::<Vec<_>>())`.
 /// - Install the recorder first: earlier runs are counted all the same, but their durations are not recorded.
 /// - The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
 /// - The facade keeps every series. Once a check is removed, all its status gauges are 0; the gauge of a number that is

@@ -25,7 +25,7 @@ async fn growth_without_pause_warns_below_the_limit() {
     for second in 0..600_u64 {
         length.fetch_add(1, Ordering::SeqCst);
         sleep(secs(1)).await;
-        if shown(&health).status == Status::Degraded {
+        if shown(&health).status() == Status::Degraded {
             warned = second;
             break;
         }
@@ -37,7 +37,7 @@ async fn growth_without_pause_warns_below_the_limit() {
     // Worked off.
     length.store(0, Ordering::SeqCst);
     sleep(secs(12)).await;
-    assert_eq!(shown(&health).status, Status::Healthy);
+    assert_eq!(shown(&health).status(), Status::Healthy);
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,12 +47,12 @@ async fn bursts_that_are_worked_off_and_standstill_do_not_warn() {
         // A burst every half minute, then nothing for a while.
         length.store(if second % 30 < 10 { second % 30 * 50 } else { 0 }, Ordering::SeqCst);
         sleep(secs(1)).await;
-        assert_eq!(shown(&health).status, Status::Healthy, "after {second} s");
+        assert_eq!(shown(&health).status(), Status::Healthy, "after {second} s");
     }
     length.store(500, Ordering::SeqCst);
     for second in 0..1_500 {
         sleep(secs(1)).await;
-        assert_eq!(shown(&health).status, Status::Healthy, "standing still for {second} s");
+        assert_eq!(shown(&health).status(), Status::Healthy, "standing still for {second} s");
     }
 }
 
@@ -66,7 +66,7 @@ async fn it_is_what_the_check_inside_is() {
     assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Failed)), "no number of a name it knows");
     let health = Health::builder().check("x", Backlog::new(other()).observed("waiting")).start().unwrap();
     health.refresh("x").await.unwrap();
-    assert_eq!((shown(&health).status, observed(&shown(&health), "growing_for")), (Status::Healthy, 0.0));
+    assert_eq!((shown(&health).status(), observed(&shown(&health), "growing_for")), (Status::Healthy, 0.0));
     let failing = check_fn(|| async { Ok(Outcome::unhealthy("refused").reason(Reason::Unreachable)) });
     let health = Health::builder().check("x", Backlog::new(failing).observed("waiting").optional()).start().unwrap();
     health.refresh("x").await.unwrap();
@@ -97,7 +97,7 @@ async fn growth_is_counted_anew_after_an_error() {
     while runs.load(Ordering::SeqCst) < 400 {
         sleep(secs(5)).await;
         let report = shown(&health);
-        if report.status != Status::Unhealthy {
+        if report.status() != Status::Unhealthy {
             longest = longest.max(observed(&report, "growing_for"));
         }
     }

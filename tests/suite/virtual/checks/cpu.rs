@@ -19,9 +19,9 @@ async fn load_is_per_core_and_quotas_are_found() {
         let root = plant(tree);
         let report = shown(&checked(Cpu::new().root(root.path())).await);
         assert_eq!((observed(&report, "load_per_core"), observed(&report, "cores")), (load, 4.0));
-        let found = report.observed.iter().find(|it| it.name == "quota").map(|it| it.value.as_f64());
+        let found = report.observed().iter().find(|it| it.name == "quota").map(|it| it.value.as_f64());
         assert_eq!(found, quota, "{report:?}");
-        assert_eq!(report.status, Status::Healthy);
+        assert_eq!(report.status(), Status::Healthy);
     }
 }
 
@@ -38,7 +38,7 @@ async fn throttling_is_that_since_the_run_before() {
     ] {
         write(root.path(), "sys/fs/cgroup/cpu.stat", stat);
         let report = rerun(&health).await;
-        assert_eq!((observed(&report, "throttled_percent"), report.status), (percent, status), "{report:?}");
+        assert_eq!((observed(&report, "throttled_percent"), report.status()), (percent, status), "{report:?}");
     }
 }
 
@@ -64,7 +64,7 @@ async fn load_is_judged() {
     write(root.path(), "proc/loadavg", "6.00 3.00 1.00 2/345 6789\n");
     let report = shown(&checked(Cpu::new().root(root.path()).warn_above(1.2)).await);
     assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
-    assert_eq!(report.message.as_deref(), Some("1.5 is the load per core, which is above 1.2"));
+    assert_eq!(report.message(), Some("1.5 is the load per core, which is above 1.2"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ async fn the_numbers_are_those_of_df() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(DiskSpace::new(directory.path()).warn_below(0.001).fail_below(0.0005)).await;
     let report = shown(&health);
-    assert_eq!(report.status, Status::Healthy, "{report:?}");
+    assert_eq!(report.status(), Status::Healthy, "{report:?}");
     let df = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(directory.path()).output().unwrap();
     let df = String::from_utf8(df.stdout).unwrap();
     let free: f64 = df.lines().nth(1).unwrap().trim().parse().unwrap();
@@ -39,7 +39,7 @@ async fn every_limit_is_judged() {
         let report = shown(&checked(check).await);
         // A file system without inodes of its own has nothing to limit, and one that is all but empty crosses no limit.
         if inodes[0] > 0.0 && inodes[1] / inodes[0] < 0.999 || expected == Status::Healthy {
-            assert_eq!(report.status, expected, "{report:?}");
+            assert_eq!(report.status(), expected, "{report:?}");
         }
         if inodes[0] > 0.0 {
             let share = inodes[1] / inodes[0] * 100.0;
@@ -47,7 +47,7 @@ async fn every_limit_is_judged() {
         }
     }
     let missing = checked(DiskSpace::new(directory.path().join("nowhere"))).await;
-    assert_eq!(shown(&missing).status, Status::Unhealthy);
+    assert_eq!(shown(&missing).status(), Status::Unhealthy);
     assert!(invalid(DiskSpace::new("")).contains("name one"));
     assert!(invalid(DiskSpace::new("/").warn_below(1).fail_below(2)).contains("less than"));
 }

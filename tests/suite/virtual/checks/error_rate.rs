@@ -12,21 +12,24 @@ async fn the_share_in_the_window_decides_from_a_minimum_on() {
     for _ in 0..9 {
         rate.failure();
     }
-    assert_eq!(rerun(&health).await.status, Status::Healthy, "too few to judge");
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "too few to judge");
     rate.record(&Err::<(), ()>(()));
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Threshold)));
     for _ in 0..20 {
         rate.clone().success();
     }
     let report = rerun(&health).await;
-    assert_eq!(report.status, Status::Degraded, "10 of 30");
+    assert_eq!(report.status(), Status::Degraded, "10 of 30");
     assert_eq!((observed(&report, "calls"), observed(&report, "failures")), (30.0, 10.0));
     sleep(secs(58)).await;
     rate.record(&Ok::<(), ()>(()));
     assert_eq!(observed(&*rerun(&health).await, "calls"), 31.0, "still in the window");
     sleep(secs(3)).await;
     let report = rerun(&health).await;
-    assert_eq!((report.status, observed(&report, "calls"), observed(&report, "failures")), (Status::Healthy, 1.0, 0.0));
+    assert_eq!(
+        (report.status(), observed(&report, "calls"), observed(&report, "failures")),
+        (Status::Healthy, 1.0, 0.0)
+    );
     sleep(secs(10_000)).await;
     assert_eq!(observed(&*rerun(&health).await, "calls"), 0.0);
 }

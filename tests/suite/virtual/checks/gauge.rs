@@ -27,9 +27,9 @@ async fn a_number_is_judged_and_observed() {
         assert_eq!(health.refresh("queue").await, Ok(status), "{value}");
         let report = health.report();
         let check = report.check("queue").unwrap();
-        assert_eq!(check.reason, (status != Status::Healthy).then_some(Reason::Threshold));
-        assert_eq!((&*check.observed[0].name, &*check.observed[0].unit), ("value", "jobs"));
-        assert!((check.observed[0].value.as_f64() - value as f64).abs() < f64::EPSILON);
+        assert_eq!(check.reason(), (status != Status::Healthy).then_some(Reason::Threshold));
+        assert_eq!((&*check.observed()[0].name, &*check.observed()[0].unit), ("value", "jobs"));
+        assert!((check.observed()[0].value.as_f64() - value as f64).abs() < f64::EPSILON);
     }
 }
 

@@ -15,7 +15,7 @@ async fn late_beats_warn_and_then_fail() {
         sleep(secs(pause)).await;
         assert_eq!(health.refresh("worker").await, Ok(expected), "after {pause} s more");
     }
-    assert_eq!(health.report().check("worker").unwrap().reason, Some(Reason::Threshold));
+    assert_eq!(health.report().check("worker").unwrap().reason(), Some(Reason::Threshold));
     heartbeat.clone().beat();
     assert_eq!(health.refresh("worker").await, Ok(Status::Healthy));
 }
@@ -29,5 +29,5 @@ async fn a_dropped_heart_fails_at_once() {
     assert_eq!(health.refresh("worker").await, Ok(Status::Healthy));
     drop(clone);
     assert_eq!(health.refresh("worker").await, Ok(Status::Unhealthy));
-    assert_eq!(health.report().check("worker").unwrap().reason, Some(Reason::Failed));
+    assert_eq!(health.report().check("worker").unwrap().reason(), Some(Reason::Failed));
 }

@@ -12,9 +12,9 @@ async fn readiness_waits_until_every_clone_is_dropped() {
     assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
     drop(latch);
     let report = rerun(&health).await;
-    assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(Reason::Starting)));
+    assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(Reason::Starting)));
     drop(clone);
-    assert_eq!(shown(&health).status, Status::Healthy, "published before the drop returned");
+    assert_eq!(shown(&health).status(), Status::Healthy, "published before the drop returned");
     assert_eq!(health.status(Probe::Readiness), Status::Healthy);
 }
 
@@ -28,5 +28,5 @@ async fn a_task_that_panics_lets_go_of_its_latch() {
     });
     assert!(task.await.is_err());
     let health = Health::builder().check("x", check).start().unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
 }

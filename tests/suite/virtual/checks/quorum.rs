@@ -52,8 +52,8 @@ async fn a_member_that_hangs_or_panics_takes_no_other_with_it() {
     assert!(began.elapsed() < secs(2), "{:?}", began.elapsed());
     let report = health.report();
     let group = report.check("group").unwrap();
-    assert_eq!(group.message.as_deref(), Some("1 of 3 succeed: a timeout, b panicked"));
-    let (_, members) = group.details.iter().find(|(key, _)| key == "members").unwrap();
+    assert_eq!(group.message(), Some("1 of 3 succeed: a timeout, b panicked"));
+    let members = group.detail("members").unwrap();
     assert_eq!(members["a"]["reason"], "timeout");
     assert_eq!(members["c"]["status"], "healthy");
     prompters[2].hang();

@@ -21,7 +21,7 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
         .warn_older_than(secs(600));
     let health = checked(check).await;
     let report = shown(&health);
-    assert_eq!((report.status, observed(&report, "files"), observed(&report, "oldest")), (Status::Healthy, 0.0, 0.0));
+    assert_eq!((report.status(), observed(&report, "files"), observed(&report, "oldest")), (Status::Healthy, 0.0, 0.0));
     // What does not count.
     fs::create_dir(at("done.xml")).unwrap();
     fs::write(at(".hidden.xml"), "x").unwrap();
@@ -38,20 +38,20 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
     for name in ["b.xml", "c.xml", "d.xml"] {
         fs::write(at(name), "").unwrap();
     }
-    assert_eq!(rerun(&health).await.status, Status::Degraded, "3 files");
+    assert_eq!(rerun(&health).await.status(), Status::Degraded, "3 files");
     fs::write(at("e.xml"), "").unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Unhealthy, "4 files");
+    assert_eq!(rerun(&health).await.status(), Status::Unhealthy, "4 files");
     fs::remove_file(at("e.xml")).unwrap();
     fs::remove_file(at("d.xml")).unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
     fs::write(at("b.xml"), vec![0; 1_001]).unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Unhealthy, "too many bytes");
+    assert_eq!(rerun(&health).await.status(), Status::Unhealthy, "too many bytes");
     for (check, expected) in [
         (SpoolDirectory::new(directory.path()).warn_bytes_above(500), Status::Degraded),
         (SpoolDirectory::new(directory.path()).fail_older_than(secs(1)), Status::Healthy),
         (SpoolDirectory::new(directory.path()).warn_below(100), Status::Degraded),
     ] {
-        assert_eq!(shown(&checked(check).await).status, expected);
+        assert_eq!(shown(&checked(check).await).status(), expected);
     }
     let aged = File::options().write(true).open(at("b.xml")).unwrap();
     aged.set_modified(SystemTime::now() - secs(5)).unwrap();
@@ -63,8 +63,8 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
 async fn a_directory_that_is_not_there_is_unhealthy() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(SpoolDirectory::new(directory.path().join("nowhere"))).await;
-    assert!(shown(&health).message.as_deref().unwrap().contains("there is no directory"));
-    assert_eq!(shown(&health).status, Status::Unhealthy);
+    assert!(shown(&health).message().unwrap().contains("there is no directory"));
+    assert_eq!(shown(&health).status(), Status::Unhealthy);
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn it_tells_how_a_task_ended() {
         });
         let handle = task.abort_handle();
         let health = checked(TaskAlive::new(task).liveness()).await;
-        assert_eq!(shown(&health).status, Status::Healthy);
+        assert_eq!(shown(&health).status(), Status::Healthy);
         if word == "abort" {
             handle.abort();
         } else {
@@ -27,8 +27,8 @@ async fn it_tells_how_a_task_ended() {
         }
         settle().await;
         let report = rerun(&health).await;
-        assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(reason)), "{word}");
-        assert!(report.message.as_deref().unwrap().contains(message), "{report:?}");
+        assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(reason)), "{word}");
+        assert!(report.message().unwrap().contains(message), "{report:?}");
     }
 }
 
@@ -36,8 +36,8 @@ async fn it_tells_how_a_task_ended() {
 async fn an_abort_handle_is_enough() {
     let task = tokio::spawn(std::future::pending::<()>());
     let health = Health::builder().check("x", TaskAlive::of(task.abort_handle())).start().unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
     task.abort();
     settle().await;
-    assert_eq!(rerun(&health).await.status, Status::Unhealthy);
+    assert_eq!(rerun(&health).await.status(), Status::Unhealthy);
 }

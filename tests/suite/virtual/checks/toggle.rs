@@ -8,19 +8,19 @@ use health_tests::support::{ask, checked, code, millis, rerun, secs, shown};
 async fn it_stands_as_it_was_turned() {
     let toggle = Toggle::new();
     let health = checked(toggle.check()).await;
-    assert_eq!(shown(&health).status, Status::Healthy);
+    assert_eq!(shown(&health).status(), Status::Healthy);
     toggle.clone().unhealthy("moving");
     for report in [shown(&health), rerun(&health).await] {
         assert_eq!(
-            (report.status, report.reason, report.message.as_deref()),
+            (report.status(), report.reason(), report.message()),
             (Status::Unhealthy, Some(Reason::Maintenance), Some("moving"))
         );
     }
     assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
     toggle.degraded("half");
-    assert_eq!((shown(&health).status, shown(&health).reason), (Status::Degraded, Some(Reason::Maintenance)));
+    assert_eq!((shown(&health).status(), shown(&health).reason()), (Status::Degraded, Some(Reason::Maintenance)));
     toggle.healthy();
-    assert_eq!((shown(&health).status, shown(&health).message.as_deref()), (Status::Healthy, None));
+    assert_eq!((shown(&health).status(), shown(&health).message()), (Status::Healthy, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ fn a_turn_needs_no_runtime() {
     let handle = toggle.clone();
     std::thread::spawn(move || handle.unhealthy("closed")).join().unwrap();
     let health = frozen.health();
-    assert_eq!(health.report().check("switch").unwrap().reason, Some(Reason::Maintenance));
+    assert_eq!(health.report().check("switch").unwrap().reason(), Some(Reason::Maintenance));
     let text = String::from_utf8(ask(&Endpoint::new(health), "GET", "/readyz").body.to_vec()).unwrap();
     assert!(text.starts_with("[-]switch failed: maintenance\n"), "{text}");
 }
@@ -81,6 +81,6 @@ async fn a_run_under_way_does_not_undo_a_turn() {
     tokio::time::sleep(millis(5_400)).await;
     toggle.unhealthy("now");
     tokio::time::sleep(secs(2)).await;
-    assert_eq!(health.report().check("slow").unwrap().reason, Some(Reason::Maintenance));
+    assert_eq!(health.report().check("slow").unwrap().reason(), Some(Reason::Maintenance));
     health.stop().await;
 }

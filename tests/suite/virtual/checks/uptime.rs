@@ -10,7 +10,7 @@ async fn it_tells_how_long_it_has_been_up() {
     let health = checked(Uptime::new()).await;
     sleep(secs(90)).await;
     let report = rerun(&health).await;
-    assert_eq!(report.status, Status::Healthy);
+    assert_eq!(report.status(), Status::Healthy);
     assert!((observed(&report, "process") - 90.0).abs() < 0.2, "{report:?}");
     if cfg!(target_os = "linux") {
         assert!(observed(&report, "host") > 0.0);

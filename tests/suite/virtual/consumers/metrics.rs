@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use health_core::{CheckExt as _, Durations, Endpoint, Health, Metrics, Outcome, Status, Toggle, Visibility, check_fn};
@@ -14,7 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use health_tests::support::{ask, millis};
 
 fn recorder() -> PrometheusRecorder {
-    let bounds = Durations::BOUNDS.map(|bound| bound.as_secs_f64());
+    let bounds = Durations::bounds().iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
     PrometheusBuilder::new().set_buckets(&bounds).unwrap().build_recorder()
 }
 
@@ -80,7 +81,7 @@ async fn what_is_exported_is_what_the_page_shows() {
         toggle.unhealthy("x");
         health.refresh("switch").await.unwrap();
         health.stop().await;
-        assert_eq!(health.report().check("switch").unwrap().history.totals.transitions, 7);
+        assert_eq!(health.report().check("switch").unwrap().history().totals().transitions(), 7);
         same(&health, &handle, *visibility);
     }
 }
@@ -150,7 +151,7 @@ async fn a_number_that_is_not_observed_any_more_is_none() {
         async move { Ok(outcome) }
     });
     let health = Health::builder().check("queue", check).start().unwrap();
-    health.publish(Metrics::to(recorder).visibility(Visibility::Full).every(std::time::Duration::MAX));
+    health.publish(Metrics::to(recorder).visibility(Visibility::Full).every(Duration::MAX));
     let length = || samples(&handle.render())["health_check_observed{check=\"queue\",name=\"length\",unit=\"\"}"];
     assert!(health.ready().await);
     tokio::time::sleep(millis(1_000)).await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use health_core::{CheckExt as _, Durations, Health, OpenTelemetry, Outcome, Toggle, Visibility, check_fn};
+use health_core::{CheckExt as _, Durations, Health, OpenTelemetry, Outcome, Status, Toggle, Visibility, check_fn};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
@@ -139,18 +139,21 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
         [0.0, 0.0, 1.0]
     );
     assert_eq!(states("health.check.status", "health.check.name=jobs,", "health.check.state", words), [0.0, 1.0, 0.0]);
-    for check in &report.checks {
-        let totals = &check.history.totals;
-        let of = format!("health.check.name={},", check.name);
-        assert_eq!(states("health.check.runs", &of, "health.check.state", words), totals.runs.map(number));
-        assert_eq!(value("health.check.transitions", &of), number(totals.transitions));
-        assert_eq!(value("health.check.duration", &of), number(totals.runs.iter().sum()));
-        let last = totals.last_success.unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    for check in report.checks() {
+        let totals = check.history().totals();
+        let of = format!("health.check.name={},", check.name());
+        assert_eq!(
+            states("health.check.runs", &of, "health.check.state", words),
+            [Status::Healthy, Status::Degraded, Status::Unhealthy].map(|status| number(totals.runs(status)))
+        );
+        assert_eq!(value("health.check.transitions", &of), number(totals.transitions()));
+        assert_eq!(value("health.check.duration", &of), number(totals.durations().count()));
+        let last = totals.last_success().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         assert!((value("health.check.last_success", &of) - last.as_secs_f64()).abs() < 1e-3);
     }
     let of = "health.check.name=jobs,health.observed.name=length,health.observed.unit=messages,";
     assert_eq!(value("health.check.observed", of), 42.0);
-    assert_eq!(bounds, Durations::BOUNDS.map(|bound: Duration| bound.as_secs_f64()));
+    assert_eq!(bounds, Durations::bounds().iter().map(Duration::as_secs_f64).collect::<Vec<_>>());
     let expected = [
         ("health.check.duration", "histogram s"),
         ("health.check.last_success", "gauge s"),
@@ -201,7 +204,7 @@ async fn differences_stay_right_when_a_check_is_another() {
         for _ in 0..runs {
             health.refresh("guest").await.unwrap();
         }
-        let ran = health.report().check("guest").unwrap().history.totals.runs[0];
+        let ran = health.report().check("guest").unwrap().history().totals().runs(Status::Healthy);
         tokio::time::sleep(millis(2_500)).await;
         let (values, ..) = sdk.collect();
         let more = values["health.check.runs{health.check.name=guest,health.check.state=healthy}"];

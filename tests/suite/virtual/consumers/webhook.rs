@@ -419,7 +419,7 @@ async fn a_receiver_that_hangs_delays_nothing() {
     toggle.unhealthy("x");
     health.refresh("switch").await.unwrap();
     receiver.hears(20).await;
-    let runs = || health.report().checks[0].history.totals.runs.iter().sum::<u64>();
+    let runs = || health.report().checks()[0].history().totals().durations().count();
     let before = runs();
     clock.advance(secs(1)).await;
     assert!(runs() - before >= 15, "{} runs in a second, one each 50 ms", runs() - before);
@@ -589,7 +589,7 @@ async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
     health.insert("slower", check_fn(|| async { Ok(Outcome::unhealthy("z")) }).optional().report_only()).unwrap();
     most.hears_in_time(4, &clock).await;
     clock.advance(millis(400)).await;
-    assert_eq!(health.report().check("slower").unwrap().status, Status::Unhealthy);
+    assert_eq!(health.report().check("slower").unwrap().status(), Status::Unhealthy);
     stopped(&health, &clock).await;
     assert_eq!(least.told().len(), 3);
 }

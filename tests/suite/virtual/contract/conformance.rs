@@ -155,8 +155,8 @@ fn a_renderer_of_ones_own_runs_once_per_snapshot_and_fails_alone() {
     let counted = Arc::clone(&calls);
     let endpoint = Endpoint::new(frozen.health()).render_with(move |report, visibility| {
         counted.fetch_add(1, Ordering::SeqCst);
-        let messages = report.checks.iter().filter(|check| check.message.is_some()).count();
-        Rendered::new("text/x-own", format!("{visibility} {} {messages}", report.status))
+        let messages = report.checks().iter().filter(|check| check.message().is_some()).count();
+        Rendered::new("text/x-own", format!("{visibility} {} {messages}", report.status()))
     });
     for _ in 0..3 {
         let answer = ask(&endpoint, "GET", "/health");

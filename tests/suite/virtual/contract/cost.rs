@@ -96,7 +96,7 @@ fn a_renderer_of_ones_own_allocates_nothing() {
     let frozen = frozen(10);
     let endpoint = Endpoint::new(frozen.health())
         .visibility(Visibility::Status)
-        .render_with(|report, _| health_core::Rendered::new("text/plain", report.status.as_str()));
+        .render_with(|report, _| health_core::Rendered::new("text/plain", report.status().as_str()));
     assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0);
     frozen.advance(Duration::from_secs(100));
     assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0, "stale");

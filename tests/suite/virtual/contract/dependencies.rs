@@ -1,6 +1,9 @@
 //! The dependencies: how many, and none that chooses TLS or a runtime for the user.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use health_tests::program::cargo;
 
@@ -48,4 +51,56 @@ fn health_axum_adds_few_crates_to_an_axum_application() {
         ["axum", "tokio", "serde_json"].into_iter().flat_map(|package| of(package, "100")).collect();
     let added: Vec<&String> = ours.difference(&application).collect();
     assert!(added.len() <= 7, "{} crates: {added:?}", added.len());
+}
+
+/// As far as a version reaches in which Cargo sees no break: `0.14` of `0.14.2`, `4` of `4.12`.
+fn compatible(requirement: &str) -> String {
+    let parts: Vec<&str> = requirement.trim_start_matches('^').split('.').collect();
+    let length = if parts[0] == "0" { 2 } else { 1 };
+    parts[..length].join(".")
+}
+
+/// The README's table has the driver of every check and its version, and `health_core::drivers` hands over the same.
+#[test]
+fn the_readme_names_every_driver_and_its_version() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let output = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(root).output().unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let core =
+        metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "health-core").unwrap();
+    let versions: BTreeMap<&str, String> = core["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|dependency| dependency["kind"].is_null())
+        .map(|dependency| (dependency["name"].as_str().unwrap(), compatible(dependency["req"].as_str().unwrap())))
+        .collect();
+
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| check | feature | driver |")).skip(2);
+    let mut named = BTreeSet::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let driver = row.split('|').nth(3).unwrap().trim();
+        if let Some((name, version)) = driver.split_once(' ') {
+            assert_eq!(versions.get(name).map(String::as_str), Some(version), "{row}");
+            named.insert(name.replace('-', "_"));
+        }
+    }
+
+    let library = std::fs::read_to_string(root.join("health-core/src/lib.rs")).unwrap();
+    let library = syn::parse_file(&library).unwrap();
+    let drivers = library.items.iter().find_map(|item| match item {
+        syn::Item::Mod(module) if module.ident == "drivers" => module.content.as_ref(),
+        _ => None,
+    });
+    let exported = drivers.unwrap().1.iter().filter_map(|item| match item {
+        syn::Item::Use(item) => match &item.tree {
+            syn::UseTree::Name(name) => Some(name.ident.to_string()),
+            _ => None,
+        },
+        _ => None,
+    });
+    // Publishers take the facades of metrics; the README's table is of checks.
+    let facades = ["metrics", "opentelemetry"].map(str::to_owned);
+    assert_eq!(exported.collect::<BTreeSet<_>>(), named.into_iter().chain(facades).collect::<BTreeSet<_>>());
 }

@@ -23,7 +23,7 @@ fn a_service_that_asks_is_answered_without_those_we_ask() {
     frozen.record("billing", Outcome::unhealthy("down").reason(Reason::Unreachable), millis(1)).unwrap();
     let endpoint = Endpoint::new(frozen.health());
     let count =
-        |report: &health_core::Report, _| health_core::Rendered::new("text/plain", report.checks.len().to_string());
+        |report: &health_core::Report, _| health_core::Rendered::new("text/plain", report.checks().len().to_string());
     let custom = endpoint.clone().render_with(count);
     for path in ["/health", "/health/ready", "/health/tags/all", "/readyz", "/healthz?verbose", "/health?format=health"]
     {

@@ -16,7 +16,7 @@ async fn no_members_is_200_at_once() {
     for path in ["/livez", "/readyz", "/startupz", "/healthz", "/health"] {
         assert_eq!(code(&health, path), 200, "{path}");
     }
-    assert_eq!(health.report().lifecycle, Lifecycle::Ready);
+    assert_eq!(health.report().lifecycle(), Lifecycle::Ready);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn pending_counts_by_impact_and_not_for_liveness() {
         let health = frozen.health();
         let code = |path| code(&health, path);
         (
-            health.report().status,
+            health.report().status(),
             health.status(Probe::Readiness),
             code("/livez"),
             code("/startupz"),
@@ -48,10 +48,10 @@ fn an_optional_failure_is_degraded_and_a_503_only_for_itself() {
     let health = frozen.health();
     frozen.record("database", Outcome::healthy(), millis(1)).unwrap();
     frozen.record("cache", Outcome::unhealthy("refused"), millis(1)).unwrap();
-    assert_eq!(health.report().status, Status::Degraded);
+    assert_eq!(health.report().status(), Status::Degraded);
     let codes = ["/health", "/readyz", "/health/checks/cache", "/readyz/cache"].map(|path| code(&health, path));
     assert_eq!(codes, [200, 200, 503, 503]);
-    assert_eq!(health.report().root_causes.iter().map(|name| &**name).collect::<Vec<_>>(), ["cache"]);
+    assert_eq!(health.report().root_causes().iter().map(|name| &**name).collect::<Vec<_>>(), ["cache"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,12 +180,12 @@ fn is_bad(status: Status) -> bool {
 
 fn shown(report: &CheckReport) -> Expected {
     Expected {
-        status: report.status,
-        reason: report.reason,
-        failures: report.consecutive_failures,
-        successes: report.consecutive_successes,
-        transitions: report.history.transitions.iter().rev().map(|change| (change.from, change.to)).collect(),
-        flaps: report.history.flaps,
+        status: report.status(),
+        reason: report.reason(),
+        failures: report.consecutive_failures(),
+        successes: report.consecutive_successes(),
+        transitions: report.history().transitions().rev().map(|change| (change.from(), change.to())).collect(),
+        flaps: report.history().flaps(),
     }
 }
 
@@ -246,7 +246,7 @@ impl World {
                     let runs = known.actor.runs();
                     let finished = runs.iter().skip(before).any(|run| run.ended() <= Instant::now());
                     assert!(finished, "no run of {name} since it was asked for");
-                    assert_eq!(told, self.health.report().check(name).unwrap().status);
+                    assert_eq!(told, self.health.report().check(name).unwrap().status());
                 }
             }
             Step::Suspect(number) => {
@@ -317,7 +317,7 @@ impl World {
             }
             let counts = !known.late || !done.is_empty();
             let counted = if known.options.optional { expected.status.min(Status::Degraded) } else { expected.status };
-            assert_eq!(report.impact == Impact::Optional, known.options.optional);
+            assert_eq!(report.impact() == Impact::Optional, known.options.optional);
             readiness = readiness.max(if counts { counted } else { Status::Healthy });
             all_have_run &= !done.is_empty() || known.late;
         }
@@ -327,7 +327,7 @@ impl World {
         if self.lifecycle != Lifecycle::Ready {
             readiness = Status::Unhealthy;
         }
-        assert_eq!(self.health.report().lifecycle, self.lifecycle, "{step:?}");
+        assert_eq!(self.health.report().lifecycle(), self.lifecycle, "{step:?}");
         assert_eq!(self.health.status(Probe::Readiness), readiness, "{step:?}");
         assert_eq!(self.health.status(Probe::Liveness), Status::Healthy, "{step:?}");
         for (actor, runs) in &self.gone {

@@ -33,7 +33,7 @@ fn a_muted_failure_is_degraded_shown_and_explained() {
     let report = health.report();
     let check = report.check("database").unwrap();
     assert_eq!(verdict(check), (Status::Degraded, Some(Reason::Unreachable)));
-    assert_eq!((report.status, code(&health, "/health/checks/database")), (Status::Degraded, 200));
+    assert_eq!((report.status(), code(&health, "/health/checks/database")), (Status::Degraded, 200));
     let shown = body(&health, "/health/checks/database");
     assert!(shown.contains(r#""muted_until":"2026-01-05T08:01:00.000Z""#) && !shown.contains("moving"), "{shown}");
     let full = health_core::Endpoint::new(health.clone()).visibility(Visibility::Full);
@@ -45,10 +45,10 @@ fn a_muted_failure_is_degraded_shown_and_explained() {
     // What waits for it still waits, and is explained by a known fault.
     let report = health.report();
     let orders = report.check("orders").unwrap();
-    assert_eq!((verdict(orders), orders.caused_by.len()), ((Status::Degraded, Some(Reason::Dependency)), 1));
-    assert_eq!((code(&health, "/readyz"), report.root_causes.len()), (200, 0));
+    assert_eq!((verdict(orders), orders.caused_by().len()), ((Status::Degraded, Some(Reason::Dependency)), 1));
+    assert_eq!((code(&health, "/readyz"), report.root_causes().len()), (200, 0));
     health.unmute("database").unwrap();
-    assert_eq!(health.report().check("database").unwrap().status, Status::Unhealthy);
+    assert_eq!(health.report().check("database").unwrap().status(), Status::Unhealthy);
 }
 
 #[test]
@@ -105,7 +105,7 @@ async fn it_expires_within_a_second_and_a_healthy_check_stays_healthy() {
     assert_eq!(health.status(Probe::Readiness), Status::Degraded);
     sleep(secs(4)).await;
     assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
-    assert_eq!(health.report().check("x").unwrap().muted, None);
+    assert_eq!(health.report().check("x").unwrap().muted(), None);
 }
 
 /// Nothing runs that could publish the end.

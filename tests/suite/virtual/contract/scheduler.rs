@@ -172,8 +172,8 @@ async fn a_timeout_is_published_at_the_deadline_and_the_run_cancelled() {
     assert!(check(&health, "x").is_pending());
     sleep(millis(2)).await;
     let report = check(&health, "x");
-    assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(Reason::Timeout)));
-    assert_eq!(report.duration.unwrap().as_millis(), 2000);
+    assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(Reason::Timeout)));
+    assert_eq!(report.duration().unwrap().as_millis(), 2000);
     assert_eq!(cancelled.load(Ordering::SeqCst), 1);
     // One run at a time, and a pause between them: at least a quarter of the spacing after each deadline.
     sleep(secs(60)).await;
@@ -207,10 +207,10 @@ async fn a_blocking_check_that_never_returns_runs_once_and_says_since_when() {
     sleep(secs(120)).await;
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     let report = check(&health, "x");
-    assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(Reason::Timeout)));
-    let message = report.message.unwrap();
+    assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(Reason::Timeout)));
+    let message = report.message().unwrap();
     assert!(message.contains("still blocks its thread, for 1"), "{message}");
-    assert!(report.consecutive_failures > 10);
+    assert!(report.consecutive_failures() > 10);
     timeout(millis(1), health.stop()).await.expect("it holds up no stop");
 }
 
@@ -218,7 +218,7 @@ async fn a_blocking_check_that_never_returns_runs_once_and_says_since_when() {
 async fn a_panic_on_a_checks_own_thread_is_an_outcome() {
     let health = checked(check_blocking(|| -> Result<(), CheckError> { panic!("as scripted") })).await;
     for _ in 0..3 {
-        assert_eq!(rerun(&health).await.reason, Some(Reason::Panicked), "the thread is used again");
+        assert_eq!(rerun(&health).await.reason(), Some(Reason::Panicked), "the thread is used again");
     }
 }
 
@@ -230,8 +230,8 @@ async fn a_blocking_check_answers_on_a_named_thread_and_knows_its_deadline() {
         Ok(Outcome::healthy().detail("thread", thread.name().unwrap_or_default()).observe("left", left as u64, "ms"))
     });
     let report = shown(&checked_within(secs(2), blocking).await);
-    assert_eq!(report.details[0].1, "health-x");
-    let left = report.observed[0].value.as_f64();
+    assert_eq!(report.details().next().unwrap().1, "health-x");
+    let left = report.observed()[0].value.as_f64();
     assert!((1.0..=2000.0).contains(&left), "its thread reads the system's clock: {report:?}");
 }
 
@@ -250,14 +250,14 @@ async fn a_panic_is_an_outcome_before_and_after_the_first_await() {
     for name in ["before", "after"] {
         health.refresh(name).await.unwrap();
         let report = check(&health, name);
-        assert_eq!((report.status, report.reason), (Status::Unhealthy, Some(Reason::Panicked)), "{name}");
-        assert!(!report.message.unwrap().contains("as scripted"), "the payload goes to the log only");
+        assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(Reason::Panicked)), "{name}");
+        assert!(!report.message().unwrap().contains("as scripted"), "the payload goes to the log only");
     }
-    assert_eq!(check(&health, "fine").status, Status::Healthy);
+    assert_eq!(check(&health, "fine").status(), Status::Healthy);
     // And it goes on being checked.
-    let failures = check(&health, "before").consecutive_failures;
+    let failures = check(&health, "before").consecutive_failures();
     sleep(secs(5)).await;
-    assert!(check(&health, "before").consecutive_failures > failures);
+    assert!(check(&health, "before").consecutive_failures() > failures);
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,7 +272,7 @@ async fn thresholds_turn_a_check_in_both_directions() {
             Outcome::unhealthy("refused").reason(Reason::Unreachable)
         });
         let status = health.refresh("x").await.unwrap();
-        seen.push((status, check(&health, "x").reason));
+        seen.push((status, check(&health, "x").reason()));
     }
     let (good, shaky, bad) = (
         (Status::Healthy, None),
@@ -280,7 +280,7 @@ async fn thresholds_turn_a_check_in_both_directions() {
         (Status::Unhealthy, Some(Reason::Unreachable)),
     );
     assert_eq!(seen, [good, shaky, shaky, good, shaky, shaky, bad, bad, bad, bad, good]);
-    assert_eq!(check(&health, "x").history.flaps, 2);
+    assert_eq!(check(&health, "x").history().flaps(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -330,7 +330,7 @@ async fn a_slow_answer_is_degraded() {
     prompter.delay(millis(600));
     let health = Health::builder().check("x", slow.slow_above(millis(500))).start().unwrap();
     assert!(health.ready().await);
-    assert_eq!((check(&health, "x").status, check(&health, "x").reason), (Status::Degraded, Some(Reason::Slow)));
+    assert_eq!((check(&health, "x").status(), check(&health, "x").reason()), (Status::Degraded, Some(Reason::Slow)));
     assert_eq!(code(&health, "/readyz"), 200);
 }
 
@@ -344,7 +344,7 @@ async fn a_run_knows_how_much_time_it_has_left() {
     });
     let health = Health::builder().check("x", asking.timeout(secs(1))).start().unwrap();
     assert!(health.ready().await);
-    let left = check(&health, "x").observed[0].value.as_f64();
+    let left = check(&health, "x").observed()[0].value.as_f64();
     assert!((0.69..=0.7).contains(&left), "{left}");
 }
 

@@ -32,7 +32,7 @@ fn defaults_hold_where_nothing_else_is_said() {
     let report = health.report();
     let of = |name: &str| {
         let check = report.check(name).unwrap();
-        (check.interval, check.timeout, check.impact)
+        (check.interval(), check.timeout(), check.impact())
     };
     assert_eq!(of("own"), (secs(20), millis(500), Impact::Critical));
     assert_eq!(of("default"), (secs(10), secs(1), Impact::Optional));
@@ -68,10 +68,10 @@ fn settings_overrule_the_code_by_name() {
     let health = frozen(builder);
     let report = health.report();
     let database = report.check("database").unwrap();
-    assert_eq!((database.timeout, database.interval, database.impact), (secs(1), secs(9), Impact::Optional));
-    assert_eq!(database.tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["sql", "main"]);
+    assert_eq!((database.timeout(), database.interval(), database.impact()), (secs(1), secs(9), Impact::Optional));
+    assert_eq!(database.tags().iter().map(|tag| &**tag).collect::<Vec<_>>(), ["sql", "main"]);
     let cache = report.check("my-cache.2").unwrap();
-    assert_eq!((cache.interval, cache.kind), (secs(30), health_core::Kind::Local));
+    assert_eq!((cache.interval(), cache.kind()), (secs(30), health_core::Kind::Local));
     // What is not enabled is not there, and nothing waits for it.
     assert!(report.check("extra").is_none());
 }
@@ -115,7 +115,7 @@ fn every_option_has_its_effect() {
     let report = |checks: Value| {
         let builder = Health::builder().check("x", ok().local()).check("up", ok());
         let builder = builder.settings(settings(json!({"checks": {"x": checks}})));
-        Frozen::new(builder).map(|frozen| format!("{:?}", frozen.health().report().checks[0]))
+        Frozen::new(builder).map(|frozen| format!("{:?}", frozen.health().report().checks()[0]))
     };
     for (option, value, shown) in [
         ("every", json!("21s"), "interval: 21s"),
@@ -173,5 +173,5 @@ async fn once_is_an_option_too() {
     let settings = settings(json!({"checks": {"x": {"once": "true"}}}));
     let health = Health::builder().check("x", check).settings(settings).start().unwrap();
     tokio::time::sleep(secs(60)).await;
-    assert_eq!((says.runs(), health.report().status), (1, Status::Healthy));
+    assert_eq!((says.runs(), health.report().status()), (1, Status::Healthy));
 }

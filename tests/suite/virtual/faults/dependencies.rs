@@ -8,7 +8,7 @@ use health_tests::support::{body, millis, secs, settle};
 fn shown(health: &Health, name: &str) -> (Status, Option<Reason>, Vec<String>) {
     let report = health.report();
     let check = report.check(name).unwrap();
-    (check.status, check.reason, check.caused_by.iter().map(ToString::to_string).collect())
+    (check.status(), check.reason(), check.caused_by().iter().map(ToString::to_string).collect())
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +35,7 @@ async fn a_dependant_is_held_back_explained_and_run_at_once_on_recovery() {
         assert_eq!(shown(&health, name), expected, "{name}, and never stale");
     }
     let report = health.report();
-    assert_eq!(report.root_causes.iter().map(|name| &**name).collect::<Vec<_>>(), ["database"]);
+    assert_eq!(report.root_causes().iter().map(|name| &**name).collect::<Vec<_>>(), ["database"]);
     assert!(body(&health, "/health").contains(r#""root_causes":["database"]"#));
 
     orders_says.answer(Outcome::healthy());

@@ -45,7 +45,7 @@ async fn an_hour_of_answers_up_to_the_deadline_is_no_outage() {
     let health = Health::builder().check("a", slow(1)).check("b", slow(2)).check("c", slow(3).every(secs(1))).start();
     let health = health.unwrap();
     stays_good(&health, sleep(secs(3600))).await;
-    let runs: usize = health.report().checks.iter().map(|check| check.history.results.len()).sum();
+    let runs: usize = health.report().checks().iter().map(|check| check.history().results().len()).sum();
     assert_eq!(runs, 180, "the last sixty of each");
 }
 

@@ -19,8 +19,8 @@ async fn every_other_run(failures: u32, successes: u32, runs: u64) -> (Vec<Statu
         said.push(health.status(Probe::Readiness));
     }
     let report = health.report();
-    let history = &report.check("x").unwrap().history;
-    (said, history.flaps, history.transitions.len())
+    let history = &report.check("x").unwrap().history();
+    (said, history.flaps(), history.transitions().len())
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,5 +59,5 @@ async fn what_lasts_turns_it_once() {
         });
     }
     assert_eq!(said, "dhhdhdduuuuuuuhhh");
-    assert_eq!(health.report().check("x").unwrap().history.flaps, 2);
+    assert_eq!(health.report().check("x").unwrap().history().flaps(), 2);
 }

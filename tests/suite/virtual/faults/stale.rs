@@ -19,14 +19,14 @@ fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
     for check in ["database", "cache", "worker"] {
         frozen.record(check, Outcome::healthy(), Duration::ZERO).unwrap();
     }
-    let state = || (health.report().status, health.status(Probe::Liveness), code(&health, "/readyz"));
+    let state = || (health.report().status(), health.status(Probe::Liveness), code(&health, "/readyz"));
     frozen.advance(millis(30_999));
     assert_eq!(state(), (Status::Healthy, Status::Healthy, 200));
     frozen.advance(millis(1));
     assert_eq!(state(), (Status::Unhealthy, Status::Healthy, 503));
     assert_eq!(body(&health, "/readyz/database"), "[-]database failed: stale\n");
     assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","root_causes":["database"],"checks""#));
-    assert_eq!(health.report().check("database").unwrap().reason, Some(Reason::Stale));
+    assert_eq!(health.report().check("database").unwrap().reason(), Some(Reason::Stale));
 
     frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
     frozen.advance(millis(30_998));
@@ -34,7 +34,7 @@ fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
     frozen.advance(secs(40));
     frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
     assert_eq!(state(), (Status::Degraded, Status::Healthy, 200), "an Optional one only degrades");
-    assert_eq!(health.report().check("cache").unwrap().impact, Impact::Optional);
+    assert_eq!(health.report().check("cache").unwrap().impact(), Impact::Optional);
     frozen.advance(secs(1000));
     assert_eq!(state(), (Status::Unhealthy, Status::Unhealthy, 503));
 }
@@ -53,7 +53,7 @@ fn each_result_grows_old_at_its_own_time() {
     let reasons = || {
         let report = health.report();
         let page = body(&health, "/health");
-        let shown = |name: &str| report.check(name).unwrap().reason == Some(Reason::Stale);
+        let shown = |name: &str| report.check(name).unwrap().reason() == Some(Reason::Stale);
         assert_eq!(page.matches("stale").count(), usize::from(shown("a")) + usize::from(shown("b")), "{page}");
         (shown("a"), shown("b"), health.serving("a"), health.serving("b"))
     };

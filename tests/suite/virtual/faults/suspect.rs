@@ -17,7 +17,7 @@ async fn a_suspicion_runs_the_check_at_once_and_a_thousand_run_it_once() {
         assert!(health.suspect("x"));
     }
     settle().await;
-    assert_eq!((says.runs(), health.report().status), (2, Status::Unhealthy));
+    assert_eq!((says.runs(), health.report().status()), (2, Status::Unhealthy));
     sleep(millis(500)).await;
     health.suspect("x");
     settle().await;
@@ -39,7 +39,7 @@ async fn it_does_not_wait_for_the_pause_after_ten_failures() {
     says.answer(Outcome::healthy());
     health.suspect("x");
     settle().await;
-    assert_eq!((says.runs(), health.report().status), (runs + 1, Status::Healthy));
+    assert_eq!((says.runs(), health.report().status()), (runs + 1, Status::Healthy));
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,7 +45,7 @@ async fn it_is_idempotent_one_way_and_cannot_be_undone_by_dropping() {
     let health = Health::builder().check("x", check).start().unwrap();
     assert!(health.ready().await);
     drop(health.drain(secs(10)));
-    assert_eq!(health.report().lifecycle, Lifecycle::Draining);
+    assert_eq!(health.report().lifecycle(), Lifecycle::Draining);
     sleep(secs(4)).await;
     let again = Instant::now();
     health.drain(Duration::from_secs(3600)).await;
@@ -90,7 +90,7 @@ async fn a_drain_before_the_first_results_is_a_drain() {
     settle().await;
     health.drain(Duration::ZERO).await;
     assert!(!ready.await.unwrap());
-    assert_eq!(health.probe(Probe::Readiness).reason, Some(Reason::Draining));
+    assert_eq!(health.probe(Probe::Readiness).reason(), Some(Reason::Draining));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,13 +103,13 @@ async fn stopped_keeps_the_last_verdicts_and_is_never_stale() {
     sleep(secs(3600)).await;
     assert_eq!(prompter.runs(), runs);
     assert_eq!((code(&health, "/livez"), code(&health, "/health/checks/x"), code(&health, "/readyz")), (200, 200, 503));
-    assert_eq!(health.report().reason, Some(Reason::Stopped));
-    assert_eq!(health.report().check("x").unwrap().status, Status::Healthy);
+    assert_eq!(health.report().reason(), Some(Reason::Stopped));
+    assert_eq!(health.report().check("x").unwrap().status(), Status::Healthy);
     let (late, _prompter) = scripted();
     assert_eq!(health.insert("late", late), Err(BuildError::Stopped));
     health.stop().await;
     health.drain(secs(1)).await;
-    assert_eq!(health.report().lifecycle, Lifecycle::Stopped);
+    assert_eq!(health.report().lifecycle(), Lifecycle::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
