@@ -5,7 +5,7 @@ use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
-    sync::mpsc,
+    sync::{Mutex, PoisonError, mpsc},
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -28,7 +28,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct DedicatedServer {
     address: SocketAddr,
     end: Option<oneshot::Sender<()>>,
-    finished: mpsc::Receiver<()>,
+    // A mutex, so that the server can be shared between threads.
+    finished: Mutex<mpsc::Receiver<()>>,
 }
 
 /// The end of a dedicated server: completes when its [`DedicatedServer`] is dropped.
@@ -72,7 +73,7 @@ impl DedicatedServer {
                 tracing::error!(target: "health", %error, "dedicated health server ended with an error");
             }
         })?;
-        Ok(Self { address, end: Some(end), finished })
+        Ok(Self { address, end: Some(end), finished: Mutex::new(finished) })
     }
 
     /// The address of the listener.
@@ -88,6 +89,7 @@ impl Drop for DedicatedServer {
             let _ = end.send(());
         }
         // An error in either case: the thread has finished, or the time is over.
-        let _ = self.finished.recv_timeout(LAST_ANSWERS);
+        let finished = self.finished.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = finished.recv_timeout(LAST_ANSWERS);
     }
 }

@@ -219,7 +219,7 @@ impl Frozen {
         let signals = store.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
         self.advance(duration);
         let started = store.clock().now().saturating_sub(nanos(duration));
-        store.record(&signals, CompletedRun { outcome, started });
+        store.record(&signals, CompletedRun { outcome, started, reading: signals.reading() });
         Ok(())
     }
 

@@ -126,7 +126,8 @@ pub fn routes(
 ///
 /// # Errors
 ///
-/// Returns an error if the listener cannot be used or the system cannot start a thread.
+/// Returns an error if the listener cannot be used or the system cannot start a thread, and one of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) with the sentence of an option of the endpoint that was refused.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::{
-    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
+    check::{Check, CheckResult, error::InvalidCheck, handle::CheckHandle, outcome::Outcome},
     model::{
         observed::Number,
         status::{Impact, Kind, Membership, Reason, Status},
@@ -178,6 +178,10 @@ impl<C: Check> Check for Backlog<C> {
 
     fn asks_a_service(&self) -> bool {
         self.inner.asks_a_service()
+    }
+
+    fn attach(&self, handle: CheckHandle) {
+        self.inner.attach(handle);
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

@@ -44,6 +44,8 @@ impl Limits {
             ("fail_below", self.fail_below, "warn_below", self.warn_below),
             ("warn_below", self.warn_below, "warn_above", self.warn_above),
             ("fail_below", self.fail_below, "fail_above", self.fail_above),
+            ("fail_below", self.fail_below, "warn_above", self.warn_above),
+            ("warn_below", self.warn_below, "fail_above", self.fail_above),
         ];
         for (low_name, low, high_name, high) in ordered {
             if let (Some(low), Some(high)) = (low, high)

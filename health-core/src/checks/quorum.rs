@@ -14,6 +14,7 @@ use crate::{
         Check, CheckResult,
         deadline::{Run, time_left},
         error::InvalidCheck,
+        handle::CheckHandle,
         outcome::Outcome,
     },
     model::status::{Impact, Kind, Membership, Reason, Status},
@@ -26,6 +27,8 @@ const UNBOUNDED: Duration = Duration::from_secs(60);
 
 /// Several checks as one, made by [`all_of`], [`any_of`] and [`at_least`].
 ///
+/// - A member that knows when its outcome changes, such as a `Toggle`, has the group run at once, on the group's task: its turn
+///   shows a moment later, not before the call returns.
 /// - The members run beside each other, each on a task of its own. A member that panics or gives no answer in time fails.
 /// - Healthy if every member is Healthy. Degraded if enough members are Healthy or Degraded. Unhealthy else, with the
 ///   reason that the failing members share, or `failed`.
@@ -163,6 +166,18 @@ impl Check for Quorum {
     fn membership(&self) -> Membership {
         let counts = self.members.iter().any(|(_, check)| check.membership() == Membership::Readiness);
         if counts { Membership::Readiness } else { Membership::ReportOnly }
+    }
+
+    /// The shortest, if every member has one.
+    fn interval(&self) -> Option<Duration> {
+        let intervals: Option<Vec<Duration>> = self.members.iter().map(|(_, check)| check.interval()).collect();
+        intervals?.into_iter().min()
+    }
+
+    /// A member that knows when its outcome changes has the whole group run. The members run in tasks of their own, so the
+    /// group cannot run on the member's thread.
+    fn attach(&self, handle: CheckHandle) {
+        self.members.iter().for_each(|(_, check)| check.attach(handle.on_its_task()));
     }
 
     fn asks_a_service(&self) -> bool {

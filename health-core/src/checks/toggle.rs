@@ -13,7 +13,8 @@ use crate::{
 /// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
 ///
 /// Clones turn the same switch. A turn is published before the call returns. The reason of a switch that is not on Healthy
-/// is `maintenance`.
+/// is `maintenance`. Each turn counts as a run: with `failures(3)` the first turn to Unhealthy shows Degraded, as of every
+/// check. In a group ([`all_of`](crate::all_of)) a turn shows with the group's next run, which it requests at once.
 ///
 /// Least privilege: none; it looks at nothing outside of the process.
 ///

@@ -45,7 +45,7 @@ impl Default for Config {
     }
 }
 
-/// An option of an [`Endpoint`](crate::Endpoint) that cannot be used. The option keeps its former value.
+/// An option of an [`Endpoint`](crate::Endpoint) that cannot be used. Mounting the endpoint panics with this sentence.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {

@@ -7,6 +7,9 @@ use bytes::Bytes;
 /// Returns a line of the header of this name, in lower case: line 0 is the first. Lines that are not UTF-8 are left out.
 type HeaderLines<'r> = dyn Fn(&str, usize) -> Option<&'r str> + 'r;
 
+/// The most lines of one header that are read, so that a function that ignores the number of the line ends, too.
+const MOST_LINES: usize = 100;
+
 /// A request. Everything in it is borrowed.
 ///
 /// ```
@@ -79,10 +82,10 @@ impl<'r> Request<'r> {
     }
 
     /// Returns every line of the header of this name, in lower case. The lines of a header that is a list, such as Accept,
-    /// are one list ([RFC 9110, 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+    /// are one list ([RFC 9110, 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)). Ends after 100 lines.
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r str> + Clone + use<'r, 'n> {
         let headers = self.headers;
-        (0..).map_while(move |line| headers(name, line))
+        (0..MOST_LINES).map_while(move |line| headers(name, line))
     }
 }
 
@@ -181,5 +184,16 @@ impl HeaderValue {
             Self::Static(text) => text.as_bytes(),
             Self::Shared(bytes) => bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_of_headers_that_ignores_the_number_of_the_line_ends() {
+        let request = Request::new("GET", "/health", None, None, &|_, _| Some("application/json"));
+        assert_eq!(request.header_lines("accept").count(), 100);
     }
 }

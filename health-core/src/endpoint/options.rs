@@ -130,8 +130,8 @@ impl Endpoint {
         self
     }
 
-    /// Returns the endpoint if no option was refused. A refused option is logged and keeps its former value; this method
-    /// turns it into an error at start-up.
+    /// Returns the endpoint if no option was refused, as an alternative to the panic with which mounting an endpoint with a
+    /// refused option ends.
     ///
     /// # Errors
     ///

@@ -15,7 +15,14 @@ use tokio::{
 };
 
 use crate::{
-    check::{Check, blocking::panic_text, deadline::Run, error::CheckError, handle::CheckHandle, outcome::Outcome},
+    check::{
+        Check,
+        blocking::panic_text,
+        deadline::Run,
+        error::CheckError,
+        handle::{CheckHandle, Place},
+        outcome::Outcome,
+    },
     config::plan::Plan,
     engine::{
         signals::Signals,
@@ -62,19 +69,24 @@ async fn run_until_done(store: &Store, job: Job) {
         }
         let number = signals.run_started();
         let (started, began) = (store.clock().now(), Instant::now());
+        let reading = signals.reading();
         let outcome = runner.run(store).await;
-        let next = store.record(&signals, CompletedRun { outcome, started });
+        let next = store.record(&signals, CompletedRun { outcome, started, reading });
         signals.run_finished(number);
         let Some(NextRun::After(spacing)) = next else { return };
         let spacing = jitter.around(spacing);
         // A run that took longer than the spacing is followed by a pause, too.
-        let due = (began + spacing).max(Instant::now() + spacing / 4);
+        let mut due = (began + spacing).max(Instant::now() + spacing / 4);
         loop {
             select! {
                 () = sleep_until(due) => break,
                 () = signals.changed() => if signals.run_requested() {
                     break;
                 },
+            }
+            // The check was run at once meanwhile: what is not healthy any more is looked at sooner.
+            if let Some(NextRun::After(spacing)) = store.next_run(&signals) {
+                due = due.min(Instant::now() + jitter.around(spacing));
             }
         }
     }
@@ -177,19 +189,27 @@ fn timed_out(timeout: Duration) -> Outcome {
 pub(crate) fn handle(store: &Arc<Store>, job: &Job) -> CheckHandle {
     let (store, check) = (Arc::downgrade(store), Arc::downgrade(&job.check));
     let signals = Arc::clone(&job.signals);
-    CheckHandle::new(move || {
+    CheckHandle::new(move |place| {
         let (Some(store), Some(check)) = (store.upgrade(), check.upgrade()) else { return false };
-        run_now(&store, &signals, &*check);
+        match place {
+            Place::Caller => run_now(&store, &signals, &*check),
+            Place::Task => signals.request_run(),
+        }
         true
     })
 }
 
 /// Polls a check once. Records the outcome of a check that is ready, and requests a run of one that is not.
 fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
-    let mut run = check.check();
-    let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+    let (started, reading) = (store.clock().now(), signals.reading());
+    let polled =
+        catch_unwind(AssertUnwindSafe(|| check.check().as_mut().poll(&mut Context::from_waker(Waker::noop()))));
     match polled {
-        Ok(Poll::Ready(result)) => store.record_immediate(signals, result.unwrap_or_else(Outcome::from)),
+        Ok(Poll::Ready(result)) => {
+            let outcome = result.unwrap_or_else(Outcome::from);
+            store.record(signals, CompletedRun { outcome, started, reading });
+            signals.repace();
+        }
         // The task of the check waits, and says of a panic what there is to say.
         Ok(Poll::Pending) | Err(_) => signals.request_run(),
     }

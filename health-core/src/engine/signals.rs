@@ -20,6 +20,7 @@ pub(crate) struct Signals {
     wake: AtomicBool,
     refresh: AtomicBool,
     released: AtomicBool,
+    readings: AtomicU64,
     started: AtomicU64,
     finished: watch::Sender<u64>,
     ended: AtomicBool,
@@ -33,6 +34,7 @@ impl Signals {
             wake: AtomicBool::new(false),
             refresh: AtomicBool::new(false),
             released: AtomicBool::new(false),
+            readings: AtomicU64::new(0),
             started: AtomicU64::new(0),
             finished: watch::Sender::new(0),
             ended: AtomicBool::new(false),
@@ -53,6 +55,17 @@ impl Signals {
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.finished.send_modify(|_| {});
+    }
+
+    /// Numbers a reading of the check, before the check looks at anything. Of two readings, the one with the greater
+    /// number sees whatever the other could see.
+    pub(crate) fn reading(&self) -> u64 {
+        self.readings.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Tells the task of the check that the time of the next run may have changed.
+    pub(super) fn repace(&self) {
+        self.changed.notify_one();
     }
 
     /// Whether a run is under way.

@@ -26,7 +26,7 @@ use crate::{
         signals::Signals,
         snapshot::{About, Page, Snapshot},
         state::{self, State},
-        tracked_check::{LastRun, Mute, NewCheck, NextRun, TrackedCheck},
+        tracked_check::{LastRun, Mute, NewCheck, NextRun},
     },
     model::{
         change::{self, Change, Changes},
@@ -69,6 +69,8 @@ pub(crate) struct Progress {
 pub(crate) struct CompletedRun {
     pub(crate) outcome: Outcome,
     pub(crate) started: Nanos,
+    /// The number that [`Signals::reading`] gave before the check looked.
+    pub(crate) reading: u64,
 }
 
 /// One reading of the store. Readers of results use [`current`](Self::current); requests that wake checks use
@@ -234,24 +236,8 @@ impl Store {
     // --- Writing -----------------------------------------------------------------------------------------------
 
     /// Records a finished run and returns the time of the next one; `None` if the check was removed or the service has
-    /// stopped, so that the check runs no more. Drops an outcome that an immediate one has overtaken.
+    /// stopped, so that the check runs no more. Drops an outcome that a later reading of the check has overtaken.
     pub(crate) fn record(&self, signals: &Arc<Signals>, run: CompletedRun) -> Option<NextRun> {
-        self.record_if(signals, run, |check, started| (started >= check.immediate).then_some(check.immediate))
-    }
-
-    /// Records an outcome that the check gave at once. Runs that began earlier will not replace it.
-    pub(super) fn record_immediate(&self, signals: &Arc<Signals>, outcome: Outcome) {
-        let run = CompletedRun { outcome, started: self.clock.now() };
-        self.record_if(signals, run, |_, started| Some(started));
-    }
-
-    /// Records a run if `immediate` returns the moment of the last immediate outcome after it.
-    fn record_if(
-        &self,
-        signals: &Arc<Signals>,
-        run: CompletedRun,
-        immediate: impl FnOnce(&TrackedCheck, Nanos) -> Option<Nanos>,
-    ) -> Option<NextRun> {
         let finished = self.clock.now();
         let at = self.clock.wall();
         let outcome = sanitize::sanitized(run.outcome, &self.secrets);
@@ -261,8 +247,10 @@ impl Store {
             return None;
         }
         let check = state.check_of(signals)?;
-        let Some(immediate) = immediate(check, run.started) else { return Some(check.next_run()) };
-        check.immediate = immediate;
+        if run.reading < check.reading {
+            return Some(check.next_run());
+        }
+        check.reading = run.reading;
         let exceeded = outcome.exceeded.filter(|_| !mem::replace(&mut check.limits_logged, true));
         let name = Arc::clone(&check.name);
         let next = check.record(LastRun { finished, at, duration, outcome });
@@ -271,6 +259,11 @@ impl Store {
             log::limit_exceeded(&name, limit);
         }
         Some(next)
+    }
+
+    /// The time of the next run by the last result; `None` if the check runs no more.
+    pub(super) fn next_run(&self, signals: &Arc<Signals>) -> Option<NextRun> {
+        self.lock().check_of(signals).map(|check| check.next_run())
     }
 
     /// Mutes a check until a moment, with a note, or unmutes it.

@@ -46,8 +46,8 @@ pub(super) struct TrackedCheck {
     /// Whether the check counts for probes and the report. One inserted into a Ready service counts from its first
     /// result on.
     pub(super) counts: bool,
-    /// The moment of the last outcome that was published at once. A run that began earlier does not replace it.
-    pub(super) immediate: Nanos,
+    /// The number of the reading behind the last result. An earlier reading does not replace it.
+    pub(super) reading: u64,
     /// Whether the entry is out of date.
     pub(super) changed: bool,
     /// Whether the log has been told that results of the check exceed the limits.
@@ -134,7 +134,7 @@ impl TrackedCheck {
             reported: None,
             history,
             counts,
-            immediate: 0,
+            reading: 0,
             changed: false,
             limits_logged: false,
             entry: Arc::new(entry),

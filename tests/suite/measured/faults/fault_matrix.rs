@@ -2,7 +2,7 @@
 
 use std::{panic::resume_unwind, thread, time::Duration};
 
-use health_core::{CheckReport, Status};
+use health_core::{CheckReport, PastResult, Status};
 use health_tests::{
     bare_clock::{BareClock, measure},
     fault_matrix::{CHECKS, FAULTS, Fault, Measured, WATCHED, document, file},
@@ -31,21 +31,21 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
     let moment = if expected == "healthy" {
         // Of all runs and of those that were not healthy, so that none is missed between two looks.
         let counts = |report: &CheckReport| {
-            let runs = report.history.totals.runs;
-            let all = runs.iter().sum::<u64>();
-            (all, all - runs[Status::Healthy as usize])
+            let totals = report.history().totals();
+            let all = totals.durations().count();
+            (all, all - totals.runs(Status::Healthy))
         };
         let (before, bad_before) = counts(&watched.report());
         wait::true_of("more runs", || {
             let report = watched.report();
             let (runs, bad) = counts(&report);
             if bad > bad_before {
-                wrong.get_or_insert_with(|| format!("{:?} {:?}", report.reason, report.message));
+                wrong.get_or_insert_with(|| format!("{:?} {:?}", report.reason(), report.message()));
             }
             runs >= before + WATCHED
         })
         .await;
-        watched.report().history.results.iter().map(|result| result.duration).max().unwrap_or_default()
+        watched.report().history().results().map(PastResult::duration).max().unwrap_or_default()
     } else {
         let (said, then) = expected.split_once(", then ").map_or((expected, None), |(said, then)| (said, Some(then)));
         watched.says(said, fault.name).await;

@@ -31,10 +31,10 @@ async fn an_endpoints_chain_name_and_days_are_judged() {
         let check = Certificate::endpoint(address, Arc::clone(&roots)).crypto_provider(ring::default_provider());
         let report = shown(&checked(check).await);
         assert_eq!(verdict(&report), expected, "{name} {from} {to}: {report:?}");
-        assert!(report.message.as_deref().unwrap_or_default().contains(words), "{report:?}");
+        assert!(report.message().unwrap_or_default().contains(words), "{report:?}");
         // Told of a refused chain, too.
         assert!((observed(&report, "days_left") - to as f64).abs() <= 0.1, "{report:?}");
-        assert_eq!(report.interval, secs(3_600), "its own pace");
+        assert_eq!(report.interval(), secs(3_600), "its own pace");
     }
 }
 
@@ -70,11 +70,11 @@ async fn a_file_is_judged_by_its_time_and_with_roots_and_name_by_its_chain() {
     assert_eq!(verdict(&shown(&checked(whole(Authority::new().roots())).await)), REJECTED);
     write(-1);
     let report = shown(&checked(Certificate::pem_file(&path)).await);
-    assert_eq!((verdict(&report), report.message.as_deref()), (REJECTED, Some("the certificate has expired")));
+    assert_eq!((verdict(&report), report.message()), (REJECTED, Some("the certificate has expired")));
     std::fs::write(&path, "nothing").unwrap();
     assert_eq!(verdict(&shown(&checked(Certificate::pem_file(&path)).await)), REJECTED);
     let missing = shown(&checked(Certificate::pem_file(directory.path().join("no"))).await);
-    assert_eq!(missing.status, Status::Unhealthy);
+    assert_eq!(missing.status(), Status::Unhealthy);
 }
 
 #[test]

@@ -20,18 +20,18 @@ async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
         for check in ["disk", "spool"] {
             health.refresh(check).await.unwrap();
             let report = health.report();
-            assert_eq!(report.check(check).unwrap().reason, Some(Reason::Timeout), "{report:?}");
+            assert_eq!(report.check(check).unwrap().reason(), Some(Reason::Timeout), "{report:?}");
         }
     }
     let report = health.report();
-    let message = report.check("disk").unwrap().message.as_deref().unwrap_or_default();
+    let message = report.check("disk").unwrap().message().unwrap_or_default();
     assert!(message.contains("still blocks its thread"), "{message}");
     assert_eq!(process::threads_of_checks(), ["health-disk", "health-spool"], "one thread for each");
     // Once it lets go, the next run tells.
     drop(mount);
     wait::done("another reason", async || {
         health.refresh("disk").await.unwrap();
-        match health.report().check("disk").unwrap().reason {
+        match health.report().check("disk").unwrap().reason() {
             Some(Reason::Timeout) => Err("timeout"),
             _ => Ok(()),
         }

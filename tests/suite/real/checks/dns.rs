@@ -12,7 +12,7 @@ use health_tests::{
 #[tokio::test]
 async fn a_name_needs_its_addresses() {
     let report = shown(&checked(Dns::new("localhost")).await);
-    assert_eq!(report.status, Status::Healthy);
+    assert_eq!(report.status(), Status::Healthy);
     assert!((1.0..=2.0).contains(&observed(&report, "addresses")), "{report:?}");
     let report = shown(&checked(Dns::new("localhost").at_least(9)).await);
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Threshold)));

@@ -26,7 +26,7 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
         ("unknown", (Status::Unhealthy, Some(Reason::Rejected))),
     ] {
         let report = shown(&checked(Grpc::new(channel()).service(service)).await);
-        assert_eq!((verdict(&report), report.impact), (expected, Impact::Optional), "{service:?} {report:?}");
+        assert_eq!((verdict(&report), report.impact()), (expected, Impact::Optional), "{service:?} {report:?}");
     }
     // A server without the protocol, one that speaks gRPC and one that speaks HTTP/1.1.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -40,5 +40,5 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
     let other = Server::start(Kind::Http);
     let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", other.port())).unwrap().connect_lazy();
     let report = shown(&checked(Grpc::new(channel).critical()).await);
-    assert_eq!((report.status, report.impact), (Status::Unhealthy, Impact::Critical));
+    assert_eq!((report.status(), report.impact()), (Status::Unhealthy, Impact::Critical));
 }

@@ -125,7 +125,7 @@ async fn it_is_optional_and_shows_no_secret() {
         Http::get(client(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
     let debug = format!("{check:?}");
     let report = shown(&checked(check).await);
-    assert_eq!((report.impact, report.reason), (Impact::Optional, Some(Reason::Unreachable)));
+    assert_eq!((report.impact(), report.reason()), (Impact::Optional, Some(Reason::Unreachable)));
     for text in [debug, format!("{report:?}")] {
         assert!(!text.contains("hunter2"), "{text}");
     }

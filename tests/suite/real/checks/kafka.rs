@@ -22,12 +22,12 @@ async fn brokers_and_topics_are_seen_by_consumers_and_producers() {
     let consumer: Arc<BaseConsumer> = Arc::new(config(server.port()).create().unwrap());
     let producer: Arc<BaseProducer> = Arc::new(config(server.port()).create().unwrap());
     let report = shown(&checked(Kafka::consumer(Arc::clone(&consumer)).topic("orders")).await);
-    assert_eq!((report.status, observed(&report, "brokers")), (Status::Healthy, 1.0), "{report:?}");
+    assert_eq!((report.status(), observed(&report, "brokers")), (Status::Healthy, 1.0), "{report:?}");
     let health = checked(Kafka::producer(producer).topic("orders").topic("missing")).await;
     for _ in 0..2 {
         let report = rerun(&health).await;
         assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)));
-        let message = report.message.as_deref().unwrap_or_default();
+        let message = report.message().unwrap_or_default();
         assert!(message.contains("there is no topic missing"), "asking did not create it: {message}");
     }
     let report = shown(&checked(Kafka::consumer(consumer).min_brokers(2)).await);
@@ -46,7 +46,7 @@ async fn a_partition_without_a_leader_and_a_lost_cluster_are_unhealthy() {
     let until = async |status, reason, words: &str| {
         wait::done(words, async || {
             let report = rerun(&health).await;
-            let says = report.message.as_deref().unwrap_or_default().contains(words);
+            let says = report.message().unwrap_or_default().contains(words);
             if verdict(&report) == (status, reason) && says { Ok(report) } else { Err(report) }
         })
         .await

@@ -19,7 +19,7 @@ async fn the_sum_and_the_worst_are_right_while_messages_come_and_go() {
     let check = KafkaLag::new(Arc::clone(&reader)).topic("orders").warn_above(15).fail_partition_above(20);
     let health = checked(check).await;
     let report = shown(&health);
-    assert_eq!((report.status, observed(&report, "partitions")), (Status::Healthy, 3.0), "{report:?}");
+    assert_eq!((report.status(), observed(&report, "partitions")), (Status::Healthy, 3.0), "{report:?}");
 
     let mut consumed = [0; 3];
     for (produced, taken, sum, worst, expected) in [

@@ -15,7 +15,7 @@ async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
     client.flush().await.unwrap();
     let health = checked_within(secs(1), Nats::new(client.clone())).await;
     let subject = checked(Nats::new(client.clone()).subject("health.ping")).await;
-    assert_eq!(rerun(&subject).await.status, Status::Healthy, "{:?}", shown(&subject));
+    assert_eq!(rerun(&subject).await.status(), Status::Healthy, "{:?}", shown(&subject));
     turns_healthy(&health).await;
     server.freeze();
     assert_eq!(client.connection_state(), async_nats::connection::State::Connected);
@@ -27,7 +27,7 @@ async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
 
 /// A slow machine may need more than one run of a second.
 async fn turns_healthy(health: &Health) {
-    wait::done("healthy", async || match rerun(health).await.status {
+    wait::done("healthy", async || match rerun(health).await.status() {
         Status::Healthy => Ok(()),
         other => Err(other),
     })

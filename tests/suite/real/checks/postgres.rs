@@ -18,7 +18,7 @@ async fn verdict(check: impl Into<Registration>) -> (Status, Option<Reason>, Str
     health.refresh("database").await.unwrap();
     let report = health.report();
     let check = report.check("database").unwrap();
-    (check.status, check.reason, check.message.as_deref().unwrap_or_default().to_owned())
+    (check.status(), check.reason(), check.message().unwrap_or_default().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn it_observes_the_pool() {
     assert_eq!(health.refresh("database").await, Ok(Status::Healthy));
     let report = health.report();
     let observed: Vec<String> =
-        report.check("database").unwrap().observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
+        report.check("database").unwrap().observed().iter().map(|o| format!("{} {}", o.name, o.value)).collect();
     assert_eq!(observed, ["pool_max 4", "pool_size 3", "pool_available 1", "pool_waiting 0"]);
     drop(held);
 }

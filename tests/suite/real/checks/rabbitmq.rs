@@ -14,7 +14,7 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     let health = checked(RabbitMq::new(few.clone()).saturated_for(HANG)).await;
     let strict = checked(RabbitMq::new(few.clone()).saturated_for(millis(1))).await;
     let report = shown(&health);
-    assert_eq!((report.status, observed(&report, "pool_max")), (Status::Healthy, 1.0));
+    assert_eq!((report.status(), observed(&report, "pool_max")), (Status::Healthy, 1.0));
 
     // Every connection is in use: the broker is asked beside the pool.
     let held = few.get().await.unwrap();
@@ -23,7 +23,7 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     // It would ask for the only connection, too.
     strict.stop().await;
     drop(held);
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
 
     // The broker tells those who publish that they are blocked.
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);

@@ -58,7 +58,7 @@ async fn the_length_and_the_consumers_are_right_while_messages_come_and_go() {
             assert!(got.is_some());
         }
         let report = rerun(&health).await;
-        assert_eq!((observed(&report, "length"), report.status), (length, status), "{report:?}");
+        assert_eq!((observed(&report, "length"), report.status()), (length, status), "{report:?}");
         assert_eq!(observed(&report, "consumers"), 0.0);
     }
 }
@@ -76,7 +76,7 @@ async fn too_few_consumers_is_unhealthy() {
     let _consumer =
         channel.basic_consume("orders".into(), "test".into(), options, FieldTable::default()).await.unwrap();
     let report = rerun(&health).await;
-    assert_eq!((report.status, observed(&report, "consumers")), (Status::Healthy, 1.0));
+    assert_eq!((report.status(), observed(&report, "consumers")), (Status::Healthy, 1.0));
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn it_observes_the_pool_and_discards_what_timed_out() {
         .await;
     }
     let report = health.report();
-    let observed = &report.check("cache").unwrap().observed;
+    let observed = &report.check("cache").unwrap().observed();
     let observed: Vec<String> = observed.iter().map(|o| format!("{} {}", o.name, o.value)).collect();
     assert_eq!(observed, ["pool_max 4", "pool_size 3", "pool_available 1", "pool_waiting 0"]);
     server.freeze();
@@ -52,8 +52,8 @@ async fn writable_fails_on_a_replica() {
     assert_eq!(health.refresh("master").await, Ok(Status::Unhealthy));
     let report = health.report();
     let check = report.check("master").unwrap();
-    assert_eq!(check.reason, Some(Reason::Rejected));
-    assert!(check.message.as_deref().unwrap().contains("slave"), "{check:?}");
+    assert_eq!(check.reason(), Some(Reason::Rejected));
+    assert!(check.message().unwrap().contains("slave"), "{check:?}");
     assert_eq!(health.refresh("any").await, Ok(Status::Healthy), "a replica answers");
 }
 
@@ -69,7 +69,7 @@ async fn permission_denied_is_rejected_and_keeps_the_connection() {
     let pool = redis::pool(&format!("redis://guest:guest-word@127.0.0.1:{}/0", server.port()), 1);
     let health = Health::builder().check("cache", patient(Redis::new(pool.clone()))).start().unwrap();
     assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
-    assert_eq!(health.report().check("cache").unwrap().reason, Some(Reason::Rejected));
+    assert_eq!(health.report().check("cache").unwrap().reason(), Some(Reason::Rejected));
     assert_eq!(pool.status().size, 1);
 }
 
@@ -80,7 +80,7 @@ async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
     let health = Health::builder().check("cache", Redis::new(server.pool(1)).timeout(secs(1))).start().unwrap();
     let turns = async |status: Status, reason: Option<Reason>| {
         wait::done(status.as_str(), async || {
-            let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason);
+            let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason());
             if found == (Ok(status), reason) { Ok(()) } else { Err(found) }
         })
         .await;
@@ -90,7 +90,7 @@ async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
         // It keeps this client waiting, too, so that nobody can end it early: again and again until one run has been in it.
         let mut pause = cmd("CLIENT");
         let _ = pause.arg(&["PAUSE", "3000", "ALL"]).query_async::<Value>(&mut connection).await;
-        let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason);
+        let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason());
         if found == (Ok(Status::Unhealthy), Some(Reason::Timeout)) { Ok(()) } else { Err(found) }
     })
     .await;

@@ -35,8 +35,8 @@ async fn every_kind_of_queue_is_counted_and_judged() {
                 3..=4 => (Status::Degraded, Some(Reason::Threshold)),
                 _ => (Status::Unhealthy, Some(Reason::Threshold)),
             };
-            assert_eq!((check.status, check.reason), expected, "{name} of {length}");
-            let observed = check.observed.iter().find(|observed| observed.name == "length").unwrap();
+            assert_eq!((check.status(), check.reason()), expected, "{name} of {length}");
+            let observed = check.observed().iter().find(|observed| observed.name == "length").unwrap();
             assert_eq!((observed.value.to_string(), &*observed.unit), (length.to_string(), "messages"), "{name}");
         }
         run(&mut connection, cmd("RPUSH").arg("list").arg(length)).await;
@@ -46,7 +46,7 @@ async fn every_kind_of_queue_is_counted_and_judged() {
     }
     // Worked off again.
     run(&mut connection, cmd("DEL").arg("list")).await;
-    assert_eq!(checked(&health, "list").await.status, Status::Healthy);
+    assert_eq!(checked(&health, "list").await.status(), Status::Healthy);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,8 +59,8 @@ async fn a_key_of_another_type_is_a_clear_refusal() {
     let health = Health::builder().check("jobs", check).start().unwrap();
     for _ in 0..3 {
         let check = checked(&health, "jobs").await;
-        assert_eq!((check.status, check.reason), (Status::Unhealthy, Some(Reason::Rejected)));
-        assert_eq!(check.message.as_deref(), Some("the key \"jobs\" is not a list"));
+        assert_eq!((check.status(), check.reason()), (Status::Unhealthy, Some(Reason::Rejected)));
+        assert_eq!(check.message(), Some("the key \"jobs\" is not a list"));
     }
     assert_eq!(pool.status().size, 1, "the connection is as good as before");
 }

@@ -23,7 +23,7 @@ async fn check_of(other: &runtime::Runtime) -> Health {
 async fn until(health: &Health, status: Status) -> Arc<CheckReport> {
     wait::done(status.as_str(), async || {
         let report = rerun(health).await;
-        if report.status == status { Ok(report) } else { Err(report) }
+        if report.status() == status { Ok(report) } else { Err(report) }
     })
     .await
 }
@@ -36,7 +36,7 @@ async fn a_runtime_that_is_gone_is_not_green() {
     until(&health, Status::Healthy).await;
     other.shutdown_background();
     until(&health, Status::Unhealthy).await;
-    assert_eq!(rerun(&health).await.status, Status::Unhealthy, "for good");
+    assert_eq!(rerun(&health).await.status(), Status::Unhealthy, "for good");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn a_blocked_runtime_is_late_and_an_idle_one_is_not() {
     let blocked = Blocked::workers(other.handle(), 1);
     // Still blocked: the sleep going on counts.
     let report = until(&health, Status::Unhealthy).await;
-    assert_eq!(report.reason, Some(Reason::Threshold));
+    assert_eq!(report.reason(), Some(Reason::Threshold));
     assert!(observed(&report, "lag") > 900.0, "{report:?}");
     drop(blocked);
     until(&health, Status::Healthy).await;

@@ -18,18 +18,18 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     let server = Server::start();
     let pool = pool(server.port(), PASSWORD, 2);
     let health = checked(Sqlx::new(pool.clone()).saturated_for(HANG)).await;
-    assert_eq!(shown(&health).status, Status::Healthy, "without an idle connection, beside the pool");
+    assert_eq!(shown(&health).status(), Status::Healthy, "without an idle connection, beside the pool");
     // Given back by a task.
     let idle = async |count: u32| wait::true_of("idle connections", || pool.num_idle() >= count as usize).await;
     drop((pool.acquire().await.unwrap(), pool.acquire().await.unwrap()));
     idle(2).await;
     let report = rerun(&health).await;
-    assert_eq!((report.status, observed(&report, "pool_max")), (Status::Healthy, 2.0));
+    assert_eq!((report.status(), observed(&report, "pool_max")), (Status::Healthy, 2.0));
     assert!(observed(&report, "pool_idle") >= 1.0, "{report:?}");
 
     for _ in 0..5 {
         server.terminate_sessions();
-        assert_eq!(rerun(&health).await.status, Status::Healthy, "{:?}", shown(&health));
+        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
     }
 
     let strict = checked(Sqlx::new(pool.clone()).saturated_for(millis(1))).await;
@@ -42,8 +42,8 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     .await;
     drop(held);
     idle(1).await;
-    assert_eq!(rerun(&health).await.status, Status::Healthy);
-    assert_eq!(rerun(&strict).await.status, Status::Healthy);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
+    assert_eq!(rerun(&strict).await.status(), Status::Healthy);
     // Two of the pool, and none beside it any more.
     wait::true_of("two connections", || port::connections_to(server.port()) <= 2).await;
     pool.close().await;
@@ -62,7 +62,7 @@ async fn a_server_without_a_connection_left_is_saturated() {
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Saturated)), "{:?}", shown(&health));
     drop(others);
     // The server may need a moment to see that they have gone.
-    wait::done("healthy", async || match rerun(&health).await.status {
+    wait::done("healthy", async || match rerun(&health).await.status() {
         Status::Healthy => Ok(()),
         other => Err(other),
     })
@@ -83,7 +83,7 @@ async fn postgresql_has_its_reasons_too() {
     };
     let right = pool(postgres::PASSWORD);
     let health = checked(Sqlx::new(right.clone())).await;
-    assert_eq!(shown(&health).status, Status::Healthy, "{:?}", shown(&health));
+    assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
     assert_eq!(verdict(&shown(&checked(Sqlx::new(pool("wrong"))).await)), (Status::Unhealthy, Some(Reason::Rejected)));
     // Sessions that the server ended while they were idle are no outage.
     drop(right.acquire().await.unwrap());
@@ -91,7 +91,7 @@ async fn postgresql_has_its_reasons_too() {
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
     server.connect().await.simple_query(end).await.unwrap();
-    assert_eq!(rerun(&health).await.status, Status::Healthy, "{:?}", shown(&health));
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
 }
 
 #[tokio::test]
@@ -102,10 +102,10 @@ async fn sqlite_is_a_file_that_can_be_opened() {
         let options = SqliteConnectOptions::new().filename(&file).create_if_missing(create);
         SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options)
     };
-    assert_eq!(shown(&checked(Sqlx::new(pool(false))).await).status, Status::Unhealthy);
+    assert_eq!(shown(&checked(Sqlx::new(pool(false))).await).status(), Status::Unhealthy);
     let one = pool(true);
     let health = checked(Sqlx::new(one.clone())).await;
-    assert_eq!(shown(&health).status, Status::Healthy, "{:?}", shown(&health));
+    assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
     // A pool of one that is busy for a moment is not saturated: the run waits for it.
     // A machine that stalls just then keeps it longer than that, and the next run tells.
     wait::done("healthy", async || {
@@ -114,7 +114,7 @@ async fn sqlite_is_a_file_that_can_be_opened() {
             tokio::task::yield_now().await;
             drop(held);
         });
-        if report.status == Status::Healthy { Ok(()) } else { Err(report) }
+        if report.status() == Status::Healthy { Ok(()) } else { Err(report) }
     })
     .await;
 }

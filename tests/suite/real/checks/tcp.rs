@@ -13,7 +13,7 @@ async fn names_and_numbers_are_addresses() {
     let listener = TcpListener::bind(port::local(0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     for address in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
-        assert_eq!(shown(&checked(Tcp::new(address)).await).status, Status::Healthy);
+        assert_eq!(shown(&checked(Tcp::new(address)).await).status(), Status::Healthy);
     }
     let health = checked(Tcp::new("no-such-name.invalid:1")).await;
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));

@@ -74,9 +74,9 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
         let report = shown(&checked(check).await);
         assert_eq!(verdict(&report), expected, "{text}");
         if let Some(message) = message {
-            assert_eq!(report.message.as_deref(), Some(message), "{text}");
+            assert_eq!(report.message(), Some(message), "{text}");
         }
-        let carried = report.details.iter().find(|(key, _)| key == "components").map(|(_, value)| value);
+        let carried = report.detail("components");
         assert_eq!(carried.and_then(Value::as_object).map(|it| it.keys().next().unwrap().as_str()), part, "{text}");
         assert!(!format!("{report:?}").contains("secret"), "error texts stay with the other service");
     }
@@ -148,7 +148,7 @@ async fn services_that_check_each_other_do_not_lock_each_other_out() {
     let all_are = async |status: Status| {
         let is_so = |health: &Health| {
             let report = health.report();
-            (report.status, report.check("other").unwrap().status) == (status, status)
+            (report.status(), report.check("other").unwrap().status()) == (status, status)
         };
         wait::true_of(status.as_str(), || services.iter().all(|(health, _, _)| is_so(health))).await;
     };
@@ -156,5 +156,5 @@ async fn services_that_check_each_other_do_not_lock_each_other_out() {
     services.iter().for_each(|(_, says, _)| says.answer(Outcome::healthy()));
     all_are(Status::Healthy).await;
     let shared: Arc<_> = services[0].0.report();
-    assert_eq!(shared.status, Status::Healthy);
+    assert_eq!(shared.status(), Status::Healthy);
 }

@@ -194,13 +194,13 @@ async fn of_a_report() -> Vec<Row> {
     let change = changes.next().await.unwrap();
     let Change::Check(of_a_check) = &change else { panic!("{change:?}") };
     let report = health.report();
-    let check = &report.checks[0];
+    let check = &report.checks()[0];
     vec![
         redacted("Change", &change),
         redacted("CheckChange", of_a_check),
         redacted("CheckReport", check),
-        redacted("Muted", &check.muted),
-        redacted("Observed", &check.observed),
+        redacted("Muted", &check.muted()),
+        redacted("Observed", &check.observed()),
         redacted("Report", &report),
         // Of itself it shows the names of its checks alone, but it knows the report.
         ("Health", format!("{health:?}")),

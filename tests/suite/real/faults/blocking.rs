@@ -33,7 +33,7 @@ fn a_blocking_check_holds_up_no_shutdown_of_the_runtime() {
         });
         Health::builder().check("x", blocking.timeout(millis(50))).start().unwrap()
     });
-    wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason);
+    wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason());
     // Would wait for ever.
     drop(runtime);
     drop(end);
@@ -56,9 +56,9 @@ fn an_async_check_that_blocks_its_worker_times_out_all_the_same() {
         });
         Health::builder().check("rude", rude.timeout(millis(100)).every(millis(200))).start().unwrap()
     });
-    wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason);
+    wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason());
     wait::until("a run that is not begun", || {
-        shown(&health).message.as_deref().is_some_and(|message| message.contains("still blocks its thread"))
+        shown(&health).message().is_some_and(|message| message.contains("still blocks its thread"))
     });
     assert_eq!(runs.load(Ordering::SeqCst), 1, "never doubled");
     drop(end);

@@ -87,8 +87,8 @@ impl Subject for redis::Server {
 /// What a check called `subject` shows.
 fn shown(health: &Health) -> String {
     let report = health.report();
-    let check = &report.checks[0];
-    format!("{}{}", check.status, check.reason.map_or_else(String::new, |reason| format!(" {reason}")))
+    let check = &report.checks()[0];
+    format!("{}{}", check.status(), check.reason().map_or_else(String::new, |reason| format!(" {reason}")))
 }
 
 async fn says(health: &Health, expected: &str) {
@@ -132,7 +132,7 @@ async fn ended_sessions_are_no_outage<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(4);
     let health = patient(S::check(pool.clone(), HANG));
-    let runs = || health.report().checks[0].history.totals.runs.iter().sum::<u64>();
+    let runs = || health.report().checks()[0].history().totals().durations().count();
     stays_good(&health, async {
         for _ in 0..6 {
             // Every connection of the pool is open, and then dead.
@@ -230,7 +230,7 @@ async fn a_pool_in_motion_and_sessions_that_the_server_ends_are_no_outage() {
             })
         })
         .collect();
-    let runs = || health.report().checks[0].history.totals.runs.iter().sum::<u64>();
+    let runs = || health.report().checks()[0].history().totals().durations().count();
     stays_good(&health, async {
         for _ in 0..20 {
             // At the check's own pace: two new sessions that end one after the other would be an outage, and rightly.

@@ -89,7 +89,7 @@ fn round(proxies: &[Proxy], health: &Health) {
     for network in [NetworkFault::Refused, NetworkFault::Reset, NetworkFault::BlackHole] {
         for (network, status) in [(network, Status::Unhealthy), (NetworkFault::None, Status::Healthy)] {
             proxies.iter().for_each(|proxy| proxy.set(network));
-            let all = || health.report().checks.iter().all(|check| check.status == status);
+            let all = || health.report().checks().iter().all(|check| check.status() == status);
             wait::until(&format!("{status} in {network:?}"), all);
         }
     }
@@ -155,7 +155,7 @@ fn nothing_grows_under_load_while_dependencies_flap() {
         }
     });
     let samples = samples.into_inner().unwrap();
-    let flaps: Vec<u64> = health.report().checks.iter().map(|check| check.history.flaps).collect();
+    let flaps: Vec<u64> = health.report().checks().iter().map(|check| check.history().flaps()).collect();
     let answers = answers.load(Ordering::Relaxed);
     println!("{answers} answers in {:?}, and the checks turned {flaps:?} times", began.elapsed());
     assert!(answers > 1_000, "{answers} answers are no load");

@@ -129,3 +129,23 @@ async fn a_decorator_changes_what_a_check_says() {
     frozen.record("x", outcome, Duration::ZERO).unwrap();
     assert!(Endpoint::new(frozen.health()).owns("/readyz"));
 }
+
+#[test]
+fn a_group_is_run_as_often_as_its_most_frequent_member_asks() {
+    struct Every(Option<Duration>);
+
+    #[health_core::async_trait]
+    impl Check for Every {
+        async fn check(&self) -> CheckResult {
+            Ok(Outcome::healthy())
+        }
+
+        fn interval(&self) -> Option<Duration> {
+            self.0
+        }
+    }
+
+    let of = |intervals: [Option<u64>; 2]| all_of(intervals.map(|every| ("x", Every(every.map(secs))))).interval();
+    assert_eq!(of([Some(3_600), Some(60)]), Some(secs(60)));
+    assert_eq!(of([Some(3_600), None]), None, "a member without a wish takes the default");
+}

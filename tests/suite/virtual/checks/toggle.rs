@@ -1,8 +1,17 @@
 //! The `Toggle` check.
 
-use health_core::{Endpoint, Health, Probe, Reason, Status, Toggle, check_fn, testing::Frozen};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
 
-use health_tests::support::{ask, checked, code, millis, rerun, secs, shown};
+use health_core::{
+    Check, CheckExt as _, CheckHandle, CheckResult, Endpoint, Health, Latch, Outcome, Probe, Reason, Status, Toggle,
+    all_of, async_trait, check_fn, testing::Frozen,
+};
+
+use health_tests::support::{ask, checked, code, millis, rerun, secs, settle, shown};
 
 #[tokio::test(start_paused = true)]
 async fn it_stands_as_it_was_turned() {
@@ -59,28 +68,112 @@ fn a_turn_needs_no_runtime() {
 /// A run that began before the turn, and ends after it, does not undo it.
 #[tokio::test(start_paused = true)]
 async fn a_run_under_way_does_not_undo_a_turn() {
-    struct Slow(Toggle);
+    struct Slow(Toggle, Arc<AtomicBool>);
 
-    #[health_core::async_trait]
-    impl health_core::Check for Slow {
-        async fn check(&self) -> health_core::CheckResult {
+    #[async_trait]
+    impl Check for Slow {
+        async fn check(&self) -> CheckResult {
             let outcome = self.0.check().check().await;
-            tokio::time::sleep(secs(1)).await;
+            if self.1.load(Ordering::Relaxed) {
+                tokio::time::sleep(secs(1)).await;
+            }
             outcome
         }
 
-        fn attach(&self, handle: health_core::CheckHandle) {
+        fn attach(&self, handle: CheckHandle) {
             self.0.check().attach(handle);
         }
     }
 
     let toggle = Toggle::new();
-    let health = Health::builder().check("slow", Slow(toggle.clone())).start().unwrap();
+    let slow = Arc::new(AtomicBool::new(true));
+    let health = Health::builder().check("slow", Slow(toggle.clone(), Arc::clone(&slow))).start().unwrap();
     assert!(health.ready().await);
-    // This one waits, so that its task runs it: once more if it has begun already.
-    tokio::time::sleep(millis(5_400)).await;
+    let shows = || health.report().check("slow").unwrap().reason();
+    let refreshed = {
+        let health = health.clone();
+        tokio::spawn(async move { health.refresh("slow").await })
+    };
+    // The run has begun at this very moment of the clock, has read the old state, and waits.
+    tokio::task::yield_now().await;
+    tokio::time::sleep(millis(1)).await;
+    slow.store(false, Ordering::Relaxed);
     toggle.unhealthy("now");
-    tokio::time::sleep(secs(2)).await;
-    assert_eq!(health.report().check("slow").unwrap().reason(), Some(Reason::Maintenance));
+    assert_eq!(shows(), Some(Reason::Maintenance), "before any task has run");
+    refreshed.await.unwrap().unwrap();
+    assert_eq!(shows(), Some(Reason::Maintenance), "the run that read the old state is over");
     health.stop().await;
+}
+
+/// Of two threads that turn it at once, the one that turned it last decides, whichever publishes last.
+#[test]
+fn of_two_turns_at_once_the_later_is_shown() {
+    /// Says that it has read the state, and waits before it returns what it read, if it is told to.
+    struct Paused {
+        state: Arc<Mutex<Status>>,
+        pause: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
+        handle: Arc<Mutex<Option<CheckHandle>>>,
+    }
+
+    #[async_trait]
+    impl Check for Paused {
+        async fn check(&self) -> CheckResult {
+            let read = *self.state.lock().unwrap();
+            let pause = self.pause.lock().unwrap().take();
+            if let Some((has_read, go_on)) = pause {
+                has_read.send(()).unwrap();
+                go_on.recv().unwrap();
+            }
+            Ok(if read == Status::Healthy { Outcome::healthy() } else { Outcome::unhealthy("closed") })
+        }
+
+        fn attach(&self, handle: CheckHandle) {
+            *self.handle.lock().unwrap() = Some(handle);
+        }
+    }
+
+    let (state, handle) = (Arc::new(Mutex::new(Status::Unhealthy)), Arc::default());
+    let ((has_read, read), (go_on, wait)) = (mpsc::channel(), mpsc::channel());
+    let pause = Mutex::new(Some((has_read, wait)));
+    let check = Paused { state: Arc::clone(&state), pause, handle: Arc::clone(&handle) };
+    let frozen = Frozen::new(Health::builder().check("switch", check)).unwrap();
+    let handle: CheckHandle = handle.lock().unwrap().clone().unwrap();
+    let first = {
+        let handle = handle.clone();
+        std::thread::spawn(move || handle.run_now())
+    };
+    read.recv().unwrap();
+    *state.lock().unwrap() = Status::Healthy;
+    handle.run_now();
+    let shows = || frozen.health().report().check("switch").unwrap().status();
+    assert_eq!(shows(), Status::Healthy);
+    go_on.send(()).unwrap();
+    first.join().unwrap();
+    assert_eq!(shows(), Status::Healthy, "the first read the state before it was turned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_followed_at_the_pace_of_what_is_not_healthy() {
+    let toggle = Toggle::new();
+    let check = toggle.check().every(secs(3_600)).recheck(secs(2)).failures(3);
+    let health = checked(check).await;
+    toggle.unhealthy("moving");
+    assert_eq!((shown(&health).status(), shown(&health).reason()), (Status::Degraded, Some(Reason::Maintenance)));
+    tokio::time::sleep(secs(6)).await;
+    assert_eq!(shown(&health).status(), Status::Unhealthy, "it failed three times, not once an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_in_a_group_runs_the_group() {
+    let (toggle, latch) = (Toggle::new(), Latch::new());
+    let members: [(&str, Box<dyn Check>); 2] =
+        [("switch", Box::new(toggle.check())), ("latch", Box::new(latch.check()))];
+    let health = checked(all_of(members).every(secs(3_600))).await;
+    assert_eq!(shown(&health).reason(), Some(Reason::Starting));
+    drop(latch);
+    settle().await;
+    assert_eq!(shown(&health).status(), Status::Healthy);
+    toggle.unhealthy("moving");
+    settle().await;
+    assert_eq!((shown(&health).status(), shown(&health).reason()), (Status::Unhealthy, Some(Reason::Maintenance)));
 }

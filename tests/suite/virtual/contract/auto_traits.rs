@@ -1,8 +1,9 @@
 //! Futures can be sent between threads, and everything else shared between them.
 
 use health_core::{
-    Builder, Change, Changes, CheckError, CheckHandle, CheckReport, Drain, Endpoint, Health, History, InFlight,
-    Outcome, Publisher, Registration, Report, Response, Shutdown, Source,
+    BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain, Endpoint,
+    EndpointError, ErrorRate, Health, Heartbeat, History, InFlight, Latch, MuteError, Outcome, Publisher, Quorum,
+    Registration, RemoveError, Report, Response, Shutdown, Source, Toggle, testing::Frozen,
 };
 
 const fn sent<T: Send>() {}
@@ -24,6 +25,17 @@ fn values_are_shared_and_futures_sent() {
         shared::<Outcome>();
         shared::<CheckError>();
         shared::<CheckHandle>();
+        shared::<Toggle>();
+        shared::<Latch>();
+        shared::<Heartbeat>();
+        shared::<ErrorRate>();
+        shared::<Quorum>();
+        shared::<BuildError>();
+        shared::<EndpointError>();
+        shared::<MuteError>();
+        shared::<RemoveError>();
+        shared::<Frozen>();
+        shared::<DedicatedServer>();
         shared::<InFlight>();
         shared::<Endpoint>();
         shared::<Response>();
@@ -36,7 +48,7 @@ fn values_are_shared_and_futures_sent() {
         shared::<health_actix::HealthRoutes>();
         shared::<health_tonic::HealthServer>();
     }
-    let health = health_core::testing::Frozen::new(Health::builder()).unwrap().health();
+    let health = Frozen::new(Health::builder()).unwrap().health();
     future(health.ready());
     future(health.stop());
     future(health.drained());

@@ -80,6 +80,8 @@ fn bad_thresholds_and_limits_are_refused() {
     for gauge in [
         gauge().warn_above(10).fail_above(5),
         gauge().warn_above(10).fail_above(10),
+        gauge().warn_below(10).fail_above(5),
+        gauge().fail_below(10).warn_above(5),
         gauge().warn_below(1).fail_below(5),
         gauge().warn_below(5).warn_above(3),
     ] {
