@@ -15,7 +15,7 @@ use crate::{model::status::Probe, time::rfc3339};
 pub enum BuildError {
     /// The builder has more than one mistake.
     Several {
-        /// The mistakes, in the order of the checks.
+        /// The mistakes: of the runtime, of the settings, of each check, of the checks together, of gRPC services.
         mistakes: Vec<BuildError>,
     },
     /// `start()` was called outside a Tokio runtime.
@@ -24,13 +24,29 @@ pub enum BuildError {
     NoTimer,
     /// The checks have been stopped, so no check can be inserted.
     Stopped,
-    /// The name of a check or tag is empty, longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
+    /// The name of a check is empty, longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
     /// consists of dots alone.
     InvalidName {
         /// The name as given, cut to 64 characters.
         name: String,
         /// What is wrong with the name.
         message: &'static str,
+    },
+    /// A tag of a check has a name that no check could have: see [`InvalidName`](Self::InvalidName).
+    InvalidTag {
+        /// The check.
+        name: String,
+        /// The tag as given, cut to 64 characters.
+        tag: String,
+        /// What is wrong with the tag.
+        message: &'static str,
+    },
+    /// The name of a gRPC service means something else already.
+    InvalidGrpcService {
+        /// The name as given.
+        name: String,
+        /// What the name means.
+        meaning: &'static str,
     },
     /// The name is reserved for a lifecycle line of the text output.
     ReservedName {
@@ -149,6 +165,14 @@ impl fmt::Display for BuildError {
                 "invalid name {name:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of them \
                  not a dot"
             ),
+            Self::InvalidTag { name, tag, message } => write!(
+                f,
+                "check {name:?}: invalid tag {tag:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least \
+                 one of them not a dot"
+            ),
+            Self::InvalidGrpcService { name, meaning } => {
+                write!(f, "grpc_service({name:?}) already means {meaning}: choose another name")
+            }
             Self::ReservedName { name } => {
                 write!(f, "the name {name:?} is reserved for the lifecycle lines of the text output: choose another")
             }

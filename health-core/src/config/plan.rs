@@ -50,39 +50,48 @@ pub(crate) struct Plan {
 pub(crate) fn plan(name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Plan> {
     let before = mistakes.len();
     check_each(name, options, mistakes);
-    if mistakes.len() > before {
+    // Durations out of range have no meaning beside each other, and no defaults can be made of them.
+    if !check_ranges(name, options, mistakes) {
         return None;
     }
     let plan = with_defaults(options);
     check_durations(name, &plan, mistakes);
-    for probe in [Probe::Liveness, Probe::Startup] {
-        if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
-            mistakes.push(BuildError::DependencyInProbe { name: name.to_owned(), probe });
-        }
-    }
     (mistakes.len() == before).then_some(plan)
 }
 
-/// Checks the names, and each option by itself.
+/// Checks the names, and each option but the durations by itself.
 fn check_each(name: &str, options: &Options, mistakes: &mut Mistakes) {
     mistakes.collect(check_name(name));
     if RESERVED.contains(&name) {
         mistakes.push(BuildError::ReservedName { name: name.to_owned() });
     }
     for tag in &options.tags {
-        mistakes.collect(check_name(tag));
+        if let Err(message) = check_word(tag) {
+            mistakes.push(BuildError::InvalidTag { name: name.to_owned(), tag: shortened(tag), message });
+        }
     }
     for (option, count) in options.counts() {
         if count == Some(0) {
             mistakes.push(BuildError::InvalidThreshold { name: name.to_owned(), option });
         }
     }
+    for probe in [Probe::Liveness, Probe::Startup] {
+        if options.kind == Kind::Dependency && options.joins(probe) == Some(Joining::LocalOnly) {
+            mistakes.push(BuildError::DependencyInProbe { name: name.to_owned(), probe });
+        }
+    }
+}
+
+/// Checks the range of each duration. Returns whether all are usable.
+fn check_ranges(name: &str, options: &Options, mistakes: &mut Mistakes) -> bool {
+    let before = mistakes.len();
     for (option, value) in options.durations() {
         if let Some(value) = value.filter(|value| !(SHORTEST..=LONGEST).contains(value)) {
             let message = "use a duration between 1 ms and 366 days".to_owned();
             mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
         }
     }
+    mistakes.len() == before
 }
 
 fn with_defaults(options: &Options) -> Plan {
@@ -143,6 +152,15 @@ fn check_durations(name: &str, plan: &Plan, mistakes: &mut Mistakes) {
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
+    check_word(name).map_err(|message| BuildError::InvalidName { name: shortened(name), message })
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
+}
+
+/// Checks the name of a check or a tag, and says what is wrong with it.
+fn check_word(name: &str) -> Result<(), &'static str> {
     let message = if name.is_empty() {
         "it is empty"
     } else if name.len() > MAX_NAME {
@@ -154,7 +172,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     } else {
         return Ok(());
     };
-    Err(BuildError::InvalidName { name: name.chars().take(MAX_NAME).collect(), message })
+    Err(message)
 }
 
 /// One check in the graph of dependencies.
@@ -166,14 +184,28 @@ pub(crate) struct Node<'a> {
 /// Collects duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
 /// one, or put a liveness or startup check behind a check of kind `Dependency`.
 pub(crate) fn check_graph(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    let before = mistakes.len();
     check_names(nodes, mistakes);
-    // A graph with names that lead nowhere or to two checks has no meaning.
-    if mistakes.len() == before {
-        check_cycles(nodes, mistakes);
-    }
-    if mistakes.len() == before {
-        check_upstreams(nodes, mistakes);
+    check_cycles(nodes, mistakes);
+    check_upstreams(nodes, mistakes);
+}
+
+/// Collects names of gRPC services that mean something else already.
+pub(crate) fn check_grpc_services(services: &[(Arc<str>, Probe)], nodes: &[Node<'_>], mistakes: &mut Mistakes) {
+    for (position, (name, _)) in services.iter().enumerate() {
+        let meaning = if name.is_empty() {
+            Some("the whole service")
+        } else if Probe::ALL.iter().any(|probe| probe.as_str() == &**name) {
+            Some("a probe")
+        } else if find(nodes, name).is_some() {
+            Some("a check")
+        } else if services[..position].iter().any(|(other, _)| other == name) {
+            Some("a service that was named before")
+        } else {
+            None
+        };
+        if let Some(meaning) = meaning {
+            mistakes.push(BuildError::InvalidGrpcService { name: name.to_string(), meaning });
+        }
     }
 }
 
@@ -255,7 +287,7 @@ fn cycle(start: &Node<'_>, nodes: &[Node<'_>]) -> Option<Vec<String>> {
     let mut seen = HashSet::new();
     let mut paths: Vec<Vec<&str>> = vec![vec![start.name]];
     while let Some(path) = paths.pop() {
-        let node = path.last().and_then(|name| find(nodes, name))?;
+        let Some(node) = path.last().and_then(|name| find(nodes, name)) else { continue };
         for upstream in &node.options.depends_on {
             let mut longer = path.clone();
             longer.push(upstream);

@@ -293,16 +293,21 @@ impl Store {
     }
 
     /// Adds checks to a running service, all or none, with one publication.
-    pub(crate) fn insert(&self, new: Vec<NewCheck>) -> Result<(), BuildError> {
+    pub(crate) fn insert(
+        &self,
+        new: Vec<NewCheck>,
+        named: &[Node<'_>],
+        mut mistakes: Mistakes,
+    ) -> Result<(), BuildError> {
         let mut state = self.lock();
         if state.service.lifecycle == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
         }
         let mut nodes: Vec<Node<'_>> =
             state.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
-        nodes.extend(new.iter().map(|new| Node { name: &new.name, options: &new.options }));
-        let mut mistakes = Mistakes::default();
+        nodes.extend(named.iter().map(|node| Node { name: node.name, options: node.options }));
         plan::check_graph(&nodes, &mut mistakes);
+        plan::check_grpc_services(&self.about.grpc_services, &nodes, &mut mistakes);
         mistakes.result()?;
         new.into_iter().for_each(|new| state.insert(new));
         self.publish(state);

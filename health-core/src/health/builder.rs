@@ -135,23 +135,10 @@ impl Builder {
         let prepared: Vec<Option<(NewCheck, Job)>> =
             self.checks.iter().map(|(name, registration)| prepare(name, registration, &mut mistakes)).collect();
         plan::check_graph(&nodes, &mut mistakes);
-        check_grpc_services(&self.about, &self.checks, &mut mistakes);
+        plan::check_grpc_services(&self.about.grpc_services, &nodes, &mut mistakes);
         mistakes.result()?;
         let checks = prepared.into_iter().flatten().collect();
         Ok(Prepared { about: self.about, secrets: self.secrets, checks, defaults: self.defaults })
-    }
-}
-
-/// Collects names of gRPC services that mean something else already.
-fn check_grpc_services(about: &About, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
-    for (position, (name, _)) in about.grpc_services.iter().enumerate() {
-        let is_probe = name.is_empty() || Probe::ALL.iter().any(|probe| probe.as_str() == &**name);
-        let is_twice = about.grpc_services[..position].iter().any(|(other, _)| other == name);
-        if is_probe {
-            mistakes.push(BuildError::ReservedName { name: name.to_string() });
-        } else if is_twice || checks.iter().any(|(check, _)| **check == **name) {
-            mistakes.push(BuildError::DuplicateName { name: name.to_string() });
-        }
     }
 }
 

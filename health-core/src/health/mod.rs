@@ -20,7 +20,7 @@ use crate::{
     config::{
         defaults::Defaults,
         error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
-        plan,
+        plan::{self, Node},
     },
     engine::{
         scheduler::{self, Job},
@@ -306,14 +306,17 @@ impl Health {
         checks: impl IntoIterator<Item = (N, R)>,
     ) -> Result<(), BuildError> {
         let mut mistakes = Mistakes::default();
-        let prepare_one = |(name, check): (N, R)| {
+        let filled = |(name, check): (N, R)| {
             let mut registration = check.into();
             self.inner.defaults.fill(&mut registration.options);
-            prepare(name.as_ref(), &registration, &mut mistakes)
+            (name, registration)
         };
-        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().filter_map(prepare_one).unzip();
-        mistakes.result()?;
-        self.inner.store.insert(new)?;
+        let checks: Vec<(N, Registration)> = checks.into_iter().map(filled).collect();
+        let nodes: Vec<Node<'_>> =
+            checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
+        let prepared = checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut mistakes));
+        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
+        self.inner.store.insert(new, &nodes, mistakes)?;
         jobs.into_iter().for_each(|job| self.inner.spawn(job));
         if self.report().lifecycle == Lifecycle::Stopped {
             // The service was stopped in the meantime, by a call that could not know of these tasks.

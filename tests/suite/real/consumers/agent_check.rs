@@ -47,7 +47,7 @@ async fn haproxy_follows_through_up_down_half_and_drain() {
 
     database.unhealthy("maintenance");
     health.refresh("database").await.unwrap();
-    assert_eq!(line(address), "ready down #database failed, cache failed\n");
+    assert_eq!(line(address), "ready down #database maintenance, cache maintenance\n");
     follows("DOWN", "50");
 
     cache.healthy();

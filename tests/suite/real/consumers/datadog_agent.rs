@@ -47,8 +47,8 @@ async fn the_datadog_agent_sends_on_what_it_is_told() {
         };
         wait::equals(name, &Ok(()), is_it);
     };
-    sends_on("health.status", 2, &[], "database failed");
-    sends_on("health.check.status", 2, &["check:database"], "failed: maintenance");
+    sends_on("health.status", 2, &[], "database maintenance");
+    sends_on("health.check.status", 2, &["check:database"], "maintenance: maintenance");
     sends_on("health.check.status", 1, &["check:cache"], "failed: m\\: first / 'second' third ü");
     database.healthy();
     health.refresh("database").await.unwrap();

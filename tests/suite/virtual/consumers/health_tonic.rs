@@ -57,8 +57,15 @@ fn a_service_of_its_own_name_has_the_status_of_its_probe() {
     let services: Vec<String> = health.services().iter().map(ToString::to_string).collect();
     let expected = ["", "liveness", "readiness", "startup", "orders.v1.Orders", "orders.v1.Admin", "database"];
     assert_eq!(services, expected);
-    for (name, word) in [("", "reserved"), ("liveness", "reserved"), ("database", "two checks")] {
-        let error = Frozen::new(builder().grpc_service(name, Probe::Readiness)).unwrap_err().to_string();
-        assert!(error.contains(word), "{error}");
+    let meanings = [
+        ("", "the whole service"),
+        ("liveness", "a probe"),
+        ("database", "a check"),
+        ("x.Y", "a service that was named before"),
+    ];
+    for (name, meaning) in meanings {
+        let named = builder().grpc_service("x.Y", Probe::Liveness).grpc_service(name, Probe::Readiness);
+        let error = Frozen::new(named).unwrap_err().to_string();
+        assert_eq!(error, format!("grpc_service({name:?}) already means {meaning}: choose another name"));
     }
 }

@@ -34,7 +34,8 @@ fn bad_names_are_refused() {
     for name in ["", "a b", "ä", "a/b", "a%", "{x}", "a\n", ".", "..", &"x".repeat(65)] {
         let invalid = |error: &BuildError| matches!(error, BuildError::InvalidName { .. });
         refused(Health::builder().check(name, ok()), invalid, &["invalid name", "letters, digits"]);
-        refused(Health::builder().check("x", ok().tag(name)), invalid, &["invalid name"]);
+        let tag = |error: &BuildError| matches!(error, BuildError::InvalidTag { .. });
+        refused(Health::builder().check("x", ok().tag(name)), tag, &["check \"x\": invalid tag", "letters, digits"]);
     }
     for name in ["starting", "shutdown"] {
         let reserved = |error: &BuildError| *error == BuildError::ReservedName { name: name.to_owned() };
@@ -181,6 +182,32 @@ fn all_mistakes_of_a_builder_are_told_at_once() {
     for words in
         ["\"cache\": failures(0)", "\"cache\": timeout(0ns)", "\"a b\"", "\"queue\": ", "\"twice\"", "\"nobody\""]
     {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+}
+
+/// One mistake hides no other: neither a bad option a bad probe, nor a name that leads nowhere a circle.
+#[test]
+fn no_mistake_hides_another() {
+    let error = error(
+        Health::builder()
+            .check("cache", ok().timeout(Duration::ZERO).liveness())
+            .check("a", ok().depends_on("nobody").depends_on("b"))
+            .check("b", ok().depends_on("a").depends_on("optional"))
+            .check("optional", ok().optional())
+            .check("queue", ok().local().liveness().depends_on("optional"))
+            .check("queue", ok()),
+    );
+    let text = error.to_string();
+    for words in [
+        "\"cache\": timeout(0ns)",
+        "\"cache\" looks at something shared",
+        "\"a\" depends on \"nobody\"",
+        "a -> b -> a",
+        "the critical check \"b\" depends on the optional \"optional\"",
+        "\"queue\" counts for liveness and would wait for \"optional\"",
+        "two checks are called \"queue\"",
+    ] {
         assert!(text.contains(words), "no {words} in {text}");
     }
 }

@@ -1,6 +1,6 @@
 //! Checks by the hundred: one per tenant.
 
-use health_core::{BuildError, CheckExt as _, Endpoint, Health, Status, Visibility, check_fn, testing::Frozen};
+use health_core::{BuildError, CheckExt as _, Endpoint, Health, Probe, Status, Visibility, check_fn, testing::Frozen};
 use health_tests::support::{ask, body, code, settle};
 
 fn tenant(number: usize) -> (String, health_core::Registration) {
@@ -25,11 +25,21 @@ async fn five_hundred_tenants_are_inserted_at_once_and_leave_the_metrics_page_sm
 
 #[tokio::test]
 async fn all_or_none_are_inserted() {
-    let health = Health::builder().check("tenant-3", check_fn(|| async { Ok(()) })).start().unwrap();
+    let health = Health::builder()
+        .grpc_service("orders.v1.Orders", Probe::Readiness)
+        .check("tenant-3", check_fn(|| async { Ok(()) }))
+        .start()
+        .unwrap();
     let error = health.insert_all((0..5).map(tenant)).unwrap_err();
     assert_eq!(error, BuildError::DuplicateName { name: "tenant-3".to_owned() });
-    let error = health.insert_all(["a b", "c d"].map(|name| (name, check_fn(|| async { Ok(()) })))).unwrap_err();
-    assert!(matches!(&error, BuildError::Several { mistakes } if mistakes.len() == 2), "{error}");
+    let alike = [("a b", "x"), ("c", "a b"), ("d", "nobody"), ("orders.v1.Orders", "c")];
+    let alike = alike.map(|(name, upstream)| (name, check_fn(|| async { Ok(()) }).depends_on(upstream)));
+    let error = health.insert_all(alike).unwrap_err().to_string();
+    let told: Vec<&str> = error.lines().collect();
+    assert_eq!(told.len(), 5, "{error}");
+    for (line, words) in told.iter().zip(["4 mistakes:", "\"a b\"", "\"x\"", "\"nobody\"", "already means a check"]) {
+        assert!(line.contains(words), "no {words} in {error}");
+    }
     assert_eq!(health.report().checks().len(), 1);
     health.stop().await;
     assert_eq!(health.insert_all([tenant(9)]).unwrap_err(), BuildError::Stopped);
