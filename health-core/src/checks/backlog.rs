@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, handle::CheckHandle, outcome::Outcome},
     model::{
-        observed::Number,
+        observed::{Limits, Number},
         status::{Impact, Kind, Membership, Reason, Status},
     },
 };
@@ -152,7 +152,8 @@ impl<C: Check> Check for Backlog<C> {
             let message = "the check inside observes no length: say .observed(..) with the name of its number";
             return Ok(outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned()));
         }
-        let outcome = outcome.observe("growing_for", grown.as_secs(), "s");
+        let limits = Limits::new().warn_above(self.growing_for.as_secs());
+        let outcome = outcome.observe_within("growing_for", grown.as_secs(), "s", limits);
         if grown < self.growing_for / PARTS * PARTS {
             return Ok(outcome);
         }

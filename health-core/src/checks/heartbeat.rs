@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
-    model::status::{Kind, Reason},
+    model::{
+        observed::Limits,
+        status::{Kind, Reason},
+    },
 };
 
 const WARN_AFTER: Duration = Duration::from_secs(10);
@@ -128,7 +131,8 @@ impl Check for HeartbeatCheck {
             Outcome::healthy()
         };
         let seconds = (age.as_secs_f64() * 1000.0).round() / 1000.0;
-        Ok(outcome.reason(Reason::Threshold).observe("age", seconds, "s"))
+        let limits = Limits::new().warn_above(self.warn_after.as_secs_f64()).fail_above(self.fail_after.as_secs_f64());
+        Ok(outcome.reason(Reason::Threshold).observe_within("age", seconds, "s", limits))
     }
 
     fn kind(&self) -> Kind {

@@ -75,9 +75,17 @@ impl Limits {
         )
     }
 
-    /// As [`validate`](Self::validate), for a share of the whole, from 0 to 1.
+    /// As [`validate`](Self::validate), for a share of the whole, from 0 to 1. An upper limit of 1 is refused, because
+    /// nothing exceeds it, and it is likely meant as a percentage.
     pub(crate) fn validate_share(&self) -> Result<(), String> {
         self.validate()?;
+        for (name, limit) in [("warn_above", self.warn_above), ("fail_above", self.fail_above)] {
+            if limit.is_some_and(|limit| limit.as_f64() == 1.0) {
+                return Err(format!(
+                    "{name}(1) is a share of the whole, and never exceeded: use 0.01 for 1 %, or leave the limit out"
+                ));
+            }
+        }
         self.refuse_if(
             |limit| !(0.0..=1.0).contains(&limit),
             |name, limit| match (0.0..=100.0).contains(&limit) {
@@ -149,7 +157,7 @@ mod tests {
             (0.0, true, true, true),
             (0.001, true, true, true),
             (0.8, false, true, true),
-            (1.0, true, true, true),
+            (1.0, true, false, true),
             (80.0, true, false, true),
             (101.0, false, false, true),
             (-1.0, false, false, false),

@@ -17,7 +17,10 @@ use crate::{
         handle::CheckHandle,
         outcome::Outcome,
     },
-    model::status::{Impact, Kind, Membership, Reason, Status},
+    model::{
+        observed::Limits,
+        status::{Impact, Kind, Membership, Reason, Status},
+    },
 };
 
 /// The part of the time left that is kept for the verdict after the last member.
@@ -150,7 +153,10 @@ impl Check for Quorum {
         let succeeded = outcomes.iter().filter(|outcome| outcome.status < Status::Unhealthy).count();
         let names = self.members.iter().map(|(name, _)| name.to_string());
         let members: Map<String, Value> = names.zip(outcomes.iter().map(detail)).collect();
-        Ok(self.verdict(&outcomes).observe("succeeded", succeeded, "checks").detail("members", members))
+        let limits = Limits::new().fail_below(self.needed);
+        let all = self.members.len();
+        let limits = if self.needed < all { limits.warn_below(all) } else { limits };
+        Ok(self.verdict(&outcomes).observe_within("succeeded", succeeded, "checks", limits).detail("members", members))
     }
 
     fn kind(&self) -> Kind {

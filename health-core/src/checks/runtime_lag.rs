@@ -18,7 +18,10 @@ use tokio::{
 
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
-    model::status::{Kind, Membership, Reason},
+    model::{
+        observed::Limits,
+        status::{Kind, Membership, Reason},
+    },
 };
 
 /// How often the lag is sampled.
@@ -161,7 +164,9 @@ impl Check for RuntimeLag {
         } else {
             Outcome::healthy()
         };
-        Ok(outcome.reason(Reason::Threshold).observe("lag", (lag.as_secs_f64() * 10_000.0).round() / 10.0, "ms"))
+        let ms = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
+        let limits = Limits::new().warn_above(ms(self.warn_above)).fail_above(ms(self.fail_above));
+        Ok(outcome.reason(Reason::Threshold).observe_within("lag", ms(lag), "ms", limits))
     }
 
     fn kind(&self) -> Kind {
@@ -173,6 +178,11 @@ impl Check for RuntimeLag {
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
+        if self.warn_above.is_zero() {
+            return Err("warn_above(0 s) warns at every moment: use the longest lag that is still well"
+                .to_owned()
+                .into());
+        }
         if self.warn_above >= self.fail_above {
             return Err((format!(
                 "warn_above({:?}) must be less than fail_above({:?})",

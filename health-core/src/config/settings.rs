@@ -22,7 +22,7 @@ use crate::{
 /// `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
 /// `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
 /// from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
-/// `startup_despite_dependency`, `report_only` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
+/// `startup_despite_dependency`, `report_only`, `no_metrics` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
 /// `depends_on` and `tags` (a list, or words separated by commas). These settings override the code. `defaults` takes
 /// `every`, `timeout`, `failures` and `impact`, which override the builder's defaults. Numbers and booleans may be
 /// text, as in environment variables.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use health_core::{
     BuildError, Builder, Check as _, CheckExt as _, CheckFn, Cpu, DiskSpace, Endpoint, ErrorRate, FileDescriptors,
-    Gauge, Health, Heartbeat, Memory, Probe, check_fn, testing::Frozen,
+    Gauge, Health, Heartbeat, Memory, Probe, RuntimeLag, check_fn, testing::Frozen,
 };
 
 use health_tests::support::{millis, secs};
@@ -252,5 +252,7 @@ fn numbers_that_cannot_be_meant_are_refused() {
     refused(builder(DiskSpace::new("/").fail_inodes_below(0.05).into()), invalid, &["percent", "use 5"]);
     refused(builder(DiskSpace::new("/").fail_below(-5).into()), invalid, &["use 0 to 100"]);
     refused(builder(ErrorRate::new().fail_above(25).check().into()), invalid, &["share", "use 0.25"]);
+    refused(builder(ErrorRate::new().fail_above(1).check().into()), invalid, &["never exceeded", "0.01 for 1 %"]);
+    refused(builder(RuntimeLag::new().warn_above(Duration::ZERO).into()), invalid, &["at every moment"]);
     refused(builder(Cpu::new().warn_above(-1).into()), invalid, &["use 0 or more"]);
 }
