@@ -30,19 +30,28 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use health_core::{CheckExt, Health, Outcome, Probe, Status, testing::scripted};
+//! use health_core::{Check, CheckExt, CheckResult, Health, Outcome, Probe, Status, async_trait};
+//! use tokio::time::{Instant, sleep};
+//!
+//! struct License { expires: Instant }
+//!
+//! #[async_trait]
+//! impl Check for License {
+//!     async fn check(&self) -> CheckResult {
+//!         Ok(if Instant::now() < self.expires { Outcome::healthy() } else { Outcome::unhealthy("expired") })
+//!     }
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // #[tokio::test(start_paused = true)]
-//! let (check, prompter) = scripted();
-//! let health = Health::builder().check("license", check.every(Duration::from_secs(60)).failures(3)).start()?;
+//! let license = License { expires: Instant::now() + Duration::from_secs(3_600) };
+//! let health = Health::builder().check("license", license.every(Duration::from_secs(60)).failures(3)).start()?;
 //! assert!(health.ready().await);
-//! prompter.answer(Outcome::unhealthy("expired"));
-//! tokio::time::sleep(Duration::from_secs(70)).await;
-//! assert_eq!(health.status(Probe::Readiness), Status::Degraded, "one failure of three");
-//! tokio::time::sleep(Duration::from_secs(60)).await;
-//! assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
+//! sleep(Duration::from_secs(3_500)).await;
+//! assert_eq!(health.status(Probe::Readiness), Status::Healthy);
+//! sleep(Duration::from_secs(300)).await;
+//! assert_eq!(health.status(Probe::Readiness), Status::Unhealthy, "it has failed three times");
 //! # health.stop().await;
 //! # Ok(())
 //! # }

@@ -267,6 +267,7 @@ impl Mistakes {
 
 /// The error for a name that no check has.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnknownCheck {
     /// The requested name.
     pub name: String,
