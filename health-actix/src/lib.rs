@@ -170,7 +170,8 @@ impl HttpServiceFactory for HealthRoutes {
 /// Answers the probes in front of an application or scope and passes every other request on.
 ///
 /// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
-/// probes. While the service drains, answers of the application close their HTTP/1 connections
+/// probes. Create it before the server and clone it for each worker, so that a refused option ends the start, not a worker.
+/// While the service drains, answers of the application close their HTTP/1 connections
 /// ([`Endpoint::close_connections`]).
 ///
 /// ```
@@ -181,8 +182,9 @@ impl HttpServiceFactory for HealthRoutes {
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let health = Health::builder().start()?;
+/// let probes = HealthMiddleware::new(health);
 /// let server = HttpServer::new(move || {
-///     App::new().route("/", web::get().to(|| async { "hello" })).wrap(HealthMiddleware::new(health.clone()))
+///     App::new().route("/", web::get().to(|| async { "hello" })).wrap(probes.clone())
 /// });
 /// # drop(server);
 /// # Ok(())
