@@ -71,8 +71,8 @@ pub struct Quorum {
 /// # let _ = check;
 /// ```
 pub fn all_of<N: Into<String>, C: Check>(members: impl IntoIterator<Item = (N, C)>) -> Quorum {
-    let members = at_least(0, members).members;
-    Quorum { needed: members.len(), members }
+    let group = at_least(0, members);
+    Quorum { needed: group.members.len(), ..group }
 }
 
 /// Makes one check of several, one of which must succeed.

@@ -148,7 +148,7 @@ impl Endpoint {
     }
 
     fn refuse(&mut self, error: EndpointError) {
-        tracing::error!(target: "health", %error, "health endpoint option ignored");
+        tracing::error!(target: "health", %error, "health endpoint option refused");
         self.error.get_or_insert(error);
     }
 }
