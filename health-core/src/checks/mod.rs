@@ -28,7 +28,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx"))]
 pub(crate) mod pool;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -44,6 +44,8 @@ pub(crate) mod redis_queue;
 pub(crate) mod resolve;
 pub(crate) mod runtime_lag;
 pub(crate) mod spool_directory;
+#[cfg(any(feature = "postgres", feature = "sqlx"))]
+mod sqlstate;
 #[cfg(feature = "sqlx")]
 pub(crate) mod sqlx;
 pub(crate) mod task_alive;

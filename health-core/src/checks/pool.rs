@@ -1,92 +1,240 @@
-//! A round trip over the application's own pool, for every driver that deadpool pools. Handles a connection that died
-//! in the pool, a cancelled run, and an exhausted pool.
+//! A round trip to a server over the application's own pool, for every driver that has pools. Separates a busy pool, a
+//! connection that died in the pool and a server that is full from an outage.
+//!
+//! A run waits in the pool's queue as the application does. After half of its deadline one connection beside the pool is
+//! asked, too, and the first answer counts. What the checks of one pool know of it is in [`shared`].
+
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
+pub(crate) mod deadpool;
+mod lease;
+mod shared;
 
 use std::{
+    fmt,
+    hash::Hash,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use deadpool::managed::{HookError, Manager, Object, Pool, PoolError, TimeoutType, Timeouts};
 use tokio::{
     select,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
+use self::{
+    lease::Lease,
+    shared::{Place, Served, Shared},
+};
 use crate::{
     check::{deadline::time_left, error::CheckError, outcome::Outcome},
     model::status::{Reason, Status},
 };
 
-/// The pauses between attempts to take a connection. A pool without a free connection after all of them is exhausted; a
-/// busy pool frees one within a few milliseconds.
-const PATIENCE: [Duration; 4] =
-    [Duration::from_millis(5), Duration::from_millis(10), Duration::from_millis(25), Duration::from_millis(60)];
-
-/// The first pause after an attempt to connect that hangs and cannot be cancelled. The pause doubles with each attempt
-/// that hangs, up to `LONGEST_PAUSE`.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// The default time without a free connection after which a pool is Unhealthy.
+/// The default time in which a pool serves nothing, after which it is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
 
-/// A question to the server, asked over one connection.
-#[async_trait]
-pub(crate) trait RoundTrip<M: Manager>: Send + Sync {
-    /// Asks and judges the answer.
-    async fn ask(&self, session: &mut M::Type) -> Result<Outcome, M::Error>;
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-    /// Returns what a driver's error means.
-    fn explain(&self, error: M::Error) -> Failure;
+/// The pool of a driver.
+pub(crate) trait Source: Clone + Send + Sync + 'static {
+    /// A connection of the pool, or one beside the pool. A dropped connection of the pool goes back to the pool; a dropped
+    /// one beside the pool is closed.
+    type Session: Send + Sync + 'static;
+    /// What tells one connection from another.
+    type Id: Copy + Eq + Hash + Send + Sync;
+
+    /// Returns an address that no other pool has while this one lives.
+    fn address(&self) -> usize;
+
+    /// Returns whether questions are asked on a connection beside the pool, whose own connections are only looked at.
+    fn is_asked_beside(&self) -> bool {
+        false
+    }
+
+    /// Returns whether an attempt to connect continues after its future is dropped.
+    fn connects_uncancellably(&self) -> bool {
+        false
+    }
+
+    /// Returns the pool's numbers: name, value and unit.
+    fn numbers(&self) -> Vec<(&'static str, usize, &'static str)>;
+
+    /// Returns whether the pool has any connection, idle or in use.
+    fn has_connections(&self) -> bool;
+
+    /// Returns whether a connection is idle, so that [`take`](Self::take) does not connect.
+    fn has_idle(&self) -> bool;
+
+    /// Takes a connection, unless every place of the pool is in use.
+    fn take(&self) -> impl Future<Output = Taken<Self>> + Send;
+
+    /// Takes a connection; waits in the pool's queue for a place.
+    fn wait(&self) -> impl Future<Output = Taken<Self>> + Send;
+
+    /// Opens a connection that the pool does not know of.
+    fn connect(&self) -> impl Future<Output = Result<Connected<Self>, Failure>> + Send;
+
+    /// Takes an idle connection out of the pool for good, if the pool has more of them than it needs.
+    fn detach(&self) -> Option<Self::Session> {
+        None
+    }
+
+    /// Returns the identity of a connection of the pool.
+    fn id(session: &Self::Session) -> Option<Self::Id>;
+
+    /// Closes a connection, which the pool forgets.
+    fn discard(session: Self::Session);
+
+    /// Closes the idle connections that nobody has used since this moment.
+    fn clear_idle(&self, unused_since: std::time::Instant);
 }
 
-/// A driver's error and its meaning.
+/// What a pool gives.
+pub(crate) enum Taken<S: Source> {
+    Connection(Connected<S>),
+    /// Every place is in use.
+    Busy,
+    /// The pool leaves it to the check to ask beside it: it would have to connect, or has several idle connections.
+    Beside,
+    Failed(Failure),
+}
+
+/// A connection, and whether it was opened just now.
+pub(crate) struct Connected<S: Source> {
+    pub(crate) session: S::Session,
+    pub(crate) is_new: bool,
+}
+
+/// A question to the server, asked over one connection. Questions of several checks may be asked over it at once.
+#[async_trait]
+pub(crate) trait RoundTrip<S: Source>: Send + Sync {
+    /// Asks and judges the answer.
+    async fn ask(&self, session: &S::Session) -> Result<Outcome, Failure>;
+
+    /// Looks at a connection of a pool that is asked beside it. What is found holds until the remark takes it back.
+    fn look(&self, _session: &S::Session) -> Option<Remark> {
+        None
+    }
+
+    /// Returns whether it is answered by a server that refuses a connection beside the pool for want of room, while the
+    /// pool has connections to give.
+    fn is_answered_by_refusal(&self) -> bool {
+        false
+    }
+}
+
+/// What a connection of the pool has said, for as long as it holds.
+pub(crate) type Remark = Arc<dyn Fn() -> Option<Outcome> + Send + Sync>;
+
+/// What a driver's error means.
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    pub(crate) error: CheckError,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
     /// Whether the connection is unusable. If not, the server answered with a refusal.
-    pub(crate) broken: bool,
+    pub(crate) is_broken: bool,
+    /// Whether no connection could be opened.
+    pub(crate) is_of_connecting: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(error: impl Into<CheckError>, reason: Reason, is_broken: bool) -> Self {
+        let (_, message) = error.into().into_parts();
+        Self { reason, message, is_broken, is_of_connecting: false }
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome::unhealthy(self.message).reason(self.reason)
+    }
 }
 
 /// The check of a server over the connections of the application's pool.
-pub(crate) struct PoolCheck<M: Manager> {
-    pool: Pool<M>,
+pub(crate) struct PoolCheck<S: Source> {
+    shared: Arc<Shared<S>>,
     pub(crate) saturated_for: Duration,
-    /// Only for a driver whose attempts to connect continue after their future is dropped.
-    attempts: Option<Arc<Mutex<Attempts>>>,
-    state: Mutex<State<M>>,
 }
 
-struct State<M: Manager> {
-    saturated_since: Option<Instant>,
-    /// The connection beside the pool, kept while the pool stays exhausted.
-    beside: Option<Beside<M>>,
+/// The run in progress: its times, and what it is doing, which is told if its time runs out.
+struct Run {
+    limit: Duration,
+    half: Instant,
+    end: Instant,
+    /// Pools take the time of use from this clock.
+    began: std::time::Instant,
+    progress: Mutex<Progress>,
 }
 
-/// Attempts to connect that cannot be cancelled. An attempt that hangs keeps the driver's thread and socket until the
-/// other side ends it, so each such attempt is followed by a longer pause.
-#[derive(Debug, Default)]
-struct Attempts {
-    next: Option<Instant>,
-    pause: Duration,
+#[derive(Debug)]
+struct Progress {
+    doing: Doing,
+    /// Why the question was not answered so far.
+    failure: Option<Failure>,
 }
 
-impl<M: Manager + 'static> PoolCheck<M>
-where
-    M::Error: Send + 'static,
-{
-    pub(crate) fn new(pool: Pool<M>) -> Self {
-        let state = Mutex::new(State { saturated_since: None, beside: None });
-        Self { pool, saturated_for: SATURATED_FOR, attempts: None, state }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Taking,
+    AskingOld,
+    AskingNew,
+    AskingBeside,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taking => "taking a connection of the pool",
+            Self::AskingOld => "asking over an open connection of the pool",
+            Self::AskingNew => "asking over a new connection of the pool",
+            Self::AskingBeside => "asking over a connection beside the pool",
+        })
+    }
+}
+
+impl Run {
+    fn begin() -> Self {
+        let limit = time_left().unwrap_or(DEFAULT_LIMIT);
+        let progress = Mutex::new(Progress { doing: Doing::Taking, failure: None });
+        let now = Instant::now();
+        Self { limit, half: now + limit / 2, end: now + limit, began: std::time::Instant::now(), progress }
     }
 
-    /// Creates a check for a driver whose attempts to connect continue after their future is dropped. A separate task
-    /// makes each attempt beside the pool, because an attempt of the pool would occupy one of its places. After each
-    /// attempt that hangs, the pause before the next one doubles, up to `LONGEST_PAUSE`.
-    #[cfg(feature = "rabbitmq")]
-    pub(crate) fn with_uncancellable_attempts(pool: Pool<M>) -> Self {
-        Self { attempts: Some(Arc::default()), ..Self::new(pool) }
+    fn does(&self, doing: Doing) {
+        self.progress().doing = doing;
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The outcome of a run whose time is over.
+    fn timed_out(&self) -> Outcome {
+        let Progress { doing, failure } = &*self.progress();
+        match failure {
+            Some(failure) if failure.is_of_connecting => {
+                let message = format!("no answer in time while {doing}; beside the pool: {}", failure.message);
+                Outcome::unhealthy(message).reason(failure.reason)
+            }
+            Some(failure) => {
+                let message = format!("no answer in time while {doing}; before that: {}", failure.message);
+                Outcome::unhealthy(message).reason(Reason::Timeout)
+            }
+            None => Outcome::unhealthy(format!("no answer in time while {doing}")).reason(Reason::Timeout),
+        }
+    }
+}
+
+/// An answer over the pool, and the time in the pool's queue before it.
+struct Answer {
+    outcome: Outcome,
+    waited: Duration,
+}
+
+impl<S: Source> PoolCheck<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self { shared: Shared::of(source), saturated_for: SATURATED_FOR }
     }
 
     pub(crate) fn validate(&self) -> Result<(), String> {
@@ -99,302 +247,188 @@ where
     }
 
     /// Runs the check once, and returns the outcome with the pool's numbers.
-    pub(crate) async fn run(&self, trip: &impl RoundTrip<M>) -> Outcome {
-        let before = self.pool.status();
+    pub(crate) async fn run(&self, trip: &impl RoundTrip<S>) -> Outcome {
+        let (numbers, run) = (self.shared.source.numbers(), Run::begin());
         // Ends 1 % before the scheduler's deadline, so that the outcome has the numbers and the last error, too.
-        let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
-        let mut progress = Progress { doing: "taking a connection of the pool", last_error: None };
-        let outcome = match timeout(patience, self.attempt(trip, &mut progress)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let earlier = progress.last_error.map_or_else(String::new, |error| format!("; before that: {error}"));
-                Outcome::unhealthy(format!("no answer in time while {}{earlier}", progress.doing))
-                    .reason(Reason::Timeout)
-            }
-        };
-        outcome
-            .observe("pool_max", before.max_size, "connections")
-            .observe("pool_size", before.size, "connections")
-            .observe("pool_available", before.available, "connections")
-            .observe("pool_waiting", before.waiting, "requests")
+        let patience = run.limit.saturating_sub(run.limit / 100);
+        let outcome = timeout(patience, self.attempt(trip, &run)).await.unwrap_or_else(|_| run.timed_out());
+        let outcome = self.shared.remarks().into_iter().fold(outcome, Outcome::and);
+        numbers.into_iter().fold(outcome, |outcome, (name, value, unit)| outcome.observe(name, value, unit))
     }
 
-    /// Takes connections until one answers, two new ones have failed, or none can be had. One failed new connection is
-    /// not enough, because the server may have ended exactly that session; one failed attempt to connect is enough.
-    async fn attempt(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
+    /// Asks over the pool, and after half of the deadline beside it, too.
+    async fn attempt(&self, trip: &impl RoundTrip<S>, run: &Run) -> Outcome {
+        let mut pooled = pin!(self.ask_pool(trip, run));
+        if let Ok(answer) = timeout_at(run.half, &mut pooled).await {
+            return self.judge(answer, run);
+        }
+        let place = self.shared.place();
+        let doing = run.progress().doing;
+        let is_busy = doing == Doing::Taking && place == Some(Place::Queued);
+        let is_doubted = doing == Doing::AskingOld || doing == Doing::Taking && place == Some(Place::Recycling);
+        if !is_busy && !is_doubted {
+            // A connection that is being opened is not begun anew.
+            return self.judge(pooled.await, run);
+        }
+        let mut beside = pin!(self.ask_beside(trip, run));
+        let failure = select! {
+            biased;
+            answer = &mut pooled => return self.judge(answer, run),
+            answer = &mut beside => match answer {
+                Ok(outcome) if is_busy => return self.shared.saturated(outcome, self.saturated_for),
+                Ok(outcome) => {
+                    // The pool's connection has no other end any more, and the idle ones may be no better.
+                    self.shared.give_up_recycling();
+                    self.shared.source.clear_idle(run.began);
+                    return outcome;
+                }
+                Err(failure) if failure.reason == Reason::Saturated => return self.refused(failure),
+                Err(failure) => failure,
+            },
+        };
+        run.progress().failure = Some(Failure { is_of_connecting: true, ..failure });
+        self.judge(pooled.await, run)
+    }
+
+    /// Judges an answer over the pool.
+    fn judge(&self, answer: Result<Answer, Failure>, run: &Run) -> Outcome {
+        match answer {
+            Ok(Answer { outcome, waited }) => {
+                let outcome = if waited > run.limit / 2 {
+                    let message = format!("the pool had no free connection for {:.1} s", waited.as_secs_f64());
+                    outcome.worsened(Status::Degraded, Reason::Saturated, message)
+                } else {
+                    outcome
+                };
+                outcome.observe("pool_wait", milliseconds(waited), "ms")
+            }
+            Err(failure) if failure.reason == Reason::Saturated => self.refused(failure),
+            Err(failure) => failure.outcome(),
+        }
+    }
+
+    /// The outcome where the server itself has no room for a connection or a channel. The refusal proves that it lives.
+    fn refused(&self, failure: Failure) -> Outcome {
+        let has_nothing = self.shared.has_served_nothing() && !self.shared.source.has_connections();
+        let tolerated = if has_nothing { Duration::ZERO } else { self.saturated_for };
+        self.shared.saturated(Outcome::healthy(), tolerated).message(failure.message)
+    }
+
+    /// Takes connections of the pool until one answers, two new ones have failed, or none can be had. One failed new
+    /// connection is not enough, because the server may have ended exactly that session; one failed attempt to connect
+    /// is enough.
+    async fn ask_pool(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Answer, Failure> {
         let mut new_ones = 0;
         loop {
-            progress.doing = "taking a connection of the pool";
-            if self.attempts.is_some() {
-                let status = self.pool.status();
-                if status.available == 0 && status.size < status.max_size {
-                    self.state().saturated_since = None;
-                    return self.ask_beside(trip, progress).await;
+            run.does(Doing::Taking);
+            let (lease, waited) = match self.shared.take(run.limit).await {
+                Served::Lease(lease, waited) => (lease, waited),
+                Served::Beside => {
+                    run.does(Doing::AskingBeside);
+                    let outcome = self.ask_beside(trip, run).await.inspect_err(|failure| self.shared.failed(failure))?;
+                    self.shared.has_served();
+                    return Ok(Answer { outcome, waited: Duration::ZERO });
                 }
-            }
-            let object = match self.checkout().await {
-                Ok(object) => object,
-                Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                    let since = *self.state().saturated_since.get_or_insert_with(Instant::now);
-                    let outcome = self.ask_beside(trip, progress).await;
-                    return if outcome.status == Status::Unhealthy {
-                        outcome
-                    } else {
-                        outcome_when_saturated(outcome, since.elapsed(), self.saturated_for)
-                    };
-                }
-                Err(PoolError::Backend(error)) => {
-                    // The pool tried to connect, so it had room for a connection.
-                    self.no_longer_saturated();
-                    return trip.explain(error).error.into();
-                }
-                Err(PoolError::Closed) => return Outcome::unhealthy("the pool has been closed"),
-                Err(PoolError::Timeout(_)) => {
-                    return Outcome::unhealthy("the pool's own timeout passed").reason(Reason::Timeout);
-                }
-                Err(PoolError::NoRuntimeSpecified) => {
-                    return Outcome::unhealthy("the pool has a timeout but was built without a runtime");
-                }
-                Err(PoolError::PostCreateHook(HookError::Backend(error))) => return trip.explain(error).error.into(),
-                Err(PoolError::PostCreateHook(HookError::Message(message))) => {
-                    let message = format!("the pool's own hook refused a new connection: {message}");
-                    return Outcome::unhealthy(message).reason(Reason::Rejected);
-                }
+                Served::Failed(failure) => return Err(failure),
             };
-            self.no_longer_saturated();
-            let is_new = Object::metrics(&object).recycle_count == 0;
-            let mut lease = Lease(Some(object));
-            let Some(session) = lease.0.as_mut() else { continue };
-            progress.doing = "asking over a connection of the pool";
-            let asked = if is_new {
-                Asked::Answered(trip.ask(session).await)
-            } else {
-                self.doubted(trip.ask(session), trip, progress).await
-            };
-            match asked {
-                // The pool's connection is discarded here: its other side may have gone without closing it.
-                Asked::OvertakenBy(outcome) => return outcome,
-                Asked::Answered(Ok(outcome)) => {
-                    lease.give_back();
-                    return outcome;
+            if self.shared.source.is_asked_beside() {
+                if let Some(remark) = trip.look(lease.session()) {
+                    self.shared.remember(&lease, remark);
                 }
-                Asked::Answered(Err(error)) => {
-                    let failure = trip.explain(error);
-                    if !failure.broken {
-                        lease.give_back();
-                        return failure.error.into();
+                drop(lease);
+                run.does(Doing::AskingBeside);
+                let outcome = match self.ask_beside(trip, run).await {
+                    Err(failure)
+                        if failure.is_of_connecting
+                            && failure.reason == Reason::Saturated
+                            && trip.is_answered_by_refusal() =>
+                    {
+                        Outcome::healthy().message(failure.message)
                     }
+                    answer => answer?,
+                };
+                return Ok(Answer { outcome, waited });
+            }
+            let is_new = lease.is_new();
+            run.does(if is_new { Doing::AskingNew } else { Doing::AskingOld });
+            match lease.ask(trip).await {
+                Ok(outcome) => {
+                    if waited <= run.limit / 2 {
+                        self.shared.close_beside();
+                    }
+                    return Ok(Answer { outcome, waited });
+                }
+                Err(failure) if !failure.is_broken => return Err(failure),
+                Err(failure) => {
                     new_ones += u32::from(is_new);
                     if new_ones == 2 {
-                        return failure.error.into();
+                        return Err(failure);
                     }
-                    // The connection died in the pool or during the question, which is no outage. It is discarded here,
-                    // and the next one taken.
-                    progress.last_error = Some(failure.error.into_parts().1);
+                    // The connection died in the pool or during the question, which is no outage. It is closed, and the
+                    // next one is taken.
+                    run.progress().failure = Some(failure);
                 }
             }
         }
     }
 
-    /// Waits for an answer over a connection that is not new. If none arrives in half of the time left, a new
-    /// connection is asked, too: the old connection may be dead without having been closed, which is no outage. The old
-    /// connection is still waited for, because a slow server is no outage either.
-    async fn doubted(
-        &self,
-        asked: impl Future<Output = Result<Outcome, M::Error>>,
-        trip: &impl RoundTrip<M>,
-        progress: &mut Progress,
-    ) -> Asked<M::Error> {
-        let mut asked = pin!(asked);
-        let half = time_left().map_or(Duration::MAX, |left| left / 2);
-        if let Ok(answer) = timeout(half, &mut asked).await {
-            return Asked::Answered(answer);
+    /// Asks over the connection beside the pool, which all checks of the pool share. If an open one gives no answer in half
+    /// of the time left, a new one is asked, too.
+    async fn ask_beside(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Outcome, Failure> {
+        self.shared.detach();
+        let lease = self.shared.beside(run.limit).await?;
+        if lease.is_new() {
+            return self.ask_over(&lease, trip).await;
         }
-        progress.last_error = Some("an open connection gave no answer in half of the time".to_owned());
-        let new = select! {
-            biased;
-            answer = &mut asked => return Asked::Answered(answer),
-            outcome = self.ask_new(trip, progress) => outcome,
-        };
-        if new.status < Status::Unhealthy {
-            return Asked::OvertakenBy(new);
-        }
-        progress.doing = "asking over an open connection, as a new one had no better answer";
-        progress.last_error = new.message.or_else(|| progress.last_error.take());
-        Asked::Answered(asked.await)
-    }
-
-    /// Takes a connection of the pool, without the pool's own timeouts: they need a runtime that the pool may not have.
-    async fn checkout(&self) -> Result<Object<M>, PoolError<M::Error>> {
-        let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
-        // At most half of the time left, so that time remains to ask beside the pool.
-        let patience = time_left().map_or(Duration::MAX, |left| left / 2);
-        let began = Instant::now();
-        let mut pauses = PATIENCE.iter().take_while(|pause| began.elapsed() + **pause <= patience);
-        loop {
-            match self.pool.timeout_get(&at_once).await {
-                Err(PoolError::Timeout(TimeoutType::Wait)) => match pauses.next() {
-                    Some(pause) => sleep(*pause).await,
-                    None => return Err(PoolError::Timeout(TimeoutType::Wait)),
-                },
-                other => return other,
+        let mut asked = pin!(self.ask_over(&lease, trip));
+        let left = run.end.saturating_duration_since(Instant::now());
+        match timeout(left / 2, &mut asked).await {
+            Ok(Err(failure)) if failure.is_broken => {}
+            Ok(answer) => return answer,
+            Err(_) => {
+                self.shared.forget(&lease);
+                let mut new = pin!(self.ask_new_beside(trip, run));
+                let failure = select! {
+                    biased;
+                    answer = &mut asked => match answer {
+                        Ok(outcome) => {
+                            self.shared.restore(&lease);
+                            return Ok(outcome);
+                        }
+                        Err(_) => return new.await,
+                    },
+                    answer = &mut new => match answer {
+                        Ok(outcome) => {
+                            self.shared.source.clear_idle(run.began);
+                            return Ok(outcome);
+                        }
+                        Err(failure) => failure,
+                    },
+                };
+                return asked.await.map_err(|_| failure);
             }
         }
+        // The connection kept from an earlier run has died since, so a new one is asked.
+        self.ask_new_beside(trip, run).await
     }
 
-    /// Asks the server over one connection beside a pool that has none to give, which distinguishes an outage from a
-    /// busy pool.
-    async fn ask_beside(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
-        let kept = self.state().beside.take();
-        if let Some(mut beside) = kept
-            && let Some(session) = beside.session.as_mut()
-        {
-            progress.doing = "asking over a connection beside the pool";
-            match self.doubted(trip.ask(session), trip, progress).await {
-                Asked::OvertakenBy(outcome) => return outcome,
-                Asked::Answered(Ok(outcome)) => {
-                    self.state().beside = Some(beside);
-                    return outcome;
-                }
-                Asked::Answered(Err(error)) => {
-                    let failure = trip.explain(error);
-                    if !failure.broken {
-                        return failure.error.into();
-                    }
-                    // The connection kept from an earlier run has died since, so a new one is asked.
-                }
-            }
+    async fn ask_new_beside(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Outcome, Failure> {
+        let lease = self.shared.beside(run.limit).await?;
+        self.ask_over(&lease, trip).await
+    }
+
+    async fn ask_over(&self, lease: &Arc<Lease<S>>, trip: &impl RoundTrip<S>) -> Result<Outcome, Failure> {
+        let answer = lease.ask(trip).await;
+        if answer.as_ref().is_err_and(|failure| failure.is_broken) {
+            self.shared.forget(lease);
         }
-        self.ask_new(trip, progress).await
-    }
-
-    /// Asks over a new connection, which is kept for the next run if it answers.
-    async fn ask_new(&self, trip: &impl RoundTrip<M>, progress: &mut Progress) -> Outcome {
-        progress.doing = "opening a connection beside the pool";
-        let mut beside = match self.create().await {
-            Ok(beside) => beside,
-            Err(NotCreated::Failed(error)) => return trip.explain(error).error.into(),
-            Err(NotCreated::Hangs) => {
-                let message = "an earlier attempt to connect still hangs, and the next one is not due yet";
-                return Outcome::unhealthy(message).reason(Reason::Timeout);
-            }
-        };
-        progress.doing = "asking over a connection beside the pool";
-        let Some(session) = beside.session.as_mut() else {
-            return Outcome::unhealthy("a connection without a session");
-        };
-        match trip.ask(session).await {
-            Ok(outcome) => {
-                self.state().beside = Some(beside);
-                outcome
-            }
-            Err(error) => trip.explain(error).error.into(),
-        }
-    }
-
-    /// Creates a connection that the pool does not know of.
-    async fn create(&self) -> Result<Beside<M>, NotCreated<M::Error>> {
-        let beside = |session, pool| Beside { session: Some(session), pool };
-        let Some(attempts) = &self.attempts else {
-            let session = self.pool.manager().create().await.map_err(NotCreated::Failed)?;
-            return Ok(beside(session, self.pool.clone()));
-        };
-        {
-            let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            if attempts.next.is_some_and(|next| now < next) {
-                return Err(NotCreated::Hangs);
-            }
-            attempts.pause = (attempts.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            attempts.next = Some(now + attempts.pause);
-        }
-        let (pool, attempts) = (self.pool.clone(), Arc::clone(attempts));
-        let attempt = tokio::spawn(async move {
-            let created = pool.manager().create().await.map(|session| beside(session, pool.clone()));
-            // The attempt has ended and leaves no thread or socket behind, so no pause is due.
-            *attempts.lock().unwrap_or_else(PoisonError::into_inner) = Attempts::default();
-            created
-        });
-        match attempt.await {
-            Ok(created) => created.map_err(NotCreated::Failed),
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => std::panic::resume_unwind(payload),
-                Err(_) => Err(NotCreated::Hangs),
-            },
-        }
-    }
-
-    fn no_longer_saturated(&self) {
-        let mut state = self.state();
-        state.saturated_since = None;
-        state.beside = None;
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State<M>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        answer
     }
 }
 
-/// The result of a question over an open connection.
-enum Asked<E> {
-    Answered(Result<Outcome, E>),
-    /// A new connection answered first.
-    OvertakenBy(Outcome),
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-/// The reason why no connection beside the pool was created.
-enum NotCreated<E> {
-    Failed(E),
-    Hangs,
-}
-
-/// The progress of a run, reported if its time runs out.
-struct Progress {
-    doing: &'static str,
-    last_error: Option<String>,
-}
-
-/// Returns the outcome of an exhausted pool whose server works: Degraded, and Unhealthy once that has lasted for
-/// `tolerated`.
-fn outcome_when_saturated(outcome: Outcome, lasted: Duration, tolerated: Duration) -> Outcome {
-    let message =
-        format!("the server answers, but the pool has had no free connection for {:.1} s", lasted.as_secs_f64());
-    let status = if lasted >= tolerated { Status::Unhealthy } else { Status::Degraded };
-    outcome.worsened(status, Reason::Saturated, message)
-}
-
-/// A pooled connection in use by a run. If it is dropped during a question, because the run was cancelled or failed,
-/// the connection is discarded: from the pool, its next user would receive the answer to an earlier question.
-struct Lease<M: Manager>(Option<Object<M>>);
-
-impl<M: Manager> Lease<M> {
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl<M: Manager> Drop for Lease<M> {
-    fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
-            drop(Object::take(object));
-        }
-    }
-}
-
-/// A connection beside the pool: created by the pool's manager, and unknown to the pool.
-struct Beside<M: Manager> {
-    session: Option<M::Type>,
-    pool: Pool<M>,
-}
-
-impl<M: Manager> Drop for Beside<M> {
-    fn drop(&mut self) {
-        if let Some(mut session) = self.session.take() {
-            // Managers track the connections that they create.
-            self.pool.manager().detach(&mut session);
-        }
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, any(feature = "postgres", feature = "rabbitmq", feature = "redis")))]
 mod tests;

@@ -6,21 +6,30 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_postgres::{
-    ClientWrapper, Manager, Pool,
+    Manager, Pool,
     tokio_postgres::{Error, SimpleQueryMessage, error::SqlState},
 };
 
-use super::pool::{Failure, PoolCheck, RoundTrip};
+use super::{
+    pool::{
+        Failure, PoolCheck, RoundTrip,
+        deadpool::{Deadpool, Session},
+    },
+    sqlstate::sqlstate_reason,
+};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, InvalidCheck, classify},
+        error::{InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
 };
 
-const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only')";
+/// Asks for the role of the server and the default of the session. An application that leaves a read-only transaction open
+/// on a connection of its pool does not change the answer, nor do functions of its own by these names.
+const WRITABLE: &str = "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
+                        pg_catalog.current_setting('default_transaction_read_only')";
 
 /// Asks PostgreSQL over the application's own pool. Needs the feature `postgres`.
 ///
@@ -44,7 +53,7 @@ const WRITABLE: &str = "SELECT pg_is_in_recovery()::text, current_setting('trans
 /// ```
 #[must_use]
 pub struct Postgres {
-    pool_check: PoolCheck<Manager>,
+    pool_check: PoolCheck<Deadpool<Manager>>,
     question: Question,
 }
 
@@ -58,7 +67,7 @@ enum Question {
 impl Postgres {
     /// Checks the server behind this pool.
     pub fn new(pool: Pool) -> Self {
-        Self { pool_check: PoolCheck::new(pool), question: Question::Alive }
+        Self { pool_check: PoolCheck::new(Deadpool::new(pool, explain)), question: Question::Alive }
     }
 
     /// Fails with `rejected` on a standby and in a read-only session, too.
@@ -86,16 +95,16 @@ impl Check for Postgres {
 }
 
 #[async_trait]
-impl RoundTrip<Manager> for Question {
-    async fn ask(&self, session: &mut ClientWrapper) -> Result<Outcome, Error> {
+impl RoundTrip<Deadpool<Manager>> for Question {
+    async fn ask(&self, session: &Session<Manager>) -> Result<Outcome, Failure> {
         match self {
             Self::Alive => {
-                session.check_connection().await?;
+                session.check_connection().await.map_err(explain)?;
                 Ok(Outcome::healthy())
             }
             Self::Writable => {
                 // The simple protocol leaves no prepared statement behind and passes every kind of proxy.
-                let answer = session.simple_query(WRITABLE).await?;
+                let answer = session.simple_query(WRITABLE).await.map_err(explain)?;
                 let row = answer.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
                     _ => None,
@@ -111,43 +120,41 @@ impl RoundTrip<Manager> for Question {
             }
         }
     }
-
-    fn explain(&self, error: Error) -> Failure {
-        let reason = reason(&error);
-        let broken = match error.code() {
-            // Classes 08 and 57: connection lost, shut down or terminated.
-            Some(code) => code.code().starts_with("08") || code.code().starts_with("57"),
-            None => true,
-        };
-        Failure { error: CheckError::from(error).reason(reason), broken }
-    }
 }
 
-/// The public category of a driver's error.
+/// Returns what a driver's error means.
+fn explain(error: Error) -> Failure {
+    let reason = reason(&error);
+    let is_broken = match error.code() {
+        // A transaction that the application left open has failed: the connection takes no statement.
+        Some(code) if *code == SqlState::IN_FAILED_SQL_TRANSACTION => true,
+        // Classes 08 and 57: connection lost, shut down or terminated.
+        Some(code) => code.code().starts_with("08") || code.code().starts_with("57"),
+        None => true,
+    };
+    Failure::new(error, reason, is_broken)
+}
+
+/// Returns the public category of a driver's error.
 fn reason(error: &Error) -> Reason {
-    match error.code() {
-        Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Reason::Saturated,
-        Some(code) if *code == SqlState::QUERY_CANCELED => Reason::Timeout,
-        Some(code) => match code.code().get(..2) {
-            // Starting up, shutting down, terminated; connection exceptions.
-            Some("57" | "08") => Reason::Unreachable,
-            // Authentication, unknown database, permission, read-only.
-            Some("28" | "3D" | "42" | "25") => Reason::Rejected,
-            _ => Reason::Failed,
-        },
-        None if error.is_closed() => Reason::Unreachable,
-        None => classify(error).unwrap_or_else(|| {
-            let text = error.to_string();
-            if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
-                Reason::Rejected
-            } else if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
-                // An input or output error of a kind that says nothing, such as failed name resolution.
-                Reason::Unreachable
-            } else {
-                Reason::Failed
-            }
-        }),
+    if let Some(answer) = error.as_db_error() {
+        return sqlstate_reason(answer.code().code(), answer.message());
     }
+    if error.is_closed() {
+        return Reason::Unreachable;
+    }
+    classify(error).unwrap_or_else(|| {
+        // The driver keeps its own kinds private and has only these texts for them.
+        let text = error.to_string();
+        if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
+            Reason::Rejected
+        } else if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
+            // An input or output error of a kind that says nothing, such as failed name resolution.
+            Reason::Unreachable
+        } else {
+            Reason::Failed
+        }
+    })
 }
 
 impl fmt::Debug for Postgres {

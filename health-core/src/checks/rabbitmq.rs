@@ -1,7 +1,7 @@
 //! RabbitMQ on the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
 //! authenticated connection that it does not block; it does not prove that any exchange or queue exists.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_lapin::{
@@ -13,11 +13,14 @@ use deadpool_lapin::{
     },
 };
 
-use super::pool::{Failure, PoolCheck, RoundTrip};
+use super::pool::{
+    Failure, PoolCheck, Remark, RoundTrip,
+    deadpool::{Deadpool, Session},
+};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, InvalidCheck, classify},
+        error::{InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
@@ -52,7 +55,7 @@ const DONE: ReplyCode = 200;
 /// ```
 #[must_use]
 pub struct RabbitMq {
-    pool_check: PoolCheck<Manager>,
+    pool_check: PoolCheck<Deadpool<Manager>>,
 }
 
 /// Opens and closes a channel.
@@ -71,9 +74,11 @@ impl RabbitMq {
     }
 }
 
-/// A probe of a pool. lapin connects on a thread of its own, which goes on when the attempt is dropped.
-pub(super) fn pool_check(pool: Pool) -> PoolCheck<Manager> {
-    PoolCheck::with_uncancellable_attempts(pool)
+/// Creates the check of a pool, asked on a connection beside it: a broker that refuses a channel, because the user has no
+/// more of them, ends the connection on which it was asked for. lapin connects on a thread of its own, which goes on when
+/// the attempt is dropped.
+pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
+    PoolCheck::new(Deadpool::asked_beside(pool, explain))
 }
 
 #[async_trait]
@@ -88,26 +93,33 @@ impl Check for RabbitMq {
 }
 
 #[async_trait]
-impl RoundTrip<Manager> for Question {
-    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Error> {
-        if let Some(outcome) = blocked(connection) {
-            return Ok(outcome);
-        }
+impl RoundTrip<Deadpool<Manager>> for Question {
+    async fn ask(&self, connection: &Session<Manager>) -> Result<Outcome, Failure> {
         // Connections stay "connected" after their task has died: only an answer of the broker tells.
-        close(&connection.create_channel().await?).await?;
+        let channel = connection.create_channel().await.map_err(explain)?;
+        close(&channel).await.map_err(explain)?;
         Ok(Outcome::healthy())
     }
 
-    fn explain(&self, error: Error) -> Failure {
-        explain(error)
+    fn look(&self, connection: &Session<Manager>) -> Option<Remark> {
+        blocked(connection)
+    }
+
+    fn is_answered_by_refusal(&self) -> bool {
+        true
     }
 }
 
-/// What there is to say of a connection that the broker has blocked: it reads no more from it, so that no question would
-/// be answered. That the broker lives is told by its heartbeats, without which the connection ends.
-pub(super) fn blocked(connection: &Connection) -> Option<Outcome> {
-    let message = "the broker blocks this connection, as it does with publishers while it is short of memory or disk";
-    connection.status().blocked().then(|| Outcome::degraded(message).reason(Reason::Saturated))
+/// Returns what a connection that the broker blocks has to say, until the broker takes that back or the connection ends. The
+/// broker blocks those connections alone that publish, so the others of the pool say nothing.
+pub(super) fn blocked(connection: &Connection) -> Option<Remark> {
+    let status = connection.status().clone();
+    let remark = move || {
+        let message =
+            "the broker blocks a connection, as it does with publishers while it is short of memory or disk";
+        (status.blocked() && status.connected()).then(|| Outcome::degraded(message).reason(Reason::Saturated))
+    };
+    remark().is_some().then(|| Arc::new(remark) as Remark)
 }
 
 /// Gives a channel back.
@@ -115,29 +127,29 @@ pub(super) async fn close(channel: &Channel) -> Result<(), Error> {
     channel.close(DONE, "checked".into()).await
 }
 
-/// What an error of lapin means.
+/// Returns what an error of lapin means.
 pub(super) fn explain(error: Error) -> Failure {
     let reason = reason(&error);
     // A soft error closes the channel and leaves the connection as it was.
-    let broken = !error.is_amqp_soft_error();
-    Failure { error: CheckError::from(error).reason(reason), broken }
+    let is_broken = !error.is_amqp_soft_error();
+    Failure::new(error, reason, is_broken)
 }
 
 /// The public category of a driver's error.
 fn reason(error: &Error) -> Reason {
     match error.kind() {
         ErrorKind::ProtocolError(error) => match error.kind() {
-            // A quota of the virtual host or the user.
-            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
-                if error.get_message().as_str().contains("connection limit") =>
-            {
+            // A quota of the virtual host, the user or the node, which has the code of a permission. The broker has one
+            // language.
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) if error.get_message().as_str().contains("limit") => {
                 Reason::Saturated
             }
             AMQPErrorKind::Soft(
                 AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::RESOURCELOCKED,
             )
             | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Reason::Rejected,
-            AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED) => Reason::Unreachable,
+            // Shutting down; a virtual host that is down.
+            AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED | AMQPHardError::INTERNALERROR) => Reason::Unreachable,
             _ => Reason::Failed,
         },
         ErrorKind::ChannelsLimitReached => Reason::Saturated,

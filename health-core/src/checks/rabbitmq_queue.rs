@@ -6,12 +6,15 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use deadpool_lapin::{
     Manager, Pool,
-    lapin::{Connection, Error, options::QueueDeclareOptions, types::FieldTable},
+    lapin::{options::QueueDeclareOptions, types::FieldTable},
 };
 
 use super::{
     limits::limit_methods,
-    pool::{Failure, PoolCheck, RoundTrip},
+    pool::{
+        Failure, PoolCheck, Remark, RoundTrip,
+        deadpool::{Deadpool, Session},
+    },
     rabbitmq::{blocked, close, explain, pool_check},
 };
 use crate::{
@@ -46,7 +49,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct RabbitMqQueue {
-    pool_check: PoolCheck<Manager>,
+    pool_check: PoolCheck<Deadpool<Manager>>,
     queue: String,
     limits: Limits,
     min_consumers: u32,
@@ -103,16 +106,14 @@ impl Check for RabbitMqQueue {
 }
 
 #[async_trait]
-impl RoundTrip<Manager> for RabbitMqQueue {
-    async fn ask(&self, connection: &mut Connection) -> Result<Outcome, Error> {
-        if let Some(outcome) = blocked(connection) {
-            return Ok(outcome);
-        }
+impl RoundTrip<Deadpool<Manager>> for RabbitMqQueue {
+    async fn ask(&self, connection: &Session<Manager>) -> Result<Outcome, Failure> {
         // A channel of its own: the broker closes it when the queue does not exist.
-        let channel = connection.create_channel().await?;
+        let channel = connection.create_channel().await.map_err(explain)?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let queue = channel.queue_declare(self.queue.as_str().into(), passive, FieldTable::default()).await?;
-        close(&channel).await?;
+        let declared = channel.queue_declare(self.queue.as_str().into(), passive, FieldTable::default()).await;
+        let queue = declared.map_err(explain)?;
+        close(&channel).await.map_err(explain)?;
         let (length, consumers) = (queue.message_count(), queue.consumer_count());
         let outcome = self.limits.judge(Number::from(length), "messages");
         let outcome = if consumers < self.min_consumers {
@@ -128,8 +129,8 @@ impl RoundTrip<Manager> for RabbitMqQueue {
         ))
     }
 
-    fn explain(&self, error: Error) -> Failure {
-        explain(error)
+    fn look(&self, connection: &Session<Manager>) -> Option<Remark> {
+        blocked(connection)
     }
 }
 

@@ -6,14 +6,17 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use deadpool_redis::{
     Manager, Pool,
-    redis::{ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection, cmd},
+    redis::{ErrorKind, RedisError, ServerErrorKind, Value, cmd, pipe},
 };
 
-use super::pool::{Failure, PoolCheck, RoundTrip};
+use super::pool::{
+    Failure, PoolCheck, RoundTrip,
+    deadpool::{Deadpool, Session},
+};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, InvalidCheck},
+        error::InvalidCheck,
         outcome::Outcome,
     },
     model::status::Reason,
@@ -40,7 +43,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct Redis {
-    pool_check: PoolCheck<Manager>,
+    pool_check: PoolCheck<Deadpool<Manager>>,
     question: Question,
 }
 
@@ -70,10 +73,10 @@ impl Redis {
 }
 
 /// A probe of the pool underneath deadpool-redis' own connection type, which hides how often one was used.
-pub(super) fn pool_check(pool: Pool) -> PoolCheck<Manager> {
+pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     let weak = pool.weak();
     match weak.upgrade() {
-        Some(plain) => PoolCheck::new(plain),
+        Some(plain) => PoolCheck::new(Deadpool::new(plain, explain)),
         None => unreachable!("`pool` itself keeps what the weak handle points to"),
     }
 }
@@ -90,15 +93,19 @@ impl Check for Redis {
 }
 
 #[async_trait]
-impl RoundTrip<Manager> for Question {
-    async fn ask(&self, session: &mut MultiplexedConnection) -> Result<Outcome, RedisError> {
+impl RoundTrip<Deadpool<Manager>> for Question {
+    async fn ask(&self, session: &Session<Manager>) -> Result<Outcome, Failure> {
+        let mut connection = (**session).clone();
         match self {
             Self::Ping => {
-                cmd("PING").query_async::<Value>(session).await?;
+                cmd("PING").query_async::<Value>(&mut connection).await.map_err(explain)?;
                 Ok(Outcome::healthy())
             }
             Self::Role => {
-                let answer: Vec<Value> = cmd("ROLE").query_async(session).await?;
+                // ROLE is answered while the server loads its data and while it cannot save: PING is not.
+                let mut questions = pipe();
+                questions.cmd("PING").ignore().cmd("ROLE");
+                let (answer,): (Vec<Value>,) = questions.query_async(&mut connection).await.map_err(explain)?;
                 let role = match answer.first() {
                     Some(Value::BulkString(role)) => String::from_utf8_lossy(role).into_owned(),
                     Some(Value::SimpleString(role)) => role.clone(),
@@ -113,18 +120,15 @@ impl RoundTrip<Manager> for Question {
             }
         }
     }
-
-    fn explain(&self, error: RedisError) -> Failure {
-        explain(error)
-    }
 }
 
-/// What an error of the redis crate means.
+/// Returns what an error of the redis crate means.
 pub(super) fn explain(error: RedisError) -> Failure {
     let reason = reason(&error);
-    let answered = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && reason != Reason::Unreachable;
-    let broken = !answered && error.kind() != ErrorKind::AuthenticationFailed;
-    Failure { error: CheckError::from(error).reason(reason), broken }
+    let is_answered =
+        matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && reason != Reason::Unreachable;
+    let is_broken = !is_answered && error.kind() != ErrorKind::AuthenticationFailed;
+    Failure::new(error, reason, is_broken)
 }
 
 /// The public category of a driver's error.

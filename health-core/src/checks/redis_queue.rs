@@ -6,12 +6,15 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use deadpool_redis::{
     Manager, Pool,
-    redis::{RedisError, aio::MultiplexedConnection, cmd},
+    redis::cmd,
 };
 
 use super::{
     limits::limit_methods,
-    pool::{Failure, PoolCheck, RoundTrip},
+    pool::{
+        Failure, PoolCheck, RoundTrip,
+        deadpool::{Deadpool, Session},
+    },
     redis::{explain, pool_check},
 };
 use crate::{
@@ -44,7 +47,7 @@ use crate::{
 /// ```
 #[must_use]
 pub struct RedisQueue {
-    pool_check: PoolCheck<Manager>,
+    pool_check: PoolCheck<Deadpool<Manager>>,
     question: Length,
     limits: Limits,
 }
@@ -116,14 +119,14 @@ impl Check for RedisQueue {
 }
 
 #[async_trait]
-impl RoundTrip<Manager> for RedisQueue {
-    async fn ask(&self, session: &mut MultiplexedConnection) -> Result<Outcome, RedisError> {
+impl RoundTrip<Deadpool<Manager>> for RedisQueue {
+    async fn ask(&self, session: &Session<Manager>) -> Result<Outcome, Failure> {
         let Length { command, kind, key } = &self.question;
-        let length: u64 = match cmd(command).arg(key).query_async(session).await {
+        let length: u64 = match cmd(command).arg(key).query_async(&mut (**session).clone()).await {
             Err(error) if error.code() == Some("WRONGTYPE") => {
                 return Ok(Outcome::unhealthy(format!("the key {key:?} is not a {kind}")).reason(Reason::Rejected));
             }
-            answer => answer?,
+            answer => answer.map_err(explain)?,
         };
         Ok(self.limits.judge(Number::from(length), "messages").observe_within(
             "length",
@@ -131,10 +134,6 @@ impl RoundTrip<Manager> for RedisQueue {
             "messages",
             self.limits,
         ))
-    }
-
-    fn explain(&self, error: RedisError) -> Failure {
-        explain(error)
     }
 }
 

@@ -3,34 +3,28 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, Database, Error, Pool, pool::PoolConnection};
-use tokio::time::{Instant, sleep};
+use sqlx::{Connection as _, Database, Error, Pool, error::DatabaseError, pool::PoolConnection};
+use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
+use super::{
+    pool::{Connected, Failure, PoolCheck, RoundTrip, Source, Taken},
+    sqlstate::sqlstate_reason,
+};
 use crate::{
     check::{
         Check, CheckResult,
-        error::{CheckError, InvalidCheck, classify},
+        error::{InvalidCheck, classify},
         outcome::Outcome,
     },
-    model::status::{Reason, Status},
+    model::status::Reason,
 };
 
-/// A pool is exhausted if it had no connection to give over these pauses: a busy one has within a few milliseconds.
-const PATIENCE: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(60),
-];
-
-/// How long a pool may go without a free connection before that is Unhealthy.
-const SATURATED_FOR: Duration = Duration::from_secs(10);
+/// The time that a connection beside the pool has to say goodbye to the server.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Pings PostgreSQL, MySQL, MariaDB or SQLite over the application's own [`sqlx::Pool`]. Needs the feature `sqlx`.
 ///
@@ -54,167 +48,258 @@ const SATURATED_FOR: Duration = Duration::from_secs(10);
 /// ```
 #[must_use]
 pub struct Sqlx<DB: Database> {
-    pool: Pool<DB>,
-    saturated_for: Duration,
-    state: Mutex<State<DB>>,
-}
-
-struct State<DB: Database> {
-    saturated_since: Option<Instant>,
-    /// The connection beside the pool, kept while none is idle.
-    beside: Option<DB::Connection>,
+    pool_check: PoolCheck<SqlxPool<DB>>,
 }
 
 impl<DB: Database> Sqlx<DB> {
     /// Checks the server behind this pool.
     pub fn new(pool: Pool<DB>) -> Self {
-        let state = Mutex::new(State { saturated_since: None, beside: None });
-        Self { pool, saturated_for: SATURATED_FOR, state }
+        Self { pool_check: PoolCheck::new(SqlxPool(pool)) }
     }
 
     /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
-        self.saturated_for = duration;
+        self.pool_check.saturated_for = duration;
         self
-    }
-
-    /// Asks idle connections until one answers; without one, asks beside the pool.
-    async fn ask(&self) -> Result<Outcome, Error> {
-        if self.pool.is_closed() {
-            return Ok(Outcome::unhealthy("the pool has been closed"));
-        }
-        for pause in PATIENCE {
-            sleep(pause).await;
-            while let Some(connection) = self.pool.try_acquire() {
-                let mut lease = Lease(Some(connection));
-                let Some(connection) = lease.0.as_mut() else { continue };
-                // One that died in the pool is no outage: discarded here, and the next one taken.
-                if connection.ping().await.is_ok() {
-                    lease.give_back();
-                    self.no_longer_saturated();
-                    return Ok(Outcome::healthy());
-                }
-            }
-            if self.pool.size() < self.pool.options().get_max_connections() {
-                // There is room, so none will come back that was not idle before.
-                break;
-            }
-        }
-        let since = self.saturated_since();
-        self.ask_beside().await?;
-        Ok(match since {
-            Some(since) => self.outcome_when_saturated(since.elapsed()),
-            None => Outcome::healthy(),
-        })
-    }
-
-    async fn ask_beside(&self) -> Result<(), Error> {
-        let kept = self.state().beside.take();
-        if let Some(mut connection) = kept
-            && connection.ping().await.is_ok()
-        {
-            self.state().beside = Some(connection);
-            return Ok(());
-        }
-        let mut connection = DB::Connection::connect_with(&self.pool.connect_options()).await?;
-        connection.ping().await?;
-        self.state().beside = Some(connection);
-        Ok(())
-    }
-
-    /// Since when every connection that the pool may have is in use, if that is so.
-    fn saturated_since(&self) -> Option<Instant> {
-        let full = self.pool.size() >= self.pool.options().get_max_connections();
-        let mut state = self.state();
-        if full {
-            Some(*state.saturated_since.get_or_insert_with(Instant::now))
-        } else {
-            state.saturated_since = None;
-            None
-        }
-    }
-
-    fn outcome_when_saturated(&self, lasted: Duration) -> Outcome {
-        let message =
-            format!("the server answers, but the pool has had no free connection for {:.1} s", lasted.as_secs_f64());
-        let status = if lasted >= self.saturated_for { Status::Unhealthy } else { Status::Degraded };
-        Outcome::healthy().worsened(status, Reason::Saturated, message)
-    }
-
-    fn no_longer_saturated(&self) {
-        *self.state() = State { saturated_since: None, beside: None };
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<DB>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A pooled connection in use by a run. Dropped in mid-question it is discarded: back in the pool, the next user would
-/// wait for an answer that is not its own.
-struct Lease<DB: Database>(Option<PoolConnection<DB>>);
-
-impl<DB: Database> Lease<DB> {
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl<DB: Database> Drop for Lease<DB> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(connection.detach());
-        }
     }
 }
 
 #[async_trait]
 impl<DB: Database> Check for Sqlx<DB> {
     async fn check(&self) -> CheckResult {
-        let outcome = match self.ask().await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let reason = reason(&error);
-                CheckError::from(error).reason(reason).into()
-            }
-        };
-        Ok(outcome
-            .observe("pool_max", self.pool.options().get_max_connections(), "connections")
-            .observe("pool_size", self.pool.size(), "connections")
-            .observe("pool_idle", self.pool.num_idle(), "connections"))
+        Ok(self.pool_check.run(&Ping).await)
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
-        if self.saturated_for.is_zero() {
-            return Err(("saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable"
-                .to_owned())
-            .into());
-        }
-        Ok(())
+        Ok(self.pool_check.validate()?)
     }
 }
 
-/// Words of MySQL and MariaDB for having no connection left.
-const FULL: [&str; 2] = ["Too many connections", "max_user_connections"];
+/// Pings the server.
+struct Ping;
 
-/// The public category of an error of sqlx: by its kind, or by the SQLSTATE that the server gave.
-fn reason(error: &Error) -> Reason {
-    match error {
-        // MySQL says the first before it has a code to say, and the second with that of a permission.
-        Error::Database(database) if FULL.iter().any(|words| database.message().contains(words)) => Reason::Saturated,
-        Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            match code.get(..2) {
-                Some("53") => Reason::Saturated,
-                Some("57" | "08") => Reason::Unreachable,
-                Some("28" | "3D" | "42" | "25") => Reason::Rejected,
-                _ => Reason::Failed,
+#[async_trait]
+impl<DB: Database> RoundTrip<SqlxPool<DB>> for Ping {
+    async fn ask(&self, session: &Session<DB>) -> Result<Outcome, Failure> {
+        let mut session = session.0.lock().await;
+        let answer = match &mut *session {
+            SomeConnection::Pooled(connection) => connection.ping().await,
+            SomeConnection::Beside(connection) => connection.ping().await,
+            SomeConnection::None => return Err(Failure::new("the connection is gone", Reason::Unreachable, true)),
+        };
+        answer.map_err(explain)?;
+        Ok(Outcome::healthy())
+    }
+}
+
+/// A pool of sqlx.
+struct SqlxPool<DB: Database>(Pool<DB>);
+
+impl<DB: Database> Clone for SqlxPool<DB> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<DB: Database> SqlxPool<DB> {
+    /// Returns whether the database is a file that this process opens, so that no server can be asked.
+    fn is_a_file() -> bool {
+        DB::NAME == "SQLite"
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.size() >= self.0.options().get_max_connections()
+    }
+}
+
+/// A connection of the pool, or one beside it. Driver and connection allow one question at a time.
+struct Session<DB: Database>(Mutex<SomeConnection<DB>>);
+
+enum SomeConnection<DB: Database> {
+    Pooled(PoolConnection<DB>),
+    Beside(DB::Connection),
+    None,
+}
+
+impl<DB: Database> Session<DB> {
+    fn pooled(connection: PoolConnection<DB>) -> Taken<SqlxPool<DB>> {
+        let session = Self(Mutex::new(SomeConnection::Pooled(connection)));
+        Taken::Connection(Connected { session, is_new: false })
+    }
+
+    fn beside(connection: DB::Connection) -> Self {
+        Self(Mutex::new(SomeConnection::Beside(connection)))
+    }
+
+    fn take(&mut self) -> SomeConnection<DB> {
+        std::mem::replace(self.0.get_mut(), SomeConnection::None)
+    }
+}
+
+impl<DB: Database> Drop for Session<DB> {
+    fn drop(&mut self) {
+        // The server counts a connection that ends without a word as aborted.
+        if let SomeConnection::Beside(connection) = self.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(timeout(GOODBYE, connection.close()));
+        }
+    }
+}
+
+impl<DB: Database> Source for SqlxPool<DB> {
+    type Session = Session<DB>;
+    type Id = ();
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self.0.options()).addr()
+    }
+
+    fn numbers(&self) -> Vec<(&'static str, usize, &'static str)> {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        vec![
+            ("pool_max", number(self.0.options().get_max_connections()), "connections"),
+            ("pool_size", number(self.0.size()), "connections"),
+            ("pool_idle", self.0.num_idle(), "connections"),
+        ]
+    }
+
+    fn has_connections(&self) -> bool {
+        self.0.size() > 0
+    }
+
+    fn has_idle(&self) -> bool {
+        self.0.num_idle() > 0
+    }
+
+    /// Takes the idle connection, if there is one. Several are left alone: the pool gives them in turn, and each use keeps a
+    /// connection from its `idle_timeout`. The pool is not made to connect: its `acquire` tries again and again and does not
+    /// tell why it failed.
+    async fn take(&self) -> Taken<Self> {
+        if self.0.is_closed() {
+            return Taken::Failed(Failure::new("the pool has been closed", Reason::Failed, true));
+        }
+        if self.0.num_idle() > 1 {
+            return Taken::Beside;
+        }
+        match self.0.try_acquire() {
+            Some(connection) => Session::pooled(connection),
+            None if self.is_full() => Taken::Busy,
+            None => Taken::Beside,
+        }
+    }
+
+    async fn wait(&self) -> Taken<Self> {
+        loop {
+            match self.0.acquire().await {
+                Ok(connection) => return Session::pooled(connection),
+                // The pool's own patience is over; the check's is not.
+                Err(Error::PoolTimedOut) => {}
+                Err(error) => return Taken::Failed(explain(error)),
             }
         }
+    }
+
+    async fn connect(&self) -> Result<Connected<Self>, Failure> {
+        if Self::is_a_file() && self.is_full() {
+            return Err(Failure::new("every connection of the pool is in use", Reason::Saturated, false));
+        }
+        let connection = DB::Connection::connect_with(&self.0.connect_options()).await.map_err(explain)?;
+        Ok(Connected { session: Session::beside(connection), is_new: true })
+    }
+
+    fn detach(&self) -> Option<Session<DB>> {
+        if self.0.num_idle() < 2 {
+            return None;
+        }
+        self.0.try_acquire().map(|connection| Session::beside(connection.detach()))
+    }
+
+    fn id(_: &Session<DB>) -> Option<()> {
+        None
+    }
+
+    fn discard(mut session: Session<DB>) {
+        if let SomeConnection::Pooled(connection) = session.take() {
+            drop(connection.detach());
+        }
+    }
+
+    fn clear_idle(&self, _unused_since: Instant) {
+        for _ in 0..self.0.num_idle() {
+            let Some(connection) = self.0.try_acquire() else { return };
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Returns what an error of sqlx means.
+fn explain(error: Error) -> Failure {
+    let reason = reason(&error);
+    let is_broken = !matches!(error, Error::Database(_)) || reason == Reason::Unreachable;
+    Failure::new(error, reason, is_broken)
+}
+
+/// Returns the public category of an error of sqlx: by its kind, or by the number that the server gave.
+fn reason(error: &Error) -> Reason {
+    match error {
+        Error::Database(error) => answer_reason(&**error),
         Error::Tls(_) | Error::Configuration(_) => Reason::Rejected,
         Error::PoolTimedOut => Reason::Timeout,
         Error::Io(_) => classify(error).unwrap_or(Reason::Unreachable),
         _ => classify(error).unwrap_or(Reason::Failed),
+    }
+}
+
+/// Returns the public category of a server's answer. sqlx shows the error of MySQL as `1040 (08004): …`, that of SQLite as
+/// `(code: 5) …`, and that of PostgreSQL without a number, which has its SQLSTATE.
+fn answer_reason(error: &dyn DatabaseError) -> Reason {
+    let text = error.to_string();
+    let code = error.code().unwrap_or_default();
+    if let Some(number) = text.strip_prefix("(code: ").and_then(leading_number) {
+        return sqlite_reason(number);
+    }
+    if let Some(reason) = leading_number(&text).and_then(mysql_reason) {
+        return reason;
+    }
+    sqlstate_reason(&code, error.message())
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+/// Returns the public category of an error number of [MySQL](https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html)
+/// or [MariaDB](https://mariadb.com/kb/en/mariadb-error-code-reference/), where the SQLSTATE does not tell.
+fn mysql_reason(number: u32) -> Option<Reason> {
+    match number {
+        // Too many connections; of the user; a limit per hour of the user.
+        1040 | 1203 | 1226 => Some(Reason::Saturated),
+        // Shutting down; offline.
+        1053 | 1077 | 1079 | 3032 => Some(Reason::Unreachable),
+        // The host is blocked, or may not connect; the account is locked, or its password has expired; a read-only server; a
+        // plugin that is not there; TLS is required.
+        1129 | 1130 | 3118 | 4151 | 1820 | 1862 | 1290 | 1251 | 1524 | 3159 | 1044 | 1045 | 1049 | 1698 => {
+            Some(Reason::Rejected)
+        }
+        // The query took too long, or was killed.
+        1317 | 1969 | 3024 => Some(Reason::Timeout),
+        _ => None,
+    }
+}
+
+/// Returns the public category of a [result code of SQLite](https://www.sqlite.org/rescode.html); its lower byte is the
+/// primary one.
+fn sqlite_reason(code: u32) -> Reason {
+    match code & 0xff {
+        // Busy, locked.
+        5 | 6 => Reason::Saturated,
+        // Permission, read-only, authorization.
+        3 | 8 | 23 => Reason::Rejected,
+        // Cannot open.
+        14 => Reason::Unreachable,
+        _ => Reason::Failed,
     }
 }
 

@@ -3,12 +3,16 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use deadpool::managed::{Metrics, RecycleResult};
+use ::deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
+use tokio::time::sleep;
 
-use super::*;
+use super::{
+    deadpool::{Deadpool, Session as PoolSession},
+    *,
+};
 
 /// A driver that creates numbered sessions, and never notices that one has died.
 #[derive(Default)]
@@ -18,6 +22,12 @@ struct Driver {
     attempts: AtomicUsize,
     refuses: AtomicBool,
     hangs: AtomicBool,
+    /// Whether the server has no room for one more session.
+    full: AtomicBool,
+    /// How long it takes to open a session, in milliseconds.
+    slowness: AtomicU64,
+    /// Sessions whose test by the pool never ends.
+    untestable: Mutex<HashSet<usize>>,
 }
 
 struct Session(usize);
@@ -26,6 +36,7 @@ struct Session(usize);
 enum Error {
     Dead,
     SaidNo,
+    Full,
 }
 
 impl fmt::Display for Error {
@@ -45,13 +56,20 @@ impl Manager for Driver {
         while self.hangs.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
         }
+        sleep(Duration::from_millis(self.slowness.load(Ordering::SeqCst))).await;
         if self.refuses.load(Ordering::SeqCst) {
             return Err(Error::Dead);
+        }
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Error::Full);
         }
         Ok(Session(self.created.fetch_add(1, Ordering::SeqCst)))
     }
 
-    async fn recycle(&self, _: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Error> {
+        if self.untestable.lock().unwrap().contains(&session.0) {
+            std::future::pending::<()>().await;
+        }
         Ok(())
     }
 
@@ -79,8 +97,8 @@ impl Server {
 }
 
 #[async_trait]
-impl RoundTrip<Driver> for Server {
-    async fn ask(&self, session: &mut Session) -> Result<Outcome, Error> {
+impl RoundTrip<Deadpool<Driver>> for Server {
+    async fn ask(&self, session: &PoolSession<Driver>) -> Result<Outcome, Failure> {
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -91,27 +109,32 @@ impl RoundTrip<Driver> for Server {
             std::future::pending::<()>().await;
         }
         if self.all_dead.load(Ordering::SeqCst) || self.dead.lock().unwrap().contains(&session.0) {
-            return Err(Error::Dead);
+            return Err(explain(Error::Dead));
         }
-        if self.says_no.load(Ordering::SeqCst) { Err(Error::SaidNo) } else { Ok(Outcome::healthy()) }
-    }
-
-    fn explain(&self, error: Error) -> Failure {
-        let broken = matches!(error, Error::Dead);
-        let reason = if broken { Reason::Unreachable } else { Reason::Rejected };
-        Failure { error: CheckError::from(error).reason(reason), broken }
+        if self.says_no.load(Ordering::SeqCst) { Err(explain(Error::SaidNo)) } else { Ok(Outcome::healthy()) }
     }
 }
 
+fn explain(error: Error) -> Failure {
+    let (reason, is_broken) = match error {
+        Error::Dead => (Reason::Unreachable, true),
+        Error::SaidNo => (Reason::Rejected, false),
+        Error::Full => (Reason::Saturated, false),
+    };
+    Failure::new(error, reason, is_broken)
+}
+
+type TestedCheck = PoolCheck<Deadpool<Driver>>;
+
 /// Creates a pool of this size with every session open, and its check.
-async fn pool_check(size: usize) -> (Pool<Driver>, PoolCheck<Driver>) {
+async fn pool_check(size: usize) -> (Pool<Driver>, TestedCheck) {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
     let mut open = Vec::new();
     for _ in 0..size {
         open.push(pool.get().await.unwrap());
     }
     drop(open);
-    (pool.clone(), PoolCheck::new(pool))
+    (pool.clone(), PoolCheck::new(Deadpool::new(pool, explain)))
 }
 
 fn said(outcome: &Outcome) -> (Status, Option<Reason>) {
@@ -182,6 +205,7 @@ async fn one_session_is_kept_beside_the_pool_while_the_pool_is_exhausted() {
     sleep(Duration::from_secs(10)).await;
     assert_eq!(said(&check.run(&server).await), (Status::Unhealthy, Some(Reason::Saturated)));
     drop(held);
+    sleep(Duration::from_millis(1)).await;
     assert_eq!(said(&check.run(&server).await), HEALTHY);
     assert_eq!(manager(), (3, 2), "let go of");
 }
@@ -240,11 +264,10 @@ async fn a_pool_in_use_whose_sessions_are_ended_repeatedly_is_no_outage() {
 }
 
 /// Each attempt that hangs leaves behind a thread of such a driver.
-#[cfg(feature = "rabbitmq")]
 #[tokio::test(start_paused = true)]
 async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
-    let check = PoolCheck::with_uncancellable_attempts(pool.clone());
+    let check = PoolCheck::new(Deadpool::asked_beside(pool.clone(), explain));
     let driver = pool.manager();
     let run = async || match timeout(Duration::from_secs(1), check.run(&Server::default())).await {
         Ok(outcome) => said(&outcome),
@@ -260,19 +283,16 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     assert!((10..=17).contains(&attempts), "{attempts} attempts in ten minutes");
     assert_eq!(pool.status().available + pool.status().size, 0, "no place of the pool is held");
     // The attempts that hang come to an end, and the next run connects at once.
+    // The first of the attempts that comes to its end counts, and no other one is begun.
     driver.hangs.store(false, Ordering::SeqCst);
-    sleep(Duration::from_millis(20)).await;
     assert_eq!(run().await, HEALTHY);
-    assert_eq!(driver.detached.load(Ordering::SeqCst), attempts, "what came too late was let go");
     assert_eq!(run().await, HEALTHY);
-    assert_eq!(driver.attempts.load(Ordering::SeqCst), attempts + 1, "kept, not made anew");
-    driver.refuses.store(true, Ordering::SeqCst);
-    drop(pool.get().await);
-    assert_eq!(run().await, HEALTHY);
+    assert_eq!(driver.attempts.load(Ordering::SeqCst), attempts);
+    assert_eq!(driver.detached.load(Ordering::SeqCst), attempts - 1, "one is kept");
 }
 
 /// Runs the check with a deadline in one second.
-async fn run_within_a_second(check: &PoolCheck<Driver>, server: &Server) -> (Status, Option<Reason>) {
+async fn run_within_a_second(check: &TestedCheck, server: &Server) -> (Status, Option<Reason>) {
     let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
     said(&run.scope(check.run(server)).await)
 }
@@ -284,13 +304,15 @@ async fn neither_a_silently_dead_session_nor_a_slow_one_is_an_outage() {
     let three = (pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap());
     drop(three);
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    // Sessions that nobody has used since are cleared together with the one that was asked.
+    sleep(Duration::from_secs(60)).await;
     server.silent.lock().unwrap().extend(0..3);
-    for left in [2, 1, 0] {
-        let began = Instant::now();
-        assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
-        assert_eq!((began.elapsed().as_millis(), pool.status().size), (500, left), "discarded after half of the time");
-    }
+    let began = Instant::now();
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    assert_eq!(began.elapsed().as_millis(), 500, "after half of the time");
+    let began = Instant::now();
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    assert_eq!(began.elapsed().as_millis(), 0);
     // A slow answer counts, even if a new session would answer too late, and the pool keeps its session.
     let created = pool.manager().created.load(Ordering::SeqCst);
     server.slow.store(true, Ordering::SeqCst);
@@ -300,6 +322,216 @@ async fn neither_a_silently_dead_session_nor_a_slow_one_is_an_outage() {
     server.slow.store(false, Ordering::SeqCst);
     server.silent.lock().unwrap().extend(0..100);
     pool.manager().refuses.store(true, Ordering::SeqCst);
-    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    let began = Instant::now();
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
+    assert_eq!(began.elapsed().as_millis(), 990, "the silent session had all the time to answer");
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_do_not_come_out_of_the_pools_own_test_are_no_outage() {
+    let (pool, check) = pool_check(4).await;
+    let server = Server::default();
+    pool.manager().untestable.lock().unwrap().extend(0..4);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    let began = Instant::now();
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    assert_eq!(began.elapsed().as_millis(), 0, "the others are cleared, too");
+    // A session that comes back from its user and does not come out of its test.
+    let held = [pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap()];
+    pool.manager().untestable.lock().unwrap().extend(0..100);
+    assert_eq!(run_within_a_second(&check, &server).await, SATURATED);
+    drop(held);
+    for _ in 0..2 {
+        assert!(run_within_a_second(&check, &server).await.0 < Status::Unhealthy);
+    }
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+}
+
+/// Keeps every place of a pool in use: as many tasks take a session, hold it for this time, and take the next one.
+fn load(pool: &Pool<Driver>, tasks: usize, hold: Duration) -> Vec<tokio::task::JoinHandle<()>> {
+    let busy = || {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            loop {
+                let session = pool.get().await.unwrap();
+                sleep(hold).await;
+                drop(session);
+            }
+        })
+    };
+    (0..tasks).map(|_| busy()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_always_waited_for_is_healthy_if_its_queue_is_short_and_never_unhealthy() {
+    for (tasks, hold, expected) in [(20, 40, HEALTHY), (20, 120, SATURATED), (200, 120, SATURATED)] {
+        let (pool, mut check) = pool_check(2).await;
+        check.saturated_for = Duration::from_secs(60);
+        let server = Server::default();
+        let tasks = load(&pool, tasks, Duration::from_millis(hold));
+        for run in 0..40 {
+            sleep(Duration::from_millis(200)).await;
+            assert_eq!(run_within_a_second(&check, &server).await, expected, "{hold} {run}");
+        }
+        assert!(pool.manager().created.load(Ordering::SeqCst) <= 3, "one beside the pool");
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// The queue is longer than the deadline, and its place is kept from run to run: the pool serves, so it is no outage.
+#[tokio::test(start_paused = true)]
+async fn the_place_in_the_queue_is_kept_across_runs() {
+    let (pool, mut check) = pool_check(1).await;
+    check.saturated_for = Duration::from_secs(5);
+    let server = Server::default();
+    let tasks = load(&pool, 10, Duration::from_millis(400));
+    for _ in 0..60 {
+        sleep(Duration::from_millis(200)).await;
+        let said = run_within_a_second(&check, &server).await;
+        assert!(said == SATURATED || said == HEALTHY, "{said:?}");
+    }
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    // A pool that serves nobody is an outage after the time that is tolerated, and not before.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    let held = pool.get().await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        let expected = if began.elapsed() > Duration::from_millis(4_500) {
+            (Status::Unhealthy, Some(Reason::Saturated))
+        } else {
+            SATURATED
+        };
+        assert_eq!(run_within_a_second(&check, &server).await, expected, "{:?}", began.elapsed());
+        sleep(Duration::from_millis(500)).await;
+    }
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_waits_for_one_question_more_at_most() {
+    let longest = async |is_checked: bool| {
+        let (pool, check) = pool_check(1).await;
+        let server = Server::default();
+        let tasks = load(&pool, 9, Duration::from_millis(10));
+        let own = pool.clone();
+        let measured = tokio::spawn(async move {
+            let (mut longest, began) = (Duration::ZERO, Instant::now());
+            while began.elapsed() < Duration::from_secs(5) {
+                let asked = Instant::now();
+                let session = own.get().await.unwrap();
+                longest = longest.max(asked.elapsed());
+                sleep(Duration::from_millis(10)).await;
+                drop(session);
+            }
+            longest
+        });
+        let runs = async {
+            loop {
+                if is_checked {
+                    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let longest = select! {
+            longest = measured => longest.unwrap(),
+            () = runs => Duration::ZERO,
+        };
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        longest
+    };
+    let (without, with) = (longest(false).await, longest(true).await);
+    assert!(with <= without + Duration::from_millis(1), "{with:?} instead of {without:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_room_for_one_more_is_saturated_and_an_outage_only_after_a_time() {
+    let (pool, check) = pool_check(1).await;
+    let server = Server::default();
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    pool.manager().full.store(true, Ordering::SeqCst);
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY, "the pool serves");
+    let held = pool.get().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(run_within_a_second(&check, &server).await, SATURATED);
+    }
+    sleep(SATURATED_FOR).await;
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Saturated)));
+    drop(Object::take(held));
+    // The pool connects in vain, and the time goes on.
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Saturated)));
+    pool.manager().full.store(false, Ordering::SeqCst);
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    // An application that has never had a connection has nothing to tolerate.
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
+    pool.manager().full.store(true, Ordering::SeqCst);
+    let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Saturated)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_attempt_to_connect_is_not_begun_anew() {
+    // By the pool.
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
+    pool.manager().slowness.store(1_500, Ordering::SeqCst);
+    let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
+    let server = Server::default();
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    assert_eq!(pool.manager().attempts.load(Ordering::SeqCst), 1);
+    // Beside the pool.
+    let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(run_within_a_second(&check, &server).await, SATURATED);
+    assert_eq!(pool.manager().attempts.load(Ordering::SeqCst), 3);
+    drop(held);
+    // One that hangs is given up in the end.
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
+    pool.manager().slowness.store(1_000_000, Ordering::SeqCst);
+    let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
+    assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));
+    pool.manager().slowness.store(0, Ordering::SeqCst);
+    sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
+    assert_eq!(pool.manager().attempts.load(Ordering::SeqCst), 2);
+}
+
+/// Runs all checks at once.
+async fn together(checks: &[TestedCheck], server: &Server) -> Vec<(Status, Option<Reason>)> {
+    let mut runs: Vec<_> = checks.iter().map(|check| Box::pin(run_within_a_second(check, server))).collect();
+    let mut said: Vec<Option<_>> = vec![None; runs.len()];
+    std::future::poll_fn(|context| {
+        for (run, said) in runs.iter_mut().zip(&mut said) {
+            if said.is_none()
+                && let std::task::Poll::Ready(answer) = run.as_mut().poll(context)
+            {
+                *said = Some(answer);
+            }
+        }
+        if said.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    said.into_iter().flatten().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checks_of_one_pool_share_its_connections() {
+    let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
+    let checks: Vec<TestedCheck> =
+        (0..8).map(|_| PoolCheck::new(Deadpool::new(pool.clone(), explain))).collect();
+    let server = Server::default();
+    server.slow.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let said = together(&checks, &server).await;
+    assert_eq!(said, [HEALTHY; 8]);
+    assert_eq!((began.elapsed().as_millis(), pool.status().size), (700, 1), "over one connection, at once");
+    let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
+    server.slow.store(false, Ordering::SeqCst);
+    assert_eq!(together(&checks, &server).await, [SATURATED; 8]);
+    assert_eq!(pool.manager().created.load(Ordering::SeqCst), 3, "one beside the pool");
+    drop(held);
 }

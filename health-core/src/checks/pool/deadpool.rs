@@ -1,0 +1,172 @@
+//! The pools of deadpool.
+
+use std::{
+    ops::Deref,
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{HookError, Manager, Object, ObjectId, Pool, PoolError, TimeoutType, Timeouts};
+
+use super::{Connected, Failure, Source, Taken};
+use crate::model::status::Reason;
+
+/// No timeouts of the pool's own: they need a runtime that the pool may not have.
+const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };
+const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
+/// A pool of deadpool, and what the errors of its driver mean.
+pub(crate) struct Deadpool<M: Manager> {
+    pool: Pool<M>,
+    explain: fn(M::Error) -> Failure,
+    has_own_connection: bool,
+}
+
+impl<M: Manager> Deadpool<M> {
+    pub(crate) fn new(pool: Pool<M>, explain: fn(M::Error) -> Failure) -> Self {
+        Self { pool, explain, has_own_connection: false }
+    }
+
+    /// Asks on a connection beside the pool, which is opened by attempts that cannot be cancelled. An attempt of the pool
+    /// itself would occupy one of its places while it hangs.
+    #[cfg(any(feature = "rabbitmq", test))]
+    pub(crate) fn asked_beside(pool: Pool<M>, explain: fn(M::Error) -> Failure) -> Self {
+        Self { has_own_connection: true, ..Self::new(pool, explain) }
+    }
+
+    fn taken(&self, taken: Result<Object<M>, PoolError<M::Error>>) -> Taken<Self>
+    where
+        Self: Source<Session = Session<M>>,
+    {
+        let failed = |message: &str, reason| Taken::Failed(Failure::new(message.to_owned(), reason, true));
+        let connecting = |error| Taken::Failed(Failure { is_of_connecting: true, ..(self.explain)(error) });
+        match taken {
+            Ok(object) => {
+                let is_new = Object::metrics(&object).recycle_count == 0;
+                Taken::Connection(Connected { session: Session::Pooled(object), is_new })
+            }
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Taken::Busy,
+            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => connecting(error),
+            Err(PoolError::Closed) => failed("the pool has been closed", Reason::Failed),
+            Err(PoolError::Timeout(_)) => failed("the pool's own timeout passed", Reason::Timeout),
+            Err(PoolError::NoRuntimeSpecified) => {
+                failed("the pool has a timeout but was built without a runtime", Reason::Failed)
+            }
+            Err(PoolError::PostCreateHook(HookError::Message(message))) => {
+                failed(&format!("the pool's own hook refused a new connection: {message}"), Reason::Rejected)
+            }
+        }
+    }
+}
+
+impl<M: Manager> Clone for Deadpool<M> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), explain: self.explain, has_own_connection: self.has_own_connection }
+    }
+}
+
+/// A connection of the pool, or one beside it.
+pub(crate) enum Session<M: Manager> {
+    Pooled(Object<M>),
+    Beside(Beside<M>),
+}
+
+/// A connection that the pool's manager opened, and that the pool does not know of.
+pub(crate) struct Beside<M: Manager> {
+    session: M::Type,
+    pool: Pool<M>,
+}
+
+impl<M: Manager> Drop for Beside<M> {
+    fn drop(&mut self) {
+        // Managers track the connections that they open.
+        self.pool.manager().detach(&mut self.session);
+    }
+}
+
+impl<M: Manager> Deref for Session<M> {
+    type Target = M::Type;
+
+    fn deref(&self) -> &M::Type {
+        match self {
+            Self::Pooled(object) => object,
+            Self::Beside(beside) => &beside.session,
+        }
+    }
+}
+
+impl<M> Source for Deadpool<M>
+where
+    M: Manager + 'static,
+    M::Type: Sync,
+    M::Error: Send + 'static,
+{
+    type Session = Session<M>;
+    type Id = ObjectId;
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self.pool.manager()).addr()
+    }
+
+    fn is_asked_beside(&self) -> bool {
+        self.has_own_connection
+    }
+
+    fn connects_uncancellably(&self) -> bool {
+        self.has_own_connection
+    }
+
+    fn numbers(&self) -> Vec<(&'static str, usize, &'static str)> {
+        let status = self.pool.status();
+        vec![
+            ("pool_max", status.max_size, "connections"),
+            ("pool_size", status.size, "connections"),
+            ("pool_available", status.available, "connections"),
+            ("pool_waiting", status.waiting, "requests"),
+        ]
+    }
+
+    fn has_connections(&self) -> bool {
+        self.pool.status().size > 0
+    }
+
+    fn has_idle(&self) -> bool {
+        self.pool.status().available > 0
+    }
+
+    async fn take(&self) -> Taken<Self> {
+        let status = self.pool.status();
+        if self.has_own_connection && status.available == 0 && status.size < status.max_size {
+            return Taken::Beside;
+        }
+        self.taken(self.pool.timeout_get(&AT_ONCE).await)
+    }
+
+    async fn wait(&self) -> Taken<Self> {
+        self.taken(self.pool.timeout_get(&NO_TIMEOUTS).await)
+    }
+
+    async fn connect(&self) -> Result<Connected<Self>, Failure> {
+        let session = self.pool.manager().create().await.map_err(self.explain)?;
+        Ok(Connected { session: Session::Beside(Beside { session, pool: self.pool.clone() }), is_new: true })
+    }
+
+    fn id(session: &Session<M>) -> Option<ObjectId> {
+        match session {
+            Session::Pooled(object) => Some(Object::id(object)),
+            Session::Beside(_) => None,
+        }
+    }
+
+    fn discard(session: Session<M>) {
+        if let Session::Pooled(object) = session {
+            drop(Object::take(object));
+        }
+    }
+
+    fn clear_idle(&self, unused_since: Instant) {
+        // Channels of the application may live on an idle connection of a pool that is asked beside it.
+        if !self.has_own_connection {
+            drop(self.pool.retain(|_, metrics| metrics.recycled.unwrap_or(metrics.created) > unused_since));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A connection in use by the runs of one or several checks.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{Connected, Failure, RoundTrip, Source};
+use crate::check::outcome::Outcome;
+
+/// A connection in use. The last user gives it back. If a question over it was dropped, because the run was cancelled or
+/// another answer came first, or if it failed, the connection is closed: from the pool, its next user would receive the
+/// answer to an earlier question.
+pub(super) struct Lease<S: Source> {
+    session: Option<S::Session>,
+    is_new: AtomicBool,
+    is_sound: AtomicBool,
+}
+
+impl<S: Source> Lease<S> {
+    pub(super) fn new(connected: Connected<S>) -> Arc<Self> {
+        let Connected { session, is_new } = connected;
+        Arc::new(Self { session: Some(session), is_new: is_new.into(), is_sound: true.into() })
+    }
+
+    /// Returns the connection.
+    ///
+    /// # Panics
+    ///
+    /// Never: only dropping takes it.
+    pub(super) fn session(&self) -> &S::Session {
+        self.session.as_ref().expect("a connection until it is dropped")
+    }
+
+    /// Returns whether no question has been answered over it yet, and it was opened just now.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.is_sound.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn ask(&self, trip: &impl RoundTrip<S>) -> Result<Outcome, Failure> {
+        let mut question = Question { lease: self, is_over: false };
+        let answer = trip.ask(self.session()).await;
+        question.is_over = !answer.as_ref().is_err_and(|failure| failure.is_broken);
+        if question.is_over {
+            self.is_new.store(false, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+/// A question in progress. Dropped before it is over, it leaves an unusable connection.
+struct Question<'a, S: Source> {
+    lease: &'a Lease<S>,
+    is_over: bool,
+}
+
+impl<S: Source> Drop for Question<'_, S> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.lease.is_sound.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<S: Source> Drop for Lease<S> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take()
+            && !self.is_sound()
+        {
+            S::discard(session);
+        }
+    }
+}
