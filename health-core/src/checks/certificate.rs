@@ -2,6 +2,8 @@
 //! that a file's certificates are in their time, and that there are days left; it does not prove that anything has been
 //! revoked or not.
 
+mod pem;
+
 use std::{
     fmt, fs,
     path::PathBuf,
@@ -19,7 +21,7 @@ use tokio_rustls::{
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         },
         crypto::CryptoProvider,
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+        pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
@@ -47,9 +49,12 @@ const DAY: f64 = 86_400.0;
 
 /// The certificate of a TLS endpoint or of a PEM file. Needs the feature `certificate`.
 ///
-/// The limits are those of the days left, of the first certificate of the chain to expire. A chain that rustls rejects
-/// (expired, not yet valid, wrong name, unknown issuer) is Unhealthy with `rejected`.
+/// The limits are those of the days left until rustls would reject the chain: a certificate that the chain does not need, such
+/// as a copy of a root for old clients, does not count. A chain that rustls rejects (expired, not yet valid, wrong name,
+/// unknown issuer) is Unhealthy with `rejected`.
 ///
+/// - A file is read as OpenSSL reads it. A section that cannot be read is Unhealthy with `failed`, never skipped. Without
+///   roots every certificate of a file counts, because nobody says which of them clients need.
 /// - TLS is rustls with the application's own provider of cryptography: the one given to
 ///   [`crypto_provider`](Self::crypto_provider) or else the process's default. Without either it is a build error.
 /// - Default limits: Degraded below 14 days, Unhealthy below 3. Default interval: 1 h.
@@ -195,7 +200,7 @@ impl Certificate {
         match (shaken, seen) {
             // Once a chain has been seen and refused, that is what there is to tell; and an alert after a good one is about
             // something else, such as a certificate of ours that the endpoint wants.
-            (_, Some(seen)) if seen.refused.is_some() => Ok(seen),
+            (_, Some(seen)) if matches!(seen.verdict, Verdict::Refused(_)) => Ok(seen),
             (Ok(_), Some(seen)) => Ok(seen),
             (Err(error), Some(seen)) if is_alert(&error) => Ok(seen),
             (Err(error), _) => Err(explain(error)),
@@ -207,19 +212,20 @@ impl Certificate {
     async fn of_file(&self, path: &std::path::Path) -> Result<Seen, CheckError> {
         let path = path.to_owned();
         let text = self.thread.run(move || fs::read(path)).await??;
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
-            .collect::<Result<_, _>>()
-            .map_err(|error| CheckError::new(format!("the file is not PEM: {error}")))?;
+        let chain = pem::certificates(&text).map_err(CheckError::new)?;
         let (Some((verifier, _)), Some(name)) =
             (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)
         else {
-            return Ok(Seen { chain, judged: false, refused: None });
+            return Ok(Seen { chain, verdict: Verdict::None });
         };
-        let refused = match chain.split_first() {
-            Some((first, rest)) => verifier.verify_server_cert(first, rest, &name, &[], UnixTime::now()).err(),
-            None => None,
+        let verdict = match chain.split_first() {
+            Some((first, rest)) => {
+                let verify = |at| verifier.verify_server_cert(first, rest, &name, &[], at).map(drop);
+                Verdict::of(&chain, UnixTime::now(), verify)
+            }
+            None => Verdict::None,
         };
-        Ok(Seen { chain, judged: true, refused: refused.map(|error| error.to_string()) })
+        Ok(Seen { chain, verdict })
     }
 
     fn judge(&self, seen: &Seen) -> CheckResult {
@@ -233,19 +239,18 @@ impl Certificate {
             parsed.push(certificate);
         }
         let now = seconds_since_1970(SystemTime::now());
-        let of = |certificate: &X509Certificate<'_>| {
-            let validity = certificate.validity();
-            (validity.not_before.timestamp(), validity.not_after.timestamp())
+        let times: Vec<(i64, i64)> = parsed.iter().map(validity).collect();
+        let ends = match seen.verdict {
+            Verdict::Until(ends) => ends,
+            Verdict::None | Verdict::Refused(_) => times.iter().map(|(_, ends)| *ends).min().unwrap_or(now),
         };
-        // What is out of its time in a chain that rustls accepted was not needed for it.
-        let accepted = seen.judged && seen.refused.is_none();
-        let needed = |(begins, ends): &(i64, i64)| !accepted || (*begins <= now && now < *ends);
-        let times: Vec<(i64, i64)> = parsed.iter().map(of).filter(needed).collect();
-        let ends = times.iter().map(|(_, ends)| *ends).min().unwrap_or(now);
-        let begins = times.iter().map(|(begins, _)| *begins).max().unwrap_or(now);
+        let begins = match seen.verdict {
+            Verdict::Until(_) => now,
+            Verdict::None | Verdict::Refused(_) => times.iter().map(|(begins, _)| *begins).max().unwrap_or(now),
+        };
         let left = Number::from(days(ends - now));
         let refused = |message: String| Outcome::unhealthy(message).reason(Reason::Rejected);
-        let outcome = if let Some(message) = &seen.refused {
+        let outcome = if let Verdict::Refused(message) = &seen.verdict {
             refused(message.clone())
         } else if ends <= now {
             refused("the certificate has expired".to_owned())
@@ -262,13 +267,50 @@ impl Certificate {
     }
 }
 
-/// A chain, and why it is not good if so.
-#[derive(Debug, Default)]
+/// A chain, and what rustls says of it.
+#[derive(Debug)]
 struct Seen {
     chain: Vec<CertificateDer<'static>>,
-    /// Whether rustls has been asked.
-    judged: bool,
-    refused: Option<String>,
+    verdict: Verdict,
+}
+
+/// What rustls says of a chain.
+#[derive(Debug)]
+enum Verdict {
+    /// It was not asked.
+    None,
+    /// It accepts the chain until this moment, in seconds since 1970.
+    Until(i64),
+    Refused(String),
+}
+
+impl Verdict {
+    /// Verifies a chain now, and finds the moment after which it would be refused: the end of one of its certificates.
+    fn of(
+        chain: &[CertificateDer<'static>],
+        now: UnixTime,
+        verify: impl Fn(UnixTime) -> Result<(), rustls::Error>,
+    ) -> Self {
+        if let Err(error) = verify(now) {
+            return Self::Refused(error.to_string());
+        }
+        let parsed = chain.iter().filter_map(|certificate| X509Certificate::from_der(certificate).ok());
+        let mut ends: Vec<i64> = parsed.map(|(_, certificate)| validity(&certificate).1).collect();
+        ends.sort_unstable();
+        let seconds = |end: i64| Duration::from_secs(u64::try_from(end).unwrap_or(0));
+        let is_the_end = |end: &i64| {
+            let after = seconds(*end) + Duration::from_secs(1);
+            after > Duration::from_secs(now.as_secs()) && verify(UnixTime::since_unix_epoch(after)).is_err()
+        };
+        let last = ends.last().copied().unwrap_or(0);
+        Self::Until(ends.into_iter().find(is_the_end).unwrap_or(last))
+    }
+}
+
+/// Returns the first and the last second of a certificate, since 1970.
+fn validity(certificate: &X509Certificate<'_>) -> (i64, i64) {
+    let validity = certificate.validity();
+    (validity.not_before.timestamp(), validity.not_after.timestamp())
 }
 
 /// Judges as rustls does and remembers what it saw, so that the days left of a refused chain can be told, too.
@@ -288,9 +330,10 @@ impl ServerCertVerifier for Recorder {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let chain = std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
-        let refused = verified.as_ref().err().map(ToString::to_string);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, judged: true, refused });
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
+        let verify = |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, &[], at).map(drop);
+        let verdict = Verdict::of(&chain, now, verify);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, verdict });
         verified
     }
 

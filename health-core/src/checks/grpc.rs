@@ -5,12 +5,12 @@ use std::{error::Error, fmt, iter::successors};
 
 use async_trait::async_trait;
 use tonic::{
-    Code, Status, TimeoutExpired,
+    Code, ConnectError, Status, TimeoutExpired,
     body::Body,
     client::GrpcService,
     codegen::{Body as HttpBody, Bytes, StdError},
 };
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     check::{
@@ -26,6 +26,7 @@ use crate::{
 ///
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Least privilege: calling the method `Check`.
+/// - A connection that ends under the question is no outage: the question is asked once more.
 /// - A name the service does not know is Unhealthy with `rejected`, and so is a service without the protocol.
 ///
 /// ```no_run
@@ -64,6 +65,20 @@ impl<T> Grpc<T> {
     }
 }
 
+impl<T> Grpc<T>
+where
+    T: GrpcService<Body> + Clone + Send + Sync + 'static,
+    T::Future: Send,
+    T::Error: Into<StdError>,
+    T::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
+    <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
+{
+    async fn ask(&self) -> Result<HealthCheckResponse, Status> {
+        let request = HealthCheckRequest { service: self.service.clone() };
+        Ok(HealthClient::new(self.channel.clone()).check(request).await?.into_inner())
+    }
+}
+
 #[async_trait]
 impl<T> Check for Grpc<T>
 where
@@ -74,9 +89,12 @@ where
     <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
 {
     async fn check(&self) -> CheckResult {
-        let mut client = HealthClient::new(self.channel.clone());
-        let request = HealthCheckRequest { service: self.service.clone() };
-        let answer = client.check(request).await.map_err(explain)?.into_inner();
+        let answer = match self.ask().await {
+            // The question is idempotent, and the next connection may be well.
+            Err(status) if is_of_a_dying_connection(&status) => self.ask().await,
+            answer => answer,
+        };
+        let answer = answer.map_err(explain)?;
         Ok(match answer.status() {
             ServingStatus::Serving => Outcome::healthy(),
             ServingStatus::NotServing => Outcome::unhealthy("the service says NOT_SERVING"),
@@ -92,24 +110,28 @@ where
     }
 }
 
-/// What a status means.
+/// Returns the errors behind a status. One that came over the wire has none; what happened on this side has.
+fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(status.source(), |error: &&(dyn Error + 'static)| (*error).source())
+}
+
+/// Returns whether the connection, on which the question was sent, came to its end before the answer: the service was about
+/// to close it, as services do with idle and with old ones.
+fn is_of_a_dying_connection(status: &Status) -> bool {
+    status.source().is_some() && !sources(status).any(|error| error.is::<TimeoutExpired>() || error.is::<ConnectError>())
+}
+
+/// Returns what a status means.
 fn explain(status: Status) -> CheckError {
-    // What came over the wire has no source; what happened on this side has.
-    let source = || status.source();
-    let mut chain = successors(source(), |error: &&(dyn Error + 'static)| (*error).source());
-    let timed_out = chain.any(<dyn Error + 'static>::is::<TimeoutExpired>);
     let reason = match status.code() {
-        _ if timed_out => Reason::Timeout,
+        _ if sources(&status).any(<dyn Error + 'static>::is::<TimeoutExpired>) => Reason::Timeout,
         Code::DeadlineExceeded => Reason::Timeout,
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::Unimplemented => Reason::Rejected,
         Code::ResourceExhausted => Reason::Saturated,
-        // A connection that ends in mid-answer has a code of its own in every version; its source tells.
         Code::Unavailable | Code::Cancelled => classify(&status).unwrap_or(Reason::Unreachable),
-        _ => classify(&status).unwrap_or_else(|| {
-            let broken = ["transport error", "h2 protocol error", "connection", "stream"];
-            let is_broken = source().is_some() && broken.iter().any(|words| status.message().contains(words));
-            if is_broken { Reason::Unreachable } else { Reason::Failed }
-        }),
+        // A connection that ends in mid-answer has a code of its own in every version; that it has a source tells.
+        _ if status.source().is_some() => classify(&status).unwrap_or(Reason::Unreachable),
+        _ => Reason::Failed,
     };
     CheckError::from(status).reason(reason)
 }

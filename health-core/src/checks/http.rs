@@ -20,6 +20,9 @@ use crate::{
     model::status::{Impact, Reason},
 };
 
+/// A request is sent so often, if the connection ends under it each time. A client that several checks and the application
+/// share has several kept connections to a service, which the service may close at the same time.
+const ATTEMPTS: usize = 3;
 /// A body that is searched is read so far.
 const SEARCHED: usize = 1 << 20;
 /// A body that nothing is asked of is read so far, so that its connection can be used again.
@@ -33,6 +36,7 @@ const DRAINED: usize = 64 << 10;
 /// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
 ///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
 /// - The answer must come whole within the deadline; of a body that nothing is asked of, its first 64 KiB.
+/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most.
 /// - A slow answer: `.slow_above(..)`.
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
 /// - Observed: `code`.
@@ -230,9 +234,15 @@ impl Target {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// One request. Of the answer's body not much more than `limit` is ever held.
+    /// Sends a request that is idempotent, and reads the answer. Of its body not much more than `limit` is ever held.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
-        let (mut response, is_elsewhere) = self.send_out(Bytes::new()).await?;
+        let mut attempts = 1;
+        let (mut response, is_elsewhere) = loop {
+            match self.send_once(Bytes::new()).await {
+                Err(Unsent::Failed(error)) if attempts < ATTEMPTS && is_of_a_dying_connection(&error) => attempts += 1,
+                answer => break answer?,
+            }
+        };
         if !self.follow && is_elsewhere {
             let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
             return Err(CheckError::new(message));
@@ -241,21 +251,53 @@ impl Target {
         Ok(Answer { code: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body, is_cut })
     }
 
-    /// Sends, and waits for the head of the answer; whether that comes from elsewhere, as the client followed a redirect.
+    /// Sends once, and waits for the head of the answer. Returns, too, whether that comes from elsewhere, as the client
+    /// followed a redirect.
     pub(crate) async fn send_out(&self, body: Bytes) -> Result<(Response, bool), CheckError> {
-        let Some(url) = &self.url else { return Err(CheckError::new("there is no usable URL")) };
+        Ok(self.send_once(body).await?)
+    }
+
+    async fn send_once(&self, body: Bytes) -> Result<(Response, bool), Unsent> {
+        let Some(url) = &self.url else { return Err(Unsent::NoUrl) };
         let mut request = self.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
         if !body.is_empty() {
             request = request.body(body);
         }
-        let request = request.build().map_err(explain)?;
+        let request = request.build()?;
         // As it is sent: credentials have become a header, and a fragment stays at home.
         let mut sent = request.url().clone();
         sent.set_fragment(None);
-        let response = self.client.execute(request).await.map_err(explain)?;
+        let response = self.client.execute(request).await?;
         let is_elsewhere = *response.url() != sent;
         Ok((response, is_elsewhere))
     }
+}
+
+/// Why a request has no answer.
+enum Unsent {
+    NoUrl,
+    Failed(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Unsent {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unsent> for CheckError {
+    fn from(error: Unsent) -> Self {
+        match error {
+            Unsent::NoUrl => Self::new("there is no usable URL"),
+            Unsent::Failed(error) => explain(error),
+        }
+    }
+}
+
+/// Returns whether the connection, on which the request was sent, came to its end before the answer. A service that closes a
+/// kept connection does so at any moment, also in that of the next request.
+fn is_of_a_dying_connection(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 /// Reads a body, and whether there was more of it.

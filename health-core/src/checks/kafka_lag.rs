@@ -8,6 +8,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{Consumer, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{
@@ -28,7 +29,8 @@ type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;
 /// Needs the feature `kafka_lag`.
 ///
 /// The limits are those of the sum over all partitions of the named topics; the worst partition has its own. A partition
-/// in which the group has committed nothing counts whole.
+/// in which the group has committed nothing counts whole, and so does one whose commit lies beyond its end: the topic was
+/// created anew, and the commit is of no use to the group.
 ///
 /// - Least privilege: `DESCRIBE` on the topics and the group. Nothing is produced, consumed or committed.
 /// - librdkafka's calls block, so they run on one thread of the check's own.
@@ -52,6 +54,7 @@ pub struct KafkaLag {
     topics: Arc<BTreeSet<String>>,
     limits: Limits,
     worst: Limits,
+    has_group: bool,
     thread: BlockingThread,
 }
 
@@ -71,6 +74,7 @@ impl KafkaLag {
         X: ConsumerContext + 'static,
     {
         Self {
+            has_group: consumer.group_metadata().is_some(),
             measure: Arc::new(move |topics| measure(&*consumer, topics)),
             topics: Arc::default(),
             limits: Limits::default(),
@@ -125,19 +129,24 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
     // Asked for first: what is committed meanwhile makes the lag too large by so much, never too small.
     let committed = consumer.committed_offsets(partitions.clone(), patience())?;
     let ends = edge(consumer, &partitions, Offset::End)?;
-    let never = |offset: Offset| !matches!(offset, Offset::Offset(_));
-    let begins = if committed.elements().iter().any(|element| never(element.offset())) {
-        edge(consumer, &partitions, Offset::Beginning)?
-    } else {
+    let offset = |list: &TopicPartitionList, topic: &str, partition: i32| match list.find_partition(topic, partition) {
+        Some(element) => element.offset(),
+        None => Offset::Invalid,
+    };
+    // A commit beyond the end is of a topic that was deleted and created anew.
+    let usable = |end: &TopicPartitionListElem<'_>| match (offset(&committed, end.topic(), end.partition()), end.offset()) {
+        (Offset::Offset(committed), Offset::Offset(end)) => (committed <= end).then_some(committed),
+        _ => None,
+    };
+    let begins = if ends.elements().iter().all(|end| usable(end).is_some()) {
         TopicPartitionList::new()
+    } else {
+        edge(consumer, &partitions, Offset::Beginning)?
     };
     let mut lag = Lag::default();
     for end in ends.elements() {
         end.error()?;
-        let offset = |list: &TopicPartitionList| {
-            list.find_partition(end.topic(), end.partition()).map_or(Offset::Invalid, |element| element.offset())
-        };
-        let from = Some(offset(&committed)).filter(|it| !never(*it)).unwrap_or_else(|| offset(&begins));
+        let from = usable(&end).map_or_else(|| offset(&begins, end.topic(), end.partition()), Offset::Offset);
         let behind = match (end.offset(), from) {
             (Offset::Offset(end), Offset::Offset(from)) => u64::try_from(end - from).unwrap_or(0),
             _ => 0,
@@ -179,6 +188,10 @@ impl Check for KafkaLag {
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
+        if !self.has_group {
+            return Err(("the consumer has no group whose lag could be told: set group.id in its configuration".to_owned())
+                .into());
+        }
         if self.topics.is_empty() || self.topics.contains("") {
             return Err(("name at least one topic with .topic(name), and none with an empty name".to_owned()).into());
         }

@@ -1,14 +1,17 @@
 //! NATS over the application's own client. Green proves that the server answers a round trip on the live connection; it
 //! does not prove that anybody listens to any subject, nor that JetStream works.
 
-use std::fmt;
+use std::{fmt, future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-use async_nats::{Client, Request, client::RequestErrorKind, connection::State};
+use async_nats::{Client, Subscriber, connection::State};
 use async_trait::async_trait;
+use futures_core::Stream as _;
+use tokio::time::timeout;
 
 use crate::{
     check::{
         Check, CheckResult,
+        deadline::time_left,
         error::{CheckError, InvalidCheck},
         outcome::Outcome,
     },
@@ -17,12 +20,13 @@ use crate::{
 
 /// Asks a NATS server over the application's own client. Needs the feature `nats`.
 ///
-/// It flushes what the client has buffered and then sends an empty request to a subject that nobody listens to, which the
-/// server itself answers with "no responders": flushing alone only fills the kernel's buffer and succeeds towards a
-/// server that hangs.
+/// It subscribes to a fresh inbox and publishes an empty message to it, which the server brings back: flushing alone only
+/// fills the kernel's buffer and succeeds towards a server that hangs. A listener to every subject changes nothing. A stream
+/// of JetStream that takes every subject takes this message, too.
 ///
-/// - Least privilege: publishing to a fresh inbox (or to [`subject`](Self::subject)) and subscribing to one. No
-///   subscriber of the application sees it.
+/// - Least privilege: subscribing and publishing to an inbox (`_INBOX.>` unless the client has another prefix), or to
+///   [`subject`](Self::subject). Without that right it is `timeout`: the server's refusal goes to the client's event
+///   callback only.
 /// - The client tells why it is not connected to its event callback only: refused and wrong credentials alike are
 ///   `unreachable`, told at once. A client whose credentials were refused gives up for good.
 ///
@@ -49,12 +53,50 @@ impl Nats {
         Self { client, subject: None }
     }
 
-    /// Sends the request to this subject instead, where permissions allow no inbox. An answer of somebody who listens to
-    /// it is as good as the server's.
+    /// Publishes to this subject instead, where permissions allow no inbox, and subscribes to it. Every other subscriber
+    /// receives an empty message in each run, and an answer of one is as good as the message itself.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
+}
+
+impl Nats {
+    /// Publishes a message and waits until it comes back, or an answer to it.
+    async fn round_trip(&self) -> CheckResult {
+        // An inbox of its own, so that a run that is given up leaves nothing in the client.
+        let inbox = self.client.new_inbox();
+        let mut subscribers = vec![self.client.subscribe(inbox.clone()).await.map_err(unsent)?];
+        match &self.subject {
+            None => self.client.publish(inbox, "".into()).await.map_err(unsent)?,
+            Some(subject) => {
+                subscribers.push(self.client.subscribe(subject.clone()).await.map_err(unsent)?);
+                self.client.publish_with_reply(subject.clone(), inbox, "".into()).await.map_err(unsent)?;
+            }
+        }
+        if first_message(&mut subscribers).await {
+            Ok(Outcome::healthy())
+        } else {
+            Ok(unreachable("the client has been closed"))
+        }
+    }
+}
+
+/// Waits for a message of any subscription. Returns `false` if one of them has ended.
+async fn first_message(subscribers: &mut [Subscriber]) -> bool {
+    poll_fn(|context| {
+        for subscriber in &mut *subscribers {
+            if let Poll::Ready(message) = Pin::new(subscriber).poll_next(context) {
+                return Poll::Ready(message.is_some());
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn unsent(error: impl Into<CheckError>) -> CheckError {
+    error.into().reason(Reason::Unreachable)
 }
 
 #[async_trait]
@@ -65,19 +107,11 @@ impl Check for Nats {
             State::Pending => return Ok(unreachable("the client has not connected yet")),
             State::Disconnected => return Ok(unreachable("the client is disconnected")),
         }
-        self.client.flush().await.map_err(|error| CheckError::from(error).reason(Reason::Unreachable))?;
-        let subject = self.subject.clone().unwrap_or_else(|| self.client.new_inbox());
-        // An inbox of its own, so that a run that is given up leaves nothing in the client.
-        let request = Request::new().timeout(None).inbox(self.client.new_inbox());
-        match self.client.send_request(subject, request).await {
-            Ok(_) => Ok(Outcome::healthy()),
-            Err(error) => match error.kind() {
-                RequestErrorKind::NoResponders => Ok(Outcome::healthy()),
-                RequestErrorKind::TimedOut => Err(CheckError::from(error).reason(Reason::Timeout)),
-                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => Err(error.into()),
-                RequestErrorKind::Other => Err(CheckError::from(error).reason(Reason::Unreachable)),
-            },
-        }
+        let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
+        timeout(patience, self.round_trip()).await.unwrap_or_else(|_| {
+            let message = "no message came back: the server does not answer, or the user may not publish to the subject";
+            Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
+        })
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

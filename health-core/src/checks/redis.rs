@@ -59,7 +59,8 @@ impl Redis {
         Self { pool_check: pool_check(pool), question: Question::Ping }
     }
 
-    /// Asks ROLE and fails with `rejected` on anything but a master.
+    /// Asks ROLE, too, and fails with `rejected` on anything but a master. Proves neither that the master has memory left
+    /// and the replicas that `min-replicas-to-write` demands, nor that a cluster covers every slot: only a write tells.
     pub fn writable(mut self) -> Self {
         self.question = Question::Role;
         self
@@ -145,13 +146,25 @@ fn reason(error: &RedisError) -> Reason {
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::TryAgain,
         ) => Reason::Unreachable,
-        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly) => Reason::Rejected,
+        // The key, or the database, is not one of this server's.
+        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly | ServerErrorKind::Moved) => {
+            Reason::Rejected
+        }
+        ErrorKind::Server(ServerErrorKind::ResponseError) if error.detail().is_some_and(|text| text.contains(FULL)) => {
+            Reason::Saturated
+        }
+        ErrorKind::Server(ServerErrorKind::ResponseError) if error.to_string().contains(NO_DATABASE) => Reason::Rejected,
         _ => match error.code() {
             Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "DENIED") => Reason::Rejected,
             _ => Reason::Failed,
         },
     }
 }
+
+/// How a server says that it has no room for a connection; the code is that of any error.
+const FULL: &str = "max number of clients";
+/// How the driver says that a server has no database of the configured number; the code is that of any error.
+const NO_DATABASE: &str = "refused to switch database";
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

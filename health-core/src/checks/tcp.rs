@@ -10,6 +10,8 @@ use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 ///
 /// - Every address of the name is tried in turn, within the deadline; one that accepts is enough.
 /// - Least privilege: none; the other side sees a connection that closes without a word, which some log.
+/// - Not for MySQL and MariaDB: they count each such connection as an error of the host, and refuse the host after
+///   `max_connect_errors` of them (100 by default), also to the application. Use [`Sqlx`](crate::Sqlx).
 /// - Unlike every other check it opens a connection in each run, as there is none to keep.
 ///
 /// ```
