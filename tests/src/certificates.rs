@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use time::{Duration, OffsetDateTime};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use crate::service::Kind;
 
 /// An authority that signs what the test wants.
 #[derive(Debug)]
 pub struct Authority {
-    certificate: CertificateDer<'static>,
+    certificate: Certificate,
+    params: CertificateParams,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -29,12 +30,40 @@ impl Authority {
     /// It cannot be made.
     #[must_use]
     pub fn new() -> Self {
+        Self::named("the test's authority")
+    }
+
+    /// A new one of this name.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be made.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "the test's authority");
-        let certificate = params.self_signed(&key).expect("a certificate").der().clone();
-        Self { certificate, issuer: Issuer::new(params, key) }
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self { certificate, params: params.clone(), issuer: Issuer::new(params, key) }
+    }
+
+    /// Its own certificate, as PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// Its name and key once more, signed by another authority, until so many days from now: as PEM.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be made.
+    #[must_use]
+    pub fn crossed(&self, by: &Self, to_days: i64) -> String {
+        let mut params = self.params.clone();
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(to_days) + Duration::minutes(1);
+        params.signed_by(self.issuer.key(), &by.issuer).expect("a certificate").pem()
     }
 
     /// The roots that trust it.
@@ -45,7 +74,7 @@ impl Authority {
     #[must_use]
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a root");
+        roots.add(self.certificate.der().clone()).expect("a root");
         roots
     }
 

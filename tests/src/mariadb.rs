@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use sqlx::{
@@ -24,6 +24,7 @@ pub const PASSWORD: &str = "correct-horse-7M";
 pub struct Server {
     port: u16,
     daemon: Daemon,
+    arguments: Vec<String>,
     /// Last, so that it is removed when nothing runs in it any more.
     directory: TempDir,
 }
@@ -36,9 +37,20 @@ impl Server {
     /// MariaDB is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with the user `app` and these settings.
+    ///
+    /// # Panics
+    ///
+    /// MariaDB is not installed or does not start.
+    #[must_use]
+    pub fn start_with(arguments: &[&str]) -> Self {
         tools::needs("mariadbd");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let mut server = Self { port: port::free(), daemon: Daemon::default(), arguments, directory };
         let output = server
             .command("mariadb-install-db")
             .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
@@ -58,21 +70,25 @@ impl Server {
     ///
     /// They fail.
     pub fn statement(&self, sql: &str) -> String {
-        let output = self
-            .command("mariadb")
-            .args(["--user=root", "--batch", "--execute", sql])
-            .arg(format!("--socket={}", self.socket().display()))
-            .output()
-            .expect("mariadb: tests/run installs it");
+        let output = self.client(sql);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn client(&self, sql: &str) -> Output {
+        let mut command = self.command("mariadb");
+        command.args(["--user=root", "--batch", "--execute", sql]);
+        command.arg(format!("--socket={}", self.socket().display())).output().expect("mariadb: tests/run installs it")
     }
 
     /// Ends every session of the user `app` from the server's side.
     pub fn terminate_sessions(&self) {
         let sessions = self.statement("SELECT id FROM information_schema.processlist WHERE user = 'app'");
         for id in sessions.lines().skip(1) {
-            let _ = self.statement(&format!("KILL {id}"));
+            // One of them may have ended by itself meanwhile.
+            let output = self.client(&format!("KILL {id}"));
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() || error.contains("ERROR 1094 "), "{error}");
         }
     }
 
@@ -88,6 +104,7 @@ impl Server {
             .arg(format!("--port={}", self.port))
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--datadir={}", self.data().display()))
+            .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let socket = self.socket();
@@ -122,7 +139,9 @@ impl Server {
 
 daemon_server!(Server);
 
-fn options(port: u16, password: &str) -> MySqlConnectOptions {
+/// How an application would connect as the user `app`.
+#[must_use]
+pub fn options(port: u16, password: &str) -> MySqlConnectOptions {
     MySqlConnectOptions::new().host("127.0.0.1").port(port).username("app").password(password)
 }
 

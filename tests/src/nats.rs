@@ -24,6 +24,7 @@ pub const PASSWORD: &str = "correct-horse-3N";
 pub struct Server {
     port: u16,
     daemon: Daemon,
+    rights: String,
     /// Last, so that it is removed when nothing runs in it any more.
     directory: TempDir,
 }
@@ -46,9 +47,24 @@ impl Server {
     /// NATS is not installed or does not start.
     #[must_use]
     pub fn start_with(password: &str) -> Self {
+        Self::start_as(password, "")
+    }
+
+    /// Starts a server with the user `app`, who has these permissions alone.
+    ///
+    /// # Panics
+    ///
+    /// NATS is not installed or does not start.
+    #[must_use]
+    pub fn start_restricted(permissions: &str) -> Self {
+        Self::start_as(PASSWORD, &format!(", permissions: {{ {permissions} }}"))
+    }
+
+    fn start_as(password: &str, rights: &str) -> Self {
         tools::needs("nats-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { port: port::free(), daemon: Daemon::default(), directory };
+        let rights = rights.to_owned();
+        let mut server = Self { port: port::free(), daemon: Daemon::default(), rights, directory };
         server.configure(password);
         server.start_again();
         server
@@ -59,8 +75,9 @@ impl Server {
     }
 
     fn configure(&self, password: &str) {
-        let text =
-            format!("listen: \"127.0.0.1:{}\"\nauthorization {{ user: app, password: \"{password}\" }}\n", self.port);
+        let Self { port, rights, .. } = self;
+        let user = format!("{{ user: app, password: \"{password}\"{rights} }}");
+        let text = format!("listen: \"127.0.0.1:{port}\"\nauthorization {{ users: [ {user} ] }}\n");
         fs::write(self.file(), text).expect("a file");
     }
 

@@ -79,6 +79,9 @@ fn signal_tree(id: u32, signal: Signal) {
     send(id, Signal::SIGSTOP);
     children(id).into_iter().for_each(|child| signal_tree(child, signal));
     send(id, signal);
+    if signal != Signal::SIGSTOP {
+        send(id, Signal::SIGCONT);
+    }
 }
 
 /// The processes whose parent is this one.

@@ -48,6 +48,9 @@ pub enum NetworkFault {
     /// The server end of every existing connection is gone without a word, and stays so under every later fault. New
     /// connections work.
     HalfOpen,
+    /// Every existing connection is closed as the client sends the next bytes over it, as a server does that has just run out
+    /// of patience with an idle one. New connections work.
+    CloseOnRequest,
     /// Every piece of an answer arrives this much later.
     Delay(Duration),
     /// Every piece of an answer arrives later by a random time up to this.
@@ -160,7 +163,7 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     // Those that come up while others lie dead are well.
-    let is_new = *changes.borrow() == Some(NetworkFault::HalfOpen);
+    let is_new = matches!(*changes.borrow(), Some(NetworkFault::HalfOpen | NetworkFault::CloseOnRequest));
     let dies = Dies { changes: changes.clone(), immune: is_new };
     select! {
         () = there(from_client, to_server, changes.clone(), dies.clone()) => {}
@@ -207,8 +210,12 @@ async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Cha
     let mut bytes = vec![0; 16 << 10];
     while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
-        if *changes.borrow() == Some(NetworkFault::DropRequests) && count > 0 {
+        let fault = *changes.borrow();
+        if fault == Some(NetworkFault::DropRequests) && count > 0 {
             continue;
+        }
+        if fault == Some(NetworkFault::CloseOnRequest) && !dies.immune {
+            return;
         }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
             return;

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use deadpool_redis::{
     Manager, Pool,
-    redis::{Client, Value, aio::MultiplexedConnection, cmd},
+    redis::{Client, RedisResult, Value, aio::MultiplexedConnection, cmd},
 };
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ pub const PASSWORD: &str = "correct-horse-8R";
 pub struct Server {
     port: u16,
     process: Option<Process>,
+    arguments: Vec<String>,
     /// Last, so that it is removed when nothing runs in it any more.
     directory: TempDir,
 }
@@ -33,9 +34,28 @@ impl Server {
     pub fn start() -> Self {
         tools::needs("redis-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { port: port::free(), process: None, directory };
+        let mut server = Self { port: port::free(), process: None, arguments: Vec::new(), directory };
         server.run();
         server
+    }
+
+    /// Starts the server from now on with these settings of its command line, too.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
+    /// Takes the server's directory away, so that it cannot save.
+    ///
+    /// # Panics
+    ///
+    /// There is none.
+    pub fn remove_directory(&self) {
+        std::fs::remove_dir_all(self.directory.path()).expect("a directory");
+    }
+
+    /// Runs one command on a connection of its own.
+    pub async fn say(&self, command: &[&str]) -> RedisResult<Value> {
+        cmd(command[0]).arg(&command[1..]).query_async(&mut self.connect().await).await
     }
 
     /// Where it listens, while it runs.
@@ -84,6 +104,7 @@ impl Server {
             .args(["--user", "admin", "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"])
             .arg("--dir")
             .arg(self.directory.path())
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -330,7 +330,8 @@ impl ServerCertVerifier for Recorder {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
+        let chain: Vec<_> =
+            std::iter::once(end_entity).chain(intermediates).map(|it| it.clone().into_owned()).collect();
         let verify = |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, &[], at).map(drop);
         let verdict = Verdict::of(&chain, now, verify);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { chain, verdict });

@@ -10,7 +10,9 @@ use tonic::{
     client::GrpcService,
     codegen::{Body as HttpBody, Bytes, StdError},
 };
-use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use crate::{
     check::{
@@ -118,7 +120,8 @@ fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
 /// Returns whether the connection, on which the question was sent, came to its end before the answer: the service was about
 /// to close it, as services do with idle and with old ones.
 fn is_of_a_dying_connection(status: &Status) -> bool {
-    status.source().is_some() && !sources(status).any(|error| error.is::<TimeoutExpired>() || error.is::<ConnectError>())
+    status.source().is_some()
+        && !sources(status).any(|error| error.is::<TimeoutExpired>() || error.is::<ConnectError>())
 }
 
 /// Returns what a status means.

@@ -253,6 +253,7 @@ impl Target {
 
     /// Sends once, and waits for the head of the answer. Returns, too, whether that comes from elsewhere, as the client
     /// followed a redirect.
+    #[cfg(feature = "webhook")]
     pub(crate) async fn send_out(&self, body: Bytes) -> Result<(Response, bool), CheckError> {
         Ok(self.send_once(body).await?)
     }

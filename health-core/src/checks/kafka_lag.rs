@@ -134,10 +134,11 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
         None => Offset::Invalid,
     };
     // A commit beyond the end is of a topic that was deleted and created anew.
-    let usable = |end: &TopicPartitionListElem<'_>| match (offset(&committed, end.topic(), end.partition()), end.offset()) {
-        (Offset::Offset(committed), Offset::Offset(end)) => (committed <= end).then_some(committed),
-        _ => None,
-    };
+    let usable =
+        |end: &TopicPartitionListElem<'_>| match (offset(&committed, end.topic(), end.partition()), end.offset()) {
+            (Offset::Offset(committed), Offset::Offset(end)) => (committed <= end).then_some(committed),
+            _ => None,
+        };
     let begins = if ends.elements().iter().all(|end| usable(end).is_some()) {
         TopicPartitionList::new()
     } else {
@@ -189,8 +190,9 @@ impl Check for KafkaLag {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.has_group {
-            return Err(("the consumer has no group whose lag could be told: set group.id in its configuration".to_owned())
-                .into());
+            return Err(("the consumer has no group whose lag could be told: set group.id in its configuration"
+                .to_owned())
+            .into());
         }
         if self.topics.is_empty() || self.topics.contains("") {
             return Err(("name at least one topic with .topic(name), and none with an empty name".to_owned()).into());

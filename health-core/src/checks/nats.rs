@@ -109,7 +109,8 @@ impl Check for Nats {
         }
         let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
         timeout(patience, self.round_trip()).await.unwrap_or_else(|_| {
-            let message = "no message came back: the server does not answer, or the user may not publish to the subject";
+            let message =
+                "no message came back: the server does not answer, or the user may not publish to the subject";
             Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
         })
     }

@@ -71,7 +71,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// Takes a connection, unless every place of the pool is in use.
     fn take(&self) -> impl Future<Output = Taken<Self>> + Send;
 
-    /// Takes a connection; waits in the pool's queue for a place.
+    /// Takes a connection; waits in the pool's queue for a place. Still busy, it is asked again: the pool's own patience is
+    /// over.
     fn wait(&self) -> impl Future<Output = Taken<Self>> + Send;
 
     /// Opens a connection that the pool does not know of.
@@ -300,7 +301,7 @@ impl<S: Source> PoolCheck<S> {
                 } else {
                     outcome
                 };
-                outcome.observe("pool_wait", milliseconds(waited), "ms")
+                if waited.is_zero() { outcome } else { outcome.observe("pool_wait", milliseconds(waited), "ms") }
             }
             Err(failure) if failure.reason == Reason::Saturated => self.refused(failure),
             Err(failure) => failure.outcome(),
@@ -325,7 +326,8 @@ impl<S: Source> PoolCheck<S> {
                 Served::Lease(lease, waited) => (lease, waited),
                 Served::Beside => {
                     run.does(Doing::AskingBeside);
-                    let outcome = self.ask_beside(trip, run).await.inspect_err(|failure| self.shared.failed(failure))?;
+                    let outcome =
+                        self.ask_beside(trip, run).await.inspect_err(|failure| self.shared.failed(failure))?;
                     self.shared.has_served();
                     return Ok(Answer { outcome, waited: Duration::ZERO });
                 }
@@ -353,12 +355,16 @@ impl<S: Source> PoolCheck<S> {
             run.does(if is_new { Doing::AskingNew } else { Doing::AskingOld });
             match lease.ask(trip).await {
                 Ok(outcome) => {
+                    self.shared.has_served();
                     if waited <= run.limit / 2 {
                         self.shared.close_beside();
                     }
                     return Ok(Answer { outcome, waited });
                 }
-                Err(failure) if !failure.is_broken => return Err(failure),
+                Err(failure) if !failure.is_broken => {
+                    self.shared.failed(&failure);
+                    return Err(failure);
+                }
                 Err(failure) => {
                     new_ones += u32::from(is_new);
                     if new_ones == 2 {
@@ -430,5 +436,6 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-#[cfg(all(test, any(feature = "postgres", feature = "rabbitmq", feature = "redis")))]
+#[cfg(test)]
+#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
 mod tests;

@@ -115,8 +115,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
 pub(super) fn blocked(connection: &Connection) -> Option<Remark> {
     let status = connection.status().clone();
     let remark = move || {
-        let message =
-            "the broker blocks a connection, as it does with publishers while it is short of memory or disk";
+        let message = "the broker blocks a connection, as it does with publishers while it is short of memory or disk";
         (status.blocked() && status.connected()).then(|| Outcome::degraded(message).reason(Reason::Saturated))
     };
     remark().is_some().then(|| Arc::new(remark) as Remark)

@@ -1,7 +1,7 @@
 //! Redis on the application's own deadpool-redis pool. Green proves that the server answers PING on an authenticated
 //! connection; it does not prove that it has memory left or takes writes: `.writable()` asks whether it is a master.
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_redis::{
@@ -9,16 +9,14 @@ use deadpool_redis::{
     redis::{ErrorKind, RedisError, ServerErrorKind, Value, cmd, pipe},
 };
 
+use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
+
 use super::pool::{
     Failure, PoolCheck, RoundTrip,
     deadpool::{Deadpool, Session},
 };
 use crate::{
-    check::{
-        Check, CheckResult,
-        error::InvalidCheck,
-        outcome::Outcome,
-    },
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::Reason,
 };
 
@@ -77,7 +75,7 @@ impl Redis {
 pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     let weak = pool.weak();
     match weak.upgrade() {
-        Some(plain) => PoolCheck::new(Deadpool::new(plain, explain)),
+        Some(plain) => PoolCheck::new(Deadpool::new(plain, explain).diagnosed_by(diagnose)),
         None => unreachable!("`pool` itself keeps what the weak handle points to"),
     }
 }
@@ -132,6 +130,35 @@ pub(super) fn explain(error: RedisError) -> Failure {
     Failure::new(error, reason, is_broken)
 }
 
+/// How long a server may take for its refusal, which it sends before it is asked anything.
+const REFUSAL: Duration = Duration::from_millis(200);
+
+/// Finds out whether a server that ended a new connection has no room for one. It says so at once and closes the connection,
+/// on which the driver has asked several questions, so that the refusal is lost to the driver. A connection that asks nothing
+/// receives it.
+fn diagnose(manager: &Manager, failure: Failure) -> Pin<Box<dyn Future<Output = Failure> + Send + '_>> {
+    Box::pin(async move {
+        let Some(address) = address(manager) else { return failure };
+        let refusal = async {
+            let mut text = [0; 64];
+            let length = TcpStream::connect(address).await.ok()?.read(&mut text).await.ok()?;
+            Some(String::from_utf8_lossy(&text[..length]).into_owned())
+        };
+        match timeout(REFUSAL, refusal).await {
+            Ok(Some(text)) if text.contains(FULL) => Failure { reason: Reason::Saturated, is_broken: false, ..failure },
+            _ => failure,
+        }
+    })
+}
+
+/// Returns the address of a server that is reached by TCP without TLS. The manager of the pool shows it in its `Debug` text
+/// alone; without it there is no diagnosis.
+fn address(manager: &Manager) -> Option<(String, u16)> {
+    let text = format!("{manager:?}");
+    let (host, rest) = text.split_once("addr: Tcp(\"")?.1.split_once("\", ")?;
+    Some((host.to_owned(), rest.split_once(')')?.0.parse().ok()?))
+}
+
 /// The public category of a driver's error.
 fn reason(error: &RedisError) -> Reason {
     match error.kind() {
@@ -153,7 +180,9 @@ fn reason(error: &RedisError) -> Reason {
         ErrorKind::Server(ServerErrorKind::ResponseError) if error.detail().is_some_and(|text| text.contains(FULL)) => {
             Reason::Saturated
         }
-        ErrorKind::Server(ServerErrorKind::ResponseError) if error.to_string().contains(NO_DATABASE) => Reason::Rejected,
+        ErrorKind::Server(ServerErrorKind::ResponseError) if error.to_string().contains(NO_DATABASE) => {
+            Reason::Rejected
+        }
         _ => match error.code() {
             Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE" | "DENIED") => Reason::Rejected,
             _ => Reason::Failed,
@@ -169,5 +198,36 @@ const NO_DATABASE: &str = "refused to switch database";
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis").field("question", &self.question).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_plain_server_is_known() {
+        let of = |url: &str| address(&Manager::new(url).unwrap());
+        assert_eq!(of("redis://app:secret@cache.internal:7000/2"), Some(("cache.internal".to_owned(), 7_000)));
+        assert_eq!(of("unix:///run/redis.sock"), None);
+    }
+
+    #[test]
+    fn the_code_decides_and_the_text_only_where_the_code_says_nothing() {
+        let server = |kind: ServerErrorKind, text: &str| {
+            RedisError::from((ErrorKind::Server(kind), "the server says", text.to_owned()))
+        };
+        for (error, expected) in [
+            (server(ServerErrorKind::BusyLoading, ""), Reason::Unreachable),
+            (server(ServerErrorKind::ClusterDown, ""), Reason::Unreachable),
+            (server(ServerErrorKind::Moved, "12182 10.0.0.7:6379"), Reason::Rejected),
+            (server(ServerErrorKind::ReadOnly, ""), Reason::Rejected),
+            (server(ServerErrorKind::NoPerm, ""), Reason::Rejected),
+            (server(ServerErrorKind::ResponseError, "max number of clients reached"), Reason::Saturated),
+            (server(ServerErrorKind::ResponseError, "unknown command"), Reason::Failed),
+            (server(ServerErrorKind::NoScript, "max number of clients reached"), Reason::Failed),
+        ] {
+            assert_eq!(reason(&error), expected, "{error}");
+        }
     }
 }

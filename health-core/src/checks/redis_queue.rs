@@ -4,10 +4,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use deadpool_redis::{
-    Manager, Pool,
-    redis::cmd,
-};
+use deadpool_redis::{Manager, Pool, redis::cmd};
 
 use super::{
     limits::limit_methods,

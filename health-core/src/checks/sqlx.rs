@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, Database, Error, Pool, error::DatabaseError, pool::PoolConnection};
+use sqlx::{Connection as _, Database, Error, Executor, Pool, error::DatabaseError, pool::PoolConnection};
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
 use super::{
@@ -30,16 +30,24 @@ const GOODBYE: Duration = Duration::from_secs(2);
 ///
 /// - Least privilege: the right to connect. No table is touched, nothing is written.
 /// - Needs Rust 1.94, as sqlx does.
-/// - An idle connection is asked, and if it died in the pool it is discarded and the next one asked. Where none is idle,
-///   one connection beside the pool is asked, and kept only while that lasts: sqlx' own `acquire` tries again and again
-///   and cannot tell why it failed.
-/// - A pool whose every connection is in use is `saturated`, Degraded while the server answers, and Unhealthy after
-///   [`saturated_for`](Self::saturated_for).
-/// - Observed: `pool_max`, `pool_size`, `pool_idle`.
+/// - Of SQLite the beginning of the file is read, so that a file that is no database is `failed`. A file that was removed stays
+///   readable on open connections. A check of a pool that has not connected yet connects, and creates the file where
+///   `create_if_missing` says so.
+/// - A pool of several idle connections is left alone, so that its `idle_timeout` ends them: one of them becomes the check's
+///   own. Where none is idle and the pool has room, one connection beside the pool is opened and kept: sqlx's own `acquire`
+///   tries again and again and cannot tell why it failed.
+/// - A connection that died in the pool is no outage: the next one is asked.
+/// - A pool whose every connection is in use is healthy as long as the check gets one within half of its deadline. A later
+///   one is `saturated`, Degraded. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for), and
+///   so is a server that has no room for one more connection.
+/// - Observed: `pool_max`, `pool_size`, `pool_idle`, and `pool_wait`, in ms, after a wait in the pool's queue.
 ///
 /// ```no_run
 /// use health_core::{Health, Sqlx};
-/// # fn example<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<(), health_core::BuildError> {
+/// # fn example<DB: sqlx::Database>(pool: sqlx::Pool<DB>) -> Result<(), health_core::BuildError>
+/// # where
+/// #     for<'c> &'c mut DB::Connection: sqlx::Executor<'c, Database = DB>,
+/// # {
 ///
 /// let health = Health::builder().check("database", Sqlx::new(pool.clone())).start()?;
 /// # drop(health);
@@ -65,7 +73,10 @@ impl<DB: Database> Sqlx<DB> {
 }
 
 #[async_trait]
-impl<DB: Database> Check for Sqlx<DB> {
+impl<DB: Database> Check for Sqlx<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
     async fn check(&self) -> CheckResult {
         Ok(self.pool_check.run(&Ping).await)
     }
@@ -79,15 +90,22 @@ impl<DB: Database> Check for Sqlx<DB> {
 struct Ping;
 
 #[async_trait]
-impl<DB: Database> RoundTrip<SqlxPool<DB>> for Ping {
+impl<DB: Database> RoundTrip<SqlxPool<DB>> for Ping
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
     async fn ask(&self, session: &Session<DB>) -> Result<Outcome, Failure> {
         let mut session = session.0.lock().await;
-        let answer = match &mut *session {
-            SomeConnection::Pooled(connection) => connection.ping().await,
-            SomeConnection::Beside(connection) => connection.ping().await,
+        let connection = match &mut *session {
+            SomeConnection::Pooled(connection) => &mut **connection,
+            SomeConnection::Beside(connection) => connection,
             SomeConnection::None => return Err(Failure::new("the connection is gone", Reason::Unreachable, true)),
         };
-        answer.map_err(explain)?;
+        connection.ping().await.map_err(explain)?;
+        if SqlxPool::<DB>::is_a_file() {
+            // A ping asks the driver's own thread; this reads the beginning of the file.
+            Executor::execute(connection, "PRAGMA schema_version").await.map_err(explain)?;
+        }
         Ok(Outcome::healthy())
     }
 }
@@ -173,8 +191,9 @@ impl<DB: Database> Source for SqlxPool<DB> {
     }
 
     /// Takes the idle connection, if there is one. Several are left alone: the pool gives them in turn, and each use keeps a
-    /// connection from its `idle_timeout`. The pool is not made to connect: its `acquire` tries again and again and does not
-    /// tell why it failed.
+    /// connection from its `idle_timeout`. The pool is not made to connect to a server: its `acquire` tries again and again
+    /// and does not tell why it failed. A file is opened by the pool alone, as a connection beside the pool could lock the
+    /// application out.
     async fn take(&self) -> Taken<Self> {
         if self.0.is_closed() {
             return Taken::Failed(Failure::new("the pool has been closed", Reason::Failed, true));
@@ -185,23 +204,21 @@ impl<DB: Database> Source for SqlxPool<DB> {
         match self.0.try_acquire() {
             Some(connection) => Session::pooled(connection),
             None if self.is_full() => Taken::Busy,
+            None if Self::is_a_file() => self.wait().await,
             None => Taken::Beside,
         }
     }
 
     async fn wait(&self) -> Taken<Self> {
-        loop {
-            match self.0.acquire().await {
-                Ok(connection) => return Session::pooled(connection),
-                // The pool's own patience is over; the check's is not.
-                Err(Error::PoolTimedOut) => {}
-                Err(error) => return Taken::Failed(explain(error)),
-            }
+        match self.0.acquire().await {
+            Ok(connection) => Session::pooled(connection),
+            Err(Error::PoolTimedOut) => Taken::Busy,
+            Err(error) => Taken::Failed(explain(error)),
         }
     }
 
     async fn connect(&self) -> Result<Connected<Self>, Failure> {
-        if Self::is_a_file() && self.is_full() {
+        if Self::is_a_file() {
             return Err(Failure::new("every connection of the pool is in use", Reason::Saturated, false));
         }
         let connection = DB::Connection::connect_with(&self.0.connect_options()).await.map_err(explain)?;

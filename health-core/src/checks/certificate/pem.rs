@@ -118,9 +118,15 @@ mod tests {
             (ONE.replace("-----END CERTIFICATE-----", ""), "section 1 of the file has no end"),
             (format!("{}\n{ONE}", ONE.replace("-----END CERTIFICATE-----", "")), "and does not end so"),
             (ONE.replace("END CERTIFICATE", "END X509 CERTIFICATE"), "and does not end so"),
-            (format!("{ONE}\n{}", ONE.replace("CERTIFICATE", "PKCS7")), "section 2 of the file is \"PKCS7\", which is not read"),
+            (
+                format!("{ONE}\n{}", ONE.replace("CERTIFICATE", "PKCS7")),
+                "section 2 of the file is \"PKCS7\", which is not read",
+            ),
             (ONE.replace("-----BEGIN", "----BEGIN"), "section 1 of the file has a broken first line"),
-            (ONE.replace("BEGIN CERTIFICATE-----", "BEGIN CERTIFICATE"), "section 1 of the file has a broken first line"),
+            (
+                ONE.replace("BEGIN CERTIFICATE-----", "BEGIN CERTIFICATE"),
+                "section 1 of the file has a broken first line",
+            ),
             (format!("{ONE}\n{}", ONE.to_ascii_lowercase()), "section 2 of the file has a broken first line"),
         ] {
             let error = count(&text).unwrap_err();

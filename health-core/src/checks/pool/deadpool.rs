@@ -2,6 +2,7 @@
 
 use std::{
     ops::Deref,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
@@ -14,16 +15,20 @@ use crate::model::status::Reason;
 const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
+/// Finds out why a connection could not be opened, where the driver does not tell.
+pub(crate) type Diagnose<M> = fn(&M, Failure) -> Pin<Box<dyn Future<Output = Failure> + Send + '_>>;
+
 /// A pool of deadpool, and what the errors of its driver mean.
 pub(crate) struct Deadpool<M: Manager> {
     pool: Pool<M>,
     explain: fn(M::Error) -> Failure,
+    diagnose: Option<Diagnose<M>>,
     has_own_connection: bool,
 }
 
 impl<M: Manager> Deadpool<M> {
     pub(crate) fn new(pool: Pool<M>, explain: fn(M::Error) -> Failure) -> Self {
-        Self { pool, explain, has_own_connection: false }
+        Self { pool, explain, diagnose: None, has_own_connection: false }
     }
 
     /// Asks on a connection beside the pool, which is opened by attempts that cannot be cancelled. An attempt of the pool
@@ -33,19 +38,34 @@ impl<M: Manager> Deadpool<M> {
         Self { has_own_connection: true, ..Self::new(pool, explain) }
     }
 
-    fn taken(&self, taken: Result<Object<M>, PoolError<M::Error>>) -> Taken<Self>
+    /// Asks for the reason of a connection that could not be opened.
+    #[cfg(feature = "redis")]
+    pub(crate) fn diagnosed_by(self, diagnose: Diagnose<M>) -> Self {
+        Self { diagnose: Some(diagnose), ..self }
+    }
+
+    async fn why(&self, error: M::Error) -> Failure {
+        let failure = (self.explain)(error);
+        match self.diagnose {
+            Some(diagnose) if failure.reason == Reason::Unreachable => diagnose(self.pool.manager(), failure).await,
+            _ => failure,
+        }
+    }
+
+    async fn taken(&self, taken: Result<Object<M>, PoolError<M::Error>>) -> Taken<Self>
     where
         Self: Source<Session = Session<M>>,
     {
         let failed = |message: &str, reason| Taken::Failed(Failure::new(message.to_owned(), reason, true));
-        let connecting = |error| Taken::Failed(Failure { is_of_connecting: true, ..(self.explain)(error) });
         match taken {
             Ok(object) => {
                 let is_new = Object::metrics(&object).recycle_count == 0;
                 Taken::Connection(Connected { session: Session::Pooled(object), is_new })
             }
             Err(PoolError::Timeout(TimeoutType::Wait)) => Taken::Busy,
-            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => connecting(error),
+            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                Taken::Failed(Failure { is_of_connecting: true, ..self.why(error).await })
+            }
             Err(PoolError::Closed) => failed("the pool has been closed", Reason::Failed),
             Err(PoolError::Timeout(_)) => failed("the pool's own timeout passed", Reason::Timeout),
             Err(PoolError::NoRuntimeSpecified) => {
@@ -60,7 +80,7 @@ impl<M: Manager> Deadpool<M> {
 
 impl<M: Manager> Clone for Deadpool<M> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), explain: self.explain, has_own_connection: self.has_own_connection }
+        Self { pool: self.pool.clone(), ..*self }
     }
 }
 
@@ -138,15 +158,18 @@ where
         if self.has_own_connection && status.available == 0 && status.size < status.max_size {
             return Taken::Beside;
         }
-        self.taken(self.pool.timeout_get(&AT_ONCE).await)
+        self.taken(self.pool.timeout_get(&AT_ONCE).await).await
     }
 
     async fn wait(&self) -> Taken<Self> {
-        self.taken(self.pool.timeout_get(&NO_TIMEOUTS).await)
+        self.taken(self.pool.timeout_get(&NO_TIMEOUTS).await).await
     }
 
     async fn connect(&self) -> Result<Connected<Self>, Failure> {
-        let session = self.pool.manager().create().await.map_err(self.explain)?;
+        let session = match self.pool.manager().create().await {
+            Ok(session) => session,
+            Err(error) => return Err(self.why(error).await),
+        };
         Ok(Connected { session: Session::Beside(Beside { session, pool: self.pool.clone() }), is_new: true })
     }
 

@@ -15,12 +15,24 @@ pub(super) struct Lease<S: Source> {
     session: Option<S::Session>,
     is_new: AtomicBool,
     is_sound: AtomicBool,
+    is_of_the_pool: bool,
 }
 
 impl<S: Source> Lease<S> {
     pub(super) fn new(connected: Connected<S>) -> Arc<Self> {
         let Connected { session, is_new } = connected;
-        Arc::new(Self { session: Some(session), is_new: is_new.into(), is_sound: true.into() })
+        let (is_new, is_sound) = (is_new.into(), true.into());
+        Arc::new(Self { session: Some(session), is_new, is_sound, is_of_the_pool: false })
+    }
+
+    /// A connection that was taken out of the pool for good.
+    pub(super) fn detached(session: S::Session) -> Arc<Self> {
+        let (is_new, is_sound) = (false.into(), true.into());
+        Arc::new(Self { session: Some(session), is_new, is_sound, is_of_the_pool: true })
+    }
+
+    pub(super) fn is_of_the_pool(&self) -> bool {
+        self.is_of_the_pool
     }
 
     /// Returns the connection.

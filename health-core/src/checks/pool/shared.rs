@@ -14,11 +14,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use super::{Connected, Failure, Remark, Source, Taken, lease::Lease};
 use crate::{
@@ -206,10 +202,12 @@ impl<S: Source> Shared<S> {
     fn moved(&self, number: u64, place: Place) {
         let mut state = self.state();
         let state = &mut *state;
-        let Some(turn) = state.turn.as_mut().filter(|turn| turn.number == number && turn.place != place) else { return };
+        let Some(turn) = state.turn.as_mut().filter(|turn| turn.number == number && turn.place != place) else {
+            return;
+        };
         let now = Instant::now();
         if turn.place == Place::Queued {
-            turn.waited = now - turn.since;
+            turn.waited += now - turn.since;
         }
         (turn.place, turn.since) = (place, now);
         if place == Place::Queued {
@@ -224,7 +222,10 @@ impl<S: Source> Shared<S> {
         turn.task.let_go();
         let served = match taken {
             Taken::Connection(connected) => {
-                (state.unserved_since, state.has_served) = (None, true);
+                // Where a run is about to ask, its answer tells.
+                if self.source.is_asked_beside() || turn.waiting.iter().all(oneshot::Sender::is_closed) {
+                    (state.unserved_since, state.has_served) = (None, true);
+                }
                 Served::Lease(Lease::new(connected), turn.waited)
             }
             Taken::Beside | Taken::Busy => Served::Beside,
@@ -325,13 +326,18 @@ impl<S: Source> Shared<S> {
         }
     }
 
-    /// Takes an idle connection out of the pool, to be the one beside it.
+    /// Makes one of several idle connections of the pool the one beside it, instead of one that was opened.
     pub(super) fn detach(&self) {
         let mut state = self.state();
-        if matches!(state.beside, Beside::None)
-            && let Some(session) = self.source.detach()
-        {
-            state.beside = Beside::Open(Lease::new(Connected { session, is_new: false }));
+        let is_wanted = match &state.beside {
+            Beside::None => true,
+            Beside::Open(lease) => !lease.is_of_the_pool(),
+            Beside::Connecting(_) => false,
+        };
+        if is_wanted && let Some(session) = self.source.detach() {
+            let before = std::mem::replace(&mut state.beside, Beside::Open(Lease::detached(session)));
+            drop(state);
+            drop(before);
         }
     }
 
@@ -369,14 +375,14 @@ impl<S: Source> Shared<S> {
         }
     }
 
-    /// Remembers that the pool, or a connection that it would have opened, serves.
+    /// Remembers that a question was answered over the pool, or over a connection that it would have opened.
     pub(super) fn has_served(&self) {
         let mut state = self.state();
         (state.unserved_since, state.has_served) = (None, true);
     }
 
-    /// Remembers that the pool has room for a connection that could not be opened; unless the server has none, that is
-    /// another matter than saturation.
+    /// Remembers that a question failed although the pool had room for it; unless the server has none, that is another
+    /// matter than saturation.
     pub(super) fn failed(&self, failure: &Failure) {
         if failure.reason != Reason::Saturated {
             self.state().unserved_since = None;
@@ -442,23 +448,21 @@ async fn turn<S: Source>(source: S, shared: Weak<Shared<S>>, number: u64) {
             shared.moved(number, place);
         }
     };
-    let taken = match source.take().await {
-        Taken::Busy => {
-            moved(Place::Queued);
-            let mut waiting = pin!(source.wait());
-            let mut is_first = true;
-            // The queue wakes this task when the place is its own; if there is no connection then, the pool is about to
-            // test or to open one.
-            poll_fn(|context| {
-                if !std::mem::replace(&mut is_first, false) {
-                    moved(Place::Recycling);
-                }
-                waiting.as_mut().poll(context)
-            })
-            .await
-        }
-        taken => taken,
-    };
+    let mut taken = source.take().await;
+    while let Taken::Busy = taken {
+        moved(Place::Queued);
+        let mut waiting = pin!(source.wait());
+        let mut is_first = true;
+        // The queue wakes this task when the place is its own; if there is no connection then, the pool is about to test or to
+        // open one.
+        taken = poll_fn(|context| {
+            if !std::mem::replace(&mut is_first, false) {
+                moved(Place::Recycling);
+            }
+            waiting.as_mut().poll(context)
+        })
+        .await;
+    }
     if let Some(shared) = shared.upgrade() {
         shared.served(number, taken);
     }

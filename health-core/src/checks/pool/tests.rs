@@ -339,7 +339,8 @@ async fn sessions_that_do_not_come_out_of_the_pools_own_test_are_no_outage() {
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     assert_eq!(began.elapsed().as_millis(), 0, "the others are cleared, too");
     // A session that comes back from its user and does not come out of its test.
-    let held = [pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap()];
+    let held =
+        [pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap()];
     pool.manager().untestable.lock().unwrap().extend(0..100);
     assert_eq!(run_within_a_second(&check, &server).await, SATURATED);
     drop(held);
@@ -521,8 +522,7 @@ async fn together(checks: &[TestedCheck], server: &Server) -> Vec<(Status, Optio
 #[tokio::test(start_paused = true)]
 async fn the_checks_of_one_pool_share_its_connections() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
-    let checks: Vec<TestedCheck> =
-        (0..8).map(|_| PoolCheck::new(Deadpool::new(pool.clone(), explain))).collect();
+    let checks: Vec<TestedCheck> = (0..8).map(|_| PoolCheck::new(Deadpool::new(pool.clone(), explain))).collect();
     let server = Server::default();
     server.slow.store(true, Ordering::SeqCst);
     let began = Instant::now();

@@ -2,3 +2,4 @@
 
 mod false_alarm;
 mod fault_matrix;
+mod load;

@@ -77,6 +77,56 @@ async fn a_file_is_judged_by_its_time_and_with_roots_and_name_by_its_chain() {
     assert_eq!(missing.status(), Status::Unhealthy);
 }
 
+/// The days left are those of the chain that clients use, not of a copy of the root for old clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superfluous_certificate_that_ends_soon_does_not_count() {
+    let (old, new) = (Authority::named("Old Root"), Authority::named("New Root"));
+    let Kind::Tls { chain: leaf, key } = new.sign("localhost", -1, 90) else { unreachable!() };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tls.crt");
+    for days in [2, -1] {
+        let chain = format!("{leaf}{}", new.crossed(&old, days));
+        std::fs::write(&path, &chain).unwrap();
+        let server = Server::start(Kind::Tls { chain, key: key.clone() });
+        let endpoint = Certificate::endpoint(format!("localhost:{}", server.port()), new.roots());
+        let file = Certificate::pem_file(&path).roots(new.roots()).server_name("localhost");
+        for check in [endpoint, file] {
+            let report = shown(&checked(check.crypto_provider(ring::default_provider())).await);
+            assert_eq!(verdict(&report), HEALTHY, "{days}: {report:?}");
+            assert!((observed(&report, "days_left") - 90.0).abs() < 0.2, "{report:?}");
+        }
+        // For clients that trust the old root alone the copy counts.
+        let endpoint = Certificate::endpoint(format!("localhost:{}", server.port()), old.roots());
+        let report = shown(&checked(endpoint.crypto_provider(ring::default_provider())).await);
+        assert_eq!(report.status(), Status::Unhealthy, "{report:?}");
+        assert!((observed(&report, "days_left") - days as f64).abs() < 0.2, "{report:?}");
+    }
+}
+
+/// OpenSSL, and with it every server that uses it, reads all of these; the first is the server's own.
+#[tokio::test]
+async fn a_certificate_in_another_spelling_is_not_passed_over() {
+    let authority = Authority::new();
+    let Kind::Tls { chain: dead, .. } = authority.sign("localhost", -100, -5) else { unreachable!() };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tls.crt");
+    let (issuer, trimmed) = (authority.pem(), dead.trim_end());
+    for text in [
+        format!("{dead}{issuer}"),
+        format!("{}{issuer}", dead.replace(" CERTIFICATE", " TRUSTED CERTIFICATE")),
+        format!("{}{issuer}", dead.replace(" CERTIFICATE", " X509 CERTIFICATE")),
+        format!("\u{feff}{dead}{issuer}"),
+        format!("  {dead}{issuer}"),
+        format!("{trimmed}{issuer}"),
+        format!("{}{issuer}", dead.replace(" CERTIFICATE", " PKCS7")),
+        format!("{}{issuer}", dead.replace("-----END CERTIFICATE-----", "")),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        let report = shown(&checked(Certificate::pem_file(&path)).await);
+        assert_eq!(report.status(), Status::Unhealthy, "{text}: {report:?}");
+    }
+}
+
 #[test]
 fn without_cryptography_or_a_usable_name_it_is_not_built() {
     let roots = || Authority::new().roots();

@@ -3,8 +3,10 @@
 use health_core::{CheckExt as _, Grpc, Impact, Reason, Status};
 use health_tests::{
     daemon::Server as _,
+    proxy::{NetworkFault, Proxy},
     service::{Kind, Server, TOKEN},
-    support::{checked, shown, verdict},
+    support::{checked, rerun, shown, verdict},
+    wait::HANG,
 };
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
@@ -41,4 +43,28 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
     let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", other.port())).unwrap().connect_lazy();
     let report = shown(&checked(Grpc::new(channel).critical()).await);
     assert_eq!((report.status(), report.impact()), (Status::Unhealthy, Impact::Critical));
+}
+
+/// The service ends an old connection as the next question arrives, as it does after GOAWAY.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_that_ends_under_the_question_is_no_outage() {
+    let server = Server::start(Kind::Grpc);
+    let proxy = Proxy::before(server.port());
+    let token: MetadataValue<_> = format!("Bearer {TOKEN}").parse().unwrap();
+    let channel = Endpoint::from_shared(format!("http://127.0.0.1:{}", proxy.port())).unwrap().connect_lazy();
+    let channel = InterceptedService::new(channel, move |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("authorization", token.clone());
+        Ok(request)
+    });
+    let health = checked(Grpc::new(channel).every(HANG).recheck(HANG)).await;
+    for run in 0..4 {
+        proxy.set(NetworkFault::CloseOnRequest);
+        let report = rerun(&health).await;
+        assert_eq!(verdict(&report), (Status::Healthy, None), "run {run}: {report:?}");
+        proxy.set(NetworkFault::None);
+        assert_eq!(rerun(&health).await.status(), Status::Healthy);
+    }
+    // One that is not there is asked once, and told.
+    proxy.set(NetworkFault::Refused);
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
 }

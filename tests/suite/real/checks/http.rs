@@ -15,9 +15,13 @@ use health_tests::{
     process,
     service::Server,
     support::{checked, client, invalid, millis, observed, rerun, shown, verdict},
+    wait::HANG,
 };
 use reqwest::{Client, redirect::Policy};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::rustls::RootCertStore;
 
 /// A service on loopback, until the test ends.
@@ -161,4 +165,52 @@ async fn a_certificate_that_the_client_does_not_accept_is_rejected() {
     // TLS to a port that does not speak it.
     let base = service().await.replace("http://", "https://");
     assert_eq!(says(Http::get(client(), base)).await, (Status::Unhealthy, Some(Reason::Rejected)));
+}
+
+/// A service that closes a kept connection as the second request over it arrives.
+async fn impatient() -> std::net::SocketAddr {
+    async fn request(socket: &mut TcpStream) -> bool {
+        let (mut seen, mut bytes) = (Vec::new(), [0; 2048]);
+        while !seen.windows(4).any(|window| window == b"\r\n\r\n") {
+            match socket.read(&mut bytes).await {
+                Ok(count) if count > 0 => seen.extend_from_slice(&bytes[..count]),
+                _ => return false,
+            }
+        }
+        true
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if request(&mut socket).await {
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n";
+                    let _ = socket.write_all(format!("{answer}{{\"status\":\"healthy\"}}").as_bytes()).await;
+                    request(&mut socket).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The service's patience with an idle connection ends in the moment in which the next request is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_that_ends_under_the_request_is_no_outage() {
+    let url = format!("http://{}/", impatient().await);
+    // Of one client, so that two connections are kept and end one after the other.
+    let client = client();
+    let checks: [Registration; 3] = [
+        Http::get(client.clone(), url.as_str()).into(),
+        Http::head(client.clone(), url.as_str()).into(),
+        Upstream::new(client, url.as_str()).into(),
+    ];
+    for check in checks {
+        let health = checked(check.every(HANG).recheck(HANG)).await;
+        for run in 0..4 {
+            let report = rerun(&health).await;
+            assert_eq!(verdict(&report), HEALTHY, "run {run}: {report:?}");
+        }
+    }
 }

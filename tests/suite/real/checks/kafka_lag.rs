@@ -5,8 +5,12 @@ use std::sync::Arc;
 use health_core::{KafkaLag, Reason, Status};
 use health_tests::{
     daemon::Server as _,
-    kafka::{Server, consume, consumer, produce},
+    kafka::{Server, config, consume, consumer, produce},
     support::{checked, invalid, observed, rerun, shown, verdict},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
 use tokio::task::block_in_place;
 
@@ -43,6 +47,15 @@ async fn the_sum_and_the_worst_are_right_while_messages_come_and_go() {
         let numbers = (observed(&report, "lag"), observed(&report, "worst"));
         assert_eq!((numbers, verdict(&report)), ((sum, worst), expected), "{report:?}");
     }
+    // A commit of a topic that had more messages before it was created anew.
+    block_in_place(|| {
+        let mut beyond = TopicPartitionList::new();
+        beyond.add_partition_offset("orders", 1, Offset::Offset(1_000)).unwrap();
+        reader.commit(&beyond, CommitMode::Sync).unwrap();
+    });
+    let report = rerun(&health).await;
+    let whole = 10.0;
+    assert_eq!((observed(&report, "lag"), observed(&report, "worst")), (whole, whole), "{report:?}");
     let health = checked(KafkaLag::new(reader).topic("missing")).await;
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Rejected)));
 }
@@ -52,5 +65,7 @@ fn bad_input_is_refused() {
     let lag = || KafkaLag::new(Arc::new(consumer(1, "readers")));
     assert!(invalid(lag()).contains("at least one topic"));
     assert!(invalid(lag().topic("")).contains("empty name"));
+    let alone = config(1).create::<BaseConsumer>().unwrap();
+    assert!(invalid(KafkaLag::new(Arc::new(alone)).topic("x")).contains("set group.id"));
     assert!(invalid(lag().topic("x").warn_partition_above(2).fail_partition_above(1)).contains("less than"));
 }

@@ -7,6 +7,7 @@ use health_tests::{
     support::{checked, checked_within, invalid, rerun, secs, shown, verdict},
     wait,
 };
+use tokio_stream::StreamExt as _;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
@@ -23,6 +24,42 @@ async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Timeout)));
     server.thaw();
     turns_healthy(&health).await;
+}
+
+/// A debugging client that listens to everything is no outage.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_to_every_subject_changes_nothing() {
+    let server = Server::start();
+    let own = client(server.port(), PASSWORD).await;
+    own.flush().await.unwrap();
+    let health = checked_within(secs(5), Nats::new(own.clone())).await;
+    let subject = checked_within(secs(5), Nats::new(own).subject("health.ping")).await;
+    let monitor = client(server.port(), PASSWORD).await;
+    for listened in [">", "_INBOX.>", "health.>"] {
+        let mut listener = monitor.subscribe(listened).await.unwrap();
+        monitor.flush().await.unwrap();
+        wait::done("the subscription", async || {
+            // Whoever receives its own message has been heard of by the server.
+            monitor.publish(listened.replace('>', "probe"), "".into()).await.unwrap();
+            tokio::time::timeout(secs(1), listener.next()).await.map(drop)
+        })
+        .await;
+        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{listened}: {:?}", shown(&health));
+        assert_eq!(rerun(&subject).await.status(), Status::Healthy, "{listened}: {:?}", shown(&subject));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_publish_is_told_what_may_be_wrong() {
+    let server = Server::start_restricted("publish: \"health.ping\", subscribe: \">\"");
+    let own = client(server.port(), PASSWORD).await;
+    own.flush().await.unwrap();
+    let health = checked_within(secs(1), Nats::new(own.clone())).await;
+    let report = rerun(&health).await;
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Timeout)));
+    assert!(report.message().unwrap().contains("may not publish"), "{report:?}");
+    let subject = checked(Nats::new(own).subject("health.ping")).await;
+    assert_eq!(rerun(&subject).await.status(), Status::Healthy, "{:?}", shown(&subject));
 }
 
 /// A slow machine may need more than one run of a second.

@@ -82,6 +82,27 @@ async fn writable_fails_on_a_read_only_session() {
     assert_eq!(verdict(Postgres::new(read_only())).await.0, Status::Healthy, "reading needs no more");
 }
 
+/// What the application does with its sessions does not make the server unwritable.
+#[tokio::test(flavor = "multi_thread")]
+async fn writable_is_the_servers_not_the_sessions() {
+    let server = Server::start();
+    let pool = server.pool(1);
+    let session = pool.get().await.unwrap();
+    session.batch_execute("BEGIN READ ONLY").await.unwrap();
+    drop(session);
+    assert_eq!(verdict(Postgres::new(pool.clone()).writable()).await.0, Status::Healthy, "a transaction left open");
+    let session = pool.get().await.unwrap();
+    assert!(session.batch_execute("SELECT 1 / 0").await.is_err());
+    drop(session);
+    assert_eq!(verdict(Postgres::new(pool.clone()).writable()).await.0, Status::Healthy, "one that has failed");
+    let session = pool.get().await.unwrap();
+    let fooled = "CREATE SCHEMA fooled; SET search_path = fooled, pg_catalog; \
+                  CREATE FUNCTION fooled.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'";
+    session.batch_execute(fooled).await.unwrap();
+    drop(session);
+    assert_eq!(verdict(Postgres::new(pool).writable()).await.0, Status::Healthy, "a function of the same name");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writable_fails_on_a_standby() {
     let mut server = Server::start();
@@ -109,8 +130,12 @@ async fn what_the_server_refuses_has_its_reason() {
     // Too long for a label, so that no resolver has to be asked.
     config.host("x".repeat(64)).user("app");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Unreachable));
-    // Too many connections, of one user as of all.
     let admin = server.connect().await;
+    admin.batch_execute("CREATE DATABASE closed ALLOW_CONNECTIONS false").await.unwrap();
+    let mut config = server.config();
+    config.dbname("closed");
+    assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Rejected));
+    // Too many connections, of one user as of all.
     admin.batch_execute("CREATE ROLE guest LOGIN PASSWORD 'guest' CONNECTION LIMIT 0").await.unwrap();
     let mut config = server.config();
     config.user("guest").password("guest");

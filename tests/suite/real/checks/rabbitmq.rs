@@ -1,9 +1,12 @@
 //! The `RabbitMq` check against a real broker, beyond the table of faults.
 
-use health_core::{CheckExt as _, Health, RabbitMq, Reason, Status};
+use deadpool_lapin::lapin::{BasicProperties, Channel, Connection, options::BasicPublishOptions};
+use health_core::{CheckExt as _, Health, RabbitMq, RabbitMqQueue, Reason, Status};
 use health_tests::{
-    rabbitmq::{Server, pool},
-    support::{checked, millis, observed, rerun, shown, verdict},
+    daemon::Server as _,
+    port,
+    rabbitmq::{PASSWORD, Server, pool, url},
+    support::{checked, checked_within, millis, observed, rerun, secs, shown, verdict},
     wait::{self, HANG},
 };
 
@@ -11,32 +14,132 @@ use health_tests::{
 async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     let server = Server::start();
     let few = pool(&server.url(), 1);
-    let health = checked(RabbitMq::new(few.clone()).saturated_for(HANG)).await;
-    let strict = checked(RabbitMq::new(few.clone()).saturated_for(millis(1))).await;
-    let report = shown(&health);
-    assert_eq!((report.status(), observed(&report, "pool_max")), (Status::Healthy, 1.0));
+    let health = checked_within(secs(4), RabbitMq::new(few.clone()).saturated_for(HANG)).await;
+    let strict = checked_within(secs(4), RabbitMq::new(few.clone()).saturated_for(millis(1))).await;
+    turns(&health, Status::Healthy, None).await;
+    assert_eq!(observed(&shown(&health), "pool_max"), 1.0);
 
     // Every connection is in use: the broker is asked beside the pool.
     let held = few.get().await.unwrap();
-    assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
     turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
-    // It would ask for the only connection, too.
-    strict.stop().await;
     drop(held);
-    assert_eq!(rerun(&health).await.status(), Status::Healthy);
+    turns(&health, Status::Healthy, None).await;
+    turns(&strict, Status::Healthy, None).await;
+    assert_eq!(port::connections_to(server.port()), 2, "the pool's, and one beside it for both checks");
 
     // The broker tells those who publish that they are blocked.
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
     let publisher = few.get().await.unwrap();
-    let channel = publisher.create_channel().await.unwrap();
-    let options = deadpool_lapin::lapin::options::BasicPublishOptions::default();
-    let properties = deadpool_lapin::lapin::BasicProperties::default();
-    drop(channel.basic_publish("".into(), "nowhere".into(), options, b"x", properties).await.unwrap());
-    wait::true_of("the broker blocks", || publisher.status().blocked()).await;
-    drop(publisher);
+    let channel = publishes(&publisher).await;
+    drop((publisher, channel));
     assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
     server.control(&["set_vm_memory_high_watermark", "absolute", "1GB"]);
     turns(&health, Status::Healthy, None).await;
+}
+
+/// Publishes over a connection until the broker, which is short of memory, blocks it.
+async fn publishes(connection: &Connection) -> Channel {
+    let channel = connection.create_channel().await.unwrap();
+    let properties = BasicProperties::default();
+    let sent = channel.basic_publish("".into(), "nowhere".into(), BasicPublishOptions::default(), b"x", properties);
+    drop(sent.await.unwrap());
+    wait::true_of("the broker blocks", || connection.status().blocked()).await;
+    channel
+}
+
+/// Of two connections the broker blocks the one that has published: the answer does not change from run to run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_connection_beside_one_that_is_not_does_not_flap() {
+    let server = Server::start();
+    server.declare("orders").await;
+    let pool = pool(&server.url(), 2);
+    let (one, other) = (pool.get().await.unwrap(), pool.get().await.unwrap());
+    drop(other);
+    server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    let channel = publishes(&one).await;
+    drop(one);
+    let health = checked(RabbitMq::new(pool.clone()).every(HANG).recheck(HANG)).await;
+    let queue = checked(RabbitMqQueue::new(pool, "orders").every(HANG).recheck(HANG)).await;
+    for check in [&health, &queue] {
+        turns(check, Status::Degraded, Some(Reason::Saturated)).await;
+        for _ in 0..6 {
+            assert_eq!(verdict(&*rerun(check).await), (Status::Degraded, Some(Reason::Saturated)));
+        }
+        assert!(shown(check).message().unwrap().contains("the broker blocks a connection"));
+    }
+    assert_eq!(observed(&shown(&queue), "length"), 0.0, "asked all the same");
+    server.control(&["set_vm_memory_high_watermark", "absolute", "1GB"]);
+    turns(&health, Status::Healthy, None).await;
+    turns(&queue, Status::Healthy, None).await;
+    drop(channel);
+}
+
+/// Where the application has used up its user's channels, one more would end its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_leaves_the_applications_channels_alone() {
+    let server = Server::start();
+    server.declare("orders").await;
+    let pool = pool(&server.url(), 1);
+    let connection = pool.get().await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    server.control(&["set_user_limits", "app", "{\"max-channels\": 1}"]);
+    drop(connection);
+    let health = checked(RabbitMq::new(pool.clone()).every(HANG).recheck(HANG)).await;
+    let queue = checked(RabbitMqQueue::new(pool, "orders").every(HANG).recheck(HANG)).await;
+    for _ in 0..3 {
+        for check in [&health, &queue] {
+            assert_eq!(
+                verdict(&*rerun(check).await),
+                (Status::Degraded, Some(Reason::Saturated)),
+                "{:?}",
+                shown(check)
+            );
+        }
+    }
+    // The broker would have ended the connection by now: it answers this after what it had to say.
+    let declared = channel.queue_declare("orders".into(), durable(), Default::default()).await;
+    assert!(declared.is_ok() && channel.status().connected(), "{declared:?}");
+    server.control(&["clear_user_limits", "app", "all"]);
+    turns(&health, Status::Healthy, None).await;
+    turns(&queue, Status::Healthy, None).await;
+}
+
+fn durable() -> deadpool_lapin::lapin::options::QueueDeclareOptions {
+    deadpool_lapin::lapin::options::QueueDeclareOptions { durable: true, ..Default::default() }
+}
+
+/// A user who has no connection left but the pool's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_a_connection_left_is_no_outage() {
+    let server = Server::start();
+    server.declare("orders").await;
+    server.control(&["add_user", "poor", PASSWORD]);
+    server.control(&["set_permissions", "poor", ".*", ".*", ".*"]);
+    server.control(&["set_user_limits", "poor", "{\"max-connections\": 1}"]);
+    let pool = pool(&url(server.port(), PASSWORD).replace("app:", "poor:"), 1);
+    drop(pool.get().await.unwrap());
+    let health = checked_within(secs(4), RabbitMq::new(pool.clone()).every(HANG).recheck(HANG)).await;
+    let queue = checked_within(secs(4), RabbitMqQueue::new(pool.clone(), "orders").every(HANG).recheck(HANG)).await;
+    // The refusal proves that the broker lives, and the pool has a connection to give.
+    turns(&health, Status::Healthy, None).await;
+    // The length of a queue cannot be had without a channel.
+    turns(&queue, Status::Degraded, Some(Reason::Saturated)).await;
+    let held = pool.get().await.unwrap();
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
+    drop(held);
+    turns(&health, Status::Healthy, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_host_that_is_down_is_unreachable() {
+    let server = Server::start();
+    server.control(&["add_vhost", "orders"]);
+    server.control(&["set_permissions", "--vhost", "orders", "app", ".*", ".*", ".*"]);
+    let health = checked(RabbitMq::new(pool(&server.url().replace("%2f", "orders"), 1))).await;
+    turns(&health, Status::Healthy, None).await;
+    server.control(&["eval", "rabbit_vhost_sup_sup:stop_and_delete_vhost(<<\"orders\">>)."]);
+    turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
 }
 
 /// Runs the check again and again until it says so.

@@ -41,7 +41,8 @@ async fn the_length_and_the_consumers_are_right_while_messages_come_and_go() {
         assert_eq!(numbers, (1.0, 1.0), "the connection stays in its pool");
         assert!(few.get().await.unwrap().status().connected());
     }
-    wait::true_of("it, and the test's own", || port::connections_to(server.port()) == 2).await;
+    let what = "the pool's, the check's own, and the test's own";
+    wait::true_of(what, || port::connections_to(server.port()) == 3).await;
     channel.queue_declare("orders".into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
 
     for (published, taken, length, status) in [

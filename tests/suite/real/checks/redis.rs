@@ -1,10 +1,10 @@
 //! The `Redis` check against real servers.
 
 use deadpool_redis::redis::{Value, cmd};
-use health_core::{CheckExt as _, Health, Reason, Redis, Registration, Status};
+use health_core::{CheckExt as _, Health, Reason, Redis, RedisQueue, Registration, Status};
 use health_tests::{
     redis::{self, Server},
-    support::secs,
+    support::{checked, secs, shown, verdict},
     wait::{self, HANG},
 };
 
@@ -95,4 +95,82 @@ async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
     })
     .await;
     turns(Status::Healthy, None).await;
+}
+
+/// What a check of a pool of one says on its first run.
+async fn first(check: Redis) -> (Status, Option<Reason>) {
+    verdict(&shown(&checked(check).await))
+}
+
+/// Every state in which a server refuses the plain question.
+#[tokio::test(flavor = "multi_thread")]
+async fn writable_is_never_greener_than_plain() {
+    let mut server = Server::start();
+    let both = async |server: &Server| {
+        (first(Redis::new(server.pool(1))).await, first(Redis::new(server.pool(1)).writable()).await)
+    };
+    // While a script keeps the server busy.
+    server.say(&["CONFIG", "SET", "busy-reply-threshold", "10"]).await.unwrap();
+    let mut busy = server.connect().await;
+    let script = tokio::spawn(async move { cmd("EVAL").arg("while true do end").arg(0).exec_async(&mut busy).await });
+    wait::done("a busy server", async || match server.say(&["PING"]).await {
+        Err(error) if error.code() == Some("BUSY") => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let failed = (Status::Unhealthy, Some(Reason::Failed));
+    assert_eq!(both(&server).await, (failed, failed), "while it is busy");
+    server.say(&["SCRIPT", "KILL"]).await.unwrap();
+    assert!(script.await.unwrap().is_err());
+    // While it loads its data.
+    server.say(&["EVAL", "for i=1,8000 do redis.call('SET', 'k'..i, 'v') end", "0"]).await.unwrap();
+    server.say(&["SAVE"]).await.unwrap();
+    server.stop();
+    server.set_arguments(&["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
+    server.run();
+    let unreachable = (Status::Unhealthy, Some(Reason::Unreachable));
+    let loading = both(&server).await;
+    assert!(server.say(&["SET", "k1", "x"]).await.is_err(), "it should still be loading");
+    assert_eq!(loading, (unreachable, unreachable), "while it loads");
+    server.kill();
+    // While it cannot save.
+    let server = Server::start();
+    server.say(&["CONFIG", "SET", "save", "3600 1"]).await.unwrap();
+    server.say(&["SET", "k", "v"]).await.unwrap();
+    server.remove_directory();
+    wait::done("a failed save", async || {
+        let _ = server.say(&["BGSAVE"]).await;
+        match server.say(&["PING"]).await {
+            Err(error) if error.code() == Some("MISCONF") => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert_eq!(both(&server).await, (failed, failed), "while it cannot save");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_has_not_is_rejected() {
+    let server = Server::start();
+    let rejected = (Status::Unhealthy, Some(Reason::Rejected));
+    let url = server.url();
+    let far = redis::pool(&url.replace("/0", "/99"), 1);
+    assert_eq!(first(Redis::new(far.clone())).await, rejected, "a database that does not exist");
+    assert_eq!(first(Redis::new(far).writable()).await, rejected, "a database that does not exist");
+    let mut cluster = Server::start();
+    cluster.stop();
+    cluster.set_arguments(&["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
+    cluster.run();
+    // Of the slots this node has one half, and knows that another has the other one.
+    cluster.say(&["CLUSTER", "ADDSLOTSRANGE", "0", "8000"]).await.unwrap();
+    let queue = |key: &str| RedisQueue::list(cluster.pool(1), key);
+    let says = async |key: &str| verdict(&shown(&checked(queue(key)).await));
+    let (own, other) = ("bar", "foo");
+    // A node that has just started takes its time.
+    wait::done("a cluster that works", async || match says(own).await {
+        (Status::Healthy, None) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(says(other).await, (Status::Unhealthy, Some(Reason::Unreachable)), "a slot that nobody serves");
 }

@@ -1,24 +1,27 @@
 //! The `Sqlx` check against a real MariaDB server, beyond the table of faults.
 
-use health_core::{Reason, Sqlx, Status};
+use health_core::{CheckExt as _, Health, Reason, Sqlx, Status};
 use health_tests::{
     daemon::Server as _,
-    mariadb::{PASSWORD, Server, pool},
+    mariadb::{PASSWORD, Server, options, pool},
     port, postgres,
-    support::{checked, invalid, millis, observed, rerun, secs, shown, verdict},
+    support::{checked, checked_within, invalid, millis, observed, rerun, secs, shown, verdict},
     wait::{self, HANG},
 };
 use sqlx::{
+    Connection as _, MySqlConnection,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     let server = Server::start();
     let pool = pool(server.port(), PASSWORD, 2);
-    let health = checked(Sqlx::new(pool.clone()).saturated_for(HANG)).await;
-    assert_eq!(shown(&health).status(), Status::Healthy, "without an idle connection, beside the pool");
+    let health = checked_within(secs(4), Sqlx::new(pool.clone()).saturated_for(HANG)).await;
+    turns(&health, Status::Healthy, None).await;
+    assert_eq!(pool.size(), 0, "without an idle connection, beside the pool");
     // Given back by a task.
     let idle = async |count: u32| wait::true_of("idle connections", || pool.num_idle() >= count as usize).await;
     drop((pool.acquire().await.unwrap(), pool.acquire().await.unwrap()));
@@ -32,22 +35,113 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
         assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
     }
 
-    let strict = checked(Sqlx::new(pool.clone()).saturated_for(millis(1))).await;
+    let strict = checked_within(secs(4), Sqlx::new(pool.clone()).saturated_for(millis(1))).await;
     let held = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
-    assert_eq!(verdict(&*rerun(&health).await), (Status::Degraded, Some(Reason::Saturated)));
-    wait::done("unhealthy", async || match verdict(&*rerun(&strict).await) {
-        (Status::Unhealthy, Some(Reason::Saturated)) => Ok(()),
-        other => Err(other),
-    })
-    .await;
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
+    turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
     drop(held);
     idle(1).await;
-    assert_eq!(rerun(&health).await.status(), Status::Healthy);
-    assert_eq!(rerun(&strict).await.status(), Status::Healthy);
-    // Two of the pool, and none beside it any more.
-    wait::true_of("two connections", || port::connections_to(server.port()) <= 2).await;
+    turns(&health, Status::Healthy, None).await;
+    turns(&strict, Status::Healthy, None).await;
+    // One of the two is the checks' own, so that no third is kept.
+    wait::done("two connections", async || {
+        let _ = rerun(&health).await;
+        let connections = port::connections_to(server.port());
+        if connections <= 2 { Ok(()) } else { Err(connections) }
+    })
+    .await;
     pool.close().await;
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Failed)));
+}
+
+/// Runs the check again and again until it says so.
+async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
+    wait::done(status.as_str(), async || {
+        let found = verdict(&*rerun(health).await);
+        if found == (status, reason) { Ok(()) } else { Err(found) }
+    })
+    .await;
+}
+
+/// Whatever language the server speaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_mysql_is_told_by_its_number() {
+    let server = Server::start_with(&["--lc-messages=de_DE", "--max-connections=10"]);
+    let user = |user: &str| options(server.port(), PASSWORD).username(user);
+    let says = async |options: MySqlConnectOptions| {
+        let pool = MySqlPoolOptions::new().max_connections(2).connect_lazy_with(options);
+        verdict(&shown(&checked(Sqlx::new(pool)).await))
+    };
+    let create = |user: &str, with: &str| {
+        drop(server.statement(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}' {with}")));
+    };
+    create("locked", "ACCOUNT LOCK");
+    create("old", "PASSWORD EXPIRE");
+    create("few", "WITH MAX_USER_CONNECTIONS 1");
+    create("spent", "WITH MAX_CONNECTIONS_PER_HOUR 1");
+    create("elsewhere", "REQUIRE SSL");
+    let rejected = (Status::Unhealthy, Some(Reason::Rejected));
+    let saturated = (Status::Unhealthy, Some(Reason::Saturated));
+    assert_eq!(says(user("locked")).await, rejected, "4151");
+    assert_eq!(says(user("nobody")).await, rejected, "1045");
+    assert_eq!(says(user("app").database("nothing")).await, rejected, "1049");
+    assert_eq!(says(user("elsewhere").ssl_mode(MySqlSslMode::Disabled)).await, rejected, "1045");
+    let _ = server.statement("SET GLOBAL disconnect_on_expired_password = ON");
+    assert_eq!(says(user("old")).await, rejected, "1862");
+    let held = MySqlConnection::connect_with(&user("few")).await.unwrap();
+    assert_eq!(says(user("few")).await, saturated, "1226");
+    let spent = MySqlConnection::connect_with(&user("spent")).await.unwrap();
+    assert_eq!(says(user("spent")).await, saturated, "1226");
+    drop((held, spent));
+    let mut others = Vec::new();
+    while let Ok(connection) = MySqlConnection::connect_with(&user("app")).await {
+        others.push(connection);
+    }
+    assert_eq!(says(user("app")).await, saturated, "1040");
+}
+
+/// The check keeps one connection awake, and the pool lets the others go.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_pool_shrinks_all_the_same() {
+    let server = Server::start();
+    let timeout = secs(2);
+    let small = MySqlPoolOptions::new().max_connections(10).idle_timeout(timeout);
+    let pool = small.connect_with(options(server.port(), PASSWORD)).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    drop(held);
+    wait::true_of("idle connections", || pool.num_idle() == 8).await;
+    let health = Health::builder().check("x", Sqlx::new(pool.clone()).every(millis(200))).start().unwrap();
+    wait::true_of("a pool that has shrunk", || pool.size() <= 1).await;
+    assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
+    assert!(port::connections_to(server.port()) <= 2, "one of the pool, and the check's own");
+}
+
+#[tokio::test]
+async fn a_file_of_sqlite_that_is_locked_or_no_database_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| SqliteConnectOptions::new().filename(directory.path().join(name)).create_if_missing(true);
+    let pool = |options: SqliteConnectOptions| SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+    // In use by the application's only connection, which locks others out.
+    let exclusive = at("orders.db").locking_mode(SqliteLockingMode::Exclusive).journal_mode(SqliteJournalMode::Wal);
+    let one = pool(exclusive);
+    let health = checked_within(secs(1), Sqlx::new(one.clone())).await;
+    turns(&health, Status::Healthy, None).await;
+    let held = one.acquire().await.unwrap();
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
+    // Locked by another program.
+    let other = pool(at("orders.db").busy_timeout(millis(10)));
+    let tolerant = checked(Sqlx::new(other.clone())).await;
+    assert_eq!(verdict(&shown(&tolerant)), (Status::Degraded, Some(Reason::Saturated)), "{:?}", shown(&tolerant));
+    let strict = checked(Sqlx::new(other).saturated_for(millis(1))).await;
+    turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
+    drop(held);
+    turns(&health, Status::Healthy, None).await;
+    std::fs::write(directory.path().join("notes.txt"), "Nothing of SQLite's. ".repeat(100)).unwrap();
+    let report = shown(&checked(Sqlx::new(pool(at("notes.txt")))).await);
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Failed)), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,135 @@
+//! A pool that is never idle, in real time: where its queue is shorter than half of the deadline no run says anything but
+//! healthy, beyond that nothing worse than Degraded, and the application hardly notices that it is checked.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use deadpool_postgres::Pool;
+use health_core::{CheckExt as _, Health, Postgres, Status};
+use health_tests::{
+    bare_clock::{BareClock, measure},
+    postgres,
+    support::{long, millis, secs},
+    wait::HANG,
+};
+use tokio::task::JoinHandle;
+
+/// The deadline of the check: half of it is the longest queue that is healthy.
+const TIMEOUT: Duration = secs(2);
+
+/// Tasks of an application that take a connection, hold it for one query, and take the next one.
+struct Application {
+    longest: Arc<Mutex<Duration>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Keeps the longest of the waits.
+fn note(longest: &Mutex<Duration>, waited: Duration) {
+    let mut longest = longest.lock().unwrap();
+    *longest = waited.max(*longest);
+}
+
+impl Application {
+    fn start(pool: &Pool, tasks: usize, query: Duration) -> Self {
+        let longest = Arc::new(Mutex::new(Duration::ZERO));
+        let sql = format!("SELECT pg_sleep({})", query.as_secs_f64());
+        let task = |_| {
+            let (pool, longest, sql) = (pool.clone(), Arc::clone(&longest), sql.clone());
+            tokio::spawn(async move {
+                loop {
+                    let asked = Instant::now();
+                    let session = pool.get().await.unwrap();
+                    let waited = asked.elapsed();
+                    note(&longest, waited);
+                    session.simple_query(&sql).await.unwrap();
+                }
+            })
+        };
+        let tasks = (0..tasks).map(task).collect();
+        Self { longest, tasks }
+    }
+
+    /// The longest wait since the last call.
+    fn longest(&self) -> Duration {
+        std::mem::take(&mut *self.longest.lock().unwrap())
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// What was measured of one pool.
+#[derive(Debug)]
+struct Measured {
+    runs: u64,
+    not_healthy: u64,
+    unhealthy: u64,
+    checked: Duration,
+    /// Of two pools without a check, beside which the checked one runs.
+    unchecked: [Duration; 2],
+    round_trip: Duration,
+}
+
+async fn load(server: &postgres::Server, size: usize, query: Duration) -> Measured {
+    let pools = [server.pool(size), server.pool(size), server.pool(size)];
+    let [checked, one, other] = pools.each_ref().map(|pool| Application::start(pool, size * 10, query));
+    let check = Postgres::new(pools[0].clone()).saturated_for(HANG).timeout(TIMEOUT);
+    let health = Health::builder().check("subject", check.every(millis(250)).recheck(millis(250))).start().unwrap();
+    let control = server.connect().await;
+    // The pools have filled, and every task has had its turn.
+    tokio::time::sleep(query * 20 + secs(1)).await;
+    let totals = || {
+        let report = health.report();
+        let totals = report.checks()[0].history().totals();
+        (totals.durations().count(), totals.runs(Status::Healthy), totals.runs(Status::Unhealthy))
+    };
+    let before = totals();
+    let _ = [checked.longest(), one.longest(), other.longest()];
+    let (began, mut round_trip) = (Instant::now(), Duration::ZERO);
+    while began.elapsed() < if long() { secs(60) } else { secs(5) } {
+        let asked = Instant::now();
+        control.simple_query("").await.unwrap();
+        round_trip = round_trip.max(asked.elapsed());
+        tokio::time::sleep(millis(5)).await;
+    }
+    let (after, runs) = (totals(), totals().0 - before.0);
+    health.stop().await;
+    Measured {
+        runs,
+        not_healthy: runs - (after.1 - before.1),
+        unhealthy: after.2 - before.2,
+        checked: checked.longest(),
+        unchecked: [one.longest(), other.longest()],
+        round_trip,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_never_idle_is_no_outage_and_its_application_hardly_notices_the_check() {
+    let (server, clock) = (postgres::Server::start(), BareClock::start());
+    for query in [millis(10), millis(200)] {
+        for size in [1, 2, 10] {
+            let what = format!("a pool of {size} and queries of {query:?}");
+            let queue = query * 9;
+            let step = async || load(&server, size, query).await;
+            let judge = |measured: &Measured| {
+                let Measured { runs, not_healthy, unhealthy, checked, unchecked, round_trip } = measured;
+                assert!(*runs > 0, "{what}: {measured:?}");
+                assert_eq!(*unhealthy, 0, "{what}: {measured:?}");
+                assert!(*not_healthy == 0 || queue > TIMEOUT / 2, "{what}: {measured:?}");
+                // Exact on the virtual clock, in the unit tests of the core. Here two pools without a check differ, too: by the
+                // difference between them, or by one place in the queue.
+                let noise = query.max(unchecked[0].abs_diff(unchecked[1]));
+                let limit = unchecked[0].max(unchecked[1]) + *round_trip + noise;
+                assert!(*checked <= limit, "{what}: at most {limit:?}: {measured:?}");
+            };
+            let measured = measure(&what, &clock, step, judge).await;
+            println!("{what}: {measured:?}");
+        }
+    }
+}
