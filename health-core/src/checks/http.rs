@@ -2,7 +2,7 @@
 //! over the application's own client; it does not prove that the service does its work: an
 //! [`Upstream`](crate::Upstream) asks it.
 
-use std::{fmt, ops::RangeInclusive};
+use std::{fmt, ops::RangeInclusive, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,9 +11,12 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
+use tokio::{select, time::timeout};
+
 use crate::{
     check::{
         Check, CheckResult,
+        deadline::time_left,
         error::{CheckError, InvalidCheck, chain, classify},
         outcome::Outcome,
     },
@@ -36,7 +39,9 @@ const DRAINED: usize = 64 << 10;
 /// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
 ///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
 /// - The answer must come whole within the deadline; of a body that nothing is asked of, its first 64 KiB.
-/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most.
+/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most. A service that has not
+///   answered in half of the deadline is asked once more, over another connection, and the first answer counts; over HTTP/2
+///   the client has one connection alone, whose death its own `http2_keep_alive_interval` notices.
 /// - A slow answer: `.slow_above(..)`.
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
 /// - Observed: `code`.
@@ -234,8 +239,24 @@ impl Target {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends a request that is idempotent, and reads the answer. Of its body not much more than `limit` is ever held.
+    /// Sends a request that is idempotent, and reads the answer. Of its body not much more than `limit` is ever held. Without an
+    /// answer in half of the time the request is sent once more, and the first answer counts: the other end of a kept connection
+    /// may have gone without a word.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
+        let patience = time_left().map_or(Duration::MAX, |left| left / 2);
+        let mut first = pin!(self.exchange(limit));
+        if let Ok(answer) = timeout(patience, &mut first).await {
+            return answer;
+        }
+        let mut second = pin!(self.exchange(limit));
+        select! {
+            biased;
+            answer = &mut first => if answer.is_ok() { answer } else { second.await },
+            answer = &mut second => if answer.is_ok() { answer } else { first.await },
+        }
+    }
+
+    async fn exchange(&self, limit: usize) -> Result<Answer, CheckError> {
         let mut attempts = 1;
         let (mut response, is_elsewhere) = loop {
             match self.send_once(Bytes::new()).await {

@@ -144,6 +144,9 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
     } else {
         edge(consumer, &partitions, Offset::Beginning)?
     };
+    for list in [&committed, &begins] {
+        list.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+    }
     let mut lag = Lag::default();
     for end in ends.elements() {
         end.error()?;

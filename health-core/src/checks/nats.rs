@@ -21,8 +21,9 @@ use crate::{
 /// Asks a NATS server over the application's own client. Needs the feature `nats`.
 ///
 /// It subscribes to a fresh inbox and publishes an empty message to it, which the server brings back: flushing alone only
-/// fills the kernel's buffer and succeeds towards a server that hangs. A listener to every subject changes nothing. A stream
-/// of JetStream that takes every subject takes this message, too.
+/// fills the kernel's buffer and succeeds towards a server that hangs. A listener to every subject changes nothing, but for a
+/// client with `no_echo`, which is told that nobody responds, and is told nothing while somebody listens. A stream of
+/// JetStream that takes every subject takes this message, too.
 ///
 /// - Least privilege: subscribing and publishing to an inbox (`_INBOX.>` unless the client has another prefix), or to
 ///   [`subject`](Self::subject). Without that right it is `timeout`: the server's refusal goes to the client's event
@@ -68,7 +69,8 @@ impl Nats {
         let inbox = self.client.new_inbox();
         let mut subscribers = vec![self.client.subscribe(inbox.clone()).await.map_err(unsent)?];
         match &self.subject {
-            None => self.client.publish(inbox, "".into()).await.map_err(unsent)?,
+            // The message is its own reply: a client that does not want its own messages back is told that nobody responds.
+            None => self.client.publish_with_reply(inbox.clone(), inbox, "".into()).await.map_err(unsent)?,
             Some(subject) => {
                 subscribers.push(self.client.subscribe(subject.clone()).await.map_err(unsent)?);
                 self.client.publish_with_reply(subject.clone(), inbox, "".into()).await.map_err(unsent)?;

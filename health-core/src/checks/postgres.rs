@@ -12,8 +12,9 @@ use deadpool_postgres::{
 
 use super::{
     pool::{
-        Failure, PoolCheck, RoundTrip,
+        PoolCheck,
         deadpool::{Deadpool, Session},
+        source::{Failure, RoundTrip},
     },
     sqlstate::sqlstate_reason,
 };
@@ -34,12 +35,16 @@ const WRITABLE: &str = "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text, 
 /// Asks PostgreSQL over the application's own pool. Needs the feature `postgres`.
 ///
 /// - Least privilege: the right to connect. No table is touched, nothing is written.
-/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
-/// - An exhausted pool is `saturated`, Degraded while the server answers on one connection beside the pool, and
-///   Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
+///   `saturated`, Degraded, and so is a server that answers only on one connection beside the pool, or that has no room for
+///   one more connection. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - A connection that died in the pool, with or without a word, is no outage: the next one is asked, until a new one fails.
+/// - All checks of one pool share its queue and the connection beside it.
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
 ///
-/// The pool may have been built with or without a runtime and timeouts; none of them is used.
+/// The pool may have been built with or without a runtime and timeouts; none of them is used. A pool in FIFO order,
+/// deadpool's default, gives its idle connections in turn, also to the check: an application that removes idle ones by
+/// `Pool::retain` uses `QueueMode::Lifo`, so that the check keeps one awake and not all.
 ///
 /// ```no_run
 /// use health_core::{Health, Postgres};
@@ -70,13 +75,14 @@ impl Postgres {
         Self { pool_check: PoolCheck::new(Deadpool::new(pool, explain)), question: Question::Alive }
     }
 
-    /// Fails with `rejected` on a standby and in a read-only session, too.
+    /// Fails with `rejected` on a standby and in sessions that are read-only by default, too. A read-only transaction that the
+    /// application leaves open on a connection does not count.
     pub fn writable(mut self) -> Self {
         self.question = Question::Writable;
         self
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -128,8 +134,8 @@ fn explain(error: Error) -> Failure {
     let is_broken = match error.code() {
         // A transaction that the application left open has failed: the connection takes no statement.
         Some(code) if *code == SqlState::IN_FAILED_SQL_TRANSACTION => true,
-        // Classes 08 and 57: connection lost, shut down or terminated.
-        Some(code) => code.code().starts_with("08") || code.code().starts_with("57"),
+        // Connection lost, shut down, terminated, or cancelled.
+        Some(code) => reason == Reason::Unreachable || code.code().starts_with("08") || code.code().starts_with("57"),
         None => true,
     };
     Failure::new(error, reason, is_broken)

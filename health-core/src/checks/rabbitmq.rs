@@ -1,5 +1,6 @@
-//! RabbitMQ on the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
-//! authenticated connection that it does not block; it does not prove that any exchange or queue exists.
+//! RabbitMQ behind the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
+//! authenticated connection, that the pool has one to give, and that the broker blocks none of those seen; it does not prove
+//! that any exchange or queue exists.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,8 +15,9 @@ use deadpool_lapin::{
 };
 
 use super::pool::{
-    Failure, PoolCheck, Remark, RoundTrip,
+    PoolCheck,
     deadpool::{Deadpool, Session},
+    source::{Failure, Remark, RoundTrip},
 };
 use crate::{
     check::{
@@ -32,16 +34,19 @@ const DONE: ReplyCode = 200;
 /// Asks RabbitMQ over the application's own pool. Needs the feature `rabbitmq`.
 ///
 /// - Least privilege: access to the virtual host. Nothing is declared, published or consumed.
-/// - A connection that the broker has blocked (an alarm on memory or disk, after it published) is Degraded with
-///   `saturated`, and not asked further: the broker reads no more from it.
-/// - A connection that died in the pool is no outage: it is discarded and the next one asked. Where the pool has none
-///   that is idle, one beside it is asked, and kept only while that lasts.
+/// - It asks on one connection of its own, which all checks of the pool share: a broker that refuses a channel ends the
+///   connection on which it was asked for. The connections of the pool are only looked at. The user needs room for one
+///   connection and one channel more.
+/// - Without room for its channel it is `saturated`, Degraded. Without room for its connection it is healthy as long as the pool
+///   has a connection to give, because the refusal proves that the broker lives; it asks for a connection in each run then.
+/// - A connection of the pool that the broker has blocked (an alarm on memory or disk, after it published) is Degraded with
+///   `saturated`, until the broker takes that back or the connection ends.
 /// - An attempt to connect that hangs cannot be cancelled, as lapin makes it on a thread of its own; so the next one
 ///   comes after 1 s, then after 2 s, up to 60 s, and until then the check says `timeout`.
 /// - lapin keeps 7 to 10 kB of every attempt to connect that fails, whoever makes it: an outage costs that once per run.
-/// - An exhausted pool is `saturated`, Degraded while the broker answers on one connection beside the pool, and
-///   Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
+///   `saturated`, Degraded. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
 ///
 /// ```no_run
 /// use health_core::{Health, RabbitMq};
@@ -67,7 +72,7 @@ impl RabbitMq {
         Self { pool_check: pool_check(pool) }
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -101,7 +106,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
         Ok(Outcome::healthy())
     }
 
-    fn look(&self, connection: &Session<Manager>) -> Option<Remark> {
+    fn look(&self, connection: &Connection) -> Option<Remark> {
         blocked(connection)
     }
 

@@ -6,14 +6,15 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use deadpool_lapin::{
     Manager, Pool,
-    lapin::{options::QueueDeclareOptions, types::FieldTable},
+    lapin::{Connection, options::QueueDeclareOptions, types::FieldTable},
 };
 
 use super::{
     limits::limit_methods,
     pool::{
-        Failure, PoolCheck, Remark, RoundTrip,
+        PoolCheck,
         deadpool::{Deadpool, Session},
+        source::{Failure, Remark, RoundTrip},
     },
     rabbitmq::{blocked, close, explain, pool_check},
 };
@@ -30,7 +31,9 @@ use crate::{
 ///
 /// - It asks with a passive declaration: nothing is declared, published or consumed.
 /// - Least privilege: RabbitMQ wants any one of `configure`, `write` and `read` on the queue; `read` is enough.
-/// - A queue that does not exist is Unhealthy with `rejected`; the connection stays in the pool.
+/// - It asks on the connection beside the pool that [`RabbitMq`](crate::RabbitMq) describes. Without room for that, or for a
+///   channel, it is `saturated`, Degraded.
+/// - A queue that does not exist is Unhealthy with `rejected`.
 /// - A measure: by itself it counts for the full report only, because a shared backlog must not take every instance
 ///   out of traffic.
 /// - Observed: `length` (messages ready, in `messages`), `consumers`, and the pool's numbers.
@@ -67,7 +70,7 @@ impl RabbitMqQueue {
         self
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -129,7 +132,7 @@ impl RoundTrip<Deadpool<Manager>> for RabbitMqQueue {
         ))
     }
 
-    fn look(&self, connection: &Session<Manager>) -> Option<Remark> {
+    fn look(&self, connection: &Connection) -> Option<Remark> {
         blocked(connection)
     }
 }

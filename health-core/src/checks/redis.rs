@@ -1,19 +1,25 @@
 //! Redis on the application's own deadpool-redis pool. Green proves that the server answers PING on an authenticated
-//! connection; it does not prove that it has memory left or takes writes: `.writable()` asks whether it is a master.
+//! connection; it does not prove that it has memory left or takes writes: `.writable()` asks for that.
 
-use std::{fmt, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use deadpool_redis::{
     Manager, Pool,
-    redis::{ErrorKind, RedisError, ServerErrorKind, Value, cmd, pipe},
+    redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd, pipe},
 };
 
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use super::pool::{
-    Failure, PoolCheck, RoundTrip,
+    PoolCheck,
     deadpool::{Deadpool, Session},
+    source::{Failure, RoundTrip},
 };
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
@@ -22,12 +28,18 @@ use crate::{
 
 /// Asks Redis, Valkey or KeyDB over the application's own pool. Needs the feature `redis`.
 ///
-/// - Least privilege: `+ping` (and `+unwatch`, which the pool itself sends); `+role` for
-///   [`writable`](Self::writable). Nothing is written.
-/// - A connection that died in the pool is no outage: it is discarded and the next one asked, until a new one fails.
-/// - An exhausted pool is `saturated`, Degraded while the server answers on one connection beside the pool, and
-///   Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`.
+/// - Least privilege: `+ping` (and `+unwatch`, which the pool itself sends); more for [`writable`](Self::writable). Nothing
+///   is written.
+/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
+///   `saturated`, Degraded, and so is a server that answers only on one connection beside the pool, or that has no room for
+///   one more connection. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - A connection that died in the pool, with or without a word, is no outage: the next one is asked, until a new one fails.
+/// - A pool in FIFO order gives its idle connections in turn, also to the check: see `Postgres`.
+/// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one that is
+///   busy with a script, or cannot save, is `failed`.
+/// - A server that ends a new connection is asked for its reason over one more connection, on which nothing is sent.
+/// - All checks of one pool share its queue and the connection beside it.
+/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Health, Redis};
@@ -45,26 +57,35 @@ pub struct Redis {
     question: Question,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Question {
-    Ping,
-    Role,
+    Alive,
+    Writable {
+        /// Whether the user may not try to write, so that the role alone tells.
+        is_forbidden: AtomicBool,
+    },
 }
+
+/// A key that nothing is written to: SETRANGE of an empty text changes no key and makes none.
+const TRIED_KEY: &str = "health:writable";
 
 impl Redis {
     /// Checks the server behind this pool.
     pub fn new(pool: Pool) -> Self {
-        Self { pool_check: pool_check(pool), question: Question::Ping }
+        Self { pool_check: pool_check(pool), question: Question::Alive }
     }
 
-    /// Asks ROLE, too, and fails with `rejected` on anything but a master. Proves neither that the master has memory left
-    /// and the replicas that `min-replicas-to-write` demands, nor that a cluster covers every slot: only a write tells.
+    /// Asks for the role, too, and whether the server would take a write: `rejected` on anything but a master, and where the master
+    /// has too few replicas (`min-replicas-to-write`) or no memory left; `unreachable` in a cluster that has failed. Nothing is
+    /// written: it sends `SETRANGE health:writable 0 ""`, which changes no key and makes none.
+    ///
+    /// Least privilege: `+role`, and `+setrange` on the key `health:writable`. Without the latter the role alone tells.
     pub fn writable(mut self) -> Self {
-        self.question = Question::Role;
+        self.question = Question::Writable { is_forbidden: AtomicBool::new(false) };
         self
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -95,29 +116,56 @@ impl Check for Redis {
 impl RoundTrip<Deadpool<Manager>> for Question {
     async fn ask(&self, session: &Session<Manager>) -> Result<Outcome, Failure> {
         let mut connection = (**session).clone();
-        match self {
-            Self::Ping => {
-                cmd("PING").query_async::<Value>(&mut connection).await.map_err(explain)?;
-                Ok(Outcome::healthy())
-            }
-            Self::Role => {
-                // ROLE is answered while the server loads its data and while it cannot save: PING is not.
-                let mut questions = pipe();
-                questions.cmd("PING").ignore().cmd("ROLE");
-                let (answer,): (Vec<Value>,) = questions.query_async(&mut connection).await.map_err(explain)?;
-                let role = match answer.first() {
-                    Some(Value::BulkString(role)) => String::from_utf8_lossy(role).into_owned(),
-                    Some(Value::SimpleString(role)) => role.clone(),
-                    _ => String::from("unknown"),
-                };
-                Ok(if role == "master" {
-                    Outcome::healthy()
-                } else {
-                    Outcome::unhealthy(format!("the server takes no writes: its role is {role}"))
-                        .reason(Reason::Rejected)
-                })
-            }
+        let Self::Writable { is_forbidden } = self else {
+            cmd("PING").query_async::<Value>(&mut connection).await.map_err(explain)?;
+            return Ok(Outcome::healthy());
+        };
+        // ROLE is answered while the server loads its data and while it cannot save: PING is not.
+        let mut questions = pipe();
+        questions.ignore_errors().cmd("PING").cmd("ROLE");
+        if !is_forbidden.load(Ordering::Relaxed) {
+            questions.cmd("SETRANGE").arg(&[TRIED_KEY, "0", ""]);
         }
+        let answers: Vec<RedisResult<Value>> = questions.query_async(&mut connection).await.map_err(explain)?;
+        let [alive, role, written @ ..]: [RedisResult<Value>; 3] = padded(answers);
+        alive.map_err(explain)?;
+        let role = role_name(&role.map_err(explain)?);
+        if role != "master" {
+            let message = format!("the server takes no writes: its role is {role}");
+            return Ok(Outcome::unhealthy(message).reason(Reason::Rejected));
+        }
+        match written {
+            [Ok(_)] => Ok(Outcome::healthy()),
+            [Err(error)] => match error.code() {
+                Some("NOPERM") => {
+                    is_forbidden.store(true, Ordering::Relaxed);
+                    Ok(Outcome::healthy())
+                }
+                // The key is another node's, or is none of a text.
+                Some("MOVED" | "ASK" | "TRYAGAIN" | "WRONGTYPE") => Ok(Outcome::healthy()),
+                Some("NOREPLICAS" | "OOM" | "READONLY") => {
+                    Ok(Outcome::unhealthy(format!("the server takes no writes: {error}")).reason(Reason::Rejected))
+                }
+                _ => Err(explain(error)),
+            },
+        }
+    }
+}
+
+/// Fills up what was not asked as if it had been answered.
+fn padded(mut answers: Vec<RedisResult<Value>>) -> [RedisResult<Value>; 3] {
+    answers.truncate(3);
+    answers.resize_with(3, || Ok(Value::Nil));
+    answers.try_into().unwrap_or_else(|_| [Ok(Value::Nil), Ok(Value::Nil), Ok(Value::Nil)])
+}
+
+/// Returns the first word of an answer to ROLE.
+fn role_name(answer: &Value) -> String {
+    let Value::Array(words) = answer else { return String::from("unknown") };
+    match words.first() {
+        Some(Value::BulkString(role)) => String::from_utf8_lossy(role).into_owned(),
+        Some(Value::SimpleString(role)) => role.clone(),
+        _ => String::from("unknown"),
     }
 }
 

@@ -9,8 +9,9 @@ use deadpool_redis::{Manager, Pool, redis::cmd};
 use super::{
     limits::limit_methods,
     pool::{
-        Failure, PoolCheck, RoundTrip,
+        PoolCheck,
         deadpool::{Deadpool, Session},
+        source::{Failure, RoundTrip},
     },
     redis::{explain, pool_check},
 };
@@ -82,7 +83,7 @@ impl RedisQueue {
         Self { pool_check: pool_check(pool), question: Length { command, kind, key }, limits: Limits::default() }
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self

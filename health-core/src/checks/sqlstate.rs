@@ -18,6 +18,8 @@ pub(super) fn sqlstate_reason(code: &str, message: &str) -> Reason {
         "53300" => Reason::Saturated,
         // Cancelled, as by statement_timeout.
         "57014" => Reason::Timeout,
+        // The session was idle in a transaction, or in one, for too long, and is terminated.
+        "25P03" | "25P04" => Reason::Unreachable,
         // PgBouncer refuses; PostgreSQL says so of a client that breaks the protocol.
         "08P01" if FULL.iter().any(|setting| message.contains(setting)) => Reason::Saturated,
         "08P01" if message.contains(SERVER_IS_GONE) => Reason::Unreachable,
@@ -43,6 +45,8 @@ mod tests {
             ("53100", "could not extend file", Reason::Failed),
             ("57014", "Anweisung wird abgebrochen", Reason::Timeout),
             ("57P03", "the database system is starting up", Reason::Unreachable),
+            ("25P03", "", Reason::Unreachable),
+            ("25006", "", Reason::Rejected),
             ("08006", "", Reason::Unreachable),
             ("28P01", "password authentication failed", Reason::Rejected),
             ("55000", "database is not currently accepting connections", Reason::Rejected),

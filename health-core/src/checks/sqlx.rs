@@ -11,17 +11,25 @@ use sqlx::{Connection as _, Database, Error, Executor, Pool, error::DatabaseErro
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
 use super::{
-    pool::{Connected, Failure, PoolCheck, RoundTrip, Source, Taken},
+    pool::{
+        PoolCheck,
+        source::{Connected, Failure, RoundTrip, Source, Taken},
+    },
     sqlstate::sqlstate_reason,
 };
 use crate::{
     check::{
         Check, CheckResult,
+        deadline::time_left,
         error::{InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
 };
+
+/// How long the check keeps a connection of its own after it was needed. A pool in use has several idle connections in one
+/// moment and none in the next, so that one that was closed at once would be opened again and again.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// The time that a connection beside the pool has to say goodbye to the server.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -34,8 +42,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 ///   readable on open connections. A check of a pool that has not connected yet connects, and creates the file where
 ///   `create_if_missing` says so.
 /// - A pool of several idle connections is left alone, so that its `idle_timeout` ends them: one of them becomes the check's
-///   own. Where none is idle and the pool has room, one connection beside the pool is opened and kept: sqlx's own `acquire`
-///   tries again and again and cannot tell why it failed.
+///   own. Where none is idle and the pool has room, one connection beside the pool is opened, and kept for a minute after it
+///   was needed: sqlx's own `acquire` tries again and again and cannot tell why it failed.
 /// - A connection that died in the pool is no outage: the next one is asked.
 /// - A pool whose every connection is in use is healthy as long as the check gets one within half of its deadline. A later
 ///   one is `saturated`, Degraded. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for), and
@@ -65,7 +73,7 @@ impl<DB: Database> Sqlx<DB> {
         Self { pool_check: PoolCheck::new(SqlxPool(pool)) }
     }
 
-    /// How long the pool may go without a free connection before that is Unhealthy. Default 10 s.
+    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -103,8 +111,13 @@ where
         };
         connection.ping().await.map_err(explain)?;
         if SqlxPool::<DB>::is_a_file() {
-            // A ping asks the driver's own thread; this reads the beginning of the file.
-            Executor::execute(connection, "PRAGMA schema_version").await.map_err(explain)?;
+            // A ping asks the driver's own thread; this reads the beginning of the file. SQLite waits for another program's lock
+            // longer than most deadlines.
+            let patience = time_left().map_or(Duration::MAX, |left| left.mul_f64(0.95));
+            match timeout(patience, Executor::execute(connection, "PRAGMA schema_version")).await {
+                Ok(answer) => drop(answer.map_err(explain)?),
+                Err(_) => return Err(Failure::new("the file was locked all the time", Reason::Saturated, true)),
+            }
         }
         Ok(Outcome::healthy())
     }
@@ -167,10 +180,19 @@ impl<DB: Database> Drop for Session<DB> {
 
 impl<DB: Database> Source for SqlxPool<DB> {
     type Session = Session<DB>;
+    type Raw = ();
     type Id = ();
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self.0.options()).addr()
+    }
+
+    fn has_server(&self) -> bool {
+        !Self::is_a_file()
+    }
+
+    fn keeps_beside(&self) -> Duration {
+        KEPT
     }
 
     fn numbers(&self) -> Vec<(&'static str, usize, &'static str)> {
@@ -219,7 +241,7 @@ impl<DB: Database> Source for SqlxPool<DB> {
 
     async fn connect(&self) -> Result<Connected<Self>, Failure> {
         if Self::is_a_file() {
-            return Err(Failure::new("every connection of the pool is in use", Reason::Saturated, false));
+            return Err(Failure::new("the pool gives no connection", Reason::Saturated, false));
         }
         let connection = DB::Connection::connect_with(&self.0.connect_options()).await.map_err(explain)?;
         Ok(Connected { session: Session::beside(connection), is_new: true })
@@ -230,6 +252,10 @@ impl<DB: Database> Source for SqlxPool<DB> {
             return None;
         }
         self.0.try_acquire().map(|connection| Session::beside(connection.detach()))
+    }
+
+    fn raw(_: &Session<DB>) -> &() {
+        &()
     }
 
     fn id(_: &Session<DB>) -> Option<()> {
@@ -253,7 +279,10 @@ impl<DB: Database> Source for SqlxPool<DB> {
 /// Returns what an error of sqlx means.
 fn explain(error: Error) -> Failure {
     let reason = reason(&error);
-    let is_broken = !matches!(error, Error::Database(_)) || reason == Reason::Unreachable;
+    let is_broken = match &error {
+        Error::Database(error) => reason == Reason::Unreachable && sqlite_number(&**error).is_none(),
+        _ => true,
+    };
     Failure::new(error, reason, is_broken)
 }
 
@@ -273,13 +302,17 @@ fn reason(error: &Error) -> Reason {
 fn answer_reason(error: &dyn DatabaseError) -> Reason {
     let text = error.to_string();
     let code = error.code().unwrap_or_default();
-    if let Some(number) = text.strip_prefix("(code: ").and_then(leading_number) {
+    if let Some(number) = sqlite_number(error) {
         return sqlite_reason(number);
     }
     if let Some(reason) = leading_number(&text).and_then(mysql_reason) {
         return reason;
     }
     sqlstate_reason(&code, error.message())
+}
+
+fn sqlite_number(error: &dyn DatabaseError) -> Option<u32> {
+    error.to_string().strip_prefix("(code: ").and_then(leading_number)
 }
 
 fn leading_number(text: &str) -> Option<u32> {
@@ -293,8 +326,8 @@ fn mysql_reason(number: u32) -> Option<Reason> {
     match number {
         // Too many connections; of the user; a limit per hour of the user.
         1040 | 1203 | 1226 => Some(Reason::Saturated),
-        // Shutting down; offline.
-        1053 | 1077 | 1079 | 3032 => Some(Reason::Unreachable),
+        // Shutting down; offline; the connection was killed, or was idle for too long.
+        1053 | 1077 | 1079 | 1927 | 3032 | 4031 => Some(Reason::Unreachable),
         // The host is blocked, or may not connect; the account is locked, or its password has expired; a read-only server; a
         // plugin that is not there; TLS is required.
         1129 | 1130 | 3118 | 4151 | 1820 | 1862 | 1290 | 1251 | 1524 | 3159 | 1044 | 1045 | 1049 | 1698 => {

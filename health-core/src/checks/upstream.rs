@@ -34,7 +34,7 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 /// - Its failing components are carried into the details, shown at full visibility only.
 /// - It asks with `Health-Local: 1`, which an endpoint of ours answers without its own `Upstream` checks: services that
 ///   check each other cannot lock each other out.
-/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most.
+/// - A kept connection that ends under the request is no outage: the request is sent again, as that of `Http` is.
 /// - Least privilege: reading the health document.
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Redirects are not accepted. Observed: `code`. Details: `components`.

@@ -57,8 +57,11 @@ pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 
 /// Checks the text between sections, which may be anything but a piece of a section.
 fn outside(text: &str, number: usize) -> Result<(), String> {
-    let text = text.to_ascii_uppercase();
-    if text.contains(END) || CERTIFICATES.iter().any(|label| text.contains(&format!("BEGIN {label}"))) {
+    let is_piece = |line: &str| {
+        let line = line.to_ascii_uppercase();
+        line.contains("--") && (line.contains("BEGIN ") || line.contains("END ")) && line.contains("CERTIFICATE")
+    };
+    if text.contains(END) || text.lines().any(is_piece) {
         return Err(format!("section {number} of the file has a broken first line"));
     }
     Ok(())
@@ -101,7 +104,7 @@ mod tests {
             (format!("  {}", ONE.replace('\n', "\r\n   ")), 1),
             (ONE.replace("CERTIFICATE", "X509 CERTIFICATE"), 1),
             (ONE.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 1),
-            (format!("subject: CN = orders\n{ONE}\nsome words\n{ONE}\n"), 2),
+            (format!("subject: CN = orders\n{ONE}\n# Begin certificate chain\n{ONE}\n"), 2),
             (format!("{}\n{ONE}", ONE.replace("CERTIFICATE", "EC PRIVATE KEY")), 1),
             (format!("{}\n{ONE}", ONE.replace("CERTIFICATE", "DH PARAMETERS")), 1),
             (ONE.replace("AAECAw==", "AA\nEC\n\nAw\t=="), 1),

@@ -8,7 +8,7 @@ use std::{
 
 use deadpool::managed::{HookError, Manager, Object, ObjectId, Pool, PoolError, TimeoutType, Timeouts};
 
-use super::{Connected, Failure, Source, Taken};
+use super::source::{Connected, Failure, Source, Taken};
 use crate::model::status::Reason;
 
 /// No timeouts of the pool's own: they need a runtime that the pool may not have.
@@ -121,6 +121,7 @@ where
     M::Error: Send + 'static,
 {
     type Session = Session<M>;
+    type Raw = M::Type;
     type Id = ObjectId;
 
     fn address(&self) -> usize {
@@ -128,6 +129,11 @@ where
     }
 
     fn is_asked_beside(&self) -> bool {
+        self.has_own_connection
+    }
+
+    /// The user may have room for one more channel, and a second one would cost the connection.
+    fn is_asked_in_turn(&self) -> bool {
         self.has_own_connection
     }
 
@@ -171,6 +177,19 @@ where
             Err(error) => return Err(self.why(error).await),
         };
         Ok(Connected { session: Session::Beside(Beside { session, pool: self.pool.clone() }), is_new: true })
+    }
+
+    fn raw(session: &Session<M>) -> &M::Type {
+        session
+    }
+
+    fn for_each_idle(&self, look: &mut dyn FnMut(&M::Type)) {
+        if self.has_own_connection {
+            drop(self.pool.retain(|connection, _| {
+                look(connection);
+                true
+            }));
+        }
     }
 
     fn id(session: &Session<M>) -> Option<ObjectId> {

@@ -1,11 +1,16 @@
 //! A connection in use by the runs of one or several checks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use super::{Connected, Failure, RoundTrip, Source};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::source::{Connected, Failure, RoundTrip, Source};
 use crate::check::outcome::Outcome;
 
 /// A connection in use. The last user gives it back. If a question over it was dropped, because the run was cancelled or
@@ -16,19 +21,36 @@ pub(super) struct Lease<S: Source> {
     is_new: AtomicBool,
     is_sound: AtomicBool,
     is_of_the_pool: bool,
+    begins: Instant,
+    /// Held by the question that is asked, where the server may have room for one at a time only.
+    in_turn: Option<Mutex<()>>,
 }
 
 impl<S: Source> Lease<S> {
-    pub(super) fn new(connected: Connected<S>) -> Arc<Self> {
-        let Connected { session, is_new } = connected;
-        let (is_new, is_sound) = (is_new.into(), true.into());
-        Arc::new(Self { session: Some(session), is_new, is_sound, is_of_the_pool: false })
+    pub(super) fn new(connected: Connected<S>, source: &S) -> Arc<Self> {
+        Self::build(connected, false, source)
     }
 
     /// A connection that was taken out of the pool for good.
-    pub(super) fn detached(session: S::Session) -> Arc<Self> {
-        let (is_new, is_sound) = (false.into(), true.into());
-        Arc::new(Self { session: Some(session), is_new, is_sound, is_of_the_pool: true })
+    pub(super) fn detached(session: S::Session, source: &S) -> Arc<Self> {
+        Self::build(Connected { session, is_new: false }, true, source)
+    }
+
+    fn build(connected: Connected<S>, is_of_the_pool: bool, source: &S) -> Arc<Self> {
+        let Connected { session, is_new } = connected;
+        Arc::new(Self {
+            session: Some(session),
+            is_new: is_new.into(),
+            is_sound: true.into(),
+            is_of_the_pool,
+            begins: Instant::now(),
+            in_turn: source.is_asked_in_turn().then(Mutex::default),
+        })
+    }
+
+    /// Returns how long it has been in use by checks.
+    pub(super) fn age(&self) -> Duration {
+        self.begins.elapsed()
     }
 
     pub(super) fn is_of_the_pool(&self) -> bool {
@@ -54,6 +76,10 @@ impl<S: Source> Lease<S> {
     }
 
     pub(super) async fn ask(&self, trip: &impl RoundTrip<S>) -> Result<Outcome, Failure> {
+        let _turn = match &self.in_turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let mut question = Question { lease: self, is_over: false };
         let answer = trip.ask(self.session()).await;
         question.is_over = !answer.as_ref().is_err_and(|failure| failure.is_broken);

@@ -3,10 +3,15 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use ::deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
+use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::{

@@ -1,0 +1,245 @@
+//! The connection beside a pool, which all checks of the pool share: asked when the pool is busy or silent, or instead of the
+//! pool where a driver demands it. An attempt to open it outlives the run that begins it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    lease::Lease,
+    source::{Connected, Failure, Source},
+    task::Task,
+};
+
+/// An attempt to connect, or to take a connection, outlives its run, so that a slow one comes to its end. After so many
+/// deadlines it is given up.
+pub(super) const DEADLINES: u32 = 2;
+
+/// The first time after which an attempt to connect that hangs and cannot be cancelled is followed by another one. Each
+/// such attempt keeps the driver's thread and socket until the other side ends it, so the time doubles, up to
+/// `LONGEST_PAUSE`.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A connection that is asked instead of an empty pool is opened anew after this time: what lets the application connect, such
+/// as its password, may have changed since.
+const RENEWED_AFTER: Duration = Duration::from_secs(60);
+
+/// The connection beside a pool.
+pub(super) struct Beside<S: Source> {
+    source: S,
+    state: Mutex<State<S>>,
+}
+
+struct State<S: Source> {
+    slot: Slot<S>,
+    /// When a run last asked beside the pool.
+    used: Instant,
+    /// The pause after the next attempt to connect that hangs and cannot be cancelled.
+    pause: Duration,
+    /// The number of the last attempt.
+    last: u64,
+}
+
+enum Slot<S: Source> {
+    None,
+    Connecting(Attempt<S>),
+    Open(Arc<Lease<S>>),
+}
+
+/// An attempt to connect beside the pool, and the runs that wait for it.
+struct Attempt<S: Source> {
+    number: u64,
+    began: Instant,
+    pause: Duration,
+    /// The longest deadline of the runs that wait.
+    limit: Duration,
+    waiting: Vec<oneshot::Sender<Opened<S>>>,
+    task: Task,
+}
+
+/// A connection beside the pool, or why there is none.
+type Opened<S> = Result<Arc<Lease<S>>, Failure>;
+
+impl<S: Source> Beside<S> {
+    pub(super) fn new(source: S) -> Self {
+        let state = State { slot: Slot::None, used: Instant::now(), pause: FIRST_PAUSE, last: 0 };
+        Self { source, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection. Waits for the attempt to open one, or begins it.
+    pub(super) async fn get(self: &Arc<Self>, limit: Duration) -> Opened<S> {
+        loop {
+            let attempt = match self.open(limit) {
+                Ok(lease) => return Ok(lease),
+                Err(attempt) => attempt,
+            };
+            if let Ok(opened) = attempt.await {
+                return opened;
+            }
+            // The attempt was given up, or its runtime has ended.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns the connection beside the pool, or joins the attempt to open one.
+    fn open(self: &Arc<Self>, limit: Duration) -> Result<Arc<Lease<S>>, oneshot::Receiver<Opened<S>>> {
+        let is_uncancellable = self.source.connects_uncancellably();
+        let mut state = self.state();
+        state.used = Instant::now();
+        if let Slot::Open(lease) = &state.slot
+            && lease.is_sound()
+        {
+            return Ok(Arc::clone(lease));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = vec![sender];
+        if let Slot::Connecting(attempt) = &mut state.slot {
+            attempt.limit = attempt.limit.max(limit);
+            let patience = if is_uncancellable { attempt.pause } else { attempt.limit * DEADLINES };
+            if attempt.began.elapsed() < patience {
+                attempt.waiting.append(&mut waiting);
+                return Err(receiver);
+            }
+            waiting.append(&mut attempt.waiting);
+            if is_uncancellable {
+                // It goes on all the same, and may still succeed first.
+                attempt.task.let_go();
+            }
+        }
+        state.last += 1;
+        let (number, pause) = (state.last, state.pause);
+        state.pause = (pause * 2).min(LONGEST_PAUSE);
+        let attempt = Attempt { number, began: Instant::now(), pause, limit, waiting, task: Task::none() };
+        let before = std::mem::replace(&mut state.slot, Slot::Connecting(attempt));
+        // A runtime that shuts down drops the task at once, which needs the state.
+        drop(state);
+        drop(before);
+        let (source, ticket) = (self.source.clone(), Ticket { beside: Arc::downgrade(self), number });
+        let mut task = Task::spawn(async move {
+            let connected = source.connect().await;
+            if let Some(beside) = ticket.beside.upgrade() {
+                beside.opened(ticket.number, connected);
+            }
+        });
+        match &mut self.state().slot {
+            Slot::Connecting(attempt) if attempt.number == number => attempt.task = task,
+            // It is over by now.
+            _ => task.let_go(),
+        }
+        Err(receiver)
+    }
+
+    fn opened(&self, number: u64, connected: Result<Connected<S>, Failure>) {
+        let mut state = self.state();
+        // The attempt has ended and leaves no thread or socket behind, so no pause is due.
+        state.pause = FIRST_PAUSE;
+        let mut attempt = match std::mem::replace(&mut state.slot, Slot::None) {
+            Slot::Connecting(attempt) if attempt.number == number || connected.is_ok() => attempt,
+            other => {
+                state.slot = other;
+                return;
+            }
+        };
+        let opened = match connected {
+            Ok(connected) => {
+                let lease = Lease::new(connected, &self.source);
+                state.slot = Slot::Open(Arc::clone(&lease));
+                Ok(lease)
+            }
+            Err(failure) => Err(Failure { is_of_connecting: true, ..failure }),
+        };
+        drop(state);
+        attempt.task.let_go();
+        for run in attempt.waiting {
+            drop(run.send(opened.clone()));
+        }
+    }
+
+    /// Makes one of several idle connections of the pool the one beside it, instead of one that was opened. Returns whether
+    /// there is a connection beside the pool now.
+    pub(super) fn detach(&self) -> bool {
+        let mut state = self.state();
+        let is_wanted = match &state.slot {
+            Slot::None => true,
+            Slot::Open(lease) => !lease.is_of_the_pool() || !lease.is_sound(),
+            Slot::Connecting(_) => false,
+        };
+        if is_wanted && let Some(session) = self.source.detach() {
+            let lease = Lease::detached(session, &self.source);
+            let before = std::mem::replace(&mut state.slot, Slot::Open(lease));
+            drop(state);
+            drop(before);
+            return true;
+        }
+        matches!(&state.slot, Slot::Open(lease) if lease.is_sound())
+    }
+
+    /// Closes a connection that is asked instead of an empty pool, once it is old.
+    pub(super) fn renew(&self) {
+        let mut state = self.state();
+        if matches!(&state.slot, Slot::Open(lease) if lease.age() >= RENEWED_AFTER) {
+            let closed = std::mem::replace(&mut state.slot, Slot::None);
+            drop(state);
+            drop(closed);
+        }
+    }
+
+    /// Closes the connection beside a pool that serves again, if nobody has needed it for the time that the driver demands.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        let is_needed = match &state.slot {
+            Slot::Connecting(attempt) => attempt.waiting.iter().any(|run| !run.is_closed()),
+            Slot::Open(_) => state.used.elapsed() < self.source.keeps_beside(),
+            Slot::None => true,
+        };
+        if !is_needed {
+            let closed = std::mem::replace(&mut state.slot, Slot::None);
+            drop(state);
+            drop(closed);
+        }
+    }
+
+    /// Forgets a connection beside the pool that is of no use.
+    pub(super) fn forget(&self, lease: &Arc<Lease<S>>) {
+        let mut state = self.state();
+        if matches!(&state.slot, Slot::Open(open) if Arc::ptr_eq(open, lease)) {
+            state.slot = Slot::None;
+        }
+    }
+
+    /// Keeps a connection beside the pool that was forgotten and has answered all the same.
+    pub(super) fn restore(&self, lease: &Arc<Lease<S>>) {
+        let before = std::mem::replace(&mut self.state().slot, Slot::Open(Arc::clone(lease)));
+        if let Slot::Connecting(attempt) = before {
+            for run in attempt.waiting {
+                drop(run.send(Ok(Arc::clone(lease))));
+            }
+        }
+    }
+}
+
+/// The right of a task to its attempt. A task that ends without a result, as its runtime has ended, wakes the runs that wait.
+struct Ticket<S: Source> {
+    beside: Weak<Beside<S>>,
+    number: u64,
+}
+
+impl<S: Source> Drop for Ticket<S> {
+    fn drop(&mut self) {
+        let Some(beside) = self.beside.upgrade() else { return };
+        let mut state = beside.state();
+        if matches!(&state.slot, Slot::Connecting(attempt) if attempt.number == self.number) {
+            let ended = std::mem::replace(&mut state.slot, Slot::None);
+            drop(state);
+            drop(ended);
+        }
+    }
+}

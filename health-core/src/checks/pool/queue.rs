@@ -1,0 +1,230 @@
+//! The place of a pool's checks in its queue. One task waits there, across runs, and hands the connection that it gets to
+//! every run that waits with it: they ask at once, and the last one gives it back.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    beside::{Beside, DEADLINES},
+    lease::Lease,
+    saturation::Saturation,
+    source::{Failure, Source, Taken},
+    task::Task,
+};
+
+/// The place of a pool's checks in its queue.
+pub(super) struct Queue<S: Source> {
+    source: S,
+    saturation: Arc<Saturation>,
+    beside: Arc<Beside<S>>,
+    state: Mutex<State<S>>,
+}
+
+struct State<S: Source> {
+    turn: Option<Turn<S>>,
+    /// The number of the last turn.
+    last: u64,
+}
+
+/// The task that takes a connection of the pool, and the runs that wait for it.
+struct Turn<S: Source> {
+    number: u64,
+    place: Place,
+    /// Since when it is at this place.
+    since: Instant,
+    /// How long it waited in the queue.
+    waited: Duration,
+    /// The longest deadline of the runs that wait.
+    limit: Duration,
+    waiting: Vec<oneshot::Sender<Served<S>>>,
+    task: Task,
+}
+
+/// Where a turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the pool's queue: every place of the pool is in use.
+    Queued,
+    /// The pool tests an idle connection before it gives it.
+    Recycling,
+    /// The pool opens a connection.
+    Connecting,
+}
+
+/// What a run gets of its pool.
+pub(super) enum Served<S: Source> {
+    /// A connection, and the time in the queue before.
+    Lease(Arc<Lease<S>>, Duration),
+    /// The question is to be asked beside the pool.
+    Beside,
+    Failed(Failure),
+}
+
+impl<S: Source> Clone for Served<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Lease(lease, waited) => Self::Lease(Arc::clone(lease), *waited),
+            Self::Beside => Self::Beside,
+            Self::Failed(failure) => Self::Failed(failure.clone()),
+        }
+    }
+}
+
+impl<S: Source> Queue<S> {
+    pub(super) fn new(source: S, saturation: Arc<Saturation>, beside: Arc<Beside<S>>) -> Self {
+        Self { source, saturation, beside, state: Mutex::new(State { turn: None, last: 0 }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection of the pool, together with every other run that waits for one.
+    pub(super) async fn take(self: &Arc<Self>, limit: Duration) -> Served<S> {
+        loop {
+            if let Ok(served) = self.join(limit).await {
+                return served;
+            }
+            // The turn was given up, or its runtime has ended.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Joins the turn in progress, or begins one.
+    fn join(self: &Arc<Self>, limit: Duration) -> oneshot::Receiver<Served<S>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state();
+        if let Some(turn) = &mut state.turn {
+            turn.limit = turn.limit.max(limit);
+            if turn.place == Place::Queued || turn.since.elapsed() < turn.limit * DEADLINES {
+                turn.waiting.push(sender);
+                return receiver;
+            }
+        }
+        state.last += 1;
+        let number = state.last;
+        let place = if self.source.has_idle() { Place::Recycling } else { Place::Connecting };
+        let (since, waited, waiting) = (Instant::now(), Duration::ZERO, vec![sender]);
+        let before = state.turn.replace(Turn { number, place, since, waited, limit, waiting, task: Task::none() });
+        // A runtime that shuts down drops the task at once, which needs the state.
+        drop(state);
+        drop(before);
+        let ticket = Ticket { queue: Arc::downgrade(self), number };
+        let task = Task::spawn(take_turn(self.source.clone(), ticket));
+        if let Some(turn) = self.state().turn.as_mut().filter(|turn| turn.number == number) {
+            turn.task = task;
+            return receiver;
+        }
+        // It is over by now.
+        let mut task = task;
+        task.let_go();
+        receiver
+    }
+
+    /// Returns where the turn in progress is.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.state().turn.as_ref().map(|turn| turn.place)
+    }
+
+    fn moved(&self, number: u64, place: Place) {
+        let mut state = self.state();
+        let Some(turn) = state.turn.as_mut().filter(|turn| turn.number == number && turn.place != place) else {
+            return;
+        };
+        let now = Instant::now();
+        if turn.place == Place::Queued {
+            turn.waited += now - turn.since;
+        }
+        (turn.place, turn.since) = (place, now);
+        if place == Place::Queued {
+            self.saturation.waits();
+        }
+    }
+
+    /// Hands a connection to the runs that wait for it. If none does, the connection goes back at once.
+    fn served(&self, number: u64, taken: Taken<S>) {
+        let Some(mut turn) = self.state().turn.take_if(|turn| turn.number == number) else { return };
+        turn.task.let_go();
+        let served = match taken {
+            Taken::Connection(connected) => {
+                // Where a run is about to ask, its answer tells.
+                if self.source.is_asked_beside() || turn.waiting.iter().all(oneshot::Sender::is_closed) {
+                    self.saturation.serves();
+                }
+                Served::Lease(Lease::new(connected, &self.source), turn.waited)
+            }
+            Taken::Beside | Taken::Busy => Served::Beside,
+            Taken::Failed(failure) => {
+                self.saturation.fails(&failure);
+                Served::Failed(failure)
+            }
+        };
+        for run in turn.waiting {
+            drop(run.send(served.clone()));
+        }
+    }
+
+    /// Gives up a connection of the pool that does not come out of its test.
+    pub(super) fn give_up_recycling(&self) {
+        let given_up = self.state().turn.take_if(|turn| turn.place == Place::Recycling);
+        drop(given_up);
+    }
+}
+
+/// The right of a task to its turn. A task that ends without a connection, as its runtime has ended, wakes the runs that wait.
+struct Ticket<S: Source> {
+    queue: Weak<Queue<S>>,
+    number: u64,
+}
+
+impl<S: Source> Ticket<S> {
+    fn moved(&self, place: Place) {
+        if let Some(queue) = self.queue.upgrade() {
+            queue.moved(self.number, place);
+        }
+    }
+}
+
+impl<S: Source> Drop for Ticket<S> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.upgrade() {
+            let ended = queue.state().turn.take_if(|turn| turn.number == self.number);
+            drop(ended);
+        }
+    }
+}
+
+/// Takes one connection of the pool.
+async fn take_turn<S: Source>(source: S, ticket: Ticket<S>) {
+    let mut taken = source.take().await;
+    // Of several idle connections of a file one is to be the checks' own; where there is none, the pool gives one.
+    let has_none = matches!(taken, Taken::Beside)
+        && !source.has_server()
+        && ticket.queue.upgrade().is_some_and(|queue| !queue.beside.detach());
+    if has_none {
+        taken = Taken::Busy;
+    }
+    while let Taken::Busy = taken {
+        ticket.moved(Place::Queued);
+        let mut waiting = pin!(source.wait());
+        let mut is_first = true;
+        // The queue wakes this task when the place is its own; if there is no connection then, the pool is about to test or to
+        // open one.
+        taken = poll_fn(|context| {
+            if !std::mem::replace(&mut is_first, false) {
+                ticket.moved(Place::Recycling);
+            }
+            waiting.as_mut().poll(context)
+        })
+        .await;
+    }
+    if let Some(queue) = ticket.queue.upgrade() {
+        queue.served(ticket.number, taken);
+    }
+}
