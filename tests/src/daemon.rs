@@ -69,11 +69,26 @@ pub trait Server: Send + Sync {
     fn thaw(&self);
     /// Makes it accept this password from now on.
     fn accept_password(&mut self, password: &str);
+    /// Makes it follow this rule from now on.
+    fn impose(&self, rule: Rule) {
+        panic!("this server knows no rule such as {rule:?}");
+    }
+}
+
+/// How a server treats the user of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// As usual.
+    Open,
+    /// It has no room for one more connection.
+    Full,
+    /// It refuses the user for another reason than the password.
+    LockedOut,
 }
 
 /// Implements [`Server`] for a type that has a `port`, a `daemon`, and methods of its own for the rest.
 macro_rules! daemon_server {
-    ($server:ty) => {
+    ($server:ty $(, $impose:ident)?) => {
         impl $crate::daemon::Server for $server {
             fn port(&self) -> u16 {
                 self.port
@@ -102,6 +117,10 @@ macro_rules! daemon_server {
             fn accept_password(&mut self, password: &str) {
                 self.set_password(password);
             }
+
+            $(fn $impose(&self, rule: $crate::daemon::Rule) {
+                self.set_rule(rule);
+            })?
         }
     };
 }
@@ -109,7 +128,7 @@ pub(crate) use daemon_server;
 
 /// Implements [`Server`] for a type that has methods of its own by these names.
 macro_rules! inherent_server {
-    ($server:ty) => {
+    ($server:ty $(, $impose:ident)?) => {
         impl $crate::daemon::Server for $server {
             fn port(&self) -> u16 {
                 Self::port(self)
@@ -138,6 +157,10 @@ macro_rules! inherent_server {
             fn accept_password(&mut self, password: &str) {
                 tokio::runtime::Handle::current().block_on(Self::accept_password(self, password));
             }
+
+            $(fn $impose(&self, rule: $crate::daemon::Rule) {
+                tokio::runtime::Handle::current().block_on(self.set_rule(rule));
+            })?
         }
     };
 }

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 use crate::{fault_rows::TIMEOUT, proxy::NetworkFault, support::millis};
 
 /// Whose checks are in the matrix, by the names of their modules.
-pub const CHECKS: [&str; 5] = ["postgres", "redis", "rabbitmq", "kafka", "http"];
+pub const CHECKS: [&str; 6] = ["postgres", "sqlx", "redis", "rabbitmq", "kafka", "http"];
 
 /// How many runs a cell without an outage is watched for.
 pub const WATCHED: u64 = 8;
@@ -16,81 +16,106 @@ pub const WATCHED: u64 = 8;
 pub struct Fault {
     /// What it is called in the document.
     pub name: &'static str,
-    /// What the proxy does.
-    pub network: NetworkFault,
+    /// What makes it.
+    pub cause: Cause,
     /// In the order of the checks: `healthy` means that no run ever says anything else; a reason is there at the latest moment;
-    /// `a, then healthy` gets over it by itself while the fault lasts.
-    pub cells: [&'static str; 5],
+    /// `a, then healthy` gets over it by itself while the fault lasts; `-` means that there is no such thing.
+    pub cells: [&'static str; 6],
     /// The latest moment, on a bare thread's clock.
     pub within: Duration,
+}
+
+/// What makes a fault.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause {
+    /// The proxy.
+    Network(NetworkFault),
+    /// The application or the server: one of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
+    Pool(&'static str),
 }
 
 const LATE: Duration = TIMEOUT.saturating_mul(3);
 /// The runs of a fault that hangs: one under way, the pause after it, and a whole one until its deadline.
 const HANGS: Duration = millis(2_500);
 
+/// The same, after the time in which the server is told to lock the user out: RabbitMQ's program takes seconds.
+const LOCKED_OUT: Duration = millis(10_000);
+
 /// The faults.
-pub const FAULTS: [Fault; 10] = [
+pub const FAULTS: [Fault; 13] = [
     Fault {
         name: "delay below the deadline",
-        network: NetworkFault::Delay(millis(120)),
-        cells: ["healthy"; 5],
+        cause: Cause::Network(NetworkFault::Delay(millis(120))),
+        cells: ["healthy"; 6],
         within: Duration::ZERO,
     },
     Fault {
         name: "jitter below the deadline",
-        network: NetworkFault::Jitter(millis(240)),
-        cells: ["healthy"; 5],
+        cause: Cause::Network(NetworkFault::Jitter(millis(240))),
+        cells: ["healthy"; 6],
         within: Duration::ZERO,
     },
     Fault {
         name: "4 kB a second",
-        network: NetworkFault::Bandwidth(4_000),
-        cells: ["healthy"; 5],
+        cause: Cause::Network(NetworkFault::Bandwidth(4_000)),
+        cells: ["healthy"; 6],
         within: Duration::ZERO,
     },
     Fault {
         name: "delay beyond the deadline",
-        network: NetworkFault::Delay(LATE),
-        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        cause: Cause::Network(NetworkFault::Delay(LATE)),
+        cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole there",
-        network: NetworkFault::DropRequests,
-        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        cause: Cause::Network(NetworkFault::DropRequests),
+        cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole back",
-        network: NetworkFault::DropAnswers,
-        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        cause: Cause::Network(NetworkFault::DropAnswers),
+        cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
         name: "black hole both ways",
-        network: NetworkFault::BlackHole,
-        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        cause: Cause::Network(NetworkFault::BlackHole),
+        cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
-    Fault {
-        name: "reset",
-        network: NetworkFault::Reset,
-        cells: ["unreachable", "unreachable", "unreachable", "unreachable", "unreachable"],
-        within: HANGS,
-    },
+    Fault { name: "reset", cause: Cause::Network(NetworkFault::Reset), cells: ["unreachable"; 6], within: HANGS },
     Fault {
         name: "half-open",
-        network: NetworkFault::HalfOpen,
-        // A client that keeps its connections to itself shows their death once, librdkafka until it gives them up.
-        cells: ["healthy", "healthy", "healthy", "timeout/unreachable", "timeout, then healthy"],
+        cause: Cause::Network(NetworkFault::HalfOpen),
+        // librdkafka keeps its connections until it gives them up.
+        cells: ["healthy", "healthy", "healthy", "healthy", "timeout/unreachable", "healthy"],
         within: HANGS,
     },
     Fault {
         name: "trickle",
-        network: NetworkFault::Trickle,
-        cells: ["timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
+        cause: Cause::Network(NetworkFault::Trickle),
+        cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
+    },
+    Fault {
+        name: "every connection of the pool always waited for",
+        cause: Cause::Pool("busy"),
+        cells: ["healthy", "healthy", "healthy", "healthy", "-", "-"],
+        within: Duration::ZERO,
+    },
+    Fault {
+        name: "all connections in use, and a full server",
+        cause: Cause::Pool("full server"),
+        cells: ["saturated", "saturated", "saturated", "saturated", "-", "-"],
+        within: HANGS,
+    },
+    Fault {
+        name: "locked out",
+        cause: Cause::Pool("locked out"),
+        cells: ["rejected", "rejected", "rejected", "rejected", "-", "-"],
+        within: LOCKED_OUT,
     },
 ];
 
@@ -115,11 +140,15 @@ pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
     let _ = write!(text, "\n|---|---|{}\n", "---|".repeat(CHECKS.len()));
     for (number, fault) in FAULTS.iter().enumerate() {
         let latest = format!("{:.1} s", fault.within.as_secs_f64());
-        let _ = write!(text, "| {} | {} |", fault.name, if fault.cells == ["healthy"; 5] { "-" } else { &latest });
+        let _ = write!(text, "| {} | {} |", fault.name, if fault.within.is_zero() { "-" } else { &latest });
         for (position, check) in CHECKS.iter().enumerate() {
             let moments = measured.and_then(|measured| measured.iter().find(|(name, _)| name == check));
-            let moment =
-                moments.map_or_else(String::new, |(_, moments)| format!(" ({:.2} s)", moments[number].as_secs_f64()));
+            let moment = match moments {
+                Some((_, moments)) if fault.cells[position] != "-" => {
+                    format!(" ({:.2} s)", moments[number].as_secs_f64())
+                }
+                _ => String::new(),
+            };
             let _ = write!(text, " {}{moment} |", fault.cells[position]);
         }
         text.push('\n');

@@ -1,24 +1,27 @@
 //! Every networked check in front of the server that it watches, behind a proxy that makes the faults of the network: the rows that the
 //! tests of the fault table and of the fault matrix run.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
     Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, RabbitMq,
     RabbitMqQueue, Redis, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
-use tokio::{runtime::Handle, task::block_in_place};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, block_in_place},
+};
 use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
 use crate::{
     certificates::Authority,
-    daemon::Server,
+    daemon::{Rule, Server},
     kafka,
     kafka_gate::Gate,
     mariadb, name_server, nats, port, postgres,
-    proxy::Proxy,
+    proxy::{NetworkFault, Proxy},
     rabbitmq, redis,
     service::{self, Kind},
     support::{client, millis, secs},
@@ -35,6 +38,14 @@ pub const TEST: u8 = 1;
 pub const FAULTS: [&str; 9] =
     ["refused", "black hole", "frozen", "killed", "restarted", "wrong password", "reset", "trickle", "endless"];
 
+/// The columns of the table that are about the application's pool and the server's answers: every connection of the pool is
+/// always waited for; all are in use, and the server has no room for one more; the idle ones have died without a word; the
+/// server refuses the user, for another reason than the password.
+pub const POOL_FAULTS: [&str; 4] = ["busy", "full server", "idle ones dead", "locked out"];
+
+/// How many connections the pool of a row has.
+pub const PLACES: usize = 4;
+
 /// One check, and the server that it watches.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -43,6 +54,10 @@ pub struct Row {
     /// What it says under each fault, in the order of the columns: a reason, `healthy` where the fault is beyond what it proves, or `-` where there
     /// is no such thing. A client that tells one or the other, as its own connections will have it, has both.
     pub cells: &'static str,
+    /// What it says in the columns of [`POOL_FAULTS`], in the same way.
+    pub pool_cells: &'static str,
+    /// The application's pool, of a check that has one.
+    pub pool: Option<fn(&ServerUnderTest) -> Pooled>,
     /// Starts the server and its proxy.
     pub start: fn() -> ServerUnderTest,
     /// The check, with the right or with the wrong credentials.
@@ -56,6 +71,102 @@ impl Row {
     pub fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         FAULTS.into_iter().zip(self.cells.split_whitespace())
     }
+
+    /// Each fault of pool and server, and what the check says under it.
+    pub fn pool_cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        POOL_FAULTS.into_iter().zip(self.pool_cells.split_whitespace())
+    }
+}
+
+/// An application's pool of [`PLACES`] connections, and checks that watch it.
+#[expect(missing_debug_implementations, reason = "functions have none")]
+pub struct Pooled {
+    /// A check of the pool.
+    pub check: Box<dyn Fn() -> Registration + Send + Sync>,
+    /// Takes a connection, which goes back when it is dropped.
+    pub take: Arc<dyn Fn() -> Taking + Send + Sync>,
+}
+
+/// A connection that is being taken.
+pub type Taking = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
+
+impl Pooled {
+    fn of<P: Clone + Send + Sync + 'static>(pool: P, check: fn(P) -> Registration, take: fn(P) -> Taking) -> Self {
+        let watched = pool.clone();
+        Self { check: Box::new(move || check(watched.clone())), take: Arc::new(move || take(pool.clone())) }
+    }
+
+    /// Takes every connection of the pool.
+    pub async fn take_all(&self) -> Vec<Box<dyn Send>> {
+        let mut held = Vec::new();
+        for _ in 0..PLACES {
+            held.push((self.take)().await);
+        }
+        held
+    }
+
+    /// Begins a fault of [`POOL_FAULTS`].
+    pub async fn begin(&self, fault: &'static str, subject: &ServerUnderTest) -> Begun {
+        let (mut held, mut tasks) = (Vec::new(), Vec::new());
+        match fault {
+            "busy" => tasks.extend((0..PLACES * 3).map(|_| tokio::spawn(busy(Arc::clone(&self.take))))),
+            "full server" => {
+                held = self.take_all().await;
+                block_in_place(|| subject.server.impose(Rule::Full));
+            }
+            "idle ones dead" => subject.proxy.set(NetworkFault::HalfOpen),
+            _ => {
+                // What is open would stay so.
+                subject.proxy.set(NetworkFault::Refused);
+                block_in_place(|| subject.server.impose(Rule::LockedOut));
+                subject.proxy.set(NetworkFault::None);
+            }
+        }
+        Begun { fault, held, tasks }
+    }
+}
+
+/// A fault of [`POOL_FAULTS`] while it lasts.
+#[expect(missing_debug_implementations, reason = "what is held has none")]
+pub struct Begun {
+    fault: &'static str,
+    held: Vec<Box<dyn Send>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Begun {
+    /// Ends it.
+    pub fn end(self, subject: &ServerUnderTest) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if matches!(self.fault, "full server" | "locked out") {
+            block_in_place(|| subject.server.impose(Rule::Open));
+        }
+        subject.proxy.set(NetworkFault::None);
+        drop(self.held);
+    }
+}
+
+/// Takes a connection of the pool, holds it for a moment, and takes the next one.
+async fn busy(take: Arc<dyn Fn() -> Taking + Send + Sync>) {
+    loop {
+        let held = take().await;
+        tokio::time::sleep(millis(10)).await;
+        drop(held);
+    }
+}
+
+/// Takes a connection of any pool of deadpool.
+fn take<M, W>(pool: deadpool::managed::Pool<M, W>) -> Taking
+where
+    M: deadpool::managed::Manager<Type: Send, Error: std::fmt::Debug + Send> + 'static,
+    W: From<deadpool::managed::Object<M>> + Send + 'static,
+{
+    Box::pin(async move { Box::new(pool.get().await.expect("a connection")) as Box<dyn Send> })
+}
+
+/// Takes a connection of a pool of sqlx.
+fn acquire(pool: sqlx::MySqlPool) -> Taking {
+    Box::pin(async move { Box::new(pool.acquire().await.expect("a connection")) as Box<dyn Send> })
 }
 
 /// A running server behind its proxy.
@@ -122,11 +233,22 @@ fn rabbitmq_under_test() -> ServerUnderTest {
 }
 
 fn amqp(subject: &ServerUnderTest, right: bool) -> deadpool_lapin::Pool {
-    rabbitmq::pool(&rabbitmq::url(subject.proxy.port(), password(right, rabbitmq::PASSWORD)), 4)
+    rabbitmq::pool(&rabbitmq::url(subject.proxy.port(), password(right, rabbitmq::PASSWORD)), PLACES)
+}
+
+fn sql(subject: &ServerUnderTest, right: bool) -> deadpool_postgres::Pool {
+    let mut config = deadpool_postgres::tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(subject.proxy.port()).user("app").dbname("postgres");
+    postgres::pool(config.password(password(right, postgres::PASSWORD)).clone(), PLACES)
+}
+
+fn mysql(subject: &ServerUnderTest, right: bool) -> sqlx::MySqlPool {
+    let places = u32::try_from(PLACES).expect("a small pool");
+    mariadb::pool(subject.proxy.port(), password(right, mariadb::PASSWORD), places)
 }
 
 fn resp(subject: &ServerUnderTest, right: bool) -> deadpool_redis::Pool {
-    redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address()), 4)
+    redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address()), PLACES)
 }
 
 /// Every networked check.
@@ -134,6 +256,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "certificate",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout rejected",
+        pool_cells: "- - - -",
+        pool: None,
         start: || {
             let (known, stranger) = (Authority::new(), Authority::new());
             let server = service::Server::start(known.sign("localhost", -1, 90));
@@ -153,6 +277,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "dns",
         cells: "unreachable timeout timeout unreachable unreachable - unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
         start: || {
             let server = name_server::Server::start();
             let proxy = Proxy::at(name_server::address(TEST), server.port());
@@ -164,6 +290,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "grpc",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
         start: || ServerUnderTest::of(service::Server::start(Kind::Grpc)),
         check: |subject, right| {
             let channel = Endpoint::from_shared(format!("http://{}", subject.address())).expect("a URL").connect_lazy();
@@ -180,6 +308,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "http",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "- - - -",
+        pool: None,
         start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
         check: |subject, right| {
             let check = Http::get(client(), format!("http://{}/status", subject.address()));
@@ -191,6 +321,8 @@ pub const ROWS: [Row; 15] = [
         name: "kafka",
         cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
                 timeout/unreachable unreachable",
+        pool_cells: "- - - -",
+        pool: None,
         start: kafka_under_test,
         check: |subject, right| {
             Kafka::consumer(Arc::new(kafka_client(subject, right).create::<BaseConsumer>().expect("a consumer")))
@@ -203,6 +335,8 @@ pub const ROWS: [Row; 15] = [
         name: "kafka_lag",
         cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable unreachable unreachable \
                 timeout/unreachable unreachable",
+        pool_cells: "- - - -",
+        pool: None,
         start: kafka_under_test,
         check: |subject, right| {
             KafkaLag::new(Arc::new(kafka_client(subject, right).create::<BaseConsumer>().expect("a consumer")))
@@ -214,6 +348,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "nats",
         cells: "unreachable timeout timeout unreachable unreachable unreachable unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
         start: || ServerUnderTest::of(nats::Server::start()),
         check: |subject, right| {
             let client = nats::client(subject.proxy.port(), password(right, nats::PASSWORD));
@@ -224,18 +360,18 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "postgres",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(sql(subject, true), |pool| Postgres::new(pool).into(), take)),
         start: || ServerUnderTest::of(postgres::Server::start()),
-        check: |subject, right| {
-            let mut config = deadpool_postgres::tokio_postgres::Config::new();
-            config.host("127.0.0.1").port(subject.proxy.port()).user("app").dbname("postgres");
-            Postgres::new(postgres::pool(config.password(password(right, postgres::PASSWORD)).clone(), 4)).into()
-        },
+        check: |subject, right| Postgres::new(sql(subject, right)).into(),
         // A notice, which may come at any time.
         endless: (b"", b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0"),
     },
     Row {
         name: "rabbitmq",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(amqp(subject, true), |pool| RabbitMq::new(pool).into(), take)),
         start: rabbitmq_under_test,
         check: |subject, right| RabbitMq::new(amqp(subject, right)).into(),
         // The heartbeat.
@@ -244,6 +380,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "rabbitmq_queue",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(amqp(subject, true), |pool| RabbitMqQueue::new(pool, "orders").into(), take)),
         start: rabbitmq_under_test,
         check: |subject, right| RabbitMqQueue::new(amqp(subject, right), "orders").into(),
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
@@ -251,6 +389,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "redis",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(resp(subject, true), |pool| Redis::new(pool).into(), take)),
         start: || ServerUnderTest::of(redis::Server::start()),
         check: |subject, right| Redis::new(resp(subject, right)).into(),
         // The beginning of a very long string.
@@ -259,6 +399,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "redis_queue",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(resp(subject, true), |pool| RedisQueue::list(pool, "jobs").into(), take)),
         start: || ServerUnderTest::of(redis::Server::start()),
         check: |subject, right| RedisQueue::list(resp(subject, right), "jobs").into(),
         endless: (b"$2000000000\r\n", b"x"),
@@ -266,16 +408,18 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "sqlx",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "healthy saturated healthy rejected",
+        pool: Some(|subject| Pooled::of(mysql(subject, true), |pool| Sqlx::new(pool).into(), acquire)),
         start: || ServerUnderTest::of(mariadb::Server::start()),
-        check: |subject, right| {
-            Sqlx::new(mariadb::pool(subject.proxy.port(), password(right, mariadb::PASSWORD), 4)).into()
-        },
+        check: |subject, right| Sqlx::new(mysql(subject, right)).into(),
         // A packet of the greatest length.
         endless: (b"", b"\xff\xff\xff\0"),
     },
     Row {
         name: "tcp",
         cells: "unreachable healthy healthy unreachable unreachable - healthy healthy healthy",
+        pool_cells: "- - - -",
+        pool: None,
         start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
         check: |subject, _| Tcp::new(subject.address()).into(),
         endless: (b"", b"x"),
@@ -283,6 +427,8 @@ pub const ROWS: [Row; 15] = [
     Row {
         name: "upstream",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "- - - -",
+        pool: None,
         start: || ServerUnderTest::of(service::Server::start(Kind::Http)),
         check: |subject, right| {
             let check = Upstream::new(client(), format!("http://{}/health", subject.address()));
@@ -333,7 +479,16 @@ impl Watched {
     /// The check is refused.
     #[must_use]
     pub fn start(row: Row, subject: &ServerUnderTest, right: bool) -> Self {
-        let check = (row.check)(subject, right);
+        Self::check(row, (row.check)(subject, right))
+    }
+
+    /// Starts this check of the row.
+    ///
+    /// # Panics
+    ///
+    /// The check is refused.
+    #[must_use]
+    pub fn check(row: Row, check: Registration) -> Self {
         let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
         let health = Health::builder().check("subject", check).start().expect("a check that is accepted");
         Self { row, health }
@@ -351,6 +506,14 @@ impl Watched {
         let report = self.report();
         let totals = report.history().totals();
         (totals.durations().count(), totals.runs(Status::Unhealthy))
+    }
+
+    /// How many of the finished runs were not healthy.
+    #[must_use]
+    pub fn not_healthy(&self) -> u64 {
+        let report = self.report();
+        let totals = report.history().totals();
+        totals.durations().count() - totals.runs(Status::Healthy)
     }
 
     /// Whether the check shows this: a status, a reason, or one of several with a `/` between them.

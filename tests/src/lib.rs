@@ -3,6 +3,7 @@
 
 pub mod bare_clock;
 pub mod certificates;
+pub mod costs;
 pub mod daemon;
 pub mod datadog_agent;
 pub mod envoy;

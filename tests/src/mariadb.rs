@@ -12,7 +12,7 @@ use sqlx::{
 use tempfile::TempDir;
 
 use crate::{
-    daemon::{Daemon, daemon_server},
+    daemon::{Daemon, Rule, daemon_server},
     port, tools,
 };
 
@@ -92,6 +92,14 @@ impl Server {
         }
     }
 
+    fn set_rule(&self, rule: Rule) {
+        let _ = self.statement(match rule {
+            Rule::Open => "ALTER USER 'app'@'%' WITH MAX_USER_CONNECTIONS 0 ACCOUNT UNLOCK",
+            Rule::Full => "ALTER USER 'app'@'%' WITH MAX_USER_CONNECTIONS 1",
+            Rule::LockedOut => "ALTER USER 'app'@'%' ACCOUNT LOCK",
+        });
+    }
+
     fn set_password(&self, password: &str) {
         let _ = self.statement(&format!("ALTER USER 'app'@'%' IDENTIFIED BY '{password}'"));
     }
@@ -137,7 +145,7 @@ impl Server {
     }
 }
 
-daemon_server!(Server);
+daemon_server!(Server, impose);
 
 /// How an application would connect as the user `app`.
 #[must_use]

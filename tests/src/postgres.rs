@@ -22,7 +22,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{port, process::Process, tools, wait};
+use crate::{daemon::Rule, port, process::Process, tools, wait};
 
 /// The password of its only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
@@ -187,6 +187,34 @@ impl Server {
         password.clone_into(&mut self.password.lock().expect("a password"));
     }
 
+    /// Makes the server treat its user in this way, by an administrator of the test's own.
+    ///
+    /// # Panics
+    ///
+    /// The server does not answer.
+    pub async fn set_rule(&self, rule: Rule) {
+        let mut config = self.config();
+        let admin = match config.user("admin").password(PASSWORD).connect(NoTls).await {
+            Ok((admin, connection)) => {
+                drop(tokio::spawn(connection));
+                admin
+            }
+            Err(_) => {
+                let user = self.connect().await;
+                let create = format!("CREATE ROLE admin SUPERUSER LOGIN PASSWORD '{PASSWORD}'");
+                user.batch_execute(&create).await.expect("a superuser");
+                user
+            }
+        };
+        let sql = match rule {
+            Rule::Open => "ALTER ROLE app SUPERUSER LOGIN CONNECTION LIMIT -1",
+            // The limit of a role is no limit for superusers.
+            Rule::Full => "ALTER ROLE app NOSUPERUSER CONNECTION LIMIT 0",
+            Rule::LockedOut => "ALTER ROLE app NOLOGIN",
+        };
+        admin.batch_execute(sql).await.expect("a superuser");
+    }
+
     /// Stops every process of the server where it stands.
     pub fn freeze(&self) {
         self.signal_all(Signal::SIGSTOP);
@@ -256,4 +284,4 @@ fn on_path() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
 }
 
-crate::daemon::inherent_server!(Server);
+crate::daemon::inherent_server!(Server, impose);

@@ -2,6 +2,10 @@
 
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -23,6 +27,9 @@ use crate::{port, wait};
 const BEFORE_RESET: usize = 3;
 /// An endless answer comes in such pieces, one each few milliseconds.
 const PIECE: usize = 32 << 10;
+
+/// Of what a client sends over one connection so much is kept.
+const KEPT: usize = 64 << 10;
 
 /// A fault of the network between client and server. It holds for existing connections, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +66,56 @@ pub enum NetworkFault {
     Bandwidth(usize),
 }
 
+/// What came through a proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// How many connections clients opened.
+    pub connections: usize,
+    /// How many times an answer followed a question.
+    pub round_trips: usize,
+    /// What each connection's client sent.
+    pub sent: Vec<Vec<u8>>,
+}
+
+/// Where one connection writes down what comes through it.
+#[derive(Clone)]
+struct Meter {
+    traffic: Arc<Mutex<Traffic>>,
+    number: usize,
+    is_asked: Arc<AtomicBool>,
+}
+
+impl Meter {
+    fn begin(traffic: &Arc<Mutex<Traffic>>) -> Self {
+        let mut all = traffic.lock().expect("no panic");
+        all.connections += 1;
+        all.sent.push(Vec::new());
+        let number = all.sent.len() - 1;
+        drop(all);
+        Self { traffic: Arc::clone(traffic), number, is_asked: Arc::default() }
+    }
+
+    fn asked(&self, bytes: &[u8]) {
+        self.is_asked.store(true, Ordering::Relaxed);
+        let mut traffic = self.traffic.lock().expect("no panic");
+        let sent = &mut traffic.sent[self.number];
+        if sent.len() < KEPT {
+            sent.extend_from_slice(bytes);
+        }
+    }
+
+    fn answered(&self) {
+        if self.is_asked.swap(false, Ordering::Relaxed) {
+            self.traffic.lock().expect("no panic").round_trips += 1;
+        }
+    }
+}
+
 /// A proxy in front of a server, on a thread of its own.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    traffic: Arc<Mutex<Traffic>>,
     fault: watch::Sender<Option<NetworkFault>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -90,14 +143,38 @@ impl Proxy {
         listener.set_nonblocking(true).expect("a listener");
         let (fault, changes) = watch::channel(Some(NetworkFault::None));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let thread = thread::spawn(move || runtime.block_on(serve(listener, address, server, changes)));
-        Self { address, fault, thread: Some(thread) }
+        let traffic = Arc::<Mutex<Traffic>>::default();
+        let metered = Arc::clone(&traffic);
+        let thread = thread::spawn(move || runtime.block_on(serve(listener, address, server, changes, metered)));
+        Self { address, traffic, fault, thread: Some(thread) }
+    }
+
+    /// What has come through since the last call.
+    ///
+    /// # Panics
+    ///
+    /// The proxy has panicked.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let mut all = self.traffic.lock().expect("no panic");
+        let empty = Traffic { sent: vec![Vec::new(); all.sent.len()], ..Traffic::default() };
+        std::mem::replace(&mut all, empty)
     }
 
     /// Where it listens.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// How many bytes clients have sent since the traffic was taken.
+    ///
+    /// # Panics
+    ///
+    /// The proxy has panicked.
+    #[must_use]
+    pub fn bytes_sent(&self) -> usize {
+        self.traffic.lock().expect("no panic").sent.iter().map(Vec::len).sum()
     }
 
     /// Changes the fault.
@@ -123,7 +200,13 @@ impl Drop for Proxy {
 
 type Changes = watch::Receiver<Option<NetworkFault>>;
 
-async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut changes: Changes) {
+async fn serve(
+    listener: StdListener,
+    address: SocketAddr,
+    server: u16,
+    mut changes: Changes,
+    traffic: Arc<Mutex<Traffic>>,
+) {
     let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
     loop {
         let fault = *changes.borrow_and_update();
@@ -142,7 +225,7 @@ async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut chan
         select! {
             changed = changes.changed() => if changed.is_err() { return },
             client = accept => if let Ok(client) = client {
-                tokio::spawn(carry(client, server, changes.clone()));
+                tokio::spawn(carry(client, server, changes.clone(), Meter::begin(&traffic)));
             },
             // The port may not have been free yet.
             () = sleep(Duration::from_millis(20)), if listener.is_none() => {}
@@ -151,7 +234,7 @@ async fn serve(listener: StdListener, address: SocketAddr, server: u16, mut chan
 }
 
 /// One connection, until it or the proxy ends.
-async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
+async fn carry(client: TcpStream, server: u16, mut changes: Changes, meter: Meter) {
     // In a black hole nobody answers for the server, either.
     while *changes.borrow_and_update() == Some(NetworkFault::BlackHole) {
         if changes.changed().await.is_err() {
@@ -166,8 +249,8 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes) {
     let is_new = matches!(*changes.borrow(), Some(NetworkFault::HalfOpen | NetworkFault::CloseOnRequest));
     let dies = Dies { changes: changes.clone(), immune: is_new };
     select! {
-        () = there(from_client, to_server, changes.clone(), dies.clone()) => {}
-        () = back(from_server, to_client, changes.clone(), dies) => {}
+        () = there(from_client, to_server, changes.clone(), dies.clone(), meter.clone()) => {}
+        () = back(from_server, to_client, changes.clone(), dies, meter) => {}
         () = gone(changes) => {}
     }
 }
@@ -206,7 +289,7 @@ async fn passable(changes: &mut Changes) {
     let _ = changes.wait_for(|fault| *fault != Some(NetworkFault::BlackHole)).await;
 }
 
-async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies) {
+async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies, meter: Meter) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
@@ -217,18 +300,22 @@ async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Cha
         if fault == Some(NetworkFault::CloseOnRequest) && !dies.immune {
             return;
         }
+        if count > 0 {
+            meter.asked(&bytes[..count]);
+        }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
             return;
         }
     }
 }
 
-async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies) {
+async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Changes, mut dies: Dies, meter: Meter) {
     let mut bytes = vec![0; 16 << 10];
     let mut seed = u32::from(to.local_addr().map_or(1, |address| address.port()));
     while let Ok(count) = dies.read(&mut from, &mut bytes).await {
         passable(&mut changes).await;
         let fault = *changes.borrow_and_update();
+        meter.answered();
         let sent = match fault {
             _ if count == 0 => return,
             Some(NetworkFault::DropAnswers) => Ok(()),

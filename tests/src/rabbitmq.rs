@@ -13,7 +13,7 @@ use deadpool_lapin::{
 use tempfile::TempDir;
 
 use crate::{
-    daemon::{Daemon, daemon_server},
+    daemon::{Daemon, Rule, daemon_server},
     port, tools,
 };
 
@@ -98,6 +98,17 @@ impl Server {
         self.daemon.start(command, || port::accepts(self.port));
     }
 
+    fn set_rule(&self, rule: Rule) {
+        match rule {
+            Rule::Open => {
+                self.control(&["clear_user_limits", "app", "all"]);
+                self.control(&["set_permissions", "app", ".*", ".*", ".*"]);
+            }
+            Rule::Full => self.control(&["set_user_limits", "app", "{\"max-connections\": 0}"]),
+            Rule::LockedOut => self.control(&["clear_permissions", "app"]),
+        }
+    }
+
     fn set_password(&self, password: &str) {
         self.control(&["change_password", "app", password]);
     }
@@ -140,7 +151,7 @@ impl Server {
     }
 }
 
-daemon_server!(Server);
+daemon_server!(Server, impose);
 
 /// How an application would connect to a broker.
 #[must_use]

@@ -1,6 +1,9 @@
 //! A Redis server of the test's own.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    sync::Mutex,
+};
 
 use deadpool_redis::{
     Manager, Pool,
@@ -9,17 +12,19 @@ use deadpool_redis::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{port, process::Process, tools, wait};
+use crate::{daemon::Rule, port, process::Process, tools, wait};
 
 /// The password of its default user.
 pub const PASSWORD: &str = "correct-horse-8R";
 
 /// A running or stopped server.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a connection has none")]
 pub struct Server {
     port: u16,
     process: Option<Process>,
     arguments: Vec<String>,
+    /// A connection that was opened before the server was full.
+    admin: Mutex<Option<MultiplexedConnection>>,
     /// Last, so that it is removed when nothing runs in it any more.
     directory: TempDir,
 }
@@ -34,7 +39,8 @@ impl Server {
     pub fn start() -> Self {
         tools::needs("redis-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { port: port::free(), process: None, arguments: Vec::new(), directory };
+        let mut server =
+            Self { port: port::free(), process: None, arguments: Vec::new(), admin: Mutex::default(), directory };
         server.run();
         server
     }
@@ -115,13 +121,41 @@ impl Server {
     /// Makes the server accept this password from now on.
     pub async fn accept_password(&self, password: &str) {
         // The administrator's stays as it is.
-        let client = Client::open(format!("redis://admin:{PASSWORD}@127.0.0.1:{}/0", self.port)).expect("a URL");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+        let mut connection = self.administrator().await;
         let _: Value = cmd("CONFIG")
             .arg(&["SET", "requirepass", password])
             .query_async(&mut connection)
             .await
             .expect("the default user");
+    }
+
+    /// Makes the server treat its default user in this way.
+    ///
+    /// # Panics
+    ///
+    /// The server does not answer.
+    pub async fn set_rule(&self, rule: Rule) {
+        let kept = self.admin.lock().expect("no panic").take();
+        let mut admin = match kept {
+            Some(admin) => admin,
+            None => self.administrator().await,
+        };
+        let commands: &[&[&str]] = match rule {
+            Rule::Open => &[&["CONFIG", "SET", "maxclients", "1000"], &["ACL", "SETUSER", "default", "+@all"]],
+            Rule::Full => &[&["CONFIG", "SET", "maxclients", "1"]],
+            Rule::LockedOut => &[&["ACL", "SETUSER", "default", "-ping", "-llen"]],
+        };
+        for command in commands {
+            let said: RedisResult<Value> = cmd(command[0]).arg(&command[1..]).query_async(&mut admin).await;
+            drop(said.expect("an administrator"));
+        }
+        *self.admin.lock().expect("no panic") = (rule == Rule::Full).then_some(admin);
+    }
+
+    /// A connection of a user who is not subject to what tests do to the default one.
+    async fn administrator(&self) -> MultiplexedConnection {
+        let client = Client::open(format!("redis://admin:{PASSWORD}@127.0.0.1:{}/0", self.port)).expect("a URL");
+        client.get_multiplexed_async_connection().await.expect("a connection")
     }
 
     /// Stops the server in order.
@@ -156,4 +190,4 @@ pub fn pool(url: &str, size: usize) -> Pool {
     Pool::builder(manager).max_size(size).build().expect("a pool")
 }
 
-crate::daemon::inherent_server!(Server);
+crate::daemon::inherent_server!(Server, impose);

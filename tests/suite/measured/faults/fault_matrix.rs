@@ -5,7 +5,7 @@ use std::{panic::resume_unwind, thread, time::Duration};
 use health_core::{CheckReport, PastResult, Status};
 use health_tests::{
     bare_clock::{BareClock, measure},
-    fault_matrix::{CHECKS, FAULTS, Fault, Measured, WATCHED, document, file},
+    fault_matrix::{CHECKS, Cause, FAULTS, Fault, Measured, WATCHED, document, file},
     fault_rows::{Row, ServerUnderTest, Watched, row},
     proxy::NetworkFault,
     wait,
@@ -21,12 +21,26 @@ struct Cell {
 
 /// Begins and ends one fault, for a check of its own, so that one fault does not leave its mark on the next.
 async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str, clock: &BareClock) -> Cell {
-    let watched = Watched::start(row, subject, true);
+    let pooled = row.pool.map(|pool| pool(subject));
+    if let Some(pooled) = &pooled {
+        drop(pooled.take_all().await);
+    }
+    let watched = match &pooled {
+        Some(pooled) => Watched::check(row, (pooled.check)()),
+        None => Watched::start(row, subject, true),
+    };
     watched.says("healthy", &format!("before {}", fault.name)).await;
     // By then a client has opened all the connections that it wants.
     watched.goes_on_saying("healthy", &format!("before {}", fault.name)).await;
     let began = clock.now();
-    block_in_place(|| subject.proxy.set(fault.network));
+    let begun = match (fault.cause, &pooled) {
+        (Cause::Pool(fault), Some(pooled)) => Some(pooled.begin(fault, subject).await),
+        (Cause::Network(fault), _) => {
+            block_in_place(|| subject.proxy.set(fault));
+            None
+        }
+        (Cause::Pool(_), None) => panic!("a check without a pool"),
+    };
     let mut wrong = None;
     let moment = if expected == "healthy" {
         // Of all runs and of those that were not healthy, so that none is missed between two looks.
@@ -55,9 +69,12 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
         }
         moment
     };
-    block_in_place(|| subject.proxy.set(NetworkFault::None));
+    block_in_place(|| match begun {
+        Some(begun) => begun.end(subject),
+        None => subject.proxy.set(NetworkFault::None),
+    });
     // What lies dead stays dead in any network.
-    if !(fault.network == NetworkFault::HalfOpen && row.name == "kafka") {
+    if !(matches!(fault.cause, Cause::Network(NetworkFault::HalfOpen)) && row.name == "kafka") {
         watched.says("healthy", &format!("after {}", fault.name)).await;
     }
     watched.health.stop().await;
@@ -69,6 +86,10 @@ async fn column(row: Row, position: usize) -> Measured {
     let mut measured = Vec::new();
     for fault in &FAULTS {
         let expected = fault.cells[position];
+        if expected == "-" {
+            measured.push(Duration::ZERO);
+            continue;
+        }
         let what = format!("{}, {}", row.name, fault.name);
         let judge = |cell: &Cell| {
             assert_eq!(cell.wrong, None, "{what}");

@@ -50,6 +50,15 @@ async fn a_listener_to_every_subject_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_want_its_own_messages_is_answered_all_the_same() {
+    let server = Server::start();
+    let options = async_nats::ConnectOptions::with_user_and_password("app".to_owned(), PASSWORD.to_owned()).no_echo();
+    let own = options.connect(format!("127.0.0.1:{}", server.port())).await.unwrap();
+    let health = checked_within(secs(5), Nats::new(own)).await;
+    turns_healthy(&health).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_who_may_not_publish_is_told_what_may_be_wrong() {
     let server = Server::start_restricted("publish: \"health.ping\", subscribe: \">\"");
     let own = client(server.port(), PASSWORD).await;

@@ -48,14 +48,14 @@ async fn publishes(connection: &Connection) -> Channel {
     channel
 }
 
-/// Of two connections the broker blocks the one that has published: the answer does not change from run to run.
+/// Of several connections the broker blocks the one that has published: the answer does not change from run to run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_connection_beside_one_that_is_not_does_not_flap() {
     let server = Server::start();
     server.declare("orders").await;
-    let pool = pool(&server.url(), 2);
+    let pool = pool(&server.url(), 4);
     let (one, other) = (pool.get().await.unwrap(), pool.get().await.unwrap());
-    drop(other);
+    drop((pool.get().await.unwrap(), pool.get().await.unwrap(), other));
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
     let channel = publishes(&one).await;
     drop(one);

@@ -4,7 +4,7 @@ use deadpool_redis::redis::{Value, cmd};
 use health_core::{CheckExt as _, Health, Reason, Redis, RedisQueue, Registration, Status};
 use health_tests::{
     redis::{self, Server},
-    support::{checked, secs, shown, verdict},
+    support::{checked, rerun, secs, shown, verdict},
     wait::{self, HANG},
 };
 
@@ -147,6 +147,38 @@ async fn writable_is_never_greener_than_plain() {
     })
     .await;
     assert_eq!(both(&server).await, (failed, failed), "while it cannot save");
+}
+
+/// A master that takes no writes is alive, and not writable.
+#[tokio::test(flavor = "multi_thread")]
+async fn writable_tells_of_a_master_that_takes_no_writes() {
+    let server = Server::start();
+    let (alive, rejected) = ((Status::Healthy, None), (Status::Unhealthy, Some(Reason::Rejected)));
+    let both = async || (first(Redis::new(server.pool(1))).await, first(Redis::new(server.pool(1)).writable()).await);
+    assert_eq!(both().await, (alive, alive));
+    server.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await.unwrap();
+    assert_eq!(both().await, (alive, rejected), "without the replicas that it wants");
+    server.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await.unwrap();
+    server.say(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
+    assert_eq!(both().await, (alive, rejected), "without memory");
+    server.say(&["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
+    assert_eq!(both().await, (alive, alive));
+    assert_eq!(server.say(&["DBSIZE"]).await.unwrap(), Value::Int(0), "nothing was written");
+    // Whoever may not try is told by the role.
+    let guest = ["ACL", "SETUSER", "guest", "on", ">guest-word", "+ping", "+unwatch", "+client", "+role"];
+    server.say(&guest).await.unwrap();
+    let guests = redis::pool(&format!("redis://guest:guest-word@127.0.0.1:{}/0", server.port()), 1);
+    let health = checked(Redis::new(guests).writable()).await;
+    for _ in 0..3 {
+        assert_eq!(verdict(&*rerun(&health).await), alive);
+    }
+    // A cluster without its slots.
+    let mut cluster = Server::start();
+    cluster.stop();
+    cluster.set_arguments(&["--cluster-enabled", "yes"]);
+    cluster.run();
+    let unreachable = (Status::Unhealthy, Some(Reason::Unreachable));
+    assert_eq!(first(Redis::new(cluster.pool(1)).writable()).await, unreachable, "a failed cluster");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,21 @@ async fn an_idle_pool_shrinks_all_the_same() {
     assert!(port::connections_to(server.port()) <= 2, "one of the pool, and the check's own");
 }
 
+/// The server counts connections that end without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checks_own_connection_says_goodbye() {
+    let server = Server::start();
+    let unused = pool(server.port(), PASSWORD, 2);
+    let health = checked(Sqlx::new(unused.clone())).await;
+    turns(&health, Status::Healthy, None).await;
+    assert_eq!((port::connections_to(server.port()), unused.size()), (1, 0));
+    health.stop().await;
+    drop(health);
+    wait::true_of("no connection", || port::connections_to(server.port()) == 0).await;
+    let aborted = server.statement("SHOW GLOBAL STATUS LIKE 'Aborted_clients'");
+    assert!(aborted.trim().ends_with("\t0"), "{aborted}");
+}
+
 #[tokio::test]
 async fn a_file_of_sqlite_that_is_locked_or_no_database_is_told() {
     let directory = tempfile::tempdir().unwrap();

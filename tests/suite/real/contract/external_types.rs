@@ -6,7 +6,7 @@ use health_tests::program::cargo;
 use serde_json::Value;
 
 /// Of the core: the driver behind each feature, and what every user has anyway.
-const CORE: [&str; 27] = [
+const CORE: [&str; 28] = [
     "async_nats::client::Client",
     "bytes::bytes::Bytes",
     "deadpool_lapin::Pool",
@@ -27,6 +27,7 @@ const CORE: [&str; 27] = [
     "serde_core::de::Deserializer",
     "serde_json::value::Value",
     "sqlx_core::database::Database",
+    "sqlx_core::executor::Executor",
     "sqlx_core::pool::Pool",
     "tokio::runtime::handle::Handle",
     "tokio::runtime::task::abort::AbortHandle",

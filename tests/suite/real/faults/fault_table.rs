@@ -130,6 +130,36 @@ async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watch
     watched.says("healthy", &format!("after {fault}")).await;
 }
 
+/// Each fault of the application's pool, and each answer of the server, has its reason and an end.
+async fn every_stage_of_a_pool(row: Row) {
+    let subject = block_in_place(row.start);
+    let pooled = (row.pool.expect("a pool"))(&subject);
+    for (fault, expected) in row.pool_cells() {
+        // Every connection of the pool is open, and by the second run sqlx has given back what was dropped.
+        drop(pooled.take_all().await);
+        let before = Watched::check(row, (pooled.check)());
+        before.goes_on_saying("healthy", &format!("before {fault}")).await;
+        let begun = pooled.begin(fault, &subject).await;
+        // One that has found the server full from its beginning, as one that has seen it before keeps a connection beside the
+        // pool.
+        let after = (fault == "full server").then(|| Watched::check(row, (pooled.check)()));
+        for watched in after.iter().chain([&before]) {
+            if expected == "healthy" {
+                let runs = watched.runs().0;
+                wait::true_of("eight runs", || watched.runs().0 >= runs + 8).await;
+                assert_eq!(watched.not_healthy(), 0, "{}, {fault}: {:?}", row.name, watched.report());
+            } else {
+                watched.goes_on_saying(expected, fault).await;
+            }
+        }
+        begun.end(&subject);
+        for watched in after.iter().chain([&before]) {
+            watched.says("healthy", &format!("after {fault}")).await;
+            watched.health.stop().await;
+        }
+    }
+}
+
 fn begin(fault: &str, row: Row, subject: &mut ServerUnderTest) {
     match fault {
         "refused" => subject.proxy.set(NetworkFault::Refused),
@@ -332,10 +362,28 @@ rows!(
     upstream,
 );
 
+/// A test for each row that has a pool, by the name of its check.
+macro_rules! pools {
+    ($($name:ident),+ $(,)?) => {
+        const POOLS: &[&str] = &[$(stringify!($name)),+];
+
+        mod every_fault_of_a_pool_has_its_reason_and_its_end {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::every_stage_of_a_pool(super::row(stringify!($name))).await;
+            })+
+        }
+    };
+}
+
+pools!(postgres, rabbitmq, rabbitmq_queue, redis, redis_queue, sqlx);
+
 #[test]
 fn every_row_has_a_test() {
     let rows: Vec<&str> = health_tests::fault_rows::ROWS.iter().map(|row| row.name).collect();
     assert_eq!(TESTED, rows);
+    let pools = health_tests::fault_rows::ROWS.iter().filter(|row| row.pool.is_some()).map(|row| row.name);
+    assert_eq!(POOLS, pools.collect::<Vec<_>>());
 }
 
 /// What the tests call a reset is one.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use health_tests::{
     fault_matrix::{document, file, without_moments},
-    fault_rows::{FAULTS, ROWS},
+    fault_rows::{FAULTS, POOL_FAULTS, ROWS},
     tools::repository,
 };
 
@@ -31,6 +31,7 @@ fn every_networked_check_has_a_row() {
         "resolve",
         "runtime_lag",
         "spool_directory",
+        "sqlstate",
         "task_alive",
         "toggle",
         "upstream_document",
@@ -45,10 +46,11 @@ fn every_networked_check_has_a_row() {
 
 /// The table, as the README shows it.
 fn table() -> String {
-    let mut text = format!("| check | {} |\n|{}\n", FAULTS.join(" | "), "---|".repeat(FAULTS.len() + 1));
+    let columns = [&FAULTS[..], &POOL_FAULTS[..]].concat();
+    let mut text = format!("| check | {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len() + 1));
     for row in ROWS {
-        writeln!(text, "| `{}` | {} |", row.name, row.cells().map(|(_, said)| said).collect::<Vec<_>>().join(" | "))
-            .unwrap();
+        let cells: Vec<&str> = row.cells().chain(row.pool_cells()).map(|(_, said)| said).collect();
+        writeln!(text, "| `{}` | {} |", row.name, cells.join(" | ")).unwrap();
     }
     text
 }
@@ -56,6 +58,7 @@ fn table() -> String {
 #[test]
 fn the_readme_shows_the_table() {
     assert!(ROWS.iter().all(|row| row.cells().count() == FAULTS.len()));
+    assert!(ROWS.iter().all(|row| row.pool_cells().count() == POOL_FAULTS.len()));
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
     assert!(readme.contains(&table()), "the README does not have:\n{}", table());
 }

@@ -1,0 +1,114 @@
+//! What a run of each check costs the server that it asks, as data: counted in the traffic of a proxy, and the document that
+//! shows it, `health-core/COSTS.md`.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use crate::{proxy::Traffic, tools::repository};
+
+/// How many runs are counted together.
+pub const RUNS: usize = 10;
+
+/// The costs of one check, of [`RUNS`] runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// Connections that the runs opened.
+    pub opened: usize,
+    /// Connections that are kept while nothing runs, of an application that has used one.
+    pub kept: usize,
+    /// Times an answer followed a question.
+    pub round_trips: usize,
+    /// Messages in the words of the protocol: queries, commands, frames, requests.
+    pub messages: usize,
+    /// Channels of AMQP that the runs opened.
+    pub channels: usize,
+}
+
+impl Costs {
+    /// Counts the traffic of a row's runs.
+    #[must_use]
+    pub fn of(row: &str, traffic: &Traffic, kept: usize) -> Self {
+        let count = |messages: fn(&[u8]) -> usize| traffic.sent.iter().map(|sent| messages(sent)).sum();
+        let messages = match row {
+            "postgres" => count(|sent| sized(sent, 1, 4, 0, u32::from_be_bytes)),
+            "sqlx" => count(|sent| sized(sent, 0, 3, 4, |size| u32::from_le_bytes([size[0], size[1], size[2], 0]))),
+            "redis" | "redis_queue" => count(|sent| begins(sent, b"*")),
+            "rabbitmq" | "rabbitmq_queue" => count(|sent| frames(sent).count()),
+            "http" | "upstream" => count(|sent| begins(sent, b"GET ")),
+            "nats" => {
+                count(|sent| ["SUB ", "PUB ", "HPUB ", "UNSUB "].iter().map(|verb| begins(sent, verb.as_bytes())).sum())
+            }
+            _ => traffic.round_trips,
+        };
+        // Class 20, method 10.
+        let opens = |frame: &&[u8]| frame.first() == Some(&1) && frame.get(7..11) == Some(&[0, 20, 0, 10]);
+        let channels = traffic.sent.iter().flat_map(|sent| frames(sent)).filter(opens).count();
+        let channels = if row.starts_with("rabbitmq") { channels } else { 0 };
+        Self { opened: traffic.connections, kept, round_trips: traffic.round_trips, messages, channels }
+    }
+}
+
+/// Counts messages that tell their size: where its bytes are, and how many bytes beside those it counts the message has.
+fn sized(mut sent: &[u8], at: usize, width: usize, more: usize, size: fn([u8; 4]) -> u32) -> usize {
+    let mut count = 0;
+    while sent.len() >= at + width {
+        let mut bytes = [0; 4];
+        bytes[..width].copy_from_slice(&sent[at..at + width]);
+        let length = at + more + usize::try_from(size(bytes)).unwrap_or(usize::MAX);
+        count += 1;
+        sent = sent.get(length.max(1)..).unwrap_or_default();
+    }
+    count
+}
+
+/// The frames of AMQP, but for heartbeats.
+fn frames(mut sent: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let size = u32::from_be_bytes(sent.get(3..7)?.try_into().ok()?);
+        let (frame, rest) = sent.split_at_checked(8 + usize::try_from(size).ok()?)?;
+        sent = rest;
+        Some(frame)
+    })
+    .filter(|frame| frame[0] != 8)
+}
+
+/// How many lines begin so.
+fn begins(sent: &[u8], with: &[u8]) -> usize {
+    let lines = sent.split(|byte| *byte == b'\n');
+    lines.filter(|line| line.starts_with(with)).count()
+}
+
+/// The document.
+#[must_use]
+pub fn document(costs: &[(&str, Costs)]) -> String {
+    let mut text = String::from(
+        "# What a run costs the server that it asks\n\n\
+         Written by the test `real::faults::costs`, which counts the traffic between each check and the real server;\n\
+         `HEALTH_WRITE_COSTS=1 tests/run costs` writes it anew. The application has used one connection of its pool, and the\n\
+         runs follow each other. *Kept* are the connections while nothing runs, the application's one included; *messages* are\n\
+         those of the protocol: queries of PostgreSQL, packets of MySQL, commands of Redis, frames of AMQP, lines of NATS,\n\
+         requests of HTTP; of other protocols the round trips. The checks of Kafka are not here, as librdkafka sends much of its\n\
+         own accord.\n\n\
+         | check | connections opened | connections kept | round trips | messages | channels opened |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    // What a server sends of its own accord, once in a while, is nobody's cost.
+    let per_run = |count: usize| count / RUNS;
+    for (row, Costs { opened, kept, round_trips, messages, channels }) in costs {
+        let (opened, channels) = (per_run(*opened), per_run(*channels));
+        let (round_trips, messages) = (per_run(*round_trips), per_run(*messages));
+        let _ = writeln!(text, "| `{row}` | {opened} | {kept} | {round_trips} | {messages} | {channels} |");
+    }
+    text.push_str(
+        "\nRabbitMQ ends the connection on which a channel is asked for that the user may not have. So the checks of a pool have\n\
+         a connection of their own, beside the application's, which they share. sqlx gives idle connections in turn, and each\n\
+         use keeps one from its `idle_timeout`; so of several idle ones the check takes one for itself. The one that it opens for a\n\
+         pool that had none is kept for a minute after it was needed, and is counted here.\n",
+    );
+    text
+}
+
+/// Where the document is kept.
+#[must_use]
+pub fn file() -> PathBuf {
+    repository().join("health-core/COSTS.md")
+}

@@ -1,0 +1,94 @@
+//! What a run of each check costs the server that it asks, without any fault: see `health_tests::costs`.
+
+use std::thread;
+
+use health_core::{Health, Status};
+use health_tests::{
+    costs::{Costs, RUNS, document, file},
+    fault_rows::row,
+    port,
+    proxy::Proxy,
+    support::secs,
+    wait::{self, HANG},
+};
+use tokio::{runtime::Handle, task::block_in_place};
+
+/// The checks whose traffic is theirs alone.
+const CHECKS: [&str; 11] = [
+    "certificate",
+    "grpc",
+    "http",
+    "nats",
+    "postgres",
+    "rabbitmq",
+    "rabbitmq_queue",
+    "redis",
+    "redis_queue",
+    "sqlx",
+    "tcp",
+];
+
+async fn costs(name: &str) -> Costs {
+    let row = row(name);
+    let subject = block_in_place(row.start);
+    let pooled = row.pool.map(|pool| pool(&subject));
+    let check = match &pooled {
+        Some(pooled) => (pooled.check)(),
+        None => (row.check)(&subject, true),
+    };
+    let health = Health::builder().check("subject", check.every(HANG).recheck(HANG).timeout(secs(10))).start().unwrap();
+    let run = async || {
+        wait::done("healthy", async || match health.refresh("subject").await {
+            Ok(Status::Healthy) => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    };
+    run().await;
+    if let Some(pooled) = &pooled {
+        drop((pooled.take)().await);
+    }
+    run().await;
+    settled(&subject.proxy).await;
+    let kept = port::connections_to(subject.proxy.port());
+    let _ = subject.proxy.traffic();
+    for _ in 0..RUNS {
+        run().await;
+        // At a pace at which sqlx has given the connection back.
+        settled(&subject.proxy).await;
+    }
+    Costs::of(name, &subject.proxy.traffic(), kept)
+}
+
+/// Waits until whatever is sent after the last answer has been sent.
+async fn settled(proxy: &Proxy) {
+    let mut looks = Vec::new();
+    wait::ok("silence", || {
+        looks.push((proxy.bytes_sent(), port::connections_to(proxy.port())));
+        let stays = looks.len() >= 5 && looks.iter().rev().take(5).all(|look| Some(look) == looks.last());
+        if stays { Ok(()) } else { Err(looks.len()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_says_what_a_run_costs() {
+    let runtime = Handle::current();
+    // Beside each other, each on a thread of its own.
+    let all: Vec<(&str, Costs)> = block_in_place(|| {
+        thread::scope(|scope| {
+            let counts = |name| {
+                let runtime = &runtime;
+                (name, scope.spawn(move || runtime.block_on(costs(name))))
+            };
+            let counting = CHECKS.map(counts);
+            counting.into_iter().map(|(name, counting)| (name, counting.join().unwrap())).collect()
+        })
+    });
+    let text = document(&all);
+    if std::env::var_os("HEALTH_WRITE_COSTS").is_some() {
+        std::fs::write(file(), &text).unwrap();
+    }
+    let written = std::fs::read_to_string(file()).unwrap_or_default();
+    assert_eq!(written, text, "write it anew: HEALTH_WRITE_COSTS=1 tests/run costs");
+}
