@@ -4,8 +4,10 @@ use crate::model::status::Reason;
 
 /// What PgBouncer names, in the text of its one SQLSTATE for all refusals of its own, when it has no room for a client.
 /// They are names of its settings, which no language changes.
-const FULL: [&str; 4] =
-    ["max_client_conn", "max_db_client_connections", "max_user_client_connections", "query_wait_timeout"];
+const FULL: [&str; 3] = ["max_client_conn", "max_db_client_connections", "max_user_client_connections"];
+
+/// What it names when it had no connection to its server in time, because all are in use or because none can be opened.
+const LATE: &str = "query_wait_timeout";
 
 /// What PgBouncer names when it has no connection to its server.
 const SERVER_IS_GONE: &str = "server_login_retry";
@@ -22,6 +24,7 @@ pub(super) fn sqlstate_reason(code: &str, message: &str) -> Reason {
         "25P03" | "25P04" => Reason::Unreachable,
         // PgBouncer refuses; PostgreSQL says so of a client that breaks the protocol.
         "08P01" if FULL.iter().any(|setting| message.contains(setting)) => Reason::Saturated,
+        "08P01" if message.contains(LATE) => Reason::Timeout,
         "08P01" if message.contains(SERVER_IS_GONE) => Reason::Unreachable,
         "08P01" => Reason::Rejected,
         _ => match code.get(..2) {
@@ -51,7 +54,7 @@ mod tests {
             ("28P01", "password authentication failed", Reason::Rejected),
             ("55000", "database is not currently accepting connections", Reason::Rejected),
             ("08P01", "no more connections allowed (max_client_conn)", Reason::Saturated),
-            ("08P01", "query_wait_timeout", Reason::Saturated),
+            ("08P01", "query_wait_timeout", Reason::Timeout),
             ("08P01", "server login has been failing, try again later (server_login_retry)", Reason::Unreachable),
             ("08P01", "no such database: orders", Reason::Rejected),
             ("XX000", "max_client_conn", Reason::Failed),
