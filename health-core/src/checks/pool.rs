@@ -113,6 +113,7 @@ impl<S: Source> PoolCheck<S> {
             }
             Ok(outcome) => {
                 // The pool's connection has no other end any more, and the idle ones may be no better.
+                self.shared.saturation.serves();
                 self.shared.queue.give_up_recycling();
                 self.shared.source.clear_idle(run.began);
                 outcome
@@ -180,9 +181,7 @@ impl<S: Source> PoolCheck<S> {
                 Served::Lease(lease, waited) => (lease, waited),
                 Served::Beside => {
                     run.does(Doing::AskingBeside);
-                    if !self.shared.source.has_connections() {
-                        self.shared.beside.renew();
-                    }
+                    self.shared.beside.renew();
                     let answer = self.ask_beside(trip, run).await;
                     self.shared.saturation.asked(&answer);
                     return answer.map(|outcome| Answer { outcome, waited: Duration::ZERO });
@@ -218,7 +217,7 @@ impl<S: Source> PoolCheck<S> {
                     }
                     return Ok(Answer { outcome, waited });
                 }
-                Err(failure) if !failure.is_broken => return Err(failure),
+                Err(failure) if !failure.is_broken || failure.reason == Reason::Saturated => return Err(failure),
                 Err(failure) => {
                     new_ones += u32::from(is_new);
                     if new_ones == 2 {

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,11 @@ use deadpool_redis::{
     redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd, pipe},
 };
 
-use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 
 use super::pool::{
     PoolCheck,
@@ -61,10 +65,14 @@ pub struct Redis {
 enum Question {
     Alive,
     Writable {
-        /// Whether the user may not try to write, so that the role alone tells.
-        is_forbidden: AtomicBool,
+        /// When the user was last refused the attempt to write.
+        forbidden: Mutex<Option<Instant>>,
     },
 }
+
+/// A user who may not try to write is not asked to for so long, so that the server's log of refusals stays short. The role alone
+/// tells meanwhile.
+const FORBIDDEN_FOR: Duration = Duration::from_secs(300);
 
 /// A key that nothing is written to: SETRANGE of an empty text changes no key and makes none.
 const TRIED_KEY: &str = "health:writable";
@@ -79,9 +87,10 @@ impl Redis {
     /// has too few replicas (`min-replicas-to-write`) or no memory left; `unreachable` in a cluster that has failed. Nothing is
     /// written: it sends `SETRANGE health:writable 0 ""`, which changes no key and makes none.
     ///
-    /// Least privilege: `+role`, and `+setrange` on the key `health:writable`. Without the latter the role alone tells.
+    /// Least privilege: `+role`, and `+setrange` on the key `health:writable`. Without the latter the role alone tells, and the
+    /// attempt is made again every five minutes.
     pub fn writable(mut self) -> Self {
-        self.question = Question::Writable { is_forbidden: AtomicBool::new(false) };
+        self.question = Question::Writable { forbidden: Mutex::default() };
         self
     }
 
@@ -116,14 +125,15 @@ impl Check for Redis {
 impl RoundTrip<Deadpool<Manager>> for Question {
     async fn ask(&self, session: &Session<Manager>) -> Result<Outcome, Failure> {
         let mut connection = (**session).clone();
-        let Self::Writable { is_forbidden } = self else {
+        let Self::Writable { forbidden } = self else {
             cmd("PING").query_async::<Value>(&mut connection).await.map_err(explain)?;
             return Ok(Outcome::healthy());
         };
         // ROLE is answered while the server loads its data and while it cannot save: PING is not.
         let mut questions = pipe();
         questions.ignore_errors().cmd("PING").cmd("ROLE");
-        if !is_forbidden.load(Ordering::Relaxed) {
+        let forbidden_since = *forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if forbidden_since.is_none_or(|since| since.elapsed() >= FORBIDDEN_FOR) {
             questions.cmd("SETRANGE").arg(&[TRIED_KEY, "0", ""]);
         }
         let answers: Vec<RedisResult<Value>> = questions.query_async(&mut connection).await.map_err(explain)?;
@@ -138,7 +148,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
             [Ok(_)] => Ok(Outcome::healthy()),
             [Err(error)] => match error.code() {
                 Some("NOPERM") => {
-                    is_forbidden.store(true, Ordering::Relaxed);
+                    *forbidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                     Ok(Outcome::healthy())
                 }
                 // The key is another node's, or is none of a text.

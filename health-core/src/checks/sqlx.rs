@@ -36,7 +36,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Pings PostgreSQL, MySQL, MariaDB or SQLite over the application's own [`sqlx::Pool`]. Needs the feature `sqlx`.
 ///
-/// - Least privilege: the right to connect. No table is touched, nothing is written.
+/// - Least privilege: the right to connect, with room for one connection more than the pool may have. No table is touched,
+///   nothing is written.
 /// - Needs Rust 1.94, as sqlx does.
 /// - Of SQLite the beginning of the file is read, so that a file that is no database is `failed`. A file that was removed stays
 ///   readable on open connections. A check of a pool that has not connected yet connects, and creates the file where
@@ -193,6 +194,10 @@ impl<DB: Database> Source for SqlxPool<DB> {
 
     fn keeps_beside(&self) -> Duration {
         KEPT
+    }
+
+    fn renews_beside_after(&self) -> Duration {
+        self.0.options().get_max_lifetime().unwrap_or(Duration::MAX)
     }
 
     fn numbers(&self) -> Vec<(&'static str, usize, &'static str)> {

@@ -14,9 +14,11 @@ use super::{
     task::Task,
 };
 
-/// An attempt to connect, or to take a connection, outlives its run, so that a slow one comes to its end. After so many
-/// deadlines it is given up.
-pub(super) const DEADLINES: u32 = 2;
+/// Returns how long an attempt to connect, or to take a connection, may take: longer than its run, so that a slow one comes to
+/// its end, and not much longer, because an answer without end costs memory as long as it is read.
+pub(super) fn patience(limit: Duration) -> Duration {
+    limit + limit / 2
+}
 
 /// The first time after which an attempt to connect that hangs and cannot be cancelled is followed by another one. Each
 /// such attempt keeps the driver's thread and socket until the other side ends it, so the time doubles, up to
@@ -103,16 +105,13 @@ impl<S: Source> Beside<S> {
         let mut waiting = vec![sender];
         if let Slot::Connecting(attempt) = &mut state.slot {
             attempt.limit = attempt.limit.max(limit);
-            let patience = if is_uncancellable { attempt.pause } else { attempt.limit * DEADLINES };
-            if attempt.began.elapsed() < patience {
+            if !is_uncancellable || attempt.began.elapsed() < attempt.pause {
                 attempt.waiting.append(&mut waiting);
                 return Err(receiver);
             }
             waiting.append(&mut attempt.waiting);
-            if is_uncancellable {
-                // It goes on all the same, and may still succeed first.
-                attempt.task.let_go();
-            }
+            // It goes on all the same, and may still succeed first.
+            attempt.task.let_go();
         }
         state.last += 1;
         let (number, pause) = (state.last, state.pause);
@@ -123,18 +122,38 @@ impl<S: Source> Beside<S> {
         drop(state);
         drop(before);
         let (source, ticket) = (self.source.clone(), Ticket { beside: Arc::downgrade(self), number });
-        let mut task = Task::spawn(async move {
+        let task = Task::spawn(async move {
             let connected = source.connect().await;
             if let Some(beside) = ticket.beside.upgrade() {
                 beside.opened(ticket.number, connected);
             }
         });
+        let beside = Arc::downgrade(self);
+        let left = move || beside.upgrade().and_then(|beside| beside.left(number));
+        let task = if is_uncancellable { task } else { task.watched(left) };
         match &mut self.state().slot {
             Slot::Connecting(attempt) if attempt.number == number => attempt.task = task,
-            // It is over by now.
-            _ => task.let_go(),
+            // It is over by now, or not wanted any more.
+            _ => drop(task),
         }
         Err(receiver)
+    }
+
+    /// Returns how long an attempt may still take. One that takes longer is given up.
+    fn left(&self, number: u64) -> Option<Duration> {
+        let mut state = self.state();
+        let Slot::Connecting(attempt) = &state.slot else { return None };
+        if attempt.number != number {
+            return None;
+        }
+        let left = patience(attempt.limit).saturating_sub(attempt.began.elapsed());
+        if left.is_zero() {
+            let given_up = std::mem::replace(&mut state.slot, Slot::None);
+            drop(state);
+            drop(given_up);
+            return None;
+        }
+        Some(left)
     }
 
     fn opened(&self, number: u64, connected: Result<Connected<S>, Failure>) {
@@ -182,10 +201,12 @@ impl<S: Source> Beside<S> {
         matches!(&state.slot, Slot::Open(lease) if lease.is_sound())
     }
 
-    /// Closes a connection that is asked instead of an empty pool, once it is old.
+    /// Closes a connection that is asked instead of the pool, once it is old.
     pub(super) fn renew(&self) {
+        let (has_connections, after) = (self.source.has_connections(), self.source.renews_beside_after());
+        let after = if has_connections { after } else { RENEWED_AFTER };
         let mut state = self.state();
-        if matches!(&state.slot, Slot::Open(lease) if lease.age() >= RENEWED_AFTER) {
+        if matches!(&state.slot, Slot::Open(lease) if lease.age() >= after) {
             let closed = std::mem::replace(&mut state.slot, Slot::None);
             drop(state);
             drop(closed);

@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use super::source::{Connected, Failure, RoundTrip, Source};
-use crate::check::outcome::Outcome;
+use crate::check::{deadline::time_left, outcome::Outcome};
 
 /// A connection in use. The last user gives it back. If a question over it was dropped, because the run was cancelled or
 /// another answer came first, or if it failed, the connection is closed: from the pool, its next user would receive the
@@ -22,7 +25,8 @@ pub(super) struct Lease<S: Source> {
     is_sound: AtomicBool,
     is_of_the_pool: bool,
     begins: Instant,
-    /// Held by the question that is asked, where the server may have room for one at a time only.
+    /// Held by the question that is asked, where the server may have room for one at a time only. Waited for up to a quarter of
+    /// the time left.
     in_turn: Option<Mutex<()>>,
 }
 
@@ -76,8 +80,10 @@ impl<S: Source> Lease<S> {
     }
 
     pub(super) async fn ask(&self, trip: &impl RoundTrip<S>) -> Result<Outcome, Failure> {
+        // One that gets no answer must not keep the others from asking.
+        let patience = time_left().unwrap_or_default() / 4;
         let _turn = match &self.in_turn {
-            Some(turn) => Some(turn.lock().await),
+            Some(turn) => timeout(patience, turn.lock()).await.ok(),
             None => None,
         };
         let mut question = Question { lease: self, is_over: false };

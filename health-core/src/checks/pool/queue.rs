@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    beside::{Beside, DEADLINES},
+    beside::{Beside, patience},
     lease::Lease,
     saturation::Saturation,
     source::{Failure, Source, Taken},
@@ -91,7 +91,7 @@ impl<S: Source> Queue<S> {
             if let Ok(served) = self.join(limit).await {
                 return served;
             }
-            // The turn was given up, or its runtime has ended.
+            // It was given up, or its runtime has ended.
             tokio::task::yield_now().await;
         }
     }
@@ -102,34 +102,49 @@ impl<S: Source> Queue<S> {
         let mut state = self.state();
         if let Some(turn) = &mut state.turn {
             turn.limit = turn.limit.max(limit);
-            if turn.place == Place::Queued || turn.since.elapsed() < turn.limit * DEADLINES {
-                turn.waiting.push(sender);
-                return receiver;
-            }
+            turn.waiting.push(sender);
+            return receiver;
         }
         state.last += 1;
         let number = state.last;
         let place = if self.source.has_idle() { Place::Recycling } else { Place::Connecting };
         let (since, waited, waiting) = (Instant::now(), Duration::ZERO, vec![sender]);
-        let before = state.turn.replace(Turn { number, place, since, waited, limit, waiting, task: Task::none() });
+        state.turn = Some(Turn { number, place, since, waited, limit, waiting, task: Task::none() });
         // A runtime that shuts down drops the task at once, which needs the state.
         drop(state);
-        drop(before);
         let ticket = Ticket { queue: Arc::downgrade(self), number };
-        let task = Task::spawn(take_turn(self.source.clone(), ticket));
+        let queue = Arc::downgrade(self);
+        let left = move || queue.upgrade().and_then(|queue| queue.left(number));
+        let task = Task::spawn(take_turn(self.source.clone(), ticket)).watched(left);
+        // If the turn is not there, it is over by now, or was given up.
         if let Some(turn) = self.state().turn.as_mut().filter(|turn| turn.number == number) {
             turn.task = task;
-            return receiver;
         }
-        // It is over by now.
-        let mut task = task;
-        task.let_go();
         receiver
     }
 
     /// Returns where the turn in progress is.
     pub(super) fn place(&self) -> Option<Place> {
         self.state().turn.as_ref().map(|turn| turn.place)
+    }
+
+    /// Returns how long a turn may still take. One that the pool does not come to the end of is given up. In the queue it may
+    /// stay.
+    fn left(&self, number: u64) -> Option<Duration> {
+        let mut state = self.state();
+        let turn = state.turn.as_ref().filter(|turn| turn.number == number)?;
+        let patience = patience(turn.limit);
+        if turn.place == Place::Queued {
+            return Some(patience);
+        }
+        let left = patience.saturating_sub(turn.since.elapsed());
+        if left.is_zero() {
+            let given_up = state.turn.take();
+            drop(state);
+            drop(given_up);
+            return None;
+        }
+        Some(left)
     }
 
     fn moved(&self, number: u64, place: Place) {

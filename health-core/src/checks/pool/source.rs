@@ -46,6 +46,11 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
         Duration::ZERO
     }
 
+    /// Returns the age at which a connection that is asked instead of the pool is opened anew, while the pool has connections.
+    fn renews_beside_after(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Returns whether an attempt to connect continues after its future is dropped.
     fn connects_uncancellably(&self) -> bool {
         false

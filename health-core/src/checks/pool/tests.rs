@@ -482,7 +482,7 @@ async fn a_server_without_room_for_one_more_is_saturated_and_an_outage_only_afte
 async fn a_slow_attempt_to_connect_is_not_begun_anew() {
     // By the pool.
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
-    pool.manager().slowness.store(1_500, Ordering::SeqCst);
+    pool.manager().slowness.store(1_400, Ordering::SeqCst);
     let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
     let server = Server::default();
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Timeout)));

@@ -223,7 +223,10 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
     let peak = process::usage().peak.saturating_sub(before.resident);
     println!("{}: {} MiB at the peak, in runs of {TIMEOUT:?}", row.name, peak >> 20);
-    assert!(peak < ONE_ANSWER, "{}: {peak} bytes", row.name);
+    // The driver gathers packets of the greatest length until a shorter one comes. The connection that is doubted is read for
+    // one deadline, and the attempt to open a new one for one and a half.
+    let most = if row.name == "sqlx" { ONE_ANSWER / 2 * 5 } else { ONE_ANSWER };
+    assert!(peak < most, "{}: {peak} bytes", row.name);
     block_in_place(|| subject.proxy.set(NetworkFault::None));
     watched.says("healthy", "after the flood").await;
 }
