@@ -489,7 +489,17 @@ impl Watched {
     /// The check is refused.
     #[must_use]
     pub fn check(row: Row, check: Registration) -> Self {
-        let check = check.every(millis(300)).recheck(millis(200)).timeout(TIMEOUT).readiness();
+        Self::check_within(TIMEOUT, row, check)
+    }
+
+    /// Starts this check of the row with a deadline of its own.
+    ///
+    /// # Panics
+    ///
+    /// The check is refused.
+    #[must_use]
+    pub fn check_within(timeout: Duration, row: Row, check: Registration) -> Self {
+        let check = check.every(millis(300)).recheck(millis(200)).timeout(timeout).readiness();
         let health = Health::builder().check("subject", check).start().expect("a check that is accepted");
         Self { row, health }
     }

@@ -319,7 +319,7 @@ async fn many_connections_dead_without_a_word_are_no_outage<S: Subject>() {
         held.push(S::take(&pool).await);
     }
     drop(held);
-    let check = S::check(pool, HANG).every(HANG).recheck(HANG).timeout(secs(4));
+    let check = S::check(pool, HANG).every(HANG).recheck(HANG).timeout(secs(10));
     let health = Health::builder().check("subject", check).start().unwrap();
     says(&health, "healthy").await;
     proxy.set(NetworkFault::HalfOpen);
@@ -403,7 +403,7 @@ async fn dead_connections_that_the_pool_tests_itself_are_no_outage() {
             held.push(pool.get().await.unwrap());
         }
         drop(held);
-        let check = Postgres::new(pool).every(HANG).recheck(HANG).timeout(secs(4));
+        let check = Postgres::new(pool).every(HANG).recheck(HANG).timeout(secs(10));
         let health = Health::builder().check("subject", check).start().unwrap();
         says(&health, "healthy").await;
         proxy.set(NetworkFault::HalfOpen);
@@ -424,8 +424,8 @@ async fn the_checks_of_one_pool_do_not_exhaust_it_themselves() {
     let queues = rabbitmq::pool(&rabbitmq::url(broker.port(), rabbitmq::PASSWORD), 2);
     let mut builder = Health::builder();
     for number in 0..8 {
-        let list = RedisQueue::list(lists.clone(), format!("list{number}")).readiness();
-        let queue = RabbitMqQueue::new(queues.clone(), "orders").readiness();
+        let list = RedisQueue::list(lists.clone(), format!("list{number}")).readiness().timeout(secs(10));
+        let queue = RabbitMqQueue::new(queues.clone(), "orders").readiness().timeout(secs(10));
         builder = builder.check(format!("list{number}"), list).check(format!("queue{number}"), queue);
     }
     let health = builder.start().unwrap();
