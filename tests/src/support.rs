@@ -16,7 +16,7 @@ use health_core::{
     async_trait, testing::Frozen,
 };
 
-use crate::wait::HANG;
+use crate::wait::{self, HANG};
 
 /// A number of seconds.
 #[must_use]
@@ -146,6 +146,20 @@ pub async fn rerun(health: &Health) -> Arc<CheckReport> {
     let _clock = StandingClock::hold();
     health.refresh("x").await.expect("the check");
     shown(health)
+}
+
+/// Runs the check `x` again and again until it shows this.
+///
+/// # Panics
+///
+/// It does not within [`HANG`].
+pub async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
+    wait::done(status.as_str(), async || {
+        let report = rerun(health).await;
+        let found = verdict(&report);
+        if found == (status, reason) { Ok(()) } else { Err(found) }
+    })
+    .await;
 }
 
 /// The status and the reason that a check shows.

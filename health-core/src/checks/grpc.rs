@@ -1,18 +1,17 @@
 //! Another service's gRPC health. Green proves that the service answers `grpc.health.v1.Health/Check` with SERVING; it does
 //! not prove more than the service's own checks do, nor that the methods which this application calls work.
 
-use std::{error::Error, fmt, iter::successors};
+use std::{error::Error, fmt, iter::successors, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::sleep;
 use tonic::{
     Code, ConnectError, Status, TimeoutExpired,
     body::Body,
     client::GrpcService,
     codegen::{Body as HttpBody, Bytes, StdError},
 };
-use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::{
     check::{
@@ -23,12 +22,16 @@ use crate::{
     model::status::{Impact, Reason},
 };
 
+/// The pauses before a question is asked again whose connection ended under it. A channel takes a moment to notice the end, and
+/// sends the next question over the same connection until then.
+const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
+
 /// Asks a service as [grpc.health.v1](https://github.com/grpc/grpc/blob/master/doc/health-checking.md) says, over the
 /// application's own channel, whatever TLS, credentials and interceptors that has. Needs the feature `grpc`.
 ///
 /// - Optional unless `.critical()` is said: it is another service.
 /// - Least privilege: calling the method `Check`.
-/// - A connection that ends under the question is no outage: the question is asked once more.
+/// - A connection that ends under the question is no outage: the question is asked again, three times at most.
 /// - A name the service does not know is Unhealthy with `rejected`, and so is a service without the protocol.
 ///
 /// ```no_run
@@ -67,20 +70,6 @@ impl<T> Grpc<T> {
     }
 }
 
-impl<T> Grpc<T>
-where
-    T: GrpcService<Body> + Clone + Send + Sync + 'static,
-    T::Future: Send,
-    T::Error: Into<StdError>,
-    T::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
-    <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
-{
-    async fn ask(&self) -> Result<HealthCheckResponse, Status> {
-        let request = HealthCheckRequest { service: self.service.clone() };
-        Ok(HealthClient::new(self.channel.clone()).check(request).await?.into_inner())
-    }
-}
-
 #[async_trait]
 impl<T> Check for Grpc<T>
 where
@@ -91,12 +80,19 @@ where
     <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
 {
     async fn check(&self) -> CheckResult {
-        let answer = match self.ask().await {
+        let mut pauses = PAUSES.into_iter();
+        let answer = loop {
+            let request = HealthCheckRequest { service: self.service.clone() };
+            let answer = HealthClient::new(self.channel.clone()).check(request).await;
             // The question is idempotent, and the next connection may be well.
-            Err(status) if is_of_a_dying_connection(&status) => self.ask().await,
-            answer => answer,
+            match answer {
+                Err(status) if is_of_a_dying_connection(&status) => match pauses.next() {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(explain(status)),
+                },
+                answer => break answer.map_err(explain)?.into_inner(),
+            }
         };
-        let answer = answer.map_err(explain)?;
         Ok(match answer.status() {
             ServingStatus::Serving => Outcome::healthy(),
             ServingStatus::NotServing => Outcome::unhealthy("the service says NOT_SERVING"),

@@ -39,10 +39,10 @@ const DRAINED: usize = 64 << 10;
 /// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
 ///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
 /// - The answer must come whole within the deadline; of a body that nothing is asked of, its first 64 KiB.
-/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most. A service that has not
-///   answered in half of the deadline is asked once more, over another connection, and the first answer counts. Of several kept connections that
-///   are dead without a word each such run uses up two. Over HTTP/2 the client has one connection alone, whose death its own
-///   `http2_keep_alive_interval` notices.
+/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most.
+/// - A service that has not answered in half of the deadline is asked once more, over another connection, and the first answer
+///   counts. Of several kept connections that are dead without a word each such run uses up two. Over HTTP/2 the client has
+///   one connection alone, whose death its own `http2_keep_alive_interval` notices.
 /// - A slow answer: `.slow_above(..)`.
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
 /// - Observed: `code`.

@@ -6,7 +6,7 @@ use health_tests::{
     daemon::Server as _,
     port,
     rabbitmq::{PASSWORD, Server, pool, url},
-    support::{checked, checked_within, millis, observed, rerun, secs, shown, verdict},
+    support::{checked, checked_within, millis, observed, rerun, secs, shown, turns, verdict},
     wait::{self, HANG},
 };
 
@@ -140,15 +140,6 @@ async fn a_virtual_host_that_is_down_is_unreachable() {
     turns(&health, Status::Healthy, None).await;
     server.control(&["eval", "rabbit_vhost_sup_sup:stop_and_delete_vhost(<<\"orders\">>)."]);
     turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
-}
-
-/// Runs the check again and again until it says so.
-async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
-    wait::done(status.as_str(), async || {
-        let found = verdict(&*rerun(health).await);
-        if found == (status, reason) { Ok(()) } else { Err(found) }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use health_tests::{
     daemon::Server as _,
     mariadb::{PASSWORD, Server, options, pool},
     port, postgres,
-    support::{checked, checked_within, invalid, millis, observed, rerun, secs, shown, verdict},
+    support::{checked, checked_within, invalid, millis, observed, rerun, secs, shown, turns, verdict},
     wait::{self, HANG},
 };
 use sqlx::{
@@ -52,15 +52,6 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     .await;
     pool.close().await;
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Failed)));
-}
-
-/// Runs the check again and again until it says so.
-async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
-    wait::done(status.as_str(), async || {
-        let found = verdict(&*rerun(health).await);
-        if found == (status, reason) { Ok(()) } else { Err(found) }
-    })
-    .await;
 }
 
 /// Whatever language the server speaks.
