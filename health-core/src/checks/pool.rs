@@ -239,36 +239,39 @@ impl<S: Source> PoolCheck<S> {
         if lease.is_new() || !self.shared.source.has_server() {
             return self.ask_over(&lease, trip).await;
         }
-        let mut asked = pin!(self.ask_over(&lease, trip));
+        let mut asked = Box::pin(self.ask_over(&lease, trip));
         let left = run.end.saturating_duration_since(Instant::now());
         match timeout(left / 2, &mut asked).await {
-            Ok(Err(failure)) if failure.is_broken => {}
-            Ok(answer) => return answer,
-            Err(_) => {
-                self.shared.beside.forget(&lease);
-                let mut new = pin!(self.ask_new_beside(trip, run));
-                let failure = select! {
-                    biased;
-                    answer = &mut asked => match answer {
-                        Ok(outcome) => {
-                            self.shared.beside.restore(&lease);
-                            return Ok(outcome);
-                        }
-                        Err(_) => return new.await,
-                    },
-                    answer = &mut new => match answer {
-                        Ok(outcome) => {
-                            self.shared.source.clear_idle(run.began);
-                            return Ok(outcome);
-                        }
-                        Err(failure) => failure,
-                    },
-                };
-                return asked.await.map_err(|_| failure);
+            Ok(Err(failure)) if failure.is_broken => {
+                // The connection kept from an earlier run has died since, so a new one is asked. What it has read is given
+                // back before.
+                drop(asked);
+                drop(lease);
+                return self.ask_new_beside(trip, run).await;
             }
+            Ok(answer) => return answer,
+            Err(_) => {}
         }
-        // The connection kept from an earlier run has died since, so a new one is asked.
-        self.ask_new_beside(trip, run).await
+        self.shared.beside.forget(&lease);
+        let mut new = pin!(self.ask_new_beside(trip, run));
+        let failure = select! {
+            biased;
+            answer = &mut asked => match answer {
+                Ok(outcome) => {
+                    self.shared.beside.restore(&lease);
+                    return Ok(outcome);
+                }
+                Err(_) => return new.await,
+            },
+            answer = &mut new => match answer {
+                Ok(outcome) => {
+                    self.shared.source.clear_idle(run.began);
+                    return Ok(outcome);
+                }
+                Err(failure) => failure,
+            },
+        };
+        asked.await.map_err(|_| failure)
     }
 
     async fn ask_new_beside(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Outcome, Failure> {
