@@ -33,6 +33,7 @@ pub mod rabbitmq;
 mod recipes;
 pub mod redis;
 pub mod secret;
+pub mod secret_dialects;
 pub mod service;
 pub mod support;
 pub mod tools;

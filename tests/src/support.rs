@@ -232,6 +232,13 @@ impl Lines {
         tracing::Dispatch::new(subscriber.finish())
     }
 
+    /// All that have come since they were last taken.
+    #[must_use]
+    pub fn take(&self) -> String {
+        let lines = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8_lossy(&lines).into_owned()
+    }
+
     /// All of them.
     #[must_use]
     pub fn text(&self) -> String {

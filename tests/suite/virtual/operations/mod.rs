@@ -4,4 +4,5 @@ mod drain;
 mod log;
 mod mounting;
 mod publish;
+mod redaction;
 mod secrets;

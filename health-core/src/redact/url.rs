@@ -1,0 +1,108 @@
+//! Credentials in URLs and in the addresses of Go's MySQL driver.
+
+use super::span::{Span, before, first, is_word, skip, skip_near};
+
+/// How far a password with a blank or a quote is followed.
+const FAR: usize = 256;
+
+/// The run of characters without white space that was looked at last: its end, and its last `@`.
+#[derive(Default)]
+pub(super) struct Run {
+    begin: usize,
+    end: usize,
+    last_at: Option<usize>,
+}
+
+impl Run {
+    /// Returns the end of the run at this place, and its last `@`.
+    fn at(&mut self, text: &str, at: usize) -> (usize, Option<usize>) {
+        if at < self.begin || at >= self.end {
+            self.begin = at;
+            self.end = skip(text, at, |c| !c.is_whitespace() && !matches!(c, '"' | '<' | '>'));
+            self.last_at = text[at..self.end].rfind('@').map(|found| at + found);
+        }
+        (self.end, self.last_at.filter(|last| *last >= at))
+    }
+}
+
+/// Reads what stands before the host of a URL.
+///
+/// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these, too: it does if the authority
+/// has no valid port, and then it reaches to the last `@`.
+pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
+    let from = ["://", ":\\/\\/"].iter().find_map(|begin| text[at..].starts_with(begin).then_some(at + begin.len()))?;
+    let (end, last_at) = run.at(text, from);
+    let authority_end = from + text[from..end].find(['/', '?', '#']).unwrap_or(end - from);
+    let authority = text[from..authority_end].strip_suffix('\\').unwrap_or(&text[from..authority_end]);
+    let is_of_the_web = is_of_the_web(text, at);
+    let found = |to| (to > from).then_some(Span { from, to });
+    if let Some(own) = authority.rfind('@') {
+        let own = from + own;
+        // A later `@` belongs to the password, unless it belongs to a query or a path.
+        return match last_at {
+            Some(last) if last > own && !is_part_of_the_rest(text, own, last, is_of_the_web) => found(last),
+            _ => found(own),
+        };
+    }
+    let has_password = !has_valid_ports(authority);
+    if let Some(last) = last_at {
+        let is_digest = text[last..].starts_with("@sha256:");
+        // A password may begin with digits, which look like a port. Paths of databases and brokers have no `@`.
+        let looks_like_one = authority.contains(':') && !is_of_the_web && !is_digest;
+        return if has_password || looks_like_one { found(last) } else { None };
+    }
+    if !has_password {
+        return None;
+    }
+    // A password with a blank or a quote: its `@` comes later in the line.
+    let line_end = skip_near(text, end, FAR, |c| c != '\n');
+    let later = end + text[end..line_end].find('@')?;
+    // The end of a JSON string or of an attribute, and another one.
+    if ["\",", "\":", "\"}", "\"]", "\")", "\">"].iter().any(|end_of_string| text[end..later].contains(end_of_string)) {
+        return None;
+    }
+    first(text, later + 1).is_some_and(|c| is_word(c) || c == '[').then_some(())?;
+    found(later)
+}
+
+/// Returns whether the scheme before `://` is one whose paths have `@` in them.
+fn is_of_the_web(text: &str, at: usize) -> bool {
+    ["http", "https", "ws", "wss", "ftp", "file", "s3", "gs", "oci", "docker"]
+        .iter()
+        .any(|scheme| text[..at].ends_with(scheme) && !before(text, at - scheme.len()).is_some_and(is_word))
+}
+
+/// Returns whether an `@` behind that of the authority belongs to a query, or on the web to a path. Else it belongs to an
+/// unescaped password.
+fn is_part_of_the_rest(text: &str, own: usize, last: usize, is_of_the_web: bool) -> bool {
+    if is_of_the_web && before(text, last) == Some('/') {
+        return true;
+    }
+    let Some((path, query)) = text[own + 1..last].split_once('?') else { return false };
+    let key = query.split('=').next().unwrap_or_default();
+    let is_key = key.len() >= 3 && key.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '-' | '.'));
+    let has_host = path.starts_with(is_word) && !path.contains('@');
+    query.contains('=') && has_host && is_key && (is_of_the_web || path.contains('/'))
+}
+
+/// Returns whether each host of an authority has a port or none.
+fn has_valid_ports(authority: &str) -> bool {
+    authority.split(',').all(|host| {
+        let host = host.rsplit_once(']').map_or(host, |(_, port)| port);
+        host.split_once(':').is_none_or(|(name, port)| {
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            is_port && (!name.is_empty() || authority.starts_with('['))
+        })
+    })
+}
+
+/// Reads the password in `user:password@tcp(host)/database`.
+pub(super) fn dsn(text: &str, at: usize, name_end: usize) -> Option<Span> {
+    if !text[name_end..].starts_with(':') {
+        return None;
+    }
+    let from = name_end + 1;
+    let end = skip_near(text, from, FAR, |c| !c.is_whitespace());
+    let to = ["@tcp(", "@unix(", "@udp(", "@tcp6("].iter().filter_map(|place| text[from..end].rfind(place)).max()?;
+    (to > 0).then_some(Span { from, to: from + to })
+}

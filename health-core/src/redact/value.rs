@@ -1,0 +1,362 @@
+//! Where the value of a key begins and ends, in each dialect.
+
+use super::{
+    key::Key,
+    literal::{closing_bracket, literal},
+    prose,
+    span::{Span, before, first, floor, is_word, skip, skip_near, word_end},
+    token::token68,
+};
+
+/// How far the end of a value with blanks is looked for.
+const FAR: usize = 128;
+
+/// What separates a key from its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Separator {
+    /// `=`, `==`, `=>`, `:=`, `%3D`
+    Equals,
+    /// `:`, `%3A`
+    Colon,
+    /// `<key>`
+    Element,
+    /// `Key(` before a literal.
+    Call,
+    /// `--key value`, `PASSWORD 'value'`
+    Blank,
+}
+
+/// Returns the secret part of the value behind a key, which stands from `at` to `key_end`.
+pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<Span> {
+    let (separator, behind) = separator(text, at, key_end)?;
+    let from = skip(text, behind, char::is_whitespace);
+    let has_space = from > behind;
+    if text[behind..from].contains('\n') && !begins_a_structure(text, from) && separator != Separator::Element {
+        // The key ends its line, and the next line has a life of its own, unless it is the value alone.
+        let line = text[from..].lines().next().unwrap_or_default().trim_end();
+        if line.contains(char::is_whitespace) || line.contains([':', '=']) {
+            return None;
+        }
+    }
+    let word = &text[from..skip(text, from, |c| c.is_alphanumeric() || matches!(c, '\'' | '_'))];
+    // OpenSSL separates its words by colons alone.
+    let may_be_prose = separator == Separator::Colon && (has_space || before(text, at) == Some(':'));
+    let is_scheme = kind == Key::Header && word.eq_ignore_ascii_case("token");
+    let is_prose = may_be_prose && !is_scheme && prose::continues(word) && follows_a_word(text, from + word.len());
+    if is_prose || kind == Key::Secrets && is_a_number(text, from) {
+        return None;
+    }
+    if separator == Separator::Element {
+        let tag = skip_near(text, from, 4 * FAR, |c| c != '<');
+        // Without a closing tag it is cut off, or no element but a place-holder in a sentence.
+        let to = match text[tag..].starts_with("</") {
+            true => tag,
+            false if has_space => from,
+            false => skip(text, from, |c| !c.is_whitespace() && c != '<'),
+        };
+        return masked(text, from, to);
+    }
+    if let Some(span) = structure(text, at, from, separator) {
+        return masked(text, span.from, span.to);
+    }
+    if separator == Separator::Call || starts_a_literal(text, from) {
+        return None;
+    }
+    if has_space && kind != Key::Header && is_another_pair(text, from, separator) {
+        return None;
+    }
+    if kind == Key::Header && separator == Separator::Colon {
+        return header(text, at, from);
+    }
+    // `PWD` is a shell's directory, too.
+    if &text[at..key_end] == "PWD" && text[from..].starts_with('/') {
+        return None;
+    }
+    let to = bare_end(text, at, from, separator);
+    masked(text, from, to)
+}
+
+fn masked(text: &str, from: usize, to: usize) -> Option<Span> {
+    (to > from && !prose::is_harmless(&text[from..to])).then_some(Span { from, to })
+}
+
+fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)> {
+    if text[key_end..].starts_with('(') {
+        let from = skip(text, key_end + 1, char::is_whitespace);
+        return begins_a_structure(text, from).then_some((Separator::Call, key_end + 1));
+    }
+    let begin = begin_of_dotted(text, at);
+    if text[key_end..].starts_with('>') && matches!(before(text, begin), Some('<' | '/')) {
+        return (before(text, begin) == Some('<')).then_some((Separator::Element, key_end + 1));
+    }
+    // The end of a quoted key, or of an index.
+    let unquoted = skip_near(text, key_end, 16, |c| matches!(c, '\\' | '"' | '\'' | '`' | ']'));
+    let sign = skip_near(text, unquoted, 80, |c| matches!(c, ' ' | '\t'));
+    let rest = &text[sign..];
+    for (spelling, separator) in [
+        ("=>", Separator::Equals),
+        ("==", Separator::Equals),
+        ("=", Separator::Equals),
+        (":=", Separator::Equals),
+        ("!=", Separator::Equals),
+        ("%3D", Separator::Equals),
+        ("%3d", Separator::Equals),
+        ("%3A", Separator::Colon),
+        ("%3a", Separator::Colon),
+        (":", Separator::Colon),
+    ] {
+        if rest.starts_with(spelling) {
+            // A path of modules, or a page of that name.
+            let is_path = rest.starts_with("::") || separator == Separator::Colon && before(text, at) == Some('/');
+            return (!is_path).then_some((separator, sign + spelling.len()));
+        }
+    }
+    if unquoted > key_end || sign == key_end {
+        return None;
+    }
+    let is_an_option = text[begin..].starts_with("--") && !rest.starts_with('-');
+    let is_of_sql = rest.starts_with('\'') && text[at..key_end].eq_ignore_ascii_case("password");
+    (is_an_option || is_of_sql).then_some((Separator::Blank, sign))
+}
+
+/// Returns the beginning of a key such as `sasl.password` or `ns:password`.
+fn begin_of_dotted(text: &str, at: usize) -> usize {
+    let near = floor(text, at.saturating_sub(64));
+    let key = &text[near..at];
+    let other = key.rfind(|c| !is_word(c) && c != '.' && c != ':');
+    near + other.map_or(0, |found| found + key[found..].chars().next().map_or(1, char::len_utf8))
+}
+
+fn starts_a_literal(text: &str, at: usize) -> bool {
+    literal(text, at).is_some()
+}
+
+/// Returns whether a literal or a bracket begins here, or the name of a type before one.
+fn begins_a_structure(text: &str, at: usize) -> bool {
+    starts_a_literal(text, at) || bracket_behind_a_name(text, at).is_some()
+}
+
+/// Returns the bracket of `[…`, `Some(…`, `Pw {…` or `value::String(…`, if a literal or another bracket follows.
+fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
+    let mut look = at;
+    let mut outermost = None;
+    // Deeper ones are no value that somebody printed.
+    for _ in 0..8 {
+        look = skip(text, look, |c| c.is_whitespace() || c == '&');
+        if starts_a_literal(text, look) {
+            return outermost;
+        }
+        let name_end = skip_near(text, look, 80, |c| c.is_alphanumeric() || matches!(c, '_' | ':' | '<' | '>'));
+        let mut bracket = name_end;
+        let is_field = text[look..name_end].ends_with(':');
+        if is_field && outermost.is_some() {
+            // `Pw { value: "…" }`: the field's value decides.
+            look = name_end;
+            continue;
+        }
+        if name_end > look && text[name_end..].starts_with(" {") {
+            bracket += 1;
+        }
+        match first(text, bracket) {
+            Some('[' | '(' | '{') if name_end == look || first(text, look).is_some_and(char::is_alphabetic) => {
+                outermost = outermost.or(Some(bracket));
+                // A number in a list is a byte of a secret.
+                let inside = skip(text, bracket + 1, char::is_whitespace);
+                let is_the_value = name_end == look && look == at;
+                if bracket == name_end + 1
+                    || is_the_value
+                    || is_a_number(text, inside)
+                    || text[inside..].starts_with("***")
+                {
+                    return outermost;
+                }
+                look = bracket + 1;
+            }
+            _ => return None,
+        }
+    }
+    outermost
+}
+
+/// Reads a literal, or what stands within brackets: `"…"`, `Some("…")`, `["…", "…"]`, `{…}`.
+fn structure(text: &str, at: usize, from: usize, separator: Separator) -> Option<Span> {
+    if let Some(found) = literal(text, from) {
+        // In a shell, what follows the quote at once belongs to the value.
+        let goes_on = found.to > found.from && first(text, found.end).is_some_and(is_word);
+        return Some(if goes_on {
+            Span { from, to: bare_end(text, at, found.end, separator) }
+        } else {
+            Span { from: found.from, to: found.to }
+        });
+    }
+    let bracket = bracket_behind_a_name(text, from).filter(|_| !is_of_a_query(text, at))?;
+    if separator == Separator::Equals && text[bracket..].starts_with('{') && bracket == from {
+        return Some(odbc(text, from));
+    }
+    if separator == Separator::Equals && bracket > from {
+        // `password=Some("…")`, or a secret with a bracket in it: all of it goes.
+        let bare = bare_end(text, at, from, separator);
+        let structure =
+            closing_bracket(text, bracket).map(|close| bare_end(text, at, close + 1, separator).max(close + 1));
+        return Some(Span { from, to: structure.unwrap_or(bare).max(bare) });
+    }
+    let (close, goes_on) = match closing_bracket(text, bracket) {
+        Ok(close) => (close, first(text, close + 1).is_some_and(is_word)),
+        Err(end) => return Some(Span { from: bracket + 1, to: bare_end(text, at, end, separator).max(end) }),
+    };
+    if goes_on {
+        return Some(Span { from, to: bare_end(text, at, close + 1, separator) });
+    }
+    Some(leaf(text, bracket, close))
+}
+
+/// Reads `{…}` as ODBC writes it: a doubled `}` belongs to the value.
+fn odbc(text: &str, from: usize) -> Span {
+    let mut look = from + 1;
+    while let Some(found) = text[look..].find('}') {
+        let at = look + found;
+        if !text[at + 1..].starts_with('}') {
+            return Span { from: from + 1, to: at };
+        }
+        look = at + 2;
+    }
+    Span { from: from + 1, to: text.len() }
+}
+
+/// Returns what is secret between two brackets: of a single literal its content, else all.
+fn leaf(text: &str, bracket: usize, close: usize) -> Span {
+    let last = text[..close].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ']' | '}')).len();
+    let mut from = bracket + 1;
+    // Names and brackets before the first literal stay readable.
+    while from < last {
+        from = skip(text, from, |c| c.is_whitespace() || matches!(c, '&' | '(' | '[' | '{'));
+        if let Some(found) = literal(text, from) {
+            let is_alone = found.end >= last;
+            return if is_alone { Span { from: found.from, to: found.to.min(close) } } else { Span { from, to: last } };
+        }
+        let name = skip(text, from, |c| c.is_alphanumeric() || matches!(c, '_' | ':'));
+        let opens = skip(text, name, |c| c == ' ');
+        let goes_on =
+            matches!(first(text, opens), Some('(' | '[' | '{')) || text[from..name].ends_with(':') && opens > name;
+        if name == from || !goes_on || !first(text, from).is_some_and(char::is_alphabetic) {
+            break;
+        }
+        from = opens;
+    }
+    Span { from: from.min(last.max(bracket + 1)), to: last.max(from.min(last.max(bracket + 1))) }
+}
+
+/// Reads the value of a header, which ends with its line: of `Bearer` and `Basic` one token, else all.
+fn header(text: &str, at: usize, from: usize) -> Option<Span> {
+    let scheme_end = word_end(text, from);
+    let scheme = &text[from..scheme_end];
+    if matches!(scheme.to_ascii_lowercase().as_str(), "bearer" | "basic") {
+        let token = skip(text, scheme_end, |c| matches!(c, ' ' | '\t'));
+        return masked(text, token, token68(text, token));
+    }
+    let line_end = skip(text, from, |c| !matches!(c, '\n' | '\r'));
+    let to = match before(text, at) {
+        Some(quote @ ('"' | '\'' | '`')) => text[from..line_end].find(quote).map_or(line_end, |length| from + length),
+        _ => line_end,
+    };
+    masked(text, from, to)
+}
+
+/// Returns the end of a value without quotes.
+///
+/// In a query only `&` and `#` end it. Elsewhere white space does, and `,`, `;` or `&` if another pair follows, so that a secret
+/// may have any of them.
+fn bare_end(text: &str, at: usize, from: usize, separator: Separator) -> usize {
+    let is_query = is_of_a_query(text, at);
+    let mut look = from;
+    while let Some(c) = first(text, look) {
+        let next = look + c.len_utf8();
+        let ends = match c {
+            // libpq takes a blank behind a backslash for a part of the value.
+            '\\' => {
+                let quote = skip(text, next, |c| c == '\\');
+                match first(text, quote) {
+                    Some('"' | '\'') => ends_behind(text, quote + 1),
+                    Some(' ') if separator == Separator::Equals && quote == next => {
+                        look = quote + 1;
+                        continue;
+                    }
+                    _ => false,
+                }
+            }
+            c if c.is_whitespace() => return blanks(text, at, from, look, separator),
+            '"' | '\'' | '`' => is_query && c == '"' || ends_behind(text, next),
+            '&' | '#' if is_query => true,
+            '<' => text[next..].starts_with('/'),
+            '%' if is_query => false,
+            ',' | ';' | '&' => !is_query && is_another_pair(text, next, separator),
+            _ => false,
+        };
+        if ends {
+            break;
+        }
+        look = next;
+    }
+    trimmed(text, from, look)
+}
+
+/// Returns whether a key is one of a URL's query.
+fn is_of_a_query(text: &str, at: usize) -> bool {
+    matches!(before(text, at), Some('?' | '&' | '#'))
+}
+
+/// Leaves punctuation that follows the value.
+fn trimmed(text: &str, from: usize, to: usize) -> usize {
+    from + text[from..to].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '>']).len()
+}
+
+/// ADO allows blanks in a value: it goes on to the next `;` if another pair follows that.
+fn blanks(text: &str, at: usize, from: usize, blank: usize, separator: Separator) -> usize {
+    let is_ado = separator == Separator::Equals && matches!(before(text, at), Some(';') | None);
+    let line = &text[blank..floor(text, blank + FAR)];
+    let end = line.find(['=', '"', '\n']).unwrap_or(line.len());
+    match line[..end].rfind(';') {
+        Some(semicolon) if is_ado && is_another_pair(text, blank + semicolon + 1, separator) => blank + semicolon,
+        _ => trimmed(text, from, blank),
+    }
+}
+
+/// Returns whether a key and its separator stand here.
+fn is_another_pair(text: &str, at: usize, separator: Separator) -> bool {
+    let from = skip_near(text, at, 8, |c| matches!(c, ' ' | '"' | '\\' | '{' | '\''));
+    let end = skip_near(text, from, 48, |c| is_word(c) || matches!(c, '.' | ' '));
+    let key = text[from..end].trim_end();
+    let behind = skip_near(text, end, 4, |c| matches!(c, '"' | '\\' | '\''));
+    // A colon separates this pair only if it separated the one before, or if the key is quoted.
+    let may_be_colon = separator == Separator::Colon || behind > end || from > at && text[behind..].starts_with(": ");
+    let is_separated = match first(text, behind) {
+        Some('=') => !text[behind..].starts_with("=="),
+        Some(':') => may_be_colon,
+        _ => false,
+    };
+    // ADO has keys of several words, such as `User Id` and `Initial Catalog`.
+    let is_word = !key.contains(' ')
+        || key.split(' ').all(|word| word.starts_with(char::is_uppercase))
+        || ["user id", "data source", "initial catalog"].contains(&key);
+    key.starts_with(char::is_alphabetic) && is_word && is_separated
+}
+
+/// Returns whether the text ends here, or goes on as it does behind a closing quote: with white space, or with punctuation that
+/// no letter follows.
+fn ends_behind(text: &str, at: usize) -> bool {
+    let at = skip(text, at, |c| matches!(c, '"' | '\'' | '`' | '\\'));
+    let Some(c) = first(text, at) else { return true };
+    let is_punctuation = matches!(c, ',' | ';' | ':' | '.' | ')' | ']' | '}' | '>');
+    let follows = first(text, at + c.len_utf8());
+    let is_last = follows.is_none_or(|c| c.is_whitespace() || ",;:)]}>{[(\"'`\\".contains(c));
+    c.is_whitespace() || is_punctuation && is_last
+}
+
+fn follows_a_word(text: &str, at: usize) -> bool {
+    first(text, at).is_none_or(|c| c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '!' | ')' | '"' | '\''))
+}
+
+fn is_a_number(text: &str, at: usize) -> bool {
+    let end = skip(text, at, |c| c.is_ascii_digit() || c == '.');
+    end > at && !first(text, end).is_some_and(is_word)
+}
