@@ -3,6 +3,7 @@
 //! Answering is synchronous, takes no lock of the store, waits for nothing and cannot fail: it reads the published snapshot
 //! and hands out bodies that were prepared at their first request. Only answers to `?exclude=` are rendered each time.
 
+mod accept;
 mod access;
 mod answer;
 pub(crate) mod config;

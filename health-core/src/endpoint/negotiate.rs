@@ -1,7 +1,11 @@
 //! Negotiation of formats: `?format=` first, else the `Accept` header. Pure. Only an unknown `?format=` is refused.
 
 use crate::{
-    endpoint::{format::Format, query},
+    endpoint::{
+        accept::{Range, ranges},
+        format::Format,
+        query,
+    },
     render::prometheus::Exposition,
 };
 
@@ -44,80 +48,36 @@ pub(super) fn choose<'a>(
     Ok(Choice { format, negotiated: true })
 }
 
-/// Chooses the format of the metrics page: OpenMetrics 1.0 if it is accepted and its quality is not below that of plain
-/// text.
+/// Chooses the format of the metrics page: OpenMetrics 1.0 if a range names it and its quality is not below that of plain
+/// text. The closest range decides the quality of each, as RFC 9110, section 12.5.1, says.
 pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> Exposition {
-    let quality = |is_it: &dyn Fn(&str) -> bool, version: &str| {
-        let wanted = accept.clone().flat_map(|line| line.split(',')).filter_map(|range| {
-            let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let asked =
-                parameters.split(';').filter_map(|it| it.split_once('=')).find(|(name, _)| name.trim() == "version");
-            let fits = is_it(media.trim()) && asked.is_none_or(|(_, asked)| asked.trim() == version);
-            fits.then(|| quality(parameters))
+    const OPEN: &str = "application/openmetrics-text";
+    let quality_of = |media: &str, version: &str| {
+        let fitting = ranges(accept.clone()).filter_map(|range| {
+            let is_this_version = range.has("version", version);
+            let specificity = range.specificity(media).filter(|_| is_this_version != Some(false))?;
+            Some((specificity, is_this_version, range.quality()))
         });
-        wanted.max().unwrap_or(0)
+        fitting.max().map_or(0, |(_, _, quality)| quality)
     };
-    let open = quality(&|media| media.eq_ignore_ascii_case("application/openmetrics-text"), "1.0.0");
-    let text = quality(&|media| media.eq_ignore_ascii_case("text/plain"), "0.0.4");
-    if open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
-}
-
-fn ranges<'a>(accept: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (&'a str, u16)> {
-    accept.flat_map(|line| line.split(',')).map(str::trim).filter(|range| !range.is_empty()).map(|range| {
-        let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
-        (media.trim(), quality(parameters))
-    })
-}
-
-/// Returns the quality among the parameters of a range, in thousandths. A missing or malformed `q` is 1.
-fn quality(parameters: &str) -> u16 {
-    parameters
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-        .and_then(|(_, value)| thousandths(value.trim()))
-        .unwrap_or(1000)
-}
-
-fn thousandths(value: &str) -> Option<u16> {
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let digits = fraction.bytes().fold(0, |sum, b| sum * 10 + u16::from(b - b'0'));
-    let thousandths = digits * [1000, 100, 10, 1][fraction.len()];
-    match whole {
-        "0" => Some(thousandths),
-        "1" if thousandths == 0 => Some(1000),
-        _ => None,
-    }
+    let is_named = ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(OPEN));
+    let (open, text) = (quality_of(OPEN, "1.0.0"), quality_of("text/plain", "0.0.4"));
+    if is_named && open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
 fn only_text<'a>(accept: impl Iterator<Item = &'a str>) -> bool {
     let mut ranges = ranges(accept).peekable();
-    ranges.peek().is_some() && ranges.all(|(media, quality)| media.eq_ignore_ascii_case("text/plain") && quality > 0)
+    let is_text = |range: Range<'_>| range.media.eq_ignore_ascii_case("text/plain") && range.quality() > 0;
+    ranges.peek().is_some() && ranges.all(is_text)
 }
 
-/// Returns the offered format of the highest quality, or the default if none is acceptable. The most specific range
-/// decides the quality of a format.
+/// Returns the offered format of the highest quality, or the default if none is acceptable. The closest range decides the
+/// quality of a format.
 fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -> Format {
     let quality_of = |format: Format| {
         let own = format.content_type();
-        let specificity = |media: &str| {
-            if media.eq_ignore_ascii_case(own) {
-                Some(2)
-            } else if media.eq_ignore_ascii_case("application/*") {
-                Some(1)
-            } else if media == "*/*" {
-                Some(0)
-            } else {
-                None
-            }
-        };
-        ranges(accept.clone())
-            .filter_map(|(media, quality)| Some((specificity(media)?, quality)))
-            .max_by_key(|(specificity, _)| *specificity)
-            .map_or(0, |(_, quality)| quality)
+        let fitting = ranges(accept.clone()).filter_map(|range| Some((range.specificity(own)?, range.quality())));
+        fitting.max().map_or(0, |(_, quality)| quality)
     };
     // The configured default wins a tie.
     let mut best = (default, if OFFERED.contains(&default) { quality_of(default) } else { 0 });
@@ -163,35 +123,18 @@ mod tests {
             ("nonsense", ";;;,,q=", Format::Json),
             ("all refused", "*/*;q=0", Format::Json),
             ("upper case", "APPLICATION/HEALTH+JSON", Format::Health),
+            ("a quoted comma", r#"application/health+json;profile="a,b";q=0.1, application/json;q=0.5"#, Format::Json),
+            ("a quoted quality", r#"application/json;p=";q=1";q=0.1, application/health+json;q=0.5"#, Format::Health),
             ("a bad quality", "application/health+json;q=9, application/json;q=0.9", Format::Health),
         ] {
             assert_eq!(chosen(accept), expected, "{prober}");
         }
     }
 
-    /// RFC 9110, section 12.4.2: a quality has at most three decimals and is at most 1.
     #[test]
-    fn qualities_are_read_to_the_thousandth() {
-        for (value, expected) in [
-            ("0", Some(0)),
-            ("0.5", Some(500)),
-            ("0.05", Some(50)),
-            ("0.123", Some(123)),
-            ("0.120", Some(120)),
-            ("1", Some(1000)),
-            ("1.", Some(1000)),
-            ("1.000", Some(1000)),
-            ("1.001", None),
-            ("0.1234", None),
-            ("0.x", None),
-            ("0./", None),
-            ("2", None),
-            ("", None),
-        ] {
-            assert_eq!(thousandths(value), expected, "{value:?}");
-        }
+    fn text_that_nobody_asks_for_is_not_chosen() {
         assert!(only_text(iter::once("text/plain;q=0.001")));
-        assert!(!only_text(iter::once("text/plain;q=0")), "asked for by nobody");
+        assert!(!only_text(iter::once("text/plain;q=0")));
     }
 
     #[test]
@@ -219,6 +162,15 @@ mod tests {
             ("one that knows an older one", Some("application/openmetrics-text;version=0.0.1"), Exposition::Text),
             ("one that prefers text", Some("text/plain, application/openmetrics-text;q=0.9"), Exposition::Text),
             ("one that refuses it", Some("application/openmetrics-text;q=0"), Exposition::Text),
+            ("one that wants anything else more", Some("application/openmetrics-text;q=0.1, */*"), Exposition::Text),
+            ("one that takes anything, too", Some("application/openmetrics-text, */*"), Exposition::OpenMetrics),
+            (
+                "one that quotes",
+                Some(r#"application/openmetrics-text;version="1.0.0";q=0.9, text/plain;version="0.0.4";q=0.5"#),
+                Exposition::OpenMetrics,
+            ),
+            ("one that quotes an older one", Some(r#"application/openmetrics-text;version="0.0.1""#), Exposition::Text),
+            ("one that wants a kind", Some("application/*"), Exposition::Text),
             ("one without a version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
         ] {
             assert_eq!(exposition(accept.into_iter()), expected, "{scraper}");

@@ -43,7 +43,7 @@ pub(super) fn redacted(text: &str) -> String {
 /// Reads what begins with a word: a known token, an address of Go's driver, a key and its value.
 fn word(text: &str, at: usize) -> Option<Span> {
     let end = word_end(text, at);
-    if let Some(found) = token(text, at).or_else(|| dsn(text, at, end)) {
+    if let Some(found) = token(text, at).or_else(|| dsn(text, end)) {
         return Some(found).filter(|span| !prose::is_harmless(&text[span.from..span.to]));
     }
     let word = &text[at..end];

@@ -97,7 +97,7 @@ fn has_valid_ports(authority: &str) -> bool {
 }
 
 /// Reads the password in `user:password@tcp(host)/database`.
-pub(super) fn dsn(text: &str, at: usize, name_end: usize) -> Option<Span> {
+pub(super) fn dsn(text: &str, name_end: usize) -> Option<Span> {
     if !text[name_end..].starts_with(':') {
         return None;
     }
