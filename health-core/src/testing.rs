@@ -258,6 +258,19 @@ impl Frozen {
     }
 }
 
+/// Returns a text as every output shows it: without the known shapes of secrets. For tests of a check's own messages. The strings
+/// that [`Builder::secret`](crate::Builder::secret) registers are not known here.
+///
+/// ```
+/// use health_core::testing::redacted;
+///
+/// assert_eq!(redacted("postgres://app:hunter2@db/orders: refused"), "postgres://***@db/orders: refused");
+/// ```
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    crate::redact::shapes(text)
+}
+
 /// Returns what the check `Upstream` reads from the health document of another service: the status, and the components
 /// that are not Healthy, each with its reason or status. Returns `None` if the body is no health document. Also needs
 /// the feature `upstream`.
@@ -272,5 +285,5 @@ impl Frozen {
 #[cfg(feature = "upstream")]
 #[must_use]
 pub fn upstream_document(content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
-    crate::checks::upstream_document::verdict(content_type, body)
+    crate::checks::upstream::verdict(200, content_type, body)
 }

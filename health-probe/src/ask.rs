@@ -9,14 +9,11 @@ use std::{
 };
 
 use crate::{
-    answer,
+    answer::{Answer, Receiver},
     target::{Place, Target},
     token::Token,
     verdict::{self, State, Verdict},
 };
-
-/// The maximum size of an answer, in bytes. A health page is smaller.
-const LARGEST: usize = 1 << 20;
 
 /// The target of an attempt, and the token sent to it.
 #[derive(Clone, Debug)]
@@ -30,10 +27,7 @@ pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
     within(timeout, {
         let (question, until) = (question.clone(), Instant::now() + timeout);
         move || match exchange(&question, until) {
-            Ok(bytes) => match answer::read(&bytes) {
-                Ok(answer) => verdict::of(&answer),
-                Err(message) => Verdict::new(State::Unhealthy, message),
-            },
+            Ok(answer) => verdict::of(&answer),
             Err(error) => Verdict::new(State::Unhealthy, describe(&question.target.place, &error, timeout)),
         }
     })
@@ -60,7 +54,7 @@ fn describe(place: &Place, error: &io::Error, timeout: Duration) -> String {
     }
 }
 
-fn exchange(question: &Question, until: Instant) -> io::Result<Vec<u8>> {
+fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
     let left =
         || until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut);
     let mut stream: Box<dyn Stream> = match &question.target.place {
@@ -72,20 +66,21 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Vec<u8>> {
     };
     stream.set_deadline(left()?)?;
     stream.write_all(request(question).as_bytes())?;
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
+    let broken = |message: &'static str| io::Error::new(ErrorKind::InvalidData, message);
+    let mut receiver = Receiver::default();
+    let mut piece = [0; 4096];
     loop {
         stream.set_deadline(left()?)?;
-        match stream.read(&mut chunk) {
-            Ok(0) => return Ok(bytes),
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+        match stream.read(&mut piece) {
+            // The server may keep the connection open: a complete answer is enough.
+            Ok(length) if length > 0 && !receiver.push(&piece[..length]).map_err(broken)? => {}
+            Ok(_) => return receiver.close().map_err(broken),
             // The whole answer may have arrived before the reset.
-            Err(error) if error.kind() == ErrorKind::ConnectionReset && !bytes.is_empty() => return Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && receiver.has_begun() => {
+                return receiver.close().map_err(broken);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        }
-        if bytes.len() > LARGEST {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the answer is too large for a health page"));
         }
     }
 }
@@ -104,13 +99,13 @@ fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>
     Err(last)
 }
 
-/// Returns the request. It is HTTP/1.0, so that the answer is not chunked and the server closes the connection.
+/// Returns the request. It is HTTP/1.1, as some proxies refuse what is older, and asks the server to close the connection.
 fn request(question: &Question) -> String {
     let (path, host) = (&question.target.path, question.target.host());
     let token =
         question.token.as_ref().map(|token| format!("Authorization: {}\r\n", token.bearer())).unwrap_or_default();
     format!(
-        "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: health-probe/{}\r\nAccept: application/json, */*;q=0.5\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: health-probe/{}\r\nAccept: application/json, */*;q=0.5\r\n\
          {token}Connection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")
     )

@@ -67,8 +67,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
     }
 }
 
-/// Returns the verbose output of a Nagios plugin for these bytes: everything that a server sent over HTTP/1.0 until it
-/// closed the connection. For consumers with a connection of their own, and for tests.
+/// Returns the verbose output of a Nagios plugin for these bytes: everything that a server sent until it closed the
+/// connection. For consumers with a connection of their own, and for tests.
 #[must_use]
 pub fn nagios_output(answer: &[u8]) -> String {
     let verdict = match answer::read(answer) {
@@ -93,7 +93,7 @@ fn report(asked: &Asked) -> ExitCode {
         return ExitCode::from(nagios::code(verdict.state));
     }
     if !asked.quiet {
-        say(&probe::text(&verdict, asked.verbose));
+        say(&probe::text(&verdict, asked.probe.expect, asked.verbose));
     }
     if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

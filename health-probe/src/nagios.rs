@@ -144,7 +144,7 @@ mod tests {
     use crate::{answer::Answer, verdict};
 
     fn line(code: u16, body: &str, verbose: bool) -> String {
-        let answer = Answer { code, body: body.as_bytes().to_vec() };
+        let answer = Answer { code, content_type: String::new(), body: body.as_bytes().to_vec() };
         output(&verdict::of(&answer), Duration::from_micros(1_400), verbose)
     }
 

@@ -139,14 +139,20 @@ impl Probe {
     }
 }
 
-/// Returns the output without `--nagios`. Control characters are replaced, because a terminal would obey them.
-pub(crate) fn text(verdict: &Verdict, verbose: bool) -> String {
+/// Returns the output without `--nagios`. Control characters are replaced, because a terminal would obey them. Where another code
+/// was expected, the codes come first.
+pub(crate) fn text(verdict: &Verdict, expect: Expect, verbose: bool) -> String {
     let with = |first: &str, more: &[&str]| {
         let said: Vec<&str> = more.iter().copied().filter(|more| !more.is_empty()).collect();
         let line = if said.is_empty() { first.to_owned() } else { format!("{first}: {}", said.join(", ")) };
         line.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(['\n']).collect::<String>()
     };
-    let mut text = with(verdict.state.word(), &[&verdict.cause]);
+    let mut text = match (expect, verdict.code) {
+        (Expect::Code(expected), Some(code)) if code != expected => {
+            with(&format!("HTTP {code} instead of {expected}"), &[verdict.state.word(), &verdict.cause])
+        }
+        _ => with(verdict.state.word(), &[&verdict.cause]),
+    };
     for check in verdict.checks.iter().filter(|_| verbose) {
         text.push_str(&with(&check.name, &[check.state.word(), &check.reason, &check.message]));
     }

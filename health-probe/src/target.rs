@@ -59,7 +59,11 @@ impl Target {
     /// Returns the value of the `Host` header.
     pub(crate) fn host(&self) -> String {
         match &self.place {
-            Place::Tcp(..) => self.place.to_string(),
+            // The zone of an address is this machine's own: RFC 6874, section 4.
+            Place::Tcp(host, port) => match host.split_once('%') {
+                Some((address, _)) => Place::Tcp(address.to_owned(), *port).to_string(),
+                None => self.place.to_string(),
+            },
             Place::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -78,6 +82,8 @@ fn http(rest: &str) -> Result<(Place, &str), String> {
         }
         None => authority.split_once(':').map_or((authority, Some("")), |(host, port)| (host, Some(port))),
     };
+    // RFC 6874: the % before a zone is percent-encoded.
+    let host = if authority.starts_with('[') { host.replacen("%25", "%", 1) } else { host.to_owned() };
     let port = match port {
         Some("") => 80,
         Some(port) => port.parse().map_err(|_| "the URL's port must be a number from 1 to 65535".to_owned())?,
@@ -86,7 +92,7 @@ fn http(rest: &str) -> Result<(Place, &str), String> {
     if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("the URL must have a host: http://HOST:PORT/PATH".to_owned());
     }
-    Ok((Place::Tcp(host.to_owned(), port), path))
+    Ok((Place::Tcp(host, port), path))
 }
 
 fn unix(rest: &str) -> Result<(Place, &str), String> {
@@ -109,12 +115,20 @@ mod tests {
             ("http://app:8080?verbose", "app:8080", "/?verbose"),
             ("http://[::1]:8080/health?format=json#x", "[::1]:8080", "/health?format=json"),
             ("http://[::1]/livez", "[::1]:80", "/livez"),
+            ("http://[fe80::1%25eth0]:8080/livez", "[fe80::1%eth0]:8080", "/livez"),
+            ("http://[fe80::1%eth0]/livez", "[fe80::1%eth0]:80", "/livez"),
             ("unix:/run/app.sock:/readyz", "/run/app.sock", "/readyz"),
             ("unix:/run/app.sock", "/run/app.sock", "/"),
         ] {
             let target = Target::parse(url).unwrap();
             assert_eq!((target.place.to_string().as_str(), target.path.as_str()), (place, path), "{url}");
         }
+    }
+
+    #[test]
+    fn a_zone_is_not_sent() {
+        assert_eq!(Target::parse("http://[fe80::1%25eth0]:8080/").unwrap().host(), "[fe80::1]:8080");
+        assert_eq!(Target::parse("http://app:8080/").unwrap().host(), "app:8080");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Derives the verdict on a service from an answer. Pure.
 
-use serde_json::{Map, Value};
+use health_documents::{Component, Document, Status};
 
 use crate::answer::Answer;
 
@@ -26,14 +26,14 @@ impl State {
             Self::Unknown => "unknown",
         }
     }
+}
 
-    /// Parses a status word of this project's documents, of `application/health+json` and of similar documents.
-    fn read(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().as_str() {
-            "healthy" | "pass" | "ok" | "up" => Some(Self::Healthy),
-            "degraded" | "warn" => Some(Self::Degraded),
-            "unhealthy" | "fail" | "error" | "down" => Some(Self::Unhealthy),
-            _ => None,
+impl From<Status> for State {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Healthy => Self::Healthy,
+            Status::Degraded => Self::Degraded,
+            Status::Unhealthy => Self::Unhealthy,
         }
     }
 }
@@ -88,12 +88,11 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
         404 => (State::Unknown, "HTTP 404: there is no such page".to_owned()),
         code => (State::Unknown, format!("HTTP {code}")),
     };
-    let text = String::from_utf8_lossy(&answer.body);
-    let mut verdict = match serde_json::from_slice::<Value>(&answer.body) {
-        Ok(Value::Object(document)) => json(&document),
-        _ => kubernetes(&text),
+    let mut verdict = match health_documents::read(answer.code, &answer.content_type, &answer.body) {
+        Some(document) => said(document),
+        None => Verdict::new(State::Unknown, ""),
     };
-    if verdict.state == State::Unknown && by_code.0 == State::Healthy && !text.trim().is_empty() {
+    if verdict.state == State::Unknown && by_code.0 == State::Healthy && !answer.body.trim_ascii().is_empty() {
         // For instance the front page of a web site.
         by_code = (State::Unknown, "the page is no health page".to_owned());
     }
@@ -106,101 +105,29 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
     verdict
 }
 
-/// Returns the verdict of this project's document, of `application/health+json`, and of similar documents.
-fn json(document: &Map<String, Value>) -> Verdict {
-    let word =
-        |value: &Map<String, Value>, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-    let state = |value: &Map<String, Value>| State::read(&word(value, "status"));
-    let Some(overall) = state(document) else { return Verdict::new(State::Unknown, "") };
-    let mut checks: Vec<CheckVerdict> = match document.get("checks") {
-        Some(Value::Object(checks)) => checks
-            .iter()
-            .filter_map(|(name, check)| {
-                // `application/health+json` has a list for each component.
-                let check = check.as_object().or_else(|| check.as_array()?.first()?.as_object())?;
-                let observed = check.get("observed").and_then(Value::as_object);
-                let mut observed: Vec<_> = observed.into_iter().flatten().filter_map(observation).collect();
-                observed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-                Some(CheckVerdict {
-                    name: name.clone(),
-                    state: state(check).unwrap_or(State::Unknown),
-                    reason: word(check, "reason"),
-                    message: word(check, if check.contains_key("message") { "message" } else { "output" }),
-                    seconds: check
-                        .get("duration_ms")
-                        .and_then(Value::as_f64)
-                        .map(|millis| (millis * 100.0).round() / 1e5),
-                    observed,
-                })
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
-    // Sorted, because the application's features of serde_json decide the order of an object's members.
-    checks.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut named: Vec<&CheckVerdict> = Vec::new();
-    let roots = document.get("root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    named.extend(roots.filter_map(|root| checks.iter().find(|check| check.name == root)));
-    if named.is_empty() {
-        named.extend(checks.iter().filter(|check| check.state >= State::Unhealthy.min(overall)));
+/// Returns the verdict of a health document.
+fn said(document: Document) -> Verdict {
+    let causes = document.causes();
+    let mut words: Vec<String> = document.reason.clone().into_iter().collect();
+    words.extend(causes.iter().take(TOLD).map(ToString::to_string));
+    if causes.len() > TOLD {
+        words.push(format!("{} more", causes.len() - TOLD));
     }
-    let mut causes: Vec<String> =
-        Some(word(document, "reason")).into_iter().filter(|reason| !reason.is_empty()).collect();
-    if overall > State::Healthy {
-        causes.extend(named.iter().take(TOLD).map(|check| describe(check)));
-        if named.len() > TOLD {
-            causes.push(format!("{} more", named.len() - TOLD));
+    let checks = document.components.into_iter().map(CheckVerdict::from).collect();
+    Verdict { checks, ..Verdict::new(document.status.into(), words.join(", ")) }
+}
+
+impl From<Component> for CheckVerdict {
+    fn from(component: Component) -> Self {
+        Self {
+            name: component.name,
+            state: component.status.into(),
+            reason: component.reason.unwrap_or_default(),
+            message: component.message.unwrap_or_default(),
+            seconds: component.seconds,
+            observed: component.observed,
         }
     }
-    Verdict { checks, ..Verdict::new(overall, causes.join(", ")) }
-}
-
-fn describe(check: &CheckVerdict) -> String {
-    let why = if check.reason.is_empty() { check.state.word() } else { &check.reason };
-    format!("{} {why}", check.name)
-}
-
-fn observation((name, it): (&String, &Value)) -> Option<(String, f64, String)> {
-    let value = it.get("value")?.as_f64()?;
-    Some((name.clone(), value, it.get("unit").and_then(Value::as_str).unwrap_or_default().to_owned()))
-}
-
-/// Returns the verdict of Kubernetes' text format: `ok`, or a line for each check.
-fn kubernetes(text: &str) -> Verdict {
-    let mut checks = Vec::new();
-    for line in text.lines() {
-        let (state, rest) = match (line.strip_prefix("[+]"), line.strip_prefix("[-]")) {
-            (Some(rest), _) => (if rest.ends_with("(degraded)") { State::Degraded } else { State::Healthy }, rest),
-            (_, Some(rest)) => (State::Unhealthy, rest),
-            _ => continue,
-        };
-        let (name, said) = rest.split_once(' ').unwrap_or((rest, ""));
-        let reason = said.strip_prefix("failed: ").filter(|reason| *reason != "reason withheld").unwrap_or("");
-        checks.push(CheckVerdict {
-            name: name.to_owned(),
-            state,
-            reason: reason.to_owned(),
-            message: String::new(),
-            seconds: None,
-            observed: Vec::new(),
-        });
-    }
-    let last = text.lines().last().unwrap_or_default();
-    let worst = checks.iter().map(|check| check.state).max();
-    let state = match worst {
-        // Without lines for checks: a closing line, `ok`, or the one word of another service.
-        None => match text.trim().split_once(' ') {
-            Some((_, "check passed")) => State::Healthy,
-            Some((_, "check failed")) => State::Unhealthy,
-            _ => State::read(text.trim()).unwrap_or(State::Unknown),
-        },
-        // The closing line passes only if every failing check is excluded, and excluded checks do not count.
-        Some(State::Unhealthy) if last.ends_with("check passed") => State::Healthy,
-        Some(worst) => worst,
-    };
-    let failing = checks.iter().filter(|check| check.state == state && state > State::Healthy);
-    let cause = failing.take(TOLD).map(describe).collect::<Vec<_>>().join(", ");
-    Verdict { checks, ..Verdict::new(state, cause) }
 }
 
 #[cfg(test)]
@@ -208,7 +135,7 @@ mod tests {
     use super::*;
 
     fn says(code: u16, body: &str) -> (State, String, usize) {
-        let verdict = of(&Answer { code, body: body.as_bytes().to_vec() });
+        let verdict = of(&Answer { code, content_type: String::new(), body: body.as_bytes().to_vec() });
         (verdict.state, verdict.cause, verdict.checks.len())
     }
 
@@ -233,7 +160,7 @@ mod tests {
                 200,
                 r#"{"status":"warn","checks":{"c:responseTime":[{"status":"warn","output":"x"}]}}"#,
                 State::Degraded,
-                "c:responseTime degraded",
+                "c degraded",
                 1,
             ),
             (429, r#"{"status":"degraded"}"#, State::Degraded, "", 0),

@@ -67,6 +67,14 @@ pub(crate) fn probe_answer_input(input: &[u8]) {
     assert!(!line.contains(char::is_control) && !more.replace('\n', "").contains(char::is_control), "{text:?}");
 }
 
+/// Whatever stands before a secret, it does not survive.
+pub(crate) fn redaction_input(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let redacted = testing::redacted(&format!("{text}\npassword=k7q-p9z"));
+    assert!(!redacted.contains("k7q") && !redacted.contains("p9z"), "{redacted}");
+    assert!(redacted.len() <= 4 * text.len() + 32, "{} bytes became {}", text.len(), redacted.len());
+}
+
 /// An answer from the contract, or none because the path is the application's.
 pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) {
     let header = |name: &str| match name {

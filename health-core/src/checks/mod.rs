@@ -54,8 +54,6 @@ pub(crate) mod tcp;
 pub(crate) mod toggle;
 #[cfg(feature = "upstream")]
 pub(crate) mod upstream;
-#[cfg(feature = "upstream")]
-pub(crate) mod upstream_document;
 pub(crate) mod uptime;
 
 pub use self::{

@@ -4,13 +4,11 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use health_documents::{Component, Document};
 use reqwest::{Client, Method, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::{
-    http::{Answer, Target, refused},
-    upstream_document::{self as document, Component, Document},
-};
+use super::http::{Answer, Target, refused};
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::{Impact, Status},
@@ -26,8 +24,8 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 
 /// Reads another service's health document over the application's own [`reqwest::Client`]. Needs the feature `upstream`.
 ///
-/// It reads our own JSON, `application/health+json`, Spring Boot's, MicroProfile's and ASP.NET's (the UI's and the plain
-/// word), and the Kubernetes text, whatever the service speaks.
+/// It reads our own JSON, `application/health+json`, Spring Boot's, MicroProfile's and ASP.NET's documents, and the Kubernetes
+/// text, whatever the service speaks; the crate `health-documents` has the table of dialects.
 ///
 /// - Its Healthy is Healthy here. Its Degraded is Healthy here, too, with a message: it does its work. Its Unhealthy, an
 ///   answer that is no health document, and any code from 400 on but 429 are Unhealthy.
@@ -77,16 +75,19 @@ fn judge(answer: &Answer) -> Outcome {
         return refused(answer.code);
     }
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some(Document { status, reason, components }) = document::read(content_type, &answer.body) else {
-        return if (200..400).contains(&answer.code) {
+    let Some(document) = health_documents::read(answer.code, content_type, &answer.body) else {
+        return if (200..300).contains(&answer.code) {
             Outcome::unhealthy("the answer is no health document that we know")
         } else {
             refused(answer.code)
         };
     };
     // 429 is how some are told of Degraded; whatever else is no success is none, whatever the document says.
-    let status = if answer.code >= 400 && answer.code != 429 { Status::Unhealthy } else { status };
-    let failing: Vec<&Component> = components.iter().filter(|component| component.status > Status::Healthy).collect();
+    let status = if answer.code >= 400 && answer.code != 429 { Status::Unhealthy } else { own(document.status) };
+    let mut failing = failing(&document);
+    // The worst first, as the last ones may have no room.
+    failing.sort_by_key(|component| std::cmp::Reverse(component.status));
+    let reason = document.reason.clone();
     let causes: Vec<String> = reason.into_iter().chain(failing.iter().map(ToString::to_string)).take(CARRIED).collect();
     let said = match causes.is_empty() {
         true => format!("the service says {status}"),
@@ -103,12 +104,33 @@ fn judge(answer: &Answer) -> Outcome {
     let carried: Map<String, Value> = failing
         .into_iter()
         .take(CARRIED)
-        .map(|Component { name, status, reason }| {
-            let said = reason.as_ref().map_or_else(|| status.to_string(), |reason| format!("{status}: {reason}"));
-            (name.clone(), Value::String(said))
+        .map(|component| {
+            let (status, reason) = (component.status, component.reason.as_ref());
+            let said = reason.map_or_else(|| status.to_string(), |reason| format!("{status}: {reason}"));
+            (component.name.clone(), Value::String(said))
         })
         .collect();
     outcome.detail("components", carried)
+}
+
+fn failing(document: &Document) -> Vec<&Component> {
+    let fails = |component: &&Component| own(component.status) > Status::Healthy;
+    document.components.iter().filter(fails).collect()
+}
+
+const fn own(status: health_documents::Status) -> Status {
+    match status {
+        health_documents::Status::Healthy => Status::Healthy,
+        health_documents::Status::Degraded => Status::Degraded,
+        health_documents::Status::Unhealthy => Status::Unhealthy,
+    }
+}
+
+/// Returns the status of a document, and its failing components as plain texts.
+#[cfg(feature = "testing")]
+pub(crate) fn verdict(code: u16, content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
+    let document = health_documents::read(code, content_type, body)?;
+    Some((own(document.status), failing(&document).into_iter().map(ToString::to_string).collect()))
 }
 
 #[async_trait]

@@ -1,14 +1,16 @@
 //! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain, and loses
 //! nothing.
 
+use std::process::Command;
+
 use health_core::{CheckExt as _, Endpoint, Health, Toggle};
 use health_tests::{
     envoy::Envoy,
     http,
     mount::{APPLICATION, Form, Framework, Server, serve},
-    port,
+    port, program,
     support::secs,
-    tools::deploy,
+    tools::{deploy, said},
 };
 use nix::sys::signal::Signal;
 use tokio::task::block_in_place;
@@ -54,6 +56,13 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
         assert_eq!(block_in_place(|| http::get(envoy.address, path, &[])).status, 404, "{path}");
     }
     assert_eq!(block_in_place(|| http::get(envoy.address, "/healthy", &[])).status, APPLICATION);
+    // Envoy answers HTTP/1.0 with 426, unless it is told otherwise.
+    let (code, text) = block_in_place(|| {
+        let mut probe = Command::new(program::built().join("health-probe"));
+        let url = format!("http://{}/healthy", envoy.address);
+        said(probe.args(["-t", "180s", "--expect", &APPLICATION.to_string(), &url]), b"")
+    });
+    assert_eq!(code, Some(0), "{text}");
 
     a.cache.unhealthy("maintenance");
     a.refresh().await;

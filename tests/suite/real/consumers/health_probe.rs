@@ -155,6 +155,41 @@ fn what_is_no_answer_is_told_in_time() {
     }
 }
 
+/// The answer's own end ends the question, while the connection stays open.
+#[test]
+fn an_answer_ends_before_its_connection() {
+    let ok = "content-length: 2\r\n\r\nok";
+    let headers = "a: b\r\n".repeat(70);
+    for answer in [
+        format!("HTTP/1.1 200 OK\r\n{ok}"),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{ok}"),
+        format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n{ok}"),
+        format!("HTTP/1.1 200 OK\r\n{headers}{ok}"),
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+    ] {
+        let listener = TcpListener::bind(port::local(0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let bytes = answer.clone();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(bytes.as_bytes()).unwrap();
+            // Until the probe has gone.
+            while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {}
+        });
+        assert_eq!(probe(&[&format!("http://{address}/readyz")]), (Some(0), "healthy\n".into()), "{answer}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn another_code_than_expected_is_told() {
+    let url = format!("http://{}/readyz", answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    assert_eq!(probe(&["--expect", "204", &url]), (Some(1), "HTTP 200 instead of 204: healthy\n".into()));
+    assert_eq!(probe(&["--expect", "200", &url]), (Some(0), "healthy\n".into()));
+}
+
 #[test]
 fn it_waits_until_a_service_is_up_and_no_longer() {
     // It listens, and answers the first three times that it is not up yet.
@@ -196,7 +231,8 @@ fn a_unix_socket_is_asked_like_any_other() {
     });
     assert_eq!(probe(&[&format!("unix:{}:/readyz?verbose", path.display())]), (Some(0), "healthy\n".into()));
     let request = server.join().unwrap();
-    assert!(request.starts_with("GET /readyz?verbose HTTP/1.0\r\nHost: localhost\r\n"), "{request}");
+    assert!(request.starts_with("GET /readyz?verbose HTTP/1.1\r\nHost: localhost\r\n"), "{request}");
+    assert!(request.contains("\r\nConnection: close\r\n"), "{request}");
     let (code, text) = probe(&[&format!("unix:{}:/readyz", directory.path().join("none").display())]);
     assert!(code == Some(1) && text.contains("No such file"), "{text}");
 }

@@ -43,6 +43,7 @@ fn every_kept_input_keeps_its_promise() {
     let endpoints = promises::endpoints();
     kept("request", |input| promises::request_input(&endpoints, input));
     kept("probe_answer", promises::probe_answer_input);
+    kept("redaction", promises::redaction_input);
     kept("upstream_document", promises::upstream_document_input);
 }
 

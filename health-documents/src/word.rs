@@ -1,0 +1,26 @@
+//! The words of the dialects for a state.
+
+use crate::document::Status;
+
+/// Returns the state for a word of any dialect, in any case and with any separators.
+pub(crate) fn known(word: &str) -> Option<Status> {
+    if word.len() > 32 {
+        return None;
+    }
+    let squashed: String =
+        word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    Some(match squashed.as_str() {
+        "healthy" | "pass" | "passed" | "passing" | "ok" | "up" => Status::Healthy,
+        "degraded" | "warn" | "warning" | "unknown" => Status::Degraded,
+        "unhealthy" | "fail" | "failed" | "failing" | "failure" | "error" | "down" | "outofservice" | "critical"
+        | "dead" | "fatal" | "offline" | "unavailable" => Status::Unhealthy,
+        _ => return None,
+    })
+}
+
+/// Returns whether a word could be a status of an application's own, which Spring Boot answers with 200: a code in capitals.
+pub(crate) fn is_code(word: &str) -> bool {
+    word.len() <= 64
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
+}
