@@ -126,7 +126,7 @@ fn entry_of(name: &str, entry: &Object, is_of_aspnet: bool) -> Option<Component>
 fn state(object: &Object, is_of_aspnet: bool) -> Option<(Status, Option<String>)> {
     match STATES.iter().find_map(|name| member(object, name))? {
         Value::String(said) => match word::known(said) {
-            Some(status) => Some((status, None)),
+            Some(status) => Some((status, reason(said).filter(|said| word::is_code(said) && !word::is_defined(said)))),
             None if word::is_code(said) => Some((Status::Degraded, reason(said))),
             None => None,
         },

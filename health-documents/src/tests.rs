@@ -93,6 +93,12 @@ fn every_dialect_is_read() {
             Degraded,
             &["a THROTTLED"],
         ),
+        (
+            "Spring, two more of its own",
+            r#"{"status":"FATAL","components":{"a":{"status":"FATAL"},"b":{"status":"WARNING"}}}"#,
+            Unhealthy,
+            &["a FATAL", "b WARNING"],
+        ),
         ("Spring, an unknown status alone", r#"{"status":"BUSY"}"#, Degraded, &[]),
         (
             "MicroProfile",

@@ -18,6 +18,11 @@ pub(crate) fn known(word: &str) -> Option<Status> {
     })
 }
 
+/// Returns whether a code in capitals is one that a dialect defines. Any other is named, so that its owner recognizes it.
+pub(crate) fn is_defined(code: &str) -> bool {
+    ["DOWN", "ERROR", "FAIL", "OK", "OUT_OF_SERVICE", "PASS", "UNKNOWN", "UP", "WARN"].contains(&code)
+}
+
 /// Returns whether a word could be a status of an application's own, which Spring Boot answers with 200: a code in capitals.
 pub(crate) fn is_code(word: &str) -> bool {
     word.len() <= 64

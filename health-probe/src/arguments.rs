@@ -1,7 +1,12 @@
 //! The parser of the command line. Pure except for the token, which is read from the given file or environment
 //! variable.
 
-use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lexopt::{
     Arg::{Long, Short, Value},
@@ -55,6 +60,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
             Long("expect") => asked.probe.expect = expect(&value(&mut parser, "--expect")?)?,
             Long("token-file") => token = Some(token_from(&PathBuf::from(value(&mut parser, "--token-file")?))?),
             Long("token-env") => token = Some(token_of(&value(&mut parser, "--token-env")?)?),
+            Long("ca-file") => trust(&mut asked.probe, &PathBuf::from(value(&mut parser, "--ca-file")?))?,
             Long("nagios") => asked.nagios = true,
             Long("grpc") => asked.probe.grpc = Some(asked.probe.grpc.unwrap_or_default()),
             Long("service") => asked.probe.grpc = Some(value(&mut parser, "--service")?),
@@ -71,6 +77,9 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     if asked.probe.grpc.is_some() && !cfg!(feature = "grpc") {
         return Err("this program was built without the feature grpc".to_owned());
     }
+    if asked.probe.grpc.is_some() && asked.probe.target.is_https {
+        return Err("over --grpc there is no TLS: ask http:// from beside the service".to_owned());
+    }
     if asked.nagios && asked.probe.expect != Expect::default() {
         return Err("--nagios tells each state by its exit code: leave out --expect".to_owned());
     }
@@ -79,6 +88,17 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     }
     asked.probe.token = token;
     Ok(Wanted::Ask(Box::new(asked)))
+}
+
+#[cfg(feature = "https")]
+fn trust(probe: &mut Probe, path: &Path) -> Result<(), String> {
+    probe.trust = crate::tls::Trust::of_file(path)?;
+    Ok(())
+}
+
+#[cfg(not(feature = "https"))]
+fn trust(_: &mut Probe, _: &Path) -> Result<(), String> {
+    Err("this program was built without the feature https".to_owned())
 }
 
 fn value(parser: &mut Parser, name: &str) -> Result<String, String> {

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Question {
     pub(crate) target: Target,
     pub(crate) token: Option<Token>,
+    #[cfg(feature = "https")]
+    pub(crate) trust: crate::tls::Trust,
 }
 
 /// Asks once, on a separate thread, because a name look-up cannot be cancelled.
@@ -58,6 +60,13 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
     let left =
         || until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or(ErrorKind::TimedOut);
     let mut stream: Box<dyn Stream> = match &question.target.place {
+        #[cfg(feature = "https")]
+        Place::Tcp(host, port) if question.target.is_https => {
+            let stream = connect(host, *port, &left)?;
+            // The handshake happens with the first write.
+            Stream::set_deadline(&stream, left()?)?;
+            Box::new(crate::tls::over(stream, host, &question.trust)?)
+        }
         Place::Tcp(host, port) => Box::new(connect(host, *port, &left)?),
         #[cfg(unix)]
         Place::Unix(path) => Box::new(std::os::unix::net::UnixStream::connect(path)?),
@@ -119,6 +128,13 @@ impl Stream for TcpStream {
     fn set_deadline(&self, left: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(left))?;
         self.set_write_timeout(Some(left))
+    }
+}
+
+#[cfg(feature = "https")]
+impl Stream for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    fn set_deadline(&self, left: Duration) -> io::Result<()> {
+        Stream::set_deadline(&self.sock, left)
     }
 }
 

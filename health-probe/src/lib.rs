@@ -23,6 +23,8 @@ mod grpc;
 mod nagios;
 mod probe;
 mod target;
+#[cfg(feature = "https")]
+mod tls;
 mod token;
 mod verdict;
 

@@ -64,6 +64,8 @@ pub struct Probe {
     pub(crate) wait: Option<Duration>,
     pub(crate) expect: Expect,
     pub(crate) token: Option<Token>,
+    #[cfg(feature = "https")]
+    pub(crate) trust: crate::tls::Trust,
     /// The service to ask for over gRPC; `None` asks over HTTP.
     pub(crate) grpc: Option<String>,
 }
@@ -71,7 +73,16 @@ pub struct Probe {
 impl Probe {
     /// Creates a probe that asks once, with a timeout of 2 s.
     pub fn to(target: Target) -> Self {
-        Self { target, timeout: Duration::from_secs(2), wait: None, expect: Expect::default(), token: None, grpc: None }
+        Self {
+            target,
+            timeout: Duration::from_secs(2),
+            wait: None,
+            expect: Expect::default(),
+            token: None,
+            #[cfg(feature = "https")]
+            trust: crate::tls::Trust::default(),
+            grpc: None,
+        }
     }
 
     /// Sets the timeout of one attempt, which includes the name look-up. Default 2 s, at most one day.
@@ -97,6 +108,17 @@ impl Probe {
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Token::new(&token.into());
         self
+    }
+
+    /// Sets the file of the authorities that are trusted over https, as PEM, instead of those of the platform.
+    ///
+    /// # Errors
+    ///
+    /// Returns one sentence that says what is wrong with the file.
+    #[cfg(feature = "https")]
+    pub fn ca_file(mut self, path: impl AsRef<std::path::Path>) -> Result<Self, String> {
+        self.trust = crate::tls::Trust::of_file(path.as_ref())?;
+        Ok(self)
     }
 
     /// Asks `grpc.health.v1` for this service. The empty name means the server itself.
@@ -135,7 +157,13 @@ impl Probe {
         if let Some(service) = &self.grpc {
             return crate::grpc::ask(&self.target, service, self.token.as_ref(), timeout);
         }
-        ask::ask(&Question { target: self.target.clone(), token: self.token.clone() }, timeout)
+        let question = Question {
+            target: self.target.clone(),
+            token: self.token.clone(),
+            #[cfg(feature = "https")]
+            trust: self.trust.clone(),
+        };
+        ask::ask(&question, timeout)
     }
 }
 

@@ -6,6 +6,8 @@ use std::{fmt, path::PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub(crate) place: Place,
+    /// Whether it is asked over TLS.
+    pub(crate) is_https: bool,
     /// The path and the query, as sent.
     pub(crate) path: String,
 }
@@ -29,20 +31,27 @@ impl fmt::Display for Place {
 }
 
 impl Target {
-    /// Parses `http://HOST[:PORT][/PATH]` or `unix:/SOCKET[:/PATH]`. Default port 80, default path `/`.
+    /// Parses `http://HOST[:PORT][/PATH]`, `https://…` (with the feature `https`) or `unix:/SOCKET[:/PATH]`. Default port 80, of
+    /// https 443; default path `/`.
     ///
     /// # Errors
     ///
     /// Returns one sentence that says what is wrong with the URL. It does not repeat a password in the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = url.split_once(':') else {
-            return Err("the URL must begin with http:// or unix:".to_owned());
+            return Err("the URL must begin with http://, https:// or unix:".to_owned());
         };
+        let is_https = scheme.eq_ignore_ascii_case("https");
+        if is_https && !cfg!(feature = "https") {
+            return Err("this program was built without the feature https".to_owned());
+        }
         let (place, path) = match scheme.to_ascii_lowercase().as_str() {
             "unix" => unix(rest)?,
-            "http" => http(rest.strip_prefix("//").ok_or("after http: there must be //")?)?,
-            "https" => return Err("there is no TLS here: ask over http from beside the service".to_owned()),
-            _ => return Err("the URL must begin with http:// or unix:".to_owned()),
+            "http" | "https" => {
+                let rest = rest.strip_prefix("//").ok_or("after http: there must be //")?;
+                http(rest, if is_https { 443 } else { 80 })?
+            }
+            _ => return Err("the URL must begin with http://, https:// or unix:".to_owned()),
         };
         let path = path.split('#').next().unwrap_or_default();
         if path.bytes().any(|byte| !byte.is_ascii_graphic()) {
@@ -53,7 +62,7 @@ impl Target {
             path if path.starts_with('/') => path.to_owned(),
             query => format!("/{query}"),
         };
-        Ok(Self { place, path })
+        Ok(Self { place, is_https, path })
     }
 
     /// Returns the value of the `Host` header.
@@ -69,7 +78,7 @@ impl Target {
     }
 }
 
-fn http(rest: &str) -> Result<(Place, &str), String> {
+fn http(rest: &str, default_port: u16) -> Result<(Place, &str), String> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.contains('@') {
@@ -85,7 +94,7 @@ fn http(rest: &str) -> Result<(Place, &str), String> {
     // RFC 6874: the % before a zone is percent-encoded.
     let host = if authority.starts_with('[') { host.replacen("%25", "%", 1) } else { host.to_owned() };
     let port = match port {
-        Some("") => 80,
+        Some("") => default_port,
         Some(port) => port.parse().map_err(|_| "the URL's port must be a number from 1 to 65535".to_owned())?,
         None => return Err("after ] there must be a : and a port, or the path".to_owned()),
     };
@@ -126,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn https_is_asked_where_it_was_built_in() {
+        let target = Target::parse("HTTPS://app/readyz");
+        if cfg!(feature = "https") {
+            assert_eq!(
+                target.map(|target| (target.place.to_string(), target.is_https)),
+                Ok(("app:443".to_owned(), true))
+            );
+        } else {
+            assert!(target.unwrap_err().contains("without the feature https"));
+        }
+    }
+
+    #[test]
     fn a_zone_is_not_sent() {
         assert_eq!(Target::parse("http://[fe80::1%25eth0]:8080/").unwrap().host(), "[fe80::1]:8080");
         assert_eq!(Target::parse("http://app:8080/").unwrap().host(), "app:8080");
@@ -137,7 +159,6 @@ mod tests {
             ("", "must begin with"),
             ("127.0.0.1:8080", "must begin with"),
             ("ftp://x", "must begin with"),
-            ("https://x", "no TLS"),
             ("http:/x", "there must be //"),
             ("http:///readyz", "must have a host"),
             ("http://user:hunter2@app/", "must not have a user"),

@@ -166,6 +166,21 @@ mod tests {
         assert!(!text.contains("hunter2") && !text.contains("sesame"), "{text}");
     }
 
+    /// A name of a component is no key of a secret.
+    #[test]
+    fn a_status_under_a_secret_key_stays() {
+        let said = |value: &str| {
+            let outcome = Outcome::healthy().detail("components", json!({ "vault-token": value }));
+            sanitized(outcome, &Secrets::default()).details[0].1["vault-token"].as_str().map(ToOwned::to_owned)
+        };
+        for value in ["unhealthy", "degraded: timeout"] {
+            assert_eq!(said(value).as_deref(), Some(value));
+        }
+        for value in ["hunter2", "unhealthy: hunter2", "healthy hunter2"] {
+            assert_eq!(said(value).as_deref(), Some("***"), "{value}");
+        }
+    }
+
     #[test]
     fn a_check_cannot_give_a_reason_of_the_engine() {
         let outcome = sanitized(Outcome::unhealthy("").reason(Reason::Draining), &Secrets::default());

@@ -65,6 +65,36 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
         // A code that is no success overrules a document that says it is well, but for that of Degraded.
         (JSON, 500, r#"{"status":"UP"}"#, UNHEALTHY, None, None),
         (JSON, 429, r#"{"status":"degraded"}"#, HEALTHY, Some("the service says degraded"), None),
+        // Prose, and a redirect, are no document.
+        (
+            "text/html",
+            200,
+            "<html>\n<p>wait\nbrowser check passed\n</html>",
+            UNHEALTHY,
+            Some("the answer is no health document that we know"),
+            None,
+        ),
+        ("text/plain", 302, "OK", UNHEALTHY, Some("the service answers with the code 302"), None),
+        ("text/html", 200, "\n{\"status\":\"UP\"}", HEALTHY, None, None),
+        ("APPLICATION/JSON", 200, "\u{feff}{\"status\":\"UP\"}", HEALTHY, None, None),
+        (JSON, 200, r#"{"status":"WARNING"}"#, HEALTHY, Some("the service says degraded: WARNING"), None),
+        (
+            JSON,
+            200,
+            r#"{"status":"Unhealthy","checks":[{"component":"db","status":"Unhealthy"}]}"#,
+            UNHEALTHY,
+            Some("the service says unhealthy: db unhealthy"),
+            Some("db"),
+        ),
+        (
+            JSON,
+            503,
+            r#"{"status":"DOWN","components":{"vault-secrets":{"status":"DOWN","components":{}}}}"#,
+            UNHEALTHY,
+            Some("the service says unhealthy: vault-secrets unhealthy"),
+            Some("vault-secrets"),
+        ),
+        (JSON, 200, r#"{"status":"UP","n":1e400}"#, HEALTHY, None, None),
         (JSON, 200, r#"{"hello":1}"#, UNHEALTHY, Some("the answer is no health document that we know"), None),
         ("text/html", 404, "<html>", UNHEALTHY, Some("the service answers with the code 404"), None),
     ] {

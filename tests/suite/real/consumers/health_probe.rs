@@ -6,12 +6,14 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixListener,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, Reason, check_fn, testing::Frozen};
 use health_tests::{
+    certificates::Authority,
     mount::{Form, Framework, serve},
     nagios::Nagios,
     port,
@@ -22,6 +24,11 @@ use health_tests::{
     support::millis,
     tools::said,
     wait,
+};
+use tokio_rustls::rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 const TOKEN: &str = "a-token-for-the-probe";
@@ -183,6 +190,60 @@ fn an_answer_ends_before_its_connection() {
     }
 }
 
+/// Answers `ok` over TLS with this certificate, on a thread that ends with the test's process.
+fn answers_over_tls(certificate: &Kind) -> SocketAddr {
+    let Kind::Tls { chain, key } = certificate else { panic!("no certificate") };
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind(port::local(0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+            if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn https_is_asked_of_whom_the_file_or_the_platform_trusts() {
+    let (authority, other) = (Authority::new(), Authority::named("another authority"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (ours, theirs) = (file("ours.pem", &authority.pem()), file("theirs.pem", &other.pem()));
+    let address = answers_over_tls(&authority.sign("localhost", -1, 30));
+    let url = format!("https://localhost:{}/readyz", address.port());
+    assert_eq!(probe(&["--ca-file", &ours, &url]), (Some(0), "healthy\n".into()));
+    for arguments in [&["--ca-file", &theirs, &url][..], &[&url]] {
+        let (code, text) = probe(arguments);
+        assert!(code == Some(1) && text.contains("invalid peer certificate: UnknownIssuer"), "{arguments:?}: {text}");
+    }
+    let (code, text) = probe(&["--ca-file", &ours, &url.replace("localhost", "127.0.0.1")]);
+    assert!(code == Some(1) && text.contains("certificate not valid for name"), "{text}");
+    let expired = answers_over_tls(&authority.sign("localhost", -30, -1));
+    let (code, text) = probe(&["--nagios", "--ca-file", &ours, &format!("https://localhost:{}/", expired.port())]);
+    assert!(code == Some(2) && text.contains("certificate expired"), "{text}");
+    // One that speaks no TLS, and one that says nothing.
+    let plain = answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(probe(&[&format!("https://127.0.0.1:{}/", plain.port())]).0, Some(1));
+    let silent = TcpListener::bind(port::local(0)).unwrap();
+    let url = format!("https://{}/", silent.local_addr().unwrap());
+    assert_eq!(probe(&["--timeout", "700ms", &url]), (Some(1), "unhealthy: no answer within 700ms\n".into()));
+    let empty = file("empty.pem", "");
+    let (code, text) = probe(&["--ca-file", &empty, &url]);
+    assert!(code == Some(1) && text.contains("no certificate in it"), "{text}");
+}
+
 #[test]
 fn another_code_than_expected_is_told() {
     let url = format!("http://{}/readyz", answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
@@ -291,7 +352,9 @@ fn wrong_use_is_told_and_never_exits_with_2() {
     for (arguments, code, expected) in [
         (&["--nope"][..], 1, "--nope"),
         (&[], 1, "there is no URL"),
-        (&["https://app/"], 1, "there is no TLS"),
+        (&["ftp://app/"], 1, "must begin with http://, https:// or unix:"),
+        (&["--ca-file", "/nowhere", "https://app/"], 1, "--ca-file /nowhere: "),
+        (&["--grpc", "https://app/"], 1, "over --grpc there is no TLS"),
         (&["--nagios"], 3, "HEALTH UNKNOWN: there is no URL"),
         (&["--nagios", "-t", "x", "http://a"], 3, "is no time"),
         (&["--help"], 0, "HEALTHCHECK CMD"),
