@@ -89,10 +89,10 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
         (
             JSON,
             503,
-            r#"{"status":"DOWN","components":{"vault-secrets":{"status":"DOWN","components":{}}}}"#,
+            r#"{"status":"DOWN","components":{"vault-token":{"status":"DOWN","components":{}}}}"#,
             UNHEALTHY,
-            Some("the service says unhealthy: vault-secrets unhealthy"),
-            Some("vault-secrets"),
+            Some("the service says unhealthy: vault-token unhealthy"),
+            Some("vault-token"),
         ),
         (JSON, 200, r#"{"status":"UP","n":1e400}"#, HEALTHY, None, None),
         (JSON, 200, r#"{"hello":1}"#, UNHEALTHY, Some("the answer is no health document that we know"), None),
