@@ -28,8 +28,8 @@ impl State {
     }
 }
 
-impl From<Status> for State {
-    fn from(status: Status) -> Self {
+impl State {
+    const fn of(status: Status) -> Self {
         match status {
             Status::Healthy => Self::Healthy,
             Status::Degraded => Self::Degraded,
@@ -113,15 +113,15 @@ fn said(document: Document) -> Verdict {
     if causes.len() > TOLD {
         words.push(format!("{} more", causes.len() - TOLD));
     }
-    let checks = document.components.into_iter().map(CheckVerdict::from).collect();
-    Verdict { checks, ..Verdict::new(document.status.into(), words.join(", ")) }
+    let checks = document.components.into_iter().map(CheckVerdict::of).collect();
+    Verdict { checks, ..Verdict::new(State::of(document.status), words.join(", ")) }
 }
 
-impl From<Component> for CheckVerdict {
-    fn from(component: Component) -> Self {
+impl CheckVerdict {
+    fn of(component: Component) -> Self {
         Self {
             name: component.name,
-            state: component.status.into(),
+            state: State::of(component.status),
             reason: component.reason.unwrap_or_default(),
             message: component.message.unwrap_or_default(),
             seconds: component.seconds,
