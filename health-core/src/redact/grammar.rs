@@ -2,7 +2,7 @@
 
 use super::{
     key, prose,
-    span::{Span, before, first, is_word, skip, word_end},
+    span::{Span, before, first, is_word, skip, skip_near, word_end},
     token::{pem, token},
     url::{Run, dsn, userinfo},
     value::value,
@@ -48,13 +48,25 @@ fn word(text: &str, at: usize) -> Option<Span> {
     }
     let word = &text[at..end];
     let kind = key::kind(word).or_else(|| is_second_word(text, at, word).then_some(key::Key::Secret));
+    // SQL: `SET PASSWORD FOR app = '…'`.
+    if word.eq_ignore_ascii_case("password")
+        && text[end..].len() > 5
+        && text.as_bytes()[end..end + 5].eq_ignore_ascii_case(b" for ")
+    {
+        let sign = skip_near(text, end, 128, |c| !matches!(c, '=' | '\n'));
+        let quote = skip_near(text, sign, 8, |c| matches!(c, '=' | ' '));
+        if text[quote..].starts_with('\'') && quote > sign {
+            let literal = super::literal::literal(text, quote)?;
+            return Some(Span { from: literal.from, to: literal.to });
+        }
+    }
     if let Some(kind) = kind {
         return value(text, at, end, kind);
     }
     // SQL: `IDENTIFIED BY '…'`.
     let is_of_sql = word.eq_ignore_ascii_case("by") && ends_with_word(text, at, "identified");
     let quote = skip(text, end, |c| c == ' ');
-    if is_of_sql && text[quote..].starts_with('\'') {
+    if is_of_sql && text[quote..].starts_with(['\'', '"']) {
         let literal = super::literal::literal(text, quote)?;
         return Some(Span { from: literal.from, to: literal.to });
     }

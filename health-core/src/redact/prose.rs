@@ -1,11 +1,11 @@
 //! What shows that a text is a diagnosis and no secret.
 
 /// Words with which a sentence continues after `token:` or `password:`.
-const CONTINUES: &str = " a an and are as at authentication authorization bad be because but by can cannot changed check contains \
-    could data denied did does doesn't duplicate empty end error expected expires expired failed failure for found from get got had has \
+const CONTINUES: &str = " a after an and are as at authentication authorization bad be because but by can cannot changed check contains \
+    could data denied did does doesn't duplicate empty end ensure eof error expected expires expired failed failure for found from get got had has \
     have if illegal in incorrect insufficient invalid is isn't it its key least length line longer mail malformed may mechanism \
     minimum mismatch missing must need needs neither no none nonce not null of on one only or permission please position rejected \
-    required requires returned revoked server should signature since some syntax that the there this to token too try type \
+    required requires same received returned revoked see server should signature since some syntax that the there this to token too try type \
     unable unexpected unknown unsupported use used user value verification was while with without would wrong you your ";
 
 /// Words behind `Bearer` and `Basic` that are no credentials.

@@ -105,6 +105,16 @@ const CORPUS: &[(&str, &str)] = &[
     (r#"token: serde_json::Value::String("k7q")"#, r#"token: serde_json::Value::String("***")"#),
     (r#"params["password"] = "k7q""#, r#"params["password"] = "***""#),
     ("<password>k7q</password><user>a</user>", "<password>***</password><user>a</user>"),
+    (
+        r#"[("host", "a"), ("password", "k7q"), ("cookie", "sid=k7q")]"#,
+        r#"[("host", "a"), ("password", "***"), ("cookie", "***")]"#,
+    ),
+    (r#"encryptionKey: Key { id: 1, bytes: "k7q" }"#, "encryptionKey: Key { id: *** }"),
+    ("authorization=Token k7q", "authorization=***"),
+    ("%22password%22%3A%22k7q%22", "%22password%22%3A***"),
+    ("GRANT ALL TO app IDENTIFIED BY \"k7q\"", "GRANT ALL TO app IDENTIFIED BY \"***\""),
+    ("SET PASSWORD FOR 'app'@'%' = 'k7q'", "SET PASSWORD FOR 'app'@'%' = '***'"),
+    ("password: |\n  k7q\nuser: a", "password: |\n  ***\nuser: a"),
     // White space between key and value.
     ("password: Some(\n    \"k7q\",\n),\nuser: None", "password: Some(\n    \"***\",\n),\nuser: None"),
     ("password:\tk7q", "password:\t***"),

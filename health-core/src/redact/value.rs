@@ -29,7 +29,7 @@ enum Separator {
 /// Returns the secret part of the value behind a key, which stands from `at` to `key_end`.
 pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<Span> {
     let (separator, behind) = separator(text, at, key_end)?;
-    let from = skip(text, behind, char::is_whitespace);
+    let from = behind_block_sign(text, skip(text, behind, char::is_whitespace));
     let has_space = from > behind;
     if text[behind..from].contains('\n') && !begins_a_structure(text, from) && separator != Separator::Element {
         // The key ends its line, and the next line has a life of its own, unless it is the value alone.
@@ -42,7 +42,9 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
     // OpenSSL separates its words by colons alone.
     let may_be_prose = separator == Separator::Colon && (has_space || before(text, at) == Some(':'));
     let is_scheme = kind == Key::Header && word.eq_ignore_ascii_case("token");
-    let is_prose = may_be_prose && !is_scheme && prose::continues(word) && follows_a_word(text, from + word.len());
+    let is_a_type = word.starts_with(char::is_uppercase) && begins_a_structure(text, from);
+    let is_prose =
+        may_be_prose && !is_scheme && !is_a_type && prose::continues(word) && follows_a_word(text, from + word.len());
     if is_prose || kind == Key::Secrets && is_a_number(text, from) {
         return None;
     }
@@ -65,7 +67,10 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
     if has_space && kind != Key::Header && is_another_pair(text, from, separator) {
         return None;
     }
-    if kind == Key::Header && separator == Separator::Colon {
+    if kind == Key::Header
+        && (separator == Separator::Colon || begins_with_a_scheme(text, from))
+        && !is_of_a_query(text, at)
+    {
         return header(text, at, from);
     }
     // `PWD` is a shell's directory, too.
@@ -89,8 +94,14 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     if text[key_end..].starts_with('>') && matches!(before(text, begin), Some('<' | '/')) {
         return (before(text, begin) == Some('<')).then_some((Separator::Element, key_end + 1));
     }
+    // A pair of `Debug`: `("password", "…")`.
+    let quote = literal_end_of_key(text, at, key_end);
+    if let Some(comma) = quote.filter(|quote| text[*quote..].starts_with(", ") && starts_a_literal(text, quote + 2)) {
+        return Some((Separator::Colon, comma + 1));
+    }
     // The end of a quoted key, or of an index.
     let unquoted = skip_near(text, key_end, 16, |c| matches!(c, '\\' | '"' | '\'' | '`' | ']'));
+    let unquoted = if text[unquoted..].starts_with("%22") { unquoted + 3 } else { unquoted };
     let sign = skip_near(text, unquoted, 80, |c| matches!(c, ' ' | '\t'));
     let rest = &text[sign..];
     for (spelling, separator) in [
@@ -117,6 +128,29 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     let is_an_option = text[begin..].starts_with("--") && !rest.starts_with('-');
     let is_of_sql = rest.starts_with('\'') && text[at..key_end].eq_ignore_ascii_case("password");
     (is_an_option || is_of_sql).then_some((Separator::Blank, sign))
+}
+
+/// Returns the place behind the quote of a key that is the first of two in parentheses.
+fn literal_end_of_key(text: &str, at: usize, key_end: usize) -> Option<usize> {
+    let opening = text[..at].trim_end_matches(['"', '\\']);
+    let closing = skip_near(text, key_end, 8, |c| matches!(c, '"' | '\\'));
+    (opening.len() < at && opening.ends_with('(') && closing > key_end).then_some(closing)
+}
+
+/// Passes over the sign of a block of YAML: `|` or `>` at the end of the key's line.
+fn behind_block_sign(text: &str, at: usize) -> usize {
+    let sign = skip_near(text, at, 2, |c| matches!(c, '|' | '>' | '-' | '+'));
+    let is_block = sign > at && matches!(first(text, at), Some('|' | '>')) && text[sign..].starts_with('\n');
+    if is_block { skip(text, sign, char::is_whitespace) } else { at }
+}
+
+/// Returns whether a scheme of `Authorization` and its credentials stand here.
+fn begins_with_a_scheme(text: &str, at: usize) -> bool {
+    let end = word_end(text, at);
+    let scheme = text[at..end].to_ascii_lowercase();
+    let is_known =
+        ["apikey", "basic", "bearer", "digest", "hawk", "negotiate", "ntlm", "token"].contains(&scheme.as_str());
+    text[end..].starts_with(' ') && (is_known || scheme.starts_with("aws4-"))
 }
 
 /// Returns the beginning of a key such as `sasl.password` or `ns:password`.
