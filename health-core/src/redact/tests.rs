@@ -197,6 +197,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("Bearer authentication is required", "Bearer authentication is required"),
     ("max_tokens=4096", "max_tokens=4096"),
     ("password: None", "password: None"),
+    ("Config { password: Some(_), dbname: None }", "Config { password: Some(_), dbname: None }"),
     ("SharedAccessKeyName=RootManage", "SharedAccessKeyName=RootManage"),
     // Texts without a secret stay unchanged.
     ("a basic check", "a basic check"),

@@ -197,11 +197,7 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
                 // A number in a list is a byte of a secret.
                 let inside = skip(text, bracket + 1, char::is_whitespace);
                 let is_the_value = name_end == look && look == at;
-                if bracket == name_end + 1
-                    || is_the_value
-                    || is_a_number(text, inside)
-                    || text[inside..].starts_with("***")
-                {
+                if bracket == name_end + 1 || is_the_value || is_a_number(text, inside) || is_masked(text, inside) {
                     return outermost;
                 }
                 look = bracket + 1;
@@ -210,6 +206,11 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
         }
     }
     outermost
+}
+
+/// Returns whether somebody has masked what stands here: tokio-postgres writes `Some(_)`.
+fn is_masked(text: &str, at: usize) -> bool {
+    ["***", "_)", "[REDACTED]", "<redacted>"].iter().any(|mask| text[at..].starts_with(mask))
 }
 
 /// Reads a literal, or what stands within brackets: `"…"`, `Some("…")`, `["…", "…"]`, `{…}`.
