@@ -1,6 +1,6 @@
 //! What a health document says.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// The state of a service or of one of its components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,11 +86,14 @@ impl Component {
     }
 
     /// Takes another entry on the same component: the worse one says how it is.
-    fn join(&mut self, other: Self) {
-        let (better, worse) = if other.status > self.status { (self.clone(), other) } else { (other, self.clone()) };
-        *self = Self { seconds: worse.seconds.or(better.seconds), ..worse };
-        for number in better.observed {
-            if !self.observed.iter().any(|(name, ..)| *name == number.0) {
+    fn join(&mut self, mut other: Self) {
+        if other.status > self.status {
+            std::mem::swap(self, &mut other);
+        }
+        self.seconds = self.seconds.or(other.seconds);
+        for number in other.observed {
+            let is_new = !self.observed.iter().any(|(name, ..)| *name == number.0);
+            if is_new && self.observed.len() < NUMBERS {
                 self.observed.push(number);
             }
         }
@@ -115,28 +118,33 @@ const NUMBERS: usize = 32;
 
 /// The components of a document, each once, by name.
 #[derive(Default)]
-pub(crate) struct Components(Vec<Component>);
+pub(crate) struct Components(BTreeMap<String, Component>);
 
 impl Components {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn add(&mut self, component: Component) {
-        match self.0.binary_search_by(|known| known.name.cmp(&component.name)) {
-            Ok(known) => self.0[known].join(component),
-            Err(place) => self.0.insert(place, component),
+        match self.0.get_mut(&component.name) {
+            Some(known) => known.join(component),
+            None => drop(self.0.insert(component.name.clone(), component)),
         }
     }
 
     /// Returns the components by name: if there are too many, those that are worst.
-    pub(crate) fn sorted(mut self) -> Vec<Component> {
-        if self.0.len() > MOST {
-            self.0.sort_by_key(|component| std::cmp::Reverse(component.status));
-            self.0.truncate(MOST);
-            self.0.sort_by(|one, other| one.name.cmp(&other.name));
+    pub(crate) fn sorted(self) -> Vec<Component> {
+        let mut components: Vec<Component> = self.0.into_values().collect();
+        if components.len() > MOST {
+            components.sort_by_key(|component| std::cmp::Reverse(component.status));
+            components.truncate(MOST);
+            components.sort_by(|one, other| one.name.cmp(&other.name));
         }
-        for component in &mut self.0 {
+        for component in &mut components {
             component.observed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
             component.observed.truncate(NUMBERS);
         }
-        self.0
+        components
     }
 }
 

@@ -23,36 +23,23 @@ const NAMES: [&str; 6] = ["name", "component", "componentName", "id", "key", "se
 pub(crate) fn read(text: &str) -> Option<Document> {
     let value: Value =
         serde_json::from_str(text).or_else(|_| serde_json::from_str(&number::without_infinite(text))).ok()?;
+    if let Value::String(said) = &value {
+        let document = |status| Document { status, reason: None, components: Vec::new(), root_causes: Vec::new() };
+        return word::known(said).map(document);
+    }
     let document = value.as_object()?;
     let is_of_aspnet = ["entries", "results", "totalDuration"].iter().any(|name| member(document, name).is_some());
-    let parts = PARTS.iter().find_map(|name| member(document, name).filter(|parts| is_composed(parts)));
     let (status, unknown) = state(document, is_of_aspnet)?;
-    let mut components = Components::default();
-    match parts {
-        Some(Value::Array(list)) => {
-            for (position, part) in list.iter().enumerate() {
-                let name = NAMES
-                    .iter()
-                    .find_map(|name| member(part.as_object()?, name)?.as_str())
-                    .filter(|name| !name.is_empty());
-                let position = format!("#{}", position + 1);
-                parse(&mut components, name.unwrap_or(&position), part, is_of_aspnet, DEEP);
-            }
-        }
-        Some(Value::Object(parts)) => {
-            for (name, part) in parts {
-                parse(&mut components, name, part, is_of_aspnet, DEEP);
-            }
-        }
+    let composed =
+        PARTS.iter().filter_map(|name| member(document, name)).map(|parts| components_of(parts, is_of_aspnet));
+    let components = composed.into_iter().find(|components| !components.is_empty()).unwrap_or_else(|| {
         // Spring Boot 1 has its components beside its status.
-        _ => {
-            for (name, part) in
-                document.iter().filter(|(_, part)| part.as_object().is_some_and(|part| part.contains_key("status")))
-            {
-                parse(&mut components, name, part, is_of_aspnet, DEEP);
-            }
+        let mut components = Components::default();
+        for (name, part) in document.iter().filter(|(_, part)| has_status(part)) {
+            parse(&mut components, name, part, is_of_aspnet, DEEP);
         }
-    }
+        components
+    });
     let roots =
         member(document, "root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let root_causes = roots.filter_map(reason).collect();
@@ -60,8 +47,31 @@ pub(crate) fn read(text: &str) -> Option<Document> {
     Some(Document { status, reason: said.or(unknown), components: components.sorted(), root_causes })
 }
 
-fn is_composed(parts: &Value) -> bool {
-    parts.is_object() || parts.is_array()
+/// Reads a member that may hold the components.
+fn components_of(parts: &Value, is_of_aspnet: bool) -> Components {
+    let mut components = Components::default();
+    match parts {
+        Value::Array(list) => {
+            for (position, part) in list.iter().enumerate() {
+                let name = part.as_object().and_then(|part| NAMES.iter().find_map(|name| member(part, name)?.as_str()));
+                let position = format!("#{}", position + 1);
+                let name = name.filter(|name| !name.is_empty()).unwrap_or(&position);
+                parse(&mut components, name, part, is_of_aspnet, DEEP);
+            }
+        }
+        Value::Object(parts) => {
+            for (position, (name, part)) in parts.iter().enumerate() {
+                let position = format!("#{}", position + 1);
+                parse(&mut components, if name.is_empty() { &position } else { name }, part, is_of_aspnet, DEEP);
+            }
+        }
+        _ => {}
+    }
+    components
+}
+
+fn has_status(part: &Value) -> bool {
+    part.get("status").is_some_and(Value::is_string)
 }
 
 /// Reads one entry of a component, and what is within it.
@@ -70,6 +80,7 @@ fn parse(components: &mut Components, name: &str, part: &Value, is_of_aspnet: bo
         // `application/health+json`: a list of measurements, each `component:measurement`.
         Value::Array(measurements) => {
             let (component, measurement) = name.split_once(':').unwrap_or((name, ""));
+            let component = if component.is_empty() { measurement } else { component };
             for entry in measurements.iter().filter_map(Value::as_object) {
                 if let Some(read) = entry_of(component, entry, is_of_aspnet) {
                     components.add(Component { observed: observed(entry, measurement), ..read });
@@ -78,9 +89,7 @@ fn parse(components: &mut Components, name: &str, part: &Value, is_of_aspnet: bo
         }
         Value::Object(entry) => {
             let within = ["components", "details"].iter().find_map(|name| entry.get(*name)?.as_object());
-            let within = within.filter(|within| {
-                deep > 0 && within.values().any(|part| part.get("status").is_some_and(Value::is_string))
-            });
+            let within = within.filter(|within| deep > 0 && within.values().any(has_status));
             let mut inner = Components::default();
             for (inner_name, part) in within.into_iter().flatten() {
                 parse(&mut inner, &format!("{name}/{inner_name}"), part, is_of_aspnet, deep - 1);
@@ -110,7 +119,7 @@ fn parse(components: &mut Components, name: &str, part: &Value, is_of_aspnet: bo
 }
 
 fn entry_of(name: &str, entry: &Object, is_of_aspnet: bool) -> Option<Component> {
-    let (status, unknown) = state(entry, is_of_aspnet)?;
+    let (status, unknown) = state(entry, is_of_aspnet).or_else(|| named(entry))?;
     let said = ["message", "output"].iter().find_map(|name| text_of(entry, name)).and_then(message);
     let millis = member(entry, "duration_ms").and_then(Value::as_f64);
     Some(Component {
@@ -120,6 +129,12 @@ fn entry_of(name: &str, entry: &Object, is_of_aspnet: bool) -> Option<Component>
         observed: numbers(entry),
         ..Component::new(name, status)
     })
+}
+
+/// Returns the state of a component whose word no dialect knows: Degraded, and named, as the document is known to be one.
+fn named(entry: &Object) -> Option<(Status, Option<String>)> {
+    let said = member(entry, "status")?.as_str()?;
+    reason(said).map(|said| (Status::Degraded, Some(said)))
 }
 
 /// Returns the state of an object, and the word itself if no dialect defines it.

@@ -46,7 +46,8 @@ pub fn read(code: u16, content_type: &str, body: &[u8]) -> Option<Document> {
     let content_type = content_type.to_ascii_lowercase();
     let text = std::str::from_utf8(body).ok()?;
     if content_type.contains("json") || text.starts_with('{') {
-        return json::read(text);
+        // Some send a word without its quotes as JSON.
+        return json::read(text).or_else(|| text::read(text, true));
     }
     text::read(text, content_type.contains("html") || text.starts_with('<'))
 }

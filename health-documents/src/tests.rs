@@ -101,6 +101,32 @@ fn every_dialect_is_read() {
         ),
         ("Spring, an unknown status alone", r#"{"status":"BUSY"}"#, Degraded, &[]),
         (
+            "Spring, a status of its own in small letters",
+            r#"{"status":"DOWN","components":{"a":{"status":"Throttled"}}}"#,
+            Unhealthy,
+            &["a Throttled"],
+        ),
+        (
+            "nothing in the first member",
+            r#"{"status":"DOWN","checks":[],"components":{"db":{"status":"DOWN"}}}"#,
+            Unhealthy,
+            &["db unhealthy"],
+        ),
+        (
+            "nothing in the details",
+            r#"{"status":"DOWN","details":{"error":"x"},"db":{"status":"DOWN"}}"#,
+            Unhealthy,
+            &["db unhealthy"],
+        ),
+        (
+            "a measurement without a component",
+            r#"{"status":"fail","checks":{":uptime":[{"status":"fail"}]}}"#,
+            Unhealthy,
+            &["uptime unhealthy"],
+        ),
+        ("a word as JSON", r#""Degraded""#, Degraded, &[]),
+        ("a word that is no JSON", "Unhealthy", Unhealthy, &[]),
+        (
             "MicroProfile",
             r#"{"status":"DOWN","checks":[{"name":"a","status":"UP"},{"name":"b","status":"DOWN","data":{}}]}"#,
             Unhealthy,

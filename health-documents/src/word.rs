@@ -2,18 +2,18 @@
 
 use crate::document::Status;
 
-/// Returns the state for a word of any dialect, in any case and with any separators.
+/// Returns the state for a word of any dialect, in any case.
 pub(crate) fn known(word: &str) -> Option<Status> {
     if word.len() > 32 {
         return None;
     }
-    let squashed: String =
-        word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
-    Some(match squashed.as_str() {
+    Some(match word.to_ascii_lowercase().as_str() {
         "healthy" | "pass" | "passed" | "passing" | "ok" | "up" => Status::Healthy,
         "degraded" | "warn" | "warning" | "unknown" => Status::Degraded,
-        "unhealthy" | "fail" | "failed" | "failing" | "failure" | "error" | "down" | "outofservice" | "critical"
-        | "dead" | "fatal" | "offline" | "unavailable" => Status::Unhealthy,
+        "unhealthy" | "fail" | "failed" | "failing" | "failure" | "error" | "down" | "out_of_service"
+        | "out-of-service" | "outofservice" | "critical" | "dead" | "fatal" | "offline" | "unavailable" => {
+            Status::Unhealthy
+        }
         _ => return None,
     })
 }

@@ -123,7 +123,11 @@ impl Receiver {
                     let end = usize::try_from(size).ok().and_then(|size| (at + start).checked_add(size));
                     let end = end.ok_or("the answer is too large for a health page")?;
                     match self.bytes.get(at + start..end) {
-                        Some(chunk) if self.is_complete || self.bytes.len() >= end + 2 => {
+                        Some(_) if self.is_complete => {}
+                        Some(chunk) if self.bytes.len() >= end + 2 => {
+                            if &self.bytes[end..end + 2] != b"\r\n" {
+                                return Err("the answer's chunks are broken");
+                            }
                             answer.body.extend_from_slice(chunk);
                         }
                         _ => break,
@@ -141,17 +145,16 @@ impl Receiver {
 fn framing(code: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, &'static str> {
     let values = |name: &'static str| {
         let lines = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
-        lines
-            .filter_map(|header| std::str::from_utf8(header.value).ok())
-            .flat_map(|line| line.split(','))
-            .map(str::trim)
+        // What is no text is no number and no coding either.
+        let texts = lines.map(|header| std::str::from_utf8(header.value).unwrap_or("?"));
+        texts.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty())
     };
     if matches!(code, 101 | 204 | 304) {
         return Ok(Framing::Length(0));
     }
-    let mut codings = values("transfer-encoding").peekable();
-    if codings.peek().is_some() {
-        let is_chunked = codings.all(|coding| coding.eq_ignore_ascii_case("chunked"));
+    let mut codings = values("transfer-encoding");
+    if let Some(coding) = codings.next() {
+        let is_chunked = coding.eq_ignore_ascii_case("chunked") && codings.next().is_none();
         return if is_chunked { Ok(Framing::Chunks) } else { Err("the answer is encoded, which nobody asked for") };
     }
     let mut lengths = values("content-length");
@@ -232,6 +235,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nok", "its body"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", "its body"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "chunks are broken"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n", "chunks are broken"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", "encoded"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n", "too large"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n", "encoded"),
             ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!", "no number"),

@@ -69,10 +69,13 @@ impl Target {
     pub(crate) fn host(&self) -> String {
         match &self.place {
             // The zone of an address is this machine's own: RFC 6874, section 4.
-            Place::Tcp(host, port) => match host.split_once('%') {
-                Some((address, _)) => Place::Tcp(address.to_owned(), *port).to_string(),
-                None => self.place.to_string(),
-            },
+            Place::Tcp(host, port) => {
+                let address = host.split('%').next().unwrap_or_default().to_owned();
+                let host = Place::Tcp(address, *port).to_string();
+                // RFC 9110, section 4.2: the default port of a scheme is not sent. Proxies compare the header with names.
+                let default = if self.is_https { ":443" } else { ":80" };
+                host.strip_suffix(default).map_or(host.clone(), ToOwned::to_owned)
+            }
             Place::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -151,6 +154,9 @@ mod tests {
     fn a_zone_is_not_sent() {
         assert_eq!(Target::parse("http://[fe80::1%25eth0]:8080/").unwrap().host(), "[fe80::1]:8080");
         assert_eq!(Target::parse("http://app:8080/").unwrap().host(), "app:8080");
+        assert_eq!(Target::parse("http://app/").unwrap().host(), "app");
+        assert_eq!(Target::parse("http://[::1]:80/").unwrap().host(), "[::1]");
+        assert_eq!(Target::parse("http://app:180/").unwrap().host(), "app:180");
     }
 
     #[test]

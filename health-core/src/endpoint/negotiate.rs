@@ -1,11 +1,7 @@
 //! Negotiation of formats: `?format=` first, else the `Accept` header. Pure. Only an unknown `?format=` is refused.
 
 use crate::{
-    endpoint::{
-        accept::{Range, ranges},
-        format::Format,
-        query,
-    },
+    endpoint::{accept::ranges, format::Format, query},
     render::prometheus::Exposition,
 };
 
@@ -38,13 +34,7 @@ pub(super) fn choose<'a>(
         return Ok(Choice { format, negotiated: false });
     }
     let is_any = accept.clone().all(|line| matches!(line, "*/*" | ""));
-    let format = if is_any {
-        default
-    } else if only_text(accept.clone()) {
-        Format::Text
-    } else {
-        best(&accept, default)
-    };
+    let format = if is_any { default } else { best(&accept, default) };
     Ok(Choice { format, negotiated: true })
 }
 
@@ -60,34 +50,29 @@ pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> E
         });
         fitting.max().map_or(0, |(_, _, quality)| quality)
     };
-    let is_named = ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(OPEN));
+    let is_named = ranges(accept.clone())
+        .any(|range| range.media.eq_ignore_ascii_case(OPEN) && range.has("version", "1.0.0") != Some(false));
     let (open, text) = (quality_of(OPEN, "1.0.0"), quality_of("text/plain", "0.0.4"));
     if is_named && open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
-fn only_text<'a>(accept: impl Iterator<Item = &'a str>) -> bool {
-    let mut ranges = ranges(accept).peekable();
-    let is_text = |range: Range<'_>| range.media.eq_ignore_ascii_case("text/plain") && range.quality() > 0;
-    ranges.peek().is_some() && ranges.all(is_text)
-}
-
-/// Returns the offered format of the highest quality, or the default if none is acceptable. The closest range decides the
-/// quality of a format.
+/// Returns the offered format of the highest quality; text if it alone is acceptable; the default if nothing is. The closest
+/// range decides the quality of a format.
 fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -> Format {
     let quality_of = |format: Format| {
-        let own = format.content_type();
+        let own = format.content_type().split(';').next().unwrap_or_default();
         let fitting = ranges(accept.clone()).filter_map(|range| Some((range.specificity(own)?, range.quality())));
         fitting.max().map_or(0, |(_, quality)| quality)
     };
     // The configured default wins a tie.
-    let mut best = (default, if OFFERED.contains(&default) { quality_of(default) } else { 0 });
+    let mut best = (default, quality_of(default));
     for format in OFFERED {
         let quality = quality_of(format);
         if quality > best.1 {
             best = (format, quality);
         }
     }
-    best.0
+    if best.1 == 0 && quality_of(Format::Text) > 0 { Format::Text } else { best.0 }
 }
 
 #[cfg(test)]
@@ -119,6 +104,13 @@ mod tests {
             ("one that refuses JSON", "application/json;q=0, */*", Format::Health),
             ("one that wants text", "text/plain", Format::Text),
             ("one that insists", "text/plain; charset=utf-8, TEXT/PLAIN;q=0.5", Format::Text),
+            ("one that wants a kind of text", "text/*", Format::Text),
+            ("one that takes images, too", "text/plain, image/png", Format::Text),
+            (
+                "one that refuses the others",
+                "text/plain, application/json;q=0, application/health+json;q=0",
+                Format::Text,
+            ),
             ("nothing acceptable", "image/png", Format::Json),
             ("nonsense", ";;;,,q=", Format::Json),
             ("all refused", "*/*;q=0", Format::Json),
@@ -133,8 +125,8 @@ mod tests {
 
     #[test]
     fn text_that_nobody_asks_for_is_not_chosen() {
-        assert!(only_text(iter::once("text/plain;q=0.001")));
-        assert!(!only_text(iter::once("text/plain;q=0")));
+        assert_eq!(chosen("text/plain;q=0.001"), Format::Text);
+        assert_eq!(chosen("text/plain;q=0"), Format::Json);
     }
 
     #[test]
@@ -168,6 +160,11 @@ mod tests {
                 "one that quotes",
                 Some(r#"application/openmetrics-text;version="1.0.0";q=0.9, text/plain;version="0.0.4";q=0.5"#),
                 Exposition::OpenMetrics,
+            ),
+            (
+                "one that knows an older one and takes anything",
+                Some("application/openmetrics-text;version=0.0.1, */*"),
+                Exposition::Text,
             ),
             ("one that quotes an older one", Some(r#"application/openmetrics-text;version="0.0.1""#), Exposition::Text),
             ("one that wants a kind", Some("application/*"), Exposition::Text),

@@ -75,7 +75,7 @@ fn word(text: &str, at: usize) -> Option<Span> {
 
 /// Returns whether this is the second word of a key such as `Account Key`.
 fn is_second_word(text: &str, at: usize, word: &str) -> bool {
-    let is_key = word.eq_ignore_ascii_case("key") && text[..at].ends_with(' ');
+    let is_key = word.eq_ignore_ascii_case("key") && text[..at].ends_with([' ', '.']);
     let start = at.saturating_sub(1);
     is_key && {
         let before = &text[..start];

@@ -1,7 +1,7 @@
 //! Which keys name a secret.
 
 /// Endings of a key, in lower case and without separators, so that `api_key`, `api-key`, `apiKey` and `APIKEY` are one.
-const ENDINGS: [&str; 35] = [
+const ENDINGS: [&str; 37] = [
     "password",
     "passwd",
     "passphrase",
@@ -17,6 +17,7 @@ const ENDINGS: [&str; 35] = [
     "accountkey",
     "authkey",
     "clientkey",
+    "consumerkey",
     "encryptionkey",
     "functionskey",
     "hmackey",
@@ -36,6 +37,7 @@ const ENDINGS: [&str; 35] = [
     "userpass",
     "rootpass",
     "mypass",
+    "sshpass",
     "storepass",
 ];
 
@@ -43,8 +45,24 @@ const ENDINGS: [&str; 35] = [
 const LAST_WORDS: [&str; 8] = ["cookie", "jwt", "pass", "passwds", "psk", "pw", "sas", "sig"];
 
 /// Words behind a key that change nothing about its value.
-const FORMS: [&str; 13] =
-    ["b64", "base64", "bytes", "data", "encoded", "hash", "hex", "plain", "plaintext", "raw", "str", "text", "value"];
+const FORMS: [&str; 16] = [
+    "b64",
+    "base64",
+    "binary",
+    "bytes",
+    "data",
+    "digest",
+    "encoded",
+    "hash",
+    "hex",
+    "plain",
+    "plaintext",
+    "raw",
+    "str",
+    "string",
+    "text",
+    "value",
+];
 
 /// What a key tells of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +93,10 @@ pub(super) fn kind(key: &str) -> Option<Key> {
     if squashed.ends_with("authorization") || matches!(squashed.as_str(), "cookie" | "setcookie") {
         return Some(Key::Header);
     }
+    // Tests that pass are counted, and signals have numbers.
+    if matches!(squashed.as_str(), "pass" | "sig") {
+        return Some(Key::Secrets);
+    }
     if LAST_WORDS.contains(&last) || ENDINGS.iter().any(|ending| squashed.ends_with(ending)) {
         return Some(Key::Secret);
     }
@@ -83,7 +105,7 @@ pub(super) fn kind(key: &str) -> Option<Key> {
 }
 
 fn is_form(word: &str) -> bool {
-    FORMS.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit())
+    FORMS.contains(&word) || word.trim_start_matches('v').bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the words of a key in any style, in lower case: `dbPass`, `DB_PASS`, `db-pass` and `DBPass` are `db` and `pass`.
@@ -142,8 +164,6 @@ mod tests {
             "DB_PASS",
             "dbPass",
             "DBPass",
-            "pass",
-            "sig",
             "encryption_key",
             "encryptionKey",
             "ENCRYPTION_KEY",
@@ -158,6 +178,10 @@ mod tests {
             "AWS_SESSION_TOKEN",
             "X-Amz-Signature",
             "passwordHash",
+            "SecretString",
+            "API_KEY_V2",
+            "consumer_key",
+            "SSHPASS",
             "--password",
             "SECRET_KEY_BASE",
             "jwt",
@@ -168,7 +192,9 @@ mod tests {
         ] {
             assert_eq!(kind(key), Some(Key::Secret), "{key}");
         }
-        for key in ["tokens", "max_tokens", "secrets", "vault-secrets", "credentials", "apiKeys", "passwords"] {
+        for key in
+            ["tokens", "max_tokens", "secrets", "pass", "sig", "vault-secrets", "credentials", "apiKeys", "passwords"]
+        {
             assert_eq!(kind(key), Some(Key::Secrets), "{key}");
         }
         for key in ["Authorization", "proxy-authorization", "cookie", "Set-Cookie"] {

@@ -30,6 +30,12 @@ pub(super) fn literal(text: &str, at: usize) -> Option<Literal> {
         _ => return None,
     };
     let from = opening + quote.len_utf8();
+    if depth == 0 && quote == '"' && text[opening..].starts_with("\"\"\"") {
+        let from = opening + 3;
+        if let Some(length) = text[from..].find("\"\"\"") {
+            return Some(Literal { from, to: from + length, end: from + length + 3 });
+        }
+    }
     let mut look = from;
     while let Some(found) = text[look..].find(closing) {
         let position = look + found;

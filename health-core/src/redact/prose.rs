@@ -1,12 +1,16 @@
 //! What shows that a text is a diagnosis and no secret.
 
 /// Words with which a sentence continues after `token:` or `password:`.
-const CONTINUES: &str = " a after an and are as at authentication authorization bad be because but by can cannot changed check contains \
-    could data denied did does doesn't duplicate empty end ensure eof error expected expires expired failed failure for found from get got had has \
-    have if illegal in incorrect insufficient invalid is isn't it its key least length line longer mail malformed may mechanism \
-    minimum mismatch missing must need needs neither no none nonce not null of on one only or permission please position rejected \
-    required requires same received returned revoked see server should signature since some syntax that the there this to token too try type \
-    unable unexpected unknown unsupported use used user value verification was while with without would wrong you your ";
+const CONTINUES: &str = " a about access after an and are as at authentication authorization bad be because but by can cannot changed check connection contains \
+    could data degraded denied did does doesn't duplicate empty end ensure eof error expected expires expired expiring failed failure for found from get got had has \
+    have healthy if illegal in incorrect insufficient invalid is isn't it its key least length line longer mail malformed may mechanism \
+    minimum mismatch missing must need needs neither no none nonce not null of on one only or permission pending please position quota rate refresh rejected \
+    required requires same received returned revoked saturated see server should signature since some syntax that the there this to token too try type \
+    timeout unable unexpected unhealthy unreachable unknown unsupported use used user value verification was while with without would wrong you your ";
+
+/// Those of them with which a sentence may begin.
+const BEGINS: &str = " a an cannot could did expected failed illegal incorrect invalid missing must no not received the this unable unexpected \
+    unknown unsupported ";
 
 /// Words behind `Bearer` and `Basic` that are no credentials.
 const SCHEMES: &str = " authentication authorization certificate certificates challenge challenges connectivity constraints \
@@ -14,11 +18,13 @@ const SCHEMES: &str = " authentication authorization certificate certificates ch
 
 /// Values that say that there is no secret, or that somebody has removed it.
 const HARMLESS: &str = " null none nil undefined true false yes no redacted [redacted] <redacted> hidden [hidden] <hidden> masked \
-    <none> <null> [filtered] filtered _ ";
+    <none> <null> [filtered] filtered sensitive _ ";
 
 /// Returns whether a word, after `token: `, continues a sentence.
 pub(super) fn continues(word: &str) -> bool {
-    has(CONTINUES, word)
+    // The name of a type, such as `Token`, is no word of a sentence, unless sentences begin with it.
+    let is_name = word.starts_with(char::is_uppercase) && word.chars().nth(1).is_some_and(char::is_lowercase);
+    has(CONTINUES, word) && (!is_name || has(BEGINS, word))
 }
 
 /// Returns whether a word, after `Bearer ` or `Basic `, is part of a sentence.
@@ -28,6 +34,10 @@ pub(super) fn is_of_a_scheme(word: &str) -> bool {
 
 /// Returns whether a value is no secret: none is set, or it is masked.
 pub(super) fn is_harmless(value: &str) -> bool {
+    // secrecy writes `[REDACTED alloc::string::String]`.
+    if value.trim_start_matches('[').starts_with("REDACTED") {
+        return true;
+    }
     value.chars().all(|c| !c.is_alphanumeric()) && value.len() < 4
         || value.chars().all(|c| c == '*')
         || has(HARMLESS, value)

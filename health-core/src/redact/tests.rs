@@ -1,7 +1,10 @@
 //! Tests of redaction over one corpus of secrets.
 
-use super::*;
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
+
+use super::*;
 
 /// Texts with secrets in URLs, connection strings, headers and keys, each with the redacted text. Drivers spell secrets
 /// differently; a new spelling belongs here.
@@ -98,7 +101,7 @@ const CORPUS: &[(&str, &str)] = &[
     (r#"{:password=>"k7q", :user=>"app"}"#, r#"{:password=>"***", :user=>"app"}"#),
     (r#"{"password" => "k7q"}"#, r#"{"password" => "***"}"#),
     (r#"password: Secret { value: "k7q" }, x"#, r#"password: Secret { value: "***" }, x"#),
-    (r#"password: Secret { inner: k7q, n: 2 }, x"#, r#"password: Secret { inner: *** }, x"#),
+    (r#"password: Secret { inner: k7q, n: 2 }, x"#, r#"password: Secret { *** }, x"#),
     ("password: [107, 55, 113], x", "password: [***], x"),
     ("secret_key: SecretKey([107, 55, 113])", "secret_key: SecretKey([***])"),
     (r#"token: Ok(Some("k7q"))"#, r#"token: Ok(Some("***"))"#),
@@ -109,12 +112,27 @@ const CORPUS: &[(&str, &str)] = &[
         r#"[("host", "a"), ("password", "k7q"), ("cookie", "sid=k7q")]"#,
         r#"[("host", "a"), ("password", "***"), ("cookie", "***")]"#,
     ),
-    (r#"encryptionKey: Key { id: 1, bytes: "k7q" }"#, "encryptionKey: Key { id: *** }"),
+    (r#"encryptionKey: Key { id: 1, bytes: "k7q" }"#, "encryptionKey: Key { *** }"),
     ("authorization=Token k7q", "authorization=***"),
     ("%22password%22%3A%22k7q%22", "%22password%22%3A***"),
     ("GRANT ALL TO app IDENTIFIED BY \"k7q\"", "GRANT ALL TO app IDENTIFIED BY \"***\""),
     ("SET PASSWORD FOR 'app'@'%' = 'k7q'", "SET PASSWORD FOR 'app'@'%' = '***'"),
     ("password: |\n  k7q\nuser: a", "password: |\n  ***\nuser: a"),
+    ("token: Token { expires_in: Some(12), access: \"k7q\" }", "token: Token { *** }"),
+    ("api_key: Key { inner: \"k7q\" }", "api_key: Key { inner: \"***\" }"),
+    (r#"{"name":"DB_PASSWORD","value":"k7q"}"#, r#"{"name":"DB_PASSWORD","value":"***"}"#),
+    (r#"<add key="password" value="k7q"/>"#, r#"<add key="password" value="***"/>"#),
+    (r#"<password type="x">k7q</password>"#, r#"<password type="x">***</password>"#),
+    ("<Password><![CDATA[k7q]]></Password>", "<Password><![CDATA[***]]></Password>"),
+    ("X-Api-Key: Key k7q", "X-Api-Key: ***"),
+    ("token=Bearer k7q", "token=***"),
+    ("authorization: Bearer \"k7q\"", "authorization: Bearer \"***\""),
+    ("-H \"Cookie: a=k7q; b=\\\"p9z\\\"; c=r4r\" x", "-H \"Cookie: ***\" x"),
+    (r"a\npassword: k7q\nuser: a", r"a\npassword: ***\nuser: a"),
+    (r"postgres:\\/\\/u:k7q@h", r"postgres:\\/\\/***@h"),
+    ("password = \"\"\"k7q\"\"\" x", "password = \"\"\"***\"\"\" x"),
+    ("Server=h;Password=k7q p9z;", "Server=h;Password=***;"),
+    ("api.key=k7q", "api.key=***"),
     // White space between key and value.
     ("password: Some(\n    \"k7q\",\n),\nuser: None", "password: Some(\n    \"***\",\n),\nuser: None"),
     ("password:\tk7q", "password:\t***"),
@@ -197,6 +215,14 @@ const CORPUS: &[(&str, &str)] = &[
     ("Bearer authentication is required", "Bearer authentication is required"),
     ("max_tokens=4096", "max_tokens=4096"),
     ("password: None", "password: None"),
+    (r#"{"authorization": Sensitive, "a": "b"}"#, r#"{"authorization": Sensitive, "a": "b"}"#),
+    ("token: Secret([REDACTED alloc::string::String])", "token: Secret([REDACTED alloc::string::String])"),
+    ("token: connection refused", "token: connection refused"),
+    ("vault-token: unhealthy", "vault-token: unhealthy"),
+    ("pass=10 fail=2", "pass=10 fail=2"),
+    ("url http://host:8080: refused; mail admin@x.example", "url http://host:8080: refused; mail admin@x.example"),
+    ("WWW-Authenticate: Basic realm=\"x\"", "WWW-Authenticate: Basic realm=\"x\""),
+    ("Basic I/O failed", "Basic I/O failed"),
     ("Config { password: Some(_), dbname: None }", "Config { password: Some(_), dbname: None }"),
     ("SharedAccessKeyName=RootManage", "SharedAccessKeyName=RootManage"),
     // Texts without a secret stay unchanged.
@@ -286,17 +312,20 @@ fn a_single_line_is_bounded_and_has_no_control_characters() {
 #[test]
 fn redaction_is_linear() {
     for part in PARTS {
-        let time = |count: usize| {
-            let text = part.repeat(count / part.len());
-            let least = (0..3).map(|_| {
-                let began = std::time::Instant::now();
-                assert!(!shapes(&text).is_empty());
-                began.elapsed()
-            });
-            least.min().unwrap_or_default()
+        let text = |length: usize| "password: ".to_owned() + &part.repeat(length / part.len());
+        let time = |text: &str| {
+            let began = Instant::now();
+            assert!(!shapes(text).is_empty());
+            began.elapsed()
         };
-        let (short, long) = (time(4 << 10), time(32 << 10));
-        assert!(long < short * 32, "{part:?}: {short:?}, then {long:?}");
+        let (short, long) = (text(4 << 10), text(32 << 10));
+        let mut least = (Duration::MAX, Duration::MAX);
+        // The least of several times, as others may have the processor in between.
+        let is_linear = (0..40).any(|_| {
+            least = (least.0.min(time(&short)), least.1.min(time(&long)));
+            least.1 < least.0 * 24
+        });
+        assert!(is_linear, "{part:?}: {least:?}");
     }
 }
 
@@ -352,6 +381,8 @@ const PARTS: &[&str] = &[
     "a.b.password=",
     "by '",
     "identified by '",
+    "password=a {",
+    "password=A {a: ",
     "x x x x x",
     "passwordpassword",
     "-",

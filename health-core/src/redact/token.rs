@@ -97,7 +97,9 @@ fn credentials(text: &str, at: usize) -> Option<Span> {
     let from = if text[end..].starts_with("%20") { end + 3 } else { skip(text, end, |c| matches!(c, ' ' | '\t')) };
     let to = token68(text, from);
     let token = &text[from..to];
-    (from > end && looks_like_credentials(token, is_basic)).then_some(Span { from, to })
+    // `Basic realm="…"` is a challenge.
+    let is_challenge = token.ends_with('=') && text[to..].starts_with('"');
+    (from > end && !is_challenge && looks_like_credentials(token, is_basic)).then_some(Span { from, to })
 }
 
 /// Returns the end of the credentials of a scheme.
@@ -107,7 +109,8 @@ pub(super) fn token68(text: &str, at: usize) -> usize {
 
 fn looks_like_credentials(token: &str, is_basic: bool) -> bool {
     let word = token.trim_end_matches(['.', ':', ';', '!', '?', ')', ']', '}']);
-    if word.is_empty() || prose::is_harmless(word) || prose::is_of_a_scheme(word) {
+    let is_short = word.len() < 5 && !word.contains(|c: char| c.is_ascii_digit());
+    if word.is_empty() || is_short || prose::is_harmless(word) || prose::is_of_a_scheme(word) {
         return false;
     }
     let has_capital_within = word.chars().skip(1).any(char::is_uppercase) && word.chars().any(char::is_lowercase);

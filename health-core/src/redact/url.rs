@@ -30,10 +30,14 @@ impl Run {
 /// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these, too: it does if the authority
 /// has no valid port, and then it reaches to the last `@`.
 pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
-    let from = ["://", ":\\/\\/"].iter().find_map(|begin| text[at..].starts_with(begin).then_some(at + begin.len()))?;
+    // JSON may escape the slashes, once or several times.
+    let slash = skip_near(text, at + 1, 8, |c| c == '\\');
+    let second = skip_near(text, slash + usize::from(text[slash..].starts_with('/')), 8, |c| c == '\\');
+    let is_url = second > slash && text[slash..].starts_with('/') && text[second..].starts_with('/');
+    let from = is_url.then_some(second + 1)?;
     let (end, last_at) = run.at(text, from);
     let authority_end = from + text[from..end].find(['/', '?', '#']).unwrap_or(end - from);
-    let authority = text[from..authority_end].strip_suffix('\\').unwrap_or(&text[from..authority_end]);
+    let authority = text[from..authority_end].trim_end_matches('\\');
     let is_of_the_web = is_of_the_web(text, at);
     let found = |to| (to > from).then_some(Span { from, to });
     if let Some(own) = authority.rfind('@') {
@@ -51,7 +55,7 @@ pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
         let looks_like_one = authority.contains(':') && !is_of_the_web && !is_digest;
         return if has_password || looks_like_one { found(last) } else { None };
     }
-    if !has_password {
+    if !has_password || is_of_the_web && authority_end < end {
         return None;
     }
     // A password with a blank or a quote: its `@` comes later in the line.
@@ -87,7 +91,8 @@ fn is_part_of_the_rest(text: &str, own: usize, last: usize, is_of_the_web: bool)
 
 /// Returns whether each host of an authority has a port or none.
 fn has_valid_ports(authority: &str) -> bool {
-    authority.split(',').all(|host| {
+    // Punctuation behind a URL is none of its own.
+    authority.trim_end_matches([':', ';', ',', '.', ')']).split(',').all(|host| {
         let host = host.rsplit_once(']').map_or(host, |(_, port)| port);
         host.split_once(':').is_none_or(|(name, port)| {
             let is_port = port.bytes().all(|byte| byte.is_ascii_digit());

@@ -45,10 +45,14 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
     let is_a_type = word.starts_with(char::is_uppercase) && begins_a_structure(text, from);
     let is_prose =
         may_be_prose && !is_scheme && !is_a_type && prose::continues(word) && follows_a_word(text, from + word.len());
-    if is_prose || kind == Key::Secrets && is_a_number(text, from) {
+    if is_prose || kind == Key::Secrets && is_a_number(text, from) && !is_of_a_query(text, at) {
         return None;
     }
     if separator == Separator::Element {
+        if let Some(content) = text[from..].strip_prefix("<![CDATA[") {
+            let begin = text.len() - content.len();
+            return masked(text, begin, content.find("]]>").map_or(text.len(), |length| begin + length));
+        }
         let tag = skip_near(text, from, 4 * FAR, |c| c != '<');
         // Without a closing tag it is cut off, or no element but a place-holder in a sentence.
         let to = match text[tag..].starts_with("</") {
@@ -77,8 +81,9 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
     if &text[at..key_end] == "PWD" && text[from..].starts_with('/') {
         return None;
     }
-    let to = bare_end(text, at, from, separator);
-    masked(text, from, to)
+    // `token: Bearer …`: the scheme goes, too.
+    let begins = if begins_with_a_scheme(text, from) { skip(text, word_end(text, from), |c| c == ' ') } else { from };
+    masked(text, from, bare_end(text, at, begins, separator))
 }
 
 fn masked(text: &str, from: usize, to: usize) -> Option<Span> {
@@ -94,10 +99,20 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     if text[key_end..].starts_with('>') && matches!(before(text, begin), Some('<' | '/')) {
         return (before(text, begin) == Some('<')).then_some((Separator::Element, key_end + 1));
     }
+    // An element with attributes.
+    if text[key_end..].starts_with(' ') && before(text, begin) == Some('<') {
+        let end = skip_near(text, key_end, FAR, |c| !matches!(c, '<' | '>'));
+        let is_element =
+            text[key_end..end].contains('=') && text[end..].starts_with('>') && !text[..end].ends_with('/');
+        return is_element.then_some((Separator::Element, end + 1));
+    }
     // A pair of `Debug`: `("password", "…")`.
     let quote = literal_end_of_key(text, at, key_end);
     if let Some(comma) = quote.filter(|quote| text[*quote..].starts_with(", ") && starts_a_literal(text, quote + 2)) {
         return Some((Separator::Colon, comma + 1));
+    }
+    if let Some(value) = behind_its_name(text, key_end) {
+        return Some((Separator::Colon, value));
     }
     // The end of a quoted key, or of an index.
     let unquoted = skip_near(text, key_end, 16, |c| matches!(c, '\\' | '"' | '\'' | '`' | ']'));
@@ -130,6 +145,19 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     (is_an_option || is_of_sql).then_some((Separator::Blank, sign))
 }
 
+/// Returns the place behind `"value":` or `value=`, where a key is the value of `name` itself: `{"name":"TOKEN","value":"…"}`.
+fn behind_its_name(text: &str, key_end: usize) -> Option<usize> {
+    let quotes = |at| skip_near(text, at, 4, |c| matches!(c, '"' | '\\' | '\''));
+    let closing = quotes(key_end);
+    let name = quotes(skip_near(text, closing, 4, |c| matches!(c, ',' | ' ')));
+    let is_value = text.get(name..name + 5).is_some_and(|name| name.eq_ignore_ascii_case("value"));
+    if !is_value || closing == key_end {
+        return None;
+    }
+    let sign = quotes(name + 5);
+    text[sign..].starts_with([':', '=']).then_some(sign + 1)
+}
+
 /// Returns the place behind the quote of a key that is the first of two in parentheses.
 fn literal_end_of_key(text: &str, at: usize, key_end: usize) -> Option<usize> {
     let opening = text[..at].trim_end_matches(['"', '\\']);
@@ -149,7 +177,7 @@ fn begins_with_a_scheme(text: &str, at: usize) -> bool {
     let end = word_end(text, at);
     let scheme = text[at..end].to_ascii_lowercase();
     let is_known =
-        ["apikey", "basic", "bearer", "digest", "hawk", "negotiate", "ntlm", "token"].contains(&scheme.as_str());
+        ["apikey", "basic", "bearer", "digest", "hawk", "key", "negotiate", "ntlm", "token"].contains(&scheme.as_str());
     text[end..].starts_with(' ') && (is_known || scheme.starts_with("aws4-"))
 }
 
@@ -197,7 +225,11 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
                 // A number in a list is a byte of a secret.
                 let inside = skip(text, bracket + 1, char::is_whitespace);
                 let is_the_value = name_end == look && look == at;
-                if bracket == name_end + 1 || is_the_value || is_a_number(text, inside) || is_masked(text, inside) {
+                if bracket == name_end + 1 && is_a_field(text, inside)
+                    || is_the_value
+                    || is_a_number(text, inside)
+                    || is_masked(text, inside)
+                {
                     return outermost;
                 }
                 look = bracket + 1;
@@ -208,9 +240,15 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
     outermost
 }
 
+/// Returns whether a field of a structure stands here.
+fn is_a_field(text: &str, at: usize) -> bool {
+    let end = skip_near(text, at, 80, |c| c.is_alphanumeric() || c == '_');
+    end > at && text[end..].starts_with(": ")
+}
+
 /// Returns whether somebody has masked what stands here: tokio-postgres writes `Some(_)`.
 fn is_masked(text: &str, at: usize) -> bool {
-    ["***", "_)", "[REDACTED]", "<redacted>"].iter().any(|mask| text[at..].starts_with(mask))
+    ["***", "_)", "[REDACTED", "<redacted>"].iter().any(|mask| text[at..].starts_with(mask))
 }
 
 /// Reads a literal, or what stands within brackets: `"…"`, `Some("…")`, `["…", "…"]`, `{…}`.
@@ -231,9 +269,12 @@ fn structure(text: &str, at: usize, from: usize, separator: Separator) -> Option
     if separator == Separator::Equals && bracket > from {
         // `password=Some("…")`, or a secret with a bracket in it: all of it goes.
         let bare = bare_end(text, at, from, separator);
-        let structure =
-            closing_bracket(text, bracket).map(|close| bare_end(text, at, close + 1, separator).max(close + 1));
-        return Some(Span { from, to: structure.unwrap_or(bare).max(bare) });
+        let to = match closing_bracket(text, bracket) {
+            Ok(close) => bare_end(text, at, close + 1, separator).max(close + 1),
+            // What is not closed is masked as far as it was looked through, so that nothing is looked through twice.
+            Err(end) => end,
+        };
+        return Some(Span { from, to: to.max(bare) });
     }
     let (close, goes_on) = match closing_bracket(text, bracket) {
         Ok(close) => (close, first(text, close + 1).is_some_and(is_word)),
@@ -262,12 +303,16 @@ fn odbc(text: &str, from: usize) -> Span {
 fn leaf(text: &str, bracket: usize, close: usize) -> Span {
     let last = text[..close].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ']' | '}')).len();
     let mut from = bracket + 1;
+    let mut has_fields = false;
     // Names and brackets before the first literal stay readable.
     while from < last {
         from = skip(text, from, |c| c.is_whitespace() || matches!(c, '&' | '(' | '[' | '{'));
         if let Some(found) = literal(text, from) {
             let is_alone = found.end >= last;
-            return if is_alone { Span { from: found.from, to: found.to.min(close) } } else { Span { from, to: last } };
+            if is_alone {
+                return Span { from: found.from, to: found.to.min(close) };
+            }
+            break;
         }
         let name = skip(text, from, |c| c.is_alphanumeric() || matches!(c, '_' | ':'));
         let opens = skip(text, name, |c| c == ' ');
@@ -276,7 +321,12 @@ fn leaf(text: &str, bracket: usize, close: usize) -> Span {
         if name == from || !goes_on || !first(text, from).is_some_and(char::is_alphabetic) {
             break;
         }
+        has_fields |= text[from..name].ends_with(':');
         from = opens;
+    }
+    if has_fields {
+        let begin = skip(text, bracket + 1, char::is_whitespace).min(close);
+        return Span { from: begin, to: text[..close].trim_end().len().max(begin) };
     }
     Span { from: from.min(last.max(bracket + 1)), to: last.max(from.min(last.max(bracket + 1))) }
 }
@@ -287,11 +337,18 @@ fn header(text: &str, at: usize, from: usize) -> Option<Span> {
     let scheme = &text[from..scheme_end];
     if matches!(scheme.to_ascii_lowercase().as_str(), "bearer" | "basic") {
         let token = skip(text, scheme_end, |c| matches!(c, ' ' | '\t'));
-        return masked(text, token, token68(text, token));
+        return match literal(text, token) {
+            Some(found) => masked(text, found.from, found.to),
+            None => masked(text, token, token68(text, token)),
+        };
+    }
+    // Debug of `HeaderMap`.
+    if scheme == "Sensitive" {
+        return None;
     }
     let line_end = skip(text, from, |c| !matches!(c, '\n' | '\r'));
     let to = match before(text, at) {
-        Some(quote @ ('"' | '\'' | '`')) => text[from..line_end].find(quote).map_or(line_end, |length| from + length),
+        Some('"' | '\'' | '`') => literal(text, at - 1).map_or(line_end, |whole| whole.to.clamp(from, line_end)),
         _ => line_end,
     };
     masked(text, from, to)
@@ -310,14 +367,18 @@ fn bare_end(text: &str, at: usize, from: usize, separator: Separator) -> usize {
             // libpq takes a blank behind a backslash for a part of the value.
             '\\' => {
                 let quote = skip(text, next, |c| c == '\\');
-                match first(text, quote) {
+                let ends = match first(text, quote) {
                     Some('"' | '\'') => ends_behind(text, quote + 1),
-                    Some(' ') if separator == Separator::Equals && quote == next => {
-                        look = quote + 1;
-                        continue;
-                    }
+                    // An escaped end of a line.
+                    Some('n' | 'r') => quote == next && is_another_pair(text, quote + 1, Separator::Colon),
                     _ => false,
+                };
+                if !ends {
+                    let is_blank = text[quote..].starts_with(' ') && separator == Separator::Equals && quote == next;
+                    look = quote + usize::from(is_blank);
+                    continue;
                 }
+                true
             }
             c if c.is_whitespace() => return blanks(text, at, from, look, separator),
             '"' | '\'' | '`' => is_query && c == '"' || ends_behind(text, next),
@@ -351,7 +412,13 @@ fn blanks(text: &str, at: usize, from: usize, blank: usize, separator: Separator
     let line = &text[blank..floor(text, blank + FAR)];
     let end = line.find(['=', '"', '\n']).unwrap_or(line.len());
     match line[..end].rfind(';') {
-        Some(semicolon) if is_ado && is_another_pair(text, blank + semicolon + 1, separator) => blank + semicolon,
+        Some(semicolon)
+            if is_ado
+                && (is_another_pair(text, blank + semicolon + 1, separator)
+                    || ends_behind(text, blank + semicolon + 1)) =>
+        {
+            blank + semicolon
+        }
         _ => trimmed(text, from, blank),
     }
 }
