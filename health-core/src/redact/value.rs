@@ -328,7 +328,8 @@ fn leaf(text: &str, bracket: usize, close: usize) -> Span {
         let begin = skip(text, bracket + 1, char::is_whitespace).min(close);
         return Span { from: begin, to: text[..close].trim_end().len().max(begin) };
     }
-    Span { from: from.min(last.max(bracket + 1)), to: last.max(from.min(last.max(bracket + 1))) }
+    let begin = from.min(last.max(bracket + 1));
+    Span { from: begin, to: last.max(begin) }
 }
 
 /// Reads the value of a header, which ends with its line: of `Bearer` and `Basic` one token, else all.
