@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    fmt,
+    fmt, io,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -25,6 +25,9 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct BlockingThread {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     busy: Arc<Mutex<Option<Busy>>>,
+    /// Whether the system is to refuse the thread.
+    #[cfg(test)]
+    is_refused: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -38,11 +41,35 @@ impl BlockingThread {
     ///
     /// # Errors
     ///
-    /// Fails at once with `timeout` while the work of an earlier, cancelled run still blocks the thread. Fails with the
-    /// reason of the system's error if no thread can be started, and with `failed` if the thread has ended.
+    /// Fails at once with `timeout` while the work of an earlier, cancelled run still blocks the thread. Fails with
+    /// `failed` if no thread can be started, or if the thread has ended.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CheckError> {
+        self.run_or(work, |_, error| {
+            Err(CheckError::new(format!("the system starts no further thread for the check: {error}")))
+        })
+        .await
+    }
+
+    /// As [`run`](Self::run), for work that never blocks for long, such as reading files of the kernel. If no thread can
+    /// be started, the work is done on the thread of the caller.
+    pub(crate) async fn run_short<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CheckError> {
+        self.run_or(work, |job, _| {
+            job();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn run_or<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        without_thread: impl FnOnce(Job, io::Error) -> Result<(), CheckError>,
     ) -> Result<T, CheckError> {
         let (answer, answered) = oneshot::channel();
         {
@@ -69,7 +96,7 @@ impl BlockingThread {
             // The receiver is gone if the run was cancelled.
             let _ = answer.send(result);
         });
-        self.send(job, name).inspect_err(|_| {
+        self.send(job, name, without_thread).inspect_err(|_| {
             *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = None;
         })?;
         match answered.await {
@@ -80,15 +107,22 @@ impl BlockingThread {
     }
 
     /// Sends the job to the thread, and starts the thread if there is none.
-    fn send(&self, job: Job, name: String) -> Result<(), CheckError> {
+    fn send(
+        &self,
+        job: Job,
+        name: String,
+        without_thread: impl FnOnce(Job, io::Error) -> Result<(), CheckError>,
+    ) -> Result<(), CheckError> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match jobs.take() {
             Some(sender) => sender,
             None => {
                 let (sender, queue) = mpsc::channel::<Job>();
                 // The thread ends when the check is dropped, and the sender with it.
-                thread::Builder::new().name(name).spawn(move || queue.iter().for_each(|job| job()))?;
-                sender
+                match self.builder().name(name).spawn(move || queue.iter().for_each(|job| job())) {
+                    Ok(_) => sender,
+                    Err(error) => return without_thread(job, error),
+                }
             }
         };
         let sent = sender.send(job).map_err(|_| CheckError::new("the check's thread has ended"));
@@ -96,6 +130,22 @@ impl BlockingThread {
             *jobs = Some(sender);
         }
         sent
+    }
+}
+
+impl BlockingThread {
+    #[cfg(not(test))]
+    fn builder(&self) -> thread::Builder {
+        thread::Builder::new()
+    }
+
+    #[cfg(test)]
+    fn builder(&self) -> thread::Builder {
+        match self.is_refused {
+            // More than any system has.
+            true => thread::Builder::new().stack_size(1 << 60),
+            false => thread::Builder::new(),
+        }
     }
 }
 
@@ -112,4 +162,24 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn short_work_is_done_without_a_thread() {
+        let refused = BlockingThread { is_refused: true, ..BlockingThread::default() };
+        let here = thread::current().id();
+        for _ in 0..2 {
+            assert_eq!(refused.run_short(|| thread::current().id()).await.unwrap(), here);
+        }
+        let error = refused.run(|| ()).await.unwrap_err();
+        let text = error.get_message();
+        assert!(text.starts_with("the system starts no further thread for the check: "), "{text}");
+        assert_eq!(error.get_reason(), Reason::Failed);
+        let granted = BlockingThread::default();
+        assert_ne!(granted.run_short(|| thread::current().id()).await.unwrap(), here);
+    }
 }

@@ -1,21 +1,29 @@
 //! The processors that this process may use. Green proves that no more tasks than tolerated wait for each core and that
 //! the control group is not being throttled; it does not prove that the application is fast.
 
+mod throttling;
+
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 use async_trait::async_trait;
 
+use self::throttling::{Periods, Throttling};
 use super::{
-    cgroup::{Groups, Root, field, number, percent},
+    host::{
+        Host, Reading,
+        cgroup::{Groups, groups},
+        processors,
+    },
     limits::limit_methods,
 };
 use crate::{
-    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck},
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},
@@ -25,14 +33,20 @@ use crate::{
 /// The host's load per core, and how often the control group (version 2 or 1) had to stand still because its quota was
 /// used up.
 ///
-/// The limits are those of the load of the last minute per core. Throttling is the share of the scheduler's periods,
-/// since the run before, at whose end the group had to wait.
+/// The limits are those of the load of the last minute per core. Throttling is the share of the scheduler's periods at
+/// whose end the group had to wait, of at least ten periods or a second. The first run knows no share.
 ///
 /// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
 /// - Default limits: Degraded above a load of 2 per core, and above 25 % of the periods; Unhealthy never.
+/// - A number that cannot be read is left out, and the other is judged. If there is neither, the check is Unhealthy with
+///   `failed`.
+/// - In a container of LXC, `/proc/stat` has the container's cores and `/proc/loadavg` the host's load. The load is
+///   divided by the host's cores there.
+/// - The files stay open, about ten, so that they can be read when no further descriptor is free.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `load_per_core`, `cores`, and where there is a quota
-///   `quota` (in `cores`) and `throttled_percent`.
+///   `quota` (in `cores`) and `throttled_percent`. Details: `cgroup`, if the group's quota is not known: why; `unread`,
+///   the first file that is there and could not be read.
 ///
 /// ```
 /// use health_core::{Cpu, Health};
@@ -47,30 +61,25 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Cpu {
-    root: Root,
+    host: Host,
     limits: Limits,
     throttled: Limits,
-    /// The periods of every group with a quota, as the run before saw them.
-    before: Mutex<HashMap<PathBuf, Periods>>,
+    throttling: Mutex<Throttling>,
     thread: BlockingThread,
 }
 
 /// What one reading tells.
 #[derive(Debug)]
-struct Reading {
-    load: f64,
-    cores: u32,
+struct Measured {
+    load: io::Result<f64>,
+    cores: Option<u32>,
     /// The tightest.
     quota: Option<f64>,
     /// Of every group with a quota: the one that is used up need not be the tightest.
     periods: HashMap<PathBuf, Periods>,
-}
-
-/// The scheduler's periods since the group was made.
-#[derive(Clone, Copy, Debug)]
-struct Periods {
-    all: u64,
-    throttled: u64,
+    /// Why the quota of the group is not known.
+    unknown_group: Option<String>,
+    unread: Option<String>,
 }
 
 impl Default for Cpu {
@@ -83,17 +92,17 @@ impl Cpu {
     /// This process's processors.
     pub fn new() -> Self {
         Self {
-            root: Root::default(),
+            host: Host::default(),
             limits: Limits { warn_above: Some(2.into()), ..Limits::default() },
             throttled: Limits { warn_above: Some(25.into()), ..Limits::default() },
-            before: Mutex::default(),
+            throttling: Mutex::default(),
             thread: BlockingThread::default(),
         }
     }
 
     /// Reads `proc` and `sys` below another root than `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
-        self.root = path.into().into();
+        self.host = path.into().into();
         self
     }
 
@@ -115,81 +124,119 @@ impl Cpu {
         self.throttled.fail_above = Some(percent.into());
         self
     }
+}
 
-    /// The greatest share of throttled periods of a group since the run before: none of that in the first.
-    fn throttled_since(&self, now: HashMap<PathBuf, Periods>) -> Option<f64> {
-        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = |(folder, now): (&PathBuf, &Periods)| {
-            let earlier = before.get(folder).unwrap_or(now);
-            let all = now.all.saturating_sub(earlier.all);
-            if all == 0 { 0.0 } else { percent(now.throttled.saturating_sub(earlier.throttled), all) }
-        };
-        let worst = now.iter().map(share).max_by(f64::total_cmp);
-        *before = now;
-        worst
+fn measure(host: &mut Reading<'_>) -> Measured {
+    let load = host.read("proc/loadavg").and_then(|table| load(&table));
+    if let Err(error) = &load {
+        host.note(io::Error::new(error.kind(), error.to_string()));
+    }
+    let cores = cores(host);
+    let groups = groups(host, "cpu");
+    let (folders, quota): (_, Quota) = match &groups {
+        Groups::V2(folders) => (folders.as_slice(), quota_v2),
+        Groups::V1(folders) => (folders.as_slice(), quota_v1),
+        Groups::None | Groups::Unknown(_) => (&[][..], quota_v2),
+    };
+    let (mut tightest, mut periods) = (None::<f64>, HashMap::new());
+    for folder in folders {
+        let Some(quota) = quota(host, folder) else { continue };
+        tightest = Some(tightest.map_or(quota, |tightest| tightest.min(quota)));
+        let mut count = |key| host.field(folder.join("cpu.stat"), key);
+        if let (Some(all), Some(throttled)) = (count("nr_periods"), count("nr_throttled")) {
+            periods.insert(folder.clone(), Periods { all, throttled });
+        }
+    }
+    let unknown_group = groups.unknown().map(str::to_owned);
+    let unread = host.unreadable().map(|error| error.to_string());
+    Measured { load, cores, quota: tightest, periods, unknown_group, unread }
+}
+
+/// Returns the load of the last minute. Where there is not a single task, as gVisor says, the load is not known.
+fn load(table: &str) -> io::Result<f64> {
+    let mut fields = table.split_whitespace();
+    let load = fields.next().and_then(|load| load.parse().ok()).filter(|load: &f64| load.is_finite() && *load >= 0.0);
+    let load = load.ok_or_else(|| io::Error::other("proc/loadavg does not begin with a number"))?;
+    match fields.nth(2).and_then(|tasks| tasks.split_once('/')) {
+        Some((_, "0")) => Err(io::Error::other("proc/loadavg counts no tasks, so its load is not measured")),
+        _ => Ok(load),
     }
 }
 
-fn read(root: &Root) -> io::Result<Reading> {
-    let load = root.read("proc/loadavg")?;
-    let load = load.split_whitespace().next().and_then(|load| load.parse().ok());
-    let load = load.ok_or_else(|| io::Error::other("proc/loadavg does not begin with a number"))?;
-    let lines = root.read("proc/stat")?;
+/// Returns the number of cores that the load is spread over.
+fn cores(host: &mut Reading<'_>) -> Option<u32> {
     let is_core =
         |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let cores = u32::try_from(lines.lines().filter(is_core).count()).unwrap_or(u32::MAX).max(1);
-    let (folders, quota): (_, fn(&Path) -> Option<f64>) = match root.groups("cpu") {
-        Groups::V2(folders) => (folders, quota_v2),
-        Groups::V1(folders) => (folders, quota_v1),
-        Groups::None => return Ok(Reading { load, cores, quota: None, periods: HashMap::new() }),
-    };
-    let limited: Vec<(f64, PathBuf)> =
-        folders.into_iter().filter_map(|folder| Some((quota(&folder)?, folder))).collect();
-    let tightest = limited.iter().map(|(quota, _)| *quota).min_by(f64::total_cmp);
-    let periods = limited.into_iter().filter_map(|(_, folder)| {
-        let count = |key| field(&folder, "cpu.stat", key);
-        let periods = Periods { all: count("nr_periods")?, throttled: count("nr_throttled")? };
-        Some((folder, periods))
+    let counted = host.find("proc/stat").map(|table| table.lines().filter(is_core).count());
+    let counted = counted.and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+    let is_virtual = host.find("proc/self/mountinfo").is_some_and(|mounts| {
+        mounts.lines().any(|mount| mount.contains(" /proc/stat ") && mount.contains(" - fuse.lxcfs "))
     });
-    Ok(Reading { load, cores, quota: tightest, periods: periods.collect() })
+    // LXC leaves the list of the processors that are present as it is.
+    let list = if is_virtual { "present" } else { "online" };
+    let listed = host.find(Path::new("sys/devices/system/cpu").join(list)).and_then(|list| processors(&list));
+    counted.max(listed)
 }
+
+type Quota = fn(&mut Reading<'_>, &Path) -> Option<f64>;
 
 #[expect(clippy::cast_precision_loss, reason = "a number of cores needs no more than a float's precision")]
-fn cores(quota: u64, period: u64) -> Option<f64> {
-    (period > 0).then(|| (quota as f64 / period as f64 * 100.0).round() / 100.0)
+fn quota(quota: u64, period: u64) -> Option<f64> {
+    // A quota of 0 cannot be set: it stands for none.
+    (quota > 0 && period > 0).then(|| (quota as f64 / period as f64 * 100.0).round() / 100.0)
 }
 
-fn quota_v2(folder: &Path) -> Option<f64> {
-    let text = std::fs::read_to_string(folder.join("cpu.max")).ok()?;
-    let (quota, period) = text.trim().split_once(' ')?;
-    cores(quota.parse().ok()?, period.parse().ok()?)
+fn quota_v2(host: &mut Reading<'_>, folder: &Path) -> Option<f64> {
+    let path = folder.join("cpu.max");
+    let text = host.find(&path)?;
+    let mut fields = text.split_whitespace();
+    let granted = host.parse(&path, fields.next().unwrap_or_default())?;
+    quota(granted, host.parse(&path, fields.next().unwrap_or("100000"))?)
 }
 
-fn quota_v1(folder: &Path) -> Option<f64> {
-    // A quota of -1 is none, and no number of ours.
-    cores(number(folder, "cpu.cfs_quota_us")?, number(folder, "cpu.cfs_period_us")?)
+fn quota_v1(host: &mut Reading<'_>, folder: &Path) -> Option<f64> {
+    quota(host.number(folder.join("cpu.cfs_quota_us"))?, host.number(folder.join("cpu.cfs_period_us"))?)
 }
 
 #[async_trait]
 impl Check for Cpu {
     async fn check(&self) -> CheckResult {
-        let root = self.root.clone();
-        let reading = self.thread.run(move || read(&root)).await??;
-        let per_core = Number::from((reading.load / f64::from(reading.cores) * 100.0).round() / 100.0);
-        let mut outcome = self
-            .limits
-            .judge(per_core, "is the load per core, which")
-            .observe_within("load_per_core", per_core, "tasks", self.limits)
-            .observe("cores", reading.cores, "cores");
-        if let Some(quota) = reading.quota {
+        let host = self.host.clone();
+        let measured = self.thread.run_short(move || measure(&mut host.reading())).await?;
+        let throttled = {
+            let mut throttling = self.throttling.lock().unwrap_or_else(PoisonError::into_inner);
+            throttling.share(Instant::now(), measured.periods)
+        };
+        let mut outcome = match (measured.load, measured.cores) {
+            (Ok(load), Some(cores)) => {
+                let per_core = Number::from((load / f64::from(cores) * 100.0).round() / 100.0);
+                self.limits.judge(per_core, "is the load per core, which").observe_within(
+                    "load_per_core",
+                    per_core,
+                    "tasks",
+                    self.limits,
+                )
+            }
+            (_, _) if measured.quota.is_some() => Outcome::healthy(),
+            (Ok(_), None) => return Err("the number of cores is not known: proc/stat lists none".into()),
+            (Err(error), _) => return Err(error.into()),
+        };
+        if let Some(cores) = measured.cores {
+            outcome = outcome.observe("cores", cores, "cores");
+        }
+        if let Some(quota) = measured.quota {
             outcome = outcome.observe("quota", quota, "cores");
         }
-        if let Some(throttled) = self.throttled_since(reading.periods) {
+        if let Some(throttled) = throttled {
             outcome = outcome
                 .and(self.throttled.judge(throttled.into(), "% of the periods were throttled, which"))
                 .observe_within("throttled_percent", throttled, "%", self.throttled);
         }
-        Ok(outcome)
+        let details = [("cgroup", measured.unknown_group), ("unread", measured.unread)];
+        Ok(details.into_iter().fold(outcome, |outcome, (name, detail)| match detail {
+            Some(detail) => outcome.detail(name, detail),
+            None => outcome,
+        }))
     }
 
     fn kind(&self) -> Kind {

@@ -1,30 +1,36 @@
-//! The free space of a file system. Green proves that an unprivileged process can still write so many bytes and files;
-//! it does not prove that the disk works or that a quota allows it.
+//! The free space of a file system. Green proves that the file system is mounted for writing, and that an unprivileged
+//! process can still write so many bytes and files; it does not prove that the disk works or that a quota allows it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use rustix::fs::{StatVfs, statvfs};
 
 use super::limits::limit_methods;
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
-        status::{Kind, Membership},
+        status::{Kind, Membership, Reason, Status},
     },
 };
 
 /// The space left on the file system of a path. Needs the feature `disk_space`.
 ///
 /// The limits are those of the free share in percent; free bytes and the free share of inodes have their own. A file
-/// system without inodes of its own has no such limit.
+/// system that does not know its size, such as ramfs, has no share to judge, and one without inodes of its own no share of
+/// inodes.
 ///
 /// - Least privilege: none beyond reaching the path.
 /// - Default limits: Degraded below 10 %, Unhealthy below 5 %, of the space and of the inodes.
+/// - A file system that is mounted read-only is Unhealthy with `rejected`, as Linux remounts one after an error of the disk.
+///   [`allow_read_only`](Self::allow_read_only) is for volumes that are read-only on purpose.
+/// - A limit of free bytes on a file system that does not know its size is Degraded with `failed`, because it cannot be
+///   judged.
+/// - The path is on whatever is mounted there now. If the volume is not mounted, that is the file system below.
+/// - Unix only; on Windows it is Unhealthy and says so.
 /// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
 /// - A measure, by itself for the full report only. Observed: `free` and `total` (in `bytes`), `free_percent`,
-///   `inodes_free_percent`.
+///   `inodes_free_percent`. Detail: `read_only`.
 ///
 /// ```
 /// use health_core::{DiskSpace, Health};
@@ -45,7 +51,23 @@ pub struct DiskSpace {
     limits: Limits,
     bytes: Limits,
     inodes: Limits,
+    may_be_read_only: bool,
     thread: BlockingThread,
+}
+
+/// What the file system tells: `statvfs`.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    /// In blocks.
+    blocks: u64,
+    free: u64,
+    /// What an unprivileged process can fill.
+    available: u64,
+    /// In bytes.
+    block: u64,
+    inodes: u64,
+    inodes_available: u64,
+    is_read_only: bool,
 }
 
 impl DiskSpace {
@@ -57,6 +79,7 @@ impl DiskSpace {
             limits: tenth,
             bytes: Limits::default(),
             inodes: tenth,
+            may_be_read_only: false,
             thread: BlockingThread::default(),
         }
     }
@@ -92,42 +115,83 @@ impl DiskSpace {
         self
     }
 
-    fn judge(&self, of: &StatVfs) -> Outcome {
+    /// Accepts a file system that is mounted read-only, and does not judge its space while it is. Default: such a file system
+    /// is Unhealthy.
+    pub fn allow_read_only(mut self) -> Self {
+        self.may_be_read_only = true;
+        self
+    }
+
+    fn judge(&self, of: &Measured) -> Outcome {
+        // Nothing fills a file system that is read-only.
+        let judges = !(of.is_read_only && self.may_be_read_only);
+        let limits = |limits: Limits| if judges { limits } else { Limits::default() };
+        let (shares, bytes, inodes) = (limits(self.limits), limits(self.bytes), limits(self.inodes));
+        let mut outcome = Outcome::healthy().detail("read_only", of.is_read_only);
+        if of.is_read_only && judges {
+            let message = "the file system is mounted read-only: .allow_read_only() accepts one that is so on purpose";
+            outcome = outcome.worsened(Status::Unhealthy, Reason::Rejected, message.to_owned());
+        }
         // Reserved blocks are of no use to an unprivileged process: what it can fill is what is used and what is free.
-        let total = of.f_blocks.saturating_sub(of.f_bfree).saturating_add(of.f_bavail);
-        let (free, all) = (of.f_bavail.saturating_mul(of.f_frsize), total.saturating_mul(of.f_frsize));
-        let percent = percent(of.f_bavail, total);
-        let outcome = self
-            .limits
-            .judge(percent, "% of the space is free, which")
-            .and(self.bytes.judge(free.into(), "bytes are free, which"))
-            .observe_within("free", free, "bytes", self.bytes)
-            .observe("total", all, "bytes")
-            .observe_within("free_percent", percent, "%", self.limits);
-        if of.f_files == 0 {
+        let total = of.blocks.saturating_sub(of.free).saturating_add(of.available);
+        if is_known(of.blocks) {
+            let (free, all) = (of.available.saturating_mul(of.block), total.saturating_mul(of.block));
+            let percent = percent(of.available, total.max(1));
+            outcome = outcome
+                .and(shares.judge(percent, "% of the space is free, which"))
+                .and(bytes.judge(free.into(), "bytes are free, which"))
+                .observe_within("free", free, "bytes", bytes)
+                .observe("total", all, "bytes")
+                .observe_within("free_percent", percent, "%", shares);
+        } else if bytes != Limits::default() {
+            let message = "the file system does not tell its size, so no limit of bytes can be judged: leave the limit out";
+            outcome = outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned());
+        }
+        if !is_known(of.inodes) {
             return outcome;
         }
-        let inodes = self::percent(of.f_favail, of.f_files);
-        let judged = self.inodes.judge(inodes, "% of the inodes are free, which");
-        outcome.and(judged).observe_within("inodes_free_percent", inodes, "%", self.inodes)
+        let percent = percent(of.inodes_available, of.inodes);
+        let judged = inodes.judge(percent, "% of the inodes are free, which");
+        outcome.and(judged).observe_within("inodes_free_percent", percent, "%", inodes)
     }
 }
 
+/// Whether a file system tells this total. One that does not says 0, or the greatest number there is.
+fn is_known(total: u64) -> bool {
+    !matches!(total, 0 | u64::MAX)
+}
+
+/// Returns a share in percent. `whole` is greater than 0.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
 fn percent(part: u64, whole: u64) -> Number {
-    if whole == 0 {
-        return 0.into();
-    }
     Number::from((part as f64 / whole as f64 * 10_000.0).round() / 100.0)
+}
+
+#[cfg(unix)]
+fn measure(path: &std::path::Path) -> io::Result<Measured> {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    let of = statvfs(path)?;
+    Ok(Measured {
+        blocks: of.f_blocks,
+        free: of.f_bfree,
+        available: of.f_bavail,
+        block: of.f_frsize,
+        inodes: of.f_files,
+        inodes_available: of.f_favail,
+        is_read_only: of.f_flag.contains(StatVfsMountFlags::RDONLY),
+    })
+}
+
+#[cfg(not(unix))]
+fn measure(_: &std::path::Path) -> io::Result<Measured> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "the free space is read on Unix alone: leave the check out here"))
 }
 
 #[async_trait]
 impl Check for DiskSpace {
     async fn check(&self) -> CheckResult {
         let path = Arc::clone(&self.path);
-        let answer = self.thread.run(move || statvfs(path.as_path())).await?;
-        // As an error of the standard library, so that its kind tells the reason.
-        Ok(self.judge(&answer.map_err(std::io::Error::from)?))
+        Ok(self.judge(&self.thread.run(move || measure(&path)).await??))
     }
 
     fn kind(&self) -> Kind {
@@ -145,5 +209,74 @@ impl Check for DiskSpace {
         self.limits.validate_percent()?;
         self.bytes.validate_count()?;
         Ok(self.inodes.validate_percent()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: Measured = Measured {
+        blocks: 1_000,
+        free: 500,
+        available: 400,
+        block: 4_096,
+        inodes: 100,
+        inodes_available: 50,
+        is_read_only: false,
+    };
+
+    #[test]
+    fn what_a_file_system_does_not_tell_is_not_judged() {
+        let check = || DiskSpace::new("/x");
+        let (none, most) = (0, u64::MAX);
+        let read_only = Measured { is_read_only: true, ..DISK };
+        let full = Measured { free: 0, available: 0, ..DISK };
+        for (name, check, of, status, reason, observed) in [
+            ("a disk", check(), DISK, Status::Healthy, None, 4),
+            ("full", check(), full, Status::Unhealthy, Some(Reason::Threshold), 4),
+            ("ramfs", check(), Measured { blocks: none, free: 0, available: 0, ..DISK }, Status::Healthy, None, 1),
+            ("a sentinel", check(), Measured { blocks: most, available: 0, ..DISK }, Status::Healthy, None, 1),
+            (
+                "all reserved",
+                check(),
+                Measured { free: 1_000, available: 0, ..DISK },
+                Status::Unhealthy,
+                Some(Reason::Threshold),
+                4,
+            ),
+            ("no inodes", check(), Measured { inodes: none, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
+            ("endless inodes", check(), Measured { inodes: most, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
+            (
+                "bytes of ramfs",
+                check().fail_bytes_below(1),
+                Measured { blocks: none, free: 0, available: 0, ..DISK },
+                Status::Degraded,
+                Some(Reason::Failed),
+                1,
+            ),
+            ("read-only", check(), read_only, Status::Unhealthy, Some(Reason::Rejected), 4),
+            ("read-only on purpose", check().allow_read_only(), read_only, Status::Healthy, None, 4),
+            (
+                "full and read-only on purpose",
+                check().allow_read_only().fail_bytes_below(1 << 40),
+                Measured { is_read_only: true, ..full },
+                Status::Healthy,
+                None,
+                4,
+            ),
+            (
+                "full and writable, though it may be read-only",
+                check().allow_read_only(),
+                full,
+                Status::Unhealthy,
+                Some(Reason::Threshold),
+                4,
+            ),
+        ] {
+            let outcome = check.judge(&of);
+            assert_eq!((outcome.status, outcome.reason), (status, reason), "{name}: {:?}", outcome.message);
+            assert_eq!(outcome.observed.len(), observed, "{name}");
+        }
     }
 }

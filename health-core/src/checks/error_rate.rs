@@ -31,7 +31,7 @@ const PARTS: usize = 60;
 /// - Least privilege: none; it looks at nothing outside of the process.
 /// - Default: a window of 60 s, at least 20 calls, Degraded above a share of 0.05, Unhealthy above 0.5.
 /// - A measure: by itself it counts for the full report only, because what fails may be shared by all instances.
-/// - Observed: `share`, `failures` and `calls`.
+/// - Observed: `failures`, `calls`, and `share` where there are calls.
 ///
 /// ```
 /// use health_core::{ErrorRate, Health};
@@ -172,10 +172,10 @@ impl Check for ErrorRateCheck {
         } else {
             self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed")
         };
-        Ok(outcome
-            .observe_within("share", share, "ratio", self.0.limits)
-            .observe("failures", failures, "calls")
-            .observe("calls", calls, "calls"))
+        // Of no calls there is no share.
+        let outcome =
+            if calls == 0 { outcome } else { outcome.observe_within("share", share, "ratio", self.0.limits) };
+        Ok(outcome.observe("failures", failures, "calls").observe("calls", calls, "calls"))
     }
 
     fn membership(&self) -> Membership {

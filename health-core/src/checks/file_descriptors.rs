@@ -1,11 +1,20 @@
 //! The open file descriptors of this process. Green proves that it can open more; it does not prove that the system as a
 //! whole can.
 
-use std::{fs, io};
+use std::{
+    fs, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 
-use super::limits::limit_methods;
+use super::{
+    host::{is_out_of_descriptors, percent},
+    limits::limit_methods,
+};
 use crate::{
     check::{
         Check, CheckResult,
@@ -24,6 +33,7 @@ use crate::{
 /// The limits are those of the used share in percent.
 ///
 /// - Least privilege: reading `/proc/self`, which every process may.
+/// - It needs no descriptor when none is free: then as many are open as the process may open.
 /// - Default limits: Degraded above 80 %, Unhealthy above 95 %.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `open`, `limit` and `used_percent`.
@@ -42,6 +52,8 @@ use crate::{
 #[must_use]
 pub struct FileDescriptors {
     limits: Limits,
+    /// The limit of the process, as it was last read; 0 if it was not.
+    limit: Arc<AtomicU64>,
     thread: BlockingThread,
 }
 
@@ -55,7 +67,7 @@ impl FileDescriptors {
     /// This process's descriptors.
     pub fn new() -> Self {
         let limits = Limits { warn_above: Some(80.into()), fail_above: Some(95.into()), ..Limits::default() };
-        Self { limits, thread: BlockingThread::default() }
+        Self { limits, limit: Arc::default(), thread: BlockingThread::default() }
     }
 
     limit_methods! {
@@ -66,9 +78,70 @@ impl FileDescriptors {
     }
 }
 
-/// How many are open. The list itself needs one, which is not counted.
+/// Where the kernel lists the open descriptors, each under its number.
+const OPEN: &str = "/proc/self/fd";
+/// More descriptors than these are not looked for one by one.
+const LOOKED_FOR: u64 = 1 << 20;
+
+/// What one reading tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Measured {
+    open: u64,
+    /// `None` if there is no limit.
+    limit: Option<u64>,
+}
+
+/// Counts the open descriptors. `known_limit` is the limit of an earlier reading, 0 if there was none.
+fn measure(known_limit: &AtomicU64) -> io::Result<Measured> {
+    let limit = match fs::read_to_string("/proc/self/limits") {
+        Ok(text) => {
+            let limit = limit(&text);
+            known_limit.store(limit.unwrap_or(0), Ordering::Relaxed);
+            limit
+        }
+        Err(error) if is_out_of_descriptors(&error) => {
+            // Every number below the limit is in use, or the table of the whole system is full.
+            let known = known_limit.load(Ordering::Relaxed);
+            let in_use = in_a_row();
+            return Ok(match known {
+                0 => Measured { open: in_use, limit: Some(in_use) },
+                known => Measured { open: counted(known.max(in_use)), limit: Some(known) },
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    match open() {
+        Err(error) if is_out_of_descriptors(&error) => {
+            Ok(Measured { open: counted(limit.unwrap_or(0).max(in_a_row())), limit })
+        }
+        open => Ok(Measured { open: open?, limit }),
+    }
+}
+
+/// Returns how many descriptors are open. Linux 6.2 and later tell it as the size of the directory.
 fn open() -> io::Result<u64> {
-    Ok((fs::read_dir("/proc/self/fd")?.count() as u64).saturating_sub(1))
+    match fs::metadata(OPEN)?.len() {
+        // The list itself needs a descriptor, which is not counted.
+        0 => Ok((fs::read_dir(OPEN)?.count() as u64).saturating_sub(1)),
+        open => Ok(open),
+    }
+}
+
+/// Returns how many descriptors are open in a row from 0 on, without opening one.
+fn in_a_row() -> u64 {
+    (0..LOOKED_FOR).find(|number| !is_open(*number)).unwrap_or(LOOKED_FOR)
+}
+
+/// Returns how many descriptors below a number are open, without opening one.
+fn counted(below: u64) -> u64 {
+    match fs::metadata(OPEN).map_or(0, |directory| directory.len()) {
+        0 => (0..below.min(LOOKED_FOR)).filter(|number| is_open(*number)).count() as u64,
+        open => open,
+    }
+}
+
+fn is_open(descriptor: u64) -> bool {
+    fs::symlink_metadata(format!("{OPEN}/{descriptor}")).is_ok()
 }
 
 /// The soft limit in the text of `/proc/self/limits`; none if unlimited.
@@ -79,21 +152,18 @@ fn limit(text: &str) -> Option<u64> {
 
 #[async_trait]
 impl Check for FileDescriptors {
-    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
     async fn check(&self) -> CheckResult {
-        let read = || Ok::<_, io::Error>((open()?, fs::read_to_string("/proc/self/limits")?));
-        let (open, text) = self.thread.run(read).await?.map_err(|error| {
+        let limit = Arc::clone(&self.limit);
+        let measured = self.thread.run_short(move || measure(&limit)).await?.map_err(|error| {
             CheckError::new(format!("this process's descriptors cannot be read from /proc, which Linux has: {error}"))
         })?;
-        let Some(limit) = limit(&text) else {
-            return Ok(Outcome::healthy().observe("open", open, "descriptors"));
-        };
-        let used = Number::from((open as f64 / limit.max(1) as f64 * 10_000.0).round() / 100.0);
-        Ok(self
-            .limits
-            .judge(used, "% of the descriptors are open, which")
-            .observe("open", open, "descriptors")
+        let outcome = Outcome::healthy().observe("open", measured.open, "descriptors");
+        let Some(limit) = measured.limit else { return Ok(outcome) };
+        // Without a single descriptor to open, all there are are in use.
+        let used = Number::from(if limit == 0 { 100.0 } else { percent(measured.open, limit) });
+        Ok(outcome
             .observe("limit", limit, "descriptors")
+            .and(self.limits.judge(used, "% of the descriptors are open, which"))
             .observe_within("used_percent", used, "%", self.limits))
     }
 

@@ -1,12 +1,19 @@
-//! The memory that this process may use. Green proves that the working set is within its share of the tightest limit; it
-//! does not prove that the next allocation succeeds.
+//! The memory that this process may use. Green proves that the working set is within its share of the tightest limit, and
+//! that no group held at `memory.high` waits for memory; it does not prove that the next allocation succeeds.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 
 use super::{
-    cgroup::{Groups, Root, field, number, percent},
+    host::{
+        Host, Reading,
+        cgroup::{Groups, groups},
+        percent,
+    },
     limits::limit_methods,
 };
 use crate::{
@@ -22,11 +29,21 @@ use crate::{
 /// The working set is what is in use less the file cache that can be dropped at once, as the kubelet reckons. Of nested
 /// groups with limits the fullest counts. The limits are those of the used share in percent.
 ///
+/// A group of version 2 that reaches `memory.high` is not killed but slowed down. Where there is a `memory.high`, the share
+/// of the last 10 s in which a task of the group waited for memory is judged, too
+/// ([pressure stall information](https://docs.kernel.org/accounting/psi.html), `some avg10`).
+///
 /// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
-/// - Default limits: Degraded above 85 %, Unhealthy above 95 %.
+/// - Default limits: Degraded above 85 %, Unhealthy above 95 %; Degraded above a pressure of 10 %.
+/// - A host without `MemAvailable` (before Linux 3.14) has `MemFree`, `Buffers` and `Cached` available.
+/// - A number that cannot be read and is not needed is left out. If a group has a limit and no usage can be read, the
+///   check is Unhealthy with `failed`.
+/// - The files stay open, about ten, so that they can be read when no further descriptor is free.
 /// - Linux only; elsewhere it is Unhealthy and says so.
-/// - A measure, by itself for the full report only. Observed: `used`, `limit` (in `bytes`), `used_percent`, and
-///   `resident`, this process's own. Details: `limit_of`, one of `cgroup v2`, `cgroup v1` and `host`.
+/// - A measure, by itself for the full report only. Observed: `used`, `limit` (in `bytes`), `used_percent`,
+///   `resident`, this process's own, and where there is a `memory.high` `high` and `pressure` (in `%`). Details: `limit_of`,
+///   one of `cgroup v2`, `cgroup v1` and `host`; `cgroup`, if the group's limit is not known: why; `unread`, the first
+///   file that is there and could not be read.
 ///
 /// ```
 /// use health_core::{Health, Memory};
@@ -41,9 +58,21 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Memory {
-    root: Root,
+    host: Host,
     limits: Limits,
+    pressure: Limits,
     thread: BlockingThread,
+}
+
+/// What one reading tells.
+#[derive(Debug)]
+struct Measured {
+    usage: Usage,
+    high: Option<High>,
+    resident: Option<u64>,
+    /// Why the limit of the group is not known.
+    unknown_group: Option<String>,
+    unread: Option<String>,
 }
 
 /// What is used of what.
@@ -52,6 +81,14 @@ struct Usage {
     used: u64,
     limit: u64,
     limit_of: &'static str,
+}
+
+/// The tightest `memory.high`.
+#[derive(Clone, Copy, Debug)]
+struct High {
+    bytes: u64,
+    /// The share of the last 10 s in which a task waited for memory, in percent.
+    pressure: Option<f64>,
 }
 
 impl Default for Memory {
@@ -64,12 +101,13 @@ impl Memory {
     /// This process's memory.
     pub fn new() -> Self {
         let limits = Limits { warn_above: Some(85.into()), fail_above: Some(95.into()), ..Limits::default() };
-        Self { root: Root::default(), limits, thread: BlockingThread::default() }
+        let pressure = Limits { warn_above: Some(10.into()), ..Limits::default() };
+        Self { host: Host::default(), limits, pressure, thread: BlockingThread::default() }
     }
 
     /// Reads `proc` and `sys` below another root than `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
-        self.root = path.into().into();
+        self.host = path.into().into();
         self
     }
 
@@ -79,50 +117,115 @@ impl Memory {
         warn_below: "Degraded below this percentage of the limit.",
         fail_below: "Unhealthy below this percentage of the limit.",
     }
+
+    /// Degraded above this pressure in percent, where there is a `memory.high`. Default 10.
+    pub fn warn_pressure_above(mut self, percent: impl Into<Number>) -> Self {
+        self.pressure.warn_above = Some(percent.into());
+        self
+    }
+
+    /// Unhealthy above this pressure in percent, where there is a `memory.high`. No default.
+    pub fn fail_pressure_above(mut self, percent: impl Into<Number>) -> Self {
+        self.pressure.fail_above = Some(percent.into());
+        self
+    }
 }
 
-/// The fullest group that has a limit, or the host.
-fn usage(root: &Root) -> io::Result<Usage> {
-    let host = host(&root.read("proc/meminfo")?)
-        .ok_or_else(|| io::Error::other("proc/meminfo has no MemTotal and MemAvailable"))?;
-    let (folders, files) = match root.groups("memory") {
-        Groups::V2(folders) => (folders, V2),
-        Groups::V1(folders) => (folders, V1),
-        Groups::None => return Ok(host),
-    };
-    let grouped = folders.iter().filter_map(|folder| {
-        let limit = number(folder, files.limit)?;
-        let cache = field(folder, "memory.stat", files.cache).unwrap_or(0);
-        Some(Usage { used: number(folder, files.used)?.saturating_sub(cache), limit, limit_of: files.name })
+/// From this limit on there is none. Version 1 says so by the greatest multiple of the page size below 2^63.
+const UNLIMITED: u64 = 1 << 62;
+
+fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
+    let resident = host.find("proc/self/status").and_then(|text| kibibytes(&text, "VmRSS:"));
+    let machine = host.read("proc/meminfo").and_then(|table| {
+        machine(&table).ok_or_else(|| {
+            io::Error::other("proc/meminfo has no MemTotal, or neither MemAvailable nor MemFree")
+        })
     });
-    // A limit above all memory there is, such as version 1's way of saying none, limits nothing.
-    let limited = grouped.filter(|usage| usage.limit <= host.limit && usage.limit > 0);
-    Ok(limited.max_by_key(|usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.limit)).unwrap_or(host))
+    let groups = groups(host, "memory");
+    let (folders, files) = match &groups {
+        Groups::V2(folders) => (folders.as_slice(), V2),
+        Groups::V1(folders) => (folders.as_slice(), V1),
+        Groups::None | Groups::Unknown(_) => (&[][..], V2),
+    };
+    // A limit above all memory there is limits nothing.
+    let whole = machine.as_ref().map_or(UNLIMITED - 1, |machine| machine.limit);
+    let (mut usages, mut is_limited) = (Vec::new(), false);
+    for (depth, folder) in folders.iter().enumerate() {
+        // Of a group that is not visible the tightest limit is in the statistics of version 1.
+        let of_all = if depth == 0 { files.of_all } else { None };
+        let of_all = of_all.and_then(|key| host.field(folder.join("memory.stat"), key));
+        let limits = [host.number(folder.join(files.limit)), of_all].into_iter().flatten();
+        let Some(limit) = limits.filter(|limit| (1..=whole).contains(limit)).min() else { continue };
+        is_limited = true;
+        if let Some(used) = host.number(folder.join(files.used)) {
+            // Without the cache, the working set is not greater than what is used.
+            let cache = host.field(folder.join("memory.stat"), files.cache).unwrap_or(0);
+            usages.push(Usage { used: used.saturating_sub(cache), limit, limit_of: files.name });
+        }
+    }
+    let highs = folders.iter().filter_map(|folder| high(host, folder));
+    let high = highs.min_by_key(|high| high.bytes);
+    let fullest = usages.into_iter().max_by_key(|usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.limit));
+    let unread = host.unreadable();
+    let unread_text = unread.as_ref().or(machine.as_ref().err()).map(ToString::to_string);
+    let usage = match fullest {
+        Some(usage) => usage,
+        None if is_limited => return Err(unread.unwrap_or_else(|| io::Error::other("the group tells no usage"))),
+        None => machine?,
+    };
+    Ok(Measured { usage, high, resident, unknown_group: groups.unknown().map(str::to_owned), unread: unread_text })
 }
 
-/// How the two versions call it.
+/// Returns the `memory.high` of a group of version 2, if it has one, and its pressure.
+fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
+    let bytes = host.number(folder.join("memory.high"))?;
+    // A kernel without pressure stall information has no such file, or refuses to read it.
+    let table = host.read(folder.join("memory.pressure")).ok();
+    let pressure = table.and_then(|table| {
+        let averages = table.lines().find_map(|line| line.strip_prefix("some "))?;
+        averages.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
+    });
+    Some(High { bytes, pressure })
+}
+
+/// The names of the files of a version.
 struct Files {
     name: &'static str,
     limit: &'static str,
     used: &'static str,
     cache: &'static str,
+    /// The key of the tightest limit of the group and all groups around it.
+    of_all: Option<&'static str>,
 }
 
-const V2: Files = Files { name: "cgroup v2", limit: "memory.max", used: "memory.current", cache: "inactive_file" };
+const V2: Files = Files {
+    name: "cgroup v2",
+    limit: "memory.max",
+    used: "memory.current",
+    cache: "inactive_file",
+    of_all: None,
+};
 const V1: Files = Files {
     name: "cgroup v1",
     limit: "memory.limit_in_bytes",
     used: "memory.usage_in_bytes",
     cache: "total_inactive_file",
+    of_all: Some("hierarchical_memory_limit"),
 };
 
-fn host(meminfo: &str) -> Option<Usage> {
-    let limit = kibibytes(meminfo, "MemTotal:")?;
-    let available = kibibytes(meminfo, "MemAvailable:")?;
+/// Returns the usage of the whole machine.
+fn machine(meminfo: &str) -> Option<Usage> {
+    let number = |key| kibibytes(meminfo, key);
+    let limit = number("MemTotal:").filter(|total| *total > 0)?;
+    let estimated = || {
+        let cached = number("Buffers:").unwrap_or(0) + number("Cached:").unwrap_or(0);
+        Some(number("MemFree:")? + cached)
+    };
+    let available = number("MemAvailable:").or_else(estimated)?;
     Some(Usage { used: limit.saturating_sub(available), limit, limit_of: "host" })
 }
 
-/// The number behind a key in one of the kernel's tables, which count in units of 1024 bytes.
+/// Returns the number behind a key in one of the kernel's tables, which count in units of 1024 bytes.
 fn kibibytes(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
@@ -131,24 +234,34 @@ fn kibibytes(text: &str, key: &str) -> Option<u64> {
 #[async_trait]
 impl Check for Memory {
     async fn check(&self) -> CheckResult {
-        let root = self.root.clone();
-        let read = move || {
-            let resident = root.read("proc/self/status").ok().and_then(|text| kibibytes(&text, "VmRSS:"));
-            usage(&root).map(|usage| (usage, resident))
-        };
-        let (Usage { used, limit, limit_of }, resident) = self.thread.run(read).await??;
+        let host = self.host.clone();
+        let measured = self.thread.run_short(move || measure(&mut host.reading())).await??;
+        let Usage { used, limit, limit_of } = measured.usage;
         let share = Number::from(percent(used, limit));
-        let outcome = self
+        let mut outcome = self
             .limits
             .judge(share, "% of the memory is used, which")
             .observe("used", used, "bytes")
             .observe("limit", limit, "bytes")
             .observe_within("used_percent", share, "%", self.limits)
             .detail("limit_of", limit_of);
-        Ok(match resident {
-            Some(resident) => outcome.observe("resident", resident, "bytes"),
+        if let Some(resident) = measured.resident {
+            outcome = outcome.observe("resident", resident, "bytes");
+        }
+        if let Some(High { bytes, pressure }) = measured.high {
+            outcome = outcome.observe("high", bytes, "bytes");
+            if let Some(pressure) = pressure {
+                let message = "% of the last 10 s were spent waiting for memory, which";
+                outcome = outcome
+                    .and(self.pressure.judge(pressure.into(), message))
+                    .observe_within("pressure", pressure, "%", self.pressure);
+            }
+        }
+        let details = [("cgroup", measured.unknown_group), ("unread", measured.unread)];
+        Ok(details.into_iter().fold(outcome, |outcome, (name, detail)| match detail {
+            Some(detail) => outcome.detail(name, detail),
             None => outcome,
-        })
+        }))
     }
 
     fn kind(&self) -> Kind {
@@ -160,6 +273,7 @@ impl Check for Memory {
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
-        Ok(self.limits.validate_percent()?)
+        self.limits.validate_percent()?;
+        Ok(self.pressure.validate_percent()?)
     }
 }

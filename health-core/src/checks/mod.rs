@@ -5,7 +5,6 @@ pub(crate) mod backlog;
 pub(crate) mod blocking;
 #[cfg(feature = "certificate")]
 pub(crate) mod certificate;
-pub(crate) mod cgroup;
 pub(crate) mod closure;
 pub(crate) mod cpu;
 #[cfg(feature = "disk_space")]
@@ -17,6 +16,7 @@ pub(crate) mod gauge;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
 pub(crate) mod heartbeat;
+pub(crate) mod host;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 #[cfg(feature = "kafka")]

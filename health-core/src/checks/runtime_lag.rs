@@ -26,19 +26,22 @@ use crate::{
 
 /// How often the lag is sampled.
 const EVERY: Duration = Duration::from_millis(100);
+/// So many samples are enough to judge.
+const ENOUGH: u64 = 5;
 const WARN_ABOVE: Duration = Duration::from_millis(500);
 const FAIL_ABOVE: Duration = Duration::from_secs(5);
 
 /// Measures how late a Tokio runtime wakes its tasks: work that blocks a worker, or more work than there is processor
 /// for.
 ///
-/// A task on the runtime sleeps for 100 ms again and again and notes by how much it overslept; each run of the check
-/// judges the worst since the run before, a sleep still going on included. It is local and may count for liveness, where
+/// A task on the runtime sleeps for 100 ms again and again and notes by how much it overslept. Each run of the check judges
+/// the worst of at least five sleeps, a sleep still going on included: a run shortly after another one judges the sleeps of
+/// both. It is local and may count for liveness, where
 /// a `fail_above` of many seconds is wise. A runtime so blocked that the checks themselves do not run shows as `stale`.
 ///
 /// - Least privilege: none; it looks at nothing outside of the process.
 /// - Default limits: Degraded above 500 ms, Unhealthy above 5 s.
-/// - Observed: `lag`, in `ms`.
+/// - Observed: `lag`, in `ms`, from the first sleep on.
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,6 +62,7 @@ pub struct RuntimeLag {
     warn_above: Duration,
     fail_above: Duration,
     samples: Arc<Samples>,
+    window: Mutex<Window>,
     sampler: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,9 +70,33 @@ pub struct RuntimeLag {
 #[derive(Debug)]
 struct Samples {
     born: Instant,
+    count: AtomicU64,
     worst: AtomicU64,
     /// When the sleep going on should end, since birth.
     due: AtomicU64,
+}
+
+/// The samples that a run judges: those since the run before, joined to earlier ones while they are too few.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Window {
+    /// The number of samples before this window.
+    begin: u64,
+    worst: u64,
+    /// The worst sample of the window before.
+    before: u64,
+}
+
+impl Window {
+    /// Adds the worst sample since the last call and returns the worst that counts. `count` is the number of all samples.
+    fn add(&mut self, count: u64, worst: u64) -> u64 {
+        self.worst = self.worst.max(worst);
+        if count.saturating_sub(self.begin) < ENOUGH {
+            return self.worst.max(self.before);
+        }
+        let judged = self.worst;
+        *self = Self { begin: count, worst: 0, before: judged };
+        judged
+    }
 }
 
 impl Default for RuntimeLag {
@@ -84,7 +112,13 @@ impl RuntimeLag {
             runtime: None,
             warn_above: WARN_ABOVE,
             fail_above: FAIL_ABOVE,
-            samples: Arc::new(Samples { born: Instant::now(), worst: AtomicU64::new(0), due: AtomicU64::new(0) }),
+            samples: Arc::new(Samples {
+                born: Instant::now(),
+                count: AtomicU64::new(0),
+                worst: AtomicU64::new(0),
+                due: AtomicU64::new(0),
+            }),
+            window: Mutex::default(),
             sampler: Mutex::default(),
         }
     }
@@ -123,6 +157,7 @@ impl RuntimeLag {
                 samples.expect_at(EVERY);
                 sleep(EVERY).await;
                 samples.worst.fetch_max(samples.overdue(), Ordering::Relaxed);
+                samples.count.fetch_add(1, Ordering::Release);
             }
         }));
     }
@@ -154,8 +189,13 @@ impl Drop for RuntimeLag {
 impl Check for RuntimeLag {
     async fn check(&self) -> CheckResult {
         self.sample();
-        let worst = self.samples.worst.swap(0, Ordering::Relaxed).max(self.samples.overdue());
-        let lag = Duration::from_micros(worst);
+        let count = self.samples.count.load(Ordering::Acquire);
+        let worst = self.samples.worst.swap(0, Ordering::Relaxed);
+        let judged = self.window.lock().unwrap_or_else(PoisonError::into_inner).add(count, worst);
+        let lag = Duration::from_micros(judged.max(self.samples.overdue()));
+        if count == 0 && lag <= self.warn_above {
+            return Ok(Outcome::healthy());
+        }
         let late = || format!("the runtime woke its tasks {:.3} s late", lag.as_secs_f64());
         let outcome = if lag > self.fail_above {
             Outcome::unhealthy(late())
@@ -191,5 +231,28 @@ impl Check for RuntimeLag {
             .into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_of_few_samples_is_joined_to_the_one_before() {
+        let mut window = Window::default();
+        for (count, worst, expected) in [
+            (0, 0, 0),
+            (2, 10, 10),
+            (8, 900, 900),
+            // None since, and a few.
+            (8, 0, 900),
+            (12, 3, 900),
+            (13, 4, 4),
+            (14, 1, 4),
+            (30, 2, 2),
+        ] {
+            assert_eq!(window.add(count, worst), expected, "after {count} samples");
+        }
     }
 }

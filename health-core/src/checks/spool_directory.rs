@@ -2,15 +2,16 @@
 //! age of the oldest are within their limits; it does not prove that anyone works the files off.
 
 use std::{
-    ffi::OsStr,
-    fs, io,
+    fs::{self, ReadDir},
+    io,
     path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 
-use super::limits::limit_methods;
+use super::{host::is_out_of_descriptors, limits::limit_methods};
 use crate::{
     check::{
         Check, CheckResult,
@@ -36,6 +37,7 @@ const LOOKED_AT: u64 = 100_000;
 /// - A directory that does not exist, or cannot be read, is Unhealthy. Of more than 100,000 files the rest is only counted,
 ///   and that is Degraded.
 /// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
+/// - It keeps one descriptor of the directory in reserve, so that it can count when no further descriptor is free.
 /// - A measure, by itself for the full report only. Observed: `files`, `bytes` and `oldest` (in `s`).
 ///
 /// ```
@@ -68,6 +70,8 @@ pub struct SpoolDirectory {
 struct Scan {
     directory: PathBuf,
     extension: Option<String>,
+    /// The directory, open and not yet read. It is read if it cannot be opened because all descriptors are in use.
+    reserve: Arc<Mutex<Option<ReadDir>>>,
 }
 
 /// What is in the directory.
@@ -82,7 +86,7 @@ impl SpoolDirectory {
     /// Counts the files of this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
-            scan: Scan { directory: directory.into(), extension: None },
+            scan: Scan { directory: directory.into(), extension: None, reserve: Arc::default() },
             limits: Limits::default(),
             bytes: Limits::default(),
             age: Limits::default(),
@@ -90,7 +94,8 @@ impl SpoolDirectory {
         }
     }
 
-    /// Counts files with this extension only, given without its dot.
+    /// Counts files with this extension only, given without its dot: `xml`, or `tar.gz` for names that end in `.tar.gz`.
+    /// Upper and lower case differ.
     pub fn extension(mut self, extension: impl Into<String>) -> Self {
         self.scan.extension = Some(extension.into());
         self
@@ -150,12 +155,12 @@ impl SpoolDirectory {
 impl Scan {
     fn run(&self) -> io::Result<Found> {
         let mut found = Found::default();
-        for entry in fs::read_dir(&self.directory)? {
+        for entry in self.open()? {
             let entry = entry?;
             let name = entry.file_name();
-            let path = std::path::Path::new(&name);
-            let wanted = self.extension.as_deref().is_none_or(|it| path.extension() == Some(OsStr::new(it)));
-            if name.as_encoded_bytes().starts_with(b".") || !wanted {
+            let name = name.as_encoded_bytes();
+            let wanted = self.extension.as_deref().is_none_or(|extension| has_extension(name, extension.as_bytes()));
+            if name.starts_with(b".") || !wanted {
                 continue;
             }
             if found.files >= LOOKED_AT {
@@ -176,13 +181,61 @@ impl Scan {
         }
         Ok(found)
     }
+
+    /// Opens the directory, and once more for a time without a free descriptor.
+    fn open(&self) -> io::Result<ReadDir> {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        match fs::read_dir(&self.directory) {
+            Err(error) if is_out_of_descriptors(&error) => reserve.take().ok_or(error),
+            opened => {
+                let opened = opened?;
+                // Anew, because the name may stand for another directory than it did.
+                *reserve = fs::read_dir(&self.directory).ok();
+                Ok(opened)
+            }
+        }
+    }
+
+    /// Fills the reserve if it is empty.
+    fn fill_reserve(&self) {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserve.is_none() {
+            *reserve = fs::read_dir(&self.directory).ok();
+        }
+    }
+}
+
+/// Whether a name ends in a dot and this extension, with something in front of the dot.
+fn has_extension(name: &[u8], extension: &[u8]) -> bool {
+    name.strip_suffix(extension).is_some_and(|stem| stem.len() > 1 && stem.ends_with(b"."))
+}
+
+/// Returns what is wrong with an extension: one that no name can have, or that means a pattern.
+fn validate_extension(extension: &str) -> Result<(), String> {
+    let fault = if extension.is_empty() || extension.starts_with('.') {
+        "give the extension without its dot, such as \"xml\""
+    } else if extension.contains(['/', '\0']) {
+        "no file name has a slash or a NUL in it: give the extension alone, such as \"xml\""
+    } else if extension.contains(['*', '?', '[', '{']) {
+        "patterns are not matched: give the extension alone, such as \"xml\""
+    } else if extension.trim() != extension || extension.contains([',', ';', '|']) {
+        "one extension is matched as it is written: give it alone and without blanks, such as \"xml\""
+    } else {
+        return Ok(());
+    };
+    Err(format!("extension({extension:?}) matches no file: {fault}"))
 }
 
 #[async_trait]
 impl Check for SpoolDirectory {
     async fn check(&self) -> CheckResult {
         let scan = self.scan.clone();
-        match self.thread.run(move || scan.run()).await? {
+        let counted = self.thread.run(move || {
+            let counted = scan.run();
+            scan.fill_reserve();
+            counted
+        });
+        match counted.await? {
             Ok(found) => Ok(self.judge(&found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(Outcome::unhealthy(format!("there is no directory {}", self.scan.directory.display())))
@@ -203,9 +256,7 @@ impl Check for SpoolDirectory {
         if self.scan.directory.as_os_str().is_empty() {
             return Err(("the path of the directory is empty: name it".to_owned()).into());
         }
-        if self.scan.extension.as_deref().is_some_and(|it| it.starts_with('.') || it.is_empty()) {
-            return Err(("give the extension without its dot, such as \"xml\"".to_owned()).into());
-        }
+        self.scan.extension.as_deref().map_or(Ok(()), validate_extension)?;
         self.limits.validate_count()?;
         self.bytes.validate_count()?;
         Ok(self.age.validate_count()?)

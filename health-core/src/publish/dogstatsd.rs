@@ -1,16 +1,19 @@
 //! The `Dogstatsd` publisher: service checks over DogStatsD, Datadog's datagram protocol:
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/?tab=servicechecks>.
 
+mod agent;
+
 use std::{
     fmt::{self, Write as _},
     io,
-    net::{SocketAddr, ToSocketAddrs, UdpSocket},
+    net::ToSocketAddrs,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::agent::Agent;
 use crate::{
     health::publisher::{Publisher, Source},
     model::{
@@ -31,7 +34,7 @@ const MAX_DATAGRAM: usize = 1_432;
 /// are 0 OK, 1 WARNING for Degraded, 2 CRITICAL for Unhealthy, and 3 UNKNOWN for pending or stale. Each service check
 /// is sent when it changes, and all of them every ten seconds. The lifecycle changes no value, so that a deploy
 /// pages nobody. As always with DogStatsD, a datagram that does not arrive is lost. An agent that is absent or hangs
-/// affects no check.
+/// affects no check. If nobody listens, the log says so once, and once more when somebody does again.
 ///
 /// ```
 /// use health_core::{Dogstatsd, Health};
@@ -64,40 +67,27 @@ impl fmt::Debug for Dogstatsd {
     }
 }
 
-#[derive(Debug)]
-enum Agent {
-    Udp(UdpSocket, SocketAddr),
-    #[cfg(unix)]
-    Unix(std::os::unix::net::UnixDatagram, std::path::PathBuf),
-}
-
 impl Dogstatsd {
     /// Creates a publisher that sends to the UDP port of an agent, 8125 by default. A host name is resolved in this
-    /// call, which blocks, and its first address is used.
+    /// call, which blocks. Where it has several addresses, such as `localhost` with `::1` and `127.0.0.1`, the next one is
+    /// tried if nobody listens on one.
     ///
     /// # Errors
     ///
     /// The host name has no address, or no socket can be created.
     pub fn udp(agent: impl ToSocketAddrs) -> io::Result<Self> {
-        let none = || io::Error::new(io::ErrorKind::NotFound, "the agent's name has no address");
-        let address = agent.to_socket_addrs()?.next().ok_or_else(none)?;
-        let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-        let socket = UdpSocket::bind(local)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self::to(Agent::Udp(socket, address)))
+        Ok(Self::to(Agent::udp(agent.to_socket_addrs()?.collect())?))
     }
 
-    /// Creates a publisher that sends to the Unix datagram socket of an agent, often `/var/run/datadog/dsd.socket`. The
-    /// agent's socket need not exist yet.
+    /// Creates a publisher that sends to the Unix datagram socket of an agent, often `/var/run/datadog/dsd.socket`, as a path
+    /// or, as in `DD_DOGSTATSD_URL`, with `unix://` in front of it. The agent's socket need not exist yet.
     ///
     /// # Errors
     ///
-    /// No socket can be created.
+    /// No socket can be created, or no socket can have this path: it is empty, too long, or a URL of another kind.
     #[cfg(unix)]
     pub fn unix(agent: impl Into<std::path::PathBuf>) -> io::Result<Self> {
-        let socket = std::os::unix::net::UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        Ok(Self::to(Agent::Unix(socket, agent.into())))
+        Ok(Self::to(Agent::unix(&agent.into())?))
     }
 
     fn to(agent: Agent) -> Self {
@@ -133,38 +123,24 @@ impl Dogstatsd {
         self
     }
 
-    fn send(&self, datagram: &str) {
-        let sent = match &self.agent {
-            Agent::Udp(socket, address) => socket.send_to(datagram.as_bytes(), address),
-            #[cfg(unix)]
-            Agent::Unix(socket, path) => socket.send_to(datagram.as_bytes(), path),
-        };
-        if let Err(error) = sent {
-            tracing::debug!(target: "health", %error, "a service check did not reach the agent of DogStatsD");
-        }
-    }
-
-    fn send_whole(&self, source: &Source, at: SystemTime) {
+    fn send_whole(&mut self, source: &Source, at: SystemTime) {
         let report = source.report();
         let known = without_lifecycle(Report::clone(&report));
         let message = if self.visibility > Visibility::Status { cause(&known) } else { String::new() };
-        self.send(&self.datagram(
-            "health.status",
-            source.severity(),
-            at,
-            &self.tags_of(&report.service, None),
-            &message,
-        ));
+        let tags = self.tags_of(&report.service, None);
+        let datagram = self.datagram("health.status", source.severity(), at, &tags, &message);
+        self.agent.send(&datagram);
     }
 
-    fn send_check(&self, source: &Source, check: &CheckReport, at: SystemTime) {
+    fn send_check(&mut self, source: &Source, check: &CheckReport, at: SystemTime) {
         let reason = check.reason.map_or("", Reason::as_str);
         let message = match (&check.message, self.visibility) {
             (Some(message), Visibility::Full) if check.status > Status::Healthy => format!("{reason}: {message}"),
             _ => reason.to_owned(),
         };
         let tags = self.tags_of(&source.report().service, Some(&check.name));
-        self.send(&self.datagram("health.check.status", check.severity(), at, &tags, &message));
+        let datagram = self.datagram("health.check.status", check.severity(), at, &tags, &message);
+        self.agent.send(&datagram);
     }
 
     fn tags_of(&self, service: &Option<std::sync::Arc<str>>, check: Option<&str>) -> Vec<String> {
@@ -213,7 +189,7 @@ fn message_text(text: &str) -> String {
 
 #[async_trait]
 impl Publisher for Dogstatsd {
-    async fn publish(self: Box<Self>, mut source: Source) {
+    async fn publish(mut self: Box<Self>, mut source: Source) {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

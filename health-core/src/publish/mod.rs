@@ -3,6 +3,7 @@
 #[cfg(feature = "agent_check")]
 pub(crate) mod agent_check;
 pub(crate) mod dogstatsd;
+mod listens;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "opentelemetry")]

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     health::publisher::{Publisher, Source},
     model::status::{Lifecycle, Probe, Status},
-    publish::summary::cause,
+    publish::{listens::Listens, summary::cause},
 };
 
 /// Notifies systemd of the readiness, the status, the stop and the liveness of the service.
@@ -21,8 +21,10 @@ use crate::{
 /// - `WATCHDOG=1` at least twice in every `WatchdogSec=`, while *liveness* is not Unhealthy. So a failing dependency
 ///   restarts nothing, and a blocked runtime sends nothing.
 ///
-/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails. A message that could not be sent is sent again at most a
-/// second later, and nothing waits for it. The unit needs `Type=notify`. `vsock:` sockets are not supported.
+/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails. Every message goes to whoever listens on the socket at that
+/// moment. A message that could not be sent is sent again at most a second later, with everything that was told before, and
+/// nothing waits for it. The first failure is logged, and the end of the failures. The unit needs `Type=notify`. `vsock:`
+/// sockets are not supported.
 ///
 /// ```
 /// use health_core::{Health, Systemd};
@@ -59,15 +61,18 @@ struct LastSent {
     status: String,
     ready: bool,
     stopping: bool,
+    /// Whether the service was ever ready, sent or not.
+    was_ready: bool,
 }
 
 impl LastSent {
-    fn send_changes(&mut self, source: &Source, manager: &Manager) {
+    fn send_changes(&mut self, source: &Source, manager: &mut Manager) {
         let report = source.report();
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
         let status: String = status.chars().take(DESCRIBED).collect();
-        let ready = self.ready || report.lifecycle == Lifecycle::Ready;
+        self.was_ready |= report.lifecycle == Lifecycle::Ready;
+        let ready = self.was_ready;
         let stopping = self.stopping || report.lifecycle >= Lifecycle::Draining;
         let mut message = String::new();
         if ready && !self.ready {
@@ -79,8 +84,19 @@ impl LastSent {
         if status != self.status {
             message.push_str(&format!("STATUS={status}\n"));
         }
-        if !message.is_empty() && manager.send(&message) {
-            *self = Self { status, ready, stopping };
+        if message.is_empty() {
+            return;
+        }
+        if manager.send(&message) {
+            *self = Self { status, ready, stopping, was_ready: self.was_ready };
+        }
+        self.forget_if(manager.listens.fails());
+    }
+
+    /// Forgets what was sent if nobody listens any more, because whoever listens next has not heard it.
+    fn forget_if(&mut self, nobody_listens: bool) {
+        if nobody_listens {
+            *self = Self { was_ready: self.was_ready, ..Self::default() };
         }
     }
 }
@@ -88,7 +104,7 @@ impl LastSent {
 #[async_trait]
 impl Publisher for Systemd {
     async fn publish(self: Box<Self>, mut source: Source) {
-        let manager = match Manager::from_env() {
+        let mut manager = match Manager::from_env() {
             Ok(Some(manager)) => manager,
             Ok(None) => return,
             Err(error) => {
@@ -105,13 +121,15 @@ impl Publisher for Systemd {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    last_sent.send_changes(&source, &manager);
-                    if watchdog.is_some() && source.probe(Probe::Liveness).status != Status::Unhealthy {
+                    last_sent.send_changes(&source, &mut manager);
+                    let is_alive = source.probe(Probe::Liveness).status != Status::Unhealthy;
+                    if watchdog.is_some() && is_alive {
                         manager.send("WATCHDOG=1\n");
+                        last_sent.forget_if(manager.listens.fails());
                     }
                 }
                 change = source.next() => {
-                    last_sent.send_changes(&source, &manager);
+                    last_sent.send_changes(&source, &mut manager);
                     if change.is_none() {
                         return;
                     }
@@ -123,20 +141,33 @@ impl Publisher for Systemd {
 
 /// Returns how long systemd waits for `WATCHDOG=1`; `None` if it does not wait for this process.
 fn watchdog() -> Option<Duration> {
-    let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
-    let is_ours = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(process::id()));
-    number("WATCHDOG_USEC").filter(|_| is_ours).map(Duration::from_micros)
+    let variable = |name: &str| env::var(name).ok();
+    patience(variable("WATCHDOG_USEC").as_deref(), variable("WATCHDOG_PID").as_deref(), process::id())
+}
+
+/// Reads the two variables of the watchdog as `sd_watchdog_enabled(3)` does: 0, infinity and what is no number mean that
+/// there is none, and so does an identifier of another process.
+fn patience(microseconds: Option<&str>, process: Option<&str>, own: u32) -> Option<Duration> {
+    let is_ours = process.is_none_or(|process| process.trim().parse() == Ok(own));
+    let microseconds: u64 = microseconds?.trim().parse().ok()?;
+    (is_ours && !matches!(microseconds, 0 | u64::MAX)).then(|| Duration::from_micros(microseconds))
 }
 
 /// The socket of systemd's service manager. It does not block: it takes a datagram at once or not at all.
+#[cfg(unix)]
 #[derive(Debug)]
-struct Manager(#[cfg(unix)] std::os::unix::net::UnixDatagram);
+struct Manager {
+    address: std::os::unix::net::SocketAddr,
+    /// Not connected, so that every message goes to whoever listens at that moment. `None` until one could be created.
+    socket: Option<std::os::unix::net::UnixDatagram>,
+    listens: Listens,
+}
 
 #[cfg(unix)]
 impl Manager {
     fn from_env() -> io::Result<Option<Self>> {
-        use std::os::unix::net::{SocketAddr, UnixDatagram};
-        let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
+        use std::os::unix::net::SocketAddr;
+        let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
         let address = match name.as_encoded_bytes() {
             [b'/', ..] => SocketAddr::from_pathname(&name)?,
             #[cfg(target_os = "linux")]
@@ -147,32 +178,74 @@ impl Manager {
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    "NOTIFY_SOCKET is of a kind that is not spoken",
+                    "NOTIFY_SOCKET is neither a path nor an abstract name: vsock is not supported",
                 ));
             }
         };
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        socket.connect_addr(&address)?;
-        Ok(Some(Self(socket)))
+        Ok(Some(Self { address, socket: None, listens: Listens::new("systemd") }))
     }
 
-    fn send(&self, message: &str) -> bool {
-        let sent = self.0.send(message.as_bytes());
-        if let Err(error) = &sent {
-            tracing::debug!(target: "health", %error, "systemd could not be told");
-        }
-        sent.is_ok()
+    /// Returns whether the message was taken.
+    fn send(&mut self, message: &str) -> bool {
+        let sent = self.try_send(message);
+        self.listens.record(sent)
+    }
+
+    fn try_send(&mut self, message: &str) -> io::Result<()> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => {
+                let socket = std::os::unix::net::UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                socket
+            }
+        };
+        let sent = socket.send_to_addr(message.as_bytes(), &self.address);
+        self.socket = Some(socket);
+        sent.map(drop)
     }
 }
 
 #[cfg(not(unix))]
+#[derive(Debug)]
+struct Manager {
+    listens: Listens,
+}
+
+#[cfg(not(unix))]
 impl Manager {
+    #[expect(clippy::unnecessary_wraps, reason = "it is Unix that can fail")]
     fn from_env() -> io::Result<Option<Self>> {
         Ok(None)
     }
 
-    fn send(&self, _: &str) -> bool {
+    fn send(&mut self, _: &str) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchdog_is_what_systemd_means_by_one() {
+        let waits = Some(Duration::from_secs(30));
+        for (microseconds, process, expected) in [
+            (Some("30000000"), None, waits),
+            (Some("30000000"), Some("7"), waits),
+            (Some("30000000"), Some("8"), None),
+            (Some("30000000"), Some("0"), None),
+            (Some("30000000"), Some(""), None),
+            (Some("30000000"), Some("seven"), None),
+            (Some("0"), None, None),
+            (Some("18446744073709551615"), None, None),
+            (Some("-1"), None, None),
+            (Some("infinity"), None, None),
+            (Some(""), Some("7"), None),
+            (None, Some("7"), None),
+        ] {
+            assert_eq!(patience(microseconds, process, 7), expected, "{microseconds:?} {process:?}");
+        }
     }
 }

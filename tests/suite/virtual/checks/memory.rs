@@ -4,33 +4,9 @@ use health_core::{Memory, Reason, Status};
 
 use health_tests::support::{checked, observed, rerun, shown, verdict};
 
-use super::cgroup_trees::{NONE, V1, V1_SUB_GROUP, V1_UNLIMITED, V2, V2_NESTED, V2_UNLIMITED, plant, write};
+use super::host_trees::{NONE, SYSTEMD_SLICE, V2, plant, write};
 
 const MIB: f64 = 1_048_576.0;
-/// What the recorded groups have of a file that was read once.
-const CACHE: f64 = 24.0 * MIB;
-
-#[tokio::test(start_paused = true)]
-async fn the_tightest_limit_counts_and_the_file_cache_does_not() {
-    let host = 737_844.0 * 1024.0;
-    for (tree, limit_of, used, limit, percent) in [
-        (V2, "cgroup v2", 34_426_880.0 - CACHE, 64.0 * MIB, 13.8),
-        (V2_NESTED, "cgroup v2", 34_574_336.0 - CACHE, 64.0 * MIB, 14.02),
-        (V2_UNLIMITED, "host", host - 569_256.0 * 1024.0, host, 22.85),
-        (V1, "cgroup v1", 34_611_200.0 - CACHE, 64.0 * MIB, 14.07),
-        (V1_SUB_GROUP, "cgroup v1", 34_914_304.0 - CACHE, 48.0 * MIB, 19.37),
-        (V1_UNLIMITED, "host", host - 579_812.0 * 1024.0, host, 21.42),
-        (NONE, "host", host - 580_256.0 * 1024.0, host, 21.36),
-    ] {
-        let root = plant(tree);
-        let report = shown(&checked(Memory::new().root(root.path())).await);
-        let numbers = ["used", "limit", "used_percent", "resident"].map(|name| observed(&report, name));
-        assert_eq!(numbers, [used, limit, percent, 4096.0], "{limit_of}");
-        assert_eq!(report.detail("limit_of"), Some(&limit_of.into()));
-        assert_eq!(report.status(), Status::Healthy);
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn it_follows_what_changes() {
     let root = plant(V2);
@@ -41,6 +17,85 @@ async fn it_follows_what_changes() {
         assert_eq!(observed(&*rerun(&health).await, "used_percent"), percent);
         assert_eq!(verdict(&shown(&health)), (expected, Some(Reason::Threshold)));
     }
+}
+
+/// A group with a limit tells enough without the host's table, or with an old one.
+#[tokio::test(start_paused = true)]
+async fn what_the_verdict_does_not_need_may_be_missing() {
+    const OLD: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 250 kB\n";
+    for table in ["", OLD, "MemTotal: many\n"] {
+        let root = plant(V2);
+        write(root.path(), "proc/meminfo", table);
+        write(root.path(), "sys/fs/cgroup/memory.max", "512000");
+        write(root.path(), "sys/fs/cgroup/memory.current", "99840");
+        write(root.path(), "sys/fs/cgroup/memory.stat", "inactive_file 0\n");
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!((report.status(), observed(&report, "used_percent")), (Status::Healthy, 19.5), "{table}");
+        assert_eq!(report.detail("unread").is_some(), table != OLD, "{report:?}");
+    }
+    // The host itself: what is free, and what can be had at once.
+    let root = plant(NONE);
+    write(root.path(), "proc/meminfo", OLD);
+    assert_eq!(observed(&shown(&checked(Memory::new().root(root.path())).await), "used_percent"), 60.0);
+    for table in ["MemTotal: 1000 kB\n", "MemTotal: 0 kB\nMemFree: 0 kB\n", "MemFree: 10 kB\n"] {
+        write(root.path(), "proc/meminfo", table);
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Failed)), "{table}");
+    }
+}
+
+/// A usage that is not known is neither nothing nor everything.
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_usage_is_not_known_is_not_judged_by_the_host() {
+    let root = plant(V2);
+    for usage in [None, Some("much")] {
+        let path = "sys/fs/cgroup/memory.current";
+        match usage {
+            Some(usage) => write(root.path(), path, usage),
+            None => std::fs::remove_file(root.path().join(path)).unwrap(),
+        }
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Failed)), "{usage:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_stands_for_none_is_none() {
+    for limit in ["max", "0", "9223372036854771712", "9223372036854775807", "18446744073709551615", "-1"] {
+        let root = plant(V2);
+        // Without the host's table nothing else says that this is more than there is.
+        write(root.path(), "proc/meminfo", "");
+        write(root.path(), "sys/fs/cgroup/memory.max", limit);
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!(report.detail("limit_of"), None, "{limit}: {report:?}");
+        write(root.path(), "proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 500 kB\n");
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!(report.detail("limit_of"), Some(&"host".into()), "{limit}: {report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
+    let root = plant(SYSTEMD_SLICE);
+    let slice = "sys/fs/cgroup/orders.slice";
+    let health = checked(Memory::new().root(root.path())).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Threshold)));
+    assert!(shown(&health).message().unwrap().contains("waiting for memory"), "{:?}", shown(&health));
+    for (pressure, status) in [
+        ("some avg10=9.90 avg60=90.00 avg300=0.00 total=5\nfull avg10=90.00\n", Status::Healthy),
+        ("some avg10=10.10 avg60=0.00 avg300=0.00 total=5\n", Status::Degraded),
+        // Not told.
+        ("", Status::Healthy),
+    ] {
+        write(root.path(), &format!("{slice}/memory.pressure"), pressure);
+        assert_eq!(rerun(&health).await.status(), status, "{pressure}");
+    }
+    write(root.path(), &format!("{slice}/memory.pressure"), "some avg10=60.00\n");
+    let strict = checked(Memory::new().root(root.path()).fail_pressure_above(50)).await;
+    assert_eq!(shown(&strict).status(), Status::Unhealthy);
+    // Without a `memory.high` nothing is held.
+    write(root.path(), &format!("{slice}/memory.high"), "max\n");
+    assert_eq!(rerun(&health).await.status(), Status::Healthy);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,13 @@
 //! The ready-made checks, each in the file of its name.
 
 mod backlog;
-mod cgroup_trees;
 mod cpu;
 mod disk_space;
 mod error_rate;
 mod file_descriptors;
 mod gauge;
 mod heartbeat;
+mod host_trees;
 mod latch;
 mod memory;
 mod quorum;

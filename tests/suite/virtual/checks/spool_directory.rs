@@ -60,6 +60,18 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_extension_of_several_parts_is_what_the_name_ends_in() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a.tar.gz", "b.tar.gz", "c.gz", "tar.gz", ".tar.gz", ".d.tar.gz", "d.TAR.GZ", "e.targz", "f.tar.gz.part"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    for (extension, files) in [("tar.gz", 2.0), ("gz", 4.0), ("GZ", 1.0), ("part", 1.0), ("gz.part", 1.0), ("zip", 0.0)] {
+        let health = checked(SpoolDirectory::new(directory.path()).extension(extension)).await;
+        assert_eq!(observed(&shown(&health), "files"), files, "{extension}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_directory_that_is_not_there_is_unhealthy() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(SpoolDirectory::new(directory.path().join("nowhere"))).await;
@@ -70,6 +82,19 @@ async fn a_directory_that_is_not_there_is_unhealthy() {
 #[test]
 fn bad_input_is_refused() {
     assert!(invalid(SpoolDirectory::new("")).contains("name it"));
-    assert!(invalid(SpoolDirectory::new("/x").extension(".xml")).contains("without its dot"));
+    for (extension, complaint) in [
+        (".xml", "without its dot"),
+        ("", "without its dot"),
+        ("x/gz", "slash"),
+        ("gz\0", "NUL"),
+        ("*.xml", "patterns"),
+        ("xm?", "patterns"),
+        ("{xml,json}", "patterns"),
+        (" xml", "without blanks"),
+        ("xml,json", "one extension"),
+    ] {
+        let message = invalid(SpoolDirectory::new("/x").extension(extension));
+        assert!(message.contains(complaint) && message.contains("matches no file"), "{extension:?}: {message}");
+    }
     assert!(invalid(SpoolDirectory::new("/x").warn_above(5).fail_above(5)).contains("less than"));
 }

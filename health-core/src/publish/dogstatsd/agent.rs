@@ -1,0 +1,208 @@
+//! The socket of a Datadog Agent: datagrams over UDP or a Unix socket. Nothing here blocks.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+};
+#[cfg(unix)]
+use std::{
+    os::unix::net::{SocketAddr as UnixAddress, UnixDatagram},
+    path::Path,
+};
+
+use crate::publish::listens::Listens;
+
+/// An agent, and whether it listens.
+#[derive(Debug)]
+pub(super) struct Agent {
+    target: Target,
+    listens: Listens,
+}
+
+#[derive(Debug)]
+enum Target {
+    Udp(Udp),
+    /// Not connected, so that every datagram goes to whoever listens at that moment.
+    #[cfg(unix)]
+    Unix(UnixDatagram, UnixAddress),
+}
+
+impl Agent {
+    /// Prepares to send to the first of these addresses on which somebody listens.
+    pub(super) fn udp(addresses: Vec<SocketAddr>) -> io::Result<Self> {
+        Ok(Self::new(Target::Udp(Udp::new(addresses)?)))
+    }
+
+    /// Prepares to send to the socket of this path or `unix://` URL.
+    #[cfg(unix)]
+    pub(super) fn unix(agent: &Path) -> io::Result<Self> {
+        let path = match agent.to_str().and_then(|text| text.split_once("://")) {
+            Some(("unix" | "unixgram", path)) if path.starts_with('/') => Path::new(path),
+            Some(_) => return Err(invalid("is no socket of datagrams: use a path, or unix:// and an absolute path", agent)),
+            None if agent.as_os_str().is_empty() => return Err(invalid("is empty: name the socket", agent)),
+            None => agent,
+        };
+        let address = UnixAddress::from_pathname(path)?;
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        Ok(Self::new(Target::Unix(socket, address)))
+    }
+
+    fn new(target: Target) -> Self {
+        Self { target, listens: Listens::new("dogstatsd") }
+    }
+
+    /// Sends a datagram. One that cannot be sent is lost.
+    pub(super) fn send(&mut self, datagram: &str) {
+        let sent = match &mut self.target {
+            Target::Udp(udp) => udp.send(datagram.as_bytes()),
+            #[cfg(unix)]
+            Target::Unix(socket, address) => socket.send_to_addr(datagram.as_bytes(), address).map(drop),
+        };
+        self.listens.record(sent);
+    }
+}
+
+#[cfg(unix)]
+fn invalid(what: &str, agent: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("the path of the agent {what} ({})", agent.display()))
+}
+
+/// The addresses of an agent, and a socket that is connected to one of them. Only a connected socket is told that nobody
+/// listens.
+#[derive(Debug)]
+struct Udp {
+    addresses: Vec<SocketAddr>,
+    current: usize,
+    socket: UdpSocket,
+}
+
+impl Udp {
+    fn new(addresses: Vec<SocketAddr>) -> io::Result<Self> {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the agent's name has no address");
+        for (current, address) in addresses.iter().enumerate() {
+            match connected(address) {
+                Ok(socket) => return Ok(Self { addresses, current, socket }),
+                Err(error) => last = error,
+            }
+        }
+        // The network may come later; without a socket nothing ever does.
+        let socket = UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], 0)));
+        match (addresses.is_empty(), socket) {
+            (false, Ok(socket)) => Ok(Self { addresses, current: 0, socket }),
+            _ => Err(last),
+        }
+    }
+
+    /// Sends to the current address, else to the first other one that takes it.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let mut failed = match sent(&self.socket, datagram) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => error,
+            sent => return sent,
+        };
+        // The current one comes last, over a new socket: the old one may be bound to an address that is gone.
+        for step in 1..=self.addresses.len() {
+            let next = (self.current + step) % self.addresses.len();
+            let attempt = connected(&self.addresses[next]).and_then(|socket| sent(&socket, datagram).map(|()| socket));
+            match attempt {
+                Ok(socket) => {
+                    (self.current, self.socket) = (next, socket);
+                    return Ok(());
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}
+
+fn connected(address: &SocketAddr) -> io::Result<UdpSocket> {
+    let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let socket = UdpSocket::bind(local)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+/// Sends a datagram, and asks whether it, or one before it, was refused. On one host the answer is there at once.
+fn sent(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
+    let before = socket.take_error()?;
+    socket.send(datagram)?;
+    match socket.take_error()? {
+        Some(refused) => Err(refused),
+        None => before.map_or(Ok(()), |_| Ok(())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn received(socket: &UdpSocket) -> Option<String> {
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    }
+
+    fn bound(address: impl Into<SocketAddr>) -> Option<UdpSocket> {
+        let socket = UdpSocket::bind(address.into()).ok()?;
+        socket.set_nonblocking(true).unwrap();
+        Some(socket)
+    }
+
+    #[test]
+    fn the_address_on_which_somebody_listens_is_found_and_found_again() {
+        let first = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let nobody = first.local_addr().unwrap();
+        drop(first);
+        let second = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addresses = vec![nobody, second.local_addr().unwrap()];
+        let mut agent = Agent::udp(addresses.clone()).unwrap();
+        for text in ["1", "2"] {
+            agent.send(text);
+            assert_eq!(received(&second).as_deref(), Some(text));
+        }
+        assert!(!agent.listens.fails());
+        drop(second);
+        agent.send("3");
+        assert!(agent.listens.fails(), "nobody listens any more");
+        let first = bound(nobody).unwrap();
+        agent.send("4");
+        assert_eq!(received(&first).as_deref(), Some("4"));
+        assert!(!agent.listens.fails());
+        assert_eq!(received(&first), None);
+    }
+
+    #[test]
+    fn localhost_of_two_families_is_reached_over_either() {
+        let v4 = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = v4.local_addr().unwrap().port();
+        let mut agent = Agent::udp(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]).unwrap();
+        agent.send("here");
+        assert_eq!(received(&v4).as_deref(), Some("here"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_unix_url_is_its_path() {
+        for (agent, complaint) in [
+            ("/run/dsd.socket", None),
+            ("unix:///run/dsd.socket", None),
+            ("unixgram:///run/dsd.socket", None),
+            ("dsd.socket", None),
+            ("unix://dsd.socket", Some("use a path")),
+            ("unixstream:///run/dsd.socket", Some("use a path")),
+            ("udp://127.0.0.1:8125", Some("use a path")),
+            ("", Some("name the socket")),
+            (&"x".repeat(200), Some("path must be shorter")),
+        ] {
+            let error = Agent::unix(Path::new(agent)).err().map(|error| error.to_string());
+            match (error, complaint) {
+                (Some(error), Some(complaint)) => assert!(error.contains(complaint), "{agent}: {error}"),
+                (error, complaint) => assert_eq!(error.as_deref(), complaint, "{agent}"),
+            }
+        }
+    }
+}

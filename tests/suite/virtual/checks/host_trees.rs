@@ -1,0 +1,96 @@
+//! Files of other systems, as Linux shows them to a process: hosts, containers and services, each a file in `host_trees`
+//! with what is expected of it.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use health_core::{CheckReport, Cpu, Memory};
+use health_tests::{
+    support::{checked, shown},
+    tools::repository,
+};
+use tempfile::TempDir;
+
+/// A container under version 2 with a namespace of its own: 64 MiB and one and a half cores.
+pub(crate) const V2: &str = include_str!("host_trees/v2.txt");
+/// A service as systemd runs it under version 2: no limit of its own, one on the slice around it.
+pub(crate) const V2_NESTED: &str = include_str!("host_trees/v2_nested.txt");
+/// No control groups at all.
+pub(crate) const NONE: &str = include_str!("host_trees/none.txt");
+/// A service of systemd above the `MemoryHigh=` of its slice.
+pub(crate) const SYSTEMD_SLICE: &str = include_str!("host_trees/systemd_slice_v2.txt");
+
+/// Puts a tree on disk.
+pub(crate) fn plant(tree: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in sections(tree) {
+        write(root.path(), path, text);
+    }
+    root
+}
+
+/// The files of a tree: the path and the text of each.
+fn sections(tree: &str) -> impl Iterator<Item = (&str, &str)> {
+    tree.split("==> ").skip(1).map(|file| file.split_once(" <==\n").unwrap())
+}
+
+/// Writes a file of a tree.
+pub(crate) fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// What is expected of a tree: each number or detail of the two checks by its name. `-` stands for none.
+const EXPECTED: [&str; 10] = [
+    "limit_of",
+    "limit",
+    "used_percent",
+    "high",
+    "pressure",
+    "memory",
+    "cores",
+    "load_per_core",
+    "quota",
+    "cgroup",
+];
+
+fn found(memory: &CheckReport, cpu: &CheckReport) -> BTreeMap<&'static str, String> {
+    let number = |report: &CheckReport, name| {
+        report.observed().iter().find(|it| it.name == name).map(|it| it.value.to_string())
+    };
+    let detail = |report: &CheckReport, name| report.detail(name).and_then(|it| it.as_str().map(str::to_owned));
+    let of = |name| match name {
+        "limit_of" => detail(memory, name),
+        "memory" => Some(memory.status().to_string()),
+        "cgroup" => detail(memory, name).or_else(|| detail(cpu, name)).map(|_| "unknown".to_owned()),
+        "cores" | "load_per_core" | "quota" => number(cpu, name),
+        _ => number(memory, name),
+    };
+    EXPECTED.into_iter().map(|name| (name, of(name).unwrap_or_else(|| "-".to_owned()))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_system_is_measured_as_it_is() {
+    let folder = repository().join("tests/suite/virtual/checks/host_trees");
+    let (mut trees, mut wrong) = (0, String::new());
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let tree = fs::read_to_string(&path).unwrap();
+        let (_, expected) = sections(&tree).find(|(path, _)| *path == "expected").unwrap_or(("", ""));
+        let expected: BTreeMap<&str, String> =
+            expected.lines().map(|line| line.split_once(": ").unwrap()).map(|(k, v)| (k, v.to_owned())).collect();
+        let root = plant(&tree);
+        let memory = shown(&checked(Memory::new().root(root.path())).await);
+        let cpu = shown(&checked(Cpu::new().root(root.path())).await);
+        let found = found(&memory, &cpu);
+        if found != expected {
+            wrong += &format!("{}\n  expected {expected:?}\n  found    {found:?}\n", path.display());
+            if std::env::var_os("HEALTH_SHOW_TREES").is_some() {
+                eprintln!("@{}", path.display());
+                EXPECTED.iter().for_each(|name| eprintln!("{name}: {}", found[name]));
+            }
+        }
+        trees += 1;
+    }
+    assert!(wrong.is_empty() && trees >= 28, "{trees} trees\n{wrong}");
+}
