@@ -83,11 +83,12 @@ struct Usage {
     limit_of: &'static str,
 }
 
-/// The tightest `memory.high`.
+/// The groups that have a `memory.high`.
 #[derive(Clone, Copy, Debug)]
 struct High {
+    /// The tightest.
     bytes: u64,
-    /// The share of the last 10 s in which a task waited for memory, in percent.
+    /// The greatest share of the last 10 s in which a task waited for memory, in percent.
     pressure: Option<f64>,
 }
 
@@ -164,7 +165,10 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
         }
     }
     let highs = folders.iter().filter_map(|folder| high(host, folder));
-    let high = highs.min_by_key(|high| high.bytes);
+    let high = highs.reduce(|one, other| High {
+        bytes: one.bytes.min(other.bytes),
+        pressure: one.pressure.into_iter().chain(other.pressure).max_by(f64::total_cmp),
+    });
     let fullest = usages.into_iter().max_by_key(|usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.limit));
     let unread = host.unreadable();
     let unread_text = unread.as_ref().or(machine.as_ref().err()).map(ToString::to_string);

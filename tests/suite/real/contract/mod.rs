@@ -5,3 +5,4 @@ mod conformance;
 mod debug_output;
 mod external_types;
 mod features;
+mod host_recorder;

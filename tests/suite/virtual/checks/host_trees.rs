@@ -16,7 +16,7 @@ pub(crate) const V2: &str = include_str!("host_trees/v2.txt");
 pub(crate) const V2_NESTED: &str = include_str!("host_trees/v2_nested.txt");
 /// No control groups at all.
 pub(crate) const NONE: &str = include_str!("host_trees/none.txt");
-/// A service of systemd above the `MemoryHigh=` of its slice.
+/// A service of systemd above its `MemoryHigh=`.
 pub(crate) const SYSTEMD_SLICE: &str = include_str!("host_trees/systemd_slice_v2.txt");
 
 /// Puts a tree on disk.
@@ -41,13 +41,14 @@ pub(crate) fn write(root: &Path, path: &str, text: &str) {
 }
 
 /// What is expected of a tree: each number or detail of the two checks by its name. `-` stands for none.
-const EXPECTED: [&str; 10] = [
+const EXPECTED: [&str; 11] = [
     "limit_of",
     "limit",
     "used_percent",
     "high",
     "pressure",
     "memory",
+    "cpu",
     "cores",
     "load_per_core",
     "quota",
@@ -62,6 +63,7 @@ fn found(memory: &CheckReport, cpu: &CheckReport) -> BTreeMap<&'static str, Stri
     let of = |name| match name {
         "limit_of" => detail(memory, name),
         "memory" => Some(memory.status().to_string()),
+        "cpu" => Some(cpu.status().to_string()),
         "cgroup" => detail(memory, name).or_else(|| detail(cpu, name)).map(|_| "unknown".to_owned()),
         "cores" | "load_per_core" | "quota" => number(cpu, name),
         _ => number(memory, name),

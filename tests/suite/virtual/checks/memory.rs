@@ -77,24 +77,32 @@ async fn a_limit_that_stands_for_none_is_none() {
 #[tokio::test(start_paused = true)]
 async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
     let root = plant(SYSTEMD_SLICE);
-    let slice = "sys/fs/cgroup/orders.slice";
+    let (service, slice) = ("sys/fs/cgroup/shop.slice/orders.service", "sys/fs/cgroup/shop.slice");
+    let pressure = |of: &str, text: &str| write(root.path(), &format!("{of}/memory.pressure"), text);
+    write(root.path(), &format!("{slice}/memory.high"), "900000000\n");
     let health = checked(Memory::new().root(root.path())).await;
     assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Threshold)));
+    assert_eq!(observed(&shown(&health), "high"), 805_306_368.0);
     assert!(shown(&health).message().unwrap().contains("waiting for memory"), "{:?}", shown(&health));
-    for (pressure, status) in [
-        ("some avg10=9.90 avg60=90.00 avg300=0.00 total=5\nfull avg10=90.00\n", Status::Healthy),
-        ("some avg10=10.10 avg60=0.00 avg300=0.00 total=5\n", Status::Degraded),
+    const CALM: &str = "some avg10=9.90 avg60=90.00 avg300=0.00 total=5\nfull avg10=90.00\n";
+    for (of_service, of_slice, status) in [
+        (CALM, CALM, Status::Healthy),
+        ("some avg10=10.10 avg60=0.00 avg300=0.00 total=5\n", CALM, Status::Degraded),
+        (CALM, "some avg10=10.10\n", Status::Degraded),
         // Not told.
-        ("", Status::Healthy),
+        ("", "", Status::Healthy),
     ] {
-        write(root.path(), &format!("{slice}/memory.pressure"), pressure);
-        assert_eq!(rerun(&health).await.status(), status, "{pressure}");
+        pressure(service, of_service);
+        pressure(slice, of_slice);
+        assert_eq!(rerun(&health).await.status(), status, "{of_service} {of_slice}");
     }
-    write(root.path(), &format!("{slice}/memory.pressure"), "some avg10=60.00\n");
+    pressure(slice, "some avg10=60.00\n");
     let strict = checked(Memory::new().root(root.path()).fail_pressure_above(50)).await;
     assert_eq!(shown(&strict).status(), Status::Unhealthy);
     // Without a `memory.high` nothing is held.
-    write(root.path(), &format!("{slice}/memory.high"), "max\n");
+    for group in [service, slice] {
+        write(root.path(), &format!("{group}/memory.high"), "max\n");
+    }
     assert_eq!(rerun(&health).await.status(), Status::Healthy);
 }
 
