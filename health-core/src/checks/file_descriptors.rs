@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    host::{is_out_of_descriptors, percent},
+    host::{PROCESS_FULL, is_out_of_descriptors, percent},
     limits::limit_methods,
 };
 use crate::{
@@ -100,22 +100,25 @@ fn measure(known_limit: &AtomicU64) -> io::Result<Measured> {
             limit
         }
         Err(error) if is_out_of_descriptors(&error) => {
-            // Every number below the limit is in use, or the table of the whole system is full.
-            let known = known_limit.load(Ordering::Relaxed);
-            let in_use = in_a_row();
-            return Ok(match known {
-                0 => Measured { open: in_use, limit: Some(in_use) },
-                known => Measured { open: counted(known.max(in_use)), limit: Some(known) },
-            });
+            return Ok(without_descriptor(&error, known_limit.load(Ordering::Relaxed)));
         }
         Err(error) => return Err(error),
     };
     match open() {
-        Err(error) if is_out_of_descriptors(&error) => {
-            Ok(Measured { open: counted(limit.unwrap_or(0).max(in_a_row())), limit })
-        }
+        Err(error) if is_out_of_descriptors(&error) => Ok(without_descriptor(&error, limit.unwrap_or(0))),
         open => Ok(Measured { open: open?, limit }),
     }
+}
+
+/// Counts the open descriptors without opening one. `known_limit` is 0 if no limit is known.
+fn without_descriptor(error: &io::Error, known_limit: u64) -> Measured {
+    let in_use = in_a_row();
+    if error.raw_os_error() == Some(PROCESS_FULL) && (known_limit == 0 || known_limit > in_use) {
+        // Every number below the limit is in use. A greater limit was lowered since it was read.
+        return Measured { open: in_use, limit: Some(in_use) };
+    }
+    let limit = if known_limit == 0 { in_use } else { known_limit };
+    Measured { open: counted(limit.max(in_use)), limit: Some(limit) }
 }
 
 /// Returns how many descriptors are open. Linux 6.2 and later tell it as the size of the directory.

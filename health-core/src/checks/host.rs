@@ -12,12 +12,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The error numbers of an open file table that is full: that of the process (EMFILE) and that of the system (ENFILE).
-const TABLE_FULL: [i32; 2] = [24, 23];
+/// The error number of a process whose table of open files is full (EMFILE).
+pub(crate) const PROCESS_FULL: i32 = 24;
+/// The error number of a system whose table of open files is full (ENFILE).
+const SYSTEM_FULL: i32 = 23;
 
 /// Whether a file could not be opened because all descriptors are in use.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    cfg!(unix) && error.raw_os_error().is_some_and(|number| TABLE_FULL.contains(&number))
+    cfg!(unix) && matches!(error.raw_os_error(), Some(PROCESS_FULL | SYSTEM_FULL))
 }
 
 /// A directory that contains `proc` and `sys`, and the open files below it.

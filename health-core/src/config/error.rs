@@ -24,6 +24,8 @@ pub enum BuildError {
     NoTimer,
     /// The checks have been stopped, so no check can be inserted.
     Stopped,
+    /// The runtime that runs the checks has ended, so no check that is inserted would run.
+    RuntimeEnded,
     /// The name of a check is empty, longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
     /// consists of dots alone.
     InvalidName {
@@ -160,6 +162,10 @@ impl fmt::Display for BuildError {
                 "the Tokio runtime has no timer, so no deadline could hold: build it with enable_time() or enable_all()",
             ),
             Self::Stopped => f.write_str("the checks have been stopped: insert checks before stop()"),
+            Self::RuntimeEnded => f.write_str(
+                "the Tokio runtime in which start() was called has ended, so no check would run: insert checks before it \
+                 ends, or call start() in a runtime that lasts as long as the service",
+            ),
             Self::InvalidName { name, message } => write!(
                 f,
                 "invalid name {name:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of them \

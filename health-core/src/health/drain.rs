@@ -8,12 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until, timeout_at},
-};
+use tokio::{sync::watch, time::Instant};
 
-use crate::{engine::log, model::change::Drained, time::LONGEST};
+use crate::{engine::log, health::pause::pause_until, model::change::Drained, time::LONGEST};
 
 /// The default limit of work in progress. With a delay of 10 s, and 5 s for the last answers of a server, it fits into
 /// the 30 s of grace that Kubernetes grants.
@@ -100,7 +97,7 @@ impl Future for Drain {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Drained> {
         let (delay_end, end) = (self.delay_end, self.delay_end + self.limit.min(LONGEST));
         let count = Arc::clone(&self.in_flight);
-        // Created at the first poll: a timer needs a runtime, and beginning the drain must not.
+        // Created at the first poll, in the runtime that waits, if there is one.
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(wait(delay_end, end, count)));
         waiting.as_mut().poll(context)
     }
@@ -113,11 +110,12 @@ impl fmt::Debug for Drain {
 }
 
 async fn wait(delay_end: Instant, end: Instant, count: Arc<watch::Sender<usize>>) -> Drained {
-    sleep_until(delay_end).await;
+    pause_until(delay_end).await;
     let mut changes = count.subscribe();
-    let drained = match timeout_at(end, changes.wait_for(|count| *count == 0)).await {
-        Ok(_) => Drained::Finished,
-        Err(_) => Drained::LimitReached { in_flight: *count.borrow() },
+    let drained = tokio::select! {
+        biased;
+        _ = changes.wait_for(|count| *count == 0) => Drained::Finished,
+        () = pause_until(end) => Drained::LimitReached { in_flight: *count.borrow() },
     };
     log::drained(drained);
     drained

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout_at},
-};
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{
     engine::store::Progress,
     health::{
         Health,
         drain::{Drain, InFlight},
+        pause::pause_until,
     },
     model::status::{Lifecycle, Status},
 };
@@ -19,7 +17,7 @@ use crate::{
 /// How long `stop` waits for cancelled tasks, and then for publishers. A task that blocks its thread delays it no
 /// longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
-/// The time between two looks whether publishers have ended.
+/// The time between two looks whether tasks have ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Health {
@@ -67,7 +65,7 @@ impl Health {
         let delay_end = inner.drain_state.delay_end();
         tokio::select! {
             () = async { match delay_end {
-                Some(delay_end) => sleep_until(delay_end).await,
+                Some(delay_end) => pause_until(delay_end).await,
                 None => std::future::pending().await,
             } } => {}
             _ = progress.wait_for(at_least(Lifecycle::Stopped)) => {}
@@ -84,23 +82,16 @@ impl Health {
     /// Stops every check for good. Answers keep the verdicts of the last results, which no longer become stale; readiness, the full report and tags are 503 with the
     /// reason `stopped`.
     ///
-    /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either.
+    /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either. It
+    /// needs no runtime to wait in.
     pub async fn stop(&self) {
         self.inner().store.advance(Lifecycle::Stopped);
-        let patience = Instant::now() + STOP_PATIENCE;
         let tasks = self.inner().take_tasks();
         tasks.iter().for_each(JoinHandle::abort);
-        for task in tasks {
-            // An error only says that the task was cancelled, as it was.
-            let _ = timeout_at(patience, task).await;
-        }
-        // Publishers have a second of their own, because checks may have used up theirs.
-        let patience = Instant::now() + STOP_PATIENCE;
-        // Publishers stay in their list, so that one that hangs is aborted with the last handle, also if this future is
-        // dropped.
-        while !self.inner().publishers_have_ended() && Instant::now() < patience {
-            sleep(POLL_INTERVAL).await;
-        }
+        wait_for(|| tasks.iter().all(JoinHandle::is_finished)).await;
+        // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so that
+        // one that hangs is aborted with the last handle, also if this future is dropped.
+        wait_for(|| self.inner().publishers_have_ended()).await;
     }
 
     /// Waits until the readiness probe passes and returns `true`, or until the service begins to drain and returns
@@ -110,5 +101,13 @@ impl Health {
         let passes = |now: &Progress| now.lifecycle == Lifecycle::Ready && now.readiness < Status::Unhealthy;
         let settled = progress.wait_for(|now| now.lifecycle >= Lifecycle::Draining || passes(now)).await;
         settled.is_ok_and(|now| passes(&now))
+    }
+}
+
+/// Waits until tasks have ended, at most [`STOP_PATIENCE`].
+async fn wait_for(have_ended: impl Fn() -> bool) {
+    let patience = Instant::now() + STOP_PATIENCE;
+    while !have_ended() && Instant::now() < patience {
+        pause_until(Instant::now() + POLL_INTERVAL).await;
     }
 }

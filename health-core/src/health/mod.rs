@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod drain;
 mod lifecycle;
+mod pause;
 pub(crate) mod publisher;
 #[cfg(feature = "signal")]
 pub(crate) mod shutdown;
@@ -16,7 +17,7 @@ use std::{
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
-    check::{error::InvalidCheck, registration::Registration},
+    check::{deadline::Run, error::InvalidCheck, registration::Registration},
     config::{
         defaults::Defaults,
         error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
@@ -115,6 +116,17 @@ impl Inner {
         }
     }
 
+    /// Whether the runtime that runs the checks has been shut down.
+    fn runtime_has_ended(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| {
+            // A runtime that has ended drops a task at once.
+            let task = runtime.spawn(std::future::pending::<()>());
+            let has_ended = task.is_finished();
+            task.abort();
+            has_ended
+        })
+    }
+
     fn tasks(&self) -> MutexGuard<'_, Vec<Task>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,12 +204,14 @@ impl Health {
     }
 
     /// Runs a publisher, which sends the state of the service to another system, on a task of its own until the checks
-    /// stop. Does nothing for a frozen service, which has no runtime.
+    /// stop. Does nothing for a frozen service, which has no runtime, and warns in the log if the runtime has ended.
     ///
     /// Call [`stop`](Self::stop) before the runtime ends: it waits for the last messages of publishers. Without it, the
     /// tasks of publishers end with the runtime.
     pub fn publish(&self, publisher: impl Publisher) {
-        if let Some(runtime) = &self.inner.runtime {
+        if self.inner.runtime_has_ended() {
+            tracing::warn!(target: "health", "publisher not started: the runtime of the checks has ended");
+        } else if let Some(runtime) = &self.inner.runtime {
             let source = Source::new(Arc::clone(&self.inner.store));
             let task = runtime.spawn(async move { Box::new(publisher).publish(source).await });
             let mut publishers = self.inner.publishers();
@@ -207,7 +221,8 @@ impl Health {
     }
 
     /// Runs a check, waits for a run that started after this call, and returns the status of the check. A check that is
-    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned.
+    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned, and so it
+    /// is at once where a run of the check itself makes the call: a check that runs itself again would never rest.
     ///
     /// # Errors
     ///
@@ -215,10 +230,16 @@ impl Health {
     pub async fn refresh(&self, name: &str) -> Result<Status, UnknownCheck> {
         let unknown = || UnknownCheck { name: name.to_owned() };
         let signals = self.inner.store.signals(name).ok_or_else(unknown)?;
-        if self.inner.runtime.is_some() {
+        if self.inner.runtime.is_some() && !self.is_run_by(name) {
             signals.refreshed().await;
         }
         self.report().check(name).map(|check| check.status).ok_or_else(unknown)
+    }
+
+    /// Whether a run of this check makes the call.
+    fn is_run_by(&self, name: &str) -> bool {
+        // Compared by address: another service may have a check of the same name.
+        Run::current().is_some_and(|run| self.report().check(name).is_some_and(|it| Arc::ptr_eq(&it.name, &run.check)))
     }
 
     /// Reports that a call of the application to the resource behind a check has failed. The check runs at once, even
@@ -273,8 +294,8 @@ impl Health {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Builder::start`](crate::Builder::start), and [`BuildError::Stopped`] after
-    /// [`stop`](Self::stop).
+    /// Returns the errors of [`Builder::start`](crate::Builder::start), [`BuildError::Stopped`] after [`stop`](Self::stop), and
+    /// [`BuildError::RuntimeEnded`] if the runtime of the checks has ended.
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
         self.insert_all([(name, check)])
     }
@@ -306,6 +327,9 @@ impl Health {
         checks: impl IntoIterator<Item = (N, R)>,
     ) -> Result<(), BuildError> {
         let mut mistakes = Mistakes::default();
+        if self.inner.runtime_has_ended() {
+            mistakes.push(BuildError::RuntimeEnded);
+        }
         let filled = |(name, check): (N, R)| {
             let mut registration = check.into();
             self.inner.defaults.fill(&mut registration.options);

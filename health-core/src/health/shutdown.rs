@@ -11,8 +11,8 @@ use crate::health::{Health, drain::Drain};
 
 /// Waits for a termination signal (SIGTERM, SIGINT, Ctrl-C), then drains. Readiness is 503 from that moment on. The
 /// future completes when the delay has passed and no work is in progress ([`Health::in_flight`]), so that the
-/// framework's own graceful shutdown can begin. A second signal ends the process at once, with the exit code 128 plus
-/// the signal's number.
+/// framework's own graceful shutdown can begin. A later signal ends the process at once, with the exit code 128 plus the
+/// signal's number. Signals within a second after the first are ignored, because wrappers and terminals send duplicates.
 ///
 /// Signals are handled from this call on, so that none is missed while the server starts. From then on the first signal
 /// no longer ends the process by itself, so await the future.
@@ -78,34 +78,50 @@ impl fmt::Debug for Shutdown {
     }
 }
 
+/// How long after the first signal further ones are taken for its duplicates.
+const DUPLICATES: Duration = Duration::from_secs(1);
+
 #[cfg(unix)]
 mod signals {
     use std::{
         io,
         pin::Pin,
-        sync::{Arc, atomic::AtomicBool},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
     };
 
     use signal_hook::{
         consts::{SIGINT, SIGTERM},
         flag,
+        iterator::Signals,
     };
     use tokio::{
         select,
         signal::unix::{SignalKind, signal},
     };
 
-    /// Returns a future that waits for the first signal. The next signal ends the process. The signal handler itself
-    /// does that, so that a runtime whose workers are all blocked cannot delay it.
+    use super::DUPLICATES;
+
+    /// Returns a future that waits for the first signal. A signal that is no duplicate of it ends the process. The signal
+    /// handler itself does that, and a thread of its own tells duplicates, so that a runtime whose workers are all blocked
+    /// cannot delay it.
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let asked_before = Arc::new(AtomicBool::new(false));
+        let ends_the_process = Arc::new(AtomicBool::new(false));
         for number in [SIGTERM, SIGINT] {
-            // In this order, so that the first signal finds the flag unset, and then sets it.
-            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&asked_before))?;
-            flag::register(number, Arc::clone(&asked_before))?;
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&ends_the_process))?;
         }
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        thread::Builder::new().name("health-signals".to_owned()).spawn(move || {
+            if signals.forever().next().is_some() {
+                thread::sleep(DUPLICATES);
+                ends_the_process.store(true, Ordering::Release);
+            }
+        })?;
         Ok(Box::pin(async move {
             select! {
                 _ = terminate.recv() => {}
@@ -119,19 +135,26 @@ mod signals {
 mod signals {
     use std::{io, pin::Pin};
 
-    use tokio::signal::ctrl_c;
+    use tokio::{
+        signal::ctrl_c,
+        time::{Instant, sleep_until},
+    };
+
+    use super::DUPLICATES;
 
     /// The exit code after a second Ctrl-C.
     const INTERRUPTED: i32 = 130;
 
-    /// Returns a future that waits for the first Ctrl-C. The next Ctrl-C ends the process.
+    /// Returns a future that waits for the first Ctrl-C. A Ctrl-C that is no duplicate of it ends the process.
     #[expect(clippy::unnecessary_wraps, reason = "it is the other systems that can fail")]
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         Ok(Box::pin(async {
             if ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
-            tokio::spawn(async {
+            let duplicates_end = Instant::now() + DUPLICATES;
+            tokio::spawn(async move {
+                sleep_until(duplicates_end).await;
                 if ctrl_c().await.is_ok() {
                     std::process::exit(INTERRUPTED);
                 }

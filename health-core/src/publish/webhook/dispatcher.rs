@@ -58,6 +58,9 @@ impl Publisher for Webhook {
         if let Err(error) = self.target.validate() {
             tracing::warn!(target: "health", error, "webhook configuration ignored");
         }
+        if self.pings_only && self.every.is_none() {
+            tracing::warn!(target: "health", "webhook sends nothing: pings_only() needs every(..)");
+        }
         let mut dispatcher = Dispatcher::new(&self);
         let mut attempt: Option<Attempt<'_>> = None;
         let mut ticks = interval(POLL_INTERVAL);
@@ -279,10 +282,50 @@ async fn judge(mut response: Response, is_elsewhere: bool) -> Result<(), Failure
         }
         400 | 413 | 415 | 422 => Err(Failure::Permanent { what }),
         _ => {
-            let header = response.headers().get("retry-after");
-            let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            let retry_after = seconds.map_or(Duration::ZERO, Duration::from_secs);
-            Err(Failure::Temporary { what, retry_after: retry_after.min(LONGEST_RETRY_AFTER) })
+            let header = |name: &str| response.headers().get(name)?.to_str().ok();
+            let pause = header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
+            Err(Failure::Temporary { what, retry_after: pause.min(LONGEST_RETRY_AFTER) })
+        }
+    }
+}
+
+/// Returns the pause that a `Retry-After` asks for, in either form of RFC 9110: seconds, or a date. A date is compared with
+/// that of the answer, so that a clock that is wrong on either side does not count.
+fn pause(retry_after: &str, date: Option<&str>, now: SystemTime) -> Duration {
+    if let Ok(seconds) = retry_after.trim().parse() {
+        return Duration::from_secs(seconds);
+    }
+    let moment = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    let now = date.and_then(moment).unwrap_or(now);
+    moment(retry_after).and_then(|at| at.duration_since(now).ok()).unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_either_form() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (retry_after, date, seconds) in [
+            ("6", None, 6),
+            (" 6 ", None, 6),
+            ("0", None, 0),
+            ("Sun, 06 Nov 1994 08:49:43 GMT", None, 6),
+            // The two older forms of a date.
+            ("Sunday, 06-Nov-94 08:49:43 GMT", None, 6),
+            ("Sun Nov  6 08:49:43 1994", None, 6),
+            // By the clock of the answer.
+            ("Sun, 06 Nov 1994 10:00:06 GMT", Some("Sun, 06 Nov 1994 10:00:00 GMT"), 6),
+            ("Sun, 06 Nov 1994 08:49:43 GMT", Some("yesterday"), 6),
+            // Passed, and no form of any.
+            ("Sun, 06 Nov 1994 08:49:30 GMT", None, 0),
+            ("-5", None, 0),
+            ("1.5", None, 0),
+            ("soon", None, 0),
+            ("", None, 0),
+        ] {
+            assert_eq!(pause(retry_after, date, now), Duration::from_secs(seconds), "{retry_after:?} {date:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 ///   the lifecycle changes neither status nor cause, so that a deploy sends nothing. A check that was sent as bad and
 ///   is then removed is sent as Healthy.
 /// - Any code from 200 to 299 means delivered. After any other answer or an error the notice is sent again: after about
-///   1 s, 2 s and so on up to a minute, but not before the seconds in `Retry-After` have passed, up to 5 minutes. A
+///   1 s, 2 s and so on up to a minute, but not before the time in `Retry-After` (seconds or a date) has passed, up to 5 minutes. A
 ///   notice that is refused for good (400, 413, 415, 422, a redirect) is not sent again. A retry can deliver a change
 ///   twice. A change is identified by the instance that sends it (see [`label`](Self::label)), its check and its
 ///   moment.

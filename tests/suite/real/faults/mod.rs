@@ -5,3 +5,4 @@ mod costs;
 mod fault_table;
 mod pools;
 mod stale;
+mod starved;

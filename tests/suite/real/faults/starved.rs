@@ -1,0 +1,86 @@
+//! A process without a free descriptor: what measures it goes on measuring.
+
+use std::{
+    fs::{self, File},
+    net::UdpSocket,
+};
+
+use health_core::{CheckExt as _, Cpu, Dogstatsd, FileDescriptors, Health, Memory, Reason, SpoolDirectory, Status};
+use health_tests::{
+    port,
+    support::{observed, secs, verdict},
+    wait::HANG,
+};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Opens files until the process may open no more, of which there are fewer from now on.
+fn starve() -> Vec<File> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 200, hard).unwrap();
+    let mut files = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(nix::libc::EMFILE));
+                return files;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_a_free_descriptor_is_measured() {
+    let spool = tempfile::tempdir().unwrap();
+    fs::write(spool.path().join("a.xml"), "12345").unwrap();
+    let agent = UdpSocket::bind(port::local(0)).unwrap();
+    agent.set_read_timeout(Some(HANG)).unwrap();
+    let health = Health::builder()
+        .check("descriptors", FileDescriptors::new().every(secs(60)))
+        .check("memory", Memory::new().warn_above(99.8).fail_above(99.9).every(secs(60)))
+        .check("cpu", Cpu::new().warn_above(10_000).every(secs(60)))
+        .check("spool", SpoolDirectory::new(spool.path()).every(secs(60)))
+        .start()
+        .unwrap();
+    let refreshed = async || {
+        for name in ["descriptors", "memory", "cpu", "spool"] {
+            health.refresh(name).await.unwrap();
+        }
+        health.report()
+    };
+    let before = refreshed().await;
+    assert_eq!(before.status(), Status::Healthy, "{before:?}");
+    let dogstatsd = Dogstatsd::udp(agent.local_addr().unwrap()).unwrap();
+    let late = FileDescriptors::new().every(secs(60));
+
+    let files = starve();
+    // More than once: what is kept for the purpose is not used up.
+    for _ in 0..3 {
+        let report = refreshed().await;
+        let of = |name: &str| report.check(name).unwrap();
+        assert_eq!(verdict(of("descriptors")), (Status::Unhealthy, Some(Reason::Threshold)), "{report:?}");
+        assert_eq!(observed(of("descriptors"), "used_percent"), 100.0);
+        assert_eq!(observed(of("descriptors"), "open"), 200.0);
+        for name in ["memory", "cpu", "spool"] {
+            assert_eq!(verdict(of(name)), (Status::Healthy, None), "{name}: {report:?}");
+            assert!(of(name).detail("unread").is_none(), "{name}: {report:?}");
+        }
+        assert_eq!(of("memory").detail("limit_of"), before.check("memory").unwrap().detail("limit_of"));
+        assert_eq!(observed(of("spool"), "files"), 1.0);
+    }
+    // What changes meanwhile is seen, and what starts meanwhile measures.
+    fs::remove_file(spool.path().join("a.xml")).unwrap();
+    assert_eq!(observed(refreshed().await.check("spool").unwrap(), "files"), 0.0);
+    health.insert("late", late).unwrap();
+    health.refresh("late").await.unwrap();
+    assert_eq!(observed(health.report().check("late").unwrap(), "used_percent"), 100.0);
+    // What tells others goes on telling them.
+    health.publish(dogstatsd);
+    let mut bytes = [0; 2048];
+    let length = tokio::task::block_in_place(|| agent.recv(&mut bytes)).unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..length]).starts_with("_sc|health.status|2|"));
+
+    drop(files);
+    let report = refreshed().await;
+    assert_eq!(report.check("descriptors").unwrap().status(), Status::Healthy, "{report:?}");
+}
