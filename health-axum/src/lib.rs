@@ -28,6 +28,8 @@
 //! # }
 //! ```
 
+mod body;
+
 use std::{
     convert::Infallible,
     fmt,
@@ -52,6 +54,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use self::body::HealthBody;
 pub use health_core;
 /// Returns a future for `axum::serve(..).with_graceful_shutdown(..)`.
 ///
@@ -165,7 +168,7 @@ impl<B> Service<Request<B>> for Mounted {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(answer(&self.0, &request).unwrap_or_else(|| {
+        ready(Ok(answer(&self.0, &request, Body::from).unwrap_or_else(|| {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
@@ -173,8 +176,21 @@ impl<B> Service<Request<B>> for Mounted {
     }
 }
 
-/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose
-/// response body converts from `Bytes`, not only on axum's.
+/// Answers the probes in front of a service and passes every other request on. Works on any tower service, not only on
+/// axum's, also around layers that change the body of the answer.
+///
+/// # Outermost and last
+///
+/// [`Router::layer`] wraps what the router has at that moment: its routes, and its fallback. The paths of the endpoint are
+/// no routes of the application, so they reach the layer through the fallback alone. In these orders they do not, and the
+/// application answers in the place of the endpoint, with 200 if it has a page for every path:
+///
+/// - `.layer(HealthLayer)` before `.fallback(..)`, which puts the new fallback outside of the layer;
+/// - `.layer(HealthLayer)` on a router without a fallback that is then nested or merged into another one;
+/// - `.route_layer(HealthLayer)`, which never wraps the fallback.
+///
+/// Add the layer to the outermost router after everything else. [`routes`] have no wrong order: merge or nest them
+/// anywhere. An endpoint that nobody asks for a minute is mentioned in the log.
 ///
 /// Probes do not wait until the inner service is ready, so no limit inside it delays them. While the service drains,
 /// answers of the application close their HTTP/1 connections ([`Endpoint::close_connections`]).
@@ -233,9 +249,8 @@ impl<S: Clone> Clone for HealthService<S> {
 impl<S, B, R> Service<Request<B>> for HealthService<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
-    R: From<Bytes>,
 {
-    type Response = Response<R>;
+    type Response = Response<HealthBody<R>>;
     type Error = S::Error;
     type Future = ResponseFuture<S, Request<B>, S::Future, R>;
 
@@ -250,7 +265,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(response) = answer(&self.endpoint, &request) {
+        if let Some(response) = answer(&self.endpoint, &request, HealthBody::health) {
             return ResponseFuture { state: State::Health { response: Some(response) } };
         }
         let (endpoint, is_http1) = (self.endpoint.clone(), request.version() <= Version::HTTP_11);
@@ -274,7 +289,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<S, Q, F, R> {
-        Health { response: Option<Response<R>> },
+        Health { response: Option<Response<HealthBody<R>>> },
         Waiting { service: S, request: Option<(Q, Endpoint, bool)> },
         Application { #[pin] future: F, endpoint: Endpoint, is_http1: bool },
     }
@@ -290,7 +305,7 @@ impl<S, Q, R> Future for ResponseFuture<S, Q, S::Future, R>
 where
     S: Service<Q, Response = Response<R>>,
 {
-    type Output = Result<Response<R>, S::Error>;
+    type Output = Result<Response<HealthBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
@@ -301,7 +316,7 @@ where
                     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
                         set(response.headers_mut(), &extras.headers, None, extras.close && *is_http1);
                     }
-                    return Poll::Ready(Ok(response));
+                    return Poll::Ready(Ok(response.map(HealthBody::application)));
                 }
                 Projected::Health { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response)),
@@ -323,7 +338,7 @@ where
 }
 
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
-fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<R>> {
+fn answer<B, R>(endpoint: &Endpoint, request: &Request<B>, into_body: impl FnOnce(Bytes) -> R) -> Option<Response<R>> {
     let (headers, path) = (request.headers(), request.uri().path());
     // `Router::nest` strips one slash too many from a path with a doubled slash. Such a path is not the endpoint's.
     let original = request.extensions().get::<OriginalUri>().and_then(|original| original.path().strip_suffix(path));
@@ -343,7 +358,7 @@ fn answer<B, R: From<Bytes>>(endpoint: &Endpoint, request: &Request<B>) -> Optio
     ))?;
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
-    let mut response = Response::new(R::from(body));
+    let mut response = Response::new(into_body(body));
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -84,7 +84,8 @@ impl fmt::Debug for Endpoint {
 
 /// # For adapters
 impl Endpoint {
-    /// Returns the endpoint for mounting.
+    /// Returns the endpoint for mounting. If nobody asks it for a minute, the log says so: the application may answer in its
+    /// place.
     ///
     /// # Panics
     ///
@@ -94,7 +95,10 @@ impl Endpoint {
     pub fn mounted(self) -> Self {
         match self.error {
             Some(error) => panic!("{error}"),
-            None => self,
+            None => {
+                self.health.store().mounted();
+                self
+            }
         }
     }
 
@@ -121,6 +125,7 @@ impl Endpoint {
     #[must_use]
     pub fn respond(&self, request: &Request<'_>) -> Option<Response> {
         let route = self.route(request.path())?;
+        self.health.store().asked();
         Some(Answerer { config: &self.config, store: self.health.store(), request }.respond(route))
     }
 

@@ -182,6 +182,14 @@ pub(super) fn stall(gap: Duration) {
     tracing::warn!(target: "health", seconds, "runtime stalled: no check ran, and expired results were stale");
 }
 
+/// Warns that a mounted endpoint was never asked.
+pub(super) fn unasked() {
+    tracing::warn!(
+        target: "health",
+        "endpoint not asked for a minute: nobody probes it, or the application answers its paths: mount it outermost and last"
+    );
+}
+
 /// Logs why a drain is over.
 pub(crate) fn drained(drained: Drained) {
     match drained {

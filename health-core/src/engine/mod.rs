@@ -2,6 +2,7 @@
 
 pub(crate) mod entry;
 pub(crate) mod log;
+mod mounting;
 mod policy;
 pub(crate) mod prepared_bodies;
 mod sanitize;

@@ -25,6 +25,7 @@ use crate::{
     },
     config::plan::Plan,
     engine::{
+        log,
         signals::Signals,
         store::{CompletedRun, Store},
         tracked_check::NextRun,
@@ -37,6 +38,8 @@ use crate::{
 const BEAT: Duration = Duration::from_secs(1);
 /// The time between two signs of life from which on the runtime has stalled. No result expires sooner by default.
 const STALL: Duration = Duration::from_secs(3);
+/// So many signs of life, a minute, without a question to a mounted endpoint are worth a line in the log.
+const UNASKED: u32 = 60;
 
 /// A run that blocks its thread is given up two graces after its deadline. A run that yields is cancelled at its deadline.
 const GRACE: Duration = Duration::from_millis(100);
@@ -221,9 +224,16 @@ pub(crate) async fn coordinate(store: Arc<Store>) {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first gap is unknown.
     let mut last = None;
+    let mut unasked = 0;
     loop {
         select! {
             _ = beat.tick() => {
+                if unasked < UNASKED && store.is_unasked() {
+                    unasked += 1;
+                    if unasked == UNASKED {
+                        log::unasked();
+                    }
+                }
                 let gap = last.replace(Instant::now()).map_or(Duration::ZERO, |last: Instant| last.elapsed());
                 if gap >= STALL {
                     store.log_stall(gap);

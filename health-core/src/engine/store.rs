@@ -22,6 +22,7 @@ use crate::{
     engine::{
         entry::Entry,
         log::{self, LogLimiter},
+        mounting::Mounting,
         sanitize,
         signals::Signals,
         snapshot::{About, Page, Snapshot},
@@ -54,6 +55,7 @@ pub(crate) struct Store {
     changes: broadcast::Sender<Change>,
     progress: watch::Sender<Progress>,
     log: Mutex<LogLimiter>,
+    mounting: Mounting,
     /// Wakes the scheduler's coordinator.
     wake_requested: Notify,
 }
@@ -112,6 +114,7 @@ impl Store {
             changes: broadcast::Sender::new(change::BACKLOG),
             progress: watch::Sender::new(progress),
             log: Mutex::default(),
+            mounting: Mounting::default(),
             wake_requested: Notify::new(),
         }
     }
@@ -170,6 +173,16 @@ impl Store {
         true
     }
 
+    /// Records that an endpoint over this store is mounted.
+    pub(crate) fn mounted(&self) {
+        self.mounting.mounted();
+    }
+
+    /// Records that an endpoint over this store is asked.
+    pub(crate) fn asked(&self) {
+        self.mounting.asked();
+    }
+
     pub(crate) fn subscribe(&self) -> Changes {
         let receiver = self.changes.subscribe();
         Changes::new(receiver, self.published.load().lifecycle() == Lifecycle::Stopped)
@@ -223,6 +236,11 @@ impl Store {
         let payload = sanitize::log_text(payload, &self.secrets).into();
         let line = self.log().admit_panic(check, payload, self.clock.now());
         line.iter().for_each(log::write);
+    }
+
+    /// Whether an endpoint is mounted in a service that is ready, and none was ever asked.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.mounting.is_unasked() && self.published.load().lifecycle() == Lifecycle::Ready
     }
 
     /// Logs that no task has run for this long, at most once in a while.

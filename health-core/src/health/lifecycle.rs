@@ -1,6 +1,6 @@
 //! The methods of [`Health`] that move the lifecycle or wait for it. The lifecycle only moves forward.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -17,7 +17,7 @@ use crate::{
 /// How long `stop` waits for cancelled tasks, and then for publishers. A task that blocks its thread delays it no
 /// longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
-/// The time between two looks whether tasks have ended.
+/// The time between two looks whether publishers have ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Health {
@@ -88,10 +88,21 @@ impl Health {
         self.inner().store.advance(Lifecycle::Stopped);
         let tasks = self.inner().take_tasks();
         tasks.iter().for_each(JoinHandle::abort);
-        wait_for(|| tasks.iter().all(JoinHandle::is_finished)).await;
+        let mut patience = pin!(pause_until(Instant::now() + STOP_PATIENCE));
+        for task in tasks {
+            tokio::select! {
+                biased;
+                // An error only says that the task was cancelled, as it was.
+                _ = task => {}
+                () = &mut patience => break,
+            }
+        }
         // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so that
         // one that hangs is aborted with the last handle, also if this future is dropped.
-        wait_for(|| self.inner().publishers_have_ended()).await;
+        let patience = Instant::now() + STOP_PATIENCE;
+        while !self.inner().publishers_have_ended() && Instant::now() < patience {
+            pause_until(Instant::now() + POLL_INTERVAL).await;
+        }
     }
 
     /// Waits until the readiness probe passes and returns `true`, or until the service begins to drain and returns
@@ -101,13 +112,5 @@ impl Health {
         let passes = |now: &Progress| now.lifecycle == Lifecycle::Ready && now.readiness < Status::Unhealthy;
         let settled = progress.wait_for(|now| now.lifecycle >= Lifecycle::Draining || passes(now)).await;
         settled.is_ok_and(|now| passes(&now))
-    }
-}
-
-/// Waits until tasks have ended, at most [`STOP_PATIENCE`].
-async fn wait_for(have_ended: impl Fn() -> bool) {
-    let patience = Instant::now() + STOP_PATIENCE;
-    while !have_ended() && Instant::now() < patience {
-        pause_until(Instant::now() + POLL_INTERVAL).await;
     }
 }

@@ -3,33 +3,63 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use health_core::Health;
 use health_tests::{port, process::Process, program, wait};
 use nix::sys::signal::Signal;
 
-#[test]
-fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
+/// A process whose runtime is blocked, after its first signal, and the moment before that signal.
+fn asked() -> (Process, Instant) {
     let mut command = Command::new(program::built().join("serve"));
     command.args(["blocked", &port::free().to_string(), "/"]).stdout(Stdio::piped());
     let mut process = Process::new(command.spawn().unwrap());
     let mut line = String::new();
     BufReader::new(process.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "blocked\n");
-    process.signal(Signal::SIGTERM);
-    // The first signal asks, and does not end it: the process has seen it once it is pending no more.
-    wait::until("the first signal is handled", || !is_pending(process.id(), Signal::SIGTERM));
+    let began = Instant::now();
+    signalled(&process, Signal::SIGTERM);
     assert!(process.runs(), "the first signal asks, and does not end it");
-    process.signal(Signal::SIGTERM);
+    (process, began)
+}
+
+/// Sends a signal and waits until the process has seen it: until it is pending no more.
+fn signalled(process: &Process, signal: Signal) {
+    process.signal(signal);
+    wait::until("the signal is handled", || !is_pending(process.id(), signal));
+}
+
+#[test]
+fn a_later_signal_ends_a_process_whose_runtime_is_blocked() {
+    let (mut process, _) = asked();
+    wait::until("an end by a signal", || {
+        process.signal(Signal::SIGTERM);
+        !process.runs()
+    });
     assert_eq!(process.ended().code(), Some(143));
+}
+
+/// Wrappers send a signal to the group and to the child, and a terminal and a shell one each.
+#[test]
+fn duplicates_of_the_first_signal_end_nothing() {
+    // On a machine that is stalled the second may be up before they are sent: then they say nothing.
+    wait::until("duplicates within a second", || {
+        let (mut process, began) = asked();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM] {
+            process.signal(signal);
+        }
+        let is_alive = process.runs() && process.runs();
+        let in_time = began.elapsed() < Duration::from_millis(900);
+        assert!(is_alive || !in_time, "a duplicate ended it");
+        in_time
+    });
 }
 
 /// Whether a signal waits for a process to take it.
 fn is_pending(id: u32, signal: Signal) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let Some(mask) = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")) else { return false };
     u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal as i32 - 1) & 1 == 1
 }
 

@@ -14,7 +14,6 @@ fn every_networked_check_has_a_row() {
     let local = [
         "backlog",
         "blocking",
-        "cgroup",
         "closure",
         "cpu",
         "disk_space",
@@ -22,6 +21,7 @@ fn every_networked_check_has_a_row() {
         "file_descriptors",
         "gauge",
         "heartbeat",
+        "host",
         "latch",
         "limits",
         "memory",

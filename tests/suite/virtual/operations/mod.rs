@@ -3,6 +3,7 @@
 mod drain;
 mod log;
 mod mounting;
+mod outside_a_runtime;
 mod publish;
 mod redaction;
 mod secrets;
