@@ -79,8 +79,9 @@ pub use health_core::shutdown;
 
 /// Returns the endpoint's paths as routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
 ///
-/// Merge them after the router's own `.layer(..)` calls, so that the layers of the application (authentication, limits,
-/// traces) do not wrap the probes.
+/// They are answered in whatever order routers are merged and nested and get a fallback. Merge them after the router's own
+/// `.layer(..)` calls, so that the layers of the application (authentication, limits, traces) do not wrap the probes. A route
+/// of the application at one of their paths is a panic of axum when the program starts.
 ///
 /// If the routes are nested, a path with a doubled slash after the prefix is answered with an empty 404, because axum
 /// passes it to no fallback.
@@ -187,7 +188,8 @@ impl<B> Service<Request<B>> for Mounted {
 ///
 /// - `.layer(HealthLayer)` before `.fallback(..)`, which puts the new fallback outside of the layer;
 /// - `.layer(HealthLayer)` on a router without a fallback that is then nested or merged into another one;
-/// - `.route_layer(HealthLayer)`, which never wraps the fallback.
+/// - `.route_layer(HealthLayer)`, which never wraps the fallback;
+/// - `NormalizePathLayer::append_trailing_slash` around either form, because no path of the endpoint ends in a slash.
 ///
 /// Add the layer to the outermost router after everything else. [`routes`] have no wrong order: merge or nest them
 /// anywhere. An endpoint that nobody asks for a minute is mentioned in the log.

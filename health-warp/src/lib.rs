@@ -57,7 +57,23 @@ pub use health_core;
 pub use health_core::shutdown;
 
 /// Returns the endpoint's paths as one filter, which rejects every other path with "not found". Nests below
-/// `warp::path(..)`.
+/// `warp::path(..)`, without a `warp::path::end()` in between.
+///
+/// Join the application to it, not it to the application: `routes(health).or(app)`. A filter that answers every path, or
+/// every segment, hides what is joined to it by `.or(..)`. Behind a filter that never rejects, such as one after
+/// `.recover(..)`, this does not compile:
+///
+/// ```compile_fail
+/// # use std::convert::Infallible;
+/// # use warp::{Filter, Rejection};
+/// # async fn handle(_: Rejection) -> Result<&'static str, Infallible> { Ok("page") }
+/// # fn mount(health: health_core::Health) {
+/// let app = warp::path("x").map(|| "hello").recover(handle);
+/// let wrong = app.or(health_warp::routes(health));
+/// # }
+/// ```
+///
+/// An endpoint that nobody asks for a minute is mentioned in the log.
 ///
 /// ```
 /// use health_core::Health;

@@ -12,6 +12,7 @@ mod hostile;
 mod many_checks;
 mod membership;
 mod model;
+mod mount_orders;
 mod mute;
 mod names;
 mod scheduler;
