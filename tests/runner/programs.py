@@ -31,6 +31,7 @@ SYSTEM = {
 UNPACKED = {
     "prometheus": ("prometheus", ["usr/bin/prometheus", "usr/bin/promtool"]),
     "blackbox_exporter": ("prometheus-blackbox-exporter", ["usr/bin/prometheus-blackbox-exporter"]),
+    "amtool": ("prometheus-alertmanager", ["usr/bin/amtool"]),
     "nagios4": ("nagios4-core", ["usr/sbin/nagios4"]),
     "check_http": ("monitoring-plugins-basic", ["usr/lib/nagios/plugins/check_http"]),
     "kubectl": ("kubernetes-client", ["usr/bin/kubectl"]),
@@ -104,7 +105,7 @@ def is_there(name):
         return all(is_executable(f"{ROOT}/{file}") for file in UNPACKED[name][1])
     if name in ("tansu", "datadog-agent"):
         return is_executable(f"{TOOLS}/{name}")
-    if name in ("python", "envoy", "hadolint"):
+    if name in ("python", "envoy", "hadolint", "traefik"):
         return read(f"{PYTHON}/installed.txt") == read("tests/consumers/requirements.txt")
     return True
 
@@ -224,7 +225,7 @@ def install(names):
     groups = [
         ({name for name in missing if name in SYSTEM}, lambda group: install_system([SYSTEM[it][0] for it in group])),
         ({name for name in missing if name in UNPACKED}, lambda group: unpack([UNPACKED[it][0] for it in group])),
-        (missing & {"python", "envoy", "hadolint"}, lambda group: install_python()),
+        (missing & {"python", "envoy", "hadolint", "traefik"}, lambda group: install_python()),
         (missing & {"tansu"}, lambda group: install_tansu()),
         (missing & {"datadog-agent"}, lambda group: install_agent()),
     ]

@@ -37,5 +37,6 @@ pub mod secret_dialects;
 pub mod service;
 pub mod support;
 pub mod tools;
+pub mod traefik;
 pub mod wait;
 pub mod wire_contract;

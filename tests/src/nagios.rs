@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -47,7 +48,11 @@ impl Nagios {
         let objects = fs::read_to_string(tools::deploy("nagios/health.cfg")).expect("the example");
         let probe = program::built().join("health-probe").display().to_string();
         let objects = objects.replace("!8080", &format!("!{port}")) + more;
-        fs::write(at("objects.cfg"), objects.replace("/usr/local/bin/health-probe", &probe)).expect("a file");
+        let objects = objects.replace("/usr/local/bin/health-probe", &probe);
+        assert!(objects.contains("/usr/bin/mail "), "the operators are told by mail");
+        fs::write(at("mail"), format!("#!/bin/sh\n(echo \"$@\"; cat) >>{}\n", at("mails"))).expect("a file");
+        fs::set_permissions(at("mail"), fs::Permissions::from_mode(0o755)).expect("a file");
+        fs::write(at("objects.cfg"), objects.replace("/usr/bin/mail", &at("mail"))).expect("a file");
         fs::write(at("resource.cfg"), format!("$USER1$={}\n", tools::program("usr/lib/nagios/plugins").display()))
             .expect("a file");
         for folder in ["results", "tmp"] {
@@ -58,7 +63,7 @@ impl Nagios {
             "cfg_file={}\nresource_file={}\nlog_file={}\nobject_cache_file={}\nprecached_object_file={}\nstatus_file={}\n\
              temp_file={}\ntemp_path={}\ncheck_result_path={}\nlock_file={}\nstate_retention_file={}\nquery_socket={}\n\
              command_file={}\nnagios_user={}\nnagios_group={}\ncheck_external_commands=0\nuse_syslog=0\ninterval_length=1\n\
-             status_update_interval=1\nexecute_host_checks=0\nenable_notifications=0\ncheck_for_updates=0\n\
+             status_update_interval=1\nexecute_host_checks=0\nenable_notifications=1\nillegal_macro_output_chars=`~$&|'\"<>\ncheck_for_updates=0\n\
              max_service_check_spread=1\nservice_inter_check_delay_method=n\nretain_state_information=0\n",
             at("objects.cfg"),
             at("resource.cfg"),
@@ -106,6 +111,12 @@ impl Nagios {
             }
         }
         known
+    }
+
+    /// The mails that the operators were sent.
+    #[must_use]
+    pub fn mails(&self) -> String {
+        fs::read_to_string(self.directory.path().join("mails")).unwrap_or_default()
     }
 
     /// Waits until a service has this state and something like this output.

@@ -119,3 +119,14 @@ pub fn built() -> PathBuf {
         })
         .clone()
 }
+
+/// How many seconds an example may need from SIGTERM to its end: to drain, for work in progress, for the last answers, for the
+/// last messages of publishers, and some room.
+#[must_use]
+pub const fn time_to_leave(drain: u64) -> u64 {
+    const WORK: u64 = 15;
+    const LAST_ANSWERS: u64 = 5;
+    const LAST_MESSAGES: u64 = 2;
+    const ROOM: u64 = 5;
+    drain + WORK + LAST_ANSWERS + LAST_MESSAGES + ROOM
+}

@@ -390,10 +390,20 @@ fn nagios_follows_a_service_through_every_state() {
     frozen.record("database", unreachable(), millis(1)).unwrap();
     nagios.says("health", "2", "HEALTH CRITICAL: database unreachable, cache unreachable");
     nagios.says("health code", "2", "503");
+    // Somebody is told, once the state has lasted for three looks, and what fails is in it.
+    let told = |subject: &str, text: &str| {
+        wait::until(subject, || {
+            let mails = nagios.mails();
+            mails.contains(&format!("-s {subject} operators@example.org")) && mails.contains(text)
+        });
+    };
+    told("PROBLEM: health of orders is CRITICAL", "HEALTH CRITICAL: database unreachable, cache unreachable");
 
     well(&frozen);
     nagios.says("health", "0", "HEALTH OK");
     nagios.says("health code", "0", "HTTP OK");
+    told("RECOVERY: health of orders is OK", "HEALTH OK: 2 checks");
+    assert!(!nagios.mails().contains("health code"), "one of the two tells: {}", nagios.mails());
     drop(server);
     nagios.says("health", "2", "Connection refused");
     nagios.says("health code", "2", "");

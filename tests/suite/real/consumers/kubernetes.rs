@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, check_fn, testing::Frozen};
 use health_tests::{
     mount::{Form, Framework, serve},
-    program::Program,
-    tools::{consumer, deploy, program, said},
+    program::{Program, time_to_leave},
+    tools::{changed, consumer, deploy, program, said},
 };
 use serde_json::Value;
 
@@ -38,11 +38,6 @@ fn kubectl_reads_what_it_reads_of_an_api_server() {
     }
 }
 
-/// How long work in progress may hold a drain, the examples go on answering once it is over, and what then stops may take.
-const WORK: u64 = 15;
-const LAST_ANSWERS: u64 = 5;
-const LAST_WORDS: u64 = 2;
-
 /// The documents of a manifest that the schemas of Kubernetes accept, fields they do not know refused.
 fn documents(manifest: &Path) -> Result<Vec<Value>, String> {
     // The oldest and the newest that are at hand.
@@ -71,7 +66,7 @@ fn the_manifest_fits_the_schemas_and_the_service() {
     // All of it fits into the time until SIGKILL.
     let drain: u64 = variable("DRAIN_SECONDS").parse().unwrap();
     let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
-    assert!(drain + WORK + LAST_ANSWERS + LAST_WORDS + 5 <= grace, "{drain} s to drain, {grace} s until SIGKILL");
+    assert!(time_to_leave(drain) <= grace, "{drain} s to drain, {grace} s until SIGKILL");
     // It is out of the endpoints by its own word long before the drain is over, even if nobody else says so.
     let readiness = &container["readinessProbe"];
     let notices = readiness["periodSeconds"].as_u64().unwrap() * (readiness["failureThreshold"].as_u64().unwrap() + 1);
@@ -99,4 +94,71 @@ fn the_manifest_fits_the_schemas_and_the_service() {
     std::fs::write(&slip, text.replacen("failureThreshold", "failuresThreshold", 1)).unwrap();
     let error = self::documents(&slip).unwrap_err();
     assert!(error.contains("failuresThreshold"), "{error}");
+}
+
+/// A container's probes by their names, each with the port that it asks.
+fn probes(container: &Value) -> [(&'static str, &Value); 3] {
+    ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| (probe, &container[probe]))
+}
+
+#[test]
+fn the_admin_port_is_the_one_that_the_probes_ask() {
+    let documents = documents(&deploy("kubernetes/admin-port.yaml")).unwrap();
+    let pod = &documents[0]["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let ports: Vec<(&str, u64)> = container["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| (port["name"].as_str().unwrap(), port["containerPort"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(ports, [("http", 8080), ("admin", 9090)]);
+    assert_eq!(pod["metadata"]["annotations"]["prometheus.io/port"], "9090");
+    let health = Health::builder().check("database", check_fn(|| async { Ok(()) }));
+    let frozen = Frozen::new(health).unwrap();
+    frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = health_axum::serve_dedicated(frozen.health(), listener).unwrap();
+    for (probe, asked) in probes(container) {
+        // The schema lets a probe name a port that there is not.
+        assert_eq!(asked["httpGet"]["port"], "admin", "{probe}");
+        let path = asked["httpGet"]["path"].as_str().unwrap();
+        assert_eq!(health_tests::http::get(server.address(), path, &[]).text(), "ok", "{probe}");
+    }
+}
+
+#[test]
+fn the_grpc_probes_ask_for_services_that_there_are() {
+    let documents = documents(&deploy("kubernetes/grpc.yaml")).unwrap();
+    let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
+    let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) }))).unwrap();
+    for (probe, asked) in probes(container) {
+        assert_eq!(asked["grpc"]["port"], container["ports"][0]["containerPort"], "{probe}");
+        let service = asked["grpc"]["service"].as_str().unwrap();
+        assert_eq!(format!("{service}Probe"), probe);
+        assert!(frozen.health().serving(service).is_some(), "{service}");
+    }
+    let (_folder, slip) = changed("kubernetes/grpc.yaml", "service: startup", "servce: startup");
+    assert!(self::documents(&slip).unwrap_err().contains("servce"));
+}
+
+#[test]
+fn the_operator_of_prometheus_finds_the_service() {
+    let read = |file: &Path| said(consumer("prometheus_operator.py").arg(file), b"");
+    let (code, text) = read(&deploy("kubernetes/monitors.yaml"));
+    assert_eq!(code, Some(0), "{text}");
+    let monitor = &serde_json::from_str::<Vec<Value>>(&text).unwrap()[0];
+    let service = &documents(&deploy("kubernetes/orders.yaml")).unwrap()[1];
+    assert_eq!(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]);
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    assert_eq!((&endpoint["port"], &endpoint["path"]), (&service["spec"]["ports"][0]["name"], &"/health/metrics".into()));
+    for (written, mistaken) in [
+        ("scrapeTimeout: 5s", "scrapeTimeOut: 5s"),
+        ("interval: 15s", "interval: 15 seconds"),
+        ("port: http", "port: 8080"),
+        ("  selector:", "  selektor:"),
+    ] {
+        let (_folder, file) = changed("kubernetes/monitors.yaml", written, mistaken);
+        assert_eq!(read(&file).0, Some(1), "{mistaken}");
+    }
 }

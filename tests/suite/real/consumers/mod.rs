@@ -11,3 +11,4 @@ mod kubernetes;
 mod nginx;
 mod prometheus;
 mod systemd;
+mod traefik;

@@ -133,7 +133,10 @@ fn prometheus_blackbox_exporter_and_datadog_follow_the_examples() {
     scene.all_are(2, "unhealthy");
     let alert = |name: &str| format!("ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}");
     scene.prometheus.says(&alert("HealthUnhealthy"), 1.0, 3);
-    scene.prometheus.says(&format!("count by (instance) ({})", alert("HealthCheckUnhealthy")), 2.0, 3);
+    // One page for what all three share, and one warning for each of the two checks.
+    scene.prometheus.says(&alert("HealthOutage"), 1.0, 1);
+    scene.prometheus.says("count(ALERTS{severity=\"critical\",alertstate=\"firing\"})", 1.0, 1);
+    scene.prometheus.says(&format!("count({})", alert("HealthCheckUnhealthy")), 2.0, 1);
     scene.prometheus.says("health_check_status{check=\"database\",status=\"unhealthy\"}", 1.0, 3);
     assert_eq!(
         scene.datadog(scene.services[2].address)["service_checks"]["orders.health_severity"],
@@ -175,6 +178,15 @@ fn the_files_for_prometheus_are_good() {
     promtool(&["check", "config"], "prometheus/prometheus.yml");
     promtool(&["check", "rules", "--lint-fatal"], "prometheus/rules.yml");
     promtool(&["test", "rules"], "prometheus/rules_test.yml");
+    let mut amtool = Command::new(program("usr/bin/amtool"));
+    let (code, text) = said(amtool.arg("check-config").arg(deploy("prometheus/alertmanager.yml")), b"");
+    assert!(code == Some(0) && text.contains("SUCCESS"), "{text}");
+    // Every alert stands in the rules' own test, and none names a job.
+    let read = |file: &str| std::fs::read_to_string(deploy(file)).unwrap();
+    let (rules, tested) = (read("prometheus/rules.yml"), read("prometheus/rules_test.yml"));
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    assert!(alerts.map(|alert| assert!(tested.contains(&format!("alertname: {alert}")), "{alert}")).count() >= 10);
+    assert!(!rules.contains("job=\""), "a rule names a job");
     let mut blackbox = Command::new(program("usr/bin/prometheus-blackbox-exporter"));
     let file = format!("--config.file={}", deploy("prometheus/blackbox.yml").display());
     let (code, text) = said(blackbox.args(["--config.check", &file]), b"");

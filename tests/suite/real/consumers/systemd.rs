@@ -9,7 +9,7 @@ use std::{
 use health_tests::{
     postgres,
     process::Process,
-    program::{self, EXAMPLES, Program},
+    program::{self, EXAMPLES, Program, time_to_leave},
     support::millis,
     tools::{deploy, said},
     wait::{self, HANG},
@@ -221,6 +221,12 @@ fn without_systemd_nothing_is_sent_and_nothing_fails() {
 fn systemd_accepts_the_unit() {
     let text = std::fs::read_to_string(deploy("systemd/orders.service")).unwrap();
     assert!(text.contains("Type=notify") && text.contains("WatchdogSec="));
+    let seconds = |name: &str| {
+        let value = text.split(name).nth(1).unwrap().split(char::is_whitespace).next().unwrap();
+        value.trim_end_matches('s').parse::<u64>().unwrap()
+    };
+    let needed = time_to_leave(seconds("DRAIN_SECONDS="));
+    assert!(needed <= seconds("TimeoutStopSec="), "{needed} s are needed until SIGKILL");
     let Ok(found) = Command::new("systemd-analyze").arg("--version").output() else {
         println!("there is no systemd-analyze here: only read");
         return;
