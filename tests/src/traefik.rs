@@ -40,7 +40,7 @@ impl Traefik {
         fs::write(at("orders.yml"), change(text)).expect("a file");
         let fixed = format!(
             "entryPoints: {{web: {{address: \"{address}\"}}, traefik: {{address: \"{admin}\"}}}}\n\
-             api: {{insecure: true}}\nping: {{}}\nproviders: {{file: {{filename: \"{}\"}}}}\n\
+             api: {{insecure: true}}\nlog: {{noColor: true}}\nping: {{}}\nproviders: {{file: {{filename: \"{}\"}}}}\n\
              global: {{checkNewVersion: false, sendAnonymousUsage: false}}\n",
             at("orders.yml").display()
         );

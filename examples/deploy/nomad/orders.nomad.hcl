@@ -1,5 +1,5 @@
-# Readiness decides who gets traffic and how far a deployment has come; liveness alone restarts a task. From SIGTERM to SIGKILL
-# there are kill_timeout, of which Nomad's client allows 30 s by default: raise max_kill_timeout there.
+# Readiness decides who gets traffic and how far a deployment has come; liveness alone restarts a task. kill_timeout is the time
+# from SIGTERM to SIGKILL. The client of Nomad allows 30 s of it by default: raise max_kill_timeout there.
 job "orders" {
   datacenters = ["dc1"]
   type        = "service"

@@ -241,7 +241,7 @@ fn the_job_of_nomad_is_read() {
     let drain = task["env"]["DRAIN_SECONDS"].as_str().unwrap().parse().unwrap();
     assert_eq!(task["kill_timeout"], "40s");
     assert!(time_to_leave(drain) <= 40);
-    for (written, mistaken) in [("check_restart", "check_restrat"), ("kill_timeout", "kil_timeout"), ("count = 3", "count = ")] {
+    for (written, mistaken) in [("check_restart", "check_restrat"), ("kill_timeout =", "kil_timeout ="), ("count = 3", "count = ")] {
         let (_folder, file) = changed("nomad/orders.nomad.hcl", written, mistaken);
         assert_eq!(read(&file).0, Some(1), "{mistaken}");
     }
