@@ -1,7 +1,15 @@
-//! The `DiskSpace` and `SpoolDirectory` checks on a file system that hangs.
+//! The `DiskSpace` and `SpoolDirectory` checks on file systems of the test's own: one that hangs, and those that tell little.
+
+use std::path::Path;
 
 use health_core::{DiskSpace, Health, Reason, Registration, SpoolDirectory, Status};
-use health_tests::{hung_mount::HungMount, process, support::millis, wait};
+use health_tests::{
+    hung_mount::HungMount,
+    process,
+    support::{checked, millis, rerun, shown, verdict},
+    wait,
+};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// The mount behaves like a network file system whose server is gone.
 #[tokio::test(flavor = "multi_thread")]
@@ -38,4 +46,53 @@ async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
     })
     .await;
     health.stop().await;
+}
+
+/// A file system, mounted until it is dropped.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn new(kind: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        mount(Some("test"), directory.path(), Some(kind), MsFlags::empty(), None::<&str>).expect("the rights of root");
+        Self(directory)
+    }
+
+    fn remount(&self, flags: MsFlags) {
+        mount(None::<&str>, self.0.path(), None::<&str>, MsFlags::MS_REMOUNT | flags, None::<&str>).unwrap();
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2(self.0.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+#[tokio::test]
+async fn what_a_file_system_tells_is_what_is_judged() {
+    let disk = Mounted::new("tmpfs");
+    let path = || disk.0.path();
+    let health = checked(DiskSpace::new(path())).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Healthy, None));
+    let on_purpose = checked(DiskSpace::new(path()).allow_read_only()).await;
+    // As Linux does after an error of the disk.
+    disk.remount(MsFlags::MS_RDONLY);
+    let report = rerun(&health).await;
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)));
+    assert!(report.message().unwrap().contains("read-only"), "{report:?}");
+    assert_eq!(report.detail("read_only"), Some(&true.into()));
+    assert_eq!(verdict(&*rerun(&on_purpose).await), (Status::Healthy, None));
+    disk.remount(MsFlags::empty());
+    assert_eq!(verdict(&*rerun(&health).await), (Status::Healthy, None));
+
+    // File systems that do not know their size.
+    let ramfs = Mounted::new("ramfs");
+    for path in [ramfs.0.path(), Path::new("/proc"), Path::new("/proc/self")] {
+        let report = shown(&checked(DiskSpace::new(path).fail_below(50).warn_below(60)).await);
+        assert_eq!(verdict(&report), (Status::Healthy, None), "{}: {report:?}", path.display());
+        assert!(report.observed().iter().all(|it| it.name != "free_percent"), "{report:?}");
+        let bytes = shown(&checked(DiskSpace::new(path).fail_bytes_below(1)).await);
+        assert_eq!(verdict(&bytes), (Status::Degraded, Some(Reason::Failed)), "{}", path.display());
+    }
 }

@@ -210,6 +210,33 @@ fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
     assert!(service.process.ended().success());
 }
 
+/// Whoever listens later is told everything, however often it is bound anew.
+#[test]
+fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let watchdog = WATCHDOG.as_micros().to_string();
+    let service =
+        Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &watchdog)]);
+    service.ready();
+    wait::until("a line in the log", || service.log().contains("publisher reaches nobody"));
+    for turn in 1..=3 {
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(HANG)).unwrap();
+        let mut heard = String::new();
+        while !["READY=1\n", "STATUS=healthy\n", "WATCHDOG=1\n"].iter().all(|line| heard.contains(line)) {
+            let mut bytes = [0; LARGEST];
+            let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("turn {turn}: {error} after {heard}"));
+            heard.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        assert_eq!(heard.matches("READY=1").count(), 1, "{heard}");
+        drop(socket);
+        std::fs::remove_file(&path).unwrap();
+        wait::until("another line in the log", || service.log().matches("publisher reaches nobody").count() == turn + 1);
+        assert_eq!(service.log().matches("publisher reaches its receiver again").count(), turn);
+    }
+}
+
 #[test]
 fn without_systemd_nothing_is_sent_and_nothing_fails() {
     let service = Program::start("axum", &[("NOTIFY_SOCKET", "/nowhere/at/all")]);

@@ -1,8 +1,8 @@
 //! What a running service leaves in its log, on the paused clock.
 
-use health_core::{CheckExt as _, Health, Toggle, check_fn};
+use health_core::{CheckExt as _, Dogstatsd, Endpoint, Health, Toggle, check_fn};
 
-use health_tests::support::{Lines, millis, poll_once, secs, settle};
+use health_tests::support::{Lines, ask, millis, poll_once, secs, settle};
 
 fn lines_with<'a>(log: &'a str, words: &str) -> Vec<&'a str> {
     log.lines().filter(|line| line.contains(words)).collect()
@@ -71,5 +71,55 @@ async fn a_stalled_runtime_is_logged() {
     let log = lines.text();
     let told = lines_with(&log, "runtime stalled");
     assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("seconds=1"), "{log}");
+    health.stop().await;
+}
+
+/// An application may answer in the place of the endpoint: then nobody ever asks it.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_never_asked_is_mentioned_once() {
+    const WORDS: &str = "endpoint not asked for a minute";
+    for (is_mounted, is_asked, expected) in [(true, false, 1), (true, true, 0), (false, false, 0)] {
+        let lines = Lines::default();
+        let logging = tracing::dispatcher::set_default(&lines.logging());
+        let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+        assert!(health.ready().await);
+        let endpoint = Endpoint::from(health.clone());
+        let endpoint = if is_mounted { endpoint.mounted() } else { endpoint };
+        tokio::time::sleep(secs(50)).await;
+        if is_asked {
+            assert_eq!(ask(&endpoint, "GET", "/livez").status, 200);
+        }
+        assert_eq!(lines_with(&lines.text(), WORDS).len(), 0, "too early");
+        tokio::time::sleep(secs(600)).await;
+        assert_eq!(lines_with(&lines.text(), WORDS).len(), expected, "{is_mounted} {is_asked}: {}", lines.text());
+        drop(logging);
+        health.stop().await;
+    }
+}
+
+/// A publisher whose receiver is away says so once, and once when it is there.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_away_is_mentioned_once() {
+    let lines = Lines::default();
+    let logging = tracing::dispatcher::set_default(&lines.logging());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dsd.socket");
+    let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
+    assert!(health.ready().await);
+    health.publish(Dogstatsd::unix(format!("unix://{}", path.display())).unwrap().every(secs(1)));
+    let (away, there) = ("publisher reaches nobody", "publisher reaches its receiver again");
+    for turn in 1..=2 {
+        tokio::time::sleep(secs(5)).await;
+        assert_eq!(lines_with(&lines.text(), away).len(), turn, "{}", lines.text());
+        let agent = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        agent.set_nonblocking(true).unwrap();
+        tokio::time::sleep(secs(5)).await;
+        assert_eq!(lines_with(&lines.text(), there).len(), turn, "{}", lines.text());
+        assert!(agent.recv(&mut [0; 2048]).is_ok());
+        drop(agent);
+        std::fs::remove_file(&path).unwrap();
+    }
+    drop(logging);
     health.stop().await;
 }
