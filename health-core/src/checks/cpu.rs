@@ -18,7 +18,7 @@ use super::{
     host::{
         Host, Reading,
         cgroup::{Groups, groups},
-        processors,
+        processors, unreadable,
     },
     limits::limit_methods,
 };
@@ -219,7 +219,7 @@ impl Check for Cpu {
             }
             (_, _) if measured.quota.is_some() => Outcome::healthy(),
             (Ok(_), None) => return Err("the number of cores is not known: proc/stat lists none".into()),
-            (Err(error), _) => return Err(error.into()),
+            (Err(error), _) => return Err(unreadable(&error)),
         };
         if let Some(cores) = measured.cores {
             outcome = outcome.observe("cores", cores, "cores");

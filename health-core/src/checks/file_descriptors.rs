@@ -12,14 +12,14 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    host::{PROCESS_FULL, is_out_of_descriptors, percent},
+    host::{PROCESS_FULL, is_out_of_descriptors, percent, unreadable},
     limits::limit_methods,
 };
 use crate::{
     check::{
         Check, CheckResult,
         blocking::BlockingThread,
-        error::{CheckError, InvalidCheck},
+        error::InvalidCheck,
         outcome::Outcome,
     },
     model::{
@@ -157,8 +157,10 @@ fn limit(text: &str) -> Option<u64> {
 impl Check for FileDescriptors {
     async fn check(&self) -> CheckResult {
         let limit = Arc::clone(&self.limit);
-        let measured = self.thread.run_short(move || measure(&limit)).await?.map_err(|error| {
-            CheckError::new(format!("this process's descriptors cannot be read from /proc, which Linux has: {error}"))
+        let measured = self.thread.run_short(move || measure(&limit)).await?;
+        let measured = measured.map_err(|error| {
+            let text = format!("the descriptors of this process cannot be read: {error}");
+            unreadable(&io::Error::new(error.kind(), text))
         })?;
         let outcome = Outcome::healthy().observe("open", measured.open, "descriptors");
         let Some(limit) = measured.limit else { return Ok(outcome) };

@@ -12,6 +12,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crate::check::error::CheckError;
+
 /// The error number of a process whose table of open files is full (EMFILE).
 pub(crate) const PROCESS_FULL: i32 = 24;
 /// The error number of a system whose table of open files is full (ENFILE).
@@ -20,6 +22,16 @@ const SYSTEM_FULL: i32 = 23;
 /// Whether a file could not be opened because all descriptors are in use.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(PROCESS_FULL | SYSTEM_FULL))
+}
+
+/// Explains an error of reading a file of the host. Only Linux has these files.
+pub(crate) fn unreadable(error: &io::Error) -> CheckError {
+    let elsewhere = if cfg!(target_os = "linux") {
+        ""
+    } else {
+        ": it is read from /proc, which Linux alone has, so register the check under #[cfg(target_os = \"linux\")]"
+    };
+    CheckError::new(format!("{error}{elsewhere}"))
 }
 
 /// A directory that contains `proc` and `sys`, and the open files below it.

@@ -12,7 +12,7 @@ use super::{
     host::{
         Host, Reading,
         cgroup::{Groups, groups},
-        percent,
+        percent, unreadable,
     },
     limits::limit_methods,
 };
@@ -239,7 +239,8 @@ fn kibibytes(text: &str, key: &str) -> Option<u64> {
 impl Check for Memory {
     async fn check(&self) -> CheckResult {
         let host = self.host.clone();
-        let measured = self.thread.run_short(move || measure(&mut host.reading())).await??;
+        let measured = self.thread.run_short(move || measure(&mut host.reading())).await?;
+        let measured = measured.map_err(|error| unreadable(&error))?;
         let Usage { used, limit, limit_of } = measured.usage;
         let share = Number::from(percent(used, limit));
         let mut outcome = self
