@@ -144,7 +144,8 @@ impl DiskSpace {
                 .observe("total", all, "bytes")
                 .observe_within("free_percent", percent, "%", shares);
         } else if bytes != Limits::default() {
-            let message = "the file system does not tell its size, so no limit of bytes can be judged: leave the limit out";
+            let message =
+                "the file system does not tell its size, so no limit of bytes can be judged: leave the limit out";
             outcome = outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned());
         }
         if !is_known(of.inodes) {
@@ -246,7 +247,14 @@ mod tests {
                 4,
             ),
             ("no inodes", check(), Measured { inodes: none, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
-            ("endless inodes", check(), Measured { inodes: most, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
+            (
+                "endless inodes",
+                check(),
+                Measured { inodes: most, inodes_available: 0, ..DISK },
+                Status::Healthy,
+                None,
+                3,
+            ),
             (
                 "bytes of ramfs",
                 check().fail_bytes_below(1),

@@ -173,8 +173,7 @@ impl Check for ErrorRateCheck {
             self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed")
         };
         // Of no calls there is no share.
-        let outcome =
-            if calls == 0 { outcome } else { outcome.observe_within("share", share, "ratio", self.0.limits) };
+        let outcome = if calls == 0 { outcome } else { outcome.observe_within("share", share, "ratio", self.0.limits) };
         Ok(outcome.observe("failures", failures, "calls").observe("calls", calls, "calls"))
     }
 

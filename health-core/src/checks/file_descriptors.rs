@@ -16,12 +16,7 @@ use super::{
     limits::limit_methods,
 };
 use crate::{
-    check::{
-        Check, CheckResult,
-        blocking::BlockingThread,
-        error::InvalidCheck,
-        outcome::Outcome,
-    },
+    check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
         status::{Kind, Membership},

@@ -138,9 +138,8 @@ const UNLIMITED: u64 = 1 << 62;
 fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
     let resident = host.find("proc/self/status").and_then(|text| kibibytes(&text, "VmRSS:"));
     let machine = host.read("proc/meminfo").and_then(|table| {
-        machine(&table).ok_or_else(|| {
-            io::Error::other("proc/meminfo has no MemTotal, or neither MemAvailable nor MemFree")
-        })
+        machine(&table)
+            .ok_or_else(|| io::Error::other("proc/meminfo has no MemTotal, or neither MemAvailable nor MemFree"))
     });
     let groups = groups(host, "memory");
     let (folders, files) = match &groups {
@@ -202,13 +201,8 @@ struct Files {
     of_all: Option<&'static str>,
 }
 
-const V2: Files = Files {
-    name: "cgroup v2",
-    limit: "memory.max",
-    used: "memory.current",
-    cache: "inactive_file",
-    of_all: None,
-};
+const V2: Files =
+    Files { name: "cgroup v2", limit: "memory.max", used: "memory.current", cache: "inactive_file", of_all: None };
 const V1: Files = Files {
     name: "cgroup v1",
     limit: "memory.limit_in_bytes",
@@ -257,9 +251,12 @@ impl Check for Memory {
             outcome = outcome.observe("high", bytes, "bytes");
             if let Some(pressure) = pressure {
                 let message = "% of the last 10 s were spent waiting for memory, which";
-                outcome = outcome
-                    .and(self.pressure.judge(pressure.into(), message))
-                    .observe_within("pressure", pressure, "%", self.pressure);
+                outcome = outcome.and(self.pressure.judge(pressure.into(), message)).observe_within(
+                    "pressure",
+                    pressure,
+                    "%",
+                    self.pressure,
+                );
             }
         }
         let details = [("cgroup", measured.unknown_group), ("unread", measured.unread)];

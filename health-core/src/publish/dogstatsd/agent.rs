@@ -38,7 +38,9 @@ impl Agent {
     pub(super) fn unix(agent: &Path) -> io::Result<Self> {
         let path = match agent.to_str().and_then(|text| text.split_once("://")) {
             Some(("unix" | "unixgram", path)) if path.starts_with('/') => Path::new(path),
-            Some(_) => return Err(invalid("is no socket of datagrams: use a path, or unix:// and an absolute path", agent)),
+            Some(_) => {
+                return Err(invalid("is no socket of datagrams: use a path, or unix:// and an absolute path", agent));
+            }
             None if agent.as_os_str().is_empty() => return Err(invalid("is empty: name the socket", agent)),
             None => agent,
         };
@@ -179,7 +181,8 @@ mod tests {
     fn localhost_of_two_families_is_reached_over_either() {
         let v4 = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = v4.local_addr().unwrap().port();
-        let mut agent = Agent::udp(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]).unwrap();
+        let mut agent =
+            Agent::udp(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]).unwrap();
         agent.send("here");
         assert_eq!(received(&v4).as_deref(), Some("here"));
     }

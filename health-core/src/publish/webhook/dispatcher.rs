@@ -283,7 +283,8 @@ async fn judge(mut response: Response, is_elsewhere: bool) -> Result<(), Failure
         400 | 413 | 415 | 422 => Err(Failure::Permanent { what }),
         _ => {
             let header = |name: &str| response.headers().get(name)?.to_str().ok();
-            let pause = header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
+            let pause =
+                header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
             Err(Failure::Temporary { what, retry_after: pause.min(LONGEST_RETRY_AFTER) })
         }
     }

@@ -34,7 +34,10 @@ fn every_file_is_in_the_hands_of_a_test() {
     for path in files(&folder) {
         let name = path.strip_prefix(&folder).unwrap().to_str().unwrap();
         assert!(sources.contains(&format!("\"{name}\"")), "no test reads {name}");
-        assert!(name == "README.md" || table.contains(&format!("| [{name}]({name}) | ")), "README.md has no row {name}");
+        assert!(
+            name == "README.md" || table.contains(&format!("| [{name}]({name}) | ")),
+            "README.md has no row {name}"
+        );
     }
     // What a row says of its test is true.
     for row in table.lines().filter(|line| line.starts_with("| [")) {
@@ -196,13 +199,17 @@ fn the_requests_to_aws_are_good() {
     let check = &container["healthCheck"];
     is_liveness(&serde_json::from_value::<Vec<String>>(check["command"].clone()).unwrap()[1..]);
     // What only the documentation of ECS says.
-    for (option, least, most) in [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)] {
+    for (option, least, most) in [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)]
+    {
         assert!((least..=most).contains(&check[option].as_u64().unwrap()), "{option}");
     }
     let variables = container["environment"].as_array().unwrap();
     let drain = variables.iter().find(|it| it["name"] == "DRAIN_SECONDS").unwrap()["value"].as_str().unwrap();
     let patience = container["stopTimeout"].as_u64().unwrap();
-    assert!(time_to_leave(drain.parse().unwrap()) <= patience && patience <= 120, "{drain} s to drain, {patience} s to stop");
+    assert!(
+        time_to_leave(drain.parse().unwrap()) <= patience && patience <= 120,
+        "{drain} s to drain, {patience} s to stop"
+    );
 
     let group = good("elbv2", "CreateTargetGroup", "ecs/target-group.json");
     assert_eq!((&group["HealthCheckPath"], &group["Matcher"]["HttpCode"]), (&"/readyz".into(), &"200".into()));
@@ -241,7 +248,9 @@ fn the_job_of_nomad_is_read() {
     let drain = task["env"]["DRAIN_SECONDS"].as_str().unwrap().parse().unwrap();
     assert_eq!(task["kill_timeout"], "40s");
     assert!(time_to_leave(drain) <= 40);
-    for (written, mistaken) in [("check_restart", "check_restrat"), ("kill_timeout =", "kil_timeout ="), ("count = 3", "count = ")] {
+    for (written, mistaken) in
+        [("check_restart", "check_restrat"), ("kill_timeout =", "kil_timeout ="), ("count = 3", "count = ")]
+    {
         let (_folder, file) = changed("nomad/orders.nomad.hcl", written, mistaken);
         assert_eq!(read(&file).0, Some(1), "{mistaken}");
     }

@@ -151,7 +151,10 @@ fn the_operator_of_prometheus_finds_the_service() {
     let service = &documents(&deploy("kubernetes/orders.yaml")).unwrap()[1];
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]);
     let endpoint = &monitor["spec"]["endpoints"][0];
-    assert_eq!((&endpoint["port"], &endpoint["path"]), (&service["spec"]["ports"][0]["name"], &"/health/metrics".into()));
+    assert_eq!(
+        (&endpoint["port"], &endpoint["path"]),
+        (&service["spec"]["ports"][0]["name"], &"/health/metrics".into())
+    );
     for (written, mistaken) in [
         ("scrapeTimeout: 5s", "scrapeTimeOut: 5s"),
         ("interval: 15s", "interval: 15 seconds"),

@@ -216,8 +216,7 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let watchdog = WATCHDOG.as_micros().to_string();
-    let service =
-        Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &watchdog)]);
+    let service = Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &watchdog)]);
     service.ready();
     wait::until("a line in the log", || service.log().contains("publisher reaches nobody"));
     for turn in 1..=3 {
@@ -232,7 +231,9 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
         assert_eq!(heard.matches("READY=1").count(), 1, "{heard}");
         drop(socket);
         std::fs::remove_file(&path).unwrap();
-        wait::until("another line in the log", || service.log().matches("publisher reaches nobody").count() == turn + 1);
+        wait::until("another line in the log", || {
+            service.log().matches("publisher reaches nobody").count() == turn + 1
+        });
         assert_eq!(service.log().matches("publisher reaches its receiver again").count(), turn);
     }
 }

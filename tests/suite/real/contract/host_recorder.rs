@@ -1,8 +1,6 @@
 //! `tests/record-host`, which records the files of a host for the tests of the host's checks.
 
-use std::{
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use health_core::Memory;
 use health_tests::{

@@ -56,9 +56,8 @@ const EXPECTED: [&str; 11] = [
 ];
 
 fn found(memory: &CheckReport, cpu: &CheckReport) -> BTreeMap<&'static str, String> {
-    let number = |report: &CheckReport, name| {
-        report.observed().iter().find(|it| it.name == name).map(|it| it.value.to_string())
-    };
+    let number =
+        |report: &CheckReport, name| report.observed().iter().find(|it| it.name == name).map(|it| it.value.to_string());
     let detail = |report: &CheckReport, name| report.detail(name).and_then(|it| it.as_str().map(str::to_owned));
     let of = |name| match name {
         "limit_of" => detail(memory, name),

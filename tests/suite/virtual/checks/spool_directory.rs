@@ -62,10 +62,13 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
 #[tokio::test(start_paused = true)]
 async fn an_extension_of_several_parts_is_what_the_name_ends_in() {
     let directory = tempfile::tempdir().unwrap();
-    for name in ["a.tar.gz", "b.tar.gz", "c.gz", "tar.gz", ".tar.gz", ".d.tar.gz", "d.TAR.GZ", "e.targz", "f.tar.gz.part"] {
+    for name in
+        ["a.tar.gz", "b.tar.gz", "c.gz", "tar.gz", ".tar.gz", ".d.tar.gz", "d.TAR.GZ", "e.targz", "f.tar.gz.part"]
+    {
         fs::write(directory.path().join(name), "").unwrap();
     }
-    for (extension, files) in [("tar.gz", 2.0), ("gz", 4.0), ("GZ", 1.0), ("part", 1.0), ("gz.part", 1.0), ("zip", 0.0)] {
+    for (extension, files) in [("tar.gz", 2.0), ("gz", 4.0), ("GZ", 1.0), ("part", 1.0), ("gz.part", 1.0), ("zip", 0.0)]
+    {
         let health = checked(SpoolDirectory::new(directory.path()).extension(extension)).await;
         assert_eq!(observed(&shown(&health), "files"), files, "{extension}");
     }

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use health_core::{BuildError, CheckExt as _, Drained, Health, Lifecycle, Publisher, Source, Status, async_trait, check_fn};
+use health_core::{
+    BuildError, CheckExt as _, Drained, Health, Lifecycle, Publisher, Source, Status, async_trait, check_fn,
+};
 use health_tests::{
     support::{millis, secs},
     wait,
@@ -53,7 +55,7 @@ struct Hangs;
 #[async_trait]
 impl Publisher for Hangs {
     async fn publish(self: Box<Self>, _: Source) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -78,7 +80,11 @@ fn stop_and_drain_wait_without_a_runtime() {
 fn a_stop_after_the_end_of_the_runtime_returns() {
     for background in [true, false] {
         let (runtime, health) = started();
-        if background { runtime.shutdown_background() } else { drop(runtime) }
+        if background {
+            runtime.shutdown_background();
+        } else {
+            drop(runtime);
+        }
         block_on(health.stop());
         assert_eq!(health.report().lifecycle(), Lifecycle::Stopped);
     }

@@ -33,7 +33,8 @@ fn timeout() -> TimeoutLayer {
     TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, Duration::from_secs(60))
 }
 
-type Order = (&'static str, fn(Endpoint) -> Router, Expected);
+type Mount = fn(Endpoint) -> Router;
+type Order = (&'static str, Mount, Expected);
 
 const HERE: Expected = Expected::Endpoint("");
 const BELOW: Expected = Expected::Endpoint("/api");
@@ -90,13 +91,21 @@ const LAYER: [Order; 16] = [
         |e| app().layer(ServiceBuilder::new().layer(TraceLayer::new_for_http()).layer(HealthLayer::new(e))),
         HERE,
     ),
-    ("a layer of its own on a part with a fallback", |e| {
-        app().nest("/api", other().fallback(page).layer(HealthLayer::new(e)))
-    }, BELOW),
-    ("nest_service of a part", |e| app().nest_service("/api", other().layer(HealthLayer::new(e))).fallback(page), BELOW),
-    ("around the finished router", |e| {
-        Router::new().fallback_service(HealthLayer::new(e).layer(app().fallback(page)))
-    }, HERE),
+    (
+        "a layer of its own on a part with a fallback",
+        |e| app().nest("/api", other().fallback(page).layer(HealthLayer::new(e))),
+        BELOW,
+    ),
+    (
+        "nest_service of a part",
+        |e| app().nest_service("/api", other().layer(HealthLayer::new(e))).fallback(page),
+        BELOW,
+    ),
+    (
+        "around the finished router",
+        |e| Router::new().fallback_service(HealthLayer::new(e).layer(app().fallback(page))),
+        HERE,
+    ),
     // The last router without a fallback of its own gives the merged one its own.
     ("the layer on the part that is merged last", |e| app().merge(other().layer(HealthLayer::new(e))), HERE),
 ];
@@ -105,11 +114,21 @@ const LAYER: [Order; 16] = [
 const WRONG: [Order; 7] = [
     ("layer, fallback", |e| app().layer(HealthLayer::new(e)).fallback(page), PAGE_HERE),
     ("layer, fallback_service", |e| app().layer(HealthLayer::new(e)).fallback_service(get(page)), PAGE_HERE),
-    ("nest of a part with the layer", |e| app().nest("/api", other().layer(HealthLayer::new(e))), Expected::NotFound("/api")),
-    ("nest of a part with the layer, fallback", |e| {
-        app().nest("/api", other().layer(HealthLayer::new(e))).fallback(page)
-    }, Expected::ApplicationsPage("/api")),
-    ("the layer on a part that is not merged last", |e| app().merge(other().layer(HealthLayer::new(e))).merge(Router::new()), NOBODY),
+    (
+        "nest of a part with the layer",
+        |e| app().nest("/api", other().layer(HealthLayer::new(e))),
+        Expected::NotFound("/api"),
+    ),
+    (
+        "nest of a part with the layer, fallback",
+        |e| app().nest("/api", other().layer(HealthLayer::new(e))).fallback(page),
+        Expected::ApplicationsPage("/api"),
+    ),
+    (
+        "the layer on a part that is not merged last",
+        |e| app().merge(other().layer(HealthLayer::new(e))).merge(Router::new()),
+        NOBODY,
+    ),
     ("route_layer", |e| app().route_layer(HealthLayer::new(e)), NOBODY),
     ("route_layer, fallback", |e| app().route_layer(HealthLayer::new(e)).fallback(page), PAGE_HERE),
 ];
@@ -170,7 +189,7 @@ async fn normalized_paths_are_answered() {
 /// Two that want the same path are told apart when the program starts.
 #[test]
 fn a_path_that_is_taken_ends_the_start() {
-    let orders: [(&str, fn(Endpoint) -> Router); 4] = [
+    let orders: [(&str, Mount); 4] = [
         ("twice", |e| app().merge(routes(e.clone())).merge(routes(e))),
         ("a route of its own", |e| app().route("/readyz", get(page)).merge(routes(e))),
         ("a service at our base", |e| app().nest_service("/health", get(page)).merge(routes(e))),

@@ -12,7 +12,8 @@ use health_tests::support::secs;
 const PAGE: &str = "the application's page";
 
 /// The targets that are asked in each order.
-const TARGETS: [&str; 6] = ["/readyz", "/livez", "/startupz?verbose", "/health", "/health/checks/database", "/health/checks/nope"];
+const TARGETS: [&str; 6] =
+    ["/readyz", "/livez", "/startupz?verbose", "/health", "/health/checks/database", "/health/checks/nope"];
 
 /// What happens in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,9 @@ fn of_the_core(endpoint: &Endpoint, target: &str) -> Answer {
     let response = endpoint.respond(&Request::new("GET", path, query, None, &|_, _| None)).unwrap();
     let header = |wanted: &str| {
         let mut headers = response.headers.iter();
-        headers.find(|(name, _)| *name == wanted).map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        headers
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     Answer {
         status: response.status,

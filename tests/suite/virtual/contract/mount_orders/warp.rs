@@ -57,7 +57,11 @@ const ORDERS: [Order; 19] = [
     ("routes, trace", |e| boxed(routes(e).or(app()).with(warp::trace::request())), HERE),
     ("path, routes", |e| boxed(warp::path("internal").and(routes(e)).or(app())), BELOW),
     ("path, routes, or everything", |e| fallible(warp::path("internal").and(routes(e)).or(page())), BELOW),
-    ("path, path, routes", |e| boxed(warp::path("internal").and(warp::path("a")).and(routes(e))), Expected::Endpoint("/internal/a")),
+    (
+        "path, path, routes",
+        |e| boxed(warp::path("internal").and(warp::path("a")).and(routes(e))),
+        Expected::Endpoint("/internal/a"),
+    ),
     ("with_health", |e| boxed(app().with_health(e)), HERE),
     ("with_health around everything", |e| fallible(page().with_health(e)), HERE),
     ("recover, with_health", |e| fallible(app().recover(recovered).with_health(e)), HERE),
@@ -72,9 +76,11 @@ const ORDERS: [Order; 19] = [
 const WRONG: [Order; 4] = [
     ("everything, or routes", |e| boxed(fallible(page()).or(routes(e))), PAGE_HERE),
     ("every segment, or routes", |e| boxed(warp::path!(String).map(|_| PAGE).or(routes(e))), PAGE_HERE),
-    ("path::end behind the path", |e| {
-        fallible(warp::path("internal").and(warp::path::end()).and(routes(e)).or(page()))
-    }, Expected::ApplicationsPage("/internal")),
+    (
+        "path::end behind the path",
+        |e| fallible(warp::path("internal").and(warp::path::end()).and(routes(e)).or(page())),
+        Expected::ApplicationsPage("/internal"),
+    ),
     ("with_health behind everything", |e| boxed(fallible(page()).or(app().with_health(e))), PAGE_HERE),
 ];
 
