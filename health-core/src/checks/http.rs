@@ -168,6 +168,9 @@ impl Check for Http {
         if self.body_contains.is_some() && self.target.method == Method::HEAD {
             return Err(("body_contains(..) needs a body, which HEAD has not: use Http::get".to_owned()).into());
         }
+        if self.body_contains.as_deref() == Some("") {
+            return Err(("body_contains(\"\") is in every body: give the text to look for".to_owned()).into());
+        }
         if self.codes.iter().any(|codes| codes.is_empty() || *codes.start() < 100 || *codes.end() > 599) {
             return Err(("accept_codes(..) takes codes from 100 to 599, the smaller first".to_owned()).into());
         }

@@ -217,6 +217,9 @@ impl Check for Kafka {
         if self.topics.contains("") {
             return Err(("a topic's name is empty: name it".to_owned()).into());
         }
+        if self.min_brokers == 0 {
+            return Err(("min_brokers(0) can never fail: use 1 or more".to_owned()).into());
+        }
         Ok(())
     }
 }

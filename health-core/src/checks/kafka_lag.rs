@@ -19,7 +19,7 @@ use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
-        status::Membership,
+        status::{Membership, Reason, Status},
     },
 };
 
@@ -64,6 +64,8 @@ struct Lag {
     sum: u64,
     worst: u64,
     partitions: usize,
+    /// The partitions of which the broker does not tell where they end or begin.
+    unknown: usize,
 }
 
 impl KafkaLag {
@@ -151,13 +153,14 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
     for end in ends.elements() {
         end.error()?;
         let from = usable(&end).map_or_else(|| offset(&begins, end.topic(), end.partition()), Offset::Offset);
-        let behind = match (end.offset(), from) {
-            (Offset::Offset(end), Offset::Offset(from)) => u64::try_from(end - from).unwrap_or(0),
-            _ => 0,
+        lag.partitions += 1;
+        let (Offset::Offset(end), Offset::Offset(from)) = (end.offset(), from) else {
+            lag.unknown += 1;
+            continue;
         };
+        let behind = u64::try_from(end - from).unwrap_or(0);
         lag.sum += behind;
         lag.worst = lag.worst.max(behind);
-        lag.partitions += 1;
     }
     Ok(lag)
 }
@@ -179,7 +182,11 @@ impl Check for KafkaLag {
     async fn check(&self) -> CheckResult {
         let (measure, topics) = (Arc::clone(&self.measure), Arc::clone(&self.topics));
         let lag = self.thread.run(move || patiently(|| measure(&topics))).await??;
-        let outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
+        let mut outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
+        if lag.unknown > 0 {
+            let message = format!("of {} partitions the broker tells no end or beginning", lag.unknown);
+            outcome = outcome.worsened(Status::Degraded, Reason::Failed, message);
+        }
         Ok(outcome
             .and(self.worst.judge(lag.worst.into(), "messages behind in one partition"))
             .observe_within("lag", lag.sum, "messages", self.limits)
