@@ -28,8 +28,6 @@
 //! # }
 //! ```
 
-mod body;
-
 use std::{
     convert::Infallible,
     fmt,
@@ -42,8 +40,8 @@ use std::{
 use std::{io, net::TcpListener};
 
 use axum::{
-    Router,
-    body::Body,
+    BoxError, Router,
+    body::{Body, HttpBody},
     extract::{ConnectInfo, OriginalUri},
 };
 #[cfg(feature = "dedicated_server")]
@@ -54,7 +52,6 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub use self::body::HealthBody;
 pub use health_core;
 /// Returns a future for `axum::serve(..).with_graceful_shutdown(..)`.
 ///
@@ -169,7 +166,7 @@ impl<B> Service<Request<B>> for Mounted {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(answer(&self.0, &request, Body::from).unwrap_or_else(|| {
+        ready(Ok(answer(&self.0, &request).unwrap_or_else(|| {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
@@ -177,8 +174,9 @@ impl<B> Service<Request<B>> for Mounted {
     }
 }
 
-/// Answers the probes in front of a service and passes every other request on. Works on any tower service, not only on
-/// axum's, also around layers that change the body of the answer.
+/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose
+/// body has data of the type `Bytes`, not only on axum's, and around layers that change the body: every answer has axum's
+/// [`Body`], which costs nothing where the inner service has it, too.
 ///
 /// # Outermost and last
 ///
@@ -251,10 +249,12 @@ impl<S: Clone> Clone for HealthService<S> {
 impl<S, B, R> Service<Request<B>> for HealthService<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Response = Response<HealthBody<R>>;
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, Request<B>, S::Future, R>;
+    type Future = ResponseFuture<S, Request<B>, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         if !self.inner_is_ready {
@@ -267,7 +267,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(response) = answer(&self.endpoint, &request, HealthBody::health) {
+        if let Some(response) = answer(&self.endpoint, &request) {
             return ResponseFuture { state: State::Health { response: Some(response) } };
         }
         let (endpoint, is_http1) = (self.endpoint.clone(), request.version() <= Version::HTTP_11);
@@ -282,32 +282,34 @@ where
 
 pin_project! {
     /// The future of an answer of [`HealthService`].
-    pub struct ResponseFuture<S, Q, F, R> {
+    pub struct ResponseFuture<S, Q, F> {
         #[pin]
-        state: State<S, Q, F, R>,
+        state: State<S, Q, F>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<S, Q, F, R> {
-        Health { response: Option<Response<HealthBody<R>>> },
+    enum State<S, Q, F> {
+        Health { response: Option<Response<Body>> },
         Waiting { service: S, request: Option<(Q, Endpoint, bool)> },
         Application { #[pin] future: F, endpoint: Endpoint, is_http1: bool },
     }
 }
 
-impl<S, Q, F, R> fmt::Debug for ResponseFuture<S, Q, F, R> {
+impl<S, Q, F> fmt::Debug for ResponseFuture<S, Q, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 
-impl<S, Q, R> Future for ResponseFuture<S, Q, S::Future, R>
+impl<S, Q, R> Future for ResponseFuture<S, Q, S::Future>
 where
     S: Service<Q, Response = Response<R>>,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Output = Result<Response<HealthBody<R>>, S::Error>;
+    type Output = Result<Response<Body>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
@@ -318,7 +320,7 @@ where
                     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
                         set(response.headers_mut(), &extras.headers, None, extras.close && *is_http1);
                     }
-                    return Poll::Ready(Ok(response.map(HealthBody::application)));
+                    return Poll::Ready(Ok(response.map(Body::new)));
                 }
                 Projected::Health { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response)),
@@ -340,7 +342,7 @@ where
 }
 
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
-fn answer<B, R>(endpoint: &Endpoint, request: &Request<B>, into_body: impl FnOnce(Bytes) -> R) -> Option<Response<R>> {
+fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>> {
     let (headers, path) = (request.headers(), request.uri().path());
     // `Router::nest` strips one slash too many from a path with a doubled slash. Such a path is not the endpoint's.
     let original = request.extensions().get::<OriginalUri>().and_then(|original| original.path().strip_suffix(path));
@@ -360,7 +362,7 @@ fn answer<B, R>(endpoint: &Endpoint, request: &Request<B>, into_body: impl FnOnc
     ))?;
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
-    let mut response = Response::new(into_body(body));
+    let mut response = Response::new(Body::from(body));
     *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

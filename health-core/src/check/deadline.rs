@@ -13,6 +13,8 @@ tokio::task_local! {
 pub(crate) struct Run {
     pub(crate) check: Arc<str>,
     pub(crate) deadline: Instant,
+    /// The checks inside of whose runs this run is made: those of the groups that it belongs to.
+    pub(crate) outer: Vec<Arc<str>>,
 }
 
 impl Run {
@@ -24,6 +26,18 @@ impl Run {
     /// Runs work on another thread in which this run is the current one.
     pub(crate) fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
         RUN.sync_scope(self, work)
+    }
+
+    /// A run of a member of the check that is running now.
+    pub(crate) fn of_member(check: &Arc<str>, deadline: Instant) -> Self {
+        let outer = Self::current().map_or_else(Vec::new, |run| [run.outer, vec![run.check]].concat());
+        Self { check: Arc::clone(check), deadline, outer }
+    }
+
+    /// Whether this is a run of a check with this name, or inside of one. Names are compared by address, because another
+    /// service may have a check of the same name.
+    pub(crate) fn is_of(&self, check: &Arc<str>) -> bool {
+        self.outer.iter().chain([&self.check]).any(|name| Arc::ptr_eq(name, check))
     }
 
     pub(crate) fn current() -> Option<Self> {

@@ -8,7 +8,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -34,7 +34,7 @@ use crate::{
 /// used up.
 ///
 /// The limits are those of the load of the last minute per core. Throttling is the share of the scheduler's periods at
-/// whose end the group had to wait, of at least ten periods or a second. The first run knows no share.
+/// whose end the group had to wait, of at least ten periods, or their time. The first run knows no share.
 ///
 /// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
 /// - Default limits: Degraded above a load of 2 per core, and above 25 % of the periods; Unhealthy never.
@@ -42,11 +42,12 @@ use crate::{
 ///   `failed`.
 /// - In a container of LXC, `/proc/stat` has the container's cores and `/proc/loadavg` the host's load. The load is
 ///   divided by the host's cores there.
-/// - The files stay open, about ten, so that they can be read when no further descriptor is free.
+/// - The files stay open, two or three for each group and a few more, so that they can be read when no further descriptor is
+///   free.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `load_per_core`, `cores`, and where there is a quota
 ///   `quota` (in `cores`) and `throttled_percent`. Details: `cgroup`, if the group's quota is not known: why; `unread`,
-///   the first file that is there and could not be read.
+///   the first file that should be there and could not be read.
 ///
 /// ```
 /// use health_core::{Cpu, Health};
@@ -140,11 +141,11 @@ fn measure(host: &mut Reading<'_>) -> Measured {
     };
     let (mut tightest, mut periods) = (None::<f64>, HashMap::new());
     for folder in folders {
-        let Some(quota) = quota(host, folder) else { continue };
+        let Some((quota, length)) = quota(host, folder) else { continue };
         tightest = Some(tightest.map_or(quota, |tightest| tightest.min(quota)));
         let mut count = |key| host.field(folder.join("cpu.stat"), key);
         if let (Some(all), Some(throttled)) = (count("nr_periods"), count("nr_throttled")) {
-            periods.insert(folder.clone(), Periods { all, throttled });
+            periods.insert(folder.clone(), Periods { all, throttled, length });
         }
     }
     let unknown_group = groups.unknown().map(str::to_owned);
@@ -178,15 +179,17 @@ fn cores(host: &mut Reading<'_>) -> Option<u32> {
     counted.max(listed)
 }
 
-type Quota = fn(&mut Reading<'_>, &Path) -> Option<f64>;
+/// The cores that a group may use, and how long a period of the scheduler lasts.
+type Quota = fn(&mut Reading<'_>, &Path) -> Option<(f64, Duration)>;
 
 #[expect(clippy::cast_precision_loss, reason = "a number of cores needs no more than a float's precision")]
-fn quota(quota: u64, period: u64) -> Option<f64> {
+fn quota(quota: u64, period: u64) -> Option<(f64, Duration)> {
     // A quota of 0 cannot be set: it stands for none.
-    (quota > 0 && period > 0).then(|| (quota as f64 / period as f64 * 100.0).round() / 100.0)
+    let cores = || (quota as f64 / period as f64 * 100.0).round() / 100.0;
+    (quota > 0 && period > 0).then(|| (cores(), Duration::from_micros(period)))
 }
 
-fn quota_v2(host: &mut Reading<'_>, folder: &Path) -> Option<f64> {
+fn quota_v2(host: &mut Reading<'_>, folder: &Path) -> Option<(f64, Duration)> {
     let path = folder.join("cpu.max");
     let text = host.find(&path)?;
     let mut fields = text.split_whitespace();
@@ -194,7 +197,7 @@ fn quota_v2(host: &mut Reading<'_>, folder: &Path) -> Option<f64> {
     quota(granted, host.parse(&path, fields.next().unwrap_or("100000"))?)
 }
 
-fn quota_v1(host: &mut Reading<'_>, folder: &Path) -> Option<f64> {
+fn quota_v1(host: &mut Reading<'_>, folder: &Path) -> Option<(f64, Duration)> {
     quota(host.number(folder.join("cpu.cfs_quota_us"))?, host.number(folder.join("cpu.cfs_period_us"))?)
 }
 
@@ -249,6 +252,9 @@ impl Check for Cpu {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_count()?;
-        Ok(self.throttled.validate_percent()?)
+        self.throttled.validate_percent()?;
+        // Opens the files, so that the first run can read them when no further descriptor is free.
+        measure(&mut self.host.reading());
+        Ok(())
     }
 }

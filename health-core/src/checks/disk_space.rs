@@ -148,7 +148,7 @@ impl DiskSpace {
                 "the file system does not tell its size, so no limit of bytes can be judged: leave the limit out";
             outcome = outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned());
         }
-        if !is_known(of.inodes) {
+        if !is_known(of.inodes) || of.inodes_available > of.inodes {
             return outcome;
         }
         let percent = percent(of.inodes_available, of.inodes);
@@ -172,10 +172,12 @@ fn percent(part: u64, whole: u64) -> Number {
 fn measure(path: &std::path::Path) -> io::Result<Measured> {
     use rustix::fs::{StatVfsMountFlags, statvfs};
     let of = statvfs(path)?;
+    // BSD tells a reserve that is being used up as a negative number.
+    let available = if of.f_bavail > i64::MAX.unsigned_abs() { 0 } else { of.f_bavail.min(of.f_bfree) };
     Ok(Measured {
         blocks: of.f_blocks,
         free: of.f_bfree,
-        available: of.f_bavail,
+        available,
         block: of.f_frsize,
         inodes: of.f_files,
         inodes_available: of.f_favail,
@@ -247,6 +249,7 @@ mod tests {
                 4,
             ),
             ("no inodes", check(), Measured { inodes: none, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
+            ("free inodes without end", check(), Measured { inodes_available: most, ..DISK }, Status::Healthy, None, 3),
             (
                 "endless inodes",
                 check(),

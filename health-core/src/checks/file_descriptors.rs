@@ -12,14 +12,14 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    host::{PROCESS_FULL, is_out_of_descriptors, percent, unreadable},
+    host::{PROCESS_FULL, SYSTEM_FULL, is_out_of_descriptors, percent, unreadable},
     limits::limit_methods,
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
         observed::{Limits, Number},
-        status::{Kind, Membership},
+        status::{Kind, Membership, Reason, Status},
     },
 };
 
@@ -28,7 +28,8 @@ use crate::{
 /// The limits are those of the used share in percent.
 ///
 /// - Least privilege: reading `/proc/self`, which every process may.
-/// - It needs no descriptor when none is free: then as many are open as the process may open.
+/// - It needs no descriptor when none is free: then as many are open as the process may open. If the table of the whole system
+///   is full, it is Unhealthy with `threshold`.
 /// - Default limits: Degraded above 80 %, Unhealthy above 95 %.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `open`, `limit` and `used_percent`.
@@ -84,6 +85,8 @@ struct Measured {
     open: u64,
     /// `None` if there is no limit.
     limit: Option<u64>,
+    /// Whether the table of the whole system is full.
+    system_is_full: bool,
 }
 
 /// Counts the open descriptors. `known_limit` is the limit of an earlier reading, 0 if there was none.
@@ -101,7 +104,7 @@ fn measure(known_limit: &AtomicU64) -> io::Result<Measured> {
     };
     match open() {
         Err(error) if is_out_of_descriptors(&error) => Ok(without_descriptor(&error, limit.unwrap_or(0))),
-        open => Ok(Measured { open: open?, limit }),
+        open => Ok(Measured { open: open?, limit, system_is_full: false }),
     }
 }
 
@@ -110,10 +113,11 @@ fn without_descriptor(error: &io::Error, known_limit: u64) -> Measured {
     let in_use = in_a_row();
     if error.raw_os_error() == Some(PROCESS_FULL) && (known_limit == 0 || known_limit > in_use) {
         // Every number below the limit is in use. A greater limit was lowered since it was read.
-        return Measured { open: in_use, limit: Some(in_use) };
+        return Measured { open: in_use, limit: Some(in_use), system_is_full: false };
     }
     let limit = if known_limit == 0 { in_use } else { known_limit };
-    Measured { open: counted(limit.max(in_use)), limit: Some(limit) }
+    let system_is_full = error.raw_os_error() == Some(SYSTEM_FULL);
+    Measured { open: counted(limit.max(in_use)), limit: Some(limit), system_is_full }
 }
 
 /// Returns how many descriptors are open. Linux 6.2 and later tell it as the size of the directory.
@@ -157,7 +161,11 @@ impl Check for FileDescriptors {
             let text = format!("the descriptors of this process cannot be read: {error}");
             unreadable(&io::Error::new(error.kind(), text))
         })?;
-        let outcome = Outcome::healthy().observe("open", measured.open, "descriptors");
+        let mut outcome = Outcome::healthy().observe("open", measured.open, "descriptors");
+        if measured.system_is_full {
+            let message = "the table of open files of the whole system is full: no process can open more";
+            outcome = outcome.worsened(Status::Unhealthy, Reason::Threshold, message.to_owned());
+        }
         let Some(limit) = measured.limit else { return Ok(outcome) };
         // Without a single descriptor to open, all there are are in use.
         let used = Number::from(if limit == 0 { 100.0 } else { percent(measured.open, limit) });

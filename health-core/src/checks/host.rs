@@ -17,7 +17,7 @@ use crate::check::error::CheckError;
 /// The error number of a process whose table of open files is full (EMFILE).
 pub(crate) const PROCESS_FULL: i32 = 24;
 /// The error number of a system whose table of open files is full (ENFILE).
-const SYSTEM_FULL: i32 = 23;
+pub(crate) const SYSTEM_FULL: i32 = 23;
 
 /// Whether a file could not be opened because all descriptors are in use.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {

@@ -20,7 +20,7 @@ use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck},
     model::{
         observed::{Limits, Number},
-        status::{Kind, Membership},
+        status::{Kind, Membership, Reason, Status},
     },
 };
 
@@ -31,19 +31,21 @@ use crate::{
 ///
 /// A group of version 2 that reaches `memory.high` is not killed but slowed down. Where there is a `memory.high`, the share
 /// of the last 10 s in which a task of the group waited for memory is judged, too
-/// ([pressure stall information](https://docs.kernel.org/accounting/psi.html), `some avg10`).
+/// ([pressure stall information](https://docs.kernel.org/accounting/psi.html), `some avg10`). Where the kernel tells no
+/// pressure, a working set at `memory.high` is Degraded.
 ///
 /// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
 /// - Default limits: Degraded above 85 %, Unhealthy above 95 %; Degraded above a pressure of 10 %.
 /// - A host without `MemAvailable` (before Linux 3.14) has `MemFree`, `Buffers` and `Cached` available.
 /// - A number that cannot be read and is not needed is left out. If a group has a limit and no usage can be read, the
 ///   check is Unhealthy with `failed`.
-/// - The files stay open, about ten, so that they can be read when no further descriptor is free.
+/// - The files stay open, up to five for each group and a few more, so that they can be read when no further descriptor is
+///   free.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `used`, `limit` (in `bytes`), `used_percent`,
 ///   `resident`, this process's own, and where there is a `memory.high` `high` and `pressure` (in `%`). Details: `limit_of`,
 ///   one of `cgroup v2`, `cgroup v1` and `host`; `cgroup`, if the group's limit is not known: why; `unread`, the first
-///   file that is there and could not be read.
+///   file that should be there and could not be read.
 ///
 /// ```
 /// use health_core::{Health, Memory};
@@ -90,6 +92,8 @@ struct High {
     bytes: u64,
     /// The greatest share of the last 10 s in which a task waited for memory, in percent.
     pressure: Option<f64>,
+    /// The greatest share of a `memory.high` that a working set has reached, in percent.
+    reached: Option<f64>,
 }
 
 impl Default for Memory {
@@ -132,6 +136,9 @@ impl Memory {
     }
 }
 
+/// From this share of `memory.high` on a group is held there, in percent.
+const HELD: f64 = 98.0;
+
 /// From this limit on there is none. Version 1 says so by the greatest multiple of the page size below 2^63.
 const UNLIMITED: u64 = 1 << 62;
 
@@ -167,6 +174,7 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
     let high = highs.reduce(|one, other| High {
         bytes: one.bytes.min(other.bytes),
         pressure: one.pressure.into_iter().chain(other.pressure).max_by(f64::total_cmp),
+        reached: one.reached.into_iter().chain(other.reached).max_by(f64::total_cmp),
     });
     let fullest = usages.into_iter().max_by_key(|usage| u128::from(usage.used) * 1_000_000 / u128::from(usage.limit));
     let unread = host.unreadable();
@@ -182,13 +190,16 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
 /// Returns the `memory.high` of a group of version 2, if it has one, and its pressure.
 fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
     let bytes = host.number(folder.join("memory.high"))?;
+    let used = host.number(folder.join(V2.used));
+    let cache = host.field(folder.join("memory.stat"), V2.cache).unwrap_or(0);
+    let reached = used.map(|used| percent(used.saturating_sub(cache), bytes));
     // A kernel without pressure stall information has no such file, or refuses to read it.
-    let table = host.read(folder.join("memory.pressure")).ok();
+    let table = host.find(folder.join("memory.pressure"));
     let pressure = table.and_then(|table| {
         let averages = table.lines().find_map(|line| line.strip_prefix("some "))?;
         averages.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
     });
-    Some(High { bytes, pressure })
+    Some(High { bytes, pressure, reached })
 }
 
 /// The names of the files of a version.
@@ -247,8 +258,12 @@ impl Check for Memory {
         if let Some(resident) = measured.resident {
             outcome = outcome.observe("resident", resident, "bytes");
         }
-        if let Some(High { bytes, pressure }) = measured.high {
+        if let Some(High { bytes, pressure, reached }) = measured.high {
             outcome = outcome.observe("high", bytes, "bytes");
+            if pressure.is_none() && reached.is_some_and(|reached| reached >= HELD) {
+                let message = "the group is held at memory.high, and the kernel tells no pressure";
+                outcome = outcome.worsened(Status::Degraded, Reason::Threshold, message.to_owned());
+            }
             if let Some(pressure) = pressure {
                 let message = "% of the last 10 s were spent waiting for memory, which";
                 outcome = outcome.and(self.pressure.judge(pressure.into(), message)).observe_within(
@@ -276,6 +291,9 @@ impl Check for Memory {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_percent()?;
-        Ok(self.pressure.validate_percent()?)
+        self.pressure.validate_percent()?;
+        // Opens the files, so that the first run can read them when no further descriptor is free.
+        drop(measure(&mut self.host.reading()));
+        Ok(())
     }
 }

@@ -94,7 +94,7 @@ impl Quorum {
         let mut runs = JoinSet::new();
         let mut positions = Vec::new();
         for (name, check) in &self.members {
-            let (run, check) = (Run { check: Arc::clone(name), deadline }, Arc::clone(check));
+            let (run, check) = (Run::of_member(name, deadline), Arc::clone(check));
             positions.push(runs.spawn(run.scope(async move { timeout_at(deadline, check.check()).await })).id());
         }
         let late = || Outcome::unhealthy("no answer in time").reason(Reason::Timeout);

@@ -37,7 +37,8 @@ const LOOKED_AT: u64 = 100_000;
 /// - A directory that does not exist, or cannot be read, is Unhealthy. Of more than 100,000 files the rest is only counted,
 ///   and that is Degraded.
 /// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
-/// - It keeps one descriptor of the directory in reserve, so that it can count when no further descriptor is free.
+/// - It keeps the directory open, so that it can count when no further descriptor is free. So the volume cannot be unmounted
+///   while the check is registered, but lazily (`umount -l`).
 /// - A measure, by itself for the full report only. Observed: `files`, `bytes` and `oldest` (in `s`).
 ///
 /// ```

@@ -148,7 +148,7 @@ impl Runner {
         let (since, began) = (SystemTime::now(), Instant::now());
         let deadline = began + timeout;
         let check = Arc::clone(&self.job.check);
-        let run = Run { check: Arc::clone(&self.job.name), deadline };
+        let run = Run { check: Arc::clone(&self.job.name), deadline, outer: Vec::new() };
         // `timeout_at` polls the check first and the clock second, so that a late but finished answer counts. The run is
         // a task of its own, so that neither a panic nor a check that never yields takes this task down.
         let mut handle = AbortOnDrop(tokio::spawn(async move {

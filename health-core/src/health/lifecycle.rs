@@ -1,6 +1,6 @@
 //! The methods of [`Health`] that move the lifecycle or wait for it. The lifecycle only moves forward.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -88,7 +88,7 @@ impl Health {
         self.inner().store.advance(Lifecycle::Stopped);
         let tasks = self.inner().take_tasks();
         tasks.iter().for_each(JoinHandle::abort);
-        let mut patience = pin!(pause_until(Instant::now() + STOP_PATIENCE));
+        let mut patience = pause_until(Instant::now() + STOP_PATIENCE).backed_by_a_thread();
         for task in tasks {
             tokio::select! {
                 biased;
@@ -99,9 +99,15 @@ impl Health {
         }
         // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so that
         // one that hangs is aborted with the last handle, also if this future is dropped.
-        let patience = Instant::now() + STOP_PATIENCE;
-        while !self.inner().publishers_have_ended() && Instant::now() < patience {
-            pause_until(Instant::now() + POLL_INTERVAL).await;
+        let publishers_end = async {
+            while !self.inner().publishers_have_ended() {
+                pause_until(Instant::now() + POLL_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = publishers_end => {}
+            () = pause_until(Instant::now() + STOP_PATIENCE).backed_by_a_thread() => {}
         }
     }
 

@@ -222,7 +222,8 @@ impl Health {
 
     /// Runs a check, waits for a run that started after this call, and returns the status of the check. A check that is
     /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned, and so it
-    /// is at once where a run of the check itself makes the call: a check that runs itself again would never rest.
+    /// is at once where a run of the check itself, or of a member of it, makes the call: a check that runs itself again would
+    /// never rest.
     ///
     /// # Errors
     ///
@@ -236,10 +237,9 @@ impl Health {
         self.report().check(name).map(|check| check.status).ok_or_else(unknown)
     }
 
-    /// Whether a run of this check makes the call.
+    /// Whether a run of this check, or of a member of it, makes the call.
     fn is_run_by(&self, name: &str) -> bool {
-        // Compared by address: another service may have a check of the same name.
-        Run::current().is_some_and(|run| self.report().check(name).is_some_and(|it| Arc::ptr_eq(&it.name, &run.check)))
+        Run::current().is_some_and(|run| self.report().check(name).is_some_and(|it| run.is_of(&it.name)))
     }
 
     /// Reports that a call of the application to the resource behind a check has failed. The check runs at once, even

@@ -136,8 +136,8 @@ mod signals {
     use std::{io, pin::Pin};
 
     use tokio::{
-        signal::ctrl_c,
-        time::{Instant, sleep_until},
+        signal::windows::ctrl_c,
+        time::{Instant, timeout_at},
     };
 
     use super::DUPLICATES;
@@ -146,16 +146,14 @@ mod signals {
     const INTERRUPTED: i32 = 130;
 
     /// Returns a future that waits for the first Ctrl-C. A Ctrl-C that is no duplicate of it ends the process.
-    #[expect(clippy::unnecessary_wraps, reason = "it is the other systems that can fail")]
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        Ok(Box::pin(async {
-            if ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+        let mut interrupts = ctrl_c()?;
+        Ok(Box::pin(async move {
+            interrupts.recv().await;
             let duplicates_end = Instant::now() + DUPLICATES;
             tokio::spawn(async move {
-                sleep_until(duplicates_end).await;
-                if ctrl_c().await.is_ok() {
+                while timeout_at(duplicates_end, interrupts.recv()).await.is_ok() {}
+                if interrupts.recv().await.is_some() {
                     std::process::exit(INTERRUPTED);
                 }
             });

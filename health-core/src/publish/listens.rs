@@ -2,6 +2,15 @@
 
 use std::io;
 
+/// The error number of a full buffer on macOS and BSD (ENOBUFS), which have no kind for it.
+const NO_BUFFERS: i32 = 55;
+
+/// Whether a datagram was not taken because the receiver has taken none for a while.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    let is_bsd = cfg!(all(unix, not(any(target_os = "linux", target_os = "android"))));
+    error.kind() == io::ErrorKind::WouldBlock || is_bsd && error.raw_os_error() == Some(NO_BUFFERS)
+}
+
 /// What is known of a receiver of datagrams.
 #[derive(Debug)]
 pub(super) struct Listens {
@@ -29,7 +38,7 @@ impl Listens {
                 }
                 true
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if is_full(&error) => {
                 tracing::debug!(target: "health", receiver, %error, "publisher drops a message");
                 false
             }

@@ -63,10 +63,14 @@ struct LastSent {
     stopping: bool,
     /// Whether the service was ever ready, sent or not.
     was_ready: bool,
+    /// The socket that it was sent to.
+    socket: Option<Identity>,
 }
 
 impl LastSent {
     fn send_changes(&mut self, source: &Source, manager: &mut Manager) {
+        let socket = manager.identity();
+        self.forget_if(socket != self.socket);
         let report = source.report();
         let cause = cause(&report);
         let status = if cause.is_empty() { report.status.to_string() } else { format!("{}: {cause}", report.status) };
@@ -88,14 +92,14 @@ impl LastSent {
             return;
         }
         if manager.send(&message) {
-            *self = Self { status, ready, stopping, was_ready: self.was_ready };
+            *self = Self { status, ready, stopping, was_ready: self.was_ready, socket };
         }
         self.forget_if(manager.listens.fails());
     }
 
-    /// Forgets what was sent if nobody listens any more, because whoever listens next has not heard it.
-    fn forget_if(&mut self, nobody_listens: bool) {
-        if nobody_listens {
+    /// Forgets what was sent if nobody listens any more, or somebody else, who has not heard it.
+    fn forget_if(&mut self, is_lost: bool) {
+        if is_lost {
             *self = Self { was_ready: self.was_ready, ..Self::default() };
         }
     }
@@ -153,6 +157,9 @@ fn patience(microseconds: Option<&str>, process: Option<&str>, own: u32) -> Opti
     (is_ours && !matches!(microseconds, 0 | u64::MAX)).then(|| Duration::from_micros(microseconds))
 }
 
+/// What tells a socket from another one that was bound at the same path later: device, number and time of the file.
+type Identity = (u64, u64, i64, i64);
+
 /// The socket of systemd's service manager. It does not block: it takes a datagram at once or not at all.
 #[cfg(unix)]
 #[derive(Debug)]
@@ -183,6 +190,13 @@ impl Manager {
             }
         };
         Ok(Some(Self { address, socket: None, listens: Listens::new("systemd") }))
+    }
+
+    /// Returns the identity of the socket; `None` if it is not there, or has no path.
+    fn identity(&self) -> Option<Identity> {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = std::fs::metadata(self.address.as_pathname()?).ok()?;
+        Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
     }
 
     /// Returns whether the message was taken.
@@ -217,6 +231,10 @@ impl Manager {
     #[expect(clippy::unnecessary_wraps, reason = "it is Unix that can fail")]
     fn from_env() -> io::Result<Option<Self>> {
         Ok(None)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
     }
 
     fn send(&mut self, _: &str) -> bool {

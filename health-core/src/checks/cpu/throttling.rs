@@ -8,15 +8,18 @@ use std::{
 
 use crate::checks::host::percent;
 
-/// A window of so many new periods, or so much time, is long enough. A period lasts 100 ms by default.
-const ENOUGH_PERIODS: u64 = 10;
-const ENOUGH_TIME: Duration = Duration::from_secs(1);
+/// A window of so many new periods is long enough, or the time of so many, of which an idle group has none.
+const ENOUGH: u32 = 10;
+/// A window is no shorter than this. A period lasts 100 ms by default.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The scheduler's periods since the group was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Periods {
     pub(super) all: u64,
     pub(super) throttled: u64,
+    /// How long a period lasts.
+    pub(super) length: Duration,
 }
 
 /// The periods of every group with a quota at one moment.
@@ -30,7 +33,8 @@ impl Counts {
     /// Returns the periods of a group since these counts; `None` if the group is new or was made anew.
     fn since(&self, folder: &PathBuf, now: Periods) -> Option<Periods> {
         let before = self.groups.get(folder)?;
-        Some(Periods { all: now.all.checked_sub(before.all)?, throttled: now.throttled.checked_sub(before.throttled)? })
+        let (all, throttled) = (now.all.checked_sub(before.all)?, now.throttled.checked_sub(before.throttled)?);
+        Some(Periods { all, throttled, length: now.length })
     }
 }
 
@@ -50,8 +54,9 @@ impl Throttling {
             self.latest = Some(Counts { at: now, groups });
             return None;
         };
-        let is_enough = now.saturating_duration_since(latest.at) >= ENOUGH_TIME
-            || groups.iter().filter_map(|(folder, now)| latest.since(folder, *now)).any(|it| it.all >= ENOUGH_PERIODS);
+        let longest = groups.values().map(|periods| periods.length.saturating_mul(ENOUGH)).max();
+        let is_enough = now.saturating_duration_since(latest.at) >= longest.map_or(SHORTEST, |time| time.max(SHORTEST))
+            || groups.iter().filter_map(|(folder, now)| latest.since(folder, *now)).any(|it| it.all >= ENOUGH.into());
         let begin = if is_enough { latest } else { self.earlier.as_ref()? };
         let shares = groups.iter().filter_map(|(folder, now)| {
             let window = begin.since(folder, *now)?;
@@ -71,7 +76,32 @@ mod tests {
     use super::*;
 
     fn counts(all: u64, throttled: u64) -> HashMap<PathBuf, Periods> {
-        HashMap::from([(PathBuf::from("group"), Periods { all, throttled })])
+        lasting(100, all, throttled)
+    }
+
+    fn lasting(ms: u64, all: u64, throttled: u64) -> HashMap<PathBuf, Periods> {
+        HashMap::from([(PathBuf::from("group"), Periods { all, throttled, length: Duration::from_millis(ms) })])
+    }
+
+    #[test]
+    fn a_group_of_long_periods_is_judged_over_as_many() {
+        let began = Instant::now();
+        let mut throttling = Throttling::default();
+        for (seconds, all, throttled, expected) in [
+            (0, 100, 89, None),
+            (5, 105, 94, None),
+            (10, 110, 98, Some(90.0)),
+            // Looked at every second, of which one in ten is not throttled.
+            (11, 111, 98, Some(81.82)),
+            (12, 112, 99, Some(83.33)),
+            (19, 119, 106, Some(89.47)),
+            (20, 120, 107, Some(90.0)),
+            // Idle.
+            (30, 120, 107, Some(0.0)),
+        ] {
+            let now = began + Duration::from_secs(seconds);
+            assert_eq!(throttling.share(now, lasting(1_000, all, throttled)), expected, "at {seconds} s");
+        }
     }
 
     #[test]

@@ -39,7 +39,9 @@ pub(crate) fn groups(host: &mut Reading<'_>, controller: &str) -> Groups {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Groups::None,
         Err(error) => return Groups::Unknown(error.to_string()),
     };
-    let mounts = mounts(&host.find("proc/self/mountinfo").unwrap_or_default());
+    // The last mount at a place hides those before it.
+    let mut mounts = mounts(&host.find("proc/self/mountinfo").unwrap_or_default());
+    mounts.reverse();
     // Version 1 first: if both versions are mounted and version 1 lists the controller, the controller is bound to
     // version 1.
     let v1 = table.lines().find_map(|line| {
@@ -77,6 +79,10 @@ fn folders<'m>(
     usual: Option<PathBuf>,
     group: &str,
 ) -> Option<Vec<PathBuf>> {
+    // A group outside of the namespace has no path inside of it.
+    if Path::new(group).components().any(|part| part == Component::ParentDir) {
+        return None;
+    }
     let shows = |mount: &Mount| {
         let own = mount.folder(Path::new(group)).filter(|own| host.is_directory(own))?;
         Some(ancestors(&own, &mount.point))
@@ -117,9 +123,6 @@ fn has_controller(host: &mut Reading<'_>, folders: &[PathBuf], controller: &str)
 /// The longest end of the path that exists below the mount is used, and the mount alone if there is none.
 fn nearest(host: &Reading<'_>, point: &Path, group: &str) -> Vec<PathBuf> {
     let parts: Vec<Component<'_>> = Path::new(group).components().filter(|part| *part != Component::RootDir).collect();
-    if parts.contains(&Component::ParentDir) {
-        return vec![point.to_owned()];
-    }
     let ends = (0..parts.len()).map(|from| point.join(parts[from..].iter().collect::<PathBuf>()));
     let own = ends.into_iter().find(|folder| host.is_directory(folder)).unwrap_or_else(|| point.to_owned());
     ancestors(&own, point)

@@ -298,7 +298,11 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
 
 /// Runs the check with a deadline in one second.
 async fn run_within_a_second(check: &TestedCheck, server: &Server) -> (Status, Option<Reason>) {
-    let run = crate::check::deadline::Run { check: "x".into(), deadline: Instant::now() + Duration::from_secs(1) };
+    let run = crate::check::deadline::Run {
+        check: "x".into(),
+        deadline: Instant::now() + Duration::from_secs(1),
+        outer: Vec::new(),
+    };
     said(&run.scope(check.run(server)).await)
 }
 

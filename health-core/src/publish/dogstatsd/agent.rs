@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use crate::publish::listens::Listens;
+use crate::publish::listens::{Listens, is_full};
 
 /// An agent, and whether it listens.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ struct Udp {
     addresses: Vec<SocketAddr>,
     current: usize,
     socket: UdpSocket,
+    /// How many datagrams in a row were refused late.
+    refused_late: usize,
 }
 
 impl Udp {
@@ -84,22 +86,25 @@ impl Udp {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the agent's name has no address");
         for (current, address) in addresses.iter().enumerate() {
             match connected(address) {
-                Ok(socket) => return Ok(Self { addresses, current, socket }),
+                Ok(socket) => return Ok(Self { addresses, current, socket, refused_late: 0 }),
                 Err(error) => last = error,
             }
         }
         // The network may come later; without a socket nothing ever does.
         let socket = UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], 0)));
         match (addresses.is_empty(), socket) {
-            (false, Ok(socket)) => Ok(Self { addresses, current: 0, socket }),
+            (false, Ok(socket)) => Ok(Self { addresses, current: 0, socket, refused_late: 0 }),
             _ => Err(last),
         }
     }
 
-    /// Sends to the current address, else to the first other one that takes it.
+    /// Sends to the current address, else to the first other one that takes it. Fails if no address does, or if as many
+    /// datagrams in a row were refused late as there are addresses.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        let mut failed = match sent(&self.socket, datagram) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => error,
+        let late = refusal(&self.socket);
+        self.refused_late = if late.is_err() { self.refused_late + 1 } else { 0 };
+        let mut failed = match late.and_then(|()| sent(&self.socket, datagram)) {
+            Err(error) if !is_full(&error) => error,
             sent => return sent,
         };
         // The current one comes last, over a new socket: the old one may be bound to an address that is gone.
@@ -109,7 +114,7 @@ impl Udp {
             match attempt {
                 Ok(socket) => {
                     (self.current, self.socket) = (next, socket);
-                    return Ok(());
+                    return if self.refused_late < self.addresses.len() { Ok(()) } else { Err(failed) };
                 }
                 Err(error) => failed = error,
             }
@@ -126,14 +131,16 @@ fn connected(address: &SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Sends a datagram, and asks whether it, or one before it, was refused. On one host the answer is there at once.
+/// Sends a datagram, and asks whether it was refused. Within one host the refusal is there at once; that of another host comes
+/// late, and is found before the next datagram.
 fn sent(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
-    let before = socket.take_error()?;
     socket.send(datagram)?;
-    match socket.take_error()? {
-        Some(refused) => Err(refused),
-        None => before.map_or(Ok(()), |_| Ok(())),
-    }
+    refusal(socket)
+}
+
+/// Returns an error if a datagram was refused since the last call.
+fn refusal(socket: &UdpSocket) -> io::Result<()> {
+    socket.take_error()?.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

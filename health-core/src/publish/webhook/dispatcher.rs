@@ -280,21 +280,26 @@ async fn judge(mut response: Response, is_elsewhere: bool) -> Result<(), Failure
             let _ = timeout(ANSWER_TIMEOUT, read(&mut response, ANSWER_BYTES)).await;
             Ok(())
         }
+        // With `Retry-After` a notice that is too large is so for a time only.
+        413 if response.headers().contains_key("retry-after") => temporary(&response, what),
         400 | 413 | 415 | 422 => Err(Failure::Permanent { what }),
-        _ => {
-            let header = |name: &str| response.headers().get(name)?.to_str().ok();
-            let pause =
-                header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
-            Err(Failure::Temporary { what, retry_after: pause.min(LONGEST_RETRY_AFTER) })
-        }
+        _ => temporary(&response, what),
     }
+}
+
+/// A failure after which the notice is sent again, when the answer allows it.
+fn temporary(response: &Response, what: String) -> Result<(), Failure> {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let asked = header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
+    Err(Failure::Temporary { what, retry_after: asked.min(LONGEST_RETRY_AFTER) })
 }
 
 /// Returns the pause that a `Retry-After` asks for, in either form of RFC 9110: seconds, or a date. A date is compared with
 /// that of the answer, so that a clock that is wrong on either side does not count.
 fn pause(retry_after: &str, date: Option<&str>, now: SystemTime) -> Duration {
-    if let Ok(seconds) = retry_after.trim().parse() {
-        return Duration::from_secs(seconds);
+    let seconds = retry_after.trim();
+    if !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Duration::from_secs(seconds.parse().unwrap_or(u64::MAX));
     }
     let moment = |text: &str| httpdate::parse_http_date(text.trim()).ok();
     let now = date.and_then(moment).unwrap_or(now);
@@ -312,6 +317,7 @@ mod tests {
             ("6", None, 6),
             (" 6 ", None, 6),
             ("0", None, 0),
+            ("99999999999999999999", None, u64::MAX),
             ("Sun, 06 Nov 1994 08:49:43 GMT", None, 6),
             // The two older forms of a date.
             ("Sunday, 06-Nov-94 08:49:43 GMT", None, 6),

@@ -10,6 +10,7 @@ use health_core::{CheckExt as _, Endpoint, Health, Outcome, check_fn, testing::F
 use health_tests::{
     mount::{Form, Framework, serve},
     program::{self, time_to_leave},
+    support::code,
     tools::{changed, consumer, deploy, needs, repository, said},
     traefik, wait,
 };
@@ -169,7 +170,7 @@ fn compose_reads_the_services() {
     for (service, description) in services.as_object().unwrap() {
         let waits_for = description["depends_on"].as_object();
         for dependency in waits_for.into_iter().flatten().map(|(name, _)| name) {
-            assert!(services[dependency]["healthcheck"].is_object(), "{service} waits for {dependency}");
+            assert!(services[dependency]["healthcheck"]["test"].is_array(), "{service} waits for {dependency}");
         }
     }
     for (written, mistaken) in [
@@ -212,12 +213,12 @@ fn the_requests_to_aws_are_good() {
     );
 
     let group = good("elbv2", "CreateTargetGroup", "ecs/target-group.json");
-    assert_eq!((&group["HealthCheckPath"], &group["Matcher"]["HttpCode"]), (&"/readyz".into(), &"200".into()));
+    assert_eq!((&group["HealthCheckPath"], &group["Matcher"]["HttpCode"]), (&"/startupz".into(), &"200".into()));
     assert_eq!(group["Port"], container["portMappings"][0]["containerPort"]);
-    // The balancer has noticed long before the drain is over.
-    let number = |name: &str| group[name].as_u64().unwrap();
-    let notices = number("HealthCheckIntervalSeconds") * (number("UnhealthyThresholdCount") + 1);
-    assert!(notices < drain.parse().unwrap(), "{notices} s until readiness is noticed");
+    // ECS replaces what the balancer calls unhealthy: neither a dependency nor a drain is in that path.
+    let frozen = frozen();
+    frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
+    assert_eq!(code(&frozen.health(), "/startupz"), 200);
     good("elbv2", "ModifyTargetGroupAttributes", "ecs/target-group-attributes.json");
 
     for (service, operation, name, written, mistaken) in [

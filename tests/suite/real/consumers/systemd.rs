@@ -238,6 +238,30 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
     }
 }
 
+/// A socket that is bound anew between two messages, so that none fails.
+#[test]
+fn a_socket_that_is_bound_anew_in_a_quiet_time_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let mut socket = UnixDatagram::bind(&path).unwrap();
+    let service = Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    service.ready();
+    for turn in 1..=3 {
+        socket.set_read_timeout(Some(HANG)).unwrap();
+        let mut heard = String::new();
+        while !["READY=1\n", "STATUS=healthy\n"].iter().all(|line| heard.contains(line)) {
+            let mut bytes = [0; LARGEST];
+            let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("turn {turn}: {error} after {heard}"));
+            heard.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        let next = directory.path().join("next");
+        let bound = UnixDatagram::bind(&next).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        socket = bound;
+    }
+    assert!(!service.log().contains("publisher reaches nobody"), "{}", service.log());
+}
+
 #[test]
 fn without_systemd_nothing_is_sent_and_nothing_fails() {
     let service = Program::start("axum", &[("NOTIFY_SOCKET", "/nowhere/at/all")]);

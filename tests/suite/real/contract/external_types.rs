@@ -51,16 +51,13 @@ const ACTIX: [&str; 12] = [
     "health_core::endpoint::Endpoint",
     "pin_project_lite::__private::PinnedFieldsOf",
 ];
-const AXUM: [&str; 12] = [
+const AXUM: [&str; 9] = [
     "axum::routing::Router",
     "bytes::bytes::Bytes",
     "health_core::dedicated_server::DedicatedServer",
     "health_core::endpoint::Endpoint",
     "http::request::Request",
     "http::response::Response",
-    "http_body::Body",
-    "http_body::frame::Frame",
-    "http_body::size_hint::SizeHint",
     "pin_project_lite::__private::PinnedFieldsOf",
     "tower_layer::Layer",
     "tower_service::Service",

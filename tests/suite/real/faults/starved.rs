@@ -74,7 +74,7 @@ async fn a_process_without_a_free_descriptor_is_measured() {
     health.insert("late", late).unwrap();
     health.refresh("late").await.unwrap();
     assert_eq!(observed(health.report().check("late").unwrap(), "used_percent"), 100.0);
-    // What tells others goes on telling them.
+    // A publisher goes on sending.
     health.publish(dogstatsd);
     let mut bytes = [0; 2048];
     let length = tokio::task::block_in_place(|| agent.recv(&mut bytes)).unwrap();

@@ -74,6 +74,37 @@ async fn a_limit_that_stands_for_none_is_none() {
     }
 }
 
+/// A group whose folder is not known is not that of somebody else.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_named_nowhere_is_not_known() {
+    const MOUNT: &str = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    for (groups, mounts, limit_of, is_known) in [
+        ("0::/\n", MOUNT, "cgroup v2", true),
+        // Outside of the namespace.
+        ("0::/../other\n", MOUNT, "host", false),
+        // Mounted where its folder is not.
+        ("0::/\n", "31 23 0:28 / /elsewhere rw - cgroup2 cgroup2 rw\n", "cgroup v2", true),
+        // The last mount at a place hides the one before it, whose root is another folder.
+        (
+            "0::/docker/x\n",
+            "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 a rw\n32 23 0:28 /docker/x /sys/fs/cgroup rw - cgroup2 b rw\n",
+            "cgroup v2",
+            true,
+        ),
+        // Version 1 lists the controller, and is mounted nowhere.
+        ("4:memory:/x\n0::/\n", MOUNT, "host", false),
+        ("", MOUNT, "host", true),
+    ] {
+        let root = plant(V2);
+        write(root.path(), "proc/self/cgroup", groups);
+        write(root.path(), "proc/self/mountinfo", mounts);
+        write(root.path(), "sys/fs/cgroup/cgroup.controllers", "cpu io\n");
+        let report = shown(&checked(Memory::new().root(root.path())).await);
+        assert_eq!(report.detail("limit_of"), Some(&limit_of.into()), "{groups} {mounts}: {report:?}");
+        assert_eq!(report.detail("cgroup").is_none(), is_known, "{groups} {mounts}: {report:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
     let root = plant(SYSTEMD_SLICE);
@@ -89,8 +120,8 @@ async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
         (CALM, CALM, Status::Healthy),
         ("some avg10=10.10 avg60=0.00 avg300=0.00 total=5\n", CALM, Status::Degraded),
         (CALM, "some avg10=10.10\n", Status::Degraded),
-        // Not told.
-        ("", "", Status::Healthy),
+        // Not told: the working set of the service has reached its limit.
+        ("", "", Status::Degraded),
     ] {
         pressure(service, of_service);
         pressure(slice, of_slice);

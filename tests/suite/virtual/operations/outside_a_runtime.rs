@@ -90,6 +90,29 @@ fn a_stop_after_the_end_of_the_runtime_returns() {
     }
 }
 
+/// A runtime without a timer, one that has ended around the caller, and one that nobody drives.
+#[test]
+fn stop_and_drain_wait_in_runtimes_whose_timers_do_not_work() {
+    let (runtime, health) = started();
+    let without_timer = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(without_timer.block_on(health.drain(millis(1))), Drained::Finished);
+    without_timer.block_on(health.stop());
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let (_other, health) = started();
+    let inside = handle.enter();
+    assert_eq!(block_on(health.drain(millis(1))), Drained::Finished);
+    block_on(health.stop());
+    drop(inside);
+
+    let undriven = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let health =
+        undriven.block_on(async { Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap() });
+    health.publish(Hangs);
+    undriven.handle().block_on(health.stop());
+    assert_eq!(health.report().lifecycle(), Lifecycle::Stopped);
+}
+
 #[test]
 fn a_check_that_nothing_would_run_is_refused() {
     let (runtime, health) = started();

@@ -186,6 +186,20 @@ async fn normalized_paths_are_answered() {
     }
 }
 
+/// The layer around the finished router, served as it is.
+#[tokio::test]
+async fn the_layer_around_the_finished_router_is_served() {
+    let (_frozen, endpoint) = endpoint();
+    let app = HealthLayer::new(endpoint).layer(NormalizePathLayer::trim_trailing_slash().layer(app().fallback(page)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = axum::ServiceExt::<Request<Body>>::into_make_service(app);
+    let server = tokio::spawn(async move { axum::serve(listener, service).await });
+    let answer = tokio::task::spawn_blocking(move || health_tests::http::get(address, "/livez", &[])).await.unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    server.abort();
+}
+
 /// Two that want the same path are told apart when the program starts.
 #[test]
 fn a_path_that_is_taken_ends_the_start() {
