@@ -21,7 +21,8 @@ use crate::{
 /// inodes.
 ///
 /// - Least privilege: none beyond reaching the path.
-/// - Default limits: Degraded below 10 %, Unhealthy below 5 %, of the space and of the inodes.
+/// - Default limits: Degraded below 10 %, Unhealthy below 5 %, of the space and of the inodes. Nothing is below a limit of 0,
+///   which switches it off.
 /// - A file system that is mounted read-only is Unhealthy with `rejected`, as Linux remounts one after an error of the disk.
 ///   [`allow_read_only`](Self::allow_read_only) is for volumes that are read-only on purpose.
 /// - A limit of free bytes on a file system that does not know its size is Degraded with `failed`, because it cannot be

@@ -30,7 +30,8 @@ use crate::{
 /// - Least privilege: reading `/proc/self`, which every process may.
 /// - It needs no descriptor when none is free: then as many are open as the process may open. If the table of the whole system
 ///   is full, it is Unhealthy with `threshold`.
-/// - Default limits: Degraded above 80 %, Unhealthy above 95 %.
+/// - Default limits: Degraded above 80 %, Unhealthy above 95 %. A limit of 100 % is hardly ever exceeded, which switches it
+///   off.
 /// - Linux only; elsewhere it is Unhealthy and says so.
 /// - A measure, by itself for the full report only. Observed: `open`, `limit` and `used_percent`.
 ///

@@ -35,7 +35,8 @@ use crate::{
 /// pressure, a working set at `memory.high` is Degraded.
 ///
 /// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
-/// - Default limits: Degraded above 85 %, Unhealthy above 95 %; Degraded above a pressure of 10 %.
+/// - Default limits: Degraded above 85 %, Unhealthy above 95 %; Degraded above a pressure of 10 %. A limit of 100 % is never
+///   exceeded, which switches it off.
 /// - A host without `MemAvailable` (before Linux 3.14) has `MemFree`, `Buffers` and `Cached` available.
 /// - A number that cannot be read and is not needed is left out. If a group has a limit and no usage can be read, the
 ///   check is Unhealthy with `failed`.

@@ -51,13 +51,16 @@ const ACTIX: [&str; 12] = [
     "health_core::endpoint::Endpoint",
     "pin_project_lite::__private::PinnedFieldsOf",
 ];
-const AXUM: [&str; 9] = [
+const AXUM: [&str; 12] = [
     "axum::routing::Router",
+    "axum_core::BoxError",
+    "axum_core::body::Body",
     "bytes::bytes::Bytes",
     "health_core::dedicated_server::DedicatedServer",
     "health_core::endpoint::Endpoint",
     "http::request::Request",
     "http::response::Response",
+    "http_body::Body",
     "pin_project_lite::__private::PinnedFieldsOf",
     "tower_layer::Layer",
     "tower_service::Service",

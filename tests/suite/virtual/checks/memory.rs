@@ -105,6 +105,22 @@ async fn a_group_that_is_named_nowhere_is_not_known() {
     }
 }
 
+/// The last mount at a place hides those before it.
+#[tokio::test(start_paused = true)]
+async fn the_group_is_looked_up_in_the_mount_that_is_visible() {
+    let root = plant(V2);
+    let own = "sys/fs/cgroup/docker/x";
+    write(root.path(), "proc/self/cgroup", "0::/docker/x\n");
+    let hidden = "31 23 0:28 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    let visible = "32 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    write(root.path(), "proc/self/mountinfo", &format!("{hidden}{visible}"));
+    for (file, text) in [("memory.max", "2000"), ("memory.current", "1500"), ("memory.stat", "inactive_file 500\n")] {
+        write(root.path(), &format!("{own}/{file}"), text);
+    }
+    let report = shown(&checked(Memory::new().root(root.path())).await);
+    assert_eq!((observed(&report, "limit"), observed(&report, "used")), (2_000.0, 1_000.0), "{report:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
     let root = plant(SYSTEMD_SLICE);
