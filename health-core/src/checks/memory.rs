@@ -190,7 +190,7 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
 
 /// Returns the `memory.high` of a group of version 2, if it has one, and its pressure.
 fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
-    let bytes = host.number(folder.join("memory.high"))?;
+    let bytes = host.number(folder.join("memory.high")).filter(|bytes| (1..UNLIMITED).contains(bytes))?;
     let used = host.number(folder.join(V2.used));
     let cache = host.field(folder.join("memory.stat"), V2.cache).unwrap_or(0);
     let reached = used.map(|used| percent(used.saturating_sub(cache), bytes));
@@ -198,7 +198,8 @@ fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
     let table = host.find(folder.join("memory.pressure"));
     let pressure = table.and_then(|table| {
         let averages = table.lines().find_map(|line| line.strip_prefix("some "))?;
-        averages.split(' ').find_map(|field| field.strip_prefix("avg10="))?.parse().ok()
+        let average = averages.split(' ').find_map(|field| field.strip_prefix("avg10="))?;
+        average.parse().ok().filter(|average: &f64| average.is_finite())
     });
     Some(High { bytes, pressure, reached })
 }

@@ -112,7 +112,7 @@ impl Publisher for Systemd {
             Ok(Some(manager)) => manager,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(target: "health", %error, "systemd cannot be told how the service is");
+                tracing::warn!(target: "health", %error, "systemd is sent nothing: NOTIFY_SOCKET cannot be used");
                 return;
             }
         };
