@@ -5,7 +5,7 @@
 mod pem;
 
 use std::{
-    fmt, fs,
+    fmt,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -28,6 +28,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
     limits::limit_methods,
+    open_files::OpenFiles,
     resolve::{Resolver, check_address, connect},
 };
 use crate::{
@@ -87,6 +88,8 @@ pub struct Certificate {
     provider: Option<Arc<CryptoProvider>>,
     limits: Limits,
     resolver: Resolver,
+    /// The file of a chain, open, so that it can be read when no further descriptor is free.
+    files: OpenFiles,
     thread: BlockingThread,
 }
 
@@ -119,6 +122,7 @@ impl Certificate {
             provider: None,
             limits: Limits { warn_below: Some(14.into()), fail_below: Some(3.into()), ..Limits::default() },
             resolver: Resolver::default(),
+            files: OpenFiles::default(),
             thread: BlockingThread::default(),
         }
     }
@@ -210,8 +214,8 @@ impl Certificate {
 
     /// The chain of a file and, with roots and a name, what rustls says of it.
     async fn of_file(&self, path: &std::path::Path) -> Result<Seen, CheckError> {
-        let path = path.to_owned();
-        let text = self.thread.run(move || fs::read(path)).await??;
+        let (files, path) = (self.files.clone(), path.to_owned());
+        let text = self.thread.run(move || files.reading().bytes(&path)).await??;
         let chain = pem::certificates(&text).map_err(CheckError::new)?;
         let (Some((verifier, _)), Some(name)) =
             (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)

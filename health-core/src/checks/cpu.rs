@@ -16,11 +16,11 @@ use async_trait::async_trait;
 use self::throttling::{Periods, Throttling};
 use super::{
     host::{
-        Host, Reading,
         cgroup::{Groups, groups},
         processors, unreadable,
     },
     limits::limit_methods,
+    open_files::{OpenFiles, Reading},
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
@@ -62,7 +62,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Cpu {
-    host: Host,
+    files: OpenFiles,
     limits: Limits,
     throttled: Limits,
     throttling: Mutex<Throttling>,
@@ -93,7 +93,7 @@ impl Cpu {
     /// This process's processors.
     pub fn new() -> Self {
         Self {
-            host: Host::default(),
+            files: PathBuf::from("/").into(),
             limits: Limits { warn_above: Some(2.into()), ..Limits::default() },
             throttled: Limits { warn_above: Some(25.into()), ..Limits::default() },
             throttling: Mutex::default(),
@@ -103,7 +103,7 @@ impl Cpu {
 
     /// Reads `proc` and `sys` below another root than `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
-        self.host = path.into().into();
+        self.files = path.into().into();
         self
     }
 
@@ -204,8 +204,8 @@ fn quota_v1(host: &mut Reading<'_>, folder: &Path) -> Option<(f64, Duration)> {
 #[async_trait]
 impl Check for Cpu {
     async fn check(&self) -> CheckResult {
-        let host = self.host.clone();
-        let measured = self.thread.run_short(move || measure(&mut host.reading())).await?;
+        let files = self.files.clone();
+        let measured = self.thread.run_short(move || measure(&mut files.reading())).await?;
         let throttled = {
             let mut throttling = self.throttling.lock().unwrap_or_else(PoisonError::into_inner);
             throttling.share(Instant::now(), measured.periods)
@@ -254,7 +254,7 @@ impl Check for Cpu {
         self.limits.validate_count()?;
         self.throttled.validate_percent()?;
         // Opens the files, so that the first run can read them when no further descriptor is free.
-        measure(&mut self.host.reading());
+        measure(&mut self.files.reading());
         Ok(())
     }
 }

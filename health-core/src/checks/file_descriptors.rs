@@ -12,8 +12,9 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    host::{PROCESS_FULL, SYSTEM_FULL, is_out_of_descriptors, percent, unreadable},
+    host::{percent, unreadable},
     limits::limit_methods,
+    open_files::{PROCESS_FULL, SYSTEM_FULL, is_out_of_descriptors},
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},

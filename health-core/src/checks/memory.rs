@@ -10,11 +10,11 @@ use async_trait::async_trait;
 
 use super::{
     host::{
-        Host, Reading,
         cgroup::{Groups, groups},
         percent, unreadable,
     },
     limits::limit_methods,
+    open_files::{OpenFiles, Reading},
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck},
@@ -61,7 +61,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Memory {
-    host: Host,
+    files: OpenFiles,
     limits: Limits,
     pressure: Limits,
     thread: BlockingThread,
@@ -108,12 +108,12 @@ impl Memory {
     pub fn new() -> Self {
         let limits = Limits { warn_above: Some(85.into()), fail_above: Some(95.into()), ..Limits::default() };
         let pressure = Limits { warn_above: Some(10.into()), ..Limits::default() };
-        Self { host: Host::default(), limits, pressure, thread: BlockingThread::default() }
+        Self { files: PathBuf::from("/").into(), limits, pressure, thread: BlockingThread::default() }
     }
 
     /// Reads `proc` and `sys` below another root than `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
-        self.host = path.into().into();
+        self.files = path.into().into();
         self
     }
 
@@ -245,8 +245,8 @@ fn kibibytes(text: &str, key: &str) -> Option<u64> {
 #[async_trait]
 impl Check for Memory {
     async fn check(&self) -> CheckResult {
-        let host = self.host.clone();
-        let measured = self.thread.run_short(move || measure(&mut host.reading())).await?;
+        let files = self.files.clone();
+        let measured = self.thread.run_short(move || measure(&mut files.reading())).await?;
         let measured = measured.map_err(|error| unreadable(&error))?;
         let Usage { used, limit, limit_of } = measured.usage;
         let share = Number::from(percent(used, limit));
@@ -295,7 +295,7 @@ impl Check for Memory {
         self.limits.validate_percent()?;
         self.pressure.validate_percent()?;
         // Opens the files, so that the first run can read them when no further descriptor is free.
-        drop(measure(&mut self.host.reading()));
+        drop(measure(&mut self.files.reading()));
         Ok(())
     }
 }

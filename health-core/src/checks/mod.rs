@@ -28,6 +28,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
+pub(crate) mod open_files;
 #[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx"))]
 pub(crate) mod pool;
 #[cfg(feature = "postgres")]

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{host::is_out_of_descriptors, limits::limit_methods};
+use super::{limits::limit_methods, open_files::is_out_of_descriptors};
 use crate::{
     check::{
         Check, CheckResult,

@@ -2,10 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{
-    Reading,
-    mount::{Mount, mounts},
-};
+use super::mount::{Mount, mounts};
+use crate::checks::open_files::Reading;
 
 /// Where control groups are mounted if the table of mounts does not say.
 const USUAL: &str = "sys/fs/cgroup";

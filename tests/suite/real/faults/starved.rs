@@ -5,9 +5,13 @@ use std::{
     net::UdpSocket,
 };
 
-use health_core::{CheckExt as _, Cpu, Dogstatsd, FileDescriptors, Health, Memory, Reason, SpoolDirectory, Status};
+use health_core::{
+    Certificate, CheckExt as _, Cpu, Dogstatsd, FileDescriptors, Health, Memory, Reason, SpoolDirectory, Status,
+};
 use health_tests::{
+    certificates::Authority,
     port,
+    service::Kind,
     support::{observed, secs, verdict},
     wait::HANG,
 };
@@ -33,6 +37,9 @@ fn starve() -> Vec<File> {
 async fn a_process_without_a_free_descriptor_is_measured() {
     let spool = tempfile::tempdir().unwrap();
     fs::write(spool.path().join("a.xml"), "12345").unwrap();
+    let chain = spool.path().join("chain.pem");
+    let Kind::Tls { chain: pem, .. } = Authority::new().sign("shop.example", -1, 90) else { unreachable!() };
+    fs::write(&chain, pem).unwrap();
     let agent = UdpSocket::bind(port::local(0)).unwrap();
     agent.set_read_timeout(Some(HANG)).unwrap();
     let health = Health::builder()
@@ -40,10 +47,11 @@ async fn a_process_without_a_free_descriptor_is_measured() {
         .check("memory", Memory::new().warn_above(99.8).fail_above(99.9).every(secs(60)))
         .check("cpu", Cpu::new().warn_above(10_000).every(secs(60)))
         .check("spool", SpoolDirectory::new(spool.path()).every(secs(60)))
+        .check("certificate", Certificate::pem_file(&chain).every(secs(1)))
         .start()
         .unwrap();
     let refreshed = async || {
-        for name in ["descriptors", "memory", "cpu", "spool"] {
+        for name in ["descriptors", "memory", "cpu", "spool", "certificate"] {
             health.refresh(name).await.unwrap();
         }
         health.report()
@@ -61,16 +69,16 @@ async fn a_process_without_a_free_descriptor_is_measured() {
         assert_eq!(verdict(of("descriptors")), (Status::Unhealthy, Some(Reason::Threshold)), "{report:?}");
         assert_eq!(observed(of("descriptors"), "used_percent"), 100.0);
         assert_eq!(observed(of("descriptors"), "open"), 200.0);
-        for name in ["memory", "cpu", "spool"] {
+        for name in ["memory", "cpu", "spool", "certificate"] {
             assert_eq!(verdict(of(name)), (Status::Healthy, None), "{name}: {report:?}");
             assert!(of(name).detail("unread").is_none(), "{name}: {report:?}");
         }
         assert_eq!(of("memory").detail("limit_of"), before.check("memory").unwrap().detail("limit_of"));
-        assert_eq!(observed(of("spool"), "files"), 1.0);
+        assert_eq!(observed(of("spool"), "files"), 2.0);
     }
     // What changes meanwhile is seen, and what starts meanwhile measures.
     fs::remove_file(spool.path().join("a.xml")).unwrap();
-    assert_eq!(observed(refreshed().await.check("spool").unwrap(), "files"), 0.0);
+    assert_eq!(observed(refreshed().await.check("spool").unwrap(), "files"), 1.0);
     health.insert("late", late).unwrap();
     health.refresh("late").await.unwrap();
     assert_eq!(observed(health.report().check("late").unwrap(), "used_percent"), 100.0);

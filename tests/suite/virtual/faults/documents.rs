@@ -26,6 +26,7 @@ fn every_networked_check_has_a_row() {
         "limits",
         "memory",
         "mod",
+        "open_files",
         "pool",
         "quorum",
         "resolve",
