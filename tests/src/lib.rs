@@ -10,6 +10,7 @@ pub mod envoy;
 pub mod fault_matrix;
 pub mod fault_rows;
 pub mod haproxy;
+pub mod host_tree;
 pub mod http;
 pub mod hung_mount;
 pub mod kafka;

@@ -17,7 +17,7 @@ use self::throttling::{Periods, Throttling};
 use super::{
     host::{
         cgroup::{Groups, groups},
-        processors, unreadable,
+        processors, unreadable, with_gaps,
     },
     limits::limit_methods,
     open_files::{OpenFiles, Reading},
@@ -235,11 +235,7 @@ impl Check for Cpu {
                 .and(self.throttled.judge(throttled.into(), "% of the periods were throttled, which"))
                 .observe_within("throttled_percent", throttled, "%", self.throttled);
         }
-        let details = [("cgroup", measured.unknown_group), ("unread", measured.unread)];
-        Ok(details.into_iter().fold(outcome, |outcome, (name, detail)| match detail {
-            Some(detail) => outcome.detail(name, detail),
-            None => outcome,
-        }))
+        Ok(with_gaps(outcome, measured.unknown_group, measured.unread))
     }
 
     fn kind(&self) -> Kind {

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::limits::limit_methods;
+use super::{host::percent, limits::limit_methods};
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -137,7 +137,7 @@ impl DiskSpace {
         let total = of.blocks.saturating_sub(of.free).saturating_add(of.available);
         if is_known(of.blocks) {
             let (free, all) = (of.available.saturating_mul(of.block), total.saturating_mul(of.block));
-            let percent = percent(of.available, total.max(1));
+            let percent = Number::from(percent(of.available, total));
             outcome = outcome
                 .and(shares.judge(percent, "% of the space is free, which"))
                 .and(bytes.judge(free.into(), "bytes are free, which"))
@@ -152,7 +152,7 @@ impl DiskSpace {
         if !is_known(of.inodes) || of.inodes_available > of.inodes {
             return outcome;
         }
-        let percent = percent(of.inodes_available, of.inodes);
+        let percent = Number::from(percent(of.inodes_available, of.inodes));
         let judged = inodes.judge(percent, "% of the inodes are free, which");
         outcome.and(judged).observe_within("inodes_free_percent", percent, "%", inodes)
     }
@@ -161,12 +161,6 @@ impl DiskSpace {
 /// Whether a file system tells this total. One that does not says 0, or the greatest number there is.
 fn is_known(total: u64) -> bool {
     !matches!(total, 0 | u64::MAX)
-}
-
-/// Returns a share in percent. `whole` is greater than 0.
-#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
-fn percent(part: u64, whole: u64) -> Number {
-    Number::from((part as f64 / whole as f64 * 10_000.0).round() / 100.0)
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@ mod mount;
 
 use std::io;
 
-use crate::check::error::CheckError;
+use crate::check::{error::CheckError, outcome::Outcome};
 
 /// Explains an error of reading a file of the host. Only Linux has these files.
 pub(crate) fn unreadable(error: &io::Error) -> CheckError {
@@ -18,7 +18,17 @@ pub(crate) fn unreadable(error: &io::Error) -> CheckError {
     CheckError::new(format!("{error}{elsewhere}"))
 }
 
-/// Returns a share in percent, rounded to two decimals. `whole` is greater than 0.
+/// Adds the details that say what could not be known: why the limit of the control group is not, and the first file that
+/// could not be read.
+pub(crate) fn with_gaps(outcome: Outcome, unknown_group: Option<String>, unread: Option<String>) -> Outcome {
+    let gaps = [("cgroup", unknown_group), ("unread", unread)].into_iter();
+    gaps.fold(outcome, |outcome, (name, gap)| match gap {
+        Some(gap) => outcome.detail(name, gap),
+        None => outcome,
+    })
+}
+
+/// Returns a share in percent, rounded to two decimals. Of a whole of 0 every part is more than there is.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float's precision")]
 pub(crate) fn percent(part: u64, whole: u64) -> f64 {
     (part as f64 / whole.max(1) as f64 * 10_000.0).round() / 100.0

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::{
     host::{
         cgroup::{Groups, groups},
-        percent, unreadable,
+        percent, unreadable, with_gaps,
     },
     limits::limit_methods,
     open_files::{OpenFiles, Reading},
@@ -276,11 +276,7 @@ impl Check for Memory {
                 );
             }
         }
-        let details = [("cgroup", measured.unknown_group), ("unread", measured.unread)];
-        Ok(details.into_iter().fold(outcome, |outcome, (name, detail)| match detail {
-            Some(detail) => outcome.detail(name, detail),
-            None => outcome,
-        }))
+        Ok(with_gaps(outcome, measured.unknown_group, measured.unread))
     }
 
     fn kind(&self) -> Kind {

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use health_core::Memory;
 use health_tests::{
+    host_tree::plant,
     support::{checked, observed, shown},
     tools::{repository, said},
 };
@@ -53,13 +54,7 @@ async fn a_tree_keeps_its_numbers_and_no_private_name() {
     for kept in ["9:cpuacct,cpu:/docker/", "/kubepods.slice/kubepods-burstable.slice/", "cri-containerd-", "/ns\n"] {
         assert!(tree.contains(kept), "{kept}: {tree}");
     }
-    let root = tempfile::tempdir().unwrap();
-    for file in tree.split("==> ").skip(1) {
-        let (path, text) = file.split_once(" <==\n").unwrap();
-        let path = root.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    let root = plant(&tree);
     // The line of version 1 would be looked at first, and is mounted nowhere in it.
     let groups = root.path().join("proc/self/cgroup");
     let table = std::fs::read_to_string(&groups).unwrap();
@@ -74,13 +69,7 @@ async fn this_host_is_recorded_as_it_is_measured() {
     let recorded = recorder.stdin(Stdio::null()).output().unwrap();
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
     let tree = String::from_utf8(recorded.stdout).unwrap();
-    let root = tempfile::tempdir().unwrap();
-    for file in tree.split("==> ").skip(1) {
-        let (path, text) = file.split_once(" <==\n").unwrap();
-        let path = root.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    let root = plant(&tree);
     let of_tree = shown(&checked(Memory::new().root(root.path())).await);
     let live = shown(&checked(Memory::new()).await);
     assert_eq!(of_tree.detail("limit_of"), live.detail("limit_of"));

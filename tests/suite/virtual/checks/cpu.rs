@@ -2,9 +2,10 @@
 
 use health_core::{CheckReport, Cpu, Reason, Status};
 
+use health_tests::host_tree::{plant, write};
 use health_tests::support::{checked, observed, rerun, shown, verdict};
 
-use super::host_trees::{NONE, V2, V2_NESTED, plant, write};
+use super::host_trees::{NONE, V2, V2_NESTED};
 
 #[tokio::test(start_paused = true)]
 async fn throttling_is_that_since_the_run_before() {

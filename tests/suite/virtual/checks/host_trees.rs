@@ -1,14 +1,14 @@
 //! Files of other systems, as Linux shows them to a process: hosts, containers and services, each a file in `host_trees`
 //! with what is expected of it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use health_core::{CheckReport, Cpu, Memory};
 use health_tests::{
+    host_tree::{plant, sections},
     support::{checked, shown},
     tools::repository,
 };
-use tempfile::TempDir;
 
 /// A container under version 2 with a namespace of its own: 64 MiB and one and a half cores.
 pub(crate) const V2: &str = include_str!("host_trees/v2.txt");
@@ -19,31 +19,13 @@ pub(crate) const NONE: &str = include_str!("host_trees/none.txt");
 /// A service of systemd above its `MemoryHigh=`.
 pub(crate) const SYSTEMD_SLICE: &str = include_str!("host_trees/systemd_slice_v2.txt");
 
-/// Puts a tree on disk.
-pub(crate) fn plant(tree: &str) -> TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for (path, text) in sections(tree) {
-        write(root.path(), path, text);
-    }
-    root
-}
-
-/// The files of a tree: the path and the text of each.
-fn sections(tree: &str) -> impl Iterator<Item = (&str, &str)> {
-    tree.split("==> ").skip(1).map(|file| file.split_once(" <==\n").unwrap())
-}
-
-/// Writes a file of a tree.
-pub(crate) fn write(root: &Path, path: &str, text: &str) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-/// What is expected of a tree: each number or detail of the two checks by its name. `-` stands for none.
-const EXPECTED: [&str; 11] = [
+/// What is expected of a tree: each number or detail of the two checks by its name. `-` stands for none. With
+/// `HEALTH_SHOW_TREES` set, what was found instead is printed, to be looked at and put into the file.
+const EXPECTED: [&str; 13] = [
     "limit_of",
     "limit",
+    "used",
+    "resident",
     "used_percent",
     "high",
     "pressure",

@@ -2,9 +2,10 @@
 
 use health_core::{Memory, Reason, Status};
 
+use health_tests::host_tree::{plant, write};
 use health_tests::support::{checked, observed, rerun, shown, verdict};
 
-use super::host_trees::{NONE, SYSTEMD_SLICE, V2, plant, write};
+use super::host_trees::{NONE, SYSTEMD_SLICE, V2};
 
 const MIB: f64 = 1_048_576.0;
 #[tokio::test(start_paused = true)]
