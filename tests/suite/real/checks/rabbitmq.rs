@@ -26,7 +26,7 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     drop(held);
     turns(&health, Status::Healthy, None).await;
     turns(&strict, Status::Healthy, None).await;
-    assert_eq!(port::connections_to(server.port()), 2, "the pool's, and one beside it for both checks");
+    wait::true_of("the pool's, and one beside it for both checks", || port::connections_to(server.port()) == 2).await;
 
     // The broker tells those who publish that they are blocked.
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
