@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::snapshot::{Page, Snapshot},
+    engine::snapshot::{Snapshot, page::Page},
     health::Health,
     model::status::{Probe, Status},
 };
@@ -63,7 +63,7 @@ impl Health {
         let snapshot = self.store().published();
         let probes = [SERVER].into_iter().chain(Probe::ALL.iter().map(|probe| probe.as_str())).map(Arc::from);
         let own = snapshot.grpc_services().iter().map(|(name, _)| Arc::clone(name));
-        let checks = snapshot.all(false).members().iter().map(|entry| Arc::clone(&entry.report.name));
+        let checks = snapshot.all(false).members().map(|entry| Arc::clone(&entry.report.name));
         let checks = checks.filter(|name| probe(&snapshot, name).is_none());
         probes.chain(own).chain(checks).collect()
     }

@@ -32,6 +32,11 @@ impl Clock {
         Self::Running { started: Instant::now() }
     }
 
+    /// Whether the time stands still until a test moves it.
+    pub(crate) fn is_frozen(&self) -> bool {
+        matches!(self, Self::Frozen { .. })
+    }
+
     pub(crate) fn now(&self) -> Nanos {
         match self {
             Self::Running { started } => nanos(started.elapsed()),

@@ -176,128 +176,149 @@ fn check_word(name: &str) -> Result<(), &'static str> {
 }
 
 /// One check in the graph of dependencies.
+#[derive(Clone, Copy)]
 pub(crate) struct Node<'a> {
     pub(crate) name: &'a str,
     pub(crate) options: &'a Options,
 }
 
-/// Collects duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
-/// one, or put a liveness or startup check behind a check of kind `Dependency`.
-pub(crate) fn check_graph(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    check_names(nodes, mistakes);
-    check_cycles(nodes, mistakes);
-    check_upstreams(nodes, mistakes);
+/// The graph of dependencies between new checks, and from them to checks that are known already and free of mistakes.
+pub(crate) struct Graph<'a, K> {
+    new: &'a [Node<'a>],
+    by_name: HashMap<&'a str, Node<'a>>,
+    known: K,
 }
 
-/// Collects names of gRPC services that mean something else already.
-pub(crate) fn check_grpc_services(services: &[(Arc<str>, Probe)], nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    for (position, (name, _)) in services.iter().enumerate() {
-        let meaning = if name.is_empty() {
-            Some("the whole service")
-        } else if Probe::ALL.iter().any(|probe| probe.as_str() == &**name) {
-            Some("a probe")
-        } else if find(nodes, name).is_some() {
-            Some("a check")
-        } else if services[..position].iter().any(|(other, _)| other == name) {
-            Some("a service that was named before")
-        } else {
-            None
-        };
-        if let Some(meaning) = meaning {
-            mistakes.push(BuildError::InvalidGrpcService { name: name.to_string(), meaning });
-        }
+impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
+    /// Creates a graph of new checks, and of known ones by their names.
+    pub(crate) fn new(new: &'a [Node<'a>], known: K) -> Self {
+        // Of two checks of one name the first is meant.
+        let by_name = new.iter().rev().map(|node| (node.name, *node)).collect();
+        Self { new, by_name, known }
     }
-}
 
-fn find<'n, 'a>(nodes: &'n [Node<'a>], name: &str) -> Option<&'n Node<'a>> {
-    nodes.iter().find(|node| node.name == name)
-}
-
-/// Collects duplicate names, each once, and dependencies on names that no check has.
-fn check_names(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    let mut counts: HashMap<&str, u32> = HashMap::new();
-    for node in nodes {
-        let count = counts.entry(node.name).or_default();
-        *count += 1;
-        if *count == 2 {
-            mistakes.push(BuildError::DuplicateName { name: node.name.to_owned() });
-        }
-        for upstream in node.options.depends_on.iter().filter(|upstream| find(nodes, upstream).is_none()) {
-            mistakes.push(BuildError::UnknownDependency { name: node.name.to_owned(), missing: upstream.clone() });
-        }
+    /// Collects duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
+    /// one, or put a liveness or startup check behind a check of kind `Dependency`.
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) {
+        self.check_names(mistakes);
+        self.check_cycles(mistakes);
+        self.check_upstreams(mistakes);
     }
-}
 
-/// Collects every cycle once.
-fn check_cycles(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    let mut known: HashSet<String> = HashSet::new();
-    for node in nodes.iter().filter(|node| !node.options.depends_on.is_empty()) {
-        if known.contains(node.name) {
-            continue;
-        }
-        if let Some(path) = cycle(node, nodes) {
-            known.extend(path.iter().cloned());
-            mistakes.push(BuildError::DependencyCycle { path });
-        }
-    }
-}
-
-fn check_upstreams(nodes: &[Node<'_>], mistakes: &mut Mistakes) {
-    for node in nodes {
-        for upstream in node.options.depends_on.iter().filter_map(|name| find(nodes, name)) {
-            if node.options.impact() == Impact::Critical && upstream.options.impact() == Impact::Optional {
-                mistakes.push(BuildError::CriticalBehindOptional {
-                    name: node.name.to_owned(),
-                    upstream: upstream.name.to_owned(),
-                });
+    /// Collects names of gRPC services that mean something else already.
+    pub(crate) fn check_grpc_services(&self, services: &[(Arc<str>, Probe)], mistakes: &mut Mistakes) {
+        for (position, (name, _)) in services.iter().enumerate() {
+            let meaning = if name.is_empty() {
+                Some("the whole service")
+            } else if Probe::ALL.iter().any(|probe| probe.as_str() == &**name) {
+                Some("a probe")
+            } else if self.find(name).is_some() {
+                Some("a check")
+            } else if services[..position].iter().any(|(other, _)| other == name) {
+                Some("a service that was named before")
+            } else {
+                None
+            };
+            if let Some(meaning) = meaning {
+                mistakes.push(BuildError::InvalidGrpcService { name: name.to_string(), meaning });
             }
         }
-        for probe in [Probe::Liveness, Probe::Startup] {
-            let is_dependency = |upstream: &&Node<'_>| upstream.options.kind == Kind::Dependency;
-            if node.options.joins(probe) == Some(Joining::LocalOnly)
-                && let Some(upstream) = upstreams(node, nodes).into_iter().find(is_dependency)
+    }
+
+    fn find(&self, name: &str) -> Option<Node<'a>> {
+        (self.known)(name).or_else(|| self.by_name.get(name).copied())
+    }
+
+    /// Collects duplicate names, each once, and dependencies on names that no check has.
+    fn check_names(&self, mistakes: &mut Mistakes) {
+        let mut counts: HashMap<&str, u32> = HashMap::new();
+        for node in self.new {
+            let count = counts.entry(node.name).or_insert_with(|| u32::from((self.known)(node.name).is_some()));
+            *count += 1;
+            if *count == 2 {
+                mistakes.push(BuildError::DuplicateName { name: node.name.to_owned() });
+            }
+            for upstream in node.options.depends_on.iter().filter(|upstream| self.find(upstream).is_none()) {
+                mistakes.push(BuildError::UnknownDependency { name: node.name.to_owned(), missing: upstream.clone() });
+            }
+        }
+    }
+
+    /// Collects every cycle once.
+    fn check_cycles(&self, mistakes: &mut Mistakes) {
+        let mut reported: HashSet<String> = HashSet::new();
+        for node in self.new.iter().filter(|node| !node.options.depends_on.is_empty()) {
+            if reported.contains(node.name) {
+                continue;
+            }
+            if let Some(path) = self.cycle(*node) {
+                reported.extend(path.iter().cloned());
+                mistakes.push(BuildError::DependencyCycle { path });
+            }
+        }
+    }
+
+    fn check_upstreams(&self, mistakes: &mut Mistakes) {
+        for node in self.new {
+            for upstream in node.options.depends_on.iter().filter_map(|name| self.find(name)) {
+                if node.options.impact() == Impact::Critical && upstream.options.impact() == Impact::Optional {
+                    mistakes.push(BuildError::CriticalBehindOptional {
+                        name: node.name.to_owned(),
+                        upstream: upstream.name.to_owned(),
+                    });
+                }
+            }
+            for probe in [Probe::Liveness, Probe::Startup] {
+                let is_dependency = |upstream: &Node<'_>| upstream.options.kind == Kind::Dependency;
+                if node.options.joins(probe) == Some(Joining::LocalOnly)
+                    && let Some(upstream) = self.upstreams(*node).into_iter().find(is_dependency)
+                {
+                    mistakes.push(BuildError::ProbeBehindDependency {
+                        name: node.name.to_owned(),
+                        probe,
+                        upstream: upstream.name.to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Returns every check on which `node` depends, directly or indirectly.
+    fn upstreams(&self, node: Node<'a>) -> Vec<Node<'a>> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
+        while let Some(name) = names.pop() {
+            if let Some(upstream) = self.find(name)
+                && seen.insert(name)
             {
-                mistakes.push(BuildError::ProbeBehindDependency {
-                    name: node.name.to_owned(),
-                    probe,
-                    upstream: upstream.name.to_owned(),
-                });
+                names.extend(upstream.options.depends_on.iter().map(String::as_str));
+                found.push(upstream);
             }
         }
+        found
     }
-}
 
-/// Returns every check on which `node` depends, directly or indirectly.
-fn upstreams<'n, 'a>(node: &Node<'a>, nodes: &'n [Node<'a>]) -> Vec<&'n Node<'a>> {
-    let mut found: Vec<&Node<'_>> = Vec::new();
-    let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
-    while let Some(name) = names.pop() {
-        if let Some(upstream) = find(nodes, name)
-            && !found.iter().any(|known| known.name == upstream.name)
-        {
-            names.extend(upstream.options.depends_on.iter().map(String::as_str));
-            found.push(upstream);
-        }
-    }
-    found
-}
-
-/// Returns a path of dependencies from `start` back to itself; `None` if there is none.
-fn cycle(start: &Node<'_>, nodes: &[Node<'_>]) -> Option<Vec<String>> {
-    let mut seen = HashSet::new();
-    let mut paths: Vec<Vec<&str>> = vec![vec![start.name]];
-    while let Some(path) = paths.pop() {
-        let Some(node) = path.last().and_then(|name| find(nodes, name)) else { continue };
-        for upstream in &node.options.depends_on {
-            let mut longer = path.clone();
-            longer.push(upstream);
-            if upstream == start.name {
-                return Some(longer.into_iter().map(str::to_owned).collect());
-            }
-            if seen.insert(upstream.as_str()) {
-                paths.push(longer);
+    /// Returns a path of dependencies from `start` back to itself; `None` if there is none.
+    fn cycle(&self, start: Node<'a>) -> Option<Vec<String>> {
+        // Each check by the one that leads to it.
+        let mut led_to: HashMap<&str, &str> = HashMap::new();
+        let mut open = vec![start.name];
+        while let Some(name) = open.pop() {
+            let Some(node) = self.find(name) else { continue };
+            for upstream in node.options.depends_on.iter().map(String::as_str) {
+                if upstream == start.name {
+                    let mut path = vec![start.name, name];
+                    while let Some(before) = led_to.get(path[path.len() - 1]) {
+                        path.push(before);
+                    }
+                    return Some(path.into_iter().rev().map(str::to_owned).collect());
+                }
+                if !led_to.contains_key(upstream) {
+                    led_to.insert(upstream, name);
+                    open.push(upstream);
+                }
             }
         }
+        None
     }
-    None
 }

@@ -14,12 +14,11 @@ use crate::{
         route::{Name, Presentation, Route, Target},
     },
     engine::{
-        prepared_bodies::BodyFormat,
-        snapshot::{Page, Snapshot},
+        snapshot::{Snapshot, entry::PartFormat, page::Page, prepared_bodies::BodyFormat},
         store::{Reading, Store},
     },
     model::{
-        report::{Report, Subject},
+        report::{CheckReport, Subject},
         status::{Probe, Reason, Status, Visibility},
     },
     render::{self, prometheus::Exposition},
@@ -88,7 +87,7 @@ impl Answerer<'_, '_> {
         };
         match (presentation, &self.config.custom) {
             (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
-            (Presentation::Document, Some(custom)) => self.custom(custom, snapshot, page, visibility),
+            (Presentation::Document, Some(custom)) => self.custom(custom, page, visibility),
             (Presentation::Document, None) => self.document(page, visibility),
         }
     }
@@ -103,7 +102,7 @@ impl Answerer<'_, '_> {
             Exposition::OpenMetrics => BodyFormat::OpenMetrics,
         };
         let render = || render::prometheus::page(&snapshot.metrics_report(), visibility, exposition);
-        let body = snapshot.all(false).bodies().body(format, visibility, render);
+        let body = snapshot.all(false).body(format, visibility, render);
         let mut response = answer(200, HeaderValue::Static(exposition.content_type()), body);
         response.headers.push("vary", HeaderValue::Static("Accept"));
         response
@@ -114,12 +113,12 @@ impl Answerer<'_, '_> {
         let Ok(choice) = negotiate::choose(self.request.query(), accept, self.config.format) else {
             return (plain(400, UNKNOWN_FORMAT), None);
         };
-        let (format, render): (_, fn(&Report, Visibility) -> Bytes) = match choice.format {
-            Format::Json => (BodyFormat::Json, render::json::document),
-            Format::Health => (BodyFormat::Health, render::health_json::document),
-            Format::Text => (BodyFormat::Text, render::text::document),
+        let format = match choice.format {
+            Format::Json => BodyFormat::Json,
+            Format::Health => BodyFormat::Health,
+            Format::Text => BodyFormat::Text,
         };
-        let body = page.bodies().body(format, visibility, || render(&page.report(), visibility));
+        let body = page.body(format, visibility, || document(choice.format, page, visibility));
         let mut response = answer(self.code(page), HeaderValue::Static(choice.format.content_type()), body);
         if choice.negotiated {
             response.headers.push("vary", HeaderValue::Static("Accept"));
@@ -148,17 +147,11 @@ impl Answerer<'_, '_> {
             return text(page.status(), Bytes::from_static(render::text::OK));
         }
         let render = || render::text::kubernetes(&page.report(), name, visibility);
-        text(page.status(), page.bodies().body(BodyFormat::Kubernetes, visibility, render))
+        text(page.status(), page.body(BodyFormat::Kubernetes, visibility, render))
     }
 
-    fn custom(
-        self,
-        custom: &CustomRenderer,
-        snapshot: &Snapshot,
-        page: Page<'_>,
-        visibility: Visibility,
-    ) -> (Response, Option<Status>) {
-        match custom.rendered(snapshot, page, visibility) {
+    fn custom(self, custom: &CustomRenderer, page: Page<'_>, visibility: Visibility) -> (Response, Option<Status>) {
+        match custom.rendered(page, visibility) {
             Some(Rendered { content_type, body }) => (answer(self.code(page), content_type, body), Some(page.status())),
             None => (plain(500, NO_REPORT), None),
         }
@@ -199,13 +192,34 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, 
         Target::Check(sent, probe) if sees_names => {
             let page = snapshot.check(Name::decode(sent)?.as_str())?;
             let is_shown = |page: &Page<'_>| {
-                page.members().iter().all(|entry| {
+                page.members().all(|entry| {
                     probe.is_none_or(|probe| entry.counts_for(probe)) && !(is_local && entry.asks_a_service)
                 })
             };
             Some(page).filter(is_shown)
         }
         Target::Tag(_) | Target::Check(..) => None,
+    }
+}
+
+/// Renders a document. The JSON formats are put together from parts, of which each is rendered once per result.
+fn document(format: Format, page: Page<'_>, visibility: Visibility) -> Bytes {
+    let is_whole = !matches!(page.subject(), Subject::Check(_)) && visibility > Visibility::Status;
+    let parts = |format, render: fn(&CheckReport, Visibility) -> Box<[u8]>| {
+        page.members().map(move |entry| entry.part(format, visibility, |check| render(check, visibility)))
+    };
+    match format {
+        Format::Json if is_whole => {
+            let parts = parts(PartFormat::Json, render::json::part);
+            render::json::whole(&page.heading(), visibility, parts)
+        }
+        Format::Health if is_whole => {
+            let parts = parts(PartFormat::Health, render::health_json::part);
+            render::health_json::whole(&page.heading(), visibility, parts)
+        }
+        Format::Json => render::json::document(&page.report(), visibility),
+        Format::Health => render::health_json::document(&page.report(), visibility),
+        Format::Text => render::text::document(&page.report(), visibility),
     }
 }
 

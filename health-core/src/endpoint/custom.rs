@@ -1,76 +1,61 @@
-//! A renderer of the owner's own, and the cache of what it rendered.
+//! A renderer of the owner's own. What it rendered is kept with the page.
 
 use std::{
-    collections::HashMap,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use arc_swap::ArcSwapOption;
-
 use crate::{
-    endpoint::format::Rendered,
-    engine::snapshot::{Page, Snapshot, SnapshotVersion},
-    model::{
-        report::{Report, Subject},
-        status::Visibility,
-    },
+    endpoint::{format::Rendered, message::HeaderValue},
+    engine::snapshot::{page::Page, prepared_bodies::OwnBody},
+    model::{report::Report, status::Visibility},
 };
 
 type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
 
-/// A renderer of the owner's own. Caches what it rendered of the published snapshot, and of the same with expired results
-/// marked stale.
+/// A renderer of the owner's own.
 #[derive(Clone)]
 pub(super) struct CustomRenderer {
     render: Arc<Render>,
-    published: Arc<ArcSwapOption<RenderCache>>,
-    aged: Arc<ArcSwapOption<RenderCache>>,
-}
-
-/// What was rendered of one snapshot: per page, and in it per visibility. `None` inside says that rendering failed.
-struct RenderCache {
-    version: SnapshotVersion,
-    entries: HashMap<PageKey, [OnceLock<Option<Rendered>>; 3]>,
-}
-
-/// The subject of a page, and whether the page is local.
-type PageKey = (Subject, bool);
-
-fn key(page: Page<'_>) -> PageKey {
-    (page.subject().clone(), page.is_local())
+    /// Tells the bodies of this renderer from those of others.
+    number: u64,
 }
 
 impl CustomRenderer {
     pub(super) fn new(render: Arc<Render>) -> Self {
-        Self { render, published: Arc::default(), aged: Arc::default() }
+        static RENDERERS: AtomicU64 = AtomicU64::new(0);
+        Self { render, number: RENDERERS.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Returns the rendered page, from the cache if it was rendered before; `None` if the renderer panicked, or its
+    /// Returns the rendered page, from an earlier call if nothing has changed since; `None` if the renderer panicked, or its
     /// content type cannot stand in a header.
-    pub(super) fn rendered(&self, snapshot: &Snapshot, page: Page<'_>, visibility: Visibility) -> Option<Rendered> {
-        let cache = self.cache(snapshot);
-        let cell = &cache.entries.get(&key(page))?[visibility as usize];
-        if let Some(rendered) = cell.get() {
-            return rendered.clone();
-        }
-        let report = page.report().limited_to(visibility);
-        let rendered = panic::catch_unwind(AssertUnwindSafe(|| (self.render)(&report, visibility)));
-        let rendered = rendered.ok().filter(Rendered::is_usable);
-        // Fails if another reader was faster, who rendered the same.
-        let _ = cell.set(rendered.clone());
-        rendered
+    pub(super) fn rendered(&self, page: Page<'_>, visibility: Visibility) -> Option<Rendered> {
+        let own = page.own_body(self.number, visibility, || {
+            let report = page.report().limited_to(visibility);
+            let rendered = panic::catch_unwind(AssertUnwindSafe(|| (self.render)(&report, visibility))).ok()?;
+            rendered.is_usable().then(|| rendered.into())
+        })?;
+        Some(own.into())
     }
+}
 
-    fn cache(&self, snapshot: &Snapshot) -> Arc<RenderCache> {
-        let version = snapshot.version();
-        let current = if version.is_published() { &self.published } else { &self.aged };
-        if let Some(cache) = current.load_full().filter(|cache| cache.version == version) {
-            return cache;
-        }
-        let entries = snapshot.pages().map(|page| (key(page), Default::default())).collect();
-        let cache = Arc::new(RenderCache { version, entries });
-        current.store(Some(Arc::clone(&cache)));
-        cache
+impl From<Rendered> for OwnBody {
+    fn from(rendered: Rendered) -> Self {
+        let content_type = match rendered.content_type {
+            HeaderValue::Static(text) => text.as_bytes().into(),
+            HeaderValue::Shared(bytes) => bytes,
+        };
+        // The first clone of an owned buffer allocates; afterwards no clone does.
+        let _ = (content_type.clone(), rendered.body.clone());
+        Self { content_type, body: rendered.body }
+    }
+}
+
+impl From<OwnBody> for Rendered {
+    fn from(own: OwnBody) -> Self {
+        Self { content_type: HeaderValue::Shared(own.content_type), body: own.body }
     }
 }

@@ -4,10 +4,11 @@
 //! dependencies and mutes, and [`verdict`] judges a report. What a check contributes to a report is
 //! [`contribution`]. Nothing here waits, locks, reads a clock or knows a format.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
     config::plan::Plan,
+    engine::tally::Tally,
     model::{
         report::{self, CheckReport, Subject, contribution},
         status::{Lifecycle, Probe, Reason, Status},
@@ -134,7 +135,7 @@ fn unmuted_status(state: &CheckState, held_back: bool, upstreams: &[Upstream<'_>
 }
 
 /// The state of the service, which judges every report beside the checks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ServiceState {
     pub(super) lifecycle: Lifecycle,
     /// Whether startup has passed once, after which it stays passed.
@@ -144,45 +145,46 @@ pub(super) struct ServiceState {
 }
 
 /// The judgement of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) status: Status,
     /// The reason of the whole report, which no check gives.
     pub(super) reason: Option<Reason>,
-    pub(super) root_causes: Vec<Arc<str>>,
 }
 
-/// Judges a report on `subject` over its members: the worst contribution, or Unhealthy with a reason of the service's.
-pub(super) fn verdict(members: &[Arc<CheckReport>], subject: &Subject, state: ServiceState) -> Verdict {
-    let worst =
-        members.iter().map(|check| contribution(check, subject, state.startup_passed)).max().unwrap_or(Status::Healthy);
+/// Judges a report on `subject` by how its members count: the worst contribution, or Unhealthy with a reason of the
+/// service's.
+pub(super) fn verdict(tally: &Tally, subject: &Subject, state: ServiceState) -> Verdict {
     let lifecycle = match subject {
         Subject::All | Subject::Tag(_) | Subject::Probe(Probe::Readiness) => state.lifecycle.reason(),
         Subject::Probe(Probe::Liveness | Probe::Startup) | Subject::Check(_) => None,
     };
     let reason = if state.scheduler_stale { Some(Reason::Stale) } else { lifecycle };
-    Verdict {
-        status: if reason.is_some() { Status::Unhealthy } else { worst },
-        reason,
-        root_causes: root_causes(members, subject, state.startup_passed),
-    }
+    Verdict { status: if reason.is_some() { Status::Unhealthy } else { tally.worst() }, reason }
 }
 
-/// Returns the status of a report on `subject` without the lifecycle, and its severity for whoever is paged: 0 to 2 by
-/// status, 3 if every check that makes the report as bad as it is, is pending or stale.
-pub(super) fn severity(members: &[Arc<CheckReport>], subject: &Subject, state: ServiceState) -> (Status, u8) {
+/// Returns the status of a report without the lifecycle, and its severity for whoever is paged: 0 to 2 by status, 3 if
+/// every check that makes the report as bad as it is, is pending or stale.
+pub(super) fn severity(tally: &Tally, state: ServiceState) -> (Status, u8) {
     if state.scheduler_stale {
         return (Status::Unhealthy, 3);
     }
-    let counted = |check: &&Arc<CheckReport>| contribution(check, subject, state.startup_passed);
-    let worst = members.iter().map(|check| counted(&check)).max().unwrap_or(Status::Healthy);
-    let mut causes = members.iter().filter(|check| counted(check) == worst);
-    (worst, report::severity(worst, causes.all(|check| check.is_unknown())))
+    (tally.worst(), report::severity(tally.worst(), tally.worst_is_unknown()))
 }
 
 /// Returns the Unhealthy checks that no other check explains, and the checks outside the report that explain one in it.
-fn root_causes(members: &[Arc<CheckReport>], subject: &Subject, startup_passed: bool) -> Vec<Arc<str>> {
-    let mut roots: Vec<Arc<str>> = Vec::new();
-    let failing = members.iter().filter(|check| {
+/// Looks at no check if the tally has only Healthy ones.
+pub(super) fn root_causes<'c>(
+    tally: &Tally,
+    members: impl Iterator<Item = &'c CheckReport>,
+    subject: &Subject,
+    startup_passed: bool,
+) -> Vec<Arc<str>> {
+    if tally.worst() == Status::Healthy {
+        return Vec::new();
+    }
+    let (mut roots, mut known): (Vec<Arc<str>>, HashSet<&str>) = (Vec::new(), HashSet::new());
+    let failing = members.filter(|check| {
         check.status == Status::Unhealthy
             && check.reason != Some(Reason::Pending)
             && contribution(check, subject, startup_passed) > Status::Healthy
@@ -192,11 +194,7 @@ fn root_causes(members: &[Arc<CheckReport>], subject: &Subject, startup_passed: 
             Some(Reason::Dependency) => check.caused_by.as_slice(),
             _ => std::slice::from_ref(&check.name),
         };
-        for cause in causes {
-            if !roots.contains(cause) {
-                roots.push(Arc::clone(cause));
-            }
-        }
+        roots.extend(causes.iter().filter(|cause| known.insert(cause)).cloned());
     }
     roots
 }

@@ -3,6 +3,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
@@ -27,8 +28,7 @@ use crate::{
     engine::{
         log,
         signals::Signals,
-        store::{CompletedRun, Store},
-        tracked_check::NextRun,
+        store::{CompletedRun, LONGEST_WAIT, Store, tracked_check::NextRun},
     },
     model::status::Reason,
     time::{Jitter, rfc3339},
@@ -211,6 +211,8 @@ fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
         Ok(Poll::Ready(result)) => {
             let outcome = result.unwrap_or_else(Outcome::from);
             store.record(signals, CompletedRun { outcome, started, reading });
+            // The application may read what it has just set off.
+            store.flush();
             signals.repace();
         }
         // The task of the check waits, and says of a panic what there is to say.
@@ -218,13 +220,15 @@ fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
     }
 }
 
-/// Shows signs of life to the store, and passes wake requests on to the tasks of checks.
+/// Shows signs of life to the store, passes wake requests on to the tasks of checks, and publishes the results that wait.
 pub(crate) async fn coordinate(store: Arc<Store>) {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first gap is unknown.
     let mut last = None;
     let mut unasked = 0;
+    let mut publication = pin!(sleep(Duration::ZERO));
+    let mut waits = false;
     loop {
         select! {
             _ = beat.tick() => {
@@ -239,6 +243,14 @@ pub(crate) async fn coordinate(store: Arc<Store>) {
                     store.log_stall(gap);
                 }
                 store.beat();
+            }
+            () = store.waiting(), if !waits => {
+                publication.as_mut().reset(Instant::now() + LONGEST_WAIT);
+                waits = true;
+            }
+            () = &mut publication, if waits => {
+                store.flush();
+                waits = false;
             }
             () = store.wake_requested() => store.take_requested().iter().for_each(|signals| signals.wake()),
         }

@@ -1,60 +1,95 @@
-//! What wakes a check: signals to its task, wake requests from readers, and the throttles of those requests.
+//! What passes between the task of one check, the store and readers: wakes, requests for runs, and the age of the last
+//! recorded result.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
 };
 
-use tokio::sync::{Notify, watch};
-
-use crate::time::Nanos;
+use crate::{
+    engine::{
+        sync::{AtomicBool, AtomicU64, AtomicUsize, Notify, Ordering},
+        wake::{Throttle, WakeSlot, WakeSlots},
+    },
+    time::{NEVER, Nanos},
+};
 
 /// The shortest time between two runs that suspicions cause.
 const SUSPICION_PAUSE: Nanos = 1_000_000_000;
 
-/// Signals to the task of one check.
+/// Signals to the task of one check, and what readers must know of a result before it is published.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    pub(super) wake_request: Arc<WakeRequest>,
     changed: Notify,
     wake: AtomicBool,
     refresh: AtomicBool,
     released: AtomicBool,
     readings: AtomicU64,
     started: AtomicU64,
-    finished: watch::Sender<u64>,
+    finished: AtomicU64,
+    run_finished: Notify,
     ended: AtomicBool,
+    /// The position among the tracked checks. Written and read under the lock of the store.
+    position: AtomicUsize,
+    slot: OnceLock<WakeSlot>,
+    max_age: Nanos,
+    /// The moment from which on the last recorded result counts as stale.
+    stale_at: AtomicU64,
+    /// The moment from which on a request wakes the check.
+    wake_at: AtomicU64,
+    /// Admits one suspicion a second, because an application's failed calls come by the thousand.
+    suspicion: Throttle,
+    page_throttle: Throttle,
 }
 
 impl Signals {
-    pub(crate) fn new() -> Self {
+    /// Creates the signals of a check whose results are old enough to be renewed after `max_age`.
+    pub(crate) fn new(max_age: Nanos) -> Self {
         Self {
-            wake_request: Arc::default(),
             changed: Notify::new(),
             wake: AtomicBool::new(false),
             refresh: AtomicBool::new(false),
             released: AtomicBool::new(false),
             readings: AtomicU64::new(0),
             started: AtomicU64::new(0),
-            finished: watch::Sender::new(0),
+            finished: AtomicU64::new(0),
+            run_finished: Notify::new(),
             ended: AtomicBool::new(false),
+            position: AtomicUsize::new(usize::MAX),
+            slot: OnceLock::new(),
+            max_age,
+            stale_at: AtomicU64::new(NEVER),
+            wake_at: AtomicU64::new(NEVER),
+            suspicion: Throttle::new(0),
+            page_throttle: Throttle::new(0),
         }
     }
+
+    // --- Runs --------------------------------------------------------------------------------------------------
 
     /// Requests a run that starts from now on, also while the check is held back, and waits until it has finished.
     /// Returns `false` if the check runs no more.
     pub(crate) async fn refreshed(&self) -> bool {
-        let mut finished = self.finished.subscribe();
         let target = self.started.load(Ordering::Acquire) + 1;
         self.request_run();
-        let over = |number: &u64| *number >= target || self.ended.load(Ordering::Acquire);
-        finished.wait_for(over).await.is_ok_and(|number| *number >= target)
+        loop {
+            // Listens before it looks, so that no end of a run is missed.
+            let mut run_finished = pin!(self.run_finished.notified());
+            run_finished.as_mut().enable();
+            if self.finished.load(Ordering::Acquire) >= target {
+                return true;
+            }
+            if self.ended.load(Ordering::Acquire) {
+                return false;
+            }
+            run_finished.await;
+        }
     }
 
     /// Releases everyone who waits for a run, because the check runs no more.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
-        self.finished.send_modify(|_| {});
+        self.run_finished.notify_waiters();
     }
 
     /// Numbers a reading of the check, before the check looks at anything. Of two readings, the one with the greater
@@ -70,7 +105,7 @@ impl Signals {
 
     /// Whether a run is under way.
     pub(super) fn is_running(&self) -> bool {
-        self.started.load(Ordering::Acquire) > *self.finished.borrow()
+        self.started.load(Ordering::Acquire) > self.finished.load(Ordering::Acquire)
     }
 
     /// Requests a run that starts from now on, after a run under way, also while the check is held back.
@@ -117,54 +152,78 @@ impl Signals {
     /// Marks a run as finished, and drops the wakes that came during the run.
     pub(super) fn run_finished(&self, number: u64) {
         self.wake.store(false, Ordering::Release);
-        self.finished.send_replace(number);
-    }
-}
-
-/// A request from readers to run one check early. Readers set it; the scheduler's coordinator takes it.
-#[derive(Debug)]
-pub(super) struct WakeRequest {
-    requested: AtomicBool,
-    /// Admits one suspicion a second, because an application's failed calls come by the thousand.
-    pub(super) suspicion: Throttle,
-}
-
-impl Default for WakeRequest {
-    fn default() -> Self {
-        Self { requested: AtomicBool::new(false), suspicion: Throttle::new(0, SUSPICION_PAUSE) }
-    }
-}
-
-impl WakeRequest {
-    pub(super) fn request(&self) {
-        self.requested.store(true, Ordering::Relaxed);
+        self.finished.store(number, Ordering::Release);
+        self.run_finished.notify_waiters();
     }
 
-    /// Whether the check was requested since the last call.
-    pub(super) fn take(&self) -> bool {
-        self.requested.swap(false, Ordering::Relaxed)
-    }
-}
+    // --- Ages and wake requests --------------------------------------------------------------------------------
 
-/// Admits one of any number of callers, from a moment on and then once per pause.
-#[derive(Debug)]
-pub(super) struct Throttle {
-    due: AtomicU64,
-    pause: Nanos,
-}
-
-impl Throttle {
-    pub(super) fn new(due: Nanos, pause: Nanos) -> Self {
-        Self { due: AtomicU64::new(due), pause }
+    /// Records from when on the last result is stale, and from when on a request wakes the check.
+    pub(super) fn set_ages(&self, stale_at: Nanos, wake_at: Nanos) {
+        self.stale_at.store(stale_at, Ordering::Release);
+        self.wake_at.store(wake_at, Ordering::Release);
     }
 
-    /// Whether this caller is the one admitted now.
-    pub(super) fn try_acquire(&self, now: Nanos) -> bool {
-        let due = self.due.load(Ordering::Relaxed);
-        now >= due
-            && self
-                .due
-                .compare_exchange(due, now.saturating_add(self.pause), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+    /// The moment from which on the last recorded result counts as stale.
+    pub(super) fn stale_at(&self) -> Nanos {
+        self.stale_at.load(Ordering::Acquire)
+    }
+
+    /// Requests an early run if the last recorded result is older than its `max_age`. Returns whether it did, and the first
+    /// moment at which there can be something to request again, whatever is recorded from now on.
+    pub(super) fn wake_if_old(&self, now: Nanos) -> (bool, Nanos) {
+        match self.wake_at.load(Ordering::Acquire) {
+            wake_at if now >= wake_at => {
+                self.request_wake();
+                (true, now.saturating_add(self.max_age))
+            }
+            // The check rests. Its next result comes after now.
+            NEVER => (false, now.saturating_add(self.max_age)),
+            wake_at => (false, wake_at),
+        }
+    }
+
+    /// Requests an early run on suspicion, at most once a second. Returns whether it did.
+    pub(super) fn suspect(&self, now: Nanos) -> bool {
+        let is_admitted = self.suspicion.try_acquire(now, SUSPICION_PAUSE);
+        if is_admitted {
+            self.request_wake();
+        }
+        is_admitted
+    }
+
+    /// The throttle of requests for the page of the check.
+    pub(super) fn page_throttle(&self) -> &Throttle {
+        &self.page_throttle
+    }
+
+    fn request_wake(&self) {
+        if let Some(slot) = self.slot.get() {
+            slot.request();
+        }
+    }
+
+    // --- Tracking ----------------------------------------------------------------------------------------------
+
+    /// Gives the check a slot for wake requests.
+    pub(super) fn track(self: &Arc<Self>, slots: &mut WakeSlots<Self>) {
+        if self.slot.get().is_none() {
+            let _ = self.slot.set(slots.take_slot(Arc::clone(self)));
+        }
+    }
+
+    /// Takes the slot back.
+    pub(super) fn untrack(&self, slots: &mut WakeSlots<Self>) {
+        if let Some(slot) = self.slot.get() {
+            slots.free_slot(slot);
+        }
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_position(&self, position: usize) {
+        self.position.store(position, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,10 @@
 //! The store: the one writer of results and lifecycle. It publishes each snapshot by one atomic swap, and readers load
 //! it without waiting.
 
+mod ranks;
+mod state;
+pub(crate) mod tracked_check;
+
 use std::{
     mem,
     sync::{
@@ -17,17 +21,18 @@ use crate::{
     check::outcome::Outcome,
     config::{
         error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
-        plan::{self, Node},
+        plan::{Graph, Node},
     },
     engine::{
-        entry::Entry,
         log::{self, LogLimiter},
         mounting::Mounting,
         sanitize,
         signals::Signals,
-        snapshot::{About, Page, Snapshot},
-        state::{self, State},
-        tracked_check::{LastRun, Mute, NewCheck, NextRun},
+        snapshot::{Snapshot, contents::About, page::Page},
+        store::{
+            state::State,
+            tracked_check::{LastRun, Mute, NewCheck, NextRun},
+        },
     },
     model::{
         change::{self, Change, Changes},
@@ -41,6 +46,10 @@ use crate::{
 /// The age of the scheduler's last sign of life from which on every view is Unhealthy, liveness included.
 const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
 
+/// The longest time that a result waits to be published with others. With the granularity of the timer, no reader is
+/// further behind than 20 ms.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(15);
+
 /// The state of every check, and the snapshot published from it.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -48,6 +57,8 @@ pub(crate) struct Store {
     about: Arc<About>,
     secrets: Secrets,
     published: ArcSwap<Snapshot>,
+    /// The moment at which the next recorded result expires, published or not.
+    expires_at: AtomicU64,
     /// The scheduler's last sign of life.
     beat: AtomicU64,
     next_unmute: AtomicU64,
@@ -58,6 +69,8 @@ pub(crate) struct Store {
     mounting: Mounting,
     /// Wakes the scheduler's coordinator.
     wake_requested: Notify,
+    /// Tells the scheduler's coordinator that a recorded result waits to be published.
+    waiting: Notify,
 }
 
 /// The state of the service for callers that wait for it.
@@ -76,7 +89,7 @@ pub(crate) struct CompletedRun {
 }
 
 /// One reading of the store. Readers of results use [`current`](Self::current); requests that wake checks use
-/// `published`, whose throttles last for as long as the snapshot is published.
+/// `published`, whose throttles are shared by all readers.
 pub(crate) struct Reading {
     pub(crate) published: Guard<Arc<Snapshot>>,
     /// The published snapshot with expired results marked stale; `None` if no result has expired.
@@ -98,24 +111,25 @@ impl Reading {
 
 impl Store {
     pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, checks: Vec<NewCheck>) -> Self {
-        let mut state = State::new(checks);
         let about = Arc::new(about);
-        let snapshot = state.next_snapshot(&about, Duration::ZERO);
-        let progress = Progress::of(&snapshot);
+        let mut state = State::new(Arc::clone(&about), checks);
+        let (snapshot, _) = state.publish(0, clock.wall());
         Self {
             // A frozen store has no scheduler that could die.
-            beat: AtomicU64::new(if matches!(clock, Clock::Frozen { .. }) { NEVER } else { clock.now() }),
+            beat: AtomicU64::new(if clock.is_frozen() { NEVER } else { clock.now() }),
+            expires_at: AtomicU64::new(NEVER),
             next_unmute: AtomicU64::new(NEVER),
+            progress: watch::Sender::new(Progress::of(&snapshot)),
             clock,
             about,
             secrets,
             published: ArcSwap::from_pointee(snapshot),
             state: Mutex::new(state),
             changes: broadcast::Sender::new(change::BACKLOG),
-            progress: watch::Sender::new(progress),
             log: Mutex::default(),
             mounting: Mounting::default(),
             wake_requested: Notify::new(),
+            waiting: Notify::new(),
         }
     }
 
@@ -141,23 +155,21 @@ impl Store {
         let now = self.clock.now();
         let scheduler_stale = published.lifecycle() != Lifecycle::Stopped
             && now.saturating_sub(self.beat.load(Ordering::Relaxed)) >= nanos(SCHEDULER_STALE_AFTER);
-        let has_expired = scheduler_stale || now >= published.expires_at();
-        let aged = has_expired.then(|| published.aged(now, scheduler_stale));
+        // By what is recorded: a published result may have been renewed since.
+        let has_expired = scheduler_stale || now >= self.expires_at.load(Ordering::Acquire);
+        let aged = if has_expired { published.aged(now, scheduler_stale) } else { None };
         Reading { published, aged, now }
     }
 
     /// The full report, or the report of a probe, as of now.
     pub(crate) fn report(&self, probe: Option<Probe>) -> Arc<Report> {
-        let reading = self.read();
-        let current = reading.current();
-        let page = probe.map_or_else(|| current.all(false), |probe| current.probe(probe, false));
-        Arc::new(page.report().into_owned())
+        Arc::new(self.read().current().report(probe))
     }
 
-    /// Requests runs of the members of a published page whose results are older than their `max_age`.
+    /// Requests runs of the members of a published page whose results are older than their `max_age`. Waking the
+    /// coordinator is the one thing in a request that goes through locks of Tokio, at most once in each `max_age`.
     pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
-        if page.wake_throttle().try_acquire(now) {
-            page.members().iter().filter(|entry| now >= entry.wake_at).for_each(|entry| entry.wake_request.request());
+        if page.wake(now) {
             self.wake_requested.notify_one();
         }
     }
@@ -166,8 +178,7 @@ impl Store {
     pub(crate) fn suspect(&self, name: &str) -> bool {
         let snapshot = self.published.load();
         let Some(entry) = snapshot.entry(name) else { return false };
-        if entry.wake_request.suspicion.try_acquire(self.clock.now()) {
-            entry.wake_request.request();
+        if entry.signals.suspect(self.clock.now()) {
             self.wake_requested.notify_one();
         }
         true
@@ -206,14 +217,25 @@ impl Store {
 
     /// Returns the signals of every check that readers have requested since the last call.
     pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
-        let state = self.lock();
-        let requested = state.checks.iter().filter(|check| check.signals.wake_request.take());
-        requested.map(|check| Arc::clone(&check.signals)).collect()
+        self.lock().take_requested()
     }
 
     /// Whether a check is not to run because one of its upstreams failed.
     pub(super) fn is_held_back(&self, signals: &Arc<Signals>) -> bool {
         self.lock().check_of(signals).is_some_and(|check| check.held_back)
+    }
+
+    /// Waits until a recorded result waits to be published. It is published by [`flush`](Self::flush).
+    pub(super) async fn waiting(&self) {
+        self.waiting.notified().await;
+    }
+
+    /// Publishes what was recorded and waits.
+    pub(crate) fn flush(&self) {
+        let state = self.lock();
+        if state.has_waiting() {
+            self.publish(state);
+        }
     }
 
     /// Notes a sign of life of the scheduler, ends mutes whose time is over, and writes log lines that were held back.
@@ -222,12 +244,11 @@ impl Store {
         self.beat.store(now, Ordering::Relaxed);
         let overdue = self.log().overdue(now);
         overdue.iter().for_each(log::write);
-        // By either clock, because the machine may have slept and its time of day may have been set.
-        let at = self.clock.wall();
-        let is_over = |entry: &Arc<Entry>| entry.report.muted.as_ref().is_some_and(|muted| at >= muted.until);
-        let has_unmuted = self.published.load().entries().iter().any(is_over);
-        if has_unmuted || now >= self.next_unmute.load(Ordering::Relaxed) {
-            self.publish(self.lock());
+        if self.next_unmute.load(Ordering::Relaxed) != NEVER {
+            let state = self.lock();
+            if state.has_unmuted(now, self.clock.wall()) {
+                self.publish(state);
+            }
         }
     }
 
@@ -255,28 +276,40 @@ impl Store {
 
     /// Records a finished run and returns the time of the next one; `None` if the check was removed or the service has
     /// stopped, so that the check runs no more. Drops an outcome that a later reading of the check has overtaken.
+    ///
+    /// A result that changes no verdict may wait for others, so that publications do not come faster than readers can use
+    /// them.
     pub(crate) fn record(&self, signals: &Arc<Signals>, run: CompletedRun) -> Option<NextRun> {
         let finished = self.clock.now();
         let at = self.clock.wall();
         let outcome = sanitize::sanitized(run.outcome, &self.secrets);
         let duration = Duration::from_nanos(finished.saturating_sub(run.started));
         let mut state = self.lock();
-        if state.service.lifecycle == Lifecycle::Stopped {
+        if state.lifecycle() == Lifecycle::Stopped {
             return None;
         }
         let check = state.check_of(signals)?;
         if run.reading < check.reading {
             return Some(check.next_run());
         }
-        check.reading = run.reading;
-        let exceeded = outcome.exceeded.filter(|_| !mem::replace(&mut check.limits_logged, true));
-        let name = Arc::clone(&check.name);
-        let next = check.record(LastRun { finished, at, duration, outcome });
-        self.publish(state);
-        if let Some(limit) = exceeded {
+        let exceeded = outcome.exceeded.filter(|_| !check.limits_logged).map(|limit| (Arc::clone(&check.name), limit));
+        let run = LastRun { finished, at, duration, reading: run.reading, outcome };
+        let next = state.record(signals, run);
+        state.settle(finished, at);
+        if self.clock.is_frozen() || state.must_publish(finished, nanos(LONGEST_WAIT)) {
+            self.publish(state);
+        } else {
+            self.expires_at.store(state.expires_at(), Ordering::Release);
+            let is_first = state.begins_to_wait();
+            drop(state);
+            if is_first {
+                self.waiting.notify_one();
+            }
+        }
+        if let Some((name, limit)) = exceeded {
             log::limit_exceeded(&name, limit);
         }
-        Some(next)
+        next
     }
 
     /// The time of the next run by the last result; `None` if the check runs no more.
@@ -288,23 +321,22 @@ impl Store {
     pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> Result<(), MuteError> {
         let (now, at) = (self.clock.now(), self.clock.wall());
         let mut state = self.lock();
-        let is_stopped = state.service.lifecycle == Lifecycle::Stopped;
-        let Some(check) = state.check_mut(name) else {
+        if state.check(name).is_none() {
             return Err(MuteError::Unknown(UnknownCheck { name: name.to_owned() }));
-        };
-        if is_stopped {
+        }
+        if state.lifecycle() == Lifecycle::Stopped {
             return Err(MuteError::Stopped);
         }
-        let before = check.mute.take();
-        check.mute = mute.map(|(until, note)| Mute {
+        let mute = mute.map(|(until, note)| Mute {
             until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
             muted: Muted { until, note: Some(sanitize::note(note, &self.secrets)).filter(|note| !note.is_empty()) },
         });
-        check.changed = true;
-        let name = Arc::clone(&check.name);
-        let muted = check.mute.as_ref().map(|mute| mute.muted.clone());
+        let muted = mute.as_ref().map(|mute| mute.muted.clone());
+        let before = state.change(name, |check| (Arc::clone(&check.name), mem::replace(&mut check.mute, mute)));
         self.publish(state);
-        if before.is_some() || muted.is_some() {
+        if let Some((name, before)) = before
+            && (before.is_some() || muted.is_some())
+        {
             log::muted(&name, muted.as_ref());
         }
         Ok(())
@@ -318,16 +350,16 @@ impl Store {
         mut mistakes: Mistakes,
     ) -> Result<(), BuildError> {
         let mut state = self.lock();
-        if state.service.lifecycle == Lifecycle::Stopped {
+        if state.lifecycle() == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
         }
-        let mut nodes: Vec<Node<'_>> =
-            state.checks.iter().map(|check| Node { name: &check.name, options: &check.options }).collect();
-        nodes.extend(named.iter().map(|node| Node { name: node.name, options: node.options }));
-        plan::check_graph(&nodes, &mut mistakes);
-        plan::check_grpc_services(&self.about.grpc_services, &nodes, &mut mistakes);
+        let graph = Graph::new(named, |name| {
+            state.check(name).map(|check| Node { name: &check.name, options: &check.options })
+        });
+        graph.check(&mut mistakes);
+        graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;
-        new.into_iter().for_each(|new| state.insert(new));
+        state.insert(new);
         self.publish(state);
         Ok(())
     }
@@ -335,28 +367,25 @@ impl Store {
     /// Removes a check and returns its signals, so that its task can be ended.
     pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, RemoveError> {
         let mut state = self.lock();
-        let depends_on_it = |name: &str, upstreams: &[Arc<str>]| upstreams.iter().any(|upstream| **upstream == *name);
-        let dependants: Vec<String> = state
-            .checks
-            .iter()
-            .filter(|check| depends_on_it(name, &check.plan.depends_on))
-            .map(|check| check.name.to_string())
-            .collect();
+        let Some(check) = state.check(name) else {
+            return Err(RemoveError::Unknown(UnknownCheck { name: name.to_owned() }));
+        };
+        let name_of = |position: &usize| state.checks().get(*position).map(|check| check.name.to_string());
+        let dependants: Vec<String> = check.dependants.iter().filter_map(name_of).collect();
         if !dependants.is_empty() {
             return Err(RemoveError::HasDependants { name: name.to_owned(), dependants });
         }
-        let removed = state.remove(name);
-        let unknown = || RemoveError::Unknown(UnknownCheck { name: name.to_owned() });
-        let check = removed.ok_or_else(unknown)?;
+        let position = check.signals.position();
+        let removed = state.remove(position);
         self.publish(state);
-        Ok(check.signals)
+        Ok(removed.signals)
     }
 
     /// Moves the lifecycle forward. A step back is ignored.
     pub(crate) fn advance(&self, to: Lifecycle) {
         let mut state = self.lock();
-        if to > state.service.lifecycle {
-            state.service.lifecycle = to;
+        if to > state.lifecycle() {
+            state.set_lifecycle(to, self.clock.now(), self.clock.wall());
             self.publish(state);
         }
     }
@@ -365,22 +394,24 @@ impl Store {
     fn publish(&self, mut state: MutexGuard<'_, State>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
         state.settle(now, at);
+        let (snapshot, changes) = state.publish(now, at);
+        let progress = Progress::of(&snapshot);
+        // Before the snapshot, so that no reader takes a result of this snapshot for an expired one.
+        self.expires_at.store(state.expires_at(), Ordering::Release);
         self.next_unmute.store(state.next_unmute(), Ordering::Relaxed);
-        let snapshot = Arc::new(state.next_snapshot(&self.about, Duration::from_nanos(now)));
-        let previous = self.published.swap(Arc::clone(&snapshot));
-        let changes = state::changes(&previous, &snapshot, at);
+        let previous = self.published.swap(Arc::new(snapshot));
         for change in &changes {
             // Fails if nobody listens.
             let _ = self.changes.send(change.clone());
         }
-        self.progress.send_if_modified(|progress| {
-            let now = Progress::of(&snapshot);
-            mem::replace(progress, now) != now
-        });
+        self.progress.send_if_modified(|known| mem::replace(known, progress) != progress);
         // Admitted under the lock, in the order of publication, and written without it, because a log subscriber may
         // call back into the service.
-        let admitted = self.log().admit_changes(&changes, now);
+        let admitted = if changes.is_empty() { Vec::new() } else { self.log().admit_changes(&changes, now) };
+        // Freed by the writer if possible, not by a reader, and one publication later, when hardly a reader still has it.
+        let outdated = state.retire(previous);
         drop(state);
+        drop(outdated);
         admitted.iter().for_each(log::write);
     }
 
@@ -399,17 +430,15 @@ impl Store {
     /// Makes a check pending again, as if it had never run.
     pub(crate) fn forget(&self, signals: &Arc<Signals>) {
         let mut state = self.lock();
-        if let Some(check) = state.check_of(signals) {
-            check.forget();
-        }
+        state.forget(signals);
         self.publish(state);
     }
 
     /// Sets the lifecycle, in either direction, and startup to not passed.
     pub(crate) fn set_lifecycle(&self, lifecycle: Lifecycle) {
         let mut state = self.lock();
-        state.service.lifecycle = lifecycle;
-        state.service.startup_passed = false;
+        state.restart_startup();
+        state.set_lifecycle(lifecycle, self.clock.now(), self.clock.wall());
         self.publish(state);
     }
 }

@@ -11,9 +11,13 @@ use crate::{
     config::{
         defaults::Defaults,
         error::{BuildError, Mistakes},
-        plan::{self, Node},
+        plan::{Graph, Node},
     },
-    engine::{scheduler::Job, snapshot::About, store::Store, tracked_check::NewCheck},
+    engine::{
+        scheduler::Job,
+        snapshot::contents::About,
+        store::{Store, tracked_check::NewCheck},
+    },
     health::{Health, Inner, prepare},
     model::status::Probe,
     redact::Secrets,
@@ -134,8 +138,9 @@ impl Builder {
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
         let prepared: Vec<Option<(NewCheck, Job)>> =
             self.checks.iter().map(|(name, registration)| prepare(name, registration, &mut mistakes)).collect();
-        plan::check_graph(&nodes, &mut mistakes);
-        plan::check_grpc_services(&self.about.grpc_services, &nodes, &mut mistakes);
+        let graph = Graph::new(&nodes, |_| None);
+        graph.check(&mut mistakes);
+        graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;
         let checks = prepared.into_iter().flatten().collect();
         Ok(Prepared { about: self.about, secrets: self.secrets, checks, defaults: self.defaults })

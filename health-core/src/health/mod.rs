@@ -26,8 +26,7 @@ use crate::{
     engine::{
         scheduler::{self, Job},
         signals::Signals,
-        store::Store,
-        tracked_check::NewCheck,
+        store::{Store, tracked_check::NewCheck},
     },
     health::{
         drain::DrainState,
@@ -38,6 +37,7 @@ use crate::{
         report::Report,
         status::{Lifecycle, Probe, Status},
     },
+    time::nanos,
 };
 
 /// A handle to the running checks. Cheap to clone. Dropping the last handle stops the tasks.
@@ -160,7 +160,7 @@ fn prepare(name: &str, registration: &Registration, mistakes: &mut Mistakes) -> 
     let valid = mistakes.collect(registration.check.validate().map_err(invalid));
     let (plan, ()) = (Arc::new(plan?), valid?);
     let name: Arc<str> = Arc::from(name);
-    let signals = Arc::new(Signals::new());
+    let signals = Arc::new(Signals::new(nanos(plan.max_age)));
     let new = NewCheck {
         name: Arc::clone(&name),
         options: registration.options.clone(),
@@ -194,7 +194,7 @@ impl Health {
     /// Returns the status of one probe as of now.
     #[must_use]
     pub fn status(&self, probe: Probe) -> Status {
-        self.probe(probe).status
+        self.inner.store.read().current().probe(probe, false).status()
     }
 
     /// Subscribes to every change from now on.
@@ -233,13 +233,15 @@ impl Health {
         let signals = self.inner.store.signals(name).ok_or_else(unknown)?;
         if self.inner.runtime.is_some() && !self.is_run_by(name) {
             signals.refreshed().await;
+            self.inner.store.flush();
         }
-        self.report().check(name).map(|check| check.status).ok_or_else(unknown)
+        self.inner.store.read().current().check(name).map(|page| page.status()).ok_or_else(unknown)
     }
 
     /// Whether a run of this check, or of a member of it, makes the call.
     fn is_run_by(&self, name: &str) -> bool {
-        Run::current().is_some_and(|run| self.report().check(name).is_some_and(|it| run.is_of(&it.name)))
+        let is_of = |run: &Run| self.inner.store.published().check_name(name).is_some_and(|name| run.is_of(name));
+        Run::current().is_some_and(|run| is_of(&run))
     }
 
     /// Reports that a call of the application to the resource behind a check has failed. The check runs at once, even
@@ -342,7 +344,7 @@ impl Health {
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
         self.inner.store.insert(new, &nodes, mistakes)?;
         jobs.into_iter().for_each(|job| self.inner.spawn(job));
-        if self.report().lifecycle == Lifecycle::Stopped {
+        if self.inner.store.published().lifecycle() == Lifecycle::Stopped {
             // The service was stopped in the meantime, by a call that could not know of these tasks.
             self.inner.take_tasks().iter().for_each(JoinHandle::abort);
         }

@@ -91,12 +91,12 @@ impl Source {
     /// unknown, if every check that makes it as bad as it is, is pending or stale.
     #[must_use]
     pub fn severity(&self) -> u8 {
-        self.store.read().current().metrics_report().severity
+        self.store.read().current().severity()
     }
 
     /// Reads the verdicts of the metrics as of now.
     #[cfg(feature = "metrics")]
-    pub(crate) fn metrics<R>(&self, read: impl FnOnce(&MetricsReport<'_>) -> R) -> R {
+    pub(crate) fn metrics<R>(&self, read: impl FnOnce(&MetricsReport) -> R) -> R {
         read(&self.store.read().current().metrics_report())
     }
 
@@ -122,7 +122,7 @@ pub(crate) struct WeakSource(Weak<Store>);
 #[cfg(feature = "opentelemetry")]
 impl WeakSource {
     /// Reads the verdicts of the metrics as of now. Does nothing once the service is gone.
-    pub(crate) fn metrics(&self, read: impl FnOnce(&MetricsReport<'_>)) {
+    pub(crate) fn metrics(&self, read: impl FnOnce(&MetricsReport)) {
         if let Some(store) = self.0.upgrade() {
             read(&store.read().current().metrics_report());
         }

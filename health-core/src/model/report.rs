@@ -403,9 +403,9 @@ pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
 
 /// The statuses that the metrics show. The lifecycle changes none of them, so that a deployment triggers no alert.
 #[derive(Debug)]
-pub(crate) struct MetricsReport<'r> {
+pub(crate) struct MetricsReport {
     /// The full report.
-    pub(crate) report: &'r Report,
+    pub(crate) report: Report,
     /// The status of the full report without the lifecycle.
     pub(crate) status: Status,
     /// The severity of the full report without the lifecycle.

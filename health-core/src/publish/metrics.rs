@@ -177,7 +177,7 @@ impl Exporter<'_> {
         }
     }
 
-    fn export(&self, metrics: &MetricsReport<'_>, visibility: Visibility, exported: &mut Exported) {
+    fn export(&self, metrics: &MetricsReport, visibility: Visibility, exported: &mut Exported) {
         self.states(STATUS.name, None, Some(metrics.status));
         for (probe, status) in metrics.probes {
             self.states(PROBE_STATUS.name, Some(("probe", probe.as_str().into())), Some(status));
@@ -188,10 +188,10 @@ impl Exporter<'_> {
         }
         self.gauge(SEVERITY.name, [], metrics.severity.into());
         if visibility >= Visibility::Checks {
-            self.checks(metrics.report, &mut exported.checks);
+            self.checks(&metrics.report, &mut exported.checks);
         }
         if visibility >= Visibility::Full {
-            self.observed(metrics.report, &mut exported.observed);
+            self.observed(&metrics.report, &mut exported.observed);
         }
     }
 

@@ -130,7 +130,7 @@ impl Observed {
     /// Returns a callback that writes series as of the moment of its call.
     fn callback<T: 'static>(
         &self,
-        series: impl Fn(&MetricsReport<'_>, &mut Write<'_, T>) + Send + Sync + 'static,
+        series: impl Fn(&MetricsReport, &mut Write<'_, T>) + Send + Sync + 'static,
     ) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync + 'static {
         let this = self.clone();
         move |instrument| {

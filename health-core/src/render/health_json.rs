@@ -17,6 +17,12 @@ use crate::{
 
 /// Writes a report, or the page of one check, as a document of the draft.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
+    let parts: Vec<Box<[u8]>> = report.checks.iter().map(|check| part(check, visibility)).collect();
+    whole(report, visibility, parts.iter().map(|part| &**part))
+}
+
+/// Writes a document from its heading and the parts of its checks, which [`part`] writes.
+pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Iterator<Item = &'p [u8]>) -> Bytes {
     let mut writer = Writer::default();
     writer.object(|w| {
         w.name("status").string(word(report.status));
@@ -34,9 +40,16 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
         if let Some(reason) = report.reason {
             w.name("output").string(reason.as_str());
         }
-        w.name("checks").object(|w| report.checks.iter().for_each(|check| measurements(w, check, visibility)));
+        w.name("checks").object(|w| parts.for_each(|part| w.part(part)));
     });
     writer.finish()
+}
+
+/// Writes the measurements of one check.
+pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
+    let mut writer = Writer::default();
+    measurements(&mut writer, check, visibility);
+    writer.finish_part()
 }
 
 fn word(status: Status) -> &'static str {

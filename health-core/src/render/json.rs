@@ -14,45 +14,58 @@ use crate::{
 
 /// Writes a report, or the page of one check.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
-    let mut writer = Writer::default();
-    writer.object(|w| match (&report.subject, report.checks.first()) {
+    match (&report.subject, report.checks.first()) {
         (Subject::Check(_), Some(check)) => {
-            members(w, check, visibility);
-            if visibility == Visibility::Full {
-                history(w, check);
-            }
+            let mut writer = Writer::default();
+            writer.object(|w| {
+                members(w, check, visibility);
+                if visibility == Visibility::Full {
+                    history(w, check);
+                }
+            });
+            writer.finish()
         }
-        _ => whole(w, report, visibility),
+        _ => {
+            let parts: Vec<Box<[u8]>> = report.checks.iter().map(|check| part(check, visibility)).collect();
+            whole(report, visibility, parts.iter().map(|part| &**part))
+        }
+    }
+}
+
+/// Writes a report from its heading and the parts of its checks, which [`part`] writes.
+pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Iterator<Item = &'p [u8]>) -> Bytes {
+    let mut writer = Writer::default();
+    writer.object(|w| {
+        w.name("status").string(report.status.as_str());
+        if visibility == Visibility::Status {
+            return;
+        }
+        if let Some(reason) = report.reason {
+            w.name("reason").string(reason.as_str());
+        }
+        if !report.root_causes.is_empty() {
+            w.name("root_causes").array(|w| report.root_causes.iter().for_each(|name| w.string(name)));
+        }
+        if visibility == Visibility::Full {
+            if let Some(service) = &report.service {
+                w.name("service").string(service);
+            }
+            if let Some(version) = &report.version {
+                w.name("version").string(version);
+            }
+            w.name("lifecycle").string(report.lifecycle.as_str());
+            w.name("uptime_seconds").integer(report.uptime.as_secs());
+        }
+        w.name("checks").object(|w| parts.for_each(|part| w.part(part)));
     });
     writer.finish()
 }
 
-fn whole(w: &mut Writer, report: &Report, visibility: Visibility) {
-    w.name("status").string(report.status.as_str());
-    if visibility == Visibility::Status {
-        return;
-    }
-    if let Some(reason) = report.reason {
-        w.name("reason").string(reason.as_str());
-    }
-    if !report.root_causes.is_empty() {
-        w.name("root_causes").array(|w| report.root_causes.iter().for_each(|name| w.string(name)));
-    }
-    if visibility == Visibility::Full {
-        if let Some(service) = &report.service {
-            w.name("service").string(service);
-        }
-        if let Some(version) = &report.version {
-            w.name("version").string(version);
-        }
-        w.name("lifecycle").string(report.lifecycle.as_str());
-        w.name("uptime_seconds").integer(report.uptime.as_secs());
-    }
-    w.name("checks").object(|w| {
-        for check in &report.checks {
-            w.name(&check.name).object(|w| members(w, check, visibility));
-        }
-    });
+/// Writes the member of one check in a report.
+pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
+    let mut writer = Writer::default();
+    writer.name(&check.name).object(|w| members(w, check, visibility));
+    writer.finish_part()
 }
 
 fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {

@@ -39,15 +39,15 @@ impl Exposition {
 }
 
 /// Writes the metrics page.
-pub(crate) fn page(metrics: &MetricsReport<'_>, visibility: Visibility, exposition: Exposition) -> Bytes {
+pub(crate) fn page(metrics: &MetricsReport, visibility: Visibility, exposition: Exposition) -> Bytes {
     let mut page = Page { text: String::new(), exposition };
     page.totals(metrics);
     if visibility >= Visibility::Checks {
         page.checks(&metrics.report.checks_with_metrics().collect::<Vec<_>>());
     }
     if visibility >= Visibility::Full {
-        page.observed(metrics.report);
-        page.build(metrics.report);
+        page.observed(&metrics.report);
+        page.build(&metrics.report);
     }
     if exposition == Exposition::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -117,7 +117,7 @@ impl Page {
         }
     }
 
-    fn totals(&mut self, metrics: &MetricsReport<'_>) {
+    fn totals(&mut self, metrics: &MetricsReport) {
         let name = self.family(&metric_families::STATUS, "gauge");
         self.states(name, None, metrics.status);
         let name = self.family(&metric_families::PROBE_STATUS, "gauge");
@@ -221,7 +221,7 @@ mod tests {
             (Probe::Readiness, Status::Unhealthy),
             (Probe::Startup, Status::Healthy),
         ];
-        let metrics = MetricsReport { report: &report, status: Status::Unhealthy, severity: 2, probes };
+        let metrics = MetricsReport { report, status: Status::Unhealthy, severity: 2, probes };
         String::from_utf8(page(&metrics, visibility, exposition).to_vec()).unwrap()
     }
 

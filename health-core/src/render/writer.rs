@@ -23,6 +23,17 @@ impl Writer {
         shared
     }
 
+    /// Returns the finished members or elements, to be written by [`part`](Self::part).
+    pub(crate) fn finish_part(self) -> Box<[u8]> {
+        self.text.into()
+    }
+
+    /// Writes members or elements that are written already.
+    pub(crate) fn part(&mut self, part: &[u8]) {
+        self.separate();
+        self.text.extend_from_slice(part);
+    }
+
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
         self.bracketed(b'{', b'}', members);
     }

@@ -54,6 +54,14 @@ fn below_the_threshold_of_successes_the_reason_stays() {
     assert_eq!((recovering.status, recovering.reason), (Some(Status::Unhealthy), Some(Reason::Timeout)));
 }
 
+/// How these checks count in the full report.
+#[cfg(feature = "testing")]
+fn tally(members: &[Arc<CheckReport>]) -> Tally {
+    let mut tally = Tally::default();
+    members.iter().for_each(|check| tally.add(contribution(check, &Subject::All, false), check.is_unknown()));
+    tally
+}
+
 fn plan(interval: u64) -> Plan {
     let registration = check_fn(|| async { Ok(()) }).every(Duration::from_secs(interval));
     plan::plan("x", &registration.options, &mut Mistakes::default()).unwrap()
@@ -316,7 +324,8 @@ fn root_causes_are_the_failures_that_no_other_check_explains() {
     let fine = report("fine", |_| {});
     let of = |members: &[&Arc<CheckReport>]| -> Vec<String> {
         let members: Vec<_> = members.iter().map(|it| Arc::clone(it)).collect();
-        root_causes(&members, &Subject::All, false).iter().map(ToString::to_string).collect()
+        let checks = members.iter().map(|check| &**check);
+        root_causes(&tally(&members), checks, &Subject::All, false).iter().map(ToString::to_string).collect()
     };
     assert_eq!(of(&[&fine, &slow, &new, &uncounted]), [""; 0]);
     assert_eq!(of(&[&orders, &database, &mail, &cache]), ["database", "outside", "cache"]);
@@ -332,7 +341,7 @@ fn the_severity_is_unknown_only_if_every_worst_check_is_unknown() {
     let state = ServiceState { lifecycle: Lifecycle::Ready, startup_passed: false, scheduler_stale: false };
     let of = |members: &[&Arc<CheckReport>]| {
         let members: Vec<_> = members.iter().map(|it| Arc::clone(it)).collect();
-        severity(&members, &Subject::All, state)
+        severity(&tally(&members), state)
     };
     assert_eq!(of(&[&fine]), (Status::Healthy, 0));
     assert_eq!(of(&[&fine, &slow]), (Status::Degraded, 1));

@@ -1,5 +1,7 @@
 //! One check as the writer tracks it: its runs, its state, and the entry that readers see.
 
+#[cfg(feature = "testing")]
+use std::mem;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -9,11 +11,13 @@ use crate::{
     check::options::Options,
     config::plan::Plan,
     engine::{
-        entry::Entry,
         policy::{self, CheckState, EffectiveStatus, Thresholds},
-        prepared_bodies::PreparedBodies,
         sanitize::SanitizedOutcome,
-        signals::{Signals, Throttle},
+        signals::Signals,
+        snapshot::{
+            entry::{Entry, Parts},
+            prepared_bodies::PreparedBodies,
+        },
     },
     model::{
         history::History,
@@ -35,10 +39,17 @@ pub(super) struct TrackedCheck {
     pub(super) last_run_failed: bool,
     /// Whether the check does not run because the last run of one of its upstreams failed.
     pub(super) held_back: bool,
+    /// Whether the checks that depend on this one were held back when it was last settled.
+    pub(super) held_others_back: bool,
     pub(super) last_run: Option<LastRun>,
     /// The end of the last hold-back. The result expires no sooner than if it had been taken then.
     pub(super) released: Nanos,
     pub(super) effective: EffectiveStatus,
+    /// The position of the check in the order of dependencies: greater than that of every check that it depends on.
+    pub(super) rank: usize,
+    /// The positions of the checks that it depends on, and of those that depend on it.
+    pub(super) upstreams: Vec<usize>,
+    pub(super) dependants: Vec<usize>,
     pub(super) mute: Option<Mute>,
     /// The last status that was reported, and since when.
     reported: Option<(Status, SystemTime)>,
@@ -52,7 +63,6 @@ pub(super) struct TrackedCheck {
     pub(super) changed: bool,
     /// Whether the log has been told that results of the check exceed the limits.
     pub(super) limits_logged: bool,
-    pub(super) entry: Arc<Entry>,
 }
 
 /// A mute: an operator knows of the failure.
@@ -68,6 +78,8 @@ pub(super) struct LastRun {
     pub(super) finished: Nanos,
     pub(super) at: SystemTime,
     pub(super) duration: Duration,
+    /// The number of the reading behind the result.
+    pub(super) reading: u64,
     pub(super) outcome: SanitizedOutcome,
 }
 
@@ -91,35 +103,8 @@ pub(crate) enum NextRun {
 impl TrackedCheck {
     pub(super) fn new(new: NewCheck, counts: bool) -> Self {
         let state = CheckState::default();
-        let effective = policy::effective_status(&state, false, &[], false);
-        let history = Arc::new(History::of_new_check());
-        let report = CheckReport {
-            name: Arc::clone(&new.name),
-            status: effective.status,
-            reason: effective.reason,
-            impact: new.plan.impact,
-            checked_at: None,
-            duration: None,
-            since: None,
-            message: None,
-            log_message: None,
-            observed: Arc::from([]),
-            details: Arc::from([]),
-            kind: new.plan.kind,
-            tags: Arc::clone(&new.plan.tags),
-            interval: new.plan.interval,
-            timeout: new.plan.timeout,
-            consecutive_failures: 0,
-            consecutive_successes: 0,
-            caused_by: Vec::new(),
-            muted: None,
-            history: Arc::clone(&history),
-            counts,
-            ever_succeeded: false,
-            has_metrics: !new.plan.no_metrics,
-        };
-        let entry = entry(&new.plan, &new.signals, report, NEVER, NEVER);
         Self {
+            effective: policy::effective_status(&state, false, &[], false),
             name: new.name,
             options: new.options,
             plan: new.plan,
@@ -127,17 +112,19 @@ impl TrackedCheck {
             state,
             last_run_failed: false,
             held_back: false,
+            held_others_back: false,
             last_run: None,
             released: 0,
-            effective,
+            rank: 0,
+            upstreams: Vec::new(),
+            dependants: Vec::new(),
             mute: None,
             reported: None,
-            history,
+            history: Arc::new(History::of_new_check()),
             counts,
             reading: 0,
             changed: false,
             limits_logged: false,
-            entry: Arc::new(entry),
         }
     }
 
@@ -150,7 +137,8 @@ impl TrackedCheck {
             plan: Arc::clone(&self.plan),
             signals: Arc::clone(&self.signals),
         };
-        *self = Self::new(new, true);
+        let (upstreams, dependants) = (mem::take(&mut self.upstreams), mem::take(&mut self.dependants));
+        *self = Self { rank: self.rank, upstreams, dependants, changed: true, ..Self::new(new, true) };
     }
 
     /// Records a finished run and returns the time of the next one.
@@ -165,8 +153,9 @@ impl TrackedCheck {
         self.last_run_failed = status == Status::Unhealthy;
         self.counts = true;
         Arc::make_mut(&mut self.history).record_run(run.at, status, reason, run.duration);
+        self.reading = run.reading;
+        self.limits_logged |= run.outcome.exceeded.is_some();
         self.last_run = Some(run);
-        self.changed = true;
         self.next_run()
     }
 
@@ -180,30 +169,48 @@ impl TrackedCheck {
         self.plan.once && self.state.ever_succeeded
     }
 
-    /// Makes the entry anew from the current state.
-    pub(super) fn renew_entry(&mut self, now: Nanos, at: SystemTime) {
+    /// Whether the checks that depend on this one do not run.
+    pub(super) fn holds_back(&self) -> bool {
+        self.last_run_failed || self.held_back
+    }
+
+    /// Records the current status in the history, before it is shown.
+    pub(super) fn record_status(&mut self, now: Nanos, at: SystemTime) {
+        self.changed = false;
         if self.last_run.is_some() || self.effective.reason == Some(Reason::Dependency) {
             if self.reported.is_none_or(|(status, _)| status != self.effective.status) {
                 self.reported = Some((self.effective.status, at));
             }
             Arc::make_mut(&mut self.history).record_status(now, at, self.effective.status, self.effective.reason);
         }
-        self.entry = Arc::new(self.current_entry());
-        self.changed = false;
     }
 
-    /// Returns the entry of a stopped service, which never expires and wakes nothing.
-    pub(super) fn final_entry(&self) -> Entry {
-        Entry { stale_at: NEVER, wake_at: NEVER, wake_throttle: Throttle::new(NEVER, NEVER), ..self.current_entry() }
-    }
-
-    fn current_entry(&self) -> Entry {
+    /// Tells readers from when on the last result is stale, and from when on a request wakes the check.
+    pub(super) fn set_ages(&self) {
         let rests = self.held_back || self.is_done();
         let after = |age: Duration| match &self.last_run {
             Some(run) if !rests => run.finished.max(self.released).saturating_add(nanos(age)),
             _ => NEVER,
         };
-        entry(&self.plan, &self.signals, self.report(), after(self.plan.stale_after), after(self.plan.max_age))
+        self.signals.set_ages(after(self.plan.stale_after), after(self.plan.max_age));
+    }
+
+    /// Returns the entry of the current state. A final one never expires and wakes nothing.
+    pub(super) fn entry(&self, is_local: bool, is_final: bool) -> Entry {
+        let report = self.report();
+        Entry {
+            subject: Subject::Check(Arc::clone(&report.name)),
+            report: Arc::new(report),
+            liveness: self.plan.liveness,
+            readiness: self.plan.readiness,
+            startup: self.plan.startup,
+            asks_a_service: self.plan.asks_a_service,
+            is_local,
+            is_final,
+            signals: Arc::clone(&self.signals),
+            bodies: PreparedBodies::default(),
+            parts: Parts::default(),
+        }
     }
 
     fn report(&self) -> CheckReport {
@@ -244,23 +251,5 @@ impl TrackedCheck {
             ever_succeeded: self.state.ever_succeeded,
             has_metrics: !self.plan.no_metrics,
         }
-    }
-}
-
-fn entry(plan: &Plan, signals: &Signals, report: CheckReport, stale_at: Nanos, wake_at: Nanos) -> Entry {
-    let max_age = nanos(plan.max_age);
-    Entry {
-        subject: Subject::Check(Arc::clone(&report.name)),
-        report: Arc::new(report),
-        liveness: plan.liveness,
-        readiness: plan.readiness,
-        startup: plan.startup,
-        asks_a_service: plan.asks_a_service,
-        stale_at,
-        wake_at,
-        max_age,
-        wake_request: Arc::clone(&signals.wake_request),
-        wake_throttle: Throttle::new(wake_at, max_age),
-        bodies: PreparedBodies::default(),
     }
 }

@@ -1,0 +1,176 @@
+//! The contents of a snapshot: the entries of all checks, the views over them and the state of the service. The writer
+//! changes its own, and publishes copies, which cost no more than what has changed between them.
+
+use std::{iter, mem, sync::Arc, time::Duration};
+
+use crate::{
+    engine::{
+        policy::{self, ServiceState, Verdict},
+        snapshot::{
+            entry::Entry,
+            name_index::NameIndex,
+            persistent_vec::PersistentVec,
+            view::{View, Views},
+        },
+        tally::Tally,
+    },
+    model::{
+        report::{CheckReport, Report, Subject, contribution},
+        status::Probe,
+    },
+};
+
+/// What the owner says of the service itself.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    pub(crate) service: Option<Arc<str>>,
+    pub(crate) version: Option<Arc<str>>,
+    /// The services of `grpc.health.v1` with names of their own, each with the probe whose status it has.
+    pub(crate) grpc_services: Vec<(Arc<str>, Probe)>,
+}
+
+/// Everything that a snapshot shows.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Contents {
+    /// The number of the publication.
+    pub(in crate::engine) generation: u64,
+    /// The time from the start of the service to the publication.
+    pub(in crate::engine) uptime: Duration,
+    pub(super) state: ServiceState,
+    pub(super) about: Arc<About>,
+    entries: PersistentVec<Arc<Entry>>,
+    index: NameIndex,
+    views: Views,
+    /// The views without the checks that ask other services; `None` if there are no such checks.
+    local_views: Option<Views>,
+}
+
+impl Contents {
+    pub(in crate::engine) fn new(about: Arc<About>, state: ServiceState) -> Self {
+        Self {
+            generation: 0,
+            uptime: Duration::ZERO,
+            state,
+            about,
+            entries: PersistentVec::default(),
+            index: NameIndex::default(),
+            views: Views::new(false, state),
+            local_views: None,
+        }
+    }
+
+    /// Returns the same contents with other entries, all of which are counted anew.
+    pub(in crate::engine) fn with_entries(
+        &self,
+        state: ServiceState,
+        entries: impl IntoIterator<Item = Arc<Entry>>,
+    ) -> Self {
+        let mut contents = Self::new(Arc::clone(&self.about), state);
+        contents.generation = self.generation;
+        contents.uptime = self.uptime;
+        entries.into_iter().for_each(|entry| contents.push(entry));
+        contents
+    }
+
+    /// Adds a check behind all others.
+    pub(in crate::engine) fn push(&mut self, entry: Arc<Entry>) {
+        let position = self.entries.len();
+        if entry.asks_a_service && self.local_views.is_none() {
+            let mut views = Views::new(true, self.state);
+            for (position, entry) in self.entries.iter().enumerate() {
+                views.join(position, entry, self.state);
+            }
+            self.local_views = Some(views);
+        }
+        for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
+            views.join(position, &entry, self.state);
+        }
+        let entries = &self.entries;
+        self.index.push(&entry.report.name, |position| name_at(entries, position));
+        self.entries.push(entry);
+    }
+
+    /// Replaces the entry of a check and returns the one before; `None` if there is no such position.
+    pub(in crate::engine) fn replace(&mut self, position: usize, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+        let place = self.entries.get_mut(position)?;
+        let before = mem::replace(place, Arc::clone(&entry));
+        for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
+            views.replace(&before, &entry, self.state);
+        }
+        Some(before)
+    }
+
+    pub(in crate::engine) fn service(&self) -> ServiceState {
+        self.state
+    }
+
+    /// Sets the state of the service, by which every view is judged.
+    pub(in crate::engine) fn set_service(&mut self, state: ServiceState) {
+        let before = mem::replace(&mut self.state, state);
+        for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
+            views.judge(&self.entries, before, state);
+        }
+    }
+
+    pub(in crate::engine) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    pub(in crate::engine) fn position(&self, name: &str) -> Option<usize> {
+        self.index.find(name, |position| name_at(&self.entries, position))
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.entries.get(self.position(name)?)
+    }
+
+    /// The views of a kind of reader. If no check asks another service, all readers see the same.
+    pub(super) fn views(&self, is_local: bool) -> &Views {
+        self.local_views.as_ref().filter(|_| is_local).unwrap_or(&self.views)
+    }
+
+    /// The entries that a view shows, in the order of registration.
+    pub(super) fn members<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s Arc<Entry>> {
+        view.members.iter().filter_map(|position| self.entries.get(*position)).filter(|entry| view.shows(entry))
+    }
+
+    /// The report of a view, without its checks.
+    pub(super) fn heading(&self, view: &View) -> Report {
+        let members = self.members(view).map(|entry| &*entry.report);
+        self.report(view.subject.clone(), view.verdict, &view.tally, members)
+    }
+
+    /// The report of one check.
+    pub(super) fn report_of_check(&self, entry: &Entry) -> Report {
+        let mut tally = Tally::default();
+        tally.add(contribution(&entry.report, &entry.subject, self.state.startup_passed), entry.report.is_unknown());
+        let verdict = policy::verdict(&tally, &entry.subject, self.state);
+        let report = self.report(entry.subject.clone(), verdict, &tally, iter::once(&*entry.report));
+        Report { checks: vec![Arc::clone(&entry.report)], ..report }
+    }
+
+    fn report<'c>(
+        &self,
+        subject: Subject,
+        verdict: Verdict,
+        tally: &Tally,
+        members: impl Iterator<Item = &'c CheckReport>,
+    ) -> Report {
+        Report {
+            status: verdict.status,
+            reason: verdict.reason,
+            root_causes: policy::root_causes(tally, members, &subject, self.state.startup_passed),
+            subject,
+            checks: Vec::new(),
+            service: self.about.service.clone(),
+            version: self.about.version.clone(),
+            lifecycle: self.state.lifecycle,
+            uptime: self.uptime,
+            startup_passed: self.state.startup_passed,
+        }
+    }
+}
+
+fn name_at(entries: &PersistentVec<Arc<Entry>>, position: usize) -> Option<&str> {
+    entries.get(position).map(|entry| &*entry.report.name)
+}

@@ -1,0 +1,77 @@
+//! An index from names to positions, which snapshots share: a hash table with open addressing in a persistent vector.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use crate::engine::snapshot::persistent_vec::PersistentVec;
+
+/// The positions of things by their names. The index keeps no name: whoever asks it knows the name of each position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NameIndex {
+    hasher: RandomState,
+    /// A power of two of slots, more than half of them free. A full slot has a position plus one.
+    slots: PersistentVec<usize>,
+    length: usize,
+}
+
+impl NameIndex {
+    /// Returns the position of a name. Allocates nothing.
+    pub(crate) fn find<'n>(&self, name: &str, name_at: impl Fn(usize) -> Option<&'n str>) -> Option<usize> {
+        let mut slot = self.first_slot(name)?;
+        loop {
+            let position = self.slots.get(slot)?.checked_sub(1)?;
+            if name_at(position) == Some(name) {
+                return Some(position);
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+    }
+
+    /// Adds the name of the position behind the last one.
+    pub(crate) fn push<'n>(&mut self, name: &str, name_at: impl Fn(usize) -> Option<&'n str>) {
+        if (self.length + 1) * 2 > self.slots.len() {
+            let slots = (self.slots.len() * 2).max(8);
+            self.slots = (0..slots).map(|_| 0).collect();
+            for position in 0..self.length {
+                if let Some(name) = name_at(position) {
+                    self.fill(name, position);
+                }
+            }
+        }
+        self.fill(name, self.length);
+        self.length += 1;
+    }
+
+    fn fill(&mut self, name: &str, position: usize) {
+        let Some(mut slot) = self.first_slot(name) else { return };
+        while self.slots.get(slot).is_some_and(|full| *full > 0) {
+            slot = (slot + 1) % self.slots.len();
+        }
+        if let Some(free) = self.slots.get_mut(slot) {
+            *free = position + 1;
+        }
+    }
+
+    fn first_slot(&self, name: &str) -> Option<usize> {
+        let slots = u64::try_from(self.slots.len()).ok().filter(|slots| *slots > 0)?;
+        usize::try_from(self.hasher.hash_one(name) % slots).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_at_its_position_and_no_other_is() {
+        let names: Vec<String> = (0..1_000).map(|number| format!("name-{number}")).collect();
+        let name_at = |position: usize| names.get(position).map(String::as_str);
+        let mut index = NameIndex::default();
+        assert_eq!(index.find("name-0", name_at), None);
+        for (position, name) in names.iter().enumerate() {
+            index.push(name, name_at);
+            assert_eq!(index.find(name, name_at), Some(position));
+        }
+        assert!(names.iter().enumerate().all(|(position, name)| index.find(name, name_at) == Some(position)));
+        assert_eq!(index.find("name-1000", name_at), None);
+    }
+}

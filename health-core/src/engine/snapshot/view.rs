@@ -1,0 +1,204 @@
+//! Views: what holds of all checks, of each probe and of each tag.
+
+use std::sync::Arc;
+
+use crate::{
+    engine::{
+        policy::{self, ServiceState, Verdict},
+        snapshot::{
+            entry::Entry, name_index::NameIndex, persistent_vec::PersistentVec, prepared_bodies::PreparedBodies,
+        },
+        tally::Tally,
+        wake::Throttle,
+    },
+    model::{
+        report::{Subject, contribution},
+        status::Probe,
+    },
+};
+
+/// What holds of one subject, with what its readers share. A view stays as it is until one of its members or the state of
+/// the service changes.
+#[derive(Debug)]
+pub(in crate::engine) struct View {
+    pub(super) subject: Subject,
+    /// Whether the view leaves out the checks that ask other services.
+    pub(super) is_local: bool,
+    /// The positions of the checks, also of those that a local view leaves out.
+    pub(super) members: PersistentVec<usize>,
+    pub(super) tally: Tally,
+    pub(super) verdict: Verdict,
+    /// Admits a request to wake members whose results are too old.
+    pub(super) wake_throttle: Arc<Throttle>,
+    pub(super) bodies: PreparedBodies,
+}
+
+/// A copy is made to be changed, and so begins without bodies.
+impl Clone for View {
+    fn clone(&self) -> Self {
+        Self {
+            subject: self.subject.clone(),
+            is_local: self.is_local,
+            members: self.members.clone(),
+            tally: self.tally,
+            verdict: self.verdict,
+            wake_throttle: Arc::clone(&self.wake_throttle),
+            bodies: PreparedBodies::default(),
+        }
+    }
+}
+
+impl View {
+    fn new(subject: Subject, is_local: bool, state: ServiceState) -> Self {
+        let tally = Tally::default();
+        Self {
+            verdict: policy::verdict(&tally, &subject, state),
+            subject,
+            is_local,
+            members: PersistentVec::default(),
+            tally,
+            wake_throttle: Arc::new(Throttle::new(0)),
+            bodies: PreparedBodies::default(),
+        }
+    }
+
+    /// Whether the view shows a member.
+    pub(super) fn shows(&self, entry: &Entry) -> bool {
+        entry.is_local || !self.is_local
+    }
+
+    fn join(&mut self, position: usize, entry: &Entry, state: ServiceState) {
+        self.members.push(position);
+        // The new member may have to be woken before all others.
+        self.wake_throttle = Arc::new(Throttle::new(0));
+        self.add(entry, state);
+        self.judge(state);
+    }
+
+    fn replace(&mut self, before: &Entry, after: &Entry, state: ServiceState) {
+        if self.shows(before) {
+            self.tally
+                .remove(contribution(&before.report, &self.subject, state.startup_passed), before.report.is_unknown());
+        }
+        self.add(after, state);
+        self.judge(state);
+    }
+
+    fn add(&mut self, entry: &Entry, state: ServiceState) {
+        if self.shows(entry) {
+            self.tally.add(contribution(&entry.report, &self.subject, state.startup_passed), entry.report.is_unknown());
+        }
+    }
+
+    /// Counts all members anew, because the state of the service changes how they count.
+    fn recount(&mut self, entries: &PersistentVec<Arc<Entry>>, state: ServiceState) {
+        self.tally = Tally::default();
+        for entry in self.members.clone().iter().filter_map(|position| entries.get(*position)) {
+            self.add(entry, state);
+        }
+    }
+
+    fn judge(&mut self, state: ServiceState) {
+        self.verdict = policy::verdict(&self.tally, &self.subject, state);
+    }
+}
+
+/// The views of one kind of reader.
+#[derive(Clone, Debug)]
+pub(super) struct Views {
+    pub(super) all: Arc<View>,
+    liveness: Arc<View>,
+    readiness: Arc<View>,
+    startup: Arc<View>,
+    tags: PersistentVec<Arc<View>>,
+    tag_index: NameIndex,
+    is_local: bool,
+}
+
+impl Views {
+    pub(super) fn new(is_local: bool, state: ServiceState) -> Self {
+        let view = |subject| Arc::new(View::new(subject, is_local, state));
+        Self {
+            all: view(Subject::All),
+            liveness: view(Subject::Probe(Probe::Liveness)),
+            readiness: view(Subject::Probe(Probe::Readiness)),
+            startup: view(Subject::Probe(Probe::Startup)),
+            tags: PersistentVec::default(),
+            tag_index: NameIndex::default(),
+            is_local,
+        }
+    }
+
+    pub(super) fn probe(&self, probe: Probe) -> &View {
+        match probe {
+            Probe::Liveness => &self.liveness,
+            Probe::Readiness => &self.readiness,
+            Probe::Startup => &self.startup,
+        }
+    }
+
+    pub(super) fn tag(&self, name: &str) -> Option<&View> {
+        self.tags.get(self.tag_position(name)?).map(|view| &**view)
+    }
+
+    /// Adds a check to its views.
+    pub(super) fn join(&mut self, position: usize, entry: &Entry, state: ServiceState) {
+        for tag in entry.report.tags.iter() {
+            if self.tag_position(tag).is_none() {
+                let tags = &self.tags;
+                self.tag_index.push(tag, |position| tag_at(tags, position));
+                self.tags.push(Arc::new(View::new(Subject::Tag(Arc::clone(tag)), self.is_local, state)));
+            }
+        }
+        self.each_of(entry, |view| view.join(position, entry, state));
+    }
+
+    /// Replaces a check in its views.
+    pub(super) fn replace(&mut self, before: &Entry, after: &Entry, state: ServiceState) {
+        self.each_of(after, |view| view.replace(before, after, state));
+    }
+
+    /// Judges every view by a new state of the service.
+    pub(super) fn judge(&mut self, entries: &PersistentVec<Arc<Entry>>, before: ServiceState, state: ServiceState) {
+        if before.startup_passed != state.startup_passed {
+            Arc::make_mut(&mut self.startup).recount(entries, state);
+        }
+        for view in [&mut self.all, &mut self.liveness, &mut self.readiness, &mut self.startup] {
+            Arc::make_mut(view).judge(state);
+        }
+        for position in 0..self.tags.len() {
+            if let Some(view) = self.tags.get_mut(position) {
+                Arc::make_mut(view).judge(state);
+            }
+        }
+    }
+
+    fn each_of(&mut self, entry: &Entry, mut change: impl FnMut(&mut View)) {
+        change(Arc::make_mut(&mut self.all));
+        for (is_member, view) in [
+            (entry.liveness, &mut self.liveness),
+            (entry.readiness, &mut self.readiness),
+            (entry.startup, &mut self.startup),
+        ] {
+            if is_member {
+                change(Arc::make_mut(view));
+            }
+        }
+        for tag in entry.report.tags.iter() {
+            if let Some(view) = self.tag_position(tag).and_then(|position| self.tags.get_mut(position)) {
+                change(Arc::make_mut(view));
+            }
+        }
+    }
+
+    fn tag_position(&self, name: &str) -> Option<usize> {
+        self.tag_index.find(name, |position| tag_at(&self.tags, position))
+    }
+}
+
+fn tag_at(tags: &PersistentVec<Arc<View>>, position: usize) -> Option<&str> {
+    match &tags.get(position)?.subject {
+        Subject::Tag(tag) => Some(tag),
+        _ => None,
+    }
+}

@@ -1,0 +1,28 @@
+//! The order of dependencies: positions in place of names, and ranks by which a check comes after all that it depends on.
+
+use std::collections::VecDeque;
+
+use crate::engine::store::tracked_check::TrackedCheck;
+
+/// Links the checks from position `first` on with those that they depend on, and ranks them. No earlier check depends on a
+/// later one, and dependencies have no cycles.
+pub(super) fn link(checks: &mut [TrackedCheck], first: usize, position: impl Fn(&str) -> Option<usize>) {
+    for at in first..checks.len() {
+        let upstreams: Vec<usize> = checks[at].plan.depends_on.iter().filter_map(|name| position(name)).collect();
+        upstreams.iter().for_each(|upstream| checks[*upstream].dependants.push(at));
+        checks[at].upstreams = upstreams;
+    }
+    let unranked = |check: &TrackedCheck| check.upstreams.iter().filter(|upstream| **upstream >= first).count();
+    let mut unranked: Vec<usize> = checks[first..].iter().map(unranked).collect();
+    let mut ready: VecDeque<usize> = (first..checks.len()).filter(|at| unranked[at - first] == 0).collect();
+    while let Some(at) = ready.pop_front() {
+        let above = checks[at].upstreams.iter().map(|upstream| checks[*upstream].rank + 1);
+        checks[at].rank = above.max().unwrap_or(0);
+        for dependant in checks[at].dependants.clone() {
+            unranked[dependant - first] -= 1;
+            if unranked[dependant - first] == 0 {
+                ready.push_back(dependant);
+            }
+        }
+    }
+}

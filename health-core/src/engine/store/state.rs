@@ -1,0 +1,439 @@
+//! The state of the engine: every tracked check and the service, and what follows from a change. It waits for nothing and
+//! does no I/O. What a change costs depends on the checks that it changes, not on all there are.
+
+use std::{
+    collections::BTreeSet,
+    mem,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    engine::{
+        policy::{self, ServiceState, Upstream},
+        signals::Signals,
+        snapshot::{
+            Snapshot,
+            contents::{About, Contents},
+            entry::Entry,
+        },
+        store::{
+            ranks,
+            tracked_check::{LastRun, NewCheck, NextRun, TrackedCheck},
+        },
+        wake::WakeSlots,
+    },
+    model::{
+        change::{Change, CheckChange, LifecycleChange},
+        report::CheckReport,
+        status::{Lifecycle, Reason, Status},
+    },
+    time::{NEVER, Nanos},
+};
+
+/// The tracked checks and the service, behind the lock of the store.
+#[derive(Debug)]
+pub(super) struct State {
+    checks: Vec<TrackedCheck>,
+    service: ServiceState,
+    contents: Contents,
+    /// The checks to settle, upstreams first: rank and position.
+    unsettled: BTreeSet<(usize, usize)>,
+    /// The moments at which results expire, with the positions of their checks.
+    expiries: BTreeSet<(Nanos, usize)>,
+    muted: BTreeSet<usize>,
+    /// The readiness checks without a finished run, while Starting, and the startup checks without a success.
+    without_run: Vec<usize>,
+    without_success: Vec<usize>,
+    wake_slots: WakeSlots<Signals>,
+    publication: Publication,
+    /// The snapshot before the published one.
+    retired: Option<Arc<Snapshot>>,
+}
+
+/// What is to be published.
+#[derive(Debug, Default)]
+struct Publication {
+    /// The changes of checks, each with its position.
+    changes: Vec<(usize, CheckChange)>,
+    lifecycle: Option<Lifecycle>,
+    /// Whether a verdict differs from the published one, so that nothing may wait.
+    is_urgent: bool,
+    /// Whether a recorded result is not published yet, and whether the coordinator knows.
+    has_waiting: bool,
+    is_awaited: bool,
+    /// The moment of the last publication.
+    last: Option<Nanos>,
+}
+
+impl State {
+    pub(super) fn new(about: Arc<About>, checks: Vec<NewCheck>) -> Self {
+        let service = ServiceState { lifecycle: Lifecycle::Starting, startup_passed: false, scheduler_stale: false };
+        let mut state = Self {
+            checks: Vec::with_capacity(checks.len()),
+            service,
+            contents: Contents::new(about, service),
+            unsettled: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            muted: BTreeSet::new(),
+            without_run: Vec::new(),
+            without_success: Vec::new(),
+            wake_slots: WakeSlots::default(),
+            publication: Publication::default(),
+            retired: None,
+        };
+        state.insert(checks);
+        state.settle(0, SystemTime::UNIX_EPOCH);
+        state
+    }
+
+    pub(super) fn lifecycle(&self) -> Lifecycle {
+        self.service.lifecycle
+    }
+
+    pub(super) fn checks(&self) -> &[TrackedCheck] {
+        &self.checks
+    }
+
+    pub(super) fn check(&self, name: &str) -> Option<&TrackedCheck> {
+        self.checks.get(self.contents.position(name)?)
+    }
+
+    /// Returns the check with these signals. A check that was removed is not found by the name of its successor.
+    pub(super) fn check_of(&self, signals: &Arc<Signals>) -> Option<&TrackedCheck> {
+        self.checks.get(signals.position()).filter(|check| Arc::ptr_eq(&check.signals, signals))
+    }
+
+    /// Changes a check, which is settled afterwards. Returns `None` if the check was removed.
+    pub(super) fn change_of<R>(
+        &mut self,
+        signals: &Arc<Signals>,
+        change: impl FnOnce(&mut TrackedCheck) -> R,
+    ) -> Option<R> {
+        let position = self.check_of(signals)?.signals.position();
+        self.change_at(position, change)
+    }
+
+    /// Changes a check by its name, which is settled afterwards. Returns `None` if there is no check of that name.
+    pub(super) fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut TrackedCheck) -> R) -> Option<R> {
+        let position = self.contents.position(name)?;
+        self.change_at(position, change)
+    }
+
+    fn change_at<R>(&mut self, position: usize, change: impl FnOnce(&mut TrackedCheck) -> R) -> Option<R> {
+        let check = self.checks.get_mut(position)?;
+        let result = change(check);
+        check.changed = true;
+        if check.mute.is_some() {
+            self.muted.insert(position);
+        }
+        self.unsettled.insert((check.rank, position));
+        Some(result)
+    }
+
+    /// Records a finished run of a check and returns the time of the next one.
+    pub(super) fn record(&mut self, signals: &Arc<Signals>, run: LastRun) -> Option<NextRun> {
+        self.publication.has_waiting = true;
+        self.change_of(signals, |check| check.record(run))
+    }
+
+    pub(super) fn insert(&mut self, new: Vec<NewCheck>) {
+        let counts = self.service.lifecycle == Lifecycle::Starting;
+        let first = self.checks.len();
+        for new in new {
+            let position = self.checks.len();
+            let check = TrackedCheck::new(new, counts);
+            check.signals.set_position(position);
+            check.signals.track(&mut self.wake_slots);
+            self.contents.push(Arc::new(check.entry(!check.plan.asks_a_service, false)));
+            self.without_run.extend(check.plan.readiness.then_some(position));
+            self.without_success.extend(check.plan.startup.then_some(position));
+            self.checks.push(check);
+        }
+        let contents = &self.contents;
+        ranks::link(&mut self.checks, first, |name| contents.position(name));
+        self.unsettled
+            .extend(self.checks.iter().enumerate().skip(first).map(|(position, check)| (check.rank, position)));
+    }
+
+    /// Removes a check on which no other depends. Unlike every other change it costs a walk over all checks, whose
+    /// positions move.
+    pub(super) fn remove(&mut self, position: usize) -> TrackedCheck {
+        let removed = self.checks.remove(position);
+        removed.signals.untrack(&mut self.wake_slots);
+        removed.signals.set_position(usize::MAX);
+        let moved = |other: &mut usize| *other -= usize::from(*other > position);
+        for (new, check) in self.checks.iter_mut().enumerate() {
+            check.signals.set_position(new);
+            check.dependants.retain(|dependant| *dependant != position);
+            check.upstreams.iter_mut().chain(&mut check.dependants).for_each(moved);
+        }
+        let others = self.contents.entries().enumerate().filter(|(other, _)| *other != position);
+        let others: Vec<Arc<Entry>> = others.map(|(_, entry)| Arc::clone(entry)).collect();
+        self.contents = self.contents.with_entries(self.service, others);
+        self.publication.changes.retain(|(other, _)| *other != position);
+        self.publication.changes.iter_mut().for_each(|(other, _)| moved(other));
+        self.list();
+        removed
+    }
+
+    /// Moves the lifecycle.
+    pub(super) fn set_lifecycle(&mut self, lifecycle: Lifecycle, now: Nanos, at: SystemTime) {
+        let turns_final = (self.service.lifecycle == Lifecycle::Stopped) != (lifecycle == Lifecycle::Stopped);
+        self.service.lifecycle = lifecycle;
+        if turns_final {
+            self.settle(now, at);
+            let is_final = lifecycle == Lifecycle::Stopped;
+            let entry = |check: &TrackedCheck| Arc::new(check.entry(self.is_local(check), is_final));
+            let entries: Vec<Arc<Entry>> = self.checks.iter().map(entry).collect();
+            self.contents = self.contents.with_entries(self.service, entries);
+            self.list();
+        }
+    }
+
+    /// Takes back that startup has passed.
+    #[cfg(feature = "testing")]
+    pub(super) fn restart_startup(&mut self) {
+        self.service.startup_passed = false;
+        self.list();
+    }
+
+    /// Makes a check pending again, as if it had never run.
+    #[cfg(feature = "testing")]
+    pub(super) fn forget(&mut self, signals: &Arc<Signals>) {
+        self.change_of(signals, TrackedCheck::forget);
+        self.list();
+    }
+
+    /// Returns the signals of every check that readers have requested since the last call.
+    pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
+        self.wake_slots.take_requested()
+    }
+
+    /// The moment at which the next recorded result expires.
+    pub(super) fn expires_at(&self) -> Nanos {
+        match self.expiries.first() {
+            Some((expires_at, _)) if self.service.lifecycle != Lifecycle::Stopped => *expires_at,
+            _ => NEVER,
+        }
+    }
+
+    /// The moment at which the next mute ends.
+    pub(super) fn next_unmute(&self) -> Nanos {
+        let mutes = self.muted.iter().filter_map(|position| self.checks.get(*position)?.mute.as_ref());
+        mutes.map(|mute| mute.until).min().unwrap_or(NEVER)
+    }
+
+    // --- What follows from a change ----------------------------------------------------------------------------
+
+    /// Applies everything that follows from a change: ends of mutes, hold-backs, effective statuses, entries, and the
+    /// lifecycle.
+    pub(super) fn settle(&mut self, now: Nanos, at: SystemTime) {
+        self.end_mutes(now, at);
+        // Upstreams first, so that each check is settled once.
+        while let Some((_, position)) = self.unsettled.pop_first() {
+            self.settle_check(position, now, at);
+        }
+        self.settle_lifecycle();
+        if self.contents.service() != self.service {
+            self.publication.is_urgent = true;
+            self.contents.set_service(self.service);
+        }
+    }
+
+    /// Returns whether a mute is over, by either clock, because the machine may have slept and its time of day may have been
+    /// set.
+    pub(super) fn has_unmuted(&self, now: Nanos, at: SystemTime) -> bool {
+        self.muted.iter().any(|position| self.is_unmuted(*position, now, at))
+    }
+
+    fn is_unmuted(&self, position: usize, now: Nanos, at: SystemTime) -> bool {
+        let mute = self.checks.get(position).and_then(|check| check.mute.as_ref());
+        mute.is_none_or(|mute| now >= mute.until || at >= mute.muted.until)
+    }
+
+    fn end_mutes(&mut self, now: Nanos, at: SystemTime) {
+        if self.muted.is_empty() {
+            return;
+        }
+        let over: Vec<usize> =
+            self.muted.iter().copied().filter(|position| self.is_unmuted(*position, now, at)).collect();
+        for position in over {
+            self.muted.remove(&position);
+            if self.checks.get(position).is_some_and(|check| check.mute.is_some()) {
+                self.change_at(position, |check| check.mute = None);
+            }
+        }
+    }
+
+    /// Decides whether a check is held back and its effective status, and renews its entry. The checks that depend on it are
+    /// settled next if that changes anything for them.
+    fn settle_check(&mut self, position: usize, now: Nanos, at: SystemTime) {
+        let Some(check) = self.checks.get(position) else { return };
+        let upstreams: Vec<Upstream<'_>> = check
+            .upstreams
+            .iter()
+            .filter_map(|upstream| self.checks.get(*upstream))
+            .map(|upstream| Upstream {
+                name: &upstream.name,
+                holds_back: upstream.holds_back(),
+                effective: &upstream.effective,
+            })
+            .collect();
+        let held_back = !check.is_done() && upstreams.iter().any(|upstream| upstream.holds_back);
+        let effective = policy::effective_status(&check.state, held_back, &upstreams, check.mute.is_some());
+        let Some(check) = self.checks.get_mut(position) else { return };
+        let is_released = check.held_back && !held_back;
+        check.changed |= check.held_back != held_back || check.effective != effective;
+        check.held_back = held_back;
+        let holds_back = check.holds_back();
+        let stirs = mem::replace(&mut check.held_others_back, holds_back) != holds_back || check.effective != effective;
+        check.effective = effective;
+        if is_released {
+            check.released = now;
+        }
+        if check.changed {
+            self.renew_entry(position, now, at);
+        }
+        let Some(check) = self.checks.get(position) else { return };
+        if is_released {
+            check.signals.release();
+        }
+        if stirs {
+            let ranked = |dependant: &usize| self.checks.get(*dependant).map(|check| (check.rank, *dependant));
+            self.unsettled.extend(check.dependants.iter().filter_map(ranked));
+        }
+    }
+
+    /// Makes the entry of a check anew, and notes what is to be told of it.
+    fn renew_entry(&mut self, position: usize, now: Nanos, at: SystemTime) {
+        let is_final = self.service.lifecycle == Lifecycle::Stopped;
+        let Some(check) = self.checks.get_mut(position) else { return };
+        let expired_at = check.signals.stale_at();
+        check.record_status(now, at);
+        check.set_ages();
+        let expires_at = check.signals.stale_at();
+        if expired_at != expires_at {
+            self.expiries.remove(&(expired_at, position));
+            if expires_at != NEVER {
+                self.expiries.insert((expires_at, position));
+            }
+        }
+        let Some(check) = self.checks.get(position) else { return };
+        let entry = Arc::new(check.entry(self.is_local(check), is_final));
+        let Some(before) = self.contents.replace(position, Arc::clone(&entry)) else { return };
+        // A reader may have seen the result before as stale.
+        self.publication.is_urgent |= now >= expired_at || is_judged_differently(&before.report, &entry.report);
+        if let Some(change) = change(&before.report, &entry.report, at) {
+            self.publication.changes.push((position, change));
+        }
+    }
+
+    /// Whether readers that are services themselves see a check.
+    fn is_local(&self, check: &TrackedCheck) -> bool {
+        let asks_a_service = |name: &Arc<str>| self.check(name).is_some_and(|cause| cause.plan.asks_a_service);
+        let waits_for_a_service =
+            check.effective.reason == Some(Reason::Dependency) && check.effective.caused_by.iter().all(asks_a_service);
+        !check.plan.asks_a_service && !waits_for_a_service
+    }
+
+    /// Turns Starting into Ready once every readiness check has finished a run or is held back, and passes startup once
+    /// every startup check has succeeded.
+    fn settle_lifecycle(&mut self) {
+        let checks = &self.checks;
+        if self.service.lifecycle == Lifecycle::Starting {
+            // Most are found at the end, so that no walk is longer than what is left.
+            while self.without_run.pop_if(|position| checks[*position].last_run.is_some()).is_some() {}
+            let has_begun =
+                |check: &TrackedCheck| check.last_run.is_some() || (check.held_back && !check.signals.is_running());
+            if self.without_run.iter().rev().all(|position| has_begun(&checks[*position])) {
+                self.service.lifecycle = Lifecycle::Ready;
+            }
+        }
+        if !self.service.startup_passed {
+            while self.without_success.pop_if(|position| checks[*position].state.ever_succeeded).is_some() {}
+            let has_succeeded = |check: &TrackedCheck| check.state.ever_succeeded || !check.counts;
+            if self.without_success.iter().rev().all(|position| has_succeeded(&checks[*position])) {
+                self.service.startup_passed = true;
+            }
+        }
+    }
+
+    /// Makes every list of positions anew.
+    fn list(&mut self) {
+        let positions = || self.checks.iter().enumerate();
+        let of = |is_listed: fn(&TrackedCheck) -> bool| {
+            positions().filter(move |(_, check)| is_listed(check)).map(|(position, _)| position)
+        };
+        self.without_run = of(|check| check.plan.readiness && check.last_run.is_none()).collect();
+        self.without_success = of(|check| check.plan.startup && !check.state.ever_succeeded).collect();
+        self.muted = of(|check| check.mute.is_some()).collect();
+        self.unsettled = positions().filter(|(_, check)| check.changed).map(|(at, check)| (check.rank, at)).collect();
+        let expiries = positions().map(|(position, check)| (check.signals.stale_at(), position));
+        self.expiries = expiries.filter(|(expires_at, _)| *expires_at != NEVER).collect();
+    }
+
+    // --- Publication -------------------------------------------------------------------------------------------
+
+    /// Whether what was recorded must be published now: it changes a verdict, or the last publication is this long ago.
+    pub(super) fn must_publish(&self, now: Nanos, longest_wait: Nanos) -> bool {
+        let is_due = |last: Nanos| now.saturating_sub(last) >= longest_wait;
+        self.publication.is_urgent || self.publication.last.is_none_or(is_due)
+    }
+
+    /// Whether a recorded result is not published yet.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.publication.has_waiting
+    }
+
+    /// Leaves what was recorded to wait. Returns whether it is the first since the last publication.
+    pub(super) fn begins_to_wait(&mut self) -> bool {
+        !mem::replace(&mut self.publication.is_awaited, true)
+    }
+
+    /// Keeps the snapshot before the published one, and returns the one that was kept.
+    pub(super) fn retire(&mut self, previous: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        self.retired.replace(previous)
+    }
+
+    /// Returns the next snapshot, and the changes from the last one to it, as subscribers receive them.
+    pub(super) fn publish(&mut self, now: Nanos, at: SystemTime) -> (Snapshot, Vec<Change>) {
+        let lifecycle = self.service.lifecycle;
+        let next = Publication { lifecycle: Some(lifecycle), last: Some(now), ..Publication::default() };
+        let mut publication = mem::replace(&mut self.publication, next);
+        publication.changes.sort_by_key(|(position, _)| *position);
+        let mut changes: Vec<Change> =
+            publication.changes.into_iter().map(|(_, change)| Change::Check(change)).collect();
+        if let Some(from) = publication.lifecycle.filter(|from| *from != lifecycle) {
+            changes.push(Change::Lifecycle(LifecycleChange { from, to: lifecycle, at }));
+        }
+        self.contents.generation += 1;
+        self.contents.uptime = Duration::from_nanos(now);
+        (Snapshot::new(self.contents.clone()), changes)
+    }
+}
+
+/// Whether two reports of a check can lead to different verdicts.
+fn is_judged_differently(before: &CheckReport, after: &CheckReport) -> bool {
+    let verdict = |report: &CheckReport| (report.status, report.reason, report.counts, report.ever_succeeded);
+    verdict(before) != verdict(after)
+        || before.is_pending() != after.is_pending()
+        || before.caused_by != after.caused_by
+        || before.muted != after.muted
+}
+
+/// Returns the change of a check as subscribers receive it; `None` if its reported status is the same.
+fn change(before: &CheckReport, after: &CheckReport, at: SystemTime) -> Option<CheckChange> {
+    let reported = |report: &CheckReport| -> Option<Status> { report.since.is_some().then_some(report.status) };
+    let (from, to) = (reported(before), reported(after)?);
+    (from != Some(to)).then(|| CheckChange {
+        check: Arc::clone(&after.name),
+        from,
+        to,
+        reason: after.reason,
+        message: after.message.clone(),
+        log_message: after.log_message.clone(),
+        caused_by: after.caused_by.clone(),
+        at,
+    })
+}
