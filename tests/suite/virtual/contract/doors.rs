@@ -23,21 +23,20 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The modules that decide: they wait for nothing, lock nothing, and reach nothing outside the process.
-const PURE: [&str; 19] = [
+const PURE: [&str; 18] = [
     "redact",
     "model",
     "config",
     "check::registration",
     "endpoint::accept",
     "endpoint::negotiate",
-    "engine::entry",
     "engine::policy",
-    "engine::prepared_bodies",
     "engine::sanitize",
     "engine::snapshot",
-    "engine::tracked_check",
-    "engine::view",
-    "engine::state",
+    "engine::store::ranks",
+    "engine::store::state",
+    "engine::store::tracked_check",
+    "engine::tally",
     "render",
     "endpoint",
     "publish::summary",

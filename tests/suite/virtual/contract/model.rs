@@ -1,5 +1,5 @@
 //! The real scheduler, policy and board against a small model of what they promise: random outcomes, latencies, panics,
-//! insertions, removals, refreshes, requests and drains, on the paused clock.
+//! dependencies, insertions, removals, refreshes, requests and drains, on the paused clock.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +20,8 @@ use health_tests::support::{ask, long, millis, secs};
 const CASES: u32 = 2_000;
 const INTERVAL: Duration = secs(5);
 const TIMEOUT: Duration = secs(2);
+/// The longest time that a result waits to be published, if it changes no verdict.
+const LONGEST_WAIT: Duration = millis(20);
 /// The pace while not healthy, by default.
 const RECHECK: Duration = secs(1);
 
@@ -53,6 +55,8 @@ struct Options {
     failures: u32,
     successes: u32,
     optional: bool,
+    /// The check depends on one of those before it, if any is fit.
+    depends_on: Option<usize>,
 }
 
 /// One run, as the check itself saw it begin.
@@ -193,8 +197,17 @@ fn shown(report: &CheckReport) -> Expected {
 struct Known {
     actor: Actor,
     options: Options,
+    /// The check that it depends on.
+    upstream: Option<String>,
     /// Put on a board that was Ready: it counts from its first result.
     late: bool,
+}
+
+impl Known {
+    /// The runs that have ended.
+    fn done(&self, now: Instant) -> Vec<Run> {
+        self.actor.runs().into_iter().filter(|run| run.ended() <= now).collect()
+    }
 }
 
 struct World {
@@ -207,10 +220,19 @@ struct World {
     gone: Vec<(Actor, usize)>,
 }
 
-fn registration(actor: &Actor, options: Options) -> Registration {
+fn registration(actor: &Actor, options: Options, upstream: Option<&String>) -> Registration {
     let check = actor.clone().every(INTERVAL).timeout(TIMEOUT).max_age(secs(1));
     let check = check.failures(options.failures).successes(options.successes);
-    if options.optional { check.optional() } else { check }
+    let check = if options.optional { check.optional() } else { check };
+    upstream.map_or_else(|| check.clone(), |upstream| check.clone().depends_on(upstream))
+}
+
+/// The check that a new one depends on: a Critical check may not be behind an Optional one.
+fn upstream(known: &BTreeMap<String, Known>, options: Options) -> Option<String> {
+    let is_fit = |(_, upstream): &(&String, &Known)| options.optional || !upstream.options.optional;
+    let fit: Vec<&String> = known.iter().filter(is_fit).map(|(name, _)| name).collect();
+    let number = options.depends_on.filter(|_| !fit.is_empty())?;
+    Some(fit[number % fit.len()].clone())
 }
 
 impl World {
@@ -219,8 +241,9 @@ impl World {
         let mut known = BTreeMap::new();
         for (number, options) in checks.iter().enumerate() {
             let (name, actor) = (format!("c{number}"), Actor::new());
-            builder = builder.check(&name, registration(&actor, *options));
-            known.insert(name, Known { actor, options: *options, late: false });
+            let upstream = upstream(&known, *options);
+            builder = builder.check(&name, registration(&actor, *options, upstream.as_ref()));
+            known.insert(name, Known { actor, options: *options, upstream, late: false });
         }
         Self { health: builder.start().unwrap(), known, lifecycle: Lifecycle::Starting, asked: 0, gone: Vec::new() }
     }
@@ -259,17 +282,22 @@ impl World {
             }
             Step::Insert(number, options) => {
                 let (name, actor) = (format!("c{}", number % 6), Actor::new());
-                let inserted = self.health.insert(&name, registration(&actor, *options));
+                let upstream = upstream(&self.known, *options).filter(|upstream| *upstream != name);
+                let inserted = self.health.insert(&name, registration(&actor, *options, upstream.as_ref()));
                 assert_eq!(inserted.is_err(), self.known.contains_key(&name));
                 if inserted.is_ok() {
                     let late = self.lifecycle > Lifecycle::Starting;
-                    self.known.insert(name, Known { actor, options: *options, late });
+                    self.known.insert(name, Known { actor, options: *options, upstream, late });
                 }
             }
             Step::Remove(number) => {
                 if let Some((name, _)) = self.actor(*number) {
                     let name = name.clone();
-                    self.health.remove(&name).unwrap();
+                    let is_needed = self.known.values().any(|other| other.upstream.as_ref() == Some(&name));
+                    assert_eq!(self.health.remove(&name).is_err(), is_needed);
+                    if is_needed {
+                        return;
+                    }
                     let known = self.known.remove(&name).unwrap();
                     let runs = known.actor.runs().len();
                     self.gone.push((known.actor, runs));
@@ -281,6 +309,31 @@ impl World {
             }
         }
         self.agrees(step).await;
+    }
+
+    /// Whether a check does not run because the last run of one that it depends on failed, directly or indirectly.
+    fn is_held_back(&self, name: &str, now: Instant) -> bool {
+        let Some(upstream) = self.known[name].upstream.as_ref() else { return false };
+        let failed = |run: &Run| run.verdict().0 == Status::Unhealthy;
+        self.known[upstream].done(now).last().is_some_and(failed) || self.is_held_back(upstream, now)
+    }
+
+    /// What a check shows: its own status, or that it waits for a check that is Unhealthy.
+    fn effective(&self, name: &str, now: Instant) -> (Status, Option<Reason>) {
+        let known = &self.known[name];
+        let own = expected(&known.done(now), known.options);
+        match &known.upstream {
+            Some(upstream) if self.is_held_back(name, now) && is_bad(self.effective(upstream, now).0) => {
+                (Status::Unhealthy, Some(Reason::Dependency))
+            }
+            _ => (own.status, own.reason),
+        }
+    }
+
+    /// The runs that a check may have early because those that it depends on have recovered.
+    fn releases(&self, name: &str) -> usize {
+        let upstream = self.known[name].upstream.as_ref();
+        upstream.map_or(0, |upstream| self.known[upstream].actor.runs().len() + self.releases(upstream))
     }
 
     /// Everything that can be seen is what the model says.
@@ -302,24 +355,38 @@ impl World {
                 assert!(pair[1].began >= pair[0].ended(), "{step:?}: runs of {name} overlap");
             }
             let early = runs.windows(2).filter(|pair| pair[1].began - pair[0].began < RECHECK * 9 / 10).count();
-            assert!(early <= self.asked, "{step:?}: {early} early runs of {name}, asked for {} times", self.asked);
+            let asked = self.asked + self.releases(name);
+            assert!(early <= asked, "{step:?}: {early} early runs of {name}, asked for {asked} times");
+            let held_back = self.is_held_back(name, now);
             let rhythm = INTERVAL + INTERVAL / 10 + TIMEOUT + millis(300);
             let quiet = runs.last().map_or(Duration::ZERO, |run| now.duration_since(run.began));
-            assert!(!runs.is_empty() && quiet <= rhythm, "{step:?}: {name} has not run for {quiet:?}");
+            assert!(held_back || (!runs.is_empty() && quiet <= rhythm), "{step:?}: {name} has not run for {quiet:?}");
             let done: Vec<Run> = done.into_iter().copied().collect();
             let report = self.health.report();
             let report = report.check(name).unwrap();
-            let expected = expected(&done, known.options);
+            let (status, reason) = self.effective(name, now);
+            assert_eq!((report.status(), report.reason()), (status, reason), "{step:?}: {name} after {done:?}");
             let seen = shown(report);
-            // The history keeps sixty.
-            if expected.transitions.len() <= 60 {
-                assert_eq!(seen, expected, "{step:?}: {name} after {done:?}");
+            // What changes no verdict may wait.
+            let waiting = done.iter().filter(|run| now.duration_since(run.ended()) < LONGEST_WAIT).count();
+            let earlier = |waiting: usize| expected(&done[..done.len() - waiting], known.options);
+            let counts = |it: &Expected| (it.failures, it.successes);
+            let published = (0..=waiting).map(earlier).find(|earlier| counts(earlier) == counts(&seen));
+            assert!(published.is_some(), "{step:?}: {name} shows {seen:?} after {done:?}");
+            // The history keeps sixty. That of a check that was held back has transitions of its own.
+            let expected = earlier(0);
+            if expected.transitions.len() <= 60 && known.upstream.is_none() {
+                assert_eq!(
+                    (&seen.transitions, seen.flaps),
+                    (&expected.transitions, expected.flaps),
+                    "{step:?}: {name}"
+                );
             }
             let counts = !known.late || !done.is_empty();
-            let counted = if known.options.optional { expected.status.min(Status::Degraded) } else { expected.status };
+            let counted = if known.options.optional { status.min(Status::Degraded) } else { status };
             assert_eq!(report.impact() == Impact::Optional, known.options.optional);
             readiness = readiness.max(if counts { counted } else { Status::Healthy });
-            all_have_run &= !done.is_empty() || known.late;
+            all_have_run &= !done.is_empty() || known.late || (held_back && under_way.is_empty());
         }
         if self.lifecycle == Lifecycle::Starting && all_have_run {
             self.lifecycle = Lifecycle::Ready;
@@ -337,11 +404,8 @@ impl World {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    (1..=4_u32, 1..=3_u32, any::<bool>()).prop_map(|(failures, successes, optional)| Options {
-        failures,
-        successes,
-        optional,
-    })
+    (1..=4_u32, 1..=3_u32, any::<bool>(), proptest::option::of(0..4_usize))
+        .prop_map(|(failures, successes, optional, depends_on)| Options { failures, successes, optional, depends_on })
 }
 
 /// Never the timeout itself.
@@ -378,7 +442,7 @@ proptest! {
 
     #[test]
     fn the_scheduler_does_what_the_model_says(
-        checks in proptest::collection::vec(options(), 0..4),
+        checks in proptest::collection::vec(options(), 0..5),
         steps in proptest::collection::vec(step(), 1..16),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
