@@ -1,6 +1,7 @@
 //! The clock of the store: nanoseconds since its start for ages, and the system's wall clock for display.
 
 use std::{
+    fmt,
     hash::{BuildHasher, Hasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
@@ -52,16 +53,64 @@ impl Clock {
     }
 }
 
+/// Returns a moment as nanoseconds since 1970, as a word: before 1970 it counts down from the greatest word.
+pub(crate) fn unix_nanos(at: SystemTime) -> u64 {
+    let nanos = |passed: Duration| u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> 1);
+    match at.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => nanos(after),
+        Err(before) => nanos(before.duration()).wrapping_neg(),
+    }
+}
+
+/// Returns the moment of a word from [`unix_nanos`].
+pub(crate) fn at_unix_nanos(word: u64) -> SystemTime {
+    if word <= u64::MAX >> 1 {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(word)
+    } else {
+        SystemTime::UNIX_EPOCH - Duration::from_nanos(word.wrapping_neg())
+    }
+}
+
 /// Formats a moment as RFC 3339 with milliseconds, in UTC. Clamps a moment before 1970 to the start of 1970, and one
 /// after 9999, which the format cannot express, to the end of 9999.
-pub(crate) fn rfc3339(at: SystemTime) -> String {
+pub(crate) fn rfc3339(at: SystemTime) -> Rfc3339 {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let passed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LAST);
     let (days, second) = (passed.as_secs() / 86_400, passed.as_secs() % 86_400);
     let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let millis = passed.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (end, mut number) in [
+        (4, year),
+        (7, month),
+        (10, day),
+        (13, second / 3600),
+        (16, second / 60 % 60),
+        (19, second % 60),
+        (23, u64::from(passed.subsec_millis())),
+    ] {
+        // From the last digit on. What is in front of the number is no zero.
+        for digit in text[..end].iter_mut().rev().take_while(|digit| **digit == b'0') {
+            *digit += u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    Rfc3339(text)
+}
+
+/// A moment as text, without allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rfc3339([u8; 24]);
+
+impl Rfc3339 {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Returns year, month and day of a number of days since 1970, in the Gregorian calendar. Years begin in March here, so
@@ -112,17 +161,28 @@ mod tests {
         #[test]
         fn moments_are_those_of_another_implementation(seconds in 0_u64..253_402_300_800, millis in 0_u64..1_000) {
             let at = SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + millis);
-            prop_assert_eq!(rfc3339(at), humantime::format_rfc3339_millis(at).to_string());
+            prop_assert_eq!(rfc3339(at).to_string(), humantime::format_rfc3339_millis(at).to_string());
         }
+    }
+
+    #[test]
+    fn moments_survive_as_words_from_1678_to_2262() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let years = Duration::from_secs(365 * 86_400) * 290;
+        for passed in [Duration::ZERO, Duration::from_nanos(1), Duration::new(1_764_000_000, 123_456_789), years] {
+            assert_eq!(at_unix_nanos(unix_nanos(epoch + passed)), epoch + passed);
+            assert_eq!(at_unix_nanos(unix_nanos(epoch - passed)), epoch - passed);
+        }
+        assert!(at_unix_nanos(unix_nanos(epoch + years * 3)) > epoch + years);
     }
 
     #[test]
     fn moments_outside_the_format_are_clamped() {
         let (day, year) = (Duration::from_secs(86_400), Duration::from_secs(366 * 86_400));
-        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - day), "1970-01-01T00:00:00.000Z");
-        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + year * 9_000), "9999-12-31T23:59:59.000Z");
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - day).as_str(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + year * 9_000).as_str(), "9999-12-31T23:59:59.000Z");
         let leap = SystemTime::UNIX_EPOCH + Duration::from_millis(951_782_400_123);
-        assert_eq!(rfc3339(leap), "2000-02-29T00:00:00.123Z");
+        assert_eq!(rfc3339(leap).as_str(), "2000-02-29T00:00:00.123Z");
     }
 
     #[test]

@@ -389,7 +389,7 @@ fn days(seconds: i64) -> f64 {
 
 fn rfc3339(seconds: i64) -> String {
     let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    crate::time::rfc3339(SystemTime::UNIX_EPOCH + since)
+    crate::time::rfc3339(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
 #[async_trait]

@@ -170,7 +170,7 @@ pub(super) fn muted(check: &str, muted: Option<&Muted>) {
     match muted {
         Some(Muted { until, note }) => {
             let note = note.as_deref().unwrap_or_default();
-            tracing::warn!(target: "health", check, until = rfc3339(*until), note, "check is muted");
+            tracing::warn!(target: "health", check, until = rfc3339(*until).as_str(), note, "check is muted");
         }
         None => tracing::info!(target: "health", check, "check is no longer muted"),
     }

@@ -31,7 +31,7 @@ use crate::{
         snapshot::{Snapshot, contents::About, page::Page},
         store::{
             state::State,
-            tracked_check::{LastRun, Mute, NewCheck, NextRun},
+            tracked_check::{LastRun, Mute, NewCheck, NextRun, TrackedCheck},
         },
     },
     model::{
@@ -314,7 +314,7 @@ impl Store {
 
     /// The time of the next run by the last result; `None` if the check runs no more.
     pub(super) fn next_run(&self, signals: &Arc<Signals>) -> Option<NextRun> {
-        self.lock().check_of(signals).map(|check| check.next_run())
+        self.lock().check_of(signals).map(TrackedCheck::next_run)
     }
 
     /// Mutes a check until a moment, with a note, or unmutes it.

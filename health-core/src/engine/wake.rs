@@ -46,7 +46,7 @@ impl<W> WakeSlots<W> {
         let number = self.free.pop().unwrap_or(self.woken.len());
         if number == self.woken.len() {
             self.woken.push(None);
-            if number % BITS == 0 {
+            if number.is_multiple_of(BITS) {
                 self.words.push(Arc::new(AtomicU64::new(0)));
             }
         }

@@ -1,28 +1,25 @@
 //! The history of a check, in bounded memory.
 
 use std::{
-    collections::VecDeque,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use crate::{
     model::{
+        ring::{Packed, Ring},
         status::{Reason, Status},
         totals::Totals,
     },
-    time::Nanos,
+    time::{Nanos, at_unix_nanos, unix_nanos},
 };
-
-/// The number of results, and of transitions, kept per check.
-pub(crate) const KEPT: usize = 60;
 
 /// The last results and transitions of a check, newest first.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct History {
-    pub(crate) results: VecDeque<PastResult>,
-    pub(crate) transitions: VecDeque<Transition>,
+    results: Ring<PastResult>,
+    transitions: Ring<Transition>,
     pub(crate) flaps: u64,
     pub(crate) totals: Totals,
     /// The number of the registration, which distinguishes a check from a later check of the same name.
@@ -39,13 +36,13 @@ pub struct History {
 impl History {
     /// Returns the last runs, at most 60.
     #[must_use]
-    pub fn results(&self) -> impl DoubleEndedIterator<Item = &PastResult> + ExactSizeIterator {
+    pub fn results(&self) -> impl DoubleEndedIterator<Item = PastResult> + ExactSizeIterator {
         self.results.iter()
     }
 
     /// Returns the last transitions of the status, at most 60.
     #[must_use]
-    pub fn transitions(&self) -> impl DoubleEndedIterator<Item = &Transition> + ExactSizeIterator {
+    pub fn transitions(&self) -> impl DoubleEndedIterator<Item = Transition> + ExactSizeIterator {
         self.transitions.iter()
     }
 
@@ -169,8 +166,7 @@ impl History {
     }
 
     pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
-        self.results.truncate(KEPT - 1);
-        self.results.push_front(PastResult { at, status, reason, duration });
+        self.results.push(PastResult { at, status, reason, duration });
         self.totals.record_run(at, status, duration);
     }
 
@@ -186,13 +182,59 @@ impl History {
         }
         let from = previous.map(|(_, status)| status);
         if from != Some(status) {
-            self.transitions.truncate(KEPT - 1);
-            self.transitions.push_front(Transition { at, from, to: status, reason });
+            self.transitions.push(Transition { at, from, to: status, reason });
             let turned = |from: Status| (from == Status::Unhealthy) != (status == Status::Unhealthy);
             self.totals.transitions += u64::from(from.is_some());
             self.flaps += u64::from(from.is_some_and(turned));
         }
     }
+}
+
+/// A result is its time, and in one word its duration, its reason and its status.
+impl Packed for PastResult {
+    fn pack(&self) -> [u64; 2] {
+        let duration = u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> JUDGEMENT_BITS);
+        [unix_nanos(self.at), (duration << JUDGEMENT_BITS) | judgement(self.status, self.reason)]
+    }
+
+    fn unpack([at, rest]: [u64; 2]) -> Self {
+        let (status, reason) = judged(rest);
+        Self { at: at_unix_nanos(at), status, reason, duration: Duration::from_nanos(rest >> JUDGEMENT_BITS) }
+    }
+}
+
+/// A transition is its time, and in one word the status before, the reason and the status after.
+impl Packed for Transition {
+    fn pack(&self) -> [u64; 2] {
+        let from = self.from.map_or(0, |from| from as u64 + 1);
+        [unix_nanos(self.at), (from << JUDGEMENT_BITS) | judgement(self.to, self.reason)]
+    }
+
+    fn unpack([at, rest]: [u64; 2]) -> Self {
+        let (to, reason) = judged(rest);
+        let from = (rest >> JUDGEMENT_BITS).checked_sub(1).map(status_of);
+        Self { at: at_unix_nanos(at), from, to, reason }
+    }
+}
+
+/// The bits of a status and of the reason above it. What is left for a duration is nine years of nanoseconds.
+const STATUS_BITS: u32 = 2;
+const JUDGEMENT_BITS: u32 = STATUS_BITS + 5;
+
+fn judgement(status: Status, reason: Option<Reason>) -> u64 {
+    let reason = reason.map_or(0, |reason| reason as u64 + 1);
+    (reason << STATUS_BITS) | status as u64
+}
+
+fn judged(word: u64) -> (Status, Option<Reason>) {
+    let reason = (word >> STATUS_BITS) & ((1 << (JUDGEMENT_BITS - STATUS_BITS)) - 1);
+    let reason = reason.checked_sub(1).and_then(|position| Reason::ALL.get(usize::try_from(position).ok()?)).copied();
+    (status_of(word), reason)
+}
+
+fn status_of(word: u64) -> Status {
+    let position = usize::try_from(word & ((1 << STATUS_BITS) - 1)).unwrap_or_default();
+    Status::ALL.get(position).copied().unwrap_or(Status::Unhealthy)
 }
 
 /// The counts of a check at a reader's previous reading.
@@ -215,7 +257,7 @@ pub(crate) struct Since<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::nanos;
+    use crate::{model::ring::KEPT, time::nanos};
 
     #[test]
     fn a_history_is_bounded_and_newest_first() {
@@ -226,10 +268,29 @@ mod tests {
             history.record_run(at, status, None, Duration::ZERO);
             history.record_status(nanos(Duration::from_secs(second)), at, status, None);
         }
-        assert_eq!((history.results.len(), history.transitions.len()), (KEPT, KEPT));
-        assert_eq!(history.results[0].at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
+        assert_eq!((history.results().len(), history.transitions().len()), (KEPT, KEPT));
+        assert_eq!(history.results().next().unwrap().at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
         assert_eq!(history.flaps, 199);
         assert!((history.uptime_share() - 100.0 / 199.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let reasons = Reason::ALL.iter().copied().map(Some).chain([None]);
+        for (reason, status) in reasons.flat_map(|reason| Status::ALL.iter().map(move |status| (reason, *status))) {
+            for (nanos, from) in
+                [(0, None), (1, Some(Status::Healthy)), (1_764_000_000_123_456_789, Some(Status::Unhealthy))]
+            {
+                let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+                let result = PastResult { at, status, reason, duration: Duration::from_nanos(nanos >> 4) };
+                assert_eq!(PastResult::unpack(result.pack()), result);
+                let transition = Transition { at, from, to: status, reason };
+                assert_eq!(Transition::unpack(transition.pack()), transition);
+            }
+        }
+        let long =
+            PastResult { at: SystemTime::UNIX_EPOCH, status: Status::Healthy, reason: None, duration: Duration::MAX };
+        assert_eq!(PastResult::unpack(long.pack()).duration, Duration::from_nanos(u64::MAX >> JUDGEMENT_BITS));
     }
 
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]

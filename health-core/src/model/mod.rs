@@ -4,5 +4,6 @@ pub(crate) mod change;
 pub(crate) mod history;
 pub(crate) mod observed;
 pub(crate) mod report;
+mod ring;
 pub(crate) mod status;
 pub(crate) mod totals;

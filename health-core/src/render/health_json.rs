@@ -7,12 +7,9 @@
 use bytes::Bytes;
 
 use super::writer::Writer;
-use crate::{
-    model::{
-        report::{CheckReport, Report, Subject},
-        status::{Kind, Status, Visibility},
-    },
-    time::rfc3339,
+use crate::model::{
+    report::{CheckReport, Report, Subject},
+    status::{Kind, Status, Visibility},
 };
 
 /// Writes a report, or the page of one check, as a document of the draft.
@@ -45,9 +42,12 @@ pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Ite
     writer.finish()
 }
 
+/// The usual length of a part, at most.
+const PART: usize = 1024;
+
 /// Writes the measurements of one check.
 pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
-    let mut writer = Writer::default();
+    let mut writer = Writer::with_capacity(PART);
     measurements(&mut writer, check, visibility);
     writer.finish_part()
 }
@@ -108,10 +108,10 @@ fn component(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
 fn judgement(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     w.name("status").string(word(check.status));
     if let Some(at) = check.checked_at {
-        w.name("time").string(&rfc3339(at));
+        w.name("time").moment(at);
     }
     if let Some(muted) = &check.muted {
-        w.name("mutedUntil").string(&rfc3339(muted.until));
+        w.name("mutedUntil").moment(muted.until);
     }
     if let Some(reason) = check.reason {
         let message = check.message.as_deref().filter(|_| visibility == Visibility::Full);

@@ -4,12 +4,9 @@
 use bytes::Bytes;
 
 use super::writer::Writer;
-use crate::{
-    model::{
-        report::{CheckReport, Report, Subject},
-        status::{Impact, Visibility},
-    },
-    time::rfc3339,
+use crate::model::{
+    report::{CheckReport, Report, Subject},
+    status::{Impact, Visibility},
 };
 
 /// Writes a report, or the page of one check.
@@ -61,9 +58,12 @@ pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Ite
     writer.finish()
 }
 
+/// The usual length of a part, at most.
+const PART: usize = 512;
+
 /// Writes the member of one check in a report.
 pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
-    let mut writer = Writer::default();
+    let mut writer = Writer::with_capacity(PART);
     writer.name(&check.name).object(|w| members(w, check, visibility));
     writer.finish_part()
 }
@@ -75,16 +75,16 @@ fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     }
     w.name("critical").bool(check.impact == Impact::Critical);
     if let Some(at) = check.checked_at {
-        w.name("checked_at").string(&rfc3339(at));
+        w.name("checked_at").moment(at);
     }
     if let Some(duration) = check.duration {
         w.name("duration_ms").milliseconds(duration);
     }
     if let Some(since) = check.since {
-        w.name("since").string(&rfc3339(since));
+        w.name("since").moment(since);
     }
     if let Some(muted) = &check.muted {
-        w.name("muted_until").string(&rfc3339(muted.until));
+        w.name("muted_until").moment(muted.until);
     }
     if visibility == Visibility::Full {
         full(w, check);
@@ -133,9 +133,9 @@ fn full(w: &mut Writer, check: &CheckReport) {
 
 fn history(w: &mut Writer, check: &CheckReport) {
     w.name("history").array(|w| {
-        for result in &check.history.results {
+        for result in check.history.results() {
             w.object(|w| {
-                w.name("at").string(&rfc3339(result.at));
+                w.name("at").moment(result.at);
                 w.name("status").string(result.status.as_str());
                 if let Some(reason) = result.reason {
                     w.name("reason").string(reason.as_str());

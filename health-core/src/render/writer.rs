@@ -1,10 +1,10 @@
 //! A writer of compact JSON, straight into bytes. The only code that places commas and quotes.
 
-use std::{fmt::Write as _, io::Write as _, time::Duration};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::model::observed::Number;
+use crate::{model::observed::Number, time::rfc3339};
 
 /// A JSON text under construction. The writer separates members and elements itself.
 #[derive(Debug, Default)]
@@ -21,6 +21,11 @@ impl Writer {
         // The first clone of an owned buffer allocates; afterwards no clone does.
         let _ = shared.clone();
         shared
+    }
+
+    /// Creates a writer with room for a text of this length.
+    pub(crate) fn with_capacity(length: usize) -> Self {
+        Self { text: Vec::with_capacity(length), comma: false }
     }
 
     /// Returns the finished members or elements, to be written by [`part`](Self::part).
@@ -53,7 +58,8 @@ impl Writer {
 
     /// Writes the name of the next member. Its value must follow.
     pub(crate) fn name(&mut self, name: &str) -> &mut Self {
-        self.string(name);
+        self.separate();
+        self.quote(name);
         self.text.push(b':');
         self.comma = false;
         self
@@ -61,25 +67,37 @@ impl Writer {
 
     pub(crate) fn string(&mut self, text: &str) {
         self.separate();
-        // Writing into memory cannot fail.
-        let _ = serde_json::to_writer(&mut self.text, text);
+        self.quote(text);
+    }
+
+    /// Writes a moment as RFC 3339.
+    pub(crate) fn moment(&mut self, at: SystemTime) {
+        self.string(rfc3339(at).as_str());
+    }
+
+    fn quote(&mut self, text: &str) {
+        // Most texts are names and words.
+        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.text.push(b'"');
+            self.text.extend_from_slice(text.as_bytes());
+            self.text.push(b'"');
+        } else {
+            // Writing into memory cannot fail.
+            let _ = serde_json::to_writer(&mut self.text, text);
+        }
     }
 
     pub(crate) fn bool(&mut self, value: bool) {
         self.raw(if value { "true" } else { "false" });
     }
 
-    pub(crate) fn integer(&mut self, value: impl Into<u128>) {
-        self.separate();
-        let _ = write!(self.text, "{}", value.into());
+    pub(crate) fn integer(&mut self, value: impl itoa::Integer) {
+        self.raw(itoa::Buffer::new().format(value));
     }
 
     pub(crate) fn number(&mut self, value: Number) {
         match value {
-            Number::Integer(integer) => {
-                self.separate();
-                let _ = write!(self.text, "{integer}");
-            }
+            Number::Integer(integer) => self.integer(integer),
             Number::Float(float) => self.value(&serde_json::Value::from(float)),
         }
     }
@@ -87,17 +105,14 @@ impl Writer {
     /// Writes a duration in milliseconds, with at most two decimals.
     pub(crate) fn milliseconds(&mut self, duration: Duration) {
         let hundredths = (duration.as_nanos() + 5_000) / 10_000;
-        let mut text = format!("{}", hundredths / 100);
-        match hundredths % 100 {
-            0 => {}
-            tens if tens % 10 == 0 => {
-                let _ = write!(text, ".{}", tens / 10);
-            }
-            both => {
-                let _ = write!(text, ".{both:02}");
+        self.integer(hundredths / 100);
+        let tens = u8::try_from(hundredths % 100).unwrap_or_default();
+        if tens > 0 {
+            self.text.extend_from_slice(&[b'.', b'0' + tens / 10]);
+            if tens % 10 > 0 {
+                self.text.push(b'0' + tens % 10);
             }
         }
-        self.raw(&text);
     }
 
     pub(crate) fn value(&mut self, value: &serde_json::Value) {

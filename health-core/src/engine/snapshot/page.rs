@@ -93,7 +93,7 @@ impl<'s> Page<'s> {
     pub(crate) fn body(&self, format: BodyFormat, visibility: Visibility, render: impl FnOnce() -> Bytes) -> Bytes {
         // The only bytes that change without a member: this document says how long the service has been up.
         let is_timed = matches!((self.content, format), (Content::View(_), BodyFormat::Json));
-        let version = (is_timed && visibility == Visibility::Full).then(|| self.contents.uptime.as_secs());
+        let version = (is_timed && visibility == Visibility::Full).then_some(self.contents.uptime.as_secs());
         self.bodies().body(format, visibility, version, render)
     }
 

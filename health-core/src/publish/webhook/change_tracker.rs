@@ -126,7 +126,7 @@ fn is_stale(check: &CheckReport) -> bool {
 /// Returns the change to the present status of a check, from the status that the receiver knows, or else from the one in
 /// the history of the check.
 fn change(check: &CheckReport, known: Option<Status>, at: SystemTime) -> CheckChange {
-    let last = check.history.transitions.front().filter(|last| last.to == check.status);
+    let last = check.history.transitions().next().filter(|last| last.to == check.status);
     CheckChange {
         check: Arc::clone(&check.name),
         from: known.or_else(|| last.and_then(|last| last.from)),

@@ -15,7 +15,6 @@ use crate::{
         webhook::{change_tracker::Notification, queue::Delivery},
     },
     render::writer::Writer,
-    time::rfc3339,
 };
 
 /// One message of a [`Webhook`](super::Webhook).
@@ -88,7 +87,7 @@ impl Notice {
         let mut writer = Writer::default();
         writer.object(|w| {
             w.name("event").string(if self.is_ping { "ping" } else { "change" });
-            w.name("at").string(&rfc3339(self.at));
+            w.name("at").moment(self.at);
             if !self.labels.is_empty() {
                 w.name("labels").object(|w| self.labels.iter().for_each(|(name, value)| w.name(name).string(value)));
             }
@@ -136,5 +135,5 @@ fn members(w: &mut Writer, change: &CheckChange) {
     if !change.caused_by.is_empty() {
         w.name("caused_by").array(|w| change.caused_by.iter().for_each(|name| w.string(name)));
     }
-    w.name("at").string(&rfc3339(change.at));
+    w.name("at").moment(change.at);
 }
