@@ -14,14 +14,18 @@ use crate::{
         route::{Name, Presentation, Route, Target},
     },
     engine::{
-        snapshot::{Snapshot, entry::PartFormat, page::Page, prepared_bodies::BodyFormat},
+        snapshot::{Snapshot, assembly::PartFormat, page::Page, prepared_bodies::BodyFormat},
         store::{Reading, Store},
     },
     model::{
         report::{CheckReport, Subject},
         status::{Probe, Reason, Status, Visibility},
     },
-    render::{self, prometheus::Exposition},
+    render::{
+        self,
+        prometheus::Exposition,
+        writer::{Around, Writer},
+    },
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -202,25 +206,33 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, 
     }
 }
 
-/// Renders a document. The JSON formats are put together from parts, of which each is rendered once per result.
+/// Renders a document. Those of views in JSON are put together from parts, of which only those that have changed are
+/// rendered.
 fn document(format: Format, page: Page<'_>, visibility: Visibility) -> Bytes {
-    let is_whole = !matches!(page.subject(), Subject::Check(_)) && visibility > Visibility::Status;
-    let parts = |format, render: fn(&CheckReport, Visibility) -> Box<[u8]>| {
-        page.members().map(move |entry| entry.part(format, visibility, |check| render(check, visibility)))
+    type Part = fn(&mut Writer, &CheckReport, Visibility);
+    let assembled = |format, Around { before, after }: Around, part: Part| {
+        let appended = |text: &mut Vec<u8>, check: &CheckReport| Writer::append(text, |w| part(w, check, visibility));
+        page.assembled(format, visibility, (&before, &after), appended)
     };
-    match format {
+    let is_whole = !matches!(page.subject(), Subject::Check(_)) && visibility > Visibility::Status;
+    let whole = match format {
         Format::Json if is_whole => {
-            let parts = parts(PartFormat::Json, render::json::part);
-            render::json::whole(&page.heading(), visibility, parts)
+            assembled(PartFormat::Json, render::json::around(&page.heading(), visibility), render::json::part)
         }
         Format::Health if is_whole => {
-            let parts = parts(PartFormat::Health, render::health_json::part);
-            render::health_json::whole(&page.heading(), visibility, parts)
+            let around = render::health_json::around(&page.heading(), visibility);
+            assembled(PartFormat::Health, around, render::health_json::part)
         }
-        Format::Json => render::json::document(&page.report(), visibility),
-        Format::Health => render::health_json::document(&page.report(), visibility),
-        Format::Text => render::text::document(&page.report(), visibility),
-    }
+        _ => None,
+    };
+    whole.unwrap_or_else(|| {
+        let render = match format {
+            Format::Json => render::json::document,
+            Format::Health => render::health_json::document,
+            Format::Text => render::text::document,
+        };
+        render(&page.report(), visibility)
+    })
 }
 
 fn answer(status: u16, content_type: HeaderValue, body: Bytes) -> Response {

@@ -1,5 +1,6 @@
 //! The snapshot: everything that readers see, immutable, as of one moment.
 
+pub(crate) mod assembly;
 pub(crate) mod contents;
 pub(crate) mod entry;
 mod name_index;
@@ -84,6 +85,11 @@ impl Snapshot {
     /// The page of one check; `None` if there is none of that name.
     pub(crate) fn check(&self, name: &str) -> Option<Page<'_>> {
         self.entry(name).map(|entry| Page::of_check(&self.contents, entry))
+    }
+
+    /// Requests runs of the members of large views for which a request asked.
+    pub(super) fn wake_requested_views(&self, now: Nanos) {
+        self.contents.all_views().for_each(|view| Page::of_view(&self.contents, view).wake_if_requested(now));
     }
 
     /// The verdicts of the metrics, which leave the lifecycle out. The report of all checks is made by each call.

@@ -9,7 +9,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -28,7 +28,11 @@ use crate::{
         mounting::Mounting,
         sanitize,
         signals::Signals,
-        snapshot::{Snapshot, contents::About, page::Page},
+        snapshot::{
+            Snapshot,
+            contents::About,
+            page::{Page, Woken},
+        },
         store::{
             state::State,
             tracked_check::{LastRun, Mute, NewCheck, NextRun, TrackedCheck},
@@ -69,6 +73,8 @@ pub(crate) struct Store {
     mounting: Mounting,
     /// Wakes the scheduler's coordinator.
     wake_requested: Notify,
+    /// Whether a request asks for a large view.
+    views_requested: AtomicBool,
     /// Tells the scheduler's coordinator that a recorded result waits to be published.
     waiting: Notify,
 }
@@ -129,6 +135,7 @@ impl Store {
             log: Mutex::default(),
             mounting: Mounting::default(),
             wake_requested: Notify::new(),
+            views_requested: AtomicBool::new(false),
             waiting: Notify::new(),
         }
     }
@@ -169,7 +176,11 @@ impl Store {
     /// Requests runs of the members of a published page whose results are older than their `max_age`. Waking the
     /// coordinator is the one thing in a request that goes through locks of Tokio, at most once in each `max_age`.
     pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
-        if page.wake(now) {
+        let woken = page.wake(now);
+        if woken == Woken::View {
+            self.views_requested.store(true, Ordering::Release);
+        }
+        if woken != Woken::Nothing {
             self.wake_requested.notify_one();
         }
     }
@@ -217,6 +228,9 @@ impl Store {
 
     /// Returns the signals of every check that readers have requested since the last call.
     pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
+        if self.views_requested.swap(false, Ordering::Acquire) {
+            self.published.load().wake_requested_views(self.clock.now());
+        }
         self.lock().take_requested()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    engine::sync::{AtomicU64, Ordering},
+    engine::sync::{AtomicBool, AtomicU64, Ordering},
     time::{NEVER, Nanos},
 };
 
@@ -78,6 +78,35 @@ impl<W> WakeSlots<W> {
     }
 }
 
+/// The request for a view: whether the scheduler is to look for members whose results are too old.
+#[derive(Debug)]
+pub(super) struct ViewRequest {
+    is_requested: AtomicBool,
+    pub(super) throttle: Throttle,
+}
+
+impl Default for ViewRequest {
+    fn default() -> Self {
+        Self { is_requested: AtomicBool::new(false), throttle: Throttle::new(0) }
+    }
+}
+
+impl ViewRequest {
+    /// Sets the request if the throttle admits this caller. Admits no further one until the scheduler has looked.
+    pub(super) fn request(&self, now: Nanos) -> bool {
+        let is_admitted = self.throttle.claim(now, NEVER);
+        if is_admitted {
+            self.is_requested.store(true, Ordering::Relaxed);
+        }
+        is_admitted
+    }
+
+    /// Whether the request was set since the last call.
+    pub(super) fn take(&self) -> bool {
+        self.is_requested.load(Ordering::Relaxed) && self.is_requested.swap(false, Ordering::Relaxed)
+    }
+}
+
 /// Admits one of any number of callers, from a moment on.
 #[derive(Debug)]
 pub(super) struct Throttle(AtomicU64);
@@ -95,8 +124,13 @@ impl Throttle {
     /// Calls `decide` if this caller is the one admitted now, and admits the next one from the moment on that it returns.
     pub(super) fn acquire(&self, now: Nanos, decide: impl FnOnce() -> Nanos) {
         if self.claim(now, NEVER) {
-            self.0.store(decide(), Ordering::Relaxed);
+            self.set(decide());
         }
+    }
+
+    /// Admits the next caller from this moment on.
+    pub(super) fn set(&self, due: Nanos) {
+        self.0.store(due, Ordering::Relaxed);
     }
 
     fn claim(&self, now: Nanos, until: Nanos) -> bool {

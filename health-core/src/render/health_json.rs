@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::writer::Writer;
+use super::writer::{Around, Writer};
 use crate::model::{
     report::{CheckReport, Report, Subject},
     status::{Kind, Status, Visibility},
@@ -14,14 +14,20 @@ use crate::model::{
 
 /// Writes a report, or the page of one check, as a document of the draft.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
-    let parts: Vec<Box<[u8]>> = report.checks.iter().map(|check| part(check, visibility)).collect();
-    whole(report, visibility, parts.iter().map(|part| &**part))
+    let Around { before, after } = around(report, visibility);
+    let mut writer = Writer::with(before);
+    report
+        .checks
+        .iter()
+        .filter(|_| visibility > Visibility::Status)
+        .for_each(|check| part(&mut writer, check, visibility));
+    writer.raw(&after);
+    writer.finish()
 }
 
-/// Writes a document from its heading and the parts of its checks, which [`part`] writes.
-pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Iterator<Item = &'p [u8]>) -> Bytes {
-    let mut writer = Writer::default();
-    writer.object(|w| {
+/// Returns what comes before the checks in a document and what comes after them.
+pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
+    Writer::around(|w| {
         w.name("status").string(word(report.status));
         if visibility == Visibility::Status {
             return;
@@ -37,19 +43,13 @@ pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Ite
         if let Some(reason) = report.reason {
             w.name("output").string(reason.as_str());
         }
-        w.name("checks").object(|w| parts.for_each(|part| w.part(part)));
-    });
-    writer.finish()
+        w.name("checks").object(Writer::gap);
+    })
 }
 
-/// The usual length of a part, at most.
-const PART: usize = 1024;
-
 /// Writes the measurements of one check.
-pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
-    let mut writer = Writer::with_capacity(PART);
-    measurements(&mut writer, check, visibility);
-    writer.finish_part()
+pub(crate) fn part(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
+    measurements(w, check, visibility);
 }
 
 fn word(status: Status) -> &'static str {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::writer::Writer;
+use super::writer::{Around, Writer};
 use crate::model::{
     report::{CheckReport, Report, Subject},
     status::{Impact, Visibility},
@@ -22,17 +22,25 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
             });
             writer.finish()
         }
-        _ => {
-            let parts: Vec<Box<[u8]>> = report.checks.iter().map(|check| part(check, visibility)).collect();
-            whole(report, visibility, parts.iter().map(|part| &**part))
-        }
+        _ => whole(report, visibility),
     }
 }
 
-/// Writes a report from its heading and the parts of its checks, which [`part`] writes.
-pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Iterator<Item = &'p [u8]>) -> Bytes {
-    let mut writer = Writer::default();
-    writer.object(|w| {
+fn whole(report: &Report, visibility: Visibility) -> Bytes {
+    let Around { before, after } = around(report, visibility);
+    let mut writer = Writer::with(before);
+    report
+        .checks
+        .iter()
+        .filter(|_| visibility > Visibility::Status)
+        .for_each(|check| part(&mut writer, check, visibility));
+    writer.raw(&after);
+    writer.finish()
+}
+
+/// Returns what comes before the checks in a report and what comes after them.
+pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
+    Writer::around(|w| {
         w.name("status").string(report.status.as_str());
         if visibility == Visibility::Status {
             return;
@@ -53,19 +61,13 @@ pub(crate) fn whole<'p>(report: &Report, visibility: Visibility, parts: impl Ite
             w.name("lifecycle").string(report.lifecycle.as_str());
             w.name("uptime_seconds").integer(report.uptime.as_secs());
         }
-        w.name("checks").object(|w| parts.for_each(|part| w.part(part)));
-    });
-    writer.finish()
+        w.name("checks").object(Writer::gap);
+    })
 }
 
-/// The usual length of a part, at most.
-const PART: usize = 512;
-
 /// Writes the member of one check in a report.
-pub(crate) fn part(check: &CheckReport, visibility: Visibility) -> Box<[u8]> {
-    let mut writer = Writer::with_capacity(PART);
-    writer.name(&check.name).object(|w| members(w, check, visibility));
-    writer.finish_part()
+pub(crate) fn part(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
+    w.name(&check.name).object(|w| members(w, check, visibility));
 }
 
 fn members(w: &mut Writer, check: &CheckReport, visibility: Visibility) {

@@ -12,6 +12,15 @@ pub(crate) struct Writer {
     text: Vec<u8>,
     /// Whether a comma is due before the next member or element.
     comma: bool,
+    /// The position of the gap, if there is one.
+    gap: Option<usize>,
+}
+
+/// What comes before a gap in a JSON text, and what comes after it.
+#[derive(Debug)]
+pub(crate) struct Around {
+    pub(crate) before: Vec<u8>,
+    pub(crate) after: Vec<u8>,
 }
 
 impl Writer {
@@ -23,20 +32,35 @@ impl Writer {
         shared
     }
 
-    /// Creates a writer with room for a text of this length.
-    pub(crate) fn with_capacity(length: usize) -> Self {
-        Self { text: Vec::with_capacity(length), comma: false }
+    /// Creates a writer that goes on behind a text, which ends with an opened bracket.
+    pub(crate) fn with(text: Vec<u8>) -> Self {
+        Self { text, ..Self::default() }
     }
 
-    /// Returns the finished members or elements, to be written by [`part`](Self::part).
-    pub(crate) fn finish_part(self) -> Box<[u8]> {
-        self.text.into()
+    /// Appends members or elements to a text, each after a comma.
+    pub(crate) fn append(text: &mut Vec<u8>, write: impl FnOnce(&mut Self)) {
+        let mut writer = Self { text: std::mem::take(text), comma: true, gap: None };
+        write(&mut writer);
+        *text = writer.text;
     }
 
-    /// Writes members or elements that are written already.
-    pub(crate) fn part(&mut self, part: &[u8]) {
-        self.separate();
-        self.text.extend_from_slice(part);
+    /// Writes an object with a [`gap`](Self::gap), and returns what is before it and after it.
+    pub(crate) fn around(members: impl FnOnce(&mut Self)) -> Around {
+        let mut writer = Self::default();
+        writer.object(members);
+        let gap = writer.gap.unwrap_or(writer.text.len());
+        let after = writer.text.split_off(gap);
+        Around { before: writer.text, after }
+    }
+
+    /// Leaves a gap for members that are written later.
+    pub(crate) fn gap(&mut self) {
+        self.gap = Some(self.text.len());
+    }
+
+    /// Appends a text that closes what is open.
+    pub(crate) fn raw(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
     }
 
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {
@@ -88,11 +112,11 @@ impl Writer {
     }
 
     pub(crate) fn bool(&mut self, value: bool) {
-        self.raw(if value { "true" } else { "false" });
+        self.word(if value { "true" } else { "false" });
     }
 
     pub(crate) fn integer(&mut self, value: impl itoa::Integer) {
-        self.raw(itoa::Buffer::new().format(value));
+        self.word(itoa::Buffer::new().format(value));
     }
 
     pub(crate) fn number(&mut self, value: Number) {
@@ -120,7 +144,7 @@ impl Writer {
         let _ = serde_json::to_writer(&mut self.text, value);
     }
 
-    fn raw(&mut self, text: &str) {
+    fn word(&mut self, text: &str) {
         self.separate();
         self.text.extend_from_slice(text.as_bytes());
     }

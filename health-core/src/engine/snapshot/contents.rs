@@ -3,20 +3,23 @@
 
 use std::{iter, mem, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use crate::{
     engine::{
         policy::{self, ServiceState, Verdict},
         snapshot::{
+            assembly::{Assembled, Members, PartFormat, Placed},
             entry::Entry,
             name_index::NameIndex,
             persistent_vec::PersistentVec,
-            view::{View, Views},
+            view::{View, Views, members_of},
         },
         tally::Tally,
     },
     model::{
         report::{CheckReport, Report, Subject, contribution},
-        status::Probe,
+        status::{Probe, Visibility},
     },
 };
 
@@ -38,7 +41,9 @@ pub(in crate::engine) struct Contents {
     pub(in crate::engine) uptime: Duration,
     pub(super) state: ServiceState,
     pub(super) about: Arc<About>,
-    entries: PersistentVec<Arc<Entry>>,
+    /// The number of changes of entries.
+    change: u64,
+    places: PersistentVec<Placed>,
     index: NameIndex,
     views: Views,
     /// The views without the checks that ask other services; `None` if there are no such checks.
@@ -52,7 +57,8 @@ impl Contents {
             uptime: Duration::ZERO,
             state,
             about,
-            entries: PersistentVec::default(),
+            change: 0,
+            places: PersistentVec::default(),
             index: NameIndex::default(),
             views: Views::new(false, state),
             local_views: None,
@@ -74,26 +80,28 @@ impl Contents {
 
     /// Adds a check behind all others.
     pub(in crate::engine) fn push(&mut self, entry: Arc<Entry>) {
-        let position = self.entries.len();
+        let position = self.places.len();
+        self.change += 1;
         if entry.asks_a_service && self.local_views.is_none() {
             let mut views = Views::new(true, self.state);
-            for (position, entry) in self.entries.iter().enumerate() {
-                views.join(position, entry, self.state);
+            for (position, place) in self.places.iter().enumerate() {
+                views.join(position, &place.entry, self.state, self.change);
             }
             self.local_views = Some(views);
         }
         for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
-            views.join(position, &entry, self.state);
+            views.join(position, &entry, self.state, self.change);
         }
-        let entries = &self.entries;
-        self.index.push(&entry.report.name, |position| name_at(entries, position));
-        self.entries.push(entry);
+        let places = &self.places;
+        self.index.push(&entry.report.name, |position| name_at(places, position));
+        self.places.push(Placed { change: self.change, entry });
     }
 
     /// Replaces the entry of a check and returns the one before; `None` if there is no such position.
     pub(in crate::engine) fn replace(&mut self, position: usize, entry: Arc<Entry>) -> Option<Arc<Entry>> {
-        let place = self.entries.get_mut(position)?;
-        let before = mem::replace(place, Arc::clone(&entry));
+        let place = self.places.get_mut(position)?;
+        self.change += 1;
+        let before = mem::replace(place, Placed { change: self.change, entry: Arc::clone(&entry) }).entry;
         for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
             views.replace(&before, &entry, self.state);
         }
@@ -108,20 +116,20 @@ impl Contents {
     pub(in crate::engine) fn set_service(&mut self, state: ServiceState) {
         let before = mem::replace(&mut self.state, state);
         for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
-            views.judge(&self.entries, before, state);
+            views.judge(&self.places, before, state);
         }
     }
 
     pub(in crate::engine) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.entries.iter()
+        self.places.iter().map(|place| &place.entry)
     }
 
     pub(in crate::engine) fn position(&self, name: &str) -> Option<usize> {
-        self.index.find(name, |position| name_at(&self.entries, position))
+        self.index.find(name, |position| name_at(&self.places, position))
     }
 
     pub(super) fn entry(&self, name: &str) -> Option<&Arc<Entry>> {
-        self.entries.get(self.position(name)?)
+        Some(&self.places.get(self.position(name)?)?.entry)
     }
 
     /// The views of a kind of reader. If no check asks another service, all readers see the same.
@@ -129,9 +137,42 @@ impl Contents {
         self.local_views.as_ref().filter(|_| is_local).unwrap_or(&self.views)
     }
 
+    /// Every view of every kind of reader.
+    pub(super) fn all_views(&self) -> impl Iterator<Item = &View> {
+        self.views.iter().chain(self.local_views.iter().flat_map(Views::iter))
+    }
+
+    /// The number of checks of a view, also of those that a local view leaves out.
+    pub(super) fn length(&self, view: &View) -> usize {
+        view.length(&self.places)
+    }
+
     /// The entries that a view shows, in the order of registration.
     pub(super) fn members<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s Arc<Entry>> {
-        view.members.iter().filter_map(|position| self.entries.get(*position)).filter(|entry| view.shows(entry))
+        self.places_of(view).map(|place| &place.entry).filter(|entry| view.shows(entry))
+    }
+
+    fn places_of<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s Placed> {
+        members_of(view.members.as_ref(), &self.places)
+    }
+
+    /// Returns a document of a view, put together from the parts of its checks.
+    pub(super) fn assembled(
+        &self,
+        view: &View,
+        format: PartFormat,
+        visibility: Visibility,
+        around: (&[u8], &[u8]),
+        part: impl Fn(&mut Vec<u8>, &CheckReport),
+    ) -> Bytes {
+        let cell = view.assemblies.cell(format, visibility);
+        let members = Members { places: self.places_of(view), change: self.change, membership: view.membership };
+        let previous = cell.load();
+        let assembled =
+            Assembled::new(previous.as_deref(), members, |entry| view.shows(entry), around.0, part, around.1);
+        let body = assembled.body().clone();
+        cell.store(Some(Arc::new(assembled)));
+        body
     }
 
     /// The report of a view, without its checks.
@@ -171,6 +212,6 @@ impl Contents {
     }
 }
 
-fn name_at(entries: &PersistentVec<Arc<Entry>>, position: usize) -> Option<&str> {
-    entries.get(position).map(|entry| &*entry.report.name)
+fn name_at(places: &PersistentVec<Placed>, position: usize) -> Option<&str> {
+    places.get(position).map(|place| &*place.entry.report.name)
 }

@@ -1,12 +1,12 @@
 //! The entry of one check in a snapshot.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::{
     engine::{signals::Signals, snapshot::prepared_bodies::PreparedBodies},
     model::{
         report::{CheckReport, Subject},
-        status::{Probe, Reason, Status, Visibility},
+        status::{Probe, Reason, Status},
     },
     time::{NEVER, Nanos},
 };
@@ -29,7 +29,6 @@ pub(crate) struct Entry {
     pub(in crate::engine) is_final: bool,
     pub(in crate::engine) signals: Arc<Signals>,
     pub(in crate::engine) bodies: PreparedBodies,
-    pub(in crate::engine) parts: Parts,
 }
 
 impl Entry {
@@ -40,16 +39,6 @@ impl Entry {
             Probe::Readiness => self.readiness,
             Probe::Startup => self.startup,
         }
-    }
-
-    /// Returns the part of the check in a document, which is rendered at the first call.
-    pub(crate) fn part(
-        &self,
-        format: PartFormat,
-        visibility: Visibility,
-        render: impl Fn(&CheckReport) -> Box<[u8]>,
-    ) -> &[u8] {
-        self.parts.part(format, visibility, || render(&self.report))
     }
 
     /// Whether the last recorded result is too old to be believed, also if this entry is of an earlier one.
@@ -84,37 +73,7 @@ impl Entry {
             is_final: true,
             signals: Arc::clone(&self.signals),
             bodies: PreparedBodies::default(),
-            parts: Parts::default(),
             ..*self
-        }
-    }
-}
-
-/// A document that is put together from the parts of its checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PartFormat {
-    Json,
-    /// The last variant: it counts the formats.
-    Health,
-}
-
-const FORMATS: usize = PartFormat::Health as usize + 1;
-/// No document shows a part at the lowest visibility.
-const VISIBILITIES: usize = Visibility::ALL.len() - 1;
-
-/// The parts of one check in documents.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Parts([[OnceLock<Box<[u8]>>; FORMATS]; VISIBILITIES]);
-
-impl Parts {
-    fn part(&self, format: PartFormat, visibility: Visibility, render: impl Fn() -> Box<[u8]>) -> &[u8] {
-        let cell = &self.0[(visibility as usize).saturating_sub(1)][format as usize];
-        loop {
-            if let Some(part) = cell.get() {
-                return part;
-            }
-            // Rendered first and stored then, so that no reader waits for another.
-            let _ = cell.set(render());
         }
     }
 }

@@ -5,21 +5,34 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    engine::{
-        snapshot::{
-            contents::Contents,
-            entry::Entry,
-            prepared_bodies::{BodyFormat, OwnBody, PreparedBodies},
-            view::View,
-        },
-        wake::Throttle,
+    engine::snapshot::{
+        assembly::PartFormat,
+        contents::Contents,
+        entry::Entry,
+        prepared_bodies::{BodyFormat, OwnBody, PreparedBodies},
+        view::View,
     },
     model::{
-        report::{Report, Subject},
+        report::{CheckReport, Report, Subject},
         status::{Reason, Status, Visibility},
     },
     time::Nanos,
 };
+
+/// The number of members up to which a request looks for those to wake by itself.
+const SMALL: usize = 32;
+/// The shortest time between two walks over a large view, for each of its members: about a hundred times what a walk takes.
+const PAUSE_PER_MEMBER: Nanos = 10_000;
+
+/// What a request has woken, for the scheduler to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Woken {
+    Nothing,
+    /// Some checks.
+    Checks,
+    /// A view, in which the checks are yet to be found.
+    View,
+}
 
 /// A view or a single check, as its readers see it.
 #[derive(Clone, Copy)]
@@ -97,6 +110,21 @@ impl<'s> Page<'s> {
         self.bodies().body(format, visibility, version, render)
     }
 
+    /// Returns the document of a view from what comes before and after its checks and from the part of each check, which is
+    /// written after a comma; `None` on the page of a check.
+    pub(crate) fn assembled(
+        &self,
+        format: PartFormat,
+        visibility: Visibility,
+        around: (&[u8], &[u8]),
+        part: impl Fn(&mut Vec<u8>, &CheckReport),
+    ) -> Option<Bytes> {
+        match self.content {
+            Content::View(view) => Some(self.contents.assembled(view, format, visibility, around, part)),
+            Content::Check(_) => None,
+        }
+    }
+
     /// Returns the body of a renderer of the owner's, from the last call or rendered now; `None` if rendering failed.
     pub(crate) fn own_body(
         &self,
@@ -109,22 +137,43 @@ impl<'s> Page<'s> {
         self.bodies().own_body(renderer, visibility, version, render)
     }
 
-    /// Requests runs of the members whose last recorded results are older than their `max_age`. Returns whether there were
-    /// any. Does nothing if the page has no such member, as far as an earlier call knows.
-    pub(in crate::engine) fn wake(&self, now: Nanos) -> bool {
-        let mut has_woken = false;
-        let throttle: &Throttle = match self.content {
-            Content::View(view) => &view.wake_throttle,
-            Content::Check(entry) => entry.signals.page_throttle(),
-        };
-        throttle.acquire(now, || {
-            let woken = self.members().map(|entry| entry.wake(now));
-            woken.fold(Nanos::MAX, |next, (is_woken, again)| {
-                has_woken |= is_woken;
-                next.min(again)
-            })
-        });
-        has_woken
+    /// Requests runs of the members whose last recorded results are older than their `max_age`. Of a large view it only
+    /// requests that the scheduler looks for them, so that no request walks over many checks.
+    pub(in crate::engine) fn wake(&self, now: Nanos) -> Woken {
+        let mut woken = Woken::Nothing;
+        match self.content {
+            Content::Check(entry) => entry.signals.page_throttle().acquire(now, || {
+                let (is_woken, next) = entry.wake(now);
+                woken = if is_woken { Woken::Checks } else { Woken::Nothing };
+                next
+            }),
+            Content::View(view) if self.contents.length(view) <= SMALL => view.request.throttle.acquire(now, || {
+                let (is_woken, next) = self.wake_members(now);
+                woken = if is_woken { Woken::Checks } else { Woken::Nothing };
+                next
+            }),
+            Content::View(view) => woken = if view.request.request(now) { Woken::View } else { Woken::Nothing },
+        }
+        woken
+    }
+
+    /// Looks for members to wake if a request asks for it.
+    pub(super) fn wake_if_requested(&self, now: Nanos) {
+        if let Content::View(view) = self.content
+            && view.request.take()
+        {
+            let (_, next) = self.wake_members(now);
+            // Among many checks there is always one that grows too old.
+            let pause = PAUSE_PER_MEMBER * u64::try_from(self.contents.length(view)).unwrap_or(u64::MAX);
+            view.request.throttle.set(next.max(now.saturating_add(pause)));
+        }
+    }
+
+    /// Requests runs of the members that are old enough. Returns whether there were any, and the first moment at which there
+    /// can be something to request again.
+    fn wake_members(&self, now: Nanos) -> (bool, Nanos) {
+        let woken = self.members().map(|entry| entry.wake(now));
+        woken.fold((false, Nanos::MAX), |(any, first), (is_woken, next)| (any | is_woken, first.min(next)))
     }
 
     fn bodies(&self) -> &'s PreparedBodies {

@@ -130,6 +130,16 @@ impl<'v, T> Iterator for Iter<'v, T> {
         }
     }
 
+    fn fold<B, F: FnMut(B, &'v T) -> B>(self, start: B, mut step: F) -> B {
+        let mut folded = self.leaf.fold(start, &mut step);
+        let mut next_leaf = self.next_leaf;
+        while next_leaf < self.vector.length {
+            folded = self.vector.leaf(next_leaf).iter().fold(folded, &mut step);
+            next_leaf += WIDTH;
+        }
+        folded
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.leaf.len() + self.vector.length.saturating_sub(self.next_leaf);
         (left, Some(left))

@@ -6,10 +6,14 @@ use crate::{
     engine::{
         policy::{self, ServiceState, Verdict},
         snapshot::{
-            entry::Entry, name_index::NameIndex, persistent_vec::PersistentVec, prepared_bodies::PreparedBodies,
+            assembly::{Assemblies, Placed},
+            entry::Entry,
+            name_index::NameIndex,
+            persistent_vec::PersistentVec,
+            prepared_bodies::PreparedBodies,
         },
         tally::Tally,
-        wake::Throttle,
+        wake::ViewRequest,
     },
     model::{
         report::{Subject, contribution},
@@ -24,13 +28,17 @@ pub(in crate::engine) struct View {
     pub(super) subject: Subject,
     /// Whether the view leaves out the checks that ask other services.
     pub(super) is_local: bool,
-    /// The positions of the checks, also of those that a local view leaves out.
-    pub(super) members: PersistentVec<usize>,
+    /// The positions of the checks, also of those that a local view leaves out; `None` for all checks.
+    pub(super) members: Option<PersistentVec<usize>>,
     pub(super) tally: Tally,
     pub(super) verdict: Verdict,
-    /// Admits a request to wake members whose results are too old.
-    pub(super) wake_throttle: Arc<Throttle>,
+    /// The request to wake members whose results are too old.
+    pub(super) request: Arc<ViewRequest>,
     pub(super) bodies: PreparedBodies,
+    /// The documents of this version of the view or of an earlier one.
+    pub(super) assemblies: Arc<Assemblies>,
+    /// The number of the change that added the last member.
+    pub(super) membership: u64,
 }
 
 /// A copy is made to be changed, and so begins without bodies.
@@ -42,8 +50,10 @@ impl Clone for View {
             members: self.members.clone(),
             tally: self.tally,
             verdict: self.verdict,
-            wake_throttle: Arc::clone(&self.wake_throttle),
+            request: Arc::clone(&self.request),
             bodies: PreparedBodies::default(),
+            assemblies: Arc::clone(&self.assemblies),
+            membership: self.membership,
         }
     }
 }
@@ -53,13 +63,20 @@ impl View {
         let tally = Tally::default();
         Self {
             verdict: policy::verdict(&tally, &subject, state),
+            members: (subject != Subject::All).then(PersistentVec::default),
             subject,
             is_local,
-            members: PersistentVec::default(),
             tally,
-            wake_throttle: Arc::new(Throttle::new(0)),
+            request: Arc::default(),
             bodies: PreparedBodies::default(),
+            assemblies: Arc::default(),
+            membership: 0,
         }
+    }
+
+    /// The number of members, also of those that a local view leaves out.
+    pub(super) fn length(&self, places: &PersistentVec<Placed>) -> usize {
+        self.members.as_ref().map_or(places.len(), PersistentVec::len)
     }
 
     /// Whether the view shows a member.
@@ -67,10 +84,13 @@ impl View {
         entry.is_local || !self.is_local
     }
 
-    fn join(&mut self, position: usize, entry: &Entry, state: ServiceState) {
-        self.members.push(position);
+    fn join(&mut self, position: usize, entry: &Entry, state: ServiceState, change: u64) {
+        self.membership = change;
+        if let Some(members) = &mut self.members {
+            members.push(position);
+        }
         // The new member may have to be woken before all others.
-        self.wake_throttle = Arc::new(Throttle::new(0));
+        self.request = Arc::default();
         self.add(entry, state);
         self.judge(state);
     }
@@ -91,16 +111,25 @@ impl View {
     }
 
     /// Counts all members anew, because the state of the service changes how they count.
-    fn recount(&mut self, entries: &PersistentVec<Arc<Entry>>, state: ServiceState) {
+    fn recount(&mut self, places: &PersistentVec<Placed>, state: ServiceState) {
         self.tally = Tally::default();
-        for entry in self.members.clone().iter().filter_map(|position| entries.get(*position)) {
-            self.add(entry, state);
-        }
+        let members = self.members.clone();
+        members_of(members.as_ref(), places).for_each(|place| self.add(&place.entry, state));
     }
 
     fn judge(&mut self, state: ServiceState) {
         self.verdict = policy::verdict(&self.tally, &self.subject, state);
     }
+}
+
+/// Returns the places at these positions, or all.
+pub(super) fn members_of<'s>(
+    positions: Option<&'s PersistentVec<usize>>,
+    places: &'s PersistentVec<Placed>,
+) -> impl Iterator<Item = &'s Placed> {
+    let all = if positions.is_none() { Some(places.iter()) } else { None };
+    let some = positions.map(|positions| positions.iter().filter_map(|position| places.get(*position)));
+    all.into_iter().flatten().chain(some.into_iter().flatten())
 }
 
 /// The views of one kind of reader.
@@ -141,8 +170,13 @@ impl Views {
         self.tags.get(self.tag_position(name)?).map(|view| &**view)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &View> {
+        let probes = [&self.all, &self.liveness, &self.readiness, &self.startup];
+        probes.into_iter().chain(self.tags.iter()).map(|view| &**view)
+    }
+
     /// Adds a check to its views.
-    pub(super) fn join(&mut self, position: usize, entry: &Entry, state: ServiceState) {
+    pub(super) fn join(&mut self, position: usize, entry: &Entry, state: ServiceState, change: u64) {
         for tag in entry.report.tags.iter() {
             if self.tag_position(tag).is_none() {
                 let tags = &self.tags;
@@ -150,7 +184,7 @@ impl Views {
                 self.tags.push(Arc::new(View::new(Subject::Tag(Arc::clone(tag)), self.is_local, state)));
             }
         }
-        self.each_of(entry, |view| view.join(position, entry, state));
+        self.each_of(entry, |view| view.join(position, entry, state, change));
     }
 
     /// Replaces a check in its views.
@@ -159,9 +193,9 @@ impl Views {
     }
 
     /// Judges every view by a new state of the service.
-    pub(super) fn judge(&mut self, entries: &PersistentVec<Arc<Entry>>, before: ServiceState, state: ServiceState) {
+    pub(super) fn judge(&mut self, places: &PersistentVec<Placed>, before: ServiceState, state: ServiceState) {
         if before.startup_passed != state.startup_passed {
-            Arc::make_mut(&mut self.startup).recount(entries, state);
+            Arc::make_mut(&mut self.startup).recount(places, state);
         }
         for view in [&mut self.all, &mut self.liveness, &mut self.readiness, &mut self.startup] {
             Arc::make_mut(view).judge(state);

@@ -14,10 +14,7 @@ use crate::{
         policy::{self, CheckState, EffectiveStatus, Thresholds},
         sanitize::SanitizedOutcome,
         signals::Signals,
-        snapshot::{
-            entry::{Entry, Parts},
-            prepared_bodies::PreparedBodies,
-        },
+        snapshot::{entry::Entry, prepared_bodies::PreparedBodies},
     },
     model::{
         history::History,
@@ -209,7 +206,6 @@ impl TrackedCheck {
             is_final,
             signals: Arc::clone(&self.signals),
             bodies: PreparedBodies::default(),
-            parts: Parts::default(),
         }
     }
 

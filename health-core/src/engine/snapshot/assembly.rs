@@ -1,0 +1,150 @@
+//! Documents put together from the parts of their checks. What has not changed since the last document of a view is copied
+//! from it in long pieces, so that a document of many checks costs little more than what has changed.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+
+use crate::{
+    engine::snapshot::entry::Entry,
+    model::{report::CheckReport, status::Visibility},
+};
+
+/// A document that is put together from the parts of its checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartFormat {
+    Json,
+    /// The last variant: it counts the formats.
+    Health,
+}
+
+const FORMATS: usize = PartFormat::Health as usize + 1;
+const VISIBILITIES: usize = Visibility::ALL.len();
+
+/// The place of a check in a snapshot: its entry, and the number of the change that put it there.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) change: u64,
+    pub(super) entry: Arc<Entry>,
+}
+
+/// The last documents of a view, which its later versions begin with.
+#[derive(Debug, Default)]
+pub(super) struct Assemblies(OnceLock<Box<[[ArcSwapOption<Assembled>; FORMATS]; VISIBILITIES]>>);
+
+impl Assemblies {
+    pub(super) fn cell(&self, format: PartFormat, visibility: Visibility) -> &ArcSwapOption<Assembled> {
+        let cells = self.0.get_or_init(Box::default);
+        &cells[visibility as usize][format as usize]
+    }
+}
+
+/// A document, and where its parts are.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    body: Bytes,
+    /// The position of the first part.
+    start: usize,
+    /// The end of the part of each member, from `start` on. Every part begins with a comma, the first one's being left out of
+    /// the body. A check that is not shown has an empty part.
+    ends: Vec<usize>,
+    /// The number of the last change that the document shows, and of the last one that added a member.
+    change: u64,
+    membership: u64,
+}
+
+/// The members of a view to put a document together from.
+pub(super) struct Members<I> {
+    pub(super) places: I,
+    /// The number of the last change, and of the last one that added a member.
+    pub(super) change: u64,
+    pub(super) membership: u64,
+}
+
+impl Assembled {
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Puts a document together. `before` writes what comes before the parts and `after` what comes after them; `part`
+    /// appends a comma and the part of a check.
+    pub(super) fn new<'s>(
+        previous: Option<&Self>,
+        members: Members<impl Iterator<Item = &'s Placed>>,
+        shows: impl Fn(&Entry) -> bool,
+        before: &[u8],
+        part: impl Fn(&mut Vec<u8>, &CheckReport),
+        after: &[u8],
+    ) -> Self {
+        // A later document has parts that are not of this snapshot.
+        let is_fit = |it: &&Self| it.membership == members.membership && it.change <= members.change;
+        let previous = previous.filter(is_fit);
+        let length = previous.map_or(0, |previous| previous.body.len());
+        let mut parts = Parts { text: Vec::with_capacity(length + length / 32 + before.len()), start: before.len() };
+        parts.text.extend_from_slice(before);
+        let mut ends = Vec::with_capacity(previous.map_or(0, |previous| previous.ends.len()));
+        // The piece of the previous document that is to be copied next.
+        let mut piece = 0..0;
+        let mut end = 0;
+        let mut scratch = Vec::new();
+        for (position, place) in members.places.enumerate() {
+            let range = previous.map(|it| position.checked_sub(1).map_or(0, |at| it.ends[at])..it.ends[position]);
+            let unchanged = range.filter(|_| previous.is_some_and(|previous| place.change <= previous.change));
+            if let Some(range) = unchanged {
+                end += range.len();
+                if piece.end == range.start {
+                    piece.end = range.end;
+                } else {
+                    parts.copy(previous, &piece);
+                    piece = range;
+                }
+            } else {
+                parts.copy(previous, &piece);
+                piece = 0..0;
+                if shows(&place.entry) {
+                    scratch.clear();
+                    part(&mut scratch, &place.entry.report);
+                    parts.append(&scratch);
+                    end += scratch.len();
+                }
+            }
+            ends.push(end);
+        }
+        parts.copy(previous, &piece);
+        parts.text.extend_from_slice(after);
+        let body = Bytes::from(parts.text);
+        // The first clone of an owned buffer allocates; afterwards no clone does.
+        let _ = body.clone();
+        Self { body, start: before.len(), ends, change: members.change, membership: members.membership }
+    }
+}
+
+/// A body to which parts are appended.
+struct Parts {
+    text: Vec<u8>,
+    start: usize,
+}
+
+impl Parts {
+    /// Appends a part, or several, without the first comma of all.
+    fn append(&mut self, part: &[u8]) {
+        let comma = usize::from(self.text.len() == self.start).min(part.len());
+        self.text.extend_from_slice(&part[comma..]);
+    }
+
+    /// Appends a piece of another document.
+    fn copy(&mut self, previous: Option<&Assembled>, piece: &std::ops::Range<usize>) {
+        let Some(previous) = previous.filter(|_| !piece.is_empty()) else { return };
+        let at = |position: usize| previous.start + position - 1;
+        if piece.start > 0 {
+            self.append(&previous.body[at(piece.start)..at(piece.end)]);
+        } else {
+            // The document before has no comma here.
+            if self.text.len() > self.start {
+                self.text.push(b',');
+            }
+            self.text.extend_from_slice(&previous.body[previous.start..at(piece.end)]);
+        }
+    }
+}
