@@ -53,22 +53,15 @@ impl Clock {
     }
 }
 
-/// Returns a moment as nanoseconds since 1970, as a word: before 1970 it counts down from the greatest word.
-pub(crate) fn unix_nanos(at: SystemTime) -> u64 {
-    let nanos = |passed: Duration| u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> 1);
-    match at.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => nanos(after),
-        Err(before) => nanos(before.duration()).wrapping_neg(),
-    }
+/// Returns a moment as milliseconds since 1970, in 48 bits: zero before 1970, and the greatest number after the year 10889.
+pub(crate) fn unix_millis(at: SystemTime) -> u64 {
+    let passed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).min((1 << 48) - 1)
 }
 
-/// Returns the moment of a word from [`unix_nanos`].
-pub(crate) fn at_unix_nanos(word: u64) -> SystemTime {
-    if word <= u64::MAX >> 1 {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(word)
-    } else {
-        SystemTime::UNIX_EPOCH - Duration::from_nanos(word.wrapping_neg())
-    }
+/// Returns the moment this many milliseconds after the beginning of 1970.
+pub(crate) fn at_unix_millis(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// Formats a moment as RFC 3339 with milliseconds, in UTC. Clamps a moment before 1970 to the start of 1970, and one
@@ -166,14 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn moments_survive_as_words_from_1678_to_2262() {
+    fn moments_survive_as_milliseconds() {
         let epoch = SystemTime::UNIX_EPOCH;
-        let years = Duration::from_secs(365 * 86_400) * 290;
-        for passed in [Duration::ZERO, Duration::from_nanos(1), Duration::new(1_764_000_000, 123_456_789), years] {
-            assert_eq!(at_unix_nanos(unix_nanos(epoch + passed)), epoch + passed);
-            assert_eq!(at_unix_nanos(unix_nanos(epoch - passed)), epoch - passed);
+        for millis in [0, 1, 1_764_000_000_123] {
+            assert_eq!(
+                at_unix_millis(unix_millis(epoch + Duration::from_millis(millis))),
+                epoch + Duration::from_millis(millis)
+            );
         }
-        assert!(at_unix_nanos(unix_nanos(epoch + years * 3)) > epoch + years);
+        assert_eq!(at_unix_millis(unix_millis(epoch - Duration::from_secs(1))), epoch);
+        assert!(unix_millis(epoch + LONGEST * 9_000) < 1 << 48);
     }
 
     #[test]

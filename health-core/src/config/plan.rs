@@ -175,11 +175,48 @@ fn check_word(name: &str) -> Result<(), &'static str> {
     Err(message)
 }
 
-/// One check in the graph of dependencies.
+/// A new check in the graph of dependencies.
 #[derive(Clone, Copy)]
 pub(crate) struct Node<'a> {
     pub(crate) name: &'a str,
     pub(crate) options: &'a Options,
+}
+
+/// A check on which others depend: a new one, or one that is known already and has a plan.
+#[derive(Clone, Copy)]
+enum Upstream<'a> {
+    New(Node<'a>),
+    Known(&'a str, &'a Plan),
+}
+
+impl<'a> Upstream<'a> {
+    fn name(&self) -> &'a str {
+        match self {
+            Self::New(node) => node.name,
+            Self::Known(name, _) => name,
+        }
+    }
+
+    fn impact(&self) -> Impact {
+        match self {
+            Self::New(node) => node.options.impact(),
+            Self::Known(_, plan) => plan.impact,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::New(node) => node.options.kind,
+            Self::Known(_, plan) => plan.kind,
+        }
+    }
+
+    fn depends_on(&self) -> Vec<&'a str> {
+        match self {
+            Self::New(node) => node.options.depends_on.iter().map(String::as_str).collect(),
+            Self::Known(_, plan) => plan.depends_on.iter().map(|name| &**name).collect(),
+        }
+    }
 }
 
 /// The graph of dependencies between new checks, and from them to checks that are known already and free of mistakes.
@@ -189,7 +226,7 @@ pub(crate) struct Graph<'a, K> {
     known: K,
 }
 
-impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
+impl<'a, K: Fn(&str) -> Option<(&'a str, &'a Plan)>> Graph<'a, K> {
     /// Creates a graph of new checks, and of known ones by their names.
     pub(crate) fn new(new: &'a [Node<'a>], known: K) -> Self {
         // Of two checks of one name the first is meant.
@@ -225,8 +262,9 @@ impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
         }
     }
 
-    fn find(&self, name: &str) -> Option<Node<'a>> {
-        (self.known)(name).or_else(|| self.by_name.get(name).copied())
+    fn find(&self, name: &str) -> Option<Upstream<'a>> {
+        let known = (self.known)(name).map(|(name, plan)| Upstream::Known(name, plan));
+        known.or_else(|| self.by_name.get(name).map(|node| Upstream::New(*node)))
     }
 
     /// Collects duplicate names, each once, and dependencies on names that no check has.
@@ -261,22 +299,22 @@ impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
     fn check_upstreams(&self, mistakes: &mut Mistakes) {
         for node in self.new {
             for upstream in node.options.depends_on.iter().filter_map(|name| self.find(name)) {
-                if node.options.impact() == Impact::Critical && upstream.options.impact() == Impact::Optional {
+                if node.options.impact() == Impact::Critical && upstream.impact() == Impact::Optional {
                     mistakes.push(BuildError::CriticalBehindOptional {
                         name: node.name.to_owned(),
-                        upstream: upstream.name.to_owned(),
+                        upstream: upstream.name().to_owned(),
                     });
                 }
             }
             for probe in [Probe::Liveness, Probe::Startup] {
-                let is_dependency = |upstream: &Node<'_>| upstream.options.kind == Kind::Dependency;
+                let is_dependency = |upstream: &Upstream<'_>| upstream.kind() == Kind::Dependency;
                 if node.options.joins(probe) == Some(Joining::LocalOnly)
                     && let Some(upstream) = self.upstreams(*node).into_iter().find(is_dependency)
                 {
                     mistakes.push(BuildError::ProbeBehindDependency {
                         name: node.name.to_owned(),
                         probe,
-                        upstream: upstream.name.to_owned(),
+                        upstream: upstream.name().to_owned(),
                     });
                 }
             }
@@ -284,14 +322,14 @@ impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
     }
 
     /// Returns every check on which `node` depends, directly or indirectly.
-    fn upstreams(&self, node: Node<'a>) -> Vec<Node<'a>> {
+    fn upstreams(&self, node: Node<'a>) -> Vec<Upstream<'a>> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
-        let mut names: Vec<&str> = node.options.depends_on.iter().map(String::as_str).collect();
+        let mut names = Upstream::New(node).depends_on();
         while let Some(name) = names.pop() {
             if let Some(upstream) = self.find(name)
                 && seen.insert(name)
             {
-                names.extend(upstream.options.depends_on.iter().map(String::as_str));
+                names.extend(upstream.depends_on());
                 found.push(upstream);
             }
         }
@@ -305,7 +343,7 @@ impl<'a, K: Fn(&str) -> Option<Node<'a>>> Graph<'a, K> {
         let mut open = vec![start.name];
         while let Some(name) = open.pop() {
             let Some(node) = self.find(name) else { continue };
-            for upstream in node.options.depends_on.iter().map(String::as_str) {
+            for upstream in node.depends_on() {
                 if upstream == start.name {
                     let mut path = vec![start.name, name];
                     while let Some(before) = led_to.get(path[path.len() - 1]) {

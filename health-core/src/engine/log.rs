@@ -98,6 +98,10 @@ impl LogLimiter {
             *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
             true
         });
+        // Every check has its first change at the start, and then hardly any.
+        if self.changes.capacity() > 8 * self.changes.len() {
+            self.changes.shrink_to(2 * self.changes.len());
+        }
         overdue
     }
 

@@ -54,42 +54,38 @@ pub(crate) struct Job {
 
 /// Runs one check until the task is dropped, the check is removed, or a check that runs once has succeeded.
 pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()> + Send + 'static {
-    // Created before the future, so that it also covers a task that is dropped before it is ever polled.
-    let end = EndOnDrop(Arc::clone(&job.signals));
+    // Created before the future, so that it also covers a task that is dropped before it is ever polled. There is one such
+    // future for each check, so that it holds everything once.
+    let mut runner = Runner { end: EndOnDrop(Arc::clone(&job.signals)), job, given_up: None };
     async move {
-        let _end = end;
-        run_until_done(&store, job).await;
-    }
-}
-
-async fn run_until_done(store: &Store, job: Job) {
-    let signals = Arc::clone(&job.signals);
-    let mut runner = Runner { job, given_up: None };
-    let mut jitter = Jitter::new();
-    loop {
-        while store.is_held_back(&signals) && !signals.refresh_requested() {
-            signals.changed().await;
-        }
-        let number = signals.run_started();
-        let (started, began) = (store.clock().now(), Instant::now());
-        let reading = signals.reading();
-        let outcome = runner.run(store).await;
-        let next = store.record(&signals, CompletedRun { outcome, started, reading });
-        signals.run_finished(number);
-        let Some(NextRun::After(spacing)) = next else { return };
-        let spacing = jitter.around(spacing);
-        // A run that took longer than the spacing is followed by a pause, too.
-        let mut due = (began + spacing).max(Instant::now() + spacing / 4);
+        let mut jitter = Jitter::new();
         loop {
-            select! {
-                () = sleep_until(due) => break,
-                () = signals.changed() => if signals.run_requested() {
-                    break;
-                },
+            let signals = &runner.job.signals;
+            while store.is_held_back(signals) && !signals.refresh_requested() {
+                signals.changed().await;
             }
-            // The check was run at once meanwhile: what is not healthy any more is looked at sooner.
-            if let Some(NextRun::After(spacing)) = store.next_run(&signals) {
-                due = due.min(Instant::now() + jitter.around(spacing));
+            let number = signals.run_started();
+            let (started, began) = (store.clock().now(), Instant::now());
+            let reading = signals.reading();
+            let outcome = runner.run(&store).await;
+            let signals = &runner.job.signals;
+            let next = store.record(signals, CompletedRun { outcome, started, reading });
+            signals.run_finished(number);
+            let Some(NextRun::After(spacing)) = next else { return };
+            let spacing = jitter.around(spacing);
+            // A run that took longer than the spacing is followed by a pause, too.
+            let mut due = (began + spacing).max(Instant::now() + spacing / 4);
+            loop {
+                select! {
+                    () = sleep_until(due) => break,
+                    () = signals.changed() => if signals.run_requested() {
+                        break;
+                    },
+                }
+                // The check was run at once meanwhile: what is not healthy any more is looked at sooner.
+                if let Some(NextRun::After(spacing)) = store.next_run(signals) {
+                    due = due.min(Instant::now() + jitter.around(spacing));
+                }
             }
         }
     }
@@ -106,6 +102,8 @@ impl Drop for EndOnDrop {
 
 /// Runs one check, one run at a time.
 struct Runner {
+    #[expect(dead_code, reason = "it is for its end")]
+    end: EndOnDrop,
     job: Job,
     /// The last run, if it was given up. Its future may still be alive, because it blocks its thread.
     given_up: Option<GivenUp>,

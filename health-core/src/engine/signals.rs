@@ -70,7 +70,8 @@ impl Signals {
     /// Requests a run that starts from now on, also while the check is held back, and waits until it has finished.
     /// Returns `false` if the check runs no more.
     pub(crate) async fn refreshed(&self) -> bool {
-        let target = self.started.load(Ordering::Acquire) + 1;
+        // A write, though of nothing, so that a run that begins after it sees whatever the caller did before.
+        let target = self.started.fetch_add(0, Ordering::AcqRel) + 1;
         self.request_run();
         loop {
             // Listens before it looks, so that no end of a run is missed.

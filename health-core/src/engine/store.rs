@@ -4,6 +4,7 @@
 mod ranks;
 mod state;
 pub(crate) mod tracked_check;
+mod waiting;
 
 use std::{
     mem,
@@ -367,9 +368,7 @@ impl Store {
         if state.lifecycle() == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
         }
-        let graph = Graph::new(named, |name| {
-            state.check(name).map(|check| Node { name: &check.name, options: &check.options })
-        });
+        let graph = Graph::new(named, |name| state.check(name).map(|check| (&*check.name, &*check.plan)));
         graph.check(&mut mistakes);
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;

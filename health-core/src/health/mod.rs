@@ -161,12 +161,7 @@ fn prepare(name: &str, registration: &Registration, mistakes: &mut Mistakes) -> 
     let (plan, ()) = (Arc::new(plan?), valid?);
     let name: Arc<str> = Arc::from(name);
     let signals = Arc::new(Signals::new(nanos(plan.max_age)));
-    let new = NewCheck {
-        name: Arc::clone(&name),
-        options: registration.options.clone(),
-        plan: Arc::clone(&plan),
-        signals: Arc::clone(&signals),
-    };
+    let new = NewCheck { name: Arc::clone(&name), plan: Arc::clone(&plan), signals: Arc::clone(&signals) };
     Some((new, Job { name, check: Arc::clone(&registration.check), plan, signals }))
 }
 

@@ -7,19 +7,23 @@ use std::{
 
 use crate::{
     model::{
-        ring::{Packed, Ring},
+        ring::{self, Packed, Ring},
         status::{Reason, Status},
         totals::Totals,
     },
-    time::{Nanos, at_unix_nanos, unix_nanos},
+    time::{Nanos, at_unix_millis, unix_millis},
 };
+
+/// The lengths of the blocks of results, which come in every run, and of transitions, which hardly ever come.
+const RESULTS: usize = 15;
+const TRANSITIONS: usize = 6;
 
 /// The last results and transitions of a check, newest first.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct History {
-    results: Ring<PastResult>,
-    transitions: Ring<Transition>,
+    results: Ring<PastResult, RESULTS, { ring::blocks(RESULTS) }>,
+    transitions: Ring<Transition, TRANSITIONS, { ring::blocks(TRANSITIONS) }>,
     pub(crate) flaps: u64,
     pub(crate) totals: Totals,
     /// The number of the registration, which distinguishes a check from a later check of the same name.
@@ -70,7 +74,7 @@ pub struct PastResult {
 }
 
 impl PastResult {
-    /// Returns the time at which the run finished.
+    /// Returns the time at which the run finished, to the millisecond.
     #[must_use]
     pub fn at(&self) -> SystemTime {
         self.at
@@ -88,7 +92,7 @@ impl PastResult {
         self.reason
     }
 
-    /// Returns the duration of the run.
+    /// Returns the duration of the run, to the microsecond; 25 days if it was longer.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
@@ -106,7 +110,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Returns the time of the change.
+    /// Returns the time of the change, to the millisecond.
     #[must_use]
     pub fn at(&self) -> SystemTime {
         self.at
@@ -190,50 +194,66 @@ impl History {
     }
 }
 
-/// A result is its time, and in one word its duration, its reason and its status.
+/// A result is its time to the millisecond, its duration to the microsecond, and its judgement.
 impl Packed for PastResult {
-    fn pack(&self) -> [u64; 2] {
-        let duration = u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> JUDGEMENT_BITS);
-        [unix_nanos(self.at), (duration << JUDGEMENT_BITS) | judgement(self.status, self.reason)]
+    fn pack(&self) -> [u32; 3] {
+        let longest = u64::MAX >> (64 - DURATION_BITS);
+        let micros = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX).min(longest);
+        packed(self.at, micros, judgement(self.status, self.reason))
     }
 
-    fn unpack([at, rest]: [u64; 2]) -> Self {
-        let (status, reason) = judged(rest);
-        Self { at: at_unix_nanos(at), status, reason, duration: Duration::from_nanos(rest >> JUDGEMENT_BITS) }
+    fn unpack(words: [u32; 3]) -> Self {
+        let (at, micros, judgement) = unpacked(words);
+        let (status, reason) = judged(judgement);
+        Self { at, status, reason, duration: Duration::from_micros(micros) }
     }
 }
 
-/// A transition is its time, and in one word the status before, the reason and the status after.
+/// A transition is its time to the millisecond, the status before, and the judgement after.
 impl Packed for Transition {
-    fn pack(&self) -> [u64; 2] {
-        let from = self.from.map_or(0, |from| from as u64 + 1);
-        [unix_nanos(self.at), (from << JUDGEMENT_BITS) | judgement(self.to, self.reason)]
+    fn pack(&self) -> [u32; 3] {
+        packed(self.at, self.from.map_or(0, |from| from as u64 + 1), judgement(self.to, self.reason))
     }
 
-    fn unpack([at, rest]: [u64; 2]) -> Self {
-        let (to, reason) = judged(rest);
-        let from = (rest >> JUDGEMENT_BITS).checked_sub(1).map(status_of);
-        Self { at: at_unix_nanos(at), from, to, reason }
+    fn unpack(words: [u32; 3]) -> Self {
+        let (at, from, judgement) = unpacked(words);
+        let (to, reason) = judged(judgement);
+        Self { at, from: from.checked_sub(1).map(status_of), to, reason }
     }
 }
 
-/// The bits of a status and of the reason above it. What is left for a duration is nine years of nanoseconds.
+/// The bits of a record, from the lowest: a status, a reason, and then 25 days of microseconds or another status. What is
+/// left, 48 bits, is the time.
 const STATUS_BITS: u32 = 2;
 const JUDGEMENT_BITS: u32 = STATUS_BITS + 5;
+const DURATION_BITS: u32 = 41;
+
+fn packed(at: SystemTime, value: u64, judgement: u64) -> [u32; 3] {
+    let lower = (value << JUDGEMENT_BITS) | judgement;
+    let bits = (u128::from(unix_millis(at)) << (JUDGEMENT_BITS + DURATION_BITS)) | u128::from(lower);
+    [0, 32, 64].map(|shift| u32::try_from((bits >> shift) & u128::from(u32::MAX)).unwrap_or_default())
+}
+
+fn unpacked([low, middle, high]: [u32; 3]) -> (SystemTime, u64, u64) {
+    let bits = u128::from(low) | (u128::from(middle) << 32) | (u128::from(high) << 64);
+    let field = |shift: u32, length: u32| u64::try_from((bits >> shift) & ((1 << length) - 1)).unwrap_or_default();
+    let at = at_unix_millis(field(JUDGEMENT_BITS + DURATION_BITS, 48));
+    (at, field(JUDGEMENT_BITS, DURATION_BITS), field(0, JUDGEMENT_BITS))
+}
 
 fn judgement(status: Status, reason: Option<Reason>) -> u64 {
     let reason = reason.map_or(0, |reason| reason as u64 + 1);
     (reason << STATUS_BITS) | status as u64
 }
 
-fn judged(word: u64) -> (Status, Option<Reason>) {
-    let reason = (word >> STATUS_BITS) & ((1 << (JUDGEMENT_BITS - STATUS_BITS)) - 1);
-    let reason = reason.checked_sub(1).and_then(|position| Reason::ALL.get(usize::try_from(position).ok()?)).copied();
-    (status_of(word), reason)
+fn judged(judgement: u64) -> (Status, Option<Reason>) {
+    let reason = (judgement >> STATUS_BITS).checked_sub(1);
+    let reason = reason.and_then(|position| Reason::ALL.get(usize::try_from(position).ok()?)).copied();
+    (status_of(judgement & ((1 << STATUS_BITS) - 1)), reason)
 }
 
-fn status_of(word: u64) -> Status {
-    let position = usize::try_from(word & ((1 << STATUS_BITS) - 1)).unwrap_or_default();
+fn status_of(position: u64) -> Status {
+    let position = usize::try_from(position).unwrap_or_default();
     Status::ALL.get(position).copied().unwrap_or(Status::Unhealthy)
 }
 
@@ -277,12 +297,11 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked() {
         let reasons = Reason::ALL.iter().copied().map(Some).chain([None]);
+        let froms = [None, Some(Status::Healthy), Some(Status::Unhealthy)];
         for (reason, status) in reasons.flat_map(|reason| Status::ALL.iter().map(move |status| (reason, *status))) {
-            for (nanos, from) in
-                [(0, None), (1, Some(Status::Healthy)), (1_764_000_000_123_456_789, Some(Status::Unhealthy))]
-            {
-                let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
-                let result = PastResult { at, status, reason, duration: Duration::from_nanos(nanos >> 4) };
+            for (millis, from) in [0, 1, 1_764_000_000_123].into_iter().zip(froms) {
+                let at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+                let result = PastResult { at, status, reason, duration: Duration::from_micros(millis) };
                 assert_eq!(PastResult::unpack(result.pack()), result);
                 let transition = Transition { at, from, to: status, reason };
                 assert_eq!(Transition::unpack(transition.pack()), transition);
@@ -290,7 +309,8 @@ mod tests {
         }
         let long =
             PastResult { at: SystemTime::UNIX_EPOCH, status: Status::Healthy, reason: None, duration: Duration::MAX };
-        assert_eq!(PastResult::unpack(long.pack()).duration, Duration::from_nanos(u64::MAX >> JUDGEMENT_BITS));
+        let days = PastResult::unpack(long.pack()).duration.as_secs() / 86_400;
+        assert_eq!(days, 25);
     }
 
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]

@@ -6,54 +6,55 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
 /// The number of records that are kept.
 pub(crate) const KEPT: usize = 60;
 
-/// The number of records in one block.
-const BLOCK: usize = 15;
-/// The blocks with the last records: the newest may be nearly empty, and the oldest hold one that is still kept.
-const BLOCKS: usize = KEPT / BLOCK + 1;
-
-/// A record in two words.
+/// A record in three short words.
 pub(crate) trait Packed {
-    fn pack(&self) -> [u64; 2];
-    fn unpack(words: [u64; 2]) -> Self;
+    fn pack(&self) -> [u32; 3];
+    fn unpack(words: [u32; 3]) -> Self;
 }
 
-/// Records of one block. A word is written once, before any copy of the ring counts its record, and not changed after it.
-type Block = [[AtomicU64; 2]; BLOCK];
+/// Some records. A word is written once, before any copy of the ring counts its record, and not changed after it.
+type Block<const LENGTH: usize> = [[AtomicU32; 3]; LENGTH];
+
+/// The number of blocks of this length: the newest may be nearly empty, and the oldest hold one record that is still kept.
+pub(crate) const fn blocks(length: usize) -> usize {
+    KEPT.div_ceil(length) + 1
+}
 
 /// The last 60 records. A copy shares the records, and does not see those that are appended to another copy.
 ///
 /// One copy at a time may be appended to: the one with the most records. The writer of results has it.
-pub(crate) struct Ring<T> {
-    blocks: [Option<Arc<Block>>; BLOCKS],
+pub(crate) struct Ring<T, const LENGTH: usize, const BLOCKS: usize> {
+    blocks: [Option<Arc<Block<LENGTH>>>; BLOCKS],
     /// The number of all records ever appended.
     appended: usize,
     record: PhantomData<T>,
 }
 
-impl<T> Default for Ring<T> {
+impl<T, const LENGTH: usize, const BLOCKS: usize> Default for Ring<T, LENGTH, BLOCKS> {
     fn default() -> Self {
-        Self { blocks: Default::default(), appended: 0, record: PhantomData }
+        Self { blocks: [const { None }; BLOCKS], appended: 0, record: PhantomData }
     }
 }
 
-impl<T> Clone for Ring<T> {
+impl<T, const LENGTH: usize, const BLOCKS: usize> Clone for Ring<T, LENGTH, BLOCKS> {
     fn clone(&self) -> Self {
         Self { blocks: self.blocks.clone(), appended: self.appended, record: PhantomData }
     }
 }
 
-impl<T: Packed> Ring<T> {
+impl<T: Packed, const LENGTH: usize, const BLOCKS: usize> Ring<T, LENGTH, BLOCKS> {
     pub(crate) fn push(&mut self, record: T) {
         let (block, place) = Self::place(self.appended);
         if place == 0 {
-            self.blocks[block] = Some(Arc::default());
+            self.blocks[block] =
+                Some(Arc::new([const { [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)] }; LENGTH]));
         }
         if let Some(block) = &self.blocks[block] {
             // The publication of the copy that counts this record orders these writes before its readers.
@@ -69,16 +70,16 @@ impl<T: Packed> Ring<T> {
         (0..self.appended.min(KEPT)).map(|age| {
             let (block, place) = Self::place(self.appended - 1 - age);
             let words = self.blocks[block].as_ref().map(|block| &block[place]);
-            T::unpack(words.map_or([0; 2], |words| [0, 1].map(|at: usize| words[at].load(Ordering::Relaxed))))
+            T::unpack(words.map_or([0; 3], |words| [0, 1, 2].map(|at: usize| words[at].load(Ordering::Relaxed))))
         })
     }
 
     fn place(number: usize) -> (usize, usize) {
-        (number / BLOCK % BLOCKS, number % BLOCK)
+        (number / LENGTH % BLOCKS, number % LENGTH)
     }
 }
 
-impl<T: Packed + fmt::Debug> fmt::Debug for Ring<T> {
+impl<T: Packed + fmt::Debug, const LENGTH: usize, const BLOCKS: usize> fmt::Debug for Ring<T, LENGTH, BLOCKS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -88,27 +89,33 @@ impl<T: Packed + fmt::Debug> fmt::Debug for Ring<T> {
 mod tests {
     use super::*;
 
-    impl Packed for u64 {
-        fn pack(&self) -> [u64; 2] {
-            [*self, !*self]
+    impl Packed for u32 {
+        fn pack(&self) -> [u32; 3] {
+            [*self, !*self, *self]
         }
 
-        fn unpack([number, inverse]: [u64; 2]) -> Self {
-            assert_eq!(number, !inverse);
+        fn unpack([number, inverse, again]: [u32; 3]) -> Self {
+            assert_eq!((number, number), (!inverse, again));
             number
         }
     }
 
     #[test]
     fn a_copy_keeps_its_records_while_others_are_appended() {
-        let mut ring = Ring::default();
+        keeps_its_records::<15, { blocks(15) }>();
+        keeps_its_records::<7, { blocks(7) }>();
+        keeps_its_records::<1, { blocks(1) }>();
+    }
+
+    fn keeps_its_records<const LENGTH: usize, const BLOCKS: usize>() {
+        let mut ring: Ring<u32, LENGTH, BLOCKS> = Ring::default();
         let mut copies = vec![ring.clone()];
-        for number in 0..400_u64 {
+        for number in 0..400_u32 {
             ring.push(number);
             copies.push(ring.clone());
         }
         for (appended, copy) in copies.iter().enumerate() {
-            let expected: Vec<u64> = (0..appended as u64).rev().take(KEPT).collect();
+            let expected: Vec<u32> = (0..u32::try_from(appended).unwrap()).rev().take(KEPT).collect();
             assert_eq!(copy.iter().len(), expected.len());
             assert_eq!(copy.iter().collect::<Vec<_>>(), expected);
             assert_eq!(copy.iter().rev().collect::<Vec<_>>(), expected.into_iter().rev().collect::<Vec<_>>());

@@ -20,6 +20,7 @@ use crate::{
         store::{
             ranks,
             tracked_check::{LastRun, NewCheck, NextRun, TrackedCheck},
+            waiting::Waiting,
         },
         wake::WakeSlots,
     },
@@ -59,9 +60,7 @@ struct Publication {
     lifecycle: Option<Lifecycle>,
     /// Whether a verdict differs from the published one, so that nothing may wait.
     is_urgent: bool,
-    /// Whether a recorded result is not published yet, and whether the coordinator knows.
-    has_waiting: bool,
-    is_awaited: bool,
+    waiting: Waiting,
     /// The moment of the last publication.
     last: Option<Nanos>,
 }
@@ -133,7 +132,7 @@ impl State {
 
     /// Records a finished run of a check and returns the time of the next one.
     pub(super) fn record(&mut self, signals: &Arc<Signals>, run: LastRun) -> Option<NextRun> {
-        self.publication.has_waiting = true;
+        self.publication.waiting.record();
         self.change_of(signals, |check| check.record(run))
     }
 
@@ -383,12 +382,12 @@ impl State {
 
     /// Whether a recorded result is not published yet.
     pub(super) fn has_waiting(&self) -> bool {
-        self.publication.has_waiting
+        self.publication.waiting.has_result()
     }
 
     /// Leaves what was recorded to wait. Returns whether it is the first since the last publication.
     pub(super) fn begins_to_wait(&mut self) -> bool {
-        !mem::replace(&mut self.publication.is_awaited, true)
+        self.publication.waiting.begins_to_wait()
     }
 
     /// Keeps the snapshot before the published one, and returns the one that was kept.

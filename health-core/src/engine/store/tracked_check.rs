@@ -8,7 +8,6 @@ use std::{
 };
 
 use crate::{
-    check::options::Options,
     config::plan::Plan,
     engine::{
         policy::{self, CheckState, EffectiveStatus, Thresholds},
@@ -28,7 +27,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct TrackedCheck {
     pub(super) name: Arc<str>,
-    pub(super) options: Options,
     pub(super) plan: Arc<Plan>,
     pub(super) signals: Arc<Signals>,
     pub(super) state: CheckState,
@@ -83,7 +81,6 @@ pub(super) struct LastRun {
 /// A check to track.
 pub(crate) struct NewCheck {
     pub(crate) name: Arc<str>,
-    pub(crate) options: Options,
     pub(crate) plan: Arc<Plan>,
     pub(crate) signals: Arc<Signals>,
 }
@@ -103,7 +100,6 @@ impl TrackedCheck {
         Self {
             effective: policy::effective_status(&state, false, &[], false),
             name: new.name,
-            options: new.options,
             plan: new.plan,
             signals: new.signals,
             state,
@@ -128,12 +124,8 @@ impl TrackedCheck {
     /// Makes the check pending again, as if it had never run.
     #[cfg(feature = "testing")]
     pub(super) fn forget(&mut self) {
-        let new = NewCheck {
-            name: Arc::clone(&self.name),
-            options: self.options.clone(),
-            plan: Arc::clone(&self.plan),
-            signals: Arc::clone(&self.signals),
-        };
+        let new =
+            NewCheck { name: Arc::clone(&self.name), plan: Arc::clone(&self.plan), signals: Arc::clone(&self.signals) };
         let (upstreams, dependants) = (mem::take(&mut self.upstreams), mem::take(&mut self.dependants));
         *self = Self { rank: self.rank, upstreams, dependants, changed: true, ..Self::new(new, true) };
     }
