@@ -56,7 +56,8 @@ pub(crate) struct Job {
 pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()> + Send + 'static {
     // Created before the future, so that it also covers a task that is dropped before it is ever polled. There is one such
     // future for each check, so that it holds everything once.
-    let mut runner = Runner { end: EndOnDrop(Arc::clone(&job.signals)), job, given_up: None };
+    let end = EndOnDrop(Arc::clone(&job.signals));
+    let mut runner = Runner { job, given_up: None, _end: end };
     async move {
         let mut jitter = Jitter::new();
         loop {
@@ -102,11 +103,11 @@ impl Drop for EndOnDrop {
 
 /// Runs one check, one run at a time.
 struct Runner {
-    #[expect(dead_code, reason = "it is for its end")]
-    end: EndOnDrop,
     job: Job,
     /// The last run, if it was given up. Its future may still be alive, because it blocks its thread.
-    given_up: Option<GivenUp>,
+    given_up: Option<Box<GivenUp>>,
+    /// Dropped last: whoever waits for a run is released when nothing of it is left.
+    _end: EndOnDrop,
 }
 
 struct GivenUp {
@@ -131,7 +132,8 @@ enum Failure {
 impl Runner {
     /// Runs the check once, at most until its deadline.
     async fn run(&mut self, store: &Store) -> Outcome {
-        if let Some(GivenUp { run, since, began }) = &self.given_up {
+        if let Some(given_up) = &self.given_up {
+            let GivenUp { run, since, began } = &**given_up;
             if !run.0.is_finished() {
                 return Outcome::unhealthy(format!(
                     "the run that began at {} was cancelled and still blocks its thread, for {} s now",
@@ -175,7 +177,7 @@ impl Runner {
             },
             None => {
                 handle.0.abort();
-                self.given_up = Some(GivenUp { run: handle, since, began });
+                self.given_up = Some(Box::new(GivenUp { run: handle, since, began }));
                 timed_out(timeout)
             }
         }

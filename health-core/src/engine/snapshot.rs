@@ -136,23 +136,18 @@ impl Snapshot {
     }
 
     fn with_stale_entries(&self, now: Nanos, scheduler_stale: bool) -> Self {
-        let mut is_aged = scheduler_stale;
         let mut expires_at = NEVER;
-        let mark = |entry: &Arc<Entry>| {
+        let mut expired = Vec::new();
+        for (position, entry) in self.contents.entries().enumerate() {
             if scheduler_stale || entry.is_stale(now) {
-                is_aged = true;
-                return Arc::new(entry.stale(scheduler_stale));
+                expired.push((position, Arc::new(entry.stale(scheduler_stale))));
+            } else {
+                expires_at = expires_at.min(entry.expires_at());
             }
-            expires_at = expires_at.min(entry.expires_at());
-            Arc::clone(entry)
-        };
-        let entries: Vec<Arc<Entry>> = self.contents.entries().map(mark).collect();
-        let contents = if is_aged {
-            let state = ServiceState { scheduler_stale, ..self.contents.state };
-            self.contents.with_entries(state, entries)
-        } else {
-            self.contents.clone()
-        };
+        }
+        let is_aged = scheduler_stale || !expired.is_empty();
+        let state = ServiceState { scheduler_stale, ..self.contents.state };
+        let contents = if is_aged { self.contents.with_replaced(state, expired) } else { self.contents.clone() };
         Self { is_aged, expires_at, ..Self::new(contents) }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct Store {
     expires_at: AtomicU64,
     /// The scheduler's last sign of life.
     beat: AtomicU64,
-    next_unmute: AtomicU64,
+    has_muted: AtomicBool,
     state: Mutex<State>,
     changes: broadcast::Sender<Change>,
     progress: watch::Sender<Progress>,
@@ -125,7 +125,7 @@ impl Store {
             // A frozen store has no scheduler that could die.
             beat: AtomicU64::new(if clock.is_frozen() { NEVER } else { clock.now() }),
             expires_at: AtomicU64::new(NEVER),
-            next_unmute: AtomicU64::new(NEVER),
+            has_muted: AtomicBool::new(false),
             progress: watch::Sender::new(Progress::of(&snapshot)),
             clock,
             about,
@@ -259,7 +259,7 @@ impl Store {
         self.beat.store(now, Ordering::Relaxed);
         let overdue = self.log().overdue(now);
         overdue.iter().for_each(log::write);
-        if self.next_unmute.load(Ordering::Relaxed) != NEVER {
+        if self.has_muted.load(Ordering::Relaxed) {
             let state = self.lock();
             if state.has_unmuted(now, self.clock.wall()) {
                 self.publish(state);
@@ -310,8 +310,10 @@ impl Store {
         let exceeded = outcome.exceeded.filter(|_| !check.limits_logged).map(|limit| (Arc::clone(&check.name), limit));
         let run = LastRun { finished, at, duration, reading: run.reading, outcome };
         let next = state.record(signals, run);
-        state.settle(finished, at);
-        if self.clock.is_frozen() || state.must_publish(finished, nanos(LONGEST_WAIT)) {
+        // Read under the lock, so that no change is dated before an earlier one.
+        let now = self.clock.now();
+        state.settle(now, self.clock.wall());
+        if self.clock.is_frozen() || state.must_publish(now, nanos(LONGEST_WAIT)) {
             self.publish(state);
         } else {
             self.expires_at.store(state.expires_at(), Ordering::Release);
@@ -344,15 +346,18 @@ impl Store {
         }
         let mute = mute.map(|(until, note)| Mute {
             until: now.saturating_add(nanos(until.duration_since(at).unwrap_or_default())),
-            muted: Muted { until, note: Some(sanitize::note(note, &self.secrets)).filter(|note| !note.is_empty()) },
+            muted: Arc::new(Muted {
+                until,
+                note: Some(sanitize::note(note, &self.secrets)).filter(|note| !note.is_empty()),
+            }),
         });
-        let muted = mute.as_ref().map(|mute| mute.muted.clone());
+        let muted = mute.as_ref().map(|mute| Arc::clone(&mute.muted));
         let before = state.change(name, |check| (Arc::clone(&check.name), mem::replace(&mut check.mute, mute)));
         self.publish(state);
         if let Some((name, before)) = before
             && (before.is_some() || muted.is_some())
         {
-            log::muted(&name, muted.as_ref());
+            log::muted(&name, muted.as_deref());
         }
         Ok(())
     }
@@ -373,7 +378,7 @@ impl Store {
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;
         state.insert(new);
-        self.publish(state);
+        self.publish_members(state);
         Ok(())
     }
 
@@ -390,7 +395,7 @@ impl Store {
         }
         let position = check.signals.position();
         let removed = state.remove(position);
-        self.publish(state);
+        self.publish_members(state);
         Ok(removed.signals)
     }
 
@@ -403,6 +408,14 @@ impl Store {
         }
     }
 
+    /// Publishes a snapshot whose views have other members, and takes the requests that were set for the views before.
+    fn publish_members(&self, state: MutexGuard<'_, State>) {
+        let before = self.published.load_full();
+        self.publish(state);
+        before.wake_requested_views(self.clock.now());
+        self.wake_requested.notify_one();
+    }
+
     /// Publishes a new snapshot, and tells subscribers and the log what has changed. The only place that publishes.
     fn publish(&self, mut state: MutexGuard<'_, State>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
@@ -411,7 +424,7 @@ impl Store {
         let progress = Progress::of(&snapshot);
         // Before the snapshot, so that no reader takes a result of this snapshot for an expired one.
         self.expires_at.store(state.expires_at(), Ordering::Release);
-        self.next_unmute.store(state.next_unmute(), Ordering::Relaxed);
+        self.has_muted.store(state.has_muted(), Ordering::Relaxed);
         let previous = self.published.swap(Arc::new(snapshot));
         for change in &changes {
             // Fails if nobody listens.

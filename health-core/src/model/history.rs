@@ -26,11 +26,8 @@ pub struct History {
     transitions: Ring<Transition, TRANSITIONS, { ring::blocks(TRANSITIONS) }>,
     pub(crate) flaps: u64,
     pub(crate) totals: Totals,
-    /// The number of the registration, which distinguishes a check from a later check of the same name.
-    #[cfg_attr(
-        not(any(feature = "metrics", feature = "opentelemetry")),
-        expect(dead_code, reason = "two publishers ask")
-    )]
+    /// The number of the registration, which distinguishes a check from a later check of the same name; 0 until the first
+    /// record.
     registration: u64,
     good: Nanos,
     total: Nanos,
@@ -150,10 +147,12 @@ impl History {
         self.good as f64 / self.total as f64
     }
 
-    /// Creates an empty history with a registration number of its own.
-    pub(crate) fn of_new_check() -> Self {
+    /// Gives the history of a check that begins to run a number of its own.
+    fn register(&mut self) {
         static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
-        Self { registration: REGISTRATIONS.fetch_add(1, Ordering::Relaxed), ..Self::default() }
+        if self.registration == 0 {
+            self.registration = REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns the counts since the previous reading, and updates `seen`. Returns all counts if `seen` belongs to
@@ -170,12 +169,14 @@ impl History {
     }
 
     pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
+        self.register();
         self.results.push(PastResult { at, status, reason, duration });
         self.totals.record_run(at, status, duration);
     }
 
     /// Records the status at a moment. A changed status is also recorded as a transition.
     pub(crate) fn record_status(&mut self, now: Nanos, at: SystemTime, status: Status, reason: Option<Reason>) {
+        self.register();
         let previous = self.reported.replace((now, status));
         if let Some((then, before)) = previous {
             let passed = now.saturating_sub(then);
@@ -316,7 +317,7 @@ mod tests {
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     #[test]
     fn since_returns_only_what_was_recorded_after_the_previous_reading() {
-        let mut history = History::of_new_check();
+        let mut history = History::default();
         let mut run = |status, millis| {
             history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
             history.record_status(0, SystemTime::UNIX_EPOCH, status, None);
@@ -334,7 +335,7 @@ mod tests {
         let third = run(Status::Unhealthy, 3);
         assert_eq!(told(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
         // The check was removed, and another check of the same name was inserted and has had as many runs.
-        let mut another = History::of_new_check();
+        let mut another = History::default();
         (0..3).for_each(|_| {
             another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4));
         });

@@ -167,7 +167,7 @@ pub struct CheckReport {
     pub(crate) consecutive_failures: u32,
     pub(crate) consecutive_successes: u32,
     pub(crate) caused_by: Vec<Arc<str>>,
-    pub(crate) muted: Option<Muted>,
+    pub(crate) muted: Option<Arc<Muted>>,
     pub(crate) history: Arc<History>,
     /// Whether the check counts for probes and the report. One inserted after Starting is only shown until its first
     /// result.
@@ -289,7 +289,7 @@ impl CheckReport {
     /// Returns the mute that an operator set. Until it ends, the check is Degraded at most.
     #[must_use]
     pub fn muted(&self) -> Option<&Muted> {
-        self.muted.as_ref()
+        self.muted.as_deref()
     }
 
     /// Returns the last results and transitions.
@@ -365,7 +365,7 @@ impl CheckReport {
             consecutive_failures: 0,
             consecutive_successes: 0,
             caused_by: Vec::new(),
-            muted: self.muted.as_ref().map(|muted| Muted { note: None, ..muted.clone() }),
+            muted: self.muted.as_ref().map(|muted| Arc::new(Muted { note: None, ..(**muted).clone() })),
             history: Arc::default(),
             ..self.clone()
         }

@@ -253,7 +253,7 @@ fn a_check_contributes_by_subject_impact_and_history() {
     let failing = unhealthy(Reason::Unreachable);
     let never = |report: &mut CheckReport| report.ever_succeeded = false;
     let muted = |report: &mut CheckReport| {
-        report.muted = Some(Muted { until: std::time::SystemTime::UNIX_EPOCH, note: None });
+        report.muted = Some(Arc::new(Muted { until: std::time::SystemTime::UNIX_EPOCH, note: None }));
     };
     let pending = report("x", |it| {
         unhealthy(Reason::Pending)(it);

@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
 use crate::{
-    engine::snapshot::entry::Entry,
+    engine::snapshot::{entry::Entry, prepared_bodies::made},
     model::{report::CheckReport, status::Visibility},
 };
 
@@ -35,8 +35,7 @@ pub(super) struct Assemblies(OnceLock<Box<[[ArcSwapOption<Assembled>; FORMATS]; 
 
 impl Assemblies {
     pub(super) fn cell(&self, format: PartFormat, visibility: Visibility) -> &ArcSwapOption<Assembled> {
-        let cells = self.0.get_or_init(Box::default);
-        &cells[visibility as usize][format as usize]
+        &made(&self.0)[visibility as usize][format as usize]
     }
 }
 

@@ -78,6 +78,19 @@ impl Contents {
         contents
     }
 
+    /// Returns the same contents with some entries replaced, for readers who see them beside the writer's next contents.
+    pub(super) fn with_replaced(&self, state: ServiceState, replaced: Vec<(usize, Arc<Entry>)>) -> Self {
+        let mut contents = self.clone();
+        contents.set_service(state);
+        for (position, entry) in replaced {
+            contents.replace(position, entry);
+        }
+        for views in [Some(&mut contents.views), contents.local_views.as_mut()].into_iter().flatten() {
+            views.part();
+        }
+        contents
+    }
+
     /// Adds a check behind all others.
     pub(in crate::engine) fn push(&mut self, entry: Arc<Entry>) {
         let position = self.places.len();

@@ -125,16 +125,15 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Returns the body of a renderer of the owner's, from the last call or rendered now; `None` if rendering failed.
+    /// Returns the body of a renderer of the owner's, from the last call since the publication or rendered now; `None` if
+    /// rendering failed. Such a renderer may show anything, so that its bodies hold for one publication.
     pub(crate) fn own_body(
         &self,
         renderer: u64,
         visibility: Visibility,
         render: impl FnOnce() -> Option<OwnBody>,
     ) -> Option<OwnBody> {
-        // At full visibility it sees the time since the start.
-        let version = (visibility == Visibility::Full).then_some(self.contents.generation);
-        self.bodies().own_body(renderer, visibility, version, render)
+        self.bodies().own_body(renderer, visibility, self.contents.generation, render)
     }
 
     /// Requests runs of the members whose last recorded results are older than their `max_age`. Of a large view it only

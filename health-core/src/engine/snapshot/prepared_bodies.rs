@@ -25,6 +25,9 @@ pub(crate) enum BodyFormat {
 const FORMATS: usize = BodyFormat::OpenMetrics as usize + 1;
 const VISIBILITIES: usize = Visibility::ALL.len();
 
+/// The largest number of renderers of the owner's whose bodies are kept with a page. Those of others are not kept.
+const RENDERERS: usize = 16;
+
 /// A body from a renderer of the owner's, with its content type.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnBody {
@@ -53,22 +56,24 @@ impl PreparedBodies {
         made(&self.cells)[visibility as usize][format as usize].value(version, render)
     }
 
-    /// Returns the body by a renderer of the owner's; `None` if rendering failed.
+    /// Returns the body by a renderer of the owner's, rendering it at the first call for this version; `None` if rendering
+    /// failed.
     pub(crate) fn own_body(
         &self,
         renderer: u64,
         visibility: Visibility,
-        version: Option<u64>,
+        version: u64,
         render: impl FnOnce() -> Option<OwnBody>,
     ) -> Option<OwnBody> {
         let mut next = &self.own;
-        loop {
+        for _ in 0..RENDERERS {
             let own = made_with(next, || OwnBodies::of(renderer));
             if own.renderer == renderer {
-                return own.cells[visibility as usize].value(version, render);
+                return own.cells[visibility as usize].value(Some(version), render);
             }
             next = &own.next;
         }
+        render()
     }
 }
 
@@ -122,7 +127,7 @@ impl<T: Clone> Cell<T> {
 }
 
 /// Returns the value of a cell, which is made at the first call.
-fn made<T: Default>(cell: &OnceLock<Box<T>>) -> &T {
+pub(super) fn made<T: Default>(cell: &OnceLock<Box<T>>) -> &T {
     made_with(cell, T::default)
 }
 

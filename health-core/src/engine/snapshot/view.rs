@@ -187,6 +187,18 @@ impl Views {
         self.each_of(entry, |view| view.join(position, entry, state, change));
     }
 
+    /// Parts from the views before, of which these are another continuation: their documents have nothing in common.
+    pub(super) fn part(&mut self) {
+        for view in [&mut self.all, &mut self.liveness, &mut self.readiness, &mut self.startup] {
+            Arc::make_mut(view).assemblies = Arc::default();
+        }
+        for position in 0..self.tags.len() {
+            if let Some(view) = self.tags.get_mut(position) {
+                Arc::make_mut(view).assemblies = Arc::default();
+            }
+        }
+    }
+
     /// Replaces a check in its views.
     pub(super) fn replace(&mut self, before: &Entry, after: &Entry, state: ServiceState) {
         self.each_of(after, |view| view.replace(before, after, state));

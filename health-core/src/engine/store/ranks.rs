@@ -8,7 +8,12 @@ use crate::engine::store::tracked_check::TrackedCheck;
 /// later one, and dependencies have no cycles.
 pub(super) fn link(checks: &mut [TrackedCheck], first: usize, position: impl Fn(&str) -> Option<usize>) {
     for at in first..checks.len() {
-        let upstreams: Vec<usize> = checks[at].plan.depends_on.iter().filter_map(|name| position(name)).collect();
+        let mut upstreams: Vec<usize> = Vec::new();
+        for upstream in checks[at].plan.depends_on.iter().filter_map(|name| position(name)) {
+            if !upstreams.contains(&upstream) {
+                upstreams.push(upstream);
+            }
+        }
         upstreams.iter().for_each(|upstream| checks[*upstream].dependants.push(at));
         checks[at].upstreams = upstreams;
     }

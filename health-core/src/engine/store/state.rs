@@ -26,6 +26,7 @@ use crate::{
     },
     model::{
         change::{Change, CheckChange, LifecycleChange},
+        history::History,
         report::CheckReport,
         status::{Lifecycle, Reason, Status},
     },
@@ -43,11 +44,15 @@ pub(super) struct State {
     /// The moments at which results expire, with the positions of their checks.
     expiries: BTreeSet<(Nanos, usize)>,
     muted: BTreeSet<usize>,
+    /// The moment at which the next mute ends, by either clock; `None` if no check is muted.
+    next_unmute: Option<(Nanos, SystemTime)>,
     /// The readiness checks without a finished run, while Starting, and the startup checks without a success.
     without_run: Vec<usize>,
     without_success: Vec<usize>,
     wake_slots: WakeSlots<Signals>,
     publication: Publication,
+    /// The history of every check that has not run.
+    no_history: Arc<History>,
     /// The snapshot before the published one.
     retired: Option<Arc<Snapshot>>,
 }
@@ -75,10 +80,12 @@ impl State {
             unsettled: BTreeSet::new(),
             expiries: BTreeSet::new(),
             muted: BTreeSet::new(),
+            next_unmute: None,
             without_run: Vec::new(),
             without_success: Vec::new(),
             wake_slots: WakeSlots::default(),
             publication: Publication::default(),
+            no_history: Arc::default(),
             retired: None,
         };
         state.insert(checks);
@@ -121,12 +128,20 @@ impl State {
 
     fn change_at<R>(&mut self, position: usize, change: impl FnOnce(&mut TrackedCheck) -> R) -> Option<R> {
         let check = self.checks.get_mut(position)?;
+        let ends = |check: &TrackedCheck| check.mute.as_ref().map(|mute| (mute.until, mute.muted.until));
+        let before = ends(check);
         let result = change(check);
         check.changed = true;
-        if check.mute.is_some() {
-            self.muted.insert(position);
-        }
         self.unsettled.insert((check.rank, position));
+        if ends(check) != before {
+            let is_muted = check.mute.is_some();
+            if is_muted {
+                self.muted.insert(position)
+            } else {
+                self.muted.remove(&position)
+            };
+            self.find_next_unmute();
+        }
         Some(result)
     }
 
@@ -141,7 +156,7 @@ impl State {
         let first = self.checks.len();
         for new in new {
             let position = self.checks.len();
-            let check = TrackedCheck::new(new, counts);
+            let check = TrackedCheck::new(new, counts, Arc::clone(&self.no_history));
             check.signals.set_position(position);
             check.signals.track(&mut self.wake_slots);
             self.contents.push(Arc::new(check.entry(!check.plan.asks_a_service, false)));
@@ -155,8 +170,7 @@ impl State {
             .extend(self.checks.iter().enumerate().skip(first).map(|(position, check)| (check.rank, position)));
     }
 
-    /// Removes a check on which no other depends. Unlike every other change it costs a walk over all checks, whose
-    /// positions move.
+    /// Removes a check on which no other depends. It costs a walk over all checks, whose positions move.
     pub(super) fn remove(&mut self, position: usize) -> TrackedCheck {
         let removed = self.checks.remove(position);
         removed.signals.untrack(&mut self.wake_slots);
@@ -217,10 +231,9 @@ impl State {
         }
     }
 
-    /// The moment at which the next mute ends.
-    pub(super) fn next_unmute(&self) -> Nanos {
-        let mutes = self.muted.iter().filter_map(|position| self.checks.get(*position)?.mute.as_ref());
-        mutes.map(|mute| mute.until).min().unwrap_or(NEVER)
+    /// Whether a check is muted.
+    pub(super) fn has_muted(&self) -> bool {
+        self.next_unmute.is_some()
     }
 
     // --- What follows from a change ----------------------------------------------------------------------------
@@ -240,29 +253,29 @@ impl State {
         }
     }
 
-    /// Returns whether a mute is over, by either clock, because the machine may have slept and its time of day may have been
-    /// set.
+    /// Whether a mute is over, by either clock, because the machine may have slept and its time of day may have been set.
     pub(super) fn has_unmuted(&self, now: Nanos, at: SystemTime) -> bool {
-        self.muted.iter().any(|position| self.is_unmuted(*position, now, at))
-    }
-
-    fn is_unmuted(&self, position: usize, now: Nanos, at: SystemTime) -> bool {
-        let mute = self.checks.get(position).and_then(|check| check.mute.as_ref());
-        mute.is_none_or(|mute| now >= mute.until || at >= mute.muted.until)
+        self.next_unmute.is_some_and(|(until, time)| now >= until || at >= time)
     }
 
     fn end_mutes(&mut self, now: Nanos, at: SystemTime) {
-        if self.muted.is_empty() {
+        if !self.has_unmuted(now, at) {
             return;
         }
-        let over: Vec<usize> =
-            self.muted.iter().copied().filter(|position| self.is_unmuted(*position, now, at)).collect();
+        let is_over = |position: &usize| {
+            let mute = self.checks.get(*position).and_then(|check| check.mute.as_ref());
+            mute.is_none_or(|mute| now >= mute.until || at >= mute.muted.until)
+        };
+        let over: Vec<usize> = self.muted.iter().copied().filter(is_over).collect();
         for position in over {
-            self.muted.remove(&position);
-            if self.checks.get(position).is_some_and(|check| check.mute.is_some()) {
-                self.change_at(position, |check| check.mute = None);
-            }
+            self.change_at(position, |check| check.mute = None);
         }
+    }
+
+    fn find_next_unmute(&mut self) {
+        let mutes = || self.muted.iter().filter_map(|position| self.checks.get(*position)?.mute.as_ref());
+        let times = mutes().map(|mute| mute.muted.until).min();
+        self.next_unmute = mutes().map(|mute| mute.until).min().zip(times);
     }
 
     /// Decides whether a check is held back and its effective status, and renews its entry. The checks that depend on it are
@@ -341,12 +354,16 @@ impl State {
     fn settle_lifecycle(&mut self) {
         let checks = &self.checks;
         if self.service.lifecycle == Lifecycle::Starting {
-            // Most are found at the end, so that no walk is longer than what is left.
             while self.without_run.pop_if(|position| checks[*position].last_run.is_some()).is_some() {}
             let has_begun =
                 |check: &TrackedCheck| check.last_run.is_some() || (check.held_back && !check.signals.is_running());
-            if self.without_run.iter().rev().all(|position| has_begun(&checks[*position])) {
-                self.service.lifecycle = Lifecycle::Ready;
+            match self.without_run.iter().rposition(|position| !has_begun(&checks[*position])) {
+                None => self.service.lifecycle = Lifecycle::Ready,
+                // To the end, where it is found at once the next time.
+                Some(waited_for) => {
+                    let last = self.without_run.len() - 1;
+                    self.without_run.swap(waited_for, last);
+                }
             }
         }
         if !self.service.startup_passed {
@@ -370,6 +387,7 @@ impl State {
         self.unsettled = positions().filter(|(_, check)| check.changed).map(|(at, check)| (check.rank, at)).collect();
         let expiries = positions().map(|(position, check)| (check.signals.stale_at(), position));
         self.expiries = expiries.filter(|(expires_at, _)| *expires_at != NEVER).collect();
+        self.find_next_unmute();
     }
 
     // --- Publication -------------------------------------------------------------------------------------------

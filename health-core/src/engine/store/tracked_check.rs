@@ -64,7 +64,7 @@ pub(super) struct TrackedCheck {
 #[derive(Clone, Debug)]
 pub(super) struct Mute {
     pub(super) until: Nanos,
-    pub(super) muted: Muted,
+    pub(super) muted: Arc<Muted>,
 }
 
 /// The last finished run.
@@ -95,7 +95,8 @@ pub(crate) enum NextRun {
 }
 
 impl TrackedCheck {
-    pub(super) fn new(new: NewCheck, counts: bool) -> Self {
+    /// Creates a check that has not run, with an empty history, which many can share.
+    pub(super) fn new(new: NewCheck, counts: bool, history: Arc<History>) -> Self {
         let state = CheckState::default();
         Self {
             effective: policy::effective_status(&state, false, &[], false),
@@ -113,7 +114,7 @@ impl TrackedCheck {
             dependants: Vec::new(),
             mute: None,
             reported: None,
-            history: Arc::new(History::of_new_check()),
+            history,
             counts,
             reading: 0,
             changed: false,
@@ -126,8 +127,11 @@ impl TrackedCheck {
     pub(super) fn forget(&mut self) {
         let new =
             NewCheck { name: Arc::clone(&self.name), plan: Arc::clone(&self.plan), signals: Arc::clone(&self.signals) };
-        let (upstreams, dependants) = (mem::take(&mut self.upstreams), mem::take(&mut self.dependants));
-        *self = Self { rank: self.rank, upstreams, dependants, changed: true, ..Self::new(new, true) };
+        let fresh = Self::new(new, true, Arc::default());
+        let before = mem::replace(self, fresh);
+        (self.rank, self.upstreams, self.dependants) = (before.rank, before.upstreams, before.dependants);
+        // What those that depend on it were settled by.
+        (self.held_others_back, self.effective) = (before.held_others_back, before.effective);
     }
 
     /// Records a finished run and returns the time of the next one.
@@ -233,7 +237,7 @@ impl TrackedCheck {
             consecutive_failures: self.state.failures,
             consecutive_successes: self.state.successes,
             caused_by: self.effective.caused_by.clone(),
-            muted: self.mute.as_ref().map(|mute| mute.muted.clone()),
+            muted: self.mute.as_ref().map(|mute| Arc::clone(&mute.muted)),
             history: Arc::clone(&self.history),
             counts: self.counts,
             ever_succeeded: self.state.ever_succeeded,

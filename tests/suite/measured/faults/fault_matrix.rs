@@ -2,7 +2,7 @@
 
 use std::{panic::resume_unwind, thread, time::Duration};
 
-use health_core::{CheckReport, PastResult, Status};
+use health_core::{CheckReport, Status};
 use health_tests::{
     bare_clock::{BareClock, measure},
     fault_matrix::{CHECKS, Cause, FAULTS, Fault, Measured, WATCHED, document, file},
@@ -59,7 +59,7 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
             runs >= before + WATCHED
         })
         .await;
-        watched.report().history().results().map(PastResult::duration).max().unwrap_or_default()
+        watched.report().history().results().map(|result| result.duration()).max().unwrap_or_default()
     } else {
         let (said, then) = expected.split_once(", then ").map_or((expected, None), |(said, then)| (said, Some(then)));
         watched.says(said, fault.name).await;
