@@ -1,6 +1,7 @@
 //! What the example services share: settings from the environment, and a little work to watch.
 //!
-//! The programs themselves are `src/bin/axum.rs`, `src/bin/actix.rs` and `src/bin/warp.rs`: they mount and serve.
+//! The programs are packages of their own, `axum`, `actix` and `warp` beside this one, so that each builds only its framework:
+//! they mount and serve.
 
 /// The README's programs, compiled.
 #[cfg(doctest)]

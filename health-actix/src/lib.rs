@@ -45,13 +45,13 @@ use actix_web::{
     guard,
     http::{
         ConnectionType, StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{HeaderMap, HeaderName, HeaderValue},
     },
     web,
 };
 #[cfg(feature = "dedicated_server")]
 use health_core::DedicatedServer;
-use health_core::{Endpoint, Headers};
+use health_core::{Endpoint, HeaderCache, Headers};
 use pin_project_lite::pin_project;
 
 pub use health_core;
@@ -312,6 +312,16 @@ fn last(path: &str, segments: usize) -> &str {
     start.map_or("", |(start, _)| &path[start..])
 }
 
+/// The core's headers in this framework's types.
+static HEADERS: HeaderCache<HeaderName, HeaderValue> =
+    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+
+/// Returns a line of a header of a request, without those that are not UTF-8.
+fn line<'r>(headers: &'r HeaderMap, name: &str, line: usize) -> Option<&'r str> {
+    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    found.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(line)
+}
+
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<HttpResponse> {
     let headers = request.headers();
@@ -320,10 +330,7 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
         path,
         request.uri().query(),
         request.peer_addr(),
-        &|name, line| {
-            let mut lines = headers.get_all(name).filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-            lines.nth(line)
-        },
+        &|name, number| line(headers, name, number),
     ))?;
     // actix-web omits the body of an answer to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -336,8 +343,8 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
 /// `Connection` from answers over HTTP/2.
 fn set<B>(response: &mut HttpResponse<B>, ours: &Headers, close: bool) {
     let headers = response.headers_mut();
-    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(HeaderName::from_static(name), value);
+    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(name, value);
     });
     if close {
         response.head_mut().set_connection_type(ConnectionType::Close);

@@ -46,7 +46,7 @@ use axum::{
 };
 #[cfg(feature = "dedicated_server")]
 use health_core::DedicatedServer;
-use health_core::{Endpoint, Headers, bytes::Bytes};
+use health_core::{Endpoint, HeaderCache, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -341,6 +341,16 @@ where
     }
 }
 
+/// The core's headers in this framework's types.
+static HEADERS: HeaderCache<HeaderName, HeaderValue> =
+    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+
+/// Returns a line of a header of a request, without those that are not UTF-8.
+fn line<'r>(headers: &'r HeaderMap, name: &str, line: usize) -> Option<&'r str> {
+    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(line)
+}
+
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>> {
     let (headers, path) = (request.headers(), request.uri().path());
@@ -354,11 +364,7 @@ fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>
         path,
         request.uri().query(),
         request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
-        &|name, line| {
-            let mut lines =
-                headers.get_all(name).into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-            lines.nth(line)
-        },
+        &|name, number| line(headers, name, number),
     ))?;
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
@@ -375,8 +381,8 @@ fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>
 /// Sets the core's headers on an answer, and the length if one is given. Closes the connection after the answer if `close`
 /// is true.
 fn set(headers: &mut HeaderMap, ours: &Headers, length: Option<usize>, close: bool) {
-    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(HeaderName::from_static(name), value);
+    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(name, value);
     });
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -191,6 +191,7 @@ pub use crate::{
         Endpoint,
         config::EndpointError,
         format::{Format, Rendered},
+        header_cache::HeaderCache,
         message::{HeaderValue, Headers, Request, Response, ResponseExtras},
     },
     health::{

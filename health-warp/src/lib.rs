@@ -29,7 +29,7 @@ use std::{io, net::TcpListener};
 
 #[cfg(feature = "dedicated_server")]
 use health_core::DedicatedServer;
-use health_core::{Endpoint, Headers, bytes::Bytes};
+use health_core::{Endpoint, HeaderCache, Headers, bytes::Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use warp::{
     Filter, Rejection, Reply,
@@ -220,6 +220,16 @@ fn own_part<'p>(full: &'p FullPath, rest: &Peek) -> &'p str {
     full.get(start..).unwrap_or_default()
 }
 
+/// The core's headers in this framework's types.
+static HEADERS: HeaderCache<HeaderName, HeaderValue> =
+    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+
+/// Returns a line of a header of a request, without those that are not UTF-8.
+fn line<'r>(headers: &'r HeaderMap, name: &str, line: usize) -> Option<&'r str> {
+    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(line)
+}
+
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
 fn answer(
     endpoint: &Endpoint,
@@ -229,11 +239,10 @@ fn answer(
     headers: &HeaderMap,
     peer: Option<SocketAddr>,
 ) -> Option<warp::reply::Response> {
-    let answer = endpoint.respond(&health_core::Request::new(method.as_str(), path, query, peer, &|name, line| {
-        let mut lines =
-            headers.get_all(name).into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-        lines.nth(line)
-    }))?;
+    let answer =
+        endpoint.respond(&health_core::Request::new(method.as_str(), path, query, peer, &|name, number| {
+            line(headers, name, number)
+        }))?;
     let is_head = method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(body);
@@ -249,8 +258,8 @@ fn answer(
 /// Sets the core's headers on an answer, and the length if one is given. Closes the connection after the answer if `close`
 /// is true.
 fn set(headers: &mut HeaderMap, ours: &Headers, length: Option<usize>, close: bool) {
-    ours.for_each(HeaderValue::from_static, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(HeaderName::from_static(name), value);
+    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
+        headers.insert(name, value);
     });
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -139,27 +139,6 @@ impl Headers {
         }
     }
 
-    /// For adapters: inserts every header as a value of the framework's own type, made without a copy: by `constant` from
-    /// a constant, by `shared` from shared bytes. A value that the framework refuses is left out; the values of the core
-    /// are visible ASCII, which every framework accepts.
-    pub fn for_each<V, E>(
-        &self,
-        constant: impl Fn(&'static str) -> V,
-        shared: impl Fn(Bytes) -> Result<V, E>,
-        mut insert: impl FnMut(&'static str, V),
-    ) {
-        for (name, value) in self.iter() {
-            match value {
-                HeaderValue::Static(text) => insert(name, constant(text)),
-                HeaderValue::Shared(bytes) => {
-                    if let Ok(value) = shared(bytes.clone()) {
-                        insert(name, value);
-                    }
-                }
-            }
-        }
-    }
-
     /// Iterates over the headers: names in lower case, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
         self.list.iter().flatten().map(|(name, value)| (*name, value))

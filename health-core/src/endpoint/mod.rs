@@ -9,6 +9,7 @@ mod answer;
 pub(crate) mod config;
 mod custom;
 pub(crate) mod format;
+pub(crate) mod header_cache;
 pub(crate) mod message;
 mod negotiate;
 mod options;

@@ -151,3 +151,6 @@ impl Snapshot {
         Self { is_aged, expires_at, ..Self::new(contents) }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -1,0 +1,85 @@
+"""Builds the programs of the benchmarks, and starts and ends servers by their process ids."""
+
+import contextlib
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import time
+
+TARGET = "target/benchmarks"
+
+
+def program(package, name=None):
+    """The path of a program, built for speed."""
+    subprocess.run(["cargo", "build", "--quiet", "--release", "--manifest-path", "tests/benchmarks/Cargo.toml",
+                    "--target-dir", TARGET, "-p", package], check=True)
+    return os.path.abspath(f"{TARGET}/release/{name or package}")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def end(process):
+    """Ends a program and everything that it started, which are one process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def running(command, port, environment=None, directory=None):
+    """A server on a port, once it accepts connections."""
+    variables = {**os.environ, **(environment or {}), "PORT": str(port)}
+    process = subprocess.Popen(command, env=variables, cwd=directory, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if process.poll() is not None:
+                raise SystemExit(f"{command[0]} ended before it listened")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.05)
+        yield process
+    finally:
+        end(process)
+
+
+def resident(process):
+    """The resident memory of a process and its children, in bytes."""
+    pids, found = [process.pid], 0
+    while pids:
+        pid = pids.pop()
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/status") as status:
+                lines = dict(line.split(":", 1) for line in status if ":" in line)
+            found += int(lines.get("VmRSS", "0 kB").split()[0]) * 1024
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/children") as children:
+                    pids += [int(child) for child in children.read().split()]
+    return found
+
+
+def load(port, connections, milliseconds, rounds, *paths):
+    """What each path gave in each round."""
+    import json
+    command = [program("requests", "load"), str(port), str(connections), str(milliseconds), str(rounds), *paths]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])

@@ -1,0 +1,58 @@
+"""Instructions of a health route beside the framework's own constant of the same bytes, by callgrind, in one process."""
+
+import json
+import re
+import shutil
+import subprocess
+
+from benchmarks.build import program, table
+
+COMMITTED = "tests/benchmarks/instructions.json"
+FEWER, MORE = 100, 1_100
+SUBJECTS = ["axum", "actix", "warp"]
+TOLERATED = 1.05
+
+
+def _collected(*arguments):
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program("instructions"), *map(str, arguments)]
+    told = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
+    return int(re.search(r"Collected : (\d+)", told).group(1))
+
+
+def _per_request(subject, route):
+    return (_collected(subject, route, MORE) - _collected(subject, route, FEWER)) / (MORE - FEWER)
+
+
+def _found():
+    if shutil.which("valgrind") is None:
+        subprocess.run(["apt-get", "install", "-y", "-qq", "valgrind"], check=True, stdout=subprocess.DEVNULL)
+    found = {subject: (_per_request(subject, "health"), _per_request(subject, "constant")) for subject in SUBJECTS}
+    return _per_request("core", "health"), found
+
+
+def measured():
+    core, found = _found()
+    ratios = {subject: round(health / constant, 4) for subject, (health, constant) in found.items()}
+    with open(COMMITTED, "w") as file:
+        json.dump({"core": round(core), **ratios}, file, indent=2)
+        file.write("\n")
+    rows = [[subject, f"{constant:,.0f}", f"{health:,.0f}", f"{ratios[subject]:.2f}"]
+            for subject, (health, constant) in found.items()]
+    return (table(["framework", "constant", "`/health`", "ratio"], rows) + f"\n\nInstructions per request, of which the core "
+            f"takes {core:,.0f}: callgrind, 10 checks, one thread, no sockets. A server adds the same to\nboth for reading "
+            "and writing.")
+
+
+def check():
+    """Compares with the committed ratios; the number of faults."""
+    with open(COMMITTED) as file:
+        committed = json.load(file)
+    core, found = _found()
+    now = {"core": core, **{subject: health / constant for subject, (health, constant) in found.items()}}
+    faults = 0
+    for subject, value in now.items():
+        limit = committed[subject] * TOLERATED
+        verdict = "ok" if value <= limit else "more than 5 % above the committed value"
+        faults += value > limit
+        print(f"{subject:6} {value:10.3f}  committed {committed[subject]:10.3f}  {verdict}")
+    return faults

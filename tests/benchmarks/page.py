@@ -1,0 +1,32 @@
+"""The page with what was measured: one part between two marks for each part of the benchmark."""
+
+import datetime
+import os
+import platform
+import subprocess
+
+PAGE = "docs/benchmarks.md"
+
+
+def _of(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def circumstances():
+    """When, on what and with what a part was measured."""
+    with open("/proc/cpuinfo") as lines:
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    commit = _of(["git", "rev-parse", "--short=10", "HEAD"])
+    changed = "+" if _of(["git", "status", "--porcelain", "--", "health-core/src", "health-axum", "health-actix", "health-warp"]) else ""
+    return (f"Measured {datetime.date.today()} at {commit}{changed} on {os.cpu_count()} cores of {model}, "
+            f"Linux {platform.release().split('-')[0]}, {' '.join(_of(['rustc', '--version']).split()[:2])}.")
+
+
+def write(part, text):
+    with open(PAGE) as file:
+        page = file.read()
+    begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->"
+    before, rest = page.split(begin, 1)
+    _, after = rest.split(end, 1)
+    with open(PAGE, "w") as file:
+        file.write(f"{before}{begin}\n{circumstances()}\n\n{text}\n\n{end}{after}")
