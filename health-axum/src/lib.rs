@@ -34,6 +34,7 @@ use std::{
     future::{Ready, ready},
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 #[cfg(feature = "dedicated_server")]
@@ -147,14 +148,15 @@ pub struct HealthRoutes(Endpoint);
 
 impl<S: Clone + Send + Sync + 'static> From<HealthRoutes> for Router<S> {
     fn from(HealthRoutes(endpoint): HealthRoutes) -> Self {
-        let mount = |router: Self, pattern: String| router.route_service(&pattern, Mounted(endpoint.clone()));
+        let mounted = Mounted(Arc::new(endpoint.clone()));
+        let mount = |router: Self, pattern: String| router.route_service(&pattern, mounted.clone());
         endpoint.patterns().into_iter().fold(Self::new(), mount)
     }
 }
 
-/// The endpoint as the service of a route.
+/// The endpoint as the service of a route, which axum clones for each request.
 #[derive(Clone)]
-struct Mounted(Endpoint);
+struct Mounted(Arc<Endpoint>);
 
 impl<B> Service<Request<B>> for Mounted {
     type Response = Response<Body>;

@@ -36,6 +36,8 @@ pub(super) fn means(encoded: &str, plain: &str) -> bool {
 
 /// Returns the value of the first parameter of that name, as sent.
 pub(super) fn first<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
+    // Most requests have none.
+    query?;
     parameters(query).find(|(key, _)| means(key, name)).map(|(_, value)| value)
 }
 

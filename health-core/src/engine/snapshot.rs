@@ -152,5 +152,5 @@ impl Snapshot {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! What a snapshot shows after any sequence of changes, against the same worked out anew from all checks.
 
+#![cfg(feature = "testing")]
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

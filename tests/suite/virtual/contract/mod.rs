@@ -15,5 +15,6 @@ mod model;
 mod mount_orders;
 mod mute;
 mod names;
+mod publication;
 mod scheduler;
 mod settings;

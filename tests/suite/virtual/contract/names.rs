@@ -64,6 +64,19 @@ fn feature_module_file_and_test_share_one_name() {
 }
 
 /// The documents name tests as the runner does: `virtual::contract::cost`, or with the function.
+/// A planted fault whose place has moved would be planted nowhere.
+#[test]
+fn every_planted_fault_has_its_place() {
+    let list = std::fs::read_to_string(root().join("tests/mutants/list.json")).unwrap();
+    let faults: Vec<Value> = serde_json::from_str(&list).unwrap();
+    assert!(faults.len() > 50, "{} faults", faults.len());
+    for fault in &faults {
+        let text = |key: &str| fault[key].as_str().unwrap_or_else(|| panic!("{fault}: no {key}"));
+        let source = std::fs::read_to_string(root().join(text("file"))).unwrap_or_default();
+        assert_eq!(source.matches(text("old")).count(), 1, "{}", text("name"));
+    }
+}
+
 #[test]
 fn every_guard_in_the_documents_exists() {
     let mut found = 0;
