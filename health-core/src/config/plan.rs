@@ -23,7 +23,7 @@ const MAX_NAME: usize = 64;
 const RESERVED: [&str; 2] = ["starting", "shutdown"];
 
 /// The plan of a check: its options with every default filled in, which decide how it is run, judged and shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) interval: Duration,
     pub(crate) recheck: Duration,
@@ -122,7 +122,7 @@ fn with_defaults(options: &Options) -> Plan {
         readiness: options.readiness,
         startup: options.startup.is_some(),
         depends_on: options.depends_on.iter().map(|name| Arc::from(name.as_str())).collect(),
-        tags: tags.into(),
+        tags: if tags.is_empty() { Arc::default() } else { tags.into() },
     }
 }
 

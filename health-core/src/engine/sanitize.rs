@@ -85,8 +85,8 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
         reason: outcome.reason.map(own_reason),
         message: text.as_deref().map(|text| Arc::from(redact::single_line(text, MESSAGE))),
         log_message: text.as_deref().map(|text| Arc::from(redact::single_line(text, LOG_MESSAGE))),
-        observed: observed.into(),
-        details: details.into(),
+        observed: shared(observed),
+        details: shared(details),
         exceeded,
     }
 }
@@ -133,6 +133,11 @@ fn redact_value(value: &mut Value, secrets: &Secrets) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Shares a list. Empty ones, which nearly every result has, share one memory.
+fn shared<T>(list: Vec<T>) -> Arc<[T]> {
+    if list.is_empty() { Arc::default() } else { list.into() }
 }
 
 #[cfg(test)]

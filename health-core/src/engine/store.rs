@@ -389,7 +389,7 @@ impl Store {
             return Err(RemoveError::Unknown(UnknownCheck { name: name.to_owned() }));
         };
         let name_of = |position: &usize| state.checks().get(*position).map(|check| check.name.to_string());
-        let dependants: Vec<String> = check.dependants.iter().filter_map(name_of).collect();
+        let dependants: Vec<String> = check.dependants().iter().filter_map(name_of).collect();
         if !dependants.is_empty() {
             return Err(RemoveError::HasDependants { name: name.to_owned(), dependants });
         }

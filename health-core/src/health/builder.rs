@@ -136,8 +136,9 @@ impl Builder {
         }
         let nodes: Vec<Node<'_>> =
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
+        let mut last = None;
         let prepared: Vec<Option<(NewCheck, Job)>> =
-            self.checks.iter().map(|(name, registration)| prepare(name, registration, &mut mistakes)).collect();
+            self.checks.iter().map(|(name, check)| prepare(name, check, &mut last, &mut mistakes)).collect();
         let graph = Graph::new(&nodes, |_| None);
         graph.check(&mut mistakes);
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);

@@ -21,7 +21,7 @@ use crate::{
     config::{
         defaults::Defaults,
         error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
-        plan::{self, Node},
+        plan::{self, Node, Plan},
     },
     engine::{
         scheduler::{self, Job},
@@ -153,12 +153,20 @@ impl Drop for Inner {
     }
 }
 
-/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes.
-fn prepare(name: &str, registration: &Registration, mistakes: &mut Mistakes) -> Option<(NewCheck, Job)> {
+/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes. Checks that follow
+/// each other with the same plan share it, because there can be thousands.
+fn prepare(
+    name: &str,
+    registration: &Registration,
+    last: &mut Option<Arc<Plan>>,
+    mistakes: &mut Mistakes,
+) -> Option<(NewCheck, Job)> {
     let plan = plan::plan(name, &registration.options, mistakes);
     let invalid = |error: InvalidCheck| BuildError::InvalidCheck { name: name.to_owned(), message: error.to_string() };
     let valid = mistakes.collect(registration.check.validate().map_err(invalid));
-    let (plan, ()) = (Arc::new(plan?), valid?);
+    let (plan, ()) = (plan?, valid?);
+    let plan = last.take().filter(|last| **last == plan).unwrap_or_else(|| Arc::new(plan));
+    *last = Some(Arc::clone(&plan));
     let name: Arc<str> = Arc::from(name);
     let signals = Arc::new(Signals::new(nanos(plan.max_age)));
     let new = NewCheck { name: Arc::clone(&name), plan: Arc::clone(&plan), signals: Arc::clone(&signals) };
@@ -335,7 +343,9 @@ impl Health {
         let checks: Vec<(N, Registration)> = checks.into_iter().map(filled).collect();
         let nodes: Vec<Node<'_>> =
             checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
-        let prepared = checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut mistakes));
+        let mut last = None;
+        let prepared =
+            checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut last, &mut mistakes));
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
         self.inner.store.insert(new, &nodes, mistakes)?;
         jobs.into_iter().for_each(|job| self.inner.spawn(job));

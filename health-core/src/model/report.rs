@@ -357,9 +357,9 @@ impl CheckReport {
         Self {
             message: None,
             log_message: None,
-            observed: Arc::from([]),
-            details: Arc::from([]),
-            tags: Arc::from([]),
+            observed: Arc::default(),
+            details: Arc::default(),
+            tags: Arc::default(),
             interval: Duration::ZERO,
             timeout: Duration::ZERO,
             consecutive_failures: 0,

@@ -14,16 +14,18 @@ pub(super) fn link(checks: &mut [TrackedCheck], first: usize, position: impl Fn(
                 upstreams.push(upstream);
             }
         }
-        upstreams.iter().for_each(|upstream| checks[*upstream].dependants.push(at));
-        checks[at].upstreams = upstreams;
+        if !upstreams.is_empty() {
+            upstreams.iter().for_each(|upstream| checks[*upstream].links.get_or_insert_default().dependants.push(at));
+            checks[at].links.get_or_insert_default().upstreams = upstreams;
+        }
     }
-    let unranked = |check: &TrackedCheck| check.upstreams.iter().filter(|upstream| **upstream >= first).count();
+    let unranked = |check: &TrackedCheck| check.upstreams().iter().filter(|upstream| **upstream >= first).count();
     let mut unranked: Vec<usize> = checks[first..].iter().map(unranked).collect();
     let mut ready: VecDeque<usize> = (first..checks.len()).filter(|at| unranked[at - first] == 0).collect();
     while let Some(at) = ready.pop_front() {
-        let above = checks[at].upstreams.iter().map(|upstream| checks[*upstream].rank + 1);
+        let above = checks[at].upstreams().iter().map(|upstream| checks[*upstream].rank + 1);
         checks[at].rank = above.max().unwrap_or(0);
-        for dependant in checks[at].dependants.clone() {
+        for dependant in checks[at].dependants().to_vec() {
             unranked[dependant - first] -= 1;
             if unranked[dependant - first] == 0 {
                 ready.push_back(dependant);

@@ -178,8 +178,10 @@ impl State {
         let moved = |other: &mut usize| *other -= usize::from(*other > position);
         for (new, check) in self.checks.iter_mut().enumerate() {
             check.signals.set_position(new);
-            check.dependants.retain(|dependant| *dependant != position);
-            check.upstreams.iter_mut().chain(&mut check.dependants).for_each(moved);
+            if let Some(links) = &mut check.links {
+                links.dependants.retain(|dependant| *dependant != position);
+                links.upstreams.iter_mut().chain(&mut links.dependants).for_each(moved);
+            }
         }
         let others = self.contents.entries().enumerate().filter(|(other, _)| *other != position);
         let others: Vec<Arc<Entry>> = others.map(|(_, entry)| Arc::clone(entry)).collect();
@@ -283,7 +285,7 @@ impl State {
     fn settle_check(&mut self, position: usize, now: Nanos, at: SystemTime) {
         let Some(check) = self.checks.get(position) else { return };
         let upstreams: Vec<Upstream<'_>> = check
-            .upstreams
+            .upstreams()
             .iter()
             .filter_map(|upstream| self.checks.get(*upstream))
             .map(|upstream| Upstream {
@@ -313,7 +315,7 @@ impl State {
         }
         if stirs {
             let ranked = |dependant: &usize| self.checks.get(*dependant).map(|check| (check.rank, *dependant));
-            self.unsettled.extend(check.dependants.iter().filter_map(ranked));
+            self.unsettled.extend(check.dependants().iter().filter_map(ranked));
         }
     }
 
@@ -358,7 +360,10 @@ impl State {
             let has_begun =
                 |check: &TrackedCheck| check.last_run.is_some() || (check.held_back && !check.signals.is_running());
             match self.without_run.iter().rposition(|position| !has_begun(&checks[*position])) {
-                None => self.service.lifecycle = Lifecycle::Ready,
+                None => {
+                    self.service.lifecycle = Lifecycle::Ready;
+                    self.without_run = Vec::new();
+                }
                 // To the end, where it is found at once the next time.
                 Some(waited_for) => {
                     let last = self.without_run.len() - 1;

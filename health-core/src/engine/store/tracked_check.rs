@@ -42,9 +42,8 @@ pub(super) struct TrackedCheck {
     pub(super) effective: EffectiveStatus,
     /// The position of the check in the order of dependencies: greater than that of every check that it depends on.
     pub(super) rank: usize,
-    /// The positions of the checks that it depends on, and of those that depend on it.
-    pub(super) upstreams: Vec<usize>,
-    pub(super) dependants: Vec<usize>,
+    /// `None` if the check neither depends on another nor another on it.
+    pub(super) links: Option<Box<Links>>,
     pub(super) mute: Option<Mute>,
     /// The last status that was reported, and since when.
     reported: Option<(Status, SystemTime)>,
@@ -58,6 +57,13 @@ pub(super) struct TrackedCheck {
     pub(super) changed: bool,
     /// Whether the log has been told that results of the check exceed the limits.
     pub(super) limits_logged: bool,
+}
+
+/// The positions of the checks that a check depends on, and of those that depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub(super) upstreams: Vec<usize>,
+    pub(super) dependants: Vec<usize>,
 }
 
 /// A mute: an operator knows of the failure.
@@ -110,8 +116,7 @@ impl TrackedCheck {
             last_run: None,
             released: 0,
             rank: 0,
-            upstreams: Vec::new(),
-            dependants: Vec::new(),
+            links: None,
             mute: None,
             reported: None,
             history,
@@ -129,7 +134,7 @@ impl TrackedCheck {
             NewCheck { name: Arc::clone(&self.name), plan: Arc::clone(&self.plan), signals: Arc::clone(&self.signals) };
         let fresh = Self::new(new, true, Arc::default());
         let before = mem::replace(self, fresh);
-        (self.rank, self.upstreams, self.dependants) = (before.rank, before.upstreams, before.dependants);
+        (self.rank, self.links) = (before.rank, before.links);
         // What those that depend on it were settled by.
         (self.held_others_back, self.effective) = (before.held_others_back, before.effective);
     }
@@ -160,6 +165,16 @@ impl TrackedCheck {
     /// Whether the check was to run until its first success, and has succeeded.
     pub(super) fn is_done(&self) -> bool {
         self.plan.once && self.state.ever_succeeded
+    }
+
+    /// The positions of the checks that it depends on.
+    pub(super) fn upstreams(&self) -> &[usize] {
+        self.links.as_ref().map_or(&[], |links| &links.upstreams)
+    }
+
+    /// The positions of the checks that depend on it.
+    pub(super) fn dependants(&self) -> &[usize] {
+        self.links.as_ref().map_or(&[], |links| &links.dependants)
     }
 
     /// Whether the checks that depend on this one do not run.
@@ -228,8 +243,8 @@ impl TrackedCheck {
             since: self.reported.filter(|_| self.effective.reason != Some(Reason::Pending)).map(|(_, at)| at),
             message,
             log_message,
-            observed: outcome.map_or_else(|| Arc::from([]), |outcome| Arc::clone(&outcome.observed)),
-            details: outcome.map_or_else(|| Arc::from([]), |outcome| Arc::clone(&outcome.details)),
+            observed: outcome.map(|outcome| Arc::clone(&outcome.observed)).unwrap_or_default(),
+            details: outcome.map(|outcome| Arc::clone(&outcome.details)).unwrap_or_default(),
             kind: self.plan.kind,
             tags: Arc::clone(&self.plan.tags),
             interval: self.plan.interval,

@@ -148,5 +148,9 @@ async fn main() {
     for (name, check) in many {
         health.insert(name, check).expect("a name that is free");
     }
-    println!(",\"insert_500_ms\":{:.2},\"readiness\":\"{:?}\"}}", began.elapsed().as_secs_f64() * 1e3, health.status(Probe::Readiness) == Status::Healthy);
+    println!(
+        ",\"insert_500_ms\":{:.2},\"readiness\":\"{:?}\"}}",
+        began.elapsed().as_secs_f64() * 1e3,
+        health.status(Probe::Readiness) == Status::Healthy
+    );
 }

@@ -39,7 +39,9 @@ fn main() {
     let path = if route == "health" { "/health" } else { "/constant" };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let length = match subject.as_str() {
-        "core" => (0..requests).map(|_| black_box(endpoint.respond(black_box(&request))).expect("an answer").body.len()).sum(),
+        "core" => {
+            (0..requests).map(|_| black_box(endpoint.respond(black_box(&request))).expect("an answer").body.len()).sum()
+        }
         "axum" => runtime.block_on(axum(endpoint, body.clone(), path, requests)),
         "actix" => runtime.block_on(actix(endpoint, body.clone(), path, requests)),
         "warp" => runtime.block_on(warp(endpoint, body.clone(), path, requests)),
@@ -56,8 +58,11 @@ async fn axum(endpoint: Endpoint, body: Bytes, path: &str, requests: usize) -> u
     let constant = move || {
         let body = body.clone();
         async move {
-            let headers =
-                [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_STORE), (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)];
+            let headers = [
+                (header::CONTENT_TYPE, JSON),
+                (header::CACHE_CONTROL, NO_STORE),
+                (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF),
+            ];
             (headers, body).into_response()
         }
     };

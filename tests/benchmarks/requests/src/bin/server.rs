@@ -52,8 +52,11 @@ async fn axum(endpoint: Endpoint, body: Bytes, address: SocketAddr) {
     let constant = move || {
         let body = body.clone();
         async move {
-            let headers =
-                [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_STORE), (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)];
+            let headers = [
+                (header::CONTENT_TYPE, JSON),
+                (header::CACHE_CONTROL, NO_STORE),
+                (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF),
+            ];
             (headers, body).into_response()
         }
     };
