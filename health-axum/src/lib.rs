@@ -347,10 +347,10 @@ where
 static HEADERS: HeaderCache<HeaderName, HeaderValue> =
     HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
 
-/// Returns a line of a header of a request, without those that are not UTF-8.
-fn line<'r>(headers: &'r HeaderMap, name: &str, line: usize) -> Option<&'r str> {
+/// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
+fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
     let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
-    found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(line)
+    found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
 /// Returns the endpoint's answer to a request; `None` if the request belongs to the application.

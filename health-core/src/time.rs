@@ -81,7 +81,7 @@ pub(crate) fn rfc3339(at: SystemTime) -> Rfc3339 {
         (19, second % 60),
         (23, u64::from(passed.subsec_millis())),
     ] {
-        // From the last digit on. What is in front of the number is no zero.
+        // Fills digits from the right, up to the separator before them.
         for digit in text[..end].iter_mut().rev().take_while(|digit| **digit == b'0') {
             *digit += u8::try_from(number % 10).unwrap_or_default();
             number /= 10;

@@ -1,6 +1,8 @@
 """Builds the programs of the benchmarks, and starts and ends servers by their process ids."""
 
 import contextlib
+import functools
+import json
 import os
 import signal
 import socket
@@ -11,6 +13,7 @@ import time
 TARGET = "target/benchmarks"
 
 
+@functools.cache
 def program(package, name=None):
     """The path of a program, built for speed."""
     subprocess.run(["cargo", "build", "--quiet", "--release", "--manifest-path", "tests/benchmarks/Cargo.toml",
@@ -31,8 +34,11 @@ def end(process):
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+    # Whatever of the group has outlived its leader.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -48,20 +54,21 @@ def running(command, port, environment=None, directory=None):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.05)
+        else:
+            raise SystemExit(f"{command[0]} does not listen")
         yield process
     finally:
         end(process)
 
 
 def resident(process):
-    """The resident memory of a process and its children, in bytes."""
+    """The resident memory of a process and its children, in bytes: a page that several share counts in equal parts."""
     pids, found = [process.pid], 0
     while pids:
         pid = pids.pop()
         with contextlib.suppress(OSError):
-            with open(f"/proc/{pid}/status") as status:
-                lines = dict(line.split(":", 1) for line in status if ":" in line)
-            found += int(lines.get("VmRSS", "0 kB").split()[0]) * 1024
+            with open(f"/proc/{pid}/smaps_rollup") as sizes:
+                found += next(int(line.split()[1]) for line in sizes if line.startswith("Pss:")) * 1024
             for thread in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{thread}/children") as children:
                     pids += [int(child) for child in children.read().split()]
@@ -70,10 +77,13 @@ def resident(process):
 
 def load(port, connections, milliseconds, rounds, *paths):
     """What each path gave in each round."""
-    import json
     command = [program("requests", "load"), str(port), str(connections), str(milliseconds), str(rounds), *paths]
     lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    return [json.loads(line) for line in lines]
+    found = [json.loads(line) for line in lines]
+    for it in found:
+        if it["failed"]:
+            raise SystemExit(f"{it['path']}: {it['failed']} answers failed")
+    return found
 
 
 def median(values):

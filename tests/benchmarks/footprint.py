@@ -62,5 +62,6 @@ def measured():
         bare, ours = _built(framework, False), _built(framework, True)
         rows.append([framework, f"{bare[0]} + {ours[0] - bare[0]}", f"{bare[1]:.0f} s + {ours[1] - bare[1]:.0f} s",
                      f"{bare[2] / 1e6:.2f} MB + {(ours[2] - bare[2]) / 1e3:.0f} kB"])
-    return (table(["framework", "crates", "release build from nothing", "program, stripped"], rows)
+    text = (table(["framework", "crates", "release build from nothing", "program, stripped"], rows)
             + "\n\nA program that says hello, and the same with one check and the health routes.")
+    return text, {}

@@ -6,6 +6,15 @@ import platform
 import subprocess
 
 PAGE = "docs/benchmarks.md"
+# The headings of parts that the page does not have yet.
+HEADINGS = {
+    "growth": "By the number of checks",
+    "routes": "Requests per second, beside constants",
+    "instructions": "Instructions, beside a constant",
+    "peers": "Beside others",
+    "outage": "While a dependency hangs",
+    "footprint": "What an adapter adds to its framework",
+}
 
 
 def _of(command):
@@ -17,15 +26,22 @@ def circumstances():
     with open("/proc/cpuinfo") as lines:
         model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
     commit = _of(["git", "rev-parse", "--short=10", "HEAD"])
-    changed = "+" if _of(["git", "status", "--porcelain", "--", "health-core/src", "health-axum", "health-actix", "health-warp"]) else ""
+    changed = "+" if _of(["git", "status", "--porcelain", "--", "Cargo.toml",
+                             "health-core", "health-axum", "health-actix", "health-warp", "tests/benchmarks"]) else ""
     return (f"Measured {datetime.date.today()} at {commit}{changed} on {os.cpu_count()} cores of {model}, "
             f"Linux {platform.release().split('-')[0]}, {' '.join(_of(['rustc', '--version']).split()[:2])}.")
 
 
-def write(part, text):
+def write(part, text, files):
+    """Writes a part into the page, and the files that belong to it."""
+    for name, content in files.items():
+        with open(name, "w") as file:
+            file.write(content)
     with open(PAGE) as file:
         page = file.read()
     begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->"
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n## {HEADINGS[part]}\n\n{begin}{end}\n"
     before, rest = page.split(begin, 1)
     _, after = rest.split(end, 1)
     with open(PAGE, "w") as file:

@@ -3,11 +3,10 @@
 from benchmarks.build import free_port, load, median, program, running, table
 
 CONNECTIONS, MILLISECONDS, ROUNDS = 32, 1_000, 9
-PATHS = ["/hello", "/constant", "/health", "/livez", "/health/metrics"]
 
 
 def compared(command, *paths, environment=None):
-    """The requests per second of each path, and each path's share of the path before the others in the same round."""
+    """The requests per second of each path, and its share of the first path in the same round."""
     port = free_port()
     with running(command, port, environment):
         load(port, CONNECTIONS, 300, 1, *paths)
@@ -28,5 +27,6 @@ def measured():
                      cell(ten["/health/metrics"]), cell(hundred["/health"])])
     head = ["framework", "constant of the same bytes", "`/health`, 10 checks", "`/hello`", "`/livez`", "`/health/metrics`",
             "`/health`, 100 checks, beside its constant"]
-    return (table(head, rows) + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the share of the "
+    text = (table(head, rows) + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the share of the "
             f"constant in the same round: medians of {ROUNDS}\nrounds in turn. The generator of load runs on the same cores.")
+    return text, {}

@@ -9,7 +9,7 @@ use crate::endpoint::message::{HeaderValue, Headers};
 /// The headers of requests that the core reads, in lower case.
 const READ: [&str; 3] = ["accept", "health-local", "authorization"];
 
-/// More than the core has names, and values, of headers.
+/// The number of slots, greater than the numbers of constant names and of constant values.
 const SLOTS: usize = 32;
 
 /// For adapters: the core's constant names and values of headers in a framework's own types `N` and `V`. Each is converted
@@ -47,9 +47,9 @@ impl<N: Clone, V: Clone> HeaderCache<N, V> {
         Some(read(self.read[position].get_or_init(convert)))
     }
 
-    /// Inserts every header of an answer as values of the framework's own types: constants from the cache, and others made
-    /// by `shared` from shared bytes. A value that the framework refuses is left out; the values of the core are visible
-    /// ASCII, which every framework accepts.
+    /// Converts every header of an answer and passes its name and value to `insert`: constants from the cache, and other values
+    /// through `shared`. A value that the framework refuses is left out; the values of the core are visible ASCII, which
+    /// every framework accepts.
     pub fn for_each<E>(&self, headers: &Headers, shared: impl Fn(Bytes) -> Result<V, E>, mut insert: impl FnMut(N, V)) {
         for (name, value) in headers.iter() {
             let value = match value {
@@ -79,7 +79,7 @@ impl<T: Clone> Constants<T> {
     fn get(&self, text: &'static str) -> T {
         for slot in &self.slots {
             let (known, converted) = slot.get_or_init(|| (text, (self.convert)(text)));
-            // Two constants of one text have two slots at most.
+            // A text at two addresses takes two slots.
             if std::ptr::eq(*known, text) {
                 return converted.clone();
             }

@@ -55,7 +55,7 @@ pub(crate) struct Job {
 /// Runs one check until the task is dropped, the check is removed, or a check that runs once has succeeded.
 pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()> + Send + 'static {
     // Created before the future, so that it also covers a task that is dropped before it is ever polled. There is one such
-    // future for each check, so that it holds everything once.
+    // future for each check, so its fields exist once, not once per await.
     let end = EndOnDrop(Arc::clone(&job.signals));
     let mut runner = Runner { job, given_up: None, _end: end };
     async move {

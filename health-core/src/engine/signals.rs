@@ -70,7 +70,7 @@ impl Signals {
     /// Requests a run that starts from now on, also while the check is held back, and waits until it has finished.
     /// Returns `false` if the check runs no more.
     pub(crate) async fn refreshed(&self) -> bool {
-        // A write, though of nothing, so that a run that begins after it sees whatever the caller did before.
+        // A read-modify-write orders the caller's earlier writes before a run that starts later.
         let target = self.started.fetch_add(0, Ordering::AcqRel) + 1;
         self.request_run();
         loop {

@@ -130,7 +130,7 @@ impl Snapshot {
             return aged.is_aged.then_some(aged);
         }
         let aged = Arc::new(self.with_stale_entries(now, scheduler_stale));
-        // Another reader may have been faster and made the same.
+        // Another reader may have been faster and made an equivalent one.
         self.aged.store(Some(Arc::clone(&aged)));
         aged.is_aged.then_some(aged)
     }

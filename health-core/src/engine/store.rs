@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// Requests runs of the members of a published page whose results are older than their `max_age`. Waking the
-    /// coordinator is the one thing in a request that goes through locks of Tokio, at most once in each `max_age`.
+    /// coordinator for them is the one thing in a request that goes through locks of Tokio.
     pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
         let woken = page.wake(now);
         if woken == Woken::View {

@@ -13,7 +13,7 @@ use std::{
 /// The number of records that are kept.
 pub(crate) const KEPT: usize = 60;
 
-/// A record in three short words.
+/// A record in three words of 32 bits.
 pub(crate) trait Packed {
     fn pack(&self) -> [u32; 3];
     fn unpack(words: [u32; 3]) -> Self;

@@ -1,5 +1,6 @@
 //! Wakes, releases, refreshes and the waiting publication under [loom](https://docs.rs/loom): each test runs under every
-//! order of events that the memory model allows. The sources are the core's own, over loom's primitives.
+//! order of events with at most three preemptions. The sources of the signals are the core's own, over loom's primitives; the
+//! store and Tokio's `Notify` are modelled.
 
 #![cfg(test)]
 

@@ -1,5 +1,5 @@
-//! Documents put together from the parts of their checks. What has not changed since the last document of a view is copied
-//! from it in long pieces, so that a document of many checks costs little more than what has changed.
+//! Documents put together from the parts of their checks. Parts of unchanged checks are copied from the last document of the
+//! view in long pieces, which is faster than rendering each of them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -76,7 +76,7 @@ impl Assembled {
         part: impl Fn(&mut Vec<u8>, &CheckReport),
         after: &[u8],
     ) -> Self {
-        // A later document has parts that are not of this snapshot.
+        // A document of a later change shows newer entries.
         let is_fit = |it: &&Self| it.membership == members.membership && it.change <= members.change;
         let previous = previous.filter(is_fit);
         let length = previous.map_or(0, |previous| previous.body.len());

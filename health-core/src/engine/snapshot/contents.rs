@@ -86,7 +86,7 @@ impl Contents {
             contents.replace(position, entry);
         }
         for views in [Some(&mut contents.views), contents.local_views.as_mut()].into_iter().flatten() {
-            views.part();
+            views.detach_documents();
         }
         contents
     }

@@ -8,7 +8,7 @@ use crate::engine::snapshot::persistent_vec::PersistentVec;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameIndex {
     hasher: RandomState,
-    /// A power of two of slots, more than half of them free. A full slot has a position plus one.
+    /// The slots: a power of two, at least half of them free. A full slot has a position plus one.
     slots: PersistentVec<usize>,
     length: usize,
 }

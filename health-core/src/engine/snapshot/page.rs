@@ -21,7 +21,7 @@ use crate::{
 
 /// The number of members up to which a request looks for those to wake by itself.
 const SMALL: usize = 32;
-/// The shortest time between two walks over a large view, for each of its members: about a hundred times what a walk takes.
+/// The shortest time between two walks over a large view, for each of its members.
 const PAUSE_PER_MEMBER: Nanos = 10_000;
 
 /// What a request has woken, for the scheduler to go on with.
@@ -104,7 +104,7 @@ impl<'s> Page<'s> {
 
     /// Returns the body in this format at this visibility, from the last call or rendered now.
     pub(crate) fn body(&self, format: BodyFormat, visibility: Visibility, render: impl FnOnce() -> Bytes) -> Bytes {
-        // The only bytes that change without a member: this document says how long the service has been up.
+        // The full JSON document of a view shows the uptime, which changes without any member.
         let is_timed = matches!((self.content, format), (Content::View(_), BodyFormat::Json));
         let version = (is_timed && visibility == Visibility::Full).then_some(self.contents.uptime.as_secs());
         self.bodies().body(format, visibility, version, render)
@@ -162,7 +162,7 @@ impl<'s> Page<'s> {
             && view.request.take()
         {
             let (_, next) = self.wake_members(now);
-            // Among many checks there is always one that grows too old.
+            // In a large view some member is nearly always due. The pause bounds the share of time that walks take.
             let pause = PAUSE_PER_MEMBER * u64::try_from(self.contents.length(view)).unwrap_or(u64::MAX);
             view.request.throttle.set(next.max(now.saturating_add(pause)));
         }

@@ -1,4 +1,4 @@
-//! A persistent vector: copies share their elements, and a change copies only the way to the changed element.
+//! A persistent vector: copies share their elements, and a change copies only the path to the changed element.
 
 use std::{slice, sync::Arc};
 
@@ -28,7 +28,7 @@ impl<T> Default for PersistentVec<T> {
     }
 }
 
-/// Returns the position below a node of this height.
+/// Returns the index of the child that has the position, in a node of this height.
 fn branch(position: usize, height: u32) -> usize {
     (position >> (height * BITS)) & (WIDTH - 1)
 }

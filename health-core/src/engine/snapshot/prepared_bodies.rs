@@ -25,7 +25,7 @@ pub(crate) enum BodyFormat {
 const FORMATS: usize = BodyFormat::OpenMetrics as usize + 1;
 const VISIBILITIES: usize = Visibility::ALL.len();
 
-/// The largest number of renderers of the owner's whose bodies are kept with a page. Those of others are not kept.
+/// The largest number of renderers of the owner's whose bodies are kept with a page. Further ones render at each request.
 const RENDERERS: usize = 16;
 
 /// A body from a renderer of the owner's, with its content type.

@@ -1,4 +1,4 @@
-//! Views: what holds of all checks, of each probe and of each tag.
+//! Views: the tally and the verdict of all checks, of each probe and of each tag.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// What holds of one subject, with what its readers share. A view stays as it is until one of its members or the state of
-/// the service changes.
+/// The tally and the verdict of one subject, and its prepared documents. A view stays as it is until one of its members or
+/// the state of the service changes.
 #[derive(Debug)]
 pub(in crate::engine) struct View {
     pub(super) subject: Subject,
@@ -187,8 +187,8 @@ impl Views {
         self.each_of(entry, |view| view.join(position, entry, state, change));
     }
 
-    /// Parts from the views before, of which these are another continuation: their documents have nothing in common.
-    pub(super) fn part(&mut self) {
+    /// Gives every view documents of its own, because a copy changes independently of its original.
+    pub(super) fn detach_documents(&mut self) {
         for view in [&mut self.all, &mut self.liveness, &mut self.readiness, &mut self.startup] {
             Arc::make_mut(view).assemblies = Arc::default();
         }

@@ -1,5 +1,6 @@
 //! The state of the engine: every tracked check and the service, and what follows from a change. It waits for nothing and
-//! does no I/O. What a change costs depends on the checks that it changes, not on all there are.
+//! does no I/O. A change costs a walk over the checks that it changes. A removal, the stop and the passing of startup cost a
+//! walk over all checks.
 
 use std::{
     collections::BTreeSet,
@@ -46,8 +47,9 @@ pub(super) struct State {
     muted: BTreeSet<usize>,
     /// The moment at which the next mute ends, by either clock; `None` if no check is muted.
     next_unmute: Option<(Nanos, SystemTime)>,
-    /// The readiness checks without a finished run, while Starting, and the startup checks without a success.
+    /// The readiness checks that may have no finished run. Read while Starting.
     without_run: Vec<usize>,
+    /// The startup checks that may have no success. Read until startup has passed.
     without_success: Vec<usize>,
     wake_slots: WakeSlots<Signals>,
     publication: Publication,
@@ -160,8 +162,12 @@ impl State {
             check.signals.set_position(position);
             check.signals.track(&mut self.wake_slots);
             self.contents.push(Arc::new(check.entry(!check.plan.asks_a_service, false)));
-            self.without_run.extend(check.plan.readiness.then_some(position));
-            self.without_success.extend(check.plan.startup.then_some(position));
+            if counts {
+                self.without_run.extend(check.plan.readiness.then_some(position));
+            }
+            if !self.service.startup_passed {
+                self.without_success.extend(check.plan.startup.then_some(position));
+            }
             self.checks.push(check);
         }
         let contents = &self.contents;
@@ -188,7 +194,7 @@ impl State {
         self.contents = self.contents.with_entries(self.service, others);
         self.publication.changes.retain(|(other, _)| *other != position);
         self.publication.changes.iter_mut().for_each(|(other, _)| moved(other));
-        self.list();
+        self.rebuild_lists();
         removed
     }
 
@@ -202,7 +208,7 @@ impl State {
             let entry = |check: &TrackedCheck| Arc::new(check.entry(self.is_local(check), is_final));
             let entries: Vec<Arc<Entry>> = self.checks.iter().map(entry).collect();
             self.contents = self.contents.with_entries(self.service, entries);
-            self.list();
+            self.rebuild_lists();
         }
     }
 
@@ -210,14 +216,14 @@ impl State {
     #[cfg(feature = "testing")]
     pub(super) fn restart_startup(&mut self) {
         self.service.startup_passed = false;
-        self.list();
+        self.rebuild_lists();
     }
 
     /// Makes a check pending again, as if it had never run.
     #[cfg(feature = "testing")]
     pub(super) fn forget(&mut self, signals: &Arc<Signals>) {
         self.change_of(signals, TrackedCheck::forget);
-        self.list();
+        self.rebuild_lists();
     }
 
     /// Returns the signals of every check that readers have requested since the last call.
@@ -301,7 +307,8 @@ impl State {
         check.changed |= check.held_back != held_back || check.effective != effective;
         check.held_back = held_back;
         let holds_back = check.holds_back();
-        let stirs = mem::replace(&mut check.held_others_back, holds_back) != holds_back || check.effective != effective;
+        let affects_dependants =
+            mem::replace(&mut check.held_others_back, holds_back) != holds_back || check.effective != effective;
         check.effective = effective;
         if is_released {
             check.released = now;
@@ -313,7 +320,7 @@ impl State {
         if is_released {
             check.signals.release();
         }
-        if stirs {
+        if affects_dependants {
             let ranked = |dependant: &usize| self.checks.get(*dependant).map(|check| (check.rank, *dependant));
             self.unsettled.extend(check.dependants().iter().filter_map(ranked));
         }
@@ -381,7 +388,7 @@ impl State {
     }
 
     /// Makes every list of positions anew.
-    fn list(&mut self) {
+    fn rebuild_lists(&mut self) {
         let positions = || self.checks.iter().enumerate();
         let of = |is_listed: fn(&TrackedCheck) -> bool| {
             positions().filter(move |(_, check)| is_listed(check)).map(|(position, _)| position)

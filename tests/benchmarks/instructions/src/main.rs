@@ -1,6 +1,6 @@
 //! Makes requests to a health route, or to a constant of the same bytes and headers, in one thread and without sockets:
-//! `instructions core|axum|actix|warp health|constant REQUESTS`. The instructions of N requests less those of none are what
-//! N requests cost; `tests/bench instructions` counts them.
+//! `instructions core|axum|actix|warp health|constant REQUESTS`. The instructions of many requests less those of
+//! few are what the others cost; `tests/bench instructions` counts them.
 
 use std::{env, hint::black_box, time::Duration};
 

@@ -18,8 +18,7 @@ async def get_session():
         yield session
 
 
-# The condition is the one in fastapi-health's docs/index.md, tab "PostgreSQL"
-# (with text(), which SQLAlchemy needs since 2.0).
+# The condition is that of fastapi-health's documentation, with `text()`, which SQLAlchemy 2 requires.
 async def is_database_online(session: AsyncSession = Depends(get_session)):
     try:
         await asyncio.wait_for(session.execute(text("SELECT 1")), timeout=30)

@@ -41,6 +41,7 @@ const PLAIN: &[&str] = &[
     "FileDescriptors",
     "Format",
     "Gauge",
+    "HeaderCache",
     "HeaderValue",
     "Headers",
     "Heartbeat",

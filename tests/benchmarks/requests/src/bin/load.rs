@@ -47,17 +47,15 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
                 stream.set_nodelay(true).expect("a socket");
                 while began.elapsed() < window {
                     let asked = Instant::now();
-                    match timeout(PATIENCE, answer(&mut stream, request, &mut buffer)).await {
-                        Ok(Some(is_kept)) => {
-                            times.push(asked.elapsed());
-                            if !is_kept {
-                                break;
-                            }
-                        }
-                        // The server closed the connection, or said nothing.
-                        Ok(None) if times.is_empty() => failed += 1,
-                        Ok(None) => break,
-                        Err(_) => failed += 1,
+                    let answer = timeout(PATIENCE, answer(&mut stream, request, &mut buffer)).await;
+                    // An answer of another code, a closed connection, silence: another connection begins anew.
+                    let Ok(Some(Answer { is_expected: true, is_kept })) = answer else {
+                        failed += 1;
+                        break;
+                    };
+                    times.push(asked.elapsed());
+                    if !is_kept {
+                        break;
                     }
                 }
             }
@@ -84,8 +82,14 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
     )
 }
 
-/// Reads one answer and nothing more. Returns whether the connection is kept; `None` if it was closed.
-async fn answer(stream: &mut TcpStream, request: &str, buffer: &mut [u8]) -> Option<bool> {
+struct Answer {
+    /// Whether the code is 200, or 503 from a health route that knows of an outage.
+    is_expected: bool,
+    is_kept: bool,
+}
+
+/// Reads one answer and nothing more; `None` if the connection was closed.
+async fn answer(stream: &mut TcpStream, request: &str, buffer: &mut [u8]) -> Option<Answer> {
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut read = 0;
     loop {
@@ -95,12 +99,13 @@ async fn answer(stream: &mut TcpStream, request: &str, buffer: &mut [u8]) -> Opt
         let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
         let field = |name: &str| head.split("\r\n").find_map(|line| line.strip_prefix(name).map(str::trim));
         let is_kept = field("connection:") != Some("close");
+        let is_expected = ["http/1.1 200", "http/1.1 503"].iter().any(|begin| head.starts_with(begin));
         let is_chunked = field("transfer-encoding:") == Some("chunked");
         let length: usize = field("content-length:").and_then(|it| it.parse().ok()).unwrap_or_default();
         loop {
             let is_whole = if is_chunked { buffer[..read].ends_with(b"0\r\n\r\n") } else { read >= end + 4 + length };
             if is_whole {
-                return Some(is_kept);
+                return Some(Answer { is_expected, is_kept });
             }
             let count = stream.read(&mut buffer[read..]).await.ok().filter(|count| *count > 0)?;
             read += count;
