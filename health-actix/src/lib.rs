@@ -45,7 +45,7 @@ use actix_web::{
     guard,
     http::{
         ConnectionType, StatusCode,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     web,
 };
@@ -313,12 +313,27 @@ fn last(path: &str, segments: usize) -> &str {
 }
 
 /// The core's headers in this framework's types.
-static HEADERS: HeaderCache<HeaderName, HeaderValue> =
-    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+static HEADERS: HeaderCache<Vec<(HeaderName, HeaderValue)>> = HeaderCache::new(|headers| {
+    // The core's values are visible ASCII, which no framework refuses.
+    let value = |value: &health_core::HeaderValue| match value {
+        health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
+        other => HeaderValue::from_bytes(other.as_bytes()).ok(),
+    };
+    headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
+});
+
+/// The header by which callers exclude upstream checks.
+const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
 /// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    // Names that the core itself reads are not parsed for each request.
+    let found = match name {
+        "accept" => headers.get_all(header::ACCEPT),
+        "authorization" => headers.get_all(header::AUTHORIZATION),
+        "health-local" => headers.get_all(HEALTH_LOCAL),
+        other => headers.get_all(other),
+    };
     found.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
@@ -343,8 +358,10 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
 /// `Connection` from answers over HTTP/2.
 fn set<B>(response: &mut HttpResponse<B>, ours: &Headers, close: bool) {
     let headers = response.headers_mut();
-    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(name, value);
+    HEADERS.with(ours, |ours| {
+        for (name, value) in ours {
+            headers.insert(name.clone(), value.clone());
+        }
     });
     if close {
         response.head_mut().set_connection_type(ConnectionType::Close);

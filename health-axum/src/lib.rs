@@ -272,12 +272,12 @@ where
         if let Some(response) = answer(&self.endpoint, &request) {
             return ResponseFuture { state: State::Health { response: Some(response) } };
         }
-        let (endpoint, is_http1) = (self.endpoint.clone(), request.version() <= Version::HTTP_11);
+        let (endpoint, version) = (self.endpoint.clone(), request.version());
         if std::mem::take(&mut self.inner_is_ready) {
-            let state = State::Application { future: self.inner.call(request), endpoint, is_http1 };
+            let state = State::Application { future: self.inner.call(request), endpoint, version };
             return ResponseFuture { state };
         }
-        let request = Some((request, endpoint, is_http1));
+        let request = Some((request, endpoint, version));
         ResponseFuture { state: State::Waiting { service: self.inner.clone(), request } }
     }
 }
@@ -294,8 +294,8 @@ pin_project! {
     #[project = Projected]
     enum State<S, Q, F> {
         Health { response: Option<Response<Body>> },
-        Waiting { service: S, request: Option<(Q, Endpoint, bool)> },
-        Application { #[pin] future: F, endpoint: Endpoint, is_http1: bool },
+        Waiting { service: S, request: Option<(Q, Endpoint, Version)> },
+        Application { #[pin] future: F, endpoint: Endpoint, version: Version },
     }
 }
 
@@ -317,10 +317,13 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                Projected::Application { future, endpoint, is_http1 } => {
+                Projected::Application { future, endpoint, version } => {
                     let mut response = std::task::ready!(future.poll(context))?;
                     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
-                        set(response.headers_mut(), &extras.headers, None, extras.close && *is_http1);
+                        response.headers_mut().extend(converted(&extras.headers));
+                        if extras.close {
+                            close(&mut response, *version);
+                        }
                     }
                     return Poll::Ready(Ok(response.map(Body::new)));
                 }
@@ -331,8 +334,8 @@ where
                 Projected::Waiting { service, request } => {
                     std::task::ready!(service.poll_ready(context))?;
                     match request.take() {
-                        Some((request, endpoint, is_http1)) => {
-                            State::Application { future: service.call(request), endpoint, is_http1 }
+                        Some((request, endpoint, version)) => {
+                            State::Application { future: service.call(request), endpoint, version }
                         }
                         None => return Poll::Pending,
                     }
@@ -343,13 +346,34 @@ where
     }
 }
 
-/// The core's headers in this framework's types.
-static HEADERS: HeaderCache<HeaderName, HeaderValue> =
-    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+/// The core's headers in this framework's types, with a `Content-Length` to be set.
+static HEADERS: HeaderCache<HeaderMap> = HeaderCache::new(|headers| {
+    let mut converted = converted(headers);
+    converted.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    converted
+});
+
+/// Converts the core's headers, whose values are visible ASCII, which no framework refuses.
+fn converted(headers: &Headers) -> HeaderMap {
+    let value = |value: &health_core::HeaderValue| match value {
+        health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
+        other => HeaderValue::from_bytes(other.as_bytes()).ok(),
+    };
+    headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
+}
+
+/// The header by which callers exclude upstream checks.
+const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
 /// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    // Names that the core itself reads are not parsed for each request.
+    let found = match name {
+        "accept" => headers.get_all(header::ACCEPT),
+        "authorization" => headers.get_all(header::AUTHORIZATION),
+        "health-local" => headers.get_all(HEALTH_LOCAL),
+        other => headers.get_all(other),
+    };
     found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
@@ -371,25 +395,20 @@ fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>
     let is_head = request.method() == http::Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(Body::from(body));
-    *response.headers_mut() = HeaderMap::with_capacity(8);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    // Without this length the server would take that of the empty body.
-    let length = is_head.then_some(answer.content_length);
-    set(headers, &answer.headers, length, answer.close && request.version() <= Version::HTTP_11);
+    let mut headers = HEADERS.with(&answer.headers, HeaderMap::clone);
+    // An answer to HEAD has the length of the body that it leaves out.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    *response.headers_mut() = headers;
+    if answer.close {
+        close(&mut response, request.version());
+    }
     Some(response)
 }
 
-/// Sets the core's headers on an answer, and the length if one is given. Closes the connection after the answer if `close`
-/// is true.
-fn set(headers: &mut HeaderMap, ours: &Headers, length: Option<usize>, close: bool) {
-    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(name, value);
-    });
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    if close {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// Closes the connection after an answer, over HTTP/1 only.
+fn close<B>(response: &mut Response<B>, version: Version) {
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -23,14 +23,14 @@
 //! # }
 //! ```
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, str::FromStr};
 #[cfg(feature = "dedicated_server")]
 use std::{io, net::TcpListener};
 
 #[cfg(feature = "dedicated_server")]
 use health_core::DedicatedServer;
 use health_core::{Endpoint, HeaderCache, Headers, bytes::Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use warp::{
     Filter, Rejection, Reply,
     path::{FullPath, Peek},
@@ -99,26 +99,22 @@ pub fn routes(
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let endpoint = endpoint.into().mounted();
     let owner = endpoint.clone();
-    // A request without any path (`CONNECT host:443`) never belongs to the endpoint, and warp panics when asked for its
-    // path.
-    let at_end = warp::path::end().map(|| true).or(warp::any().map(|| false)).unify();
-    let has_path = at_end
-        .and_then(async |at_end: bool| if at_end { Err(warp::reject::not_found()) } else { Ok(()) })
-        .untuple_one();
-    // The path is checked first, so that nothing is copied for requests of the application.
-    has_path
+    // The path is checked first, so that nothing is copied for requests of the application. A request without any path
+    // (`CONNECT host:443`) has no segment, and warp panics when asked for its path.
+    warp::path::param()
         .and(warp::path::full())
         .and(warp::path::peek())
-        .and_then(move |full: FullPath, rest: Peek| {
-            let owned = owner.owns(own_part(&full, &rest));
-            async move { if owned { Ok((full, rest)) } else { Err(warp::reject::not_found()) } }
+        .and_then(move |first: SegmentLength, full: FullPath, rest: Peek| {
+            let own = OwnPath::new(first, full, &rest);
+            let owned = owner.owns(own.as_str());
+            async move { if owned { Ok(own) } else { Err(warp::reject::not_found()) } }
         })
         .and(warp::method())
         .and(warp::query::raw().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
-        .and_then(move |(full, rest): (FullPath, Peek), method, query: Option<String>, headers, peer| {
-            let response = answer(&endpoint, own_part(&full, &rest), &method, query.as_deref(), &headers, peer);
+        .and_then(move |path: OwnPath, method, query: Option<String>, headers, peer| {
+            let response = answer(&endpoint, path.as_str(), &method, query.as_deref(), &headers, peer);
             async move { response.ok_or_else(warp::reject::not_found) }
         })
 }
@@ -213,20 +209,61 @@ macro_rules! with_health {
 
 with_health!(Rejection, Infallible);
 
-/// Returns the part of the path that outer filters have not matched, with its leading slash.
-fn own_part<'p>(full: &'p FullPath, rest: &Peek) -> &'p str {
-    let full = full.as_str();
-    let start = full.len().saturating_sub(rest.as_str().len() + 1);
-    full.get(start..).unwrap_or_default()
+/// The length of a segment of the path.
+struct SegmentLength(usize);
+
+impl FromStr for SegmentLength {
+    type Err = Infallible;
+
+    fn from_str(segment: &str) -> Result<Self, Infallible> {
+        Ok(Self(segment.len()))
+    }
+}
+
+/// The part of the path that outer filters have not matched, with its leading slash.
+struct OwnPath {
+    full: FullPath,
+    start: usize,
+}
+
+impl OwnPath {
+    /// Creates the part from the length of its first segment and what follows this segment.
+    fn new(SegmentLength(first): SegmentLength, full: FullPath, rest: &Peek) -> Self {
+        let rest = rest.as_str().len();
+        // A slash stands before each of the two.
+        let own = 1 + first + if rest > 0 { 1 + rest } else { 0 };
+        Self { start: full.as_str().len().saturating_sub(own), full }
+    }
+
+    fn as_str(&self) -> &str {
+        self.full.as_str().get(self.start..).unwrap_or_default()
+    }
 }
 
 /// The core's headers in this framework's types.
-static HEADERS: HeaderCache<HeaderName, HeaderValue> =
-    HeaderCache::new(HeaderName::from_static, HeaderValue::from_static);
+static HEADERS: HeaderCache<HeaderMap> = HeaderCache::new(converted);
+
+/// Converts the core's headers, whose values are visible ASCII, which no framework refuses.
+fn converted(headers: &Headers) -> HeaderMap {
+    let value = |value: &health_core::HeaderValue| match value {
+        health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
+        other => HeaderValue::from_bytes(other.as_bytes()).ok(),
+    };
+    headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
+}
+
+/// The header by which callers exclude upstream checks.
+const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
 /// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    let found = HEADERS.with_read_name(name, |name| headers.get_all(name)).unwrap_or_else(|| headers.get_all(name));
+    // Names that the core itself reads are not parsed for each request.
+    let found = match name {
+        "accept" => headers.get_all(header::ACCEPT),
+        "authorization" => headers.get_all(header::AUTHORIZATION),
+        "health-local" => headers.get_all(HEALTH_LOCAL),
+        other => headers.get_all(other),
+    };
     found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
@@ -245,35 +282,31 @@ fn answer(
         }))?;
     let is_head = method == Method::HEAD;
     let body = if is_head { Bytes::new() } else { answer.body };
-    let mut response = Response::new(body);
-    *response.headers_mut() = HeaderMap::with_capacity(8);
+    let mut response = warp::reply::Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    // Without this length the server would take that of the empty body.
-    let length = is_head.then_some(answer.content_length);
-    set(headers, &answer.headers, length, answer.close);
-    Some(response.into_response())
+    *response.headers_mut() = HEADERS.with(&answer.headers, HeaderMap::clone);
+    if is_head {
+        // Without this length the server would take that of the empty body.
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
+    }
+    if answer.close {
+        close(&mut response);
+    }
+    Some(response)
 }
 
-/// Sets the core's headers on an answer, and the length if one is given. Closes the connection after the answer if `close`
-/// is true.
-fn set(headers: &mut HeaderMap, ours: &Headers, length: Option<usize>, close: bool) {
-    HEADERS.for_each(ours, HeaderValue::from_maybe_shared, |name, value| {
-        headers.insert(name, value);
-    });
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    if close {
-        // hyper removes this header from answers over HTTP/2.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+/// Closes the connection after an answer. hyper removes this header from answers over HTTP/2.
+fn close(response: &mut warp::reply::Response) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Returns an answer of the application with the headers that the core adds while the service drains.
 fn with_extras(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
-        set(response.headers_mut(), &extras.headers, None, extras.close);
+        response.headers_mut().extend(converted(&extras.headers));
+        if extras.close {
+            close(&mut response);
+        }
     }
     response
 }

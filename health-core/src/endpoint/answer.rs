@@ -8,7 +8,7 @@ use crate::{
         config::Config,
         custom::CustomRenderer,
         format::{Format, Rendered},
-        message::{HeaderValue, Headers, Request, Response, ResponseExtras},
+        message::{Constants, HeaderValue, Headers, Request, Response, ResponseExtras},
         negotiate,
         query::{self, KubernetesQuery},
         route::{Name, Presentation, Route, Target},
@@ -31,7 +31,6 @@ use crate::{
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The request header that excludes upstream checks, which prevents cycles of services that check each other.
 const LOCAL: &str = "health-local";
-const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// The code of an answer after which the connection no longer speaks HTTP.
 const SWITCHING_PROTOCOLS: u16 = 101;
 const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health or text.";
@@ -55,20 +54,19 @@ impl Answerer<'_, '_> {
             "GET" | "HEAD" => self.answer(route, &reading),
             "OPTIONS" => {
                 let (Response { status: code, .. }, status) = self.answer(route, &reading);
-                let mut headers = Headers::default();
-                push_protective_headers(&mut headers);
-                headers.push("allow", HeaderValue::Static(ALLOW));
+                let mut headers = Headers { content_type: None, constants: Constants::PROTECTIVE };
+                headers.constants.add(Constants::ALLOW);
                 (Response { status: code, headers, body: Bytes::new(), content_length: 0, close: false }, status)
             }
             _ => {
                 let mut response = plain(405, WRONG_METHOD);
-                response.headers.push("allow", HeaderValue::Static(ALLOW));
+                response.headers.constants.add(Constants::ALLOW);
                 (response, None)
             }
         };
         response.close = reading.published.is_leaving();
         if self.config.envoy_headers {
-            push_envoy_headers(&mut response.headers, status, response.close);
+            response.headers.constants.add(envoy_headers(status, response.close));
         }
         response
     }
@@ -108,7 +106,7 @@ impl Answerer<'_, '_> {
         let render = || render::prometheus::page(&snapshot.metrics_report(), visibility, exposition);
         let body = snapshot.all(false).body(format, visibility, render);
         let mut response = answer(200, HeaderValue::Static(exposition.content_type()), body);
-        response.headers.push("vary", HeaderValue::Static("Accept"));
+        response.headers.constants.add(Constants::VARY);
         response
     }
 
@@ -125,7 +123,7 @@ impl Answerer<'_, '_> {
         let body = page.body(format, visibility, || document(choice.format, page, visibility));
         let mut response = answer(self.code(page), HeaderValue::Static(choice.format.content_type()), body);
         if choice.negotiated {
-            response.headers.push("vary", HeaderValue::Static("Accept"));
+            response.headers.constants.add(Constants::VARY);
         }
         (response, Some(page.status()))
     }
@@ -181,7 +179,7 @@ impl Answerer<'_, '_> {
 pub(super) fn response_extras(config: &Config, status: u16) -> ResponseExtras {
     let mut headers = Headers::default();
     if config.envoy_headers {
-        push_envoy_headers(&mut headers, None, true);
+        headers.constants.add(envoy_headers(None, true));
     }
     ResponseExtras { headers, close: config.close_connections && status != SWITCHING_PROTOCOLS }
 }
@@ -236,9 +234,7 @@ fn document(format: Format, page: Page<'_>, visibility: Visibility) -> Bytes {
 }
 
 fn answer(status: u16, content_type: HeaderValue, body: Bytes) -> Response {
-    let mut headers = Headers::default();
-    headers.push("content-type", content_type);
-    push_protective_headers(&mut headers);
+    let headers = Headers { content_type: Some(content_type), constants: Constants::PROTECTIVE };
     Response { status, headers, content_length: body.len(), body, close: false }
 }
 
@@ -246,19 +242,14 @@ fn plain(status: u16, sentence: &'static [u8]) -> Response {
     answer(status, HeaderValue::Static(TEXT), Bytes::from_static(sentence))
 }
 
-/// Pushes the headers of every answer: no cache keeps it, and no browser guesses its type.
-fn push_protective_headers(headers: &mut Headers) {
-    headers.push("cache-control", HeaderValue::Static("no-store"));
-    headers.push("x-content-type-options", HeaderValue::Static("nosniff"));
-}
-
-/// Pushes the headers of active health checks in Envoy:
-/// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
-fn push_envoy_headers(headers: &mut Headers, status: Option<Status>, is_leaving: bool) {
+/// Returns the headers for Envoy.
+fn envoy_headers(status: Option<Status>, is_leaving: bool) -> Constants {
+    let mut headers = Constants::default();
     if status == Some(Status::Degraded) {
-        headers.push("x-envoy-degraded", HeaderValue::Static("true"));
+        headers.add(Constants::ENVOY_DEGRADED);
     }
     if is_leaving {
-        headers.push("x-envoy-immediate-health-check-fail", HeaderValue::Static("true"));
+        headers.add(Constants::ENVOY_FAIL);
     }
+    headers
 }

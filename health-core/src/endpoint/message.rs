@@ -126,22 +126,50 @@ pub struct ResponseExtras {
     pub close: bool,
 }
 
-/// A list of at most seven headers, without allocation.
+/// The headers of an answer, in the order in which they are sent, without allocation: a content type, and constants.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    list: [Option<(&'static str, HeaderValue)>; 7],
+    pub(super) content_type: Option<HeaderValue>,
+    pub(super) constants: Constants,
 }
 
 impl Headers {
-    pub(super) fn push(&mut self, name: &'static str, value: HeaderValue) {
-        if let Some(free) = self.list.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some((name, value));
-        }
-    }
-
     /// Iterates over the headers: names in lower case, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
-        self.list.iter().flatten().map(|(name, value)| (*name, value))
+        let content_type = self.content_type.iter().map(|value| ("content-type", value));
+        content_type.chain(self.constants.iter().map(|(name, value)| (*name, value)))
+    }
+}
+
+/// A set of constant headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Constants(u8);
+
+impl Constants {
+    /// The headers of every answer: no cache keeps it, and no browser guesses its type.
+    pub(super) const PROTECTIVE: Self = Self(0b11);
+    pub(super) const VARY: Self = Self(1 << 2);
+    pub(super) const ALLOW: Self = Self(1 << 3);
+    pub(super) const ENVOY_DEGRADED: Self = Self(1 << 4);
+    pub(super) const ENVOY_FAIL: Self = Self(1 << 5);
+
+    /// The headers by their bits. Those of Envoy are of its active health checks:
+    /// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
+    const ALL: &[(&'static str, HeaderValue)] = &[
+        ("cache-control", HeaderValue::Static("no-store")),
+        ("x-content-type-options", HeaderValue::Static("nosniff")),
+        ("vary", HeaderValue::Static("Accept")),
+        ("allow", HeaderValue::Static("GET, HEAD, OPTIONS")),
+        ("x-envoy-degraded", HeaderValue::Static("true")),
+        ("x-envoy-immediate-health-check-fail", HeaderValue::Static("true")),
+    ];
+
+    pub(super) fn add(&mut self, others: Self) {
+        self.0 |= others.0;
+    }
+
+    fn iter(self) -> impl Iterator<Item = &'static (&'static str, HeaderValue)> {
+        Self::ALL.iter().enumerate().filter(move |(bit, _)| self.0 & (1 << bit) != 0).map(|(_, header)| header)
     }
 }
 

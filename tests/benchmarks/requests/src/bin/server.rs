@@ -98,5 +98,5 @@ async fn warp(endpoint: Endpoint, body: Bytes, address: SocketAddr) {
         response
     });
     let hello = warp::path!("hello").and(warp::get()).map(|| "hello");
-    warp::serve(hello.or(constant).or(health_warp::routes(endpoint))).run(address).await;
+    warp::serve(health_warp::routes(endpoint).or(hello).or(constant)).run(address).await;
 }
