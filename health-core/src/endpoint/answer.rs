@@ -8,8 +8,8 @@ use crate::{
         config::Config,
         custom::CustomRenderer,
         format::{Format, Rendered},
-        message::{Constants, HeaderValue, Headers, Request, Response, ResponseExtras},
-        negotiate,
+        message::{Constants, Digits, HeaderValue, Headers, Request, Response, ResponseExtras},
+        negotiate::{self, Presented},
         query::{self, KubernetesQuery},
         route::{Name, Presentation, Route, Target},
     },
@@ -33,7 +33,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const LOCAL: &str = "health-local";
 /// The code of an answer after which the connection no longer speaks HTTP.
 const SWITCHING_PROTOCOLS: u16 = 101;
+#[cfg(feature = "html")]
+const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health, html, text or svg.";
+#[cfg(not(feature = "html"))]
 const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health or text.";
+#[cfg(feature = "html")]
+const SVG: &str = "image/svg+xml";
 const UNKNOWN_NAME: &[u8] = b"There is nothing of that name here.";
 const WRONG_METHOD: &[u8] = b"Use GET, HEAD or OPTIONS.";
 const NO_REPORT: &[u8] = b"No report could be made.";
@@ -54,7 +59,7 @@ impl Answerer<'_, '_> {
             "GET" | "HEAD" => self.answer(route, &reading),
             "OPTIONS" => {
                 let (Response { status: code, .. }, status) = self.answer(route, &reading);
-                let mut headers = Headers { content_type: None, constants: Constants::PROTECTIVE };
+                let mut headers = Headers { constants: Constants::PROTECTIVE, ..Headers::default() };
                 headers.constants.add(Constants::ALLOW);
                 (Response { status: code, headers, body: Bytes::new(), content_length: 0, close: false }, status)
             }
@@ -90,7 +95,7 @@ impl Answerer<'_, '_> {
         match (presentation, &self.config.custom) {
             (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
             (Presentation::Document, Some(custom)) => self.custom(custom, page, visibility),
-            (Presentation::Document, None) => self.document(page, visibility),
+            (Presentation::Document, None) => self.document(page, visibility, &reading),
         }
     }
 
@@ -110,22 +115,61 @@ impl Answerer<'_, '_> {
         response
     }
 
-    fn document(self, page: Page<'_>, visibility: Visibility) -> (Response, Option<Status>) {
+    #[cfg_attr(not(feature = "html"), expect(unused_variables, reason = "only the status page shows the time"))]
+    fn document(self, page: Page<'_>, visibility: Visibility, reading: &Reading) -> (Response, Option<Status>) {
         let accept = self.request.header_lines("accept");
         let Ok(choice) = negotiate::choose(self.request.query(), accept, self.config.format) else {
             return (plain(400, UNKNOWN_FORMAT), None);
         };
-        let format = match choice.format {
-            Format::Json => BodyFormat::Json,
-            Format::Health => BodyFormat::Health,
-            Format::Text => BodyFormat::Text,
+        let prepared = |kept, format: Format| {
+            let body = page.body(kept, visibility, || document(format, page, visibility));
+            answer(self.code(page), HeaderValue::Static(format.content_type()), body)
         };
-        let body = page.body(format, visibility, || document(choice.format, page, visibility));
-        let mut response = answer(self.code(page), HeaderValue::Static(choice.format.content_type()), body);
+        let mut response = match choice.presented {
+            Presented::Document(format @ Format::Json) => prepared(BodyFormat::Json, format),
+            Presented::Document(format @ Format::Health) => prepared(BodyFormat::Health, format),
+            Presented::Document(format @ Format::Text) => prepared(BodyFormat::Text, format),
+            #[cfg(feature = "html")]
+            Presented::Document(Format::Html) => self.html(page, visibility, reading),
+            #[cfg(feature = "html")]
+            Presented::Badge => {
+                let badge = || render::svg::badge(page.subject(), page.status(), page.reason(), visibility);
+                answer(self.code(page), HeaderValue::Static(SVG), page.body(BodyFormat::Badge, visibility, badge))
+            }
+        };
         if choice.negotiated {
             response.headers.constants.add(Constants::VARY);
         }
         (response, Some(page.status()))
+    }
+
+    /// Answers with the status page. A prepared one is served for a second at most, because it prints the time.
+    #[cfg(feature = "html")]
+    fn html(self, page: Page<'_>, visibility: Visibility, reading: &Reading) -> Response {
+        const SECOND: u64 = 1_000_000_000;
+        let format = Format::Html;
+        let own = page.timed_body(self.config.html, visibility, reading.now / SECOND, || {
+            let snapshot = reading.current();
+            let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup].map(|probe| {
+                let verdict = snapshot.probe(probe, false);
+                (probe, verdict.status(), verdict.reason())
+            });
+            let report = page.report();
+            let context = render::html::context::Context {
+                now: self.store.clock().wall(),
+                // A second less, for which this page is served.
+                expires_in: (page.expires_at().saturating_sub(reading.now) / SECOND).saturating_sub(1),
+                probes,
+                base: self.config.base.rsplit('/').next().unwrap_or_default(),
+                visibility,
+                uptime: report.uptime,
+            };
+            render::html::page(&report, context)
+        });
+        let mut response = answer(self.code(page), HeaderValue::Static(format.content_type()), own);
+        response.headers.constants.add(Constants::POLICY);
+        response.headers.refresh = query::refresh(self.request.query()).map(|it| HeaderValue::Number(Digits::of(it)));
+        response
     }
 
     /// Answers as the Kubernetes API server does: `ok`, or a line per check if the page fails or the query says `verbose`.
@@ -227,14 +271,14 @@ fn document(format: Format, page: Page<'_>, visibility: Visibility) -> Bytes {
         let render = match format {
             Format::Json => render::json::document,
             Format::Health => render::health_json::document,
-            Format::Text => render::text::document,
+            _ => render::text::document,
         };
         render(&page.report(), visibility)
     })
 }
 
 fn answer(status: u16, content_type: HeaderValue, body: Bytes) -> Response {
-    let headers = Headers { content_type: Some(content_type), constants: Constants::PROTECTIVE };
+    let headers = Headers { content_type: Some(content_type), constants: Constants::PROTECTIVE, ..Headers::default() };
     Response { status, headers, content_length: body.len(), body, close: false }
 }
 

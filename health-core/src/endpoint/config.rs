@@ -3,7 +3,11 @@
 use std::fmt;
 
 use crate::{
-    endpoint::{access::Grant, custom::CustomRenderer, format::Format},
+    endpoint::{
+        access::Grant,
+        custom::{self, CustomRenderer},
+        format::Format,
+    },
     model::status::Visibility,
 };
 
@@ -24,6 +28,9 @@ pub(super) struct Config {
     pub(super) envoy_headers: bool,
     pub(super) format: Format,
     pub(super) custom: Option<CustomRenderer>,
+    /// Tells the status pages of this endpoint from those of others over the same service, whose links differ.
+    #[cfg(feature = "html")]
+    pub(super) html: u64,
 }
 
 impl Default for Config {
@@ -41,6 +48,8 @@ impl Default for Config {
             envoy_headers: false,
             format: Format::Json,
             custom: None,
+            #[cfg(feature = "html")]
+            html: custom::renderer_number(),
         }
     }
 }

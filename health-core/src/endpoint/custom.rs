@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+
 use crate::{
     endpoint::{format::Rendered, message::HeaderValue},
     engine::snapshot::{page::Page, prepared_bodies::OwnBody},
@@ -26,8 +28,7 @@ pub(super) struct CustomRenderer {
 
 impl CustomRenderer {
     pub(super) fn new(render: Arc<Render>) -> Self {
-        static RENDERERS: AtomicU64 = AtomicU64::new(0);
-        Self { render, number: RENDERERS.fetch_add(1, Ordering::Relaxed) }
+        Self { render, number: renderer_number() }
     }
 
     /// Returns the rendered page, from an earlier call if nothing has changed since; `None` if the renderer panicked, or its
@@ -42,11 +43,18 @@ impl CustomRenderer {
     }
 }
 
+/// Returns a number of its own for a renderer.
+pub(super) fn renderer_number() -> u64 {
+    static RENDERERS: AtomicU64 = AtomicU64::new(0);
+    RENDERERS.fetch_add(1, Ordering::Relaxed)
+}
+
 impl From<Rendered> for OwnBody {
     fn from(rendered: Rendered) -> Self {
         let content_type = match rendered.content_type {
             HeaderValue::Static(text) => text.as_bytes().into(),
             HeaderValue::Shared(bytes) => bytes,
+            other @ HeaderValue::Number(_) => Bytes::copy_from_slice(other.as_bytes()),
         };
         // The first clone of an owned buffer allocates; afterwards no clone does.
         let _ = (content_type.clone(), rendered.body.clone());

@@ -17,9 +17,21 @@ pub enum Format {
     Health,
     /// The verbose Kubernetes text: `?format=text`, `text/plain`.
     Text,
+    /// The status page: `?format=html`, `text/html`.
+    #[cfg(feature = "html")]
+    Html,
 }
 
 impl Format {
+    /// Every format.
+    pub(super) const ALL: &[Self] = &[
+        Self::Json,
+        Self::Health,
+        Self::Text,
+        #[cfg(feature = "html")]
+        Self::Html,
+    ];
+
     /// The value of `?format=`.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -27,6 +39,8 @@ impl Format {
             Self::Json => "json",
             Self::Health => "health",
             Self::Text => "text",
+            #[cfg(feature = "html")]
+            Self::Html => "html",
         }
     }
 
@@ -37,6 +51,8 @@ impl Format {
             Self::Json => "application/json",
             Self::Health => "application/health+json",
             Self::Text => "text/plain; charset=utf-8",
+            #[cfg(feature = "html")]
+            Self::Html => "text/html; charset=utf-8",
         }
     }
 }

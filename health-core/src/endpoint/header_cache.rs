@@ -37,8 +37,11 @@ impl<M> HeaderCache<M> {
         let content_type = match headers.content_type {
             None => None,
             Some(HeaderValue::Static(text)) => Some(text),
-            Some(HeaderValue::Shared(_)) => return read(&(self.convert)(headers)),
+            Some(_) => return read(&(self.convert)(headers)),
         };
+        if headers.refresh.is_some() {
+            return read(&(self.convert)(headers));
+        }
         for slot in &self.slots {
             let ((known_type, constants), converted) =
                 slot.get_or_init(|| ((content_type, headers.constants), (self.convert)(headers)));
@@ -75,7 +78,11 @@ mod tests {
         let texts: Vec<&'static str> = (0..SLOTS + 3).map(|number| &*format!("text/{number}").leak()).collect();
         for _ in 0..2 {
             for text in &texts {
-                let headers = Headers { content_type: Some(HeaderValue::Static(text)), constants: Constants::VARY };
+                let headers = Headers {
+                    content_type: Some(HeaderValue::Static(text)),
+                    constants: Constants::VARY,
+                    refresh: None,
+                };
                 let expected = vec![("content-type", (*text).to_owned()), ("vary", "Accept".to_owned())];
                 cache.with(&headers, |converted| assert_eq!(converted, &expected));
             }

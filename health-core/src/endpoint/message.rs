@@ -126,18 +126,21 @@ pub struct ResponseExtras {
     pub close: bool,
 }
 
-/// The headers of an answer, in the order in which they are sent, without allocation: a content type, and constants.
+/// The headers of an answer, in the order in which they are sent, without allocation: a content type, constants, and the time
+/// after which a browser asks again.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
     pub(super) content_type: Option<HeaderValue>,
     pub(super) constants: Constants,
+    pub(super) refresh: Option<HeaderValue>,
 }
 
 impl Headers {
     /// Iterates over the headers: names in lower case, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
         let content_type = self.content_type.iter().map(|value| ("content-type", value));
-        content_type.chain(self.constants.iter().map(|(name, value)| (*name, value)))
+        let constants = self.constants.iter().map(|(name, value)| (*name, value));
+        content_type.chain(constants).chain(self.refresh.iter().map(|value| ("refresh", value)))
     }
 }
 
@@ -152,6 +155,9 @@ impl Constants {
     pub(super) const ALLOW: Self = Self(1 << 3);
     pub(super) const ENVOY_DEGRADED: Self = Self(1 << 4);
     pub(super) const ENVOY_FAIL: Self = Self(1 << 5);
+    /// The Content Security Policy of the status page.
+    #[cfg(feature = "html")]
+    pub(super) const POLICY: Self = Self(1 << 6);
 
     /// The headers by their bits. Those of Envoy are of its active health checks:
     /// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
@@ -162,6 +168,8 @@ impl Constants {
         ("allow", HeaderValue::Static("GET, HEAD, OPTIONS")),
         ("x-envoy-degraded", HeaderValue::Static("true")),
         ("x-envoy-immediate-health-check-fail", HeaderValue::Static("true")),
+        #[cfg(feature = "html")]
+        ("content-security-policy", HeaderValue::Static(crate::render::html::POLICY)),
     ];
 
     pub(super) fn add(&mut self, others: Self) {
@@ -181,6 +189,34 @@ pub enum HeaderValue {
     Static(&'static str),
     /// Shared with a prepared body.
     Shared(Bytes),
+    /// A number that the request named.
+    Number(Digits),
+}
+
+/// A number of at most four digits as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    text: [u8; 4],
+    length: u8,
+}
+
+impl Digits {
+    /// Returns the digits of a number below 10,000; of a greater one, its last four.
+    #[cfg(feature = "html")]
+    pub(super) fn of(number: u16) -> Self {
+        let mut digits = Self { text: [b'0'; 4], length: 0 };
+        let (mut rest, mut reversed) = (number % 10_000, [b'0'; 4]);
+        while rest > 0 || digits.length == 0 {
+            reversed[usize::from(digits.length)] += u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            digits.length += 1;
+        }
+        let length = usize::from(digits.length);
+        for (digit, from) in digits.text[..length].iter_mut().zip(reversed[..length].iter().rev()) {
+            *digit = *from;
+        }
+        digits
+    }
 }
 
 impl HeaderValue {
@@ -190,6 +226,7 @@ impl HeaderValue {
         match self {
             Self::Static(text) => text.as_bytes(),
             Self::Shared(bytes) => bytes,
+            Self::Number(digits) => digits.text.get(..usize::from(digits.length)).unwrap_or_default(),
         }
     }
 }
@@ -197,6 +234,14 @@ impl HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "html")]
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 2, 5, 10, 60, 100, 1_204, 3_600, 9_999] {
+            assert_eq!(HeaderValue::Number(Digits::of(number)).as_bytes(), number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn a_function_of_headers_that_ignores_the_number_of_the_line_ends() {

@@ -5,10 +5,19 @@ use crate::{
     render::prometheus::Exposition,
 };
 
-/// The format of a document.
+/// What a document is answered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presented {
+    Document(Format),
+    /// The badge, which no `Accept` header asks for.
+    #[cfg(feature = "html")]
+    Badge,
+}
+
+/// The answer to a request for a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    pub(super) format: Format,
+    pub(super) presented: Presented,
     /// Whether the `Accept` header took part in the choice.
     pub(super) negotiated: bool,
 }
@@ -17,8 +26,14 @@ pub(super) struct Choice {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnknownFormat;
 
-/// The formats on offer, in the order that settles a tie. Text is chosen only if the header accepts nothing else.
-const OFFERED: [Format; 2] = [Format::Json, Format::Health];
+/// The formats on offer, in the order that settles a tie. Text is chosen only if the header accepts nothing else, and the
+/// status page only if the header names it.
+const OFFERED: &[Format] = &[
+    Format::Json,
+    Format::Health,
+    #[cfg(feature = "html")]
+    Format::Html,
+];
 
 /// Chooses the format of a document. `accept` are the lines of the header, which are one list.
 pub(super) fn choose<'a>(
@@ -27,15 +42,16 @@ pub(super) fn choose<'a>(
     default: Format,
 ) -> Result<Choice, UnknownFormat> {
     if let Some(asked) = query::first(query, "format") {
-        let format = [Format::Json, Format::Health, Format::Text]
-            .into_iter()
-            .find(|format| query::means(asked, format.word()))
-            .ok_or(UnknownFormat)?;
-        return Ok(Choice { format, negotiated: false });
+        #[cfg(feature = "html")]
+        if query::means(asked, "svg") {
+            return Ok(Choice { presented: Presented::Badge, negotiated: false });
+        }
+        let format = Format::ALL.iter().find(|format| query::means(asked, format.word())).ok_or(UnknownFormat)?;
+        return Ok(Choice { presented: Presented::Document(*format), negotiated: false });
     }
     let is_any = accept.clone().all(|line| matches!(line, "*/*" | ""));
     let format = if is_any { default } else { best(&accept, default) };
-    Ok(Choice { format, negotiated: true })
+    Ok(Choice { presented: Presented::Document(format), negotiated: true })
 }
 
 /// Chooses the format of the metrics page: OpenMetrics 1.0 if a range names it and its quality is not below that of plain
@@ -62,17 +78,29 @@ fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -
     let quality_of = |format: Format| {
         let own = format.content_type().split(';').next().unwrap_or_default();
         let fitting = ranges(accept.clone()).filter_map(|range| Some((range.specificity(own)?, range.quality())));
-        fitting.max().map_or(0, |(_, quality)| quality)
+        fitting
+            .max()
+            .filter(|(specificity, _)| *specificity >= least_specificity(format))
+            .map_or(0, |(_, quality)| quality)
     };
     // The configured default wins a tie.
     let mut best = (default, quality_of(default));
     for format in OFFERED {
-        let quality = quality_of(format);
+        let quality = quality_of(*format);
         if quality > best.1 {
-            best = (format, quality);
+            best = (*format, quality);
         }
     }
     if best.1 == 0 && quality_of(Format::Text) > 0 { Format::Text } else { best.0 }
+}
+
+/// How closely a range must fit a format. Probers accept any text; only browsers name HTML.
+fn least_specificity(format: Format) -> u8 {
+    match format {
+        #[cfg(feature = "html")]
+        Format::Html => 2,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -81,8 +109,16 @@ mod tests {
 
     use super::*;
 
+    fn document(choice: Result<Choice, UnknownFormat>) -> Result<Format, UnknownFormat> {
+        match choice?.presented {
+            Presented::Document(format) => Ok(format),
+            #[cfg(feature = "html")]
+            Presented::Badge => Err(UnknownFormat),
+        }
+    }
+
     fn chosen(accept: &str) -> Format {
-        choose(None, iter::once(accept), Format::Json).map(|choice| choice.format).unwrap()
+        document(choose(None, iter::once(accept), Format::Json)).unwrap()
     }
 
     #[test]
@@ -97,7 +133,6 @@ mod tests {
                  text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 Format::Json,
             ),
-            ("a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Json),
             ("a health+json reader", "application/health+json", Format::Health),
             ("one that prefers it", "application/json;q=0.5, application/health+json", Format::Health),
             ("one that ties", "application/health+json, application/json", Format::Json),
@@ -120,6 +155,28 @@ mod tests {
             ("a bad quality", "application/health+json;q=9, application/json;q=0.9", Format::Health),
         ] {
             assert_eq!(chosen(accept), expected, "{prober}");
+        }
+    }
+
+    #[cfg(feature = "html")]
+    #[test]
+    fn the_status_page_is_for_those_who_name_html() {
+        for (reader, accept, expected) in [
+            (
+                "Chromium",
+                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
+                 application/signed-exchange;v=b3;q=0.7",
+                Format::Html,
+            ),
+            ("Firefox", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
+            ("a reader of HTML alone", "text/html", Format::Html),
+            ("one that ties", "text/html, application/json", Format::Json),
+            ("one that prefers JSON", "text/html;q=0.9, application/json", Format::Json),
+            ("one that refuses HTML", "text/html;q=0, */*", Format::Json),
+            ("one that takes any text", "text/*", Format::Text),
+            ("one that takes any text and HTML less", "text/html;q=0.1, text/plain", Format::Html),
+        ] {
+            assert_eq!(chosen(accept), expected, "{reader}");
         }
     }
 
@@ -177,18 +234,28 @@ mod tests {
     #[test]
     fn the_first_format_parameter_decides() {
         let choose = |query| choose(Some(query), iter::once("application/json"), Format::Json);
-        assert_eq!(choose("format=health&format=nope"), Ok(Choice { format: Format::Health, negotiated: false }));
-        assert_eq!(choose("format=te%78t"), Ok(Choice { format: Format::Text, negotiated: false }));
+        assert_eq!(
+            choose("format=health&format=nope"),
+            Ok(Choice { presented: Presented::Document(Format::Health), negotiated: false })
+        );
+        assert_eq!(
+            choose("format=te%78t"),
+            Ok(Choice { presented: Presented::Document(Format::Text), negotiated: false })
+        );
         assert_eq!(choose("format=nope&format=json"), Err(UnknownFormat));
         assert_eq!(choose("format"), Err(UnknownFormat));
         assert_eq!(choose("format=HTML"), Err(UnknownFormat));
-        assert_eq!(choose("x=1"), Ok(Choice { format: Format::Json, negotiated: true }));
+        #[cfg(feature = "html")]
+        for (query, presented) in [("format=html", Presented::Document(Format::Html)), ("format=svg", Presented::Badge)]
+        {
+            assert_eq!(choose(query), Ok(Choice { presented, negotiated: false }));
+        }
+        assert_eq!(choose("x=1"), Ok(Choice { presented: Presented::Document(Format::Json), negotiated: true }));
     }
 
     #[test]
     fn a_configured_default_wins_ties_only() {
-        let choose =
-            |accept: Option<&str>| choose(None, accept.into_iter(), Format::Health).map(|choice| choice.format);
+        let choose = |accept: Option<&str>| document(choose(None, accept.into_iter(), Format::Health));
         assert_eq!(choose(None), Ok(Format::Health));
         assert_eq!(choose(Some("image/png")), Ok(Format::Health));
         assert_eq!(choose(Some("application/json, */*")), Ok(Format::Health));
@@ -198,7 +265,7 @@ mod tests {
     /// RFC 9110, 5.3: several lines are one list.
     #[test]
     fn lines_of_accept_are_one_list() {
-        let format = |lines: &[&str]| choose(None, lines.iter().copied(), Format::Json).map(|choice| choice.format);
+        let format = |lines: &[&str]| document(choose(None, lines.iter().copied(), Format::Json));
         assert_eq!(format(&["text/plain", "application/health+json"]), Ok(Format::Health));
         assert_eq!(format(&["application/json;q=0.5", "application/health+json"]), Ok(Format::Health));
         assert_eq!(format(&["text/plain", "text/plain;q=0.5"]), Ok(Format::Text));

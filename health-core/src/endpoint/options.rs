@@ -7,7 +7,7 @@ use crate::{
         Endpoint,
         access::Grant,
         config::{Config, EndpointError},
-        custom::CustomRenderer,
+        custom::{self, CustomRenderer},
         format::{Format, Rendered},
         message::Request,
         route,
@@ -22,7 +22,15 @@ impl Endpoint {
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
         match route::check_base(&path) {
-            Ok(()) => self.config_mut().base = path,
+            Ok(()) => {
+                let config = self.config_mut();
+                config.base = path;
+                // The links of the page differ now.
+                #[cfg(feature = "html")]
+                {
+                    config.html = custom::renderer_number();
+                }
+            }
             Err(message) => self.refuse(EndpointError::BasePath { path, message }),
         }
         self

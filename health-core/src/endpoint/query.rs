@@ -41,6 +41,15 @@ pub(super) fn first<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
     parameters(query).find(|(key, _)| means(key, name)).map(|(_, value)| value)
 }
 
+/// Returns the seconds after which a browser is to ask again: `refresh`, 2 to 3600. Any other value counts as none.
+#[cfg(feature = "html")]
+pub(super) fn refresh(query: Option<&str>) -> Option<u16> {
+    let sent = first(query, "refresh")?;
+    let is_number = (1..=4).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: u16 = if is_number { sent.parse().ok()? } else { return None };
+    (2..=3_600).contains(&seconds).then_some(seconds)
+}
+
 /// The query of a Kubernetes path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct KubernetesQuery {
@@ -70,6 +79,30 @@ pub(super) fn excluded(query: Option<&str>) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "html")]
+    #[test]
+    fn a_refresh_is_a_number_of_seconds_within_bounds() {
+        for (query, expected) in [
+            ("refresh=5", Some(5)),
+            ("refresh=2", Some(2)),
+            ("refresh=3600", Some(3_600)),
+            ("format=html&refresh=60", Some(60)),
+            ("refresh=60&refresh=5", Some(60)),
+            ("refresh=1", None),
+            ("refresh=0", None),
+            ("refresh=3601", None),
+            ("refresh=70000", None),
+            ("refresh=-5", None),
+            ("refresh=+5", None),
+            ("refresh=5;url=https://elsewhere.example", None),
+            ("refresh=", None),
+            ("refresh", None),
+        ] {
+            assert_eq!(refresh(Some(query)), expected, "{query}");
+        }
+        assert_eq!(refresh(None), None);
+    }
 
     #[test]
     fn parameters_are_read_in_order_and_decoded() {

@@ -1,5 +1,6 @@
 //! The engine: runs checks, judges their results, and publishes one snapshot for all readers.
 
+mod gaps;
 pub(crate) mod log;
 mod mounting;
 mod policy;

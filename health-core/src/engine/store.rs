@@ -119,7 +119,7 @@ impl Reading {
 impl Store {
     pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, checks: Vec<NewCheck>) -> Self {
         let about = Arc::new(about);
-        let mut state = State::new(Arc::clone(&about), checks);
+        let mut state = State::new(Arc::clone(&about), checks, clock.now(), clock.wall());
         let (snapshot, _) = state.publish(0, clock.wall());
         Self {
             // A frozen store has no scheduler that could die.
@@ -161,8 +161,7 @@ impl Store {
     pub(crate) fn read(&self) -> Reading {
         let published = self.published.load();
         let now = self.clock.now();
-        let scheduler_stale = published.lifecycle() != Lifecycle::Stopped
-            && now.saturating_sub(self.beat.load(Ordering::Relaxed)) >= nanos(SCHEDULER_STALE_AFTER);
+        let scheduler_stale = published.lifecycle() != Lifecycle::Stopped && now >= self.beat_stale_at();
         // By what is recorded: a published result may have been renewed since.
         let has_expired = scheduler_stale || now >= self.expires_at.load(Ordering::Acquire);
         let aged = if has_expired { published.aged(now, scheduler_stale) } else { None };
@@ -253,15 +252,21 @@ impl Store {
         }
     }
 
+    /// The moment from which on the scheduler counts as dead, unless it gives another sign of life.
+    fn beat_stale_at(&self) -> Nanos {
+        self.beat.load(Ordering::Relaxed).saturating_add(nanos(SCHEDULER_STALE_AFTER))
+    }
+
     /// Notes a sign of life of the scheduler, ends mutes whose time is over, and writes log lines that were held back.
     pub(super) fn beat(&self) {
-        let now = self.clock.now();
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        self.lock().record_gaps(now, at, self.beat_stale_at());
         self.beat.store(now, Ordering::Relaxed);
         let overdue = self.log().overdue(now);
         overdue.iter().for_each(log::write);
         if self.has_muted.load(Ordering::Relaxed) {
             let state = self.lock();
-            if state.has_unmuted(now, self.clock.wall()) {
+            if state.has_unmuted(now, at) {
                 self.publish(state);
             }
         }
@@ -311,8 +316,9 @@ impl Store {
         let run = LastRun { finished, at, duration, reading: run.reading, outcome };
         let next = state.record(signals, run);
         // Read under the lock, so that no change is dated before an earlier one.
-        let now = self.clock.now();
-        state.settle(now, self.clock.wall());
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        state.record_gaps(now, at, self.beat_stale_at());
+        state.settle(now, at);
         if self.clock.is_frozen() || state.must_publish(now, nanos(LONGEST_WAIT)) {
             self.publish(state);
         } else {
@@ -377,7 +383,7 @@ impl Store {
         graph.check(&mut mistakes);
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;
-        state.insert(new);
+        state.insert(new, self.clock.now(), self.clock.wall());
         self.publish_members(state);
         Ok(())
     }
@@ -456,7 +462,7 @@ impl Store {
     /// Makes a check pending again, as if it had never run.
     pub(crate) fn forget(&self, signals: &Arc<Signals>) {
         let mut state = self.lock();
-        state.forget(signals);
+        state.forget(signals, self.clock.now(), self.clock.wall());
         self.publish(state);
     }
 

@@ -29,12 +29,21 @@ pub struct History {
     /// The number of the registration, which distinguishes a check from a later check of the same name; 0 until the first
     /// record.
     registration: u64,
+    /// The known time in which the check was not Unhealthy.
     good: Nanos,
-    total: Nanos,
-    reported: Option<(Nanos, Status)>,
+    known: Nanos,
+    unknown: Nanos,
+    /// The moment of the last record; before the first, that of the registration.
+    last: Nanos,
+    /// The time of the registration.
+    since_millis: u64,
+    reported: Option<Status>,
 }
 
 impl History {
+    /// The number of runs and of transitions that are kept.
+    pub(crate) const KEPT: usize = ring::KEPT;
+
     /// Returns the last runs, at most 60.
     #[must_use]
     pub fn results(&self) -> impl DoubleEndedIterator<Item = PastResult> + ExactSizeIterator {
@@ -133,18 +142,36 @@ impl Transition {
 }
 
 impl History {
-    /// Returns the share of the time between the first and the last record of the status in which the check was not
-    /// Unhealthy: 0 to 1.
+    /// Creates the history of a check that is registered at this moment.
+    pub(crate) fn begun(now: Nanos, at: SystemTime) -> Self {
+        Self { last: now, since_millis: unix_millis(at), ..Self::default() }
+    }
+
+    /// Returns the uptime as of the last record of the status; `None` before the first verdict.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than a float's precision")]
-    pub fn uptime_share(&self) -> f64 {
-        if self.total == 0 {
-            return match self.reported {
-                Some((_, Status::Unhealthy)) | None => 0.0,
-                Some(_) => 1.0,
-            };
-        }
-        self.good as f64 / self.total as f64
+    pub fn uptime(&self) -> Option<Uptime> {
+        self.uptime_with(Span::default())
+    }
+
+    /// Returns the uptime with the time that has passed since the last record; `None` before the first verdict.
+    pub(crate) fn uptime_with(&self, span: Span) -> Option<Uptime> {
+        let reported = self.reported?;
+        let is_good = reported != Status::Unhealthy;
+        let known = self.known.saturating_add(span.known);
+        let good = if is_good { self.good.saturating_add(span.known) } else { self.good };
+        let share = if known == 0 { ten_thousandths(Nanos::from(is_good), 1) } else { ten_thousandths(good, known) };
+        let has_failed = !is_good || self.flaps > 0;
+        Some(Uptime {
+            // A failure of no length is a failure, too.
+            share: if has_failed { share.min(WHOLE - 1) } else { share },
+            coverage: ten_thousandths(known, known.saturating_add(self.unknown).saturating_add(span.unknown).max(1)),
+            since: at_unix_millis(self.since_millis),
+        })
+    }
+
+    /// The moment of the last record; before the first, that of the registration.
+    pub(crate) fn last(&self) -> Nanos {
+        self.last
     }
 
     /// Gives the history of a check that begins to run a number of its own.
@@ -174,18 +201,27 @@ impl History {
         self.totals.record_run(at, status, duration);
     }
 
-    /// Records the status at a moment. A changed status is also recorded as a transition.
-    pub(crate) fn record_status(&mut self, now: Nanos, at: SystemTime, status: Status, reason: Option<Reason>) {
+    /// Records the status at a moment, and the time since the last record. A changed status is also recorded as a transition.
+    pub(crate) fn record_status(
+        &mut self,
+        now: Nanos,
+        at: SystemTime,
+        span: Span,
+        (status, reason): (Status, Option<Reason>),
+    ) {
         self.register();
-        let previous = self.reported.replace((now, status));
-        if let Some((then, before)) = previous {
-            let passed = now.saturating_sub(then);
-            self.total = self.total.saturating_add(passed);
-            if before != Status::Unhealthy {
-                self.good = self.good.saturating_add(passed);
-            }
+        let from = self.reported.replace(status);
+        // Before the first verdict nothing was known.
+        let Span { known, unknown } = match from {
+            Some(_) => span,
+            None => Span { known: 0, unknown: span.known.saturating_add(span.unknown) },
+        };
+        self.last = now;
+        self.known = self.known.saturating_add(known);
+        self.unknown = self.unknown.saturating_add(unknown);
+        if from != Some(Status::Unhealthy) {
+            self.good = self.good.saturating_add(known);
         }
-        let from = previous.map(|(_, status)| status);
         if from != Some(status) {
             self.transitions.push(Transition { at, from, to: status, reason });
             let turned = |from: Status| (from == Status::Unhealthy) != (status == Status::Unhealthy);
@@ -193,6 +229,66 @@ impl History {
             self.flaps += u64::from(from.is_some_and(turned));
         }
     }
+}
+
+/// A time between two records of a status, split by whether the status was known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) known: Nanos,
+    pub(crate) unknown: Nanos,
+}
+
+/// The share of time in which a check was up, weighted by time.
+///
+/// Time without knowledge is in no denominator: before the first verdict, while the last result was stale, while the runtime
+/// was stalled, and while the machine was suspended. Both shares are rounded down to four decimals, so that 1 means no
+/// failure and no gap at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Uptime {
+    share: u32,
+    coverage: u32,
+    since: SystemTime,
+}
+
+impl Uptime {
+    /// Returns the share of the known time in which the check was not Unhealthy: 0 to 1, rounded down to four decimals.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        f64::from(self.share) / f64::from(WHOLE)
+    }
+
+    /// Returns the share of the time since the registration in which the status was known: 0 to 1, rounded down to four
+    /// decimals.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        f64::from(self.coverage) / f64::from(WHOLE)
+    }
+
+    /// Returns the time of the registration of the check, to the millisecond.
+    #[must_use]
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// The share in ten thousandths.
+    pub(crate) fn share_in_ten_thousandths(&self) -> u32 {
+        self.share
+    }
+
+    /// The coverage in ten thousandths.
+    pub(crate) fn coverage_in_ten_thousandths(&self) -> u32 {
+        self.coverage
+    }
+}
+
+/// One, in ten thousandths.
+const WHOLE: u32 = 10_000;
+
+/// Returns a share in ten thousandths, rounded down.
+fn ten_thousandths(part: Nanos, whole: Nanos) -> u32 {
+    let share = u128::from(part.min(whole)) * u128::from(WHOLE) / u128::from(whole.max(1));
+    u32::try_from(share).unwrap_or(WHOLE)
 }
 
 /// A result is its time to the millisecond, its duration to the microsecond, and its judgement.
@@ -277,8 +373,10 @@ pub(crate) struct Since<D> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::{model::ring::KEPT, time::nanos};
+    use crate::model::ring::KEPT;
 
     #[test]
     fn a_history_is_bounded_and_newest_first() {
@@ -287,12 +385,70 @@ mod tests {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
             let status = if second % 2 == 0 { Status::Healthy } else { Status::Unhealthy };
             history.record_run(at, status, None, Duration::ZERO);
-            history.record_status(nanos(Duration::from_secs(second)), at, status, None);
+            let span = Span { known: if second == 0 { 0 } else { 1_000_000_000 }, unknown: 0 };
+            history.record_status(second * 1_000_000_000, at, span, (status, None));
         }
         assert_eq!((history.results().len(), history.transitions().len()), (KEPT, KEPT));
         assert_eq!(history.results().next().unwrap().at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
         assert_eq!(history.flaps, 199);
-        assert!((history.uptime_share() - 100.0 / 199.0).abs() < 1e-9);
+        assert_eq!(history.uptime().map(|uptime| uptime.share_in_ten_thousandths()), Some(100 * 10_000 / 199));
+    }
+
+    #[test]
+    fn an_uptime_of_one_means_no_failure_and_no_gap() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_123);
+        let mut history = History::begun(5, at);
+        assert_eq!(history.uptime(), None);
+        let mut record = |known, unknown, status| {
+            history.record_status(0, at, Span { known, unknown }, (status, None));
+            let uptime = history.uptime().unwrap();
+            assert_eq!(uptime.since(), at);
+            (uptime.share_in_ten_thousandths(), uptime.coverage_in_ten_thousandths())
+        };
+        // Whatever came before the first verdict, nothing was known.
+        assert_eq!(record(30, 10, Status::Healthy), (10_000, 0));
+        assert_eq!(record(60, 0, Status::Degraded), (10_000, 6_000));
+        assert_eq!(record(1_000_000, 0, Status::Unhealthy), (9_999, 9_999));
+        // A hundred-thousandth is not rounded away.
+        assert_eq!(record(10, 0, Status::Healthy), (9_999, 9_999));
+        assert_eq!(record(0, 1_000_100, Status::Healthy), (9_999, 4_999));
+    }
+
+    #[test]
+    fn the_first_verdict_alone_is_all_or_nothing() {
+        for (status, share) in [(Status::Healthy, 1.0), (Status::Degraded, 1.0), (Status::Unhealthy, 0.0)] {
+            let mut history = History::default();
+            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), (status, None));
+            let uptime = history.uptime().unwrap();
+            assert!((uptime.share() - share).abs() < 1e-9 && uptime.coverage() < 1e-9, "{status:?}");
+        }
+    }
+
+    proptest! {
+        /// The shares are those of the sums, whatever was recorded in which order.
+        #[test]
+        fn shares_are_weighted_by_time(records in prop::collection::vec((0_u64..1 << 50, 0_u64..1 << 50, 0_usize..3), 1..80)) {
+            let mut history = History::default();
+            let (mut good, mut known, mut all, mut before, mut failed) = (0_u128, 0_u128, 0_u128, None, false);
+            for (knew, not, status) in records {
+                let status = Status::ALL[status];
+                history.record_status(0, SystemTime::UNIX_EPOCH, Span { known: knew, unknown: not }, (status, None));
+                all += u128::from(knew + not);
+                failed |= status == Status::Unhealthy;
+                if let Some(before) = before.replace(status) {
+                    known += u128::from(knew);
+                    good += if before == Status::Unhealthy { 0 } else { u128::from(knew) };
+                }
+            }
+            let uptime = history.uptime().unwrap();
+            if known > 0 {
+                let share = if failed { (good * 10_000 / known).min(9_999) } else { 10_000 };
+                prop_assert_eq!(u128::from(uptime.share_in_ten_thousandths()), share);
+            }
+            if all > 0 {
+                prop_assert_eq!(u128::from(uptime.coverage_in_ten_thousandths()), known * 10_000 / all);
+            }
+        }
     }
 
     #[test]
@@ -320,7 +476,7 @@ mod tests {
         let mut history = History::default();
         let mut run = |status, millis| {
             history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
-            history.record_status(0, SystemTime::UNIX_EPOCH, status, None);
+            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), (status, None));
             history.clone()
         };
         let told = |history: &History, seen: &mut Seen| {

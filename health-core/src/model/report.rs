@@ -8,10 +8,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::model::{
-    history::History,
-    observed::Observed,
-    status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
+use crate::{
+    model::{
+        history::{History, Span, Uptime},
+        observed::Observed,
+        status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
+    },
+    time::nanos,
 };
 
 /// The subject of a report.
@@ -175,6 +178,7 @@ pub struct CheckReport {
     pub(crate) ever_succeeded: bool,
     /// Whether the check has series of its own in metrics.
     pub(crate) has_metrics: bool,
+    pub(crate) proves: &'static str,
 }
 
 impl CheckReport {
@@ -292,6 +296,13 @@ impl CheckReport {
         self.muted.as_deref()
     }
 
+    /// Returns what a healthy result proves and what it does not; an empty text if the check does not say. Shown at full
+    /// visibility only.
+    #[must_use]
+    pub fn proves(&self) -> &'static str {
+        self.proves
+    }
+
     /// Returns the last results and transitions.
     #[must_use]
     pub fn history(&self) -> &History {
@@ -300,6 +311,15 @@ impl CheckReport {
 }
 
 impl CheckReport {
+    /// Returns the uptime as of a moment after the start of the service; `None` before the first verdict. What has passed
+    /// since the last record is known unless the last result is stale.
+    pub(crate) fn uptime_at(&self, moment: Duration) -> Option<Uptime> {
+        let passed = nanos(moment).saturating_sub(self.history.last());
+        let is_stale = self.reason == Some(Reason::Stale);
+        let span = if is_stale { Span { known: 0, unknown: passed } } else { Span { known: passed, unknown: 0 } };
+        self.history.uptime_with(span)
+    }
+
     /// Returns the numbers of the last run, without those that repeat the name and the unit of an earlier one.
     pub(crate) fn distinct_observed(&self) -> impl Iterator<Item = &Observed> {
         self.observed
@@ -367,6 +387,7 @@ impl CheckReport {
             caused_by: Vec::new(),
             muted: self.muted.as_ref().map(|muted| Arc::new(Muted { note: None, ..(**muted).clone() })),
             history: Arc::default(),
+            proves: "",
             ..self.clone()
         }
     }

@@ -17,6 +17,7 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
             writer.object(|w| {
                 members(w, check, visibility);
                 if visibility == Visibility::Full {
+                    uptime(w, check, report);
                     history(w, check);
                 }
             });
@@ -130,6 +131,16 @@ fn full(w: &mut Writer, check: &CheckReport) {
     w.name("consecutive_successes").integer(check.consecutive_successes);
     if !check.caused_by.is_empty() {
         w.name("caused_by").array(|w| check.caused_by.iter().for_each(|name| w.string(name)));
+    }
+}
+
+fn uptime(w: &mut Writer, check: &CheckReport, report: &Report) {
+    if let Some(uptime) = check.uptime_at(report.uptime) {
+        w.name("uptime").object(|w| {
+            w.name("share").number(uptime.share().into());
+            w.name("coverage").number(uptime.coverage().into());
+            w.name("since").moment(uptime.since());
+        });
     }
 }
 

@@ -4,9 +4,13 @@
 //! and an arm in `endpoint::answer`.
 
 pub(crate) mod health_json;
+#[cfg(feature = "html")]
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod metric_families;
 pub(crate) mod prometheus;
+#[cfg(feature = "html")]
+pub(crate) mod svg;
 pub(crate) mod text;
 pub(crate) mod writer;
 

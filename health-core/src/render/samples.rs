@@ -40,6 +40,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         history: Arc::default(),
         counts: true,
         has_metrics: true,
+        proves: "",
         ever_succeeded: false,
     }
 }

@@ -104,9 +104,9 @@ impl<'s> Page<'s> {
 
     /// Returns the body in this format at this visibility, from the last call or rendered now.
     pub(crate) fn body(&self, format: BodyFormat, visibility: Visibility, render: impl FnOnce() -> Bytes) -> Bytes {
-        // The full JSON document of a view shows the uptime, which changes without any member.
-        let is_timed = matches!((self.content, format), (Content::View(_), BodyFormat::Json));
-        let version = (is_timed && visibility == Visibility::Full).then_some(self.contents.uptime.as_secs());
+        // The full JSON document shows the uptime of the service or of the check, which changes without any member.
+        let is_timed = format == BodyFormat::Json && visibility == Visibility::Full;
+        let version = is_timed.then_some(self.contents.uptime.as_secs());
         self.bodies().body(format, visibility, version, render)
     }
 
@@ -134,6 +134,33 @@ impl<'s> Page<'s> {
         render: impl FnOnce() -> Option<OwnBody>,
     ) -> Option<OwnBody> {
         self.bodies().own_body(renderer, visibility, self.contents.generation, render)
+    }
+
+    /// Returns a body of an endpoint's own that shows the time, from the last call in the same second since the publication or
+    /// rendered now.
+    #[cfg(feature = "html")]
+    pub(crate) fn timed_body(
+        &self,
+        renderer: u64,
+        visibility: Visibility,
+        second: u64,
+        render: impl FnOnce() -> Bytes,
+    ) -> Bytes {
+        // Neither comes near 2^32.
+        let version = (self.contents.generation << 32) | (second & u64::from(u32::MAX));
+        let own = || Some(OwnBody { content_type: Bytes::new(), body: render() });
+        self.bodies().own_body(renderer, visibility, version, own).map(|own| own.body).unwrap_or_default()
+    }
+
+    /// The moment at which the first critical result on the page expires, or the first of all if none is critical.
+    #[cfg(feature = "html")]
+    pub(crate) fn expires_at(&self) -> Nanos {
+        let first = |is_wanted: fn(&Entry) -> bool| {
+            self.members().filter(|entry| is_wanted(entry)).map(|entry| entry.expires_at()).min()
+        };
+        first(|entry| entry.report.impact == crate::model::status::Impact::Critical)
+            .or_else(|| first(|_| true))
+            .unwrap_or(Nanos::MAX)
     }
 
     /// Requests runs of the members whose last recorded results are older than their `max_age`. Of a large view it only

@@ -16,6 +16,9 @@ pub(crate) enum BodyFormat {
     Text,
     /// Kubernetes text that closes with the name of the path.
     Kubernetes,
+    /// The badge.
+    #[cfg(feature = "html")]
+    Badge,
     /// Metrics in the text format of Prometheus.
     Prometheus,
     /// Metrics in the format of OpenMetrics. The last variant: it counts the formats.

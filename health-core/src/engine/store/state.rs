@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     engine::{
+        gaps::Gaps,
         policy::{self, ServiceState, Upstream},
         signals::Signals,
         snapshot::{
@@ -53,8 +54,7 @@ pub(super) struct State {
     without_success: Vec<usize>,
     wake_slots: WakeSlots<Signals>,
     publication: Publication,
-    /// The history of every check that has not run.
-    no_history: Arc<History>,
+    gaps: Gaps,
     /// The snapshot before the published one.
     retired: Option<Arc<Snapshot>>,
 }
@@ -73,7 +73,7 @@ struct Publication {
 }
 
 impl State {
-    pub(super) fn new(about: Arc<About>, checks: Vec<NewCheck>) -> Self {
+    pub(super) fn new(about: Arc<About>, checks: Vec<NewCheck>, now: Nanos, at: SystemTime) -> Self {
         let service = ServiceState { lifecycle: Lifecycle::Starting, startup_passed: false, scheduler_stale: false };
         let mut state = Self {
             checks: Vec::with_capacity(checks.len()),
@@ -87,11 +87,11 @@ impl State {
             without_success: Vec::new(),
             wake_slots: WakeSlots::default(),
             publication: Publication::default(),
-            no_history: Arc::default(),
+            gaps: Gaps::default(),
             retired: None,
         };
-        state.insert(checks);
-        state.settle(0, SystemTime::UNIX_EPOCH);
+        state.insert(checks, now, at);
+        state.settle(now, at);
         state
     }
 
@@ -153,12 +153,14 @@ impl State {
         self.change_of(signals, |check| check.record(run))
     }
 
-    pub(super) fn insert(&mut self, new: Vec<NewCheck>) {
+    pub(super) fn insert(&mut self, new: Vec<NewCheck>, now: Nanos, at: SystemTime) {
+        // Shared by all of them until their first runs.
+        let history = Arc::new(History::begun(now, at));
         let counts = self.service.lifecycle == Lifecycle::Starting;
         let first = self.checks.len();
         for new in new {
             let position = self.checks.len();
-            let check = TrackedCheck::new(new, counts, Arc::clone(&self.no_history));
+            let check = TrackedCheck::new(new, counts, Arc::clone(&history));
             check.signals.set_position(position);
             check.signals.track(&mut self.wake_slots);
             self.contents.push(Arc::new(check.entry(!check.plan.asks_a_service, false)));
@@ -221,8 +223,8 @@ impl State {
 
     /// Makes a check pending again, as if it had never run.
     #[cfg(feature = "testing")]
-    pub(super) fn forget(&mut self, signals: &Arc<Signals>) {
-        self.change_of(signals, TrackedCheck::forget);
+    pub(super) fn forget(&mut self, signals: &Arc<Signals>, now: Nanos, at: SystemTime) {
+        self.change_of(signals, |check| check.forget(now, at));
         self.rebuild_lists();
     }
 
@@ -259,6 +261,15 @@ impl State {
             self.publication.is_urgent = true;
             self.contents.set_service(self.service);
         }
+    }
+
+    /// Records whether the runtime was stalled since the scheduler's last sign of life, from the moment on at which that was
+    /// stale, and whether the machine was suspended. Called before every record of a status.
+    pub(super) fn record_gaps(&mut self, now: Nanos, at: SystemTime, beat_stale_at: Nanos) {
+        if now > beat_stale_at {
+            self.gaps.record_stall(beat_stale_at, now);
+        }
+        self.gaps.compare(now, at);
     }
 
     /// Whether a mute is over, by either clock, because the machine may have slept and its time of day may have been set.
@@ -331,7 +342,7 @@ impl State {
         let is_final = self.service.lifecycle == Lifecycle::Stopped;
         let Some(check) = self.checks.get_mut(position) else { return };
         let expired_at = check.signals.stale_at();
-        check.record_status(now, at);
+        check.record_status(now, at, &self.gaps);
         check.set_ages();
         let expires_at = check.signals.stale_at();
         if expired_at != expires_at {

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     config::plan::Plan,
     engine::{
+        gaps::Gaps,
         policy::{self, CheckState, EffectiveStatus, Thresholds},
         sanitize::SanitizedOutcome,
         signals::Signals,
@@ -129,10 +130,10 @@ impl TrackedCheck {
 
     /// Makes the check pending again, as if it had never run.
     #[cfg(feature = "testing")]
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, now: Nanos, at: SystemTime) {
         let new =
             NewCheck { name: Arc::clone(&self.name), plan: Arc::clone(&self.plan), signals: Arc::clone(&self.signals) };
-        let fresh = Self::new(new, true, Arc::default());
+        let fresh = Self::new(new, true, Arc::new(History::begun(now, at)));
         let before = mem::replace(self, fresh);
         (self.rank, self.links) = (before.rank, before.links);
         // What those that depend on it were settled by.
@@ -183,13 +184,15 @@ impl TrackedCheck {
     }
 
     /// Records the current status in the history, before it is shown.
-    pub(super) fn record_status(&mut self, now: Nanos, at: SystemTime) {
+    pub(super) fn record_status(&mut self, now: Nanos, at: SystemTime, gaps: &Gaps) {
         self.changed = false;
         if self.last_run.is_some() || self.effective.reason == Some(Reason::Dependency) {
             if self.reported.is_none_or(|(status, _)| status != self.effective.status) {
                 self.reported = Some((self.effective.status, at));
             }
-            Arc::make_mut(&mut self.history).record_status(now, at, self.effective.status, self.effective.reason);
+            let span = gaps.split(self.history.last(), now, self.signals.stale_at());
+            let status = (self.effective.status, self.effective.reason);
+            Arc::make_mut(&mut self.history).record_status(now, at, span, status);
         }
     }
 
@@ -257,6 +260,7 @@ impl TrackedCheck {
             counts: self.counts,
             ever_succeeded: self.state.ever_succeeded,
             has_metrics: !self.plan.no_metrics,
+            proves: self.plan.proves,
         }
     }
 }

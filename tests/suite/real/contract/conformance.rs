@@ -35,7 +35,7 @@ fn requests() -> Vec<Sent> {
     ];
     for path in every {
         table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, path)));
-        table.extend(["text", "health"].map(|format| sent("GET", format!("{path}?format={format}"))));
+        table.extend(["text", "health", "html", "svg"].map(|format| sent("GET", format!("{path}?format={format}"))));
     }
     table.extend(["GET", "HEAD", "OPTIONS", "POST"].map(|method| sent(method, "/health/metrics")));
     table.push(sent("GET", "/health/metrics?format=nope&verbose"));

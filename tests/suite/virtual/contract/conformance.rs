@@ -41,7 +41,7 @@ fn the_contract_in_bytes() {
             sent("GET", "/health?format=xml"),
             400,
             text,
-            "There is no such format: use json, health or text.",
+            "There is no such format: use json, health, html, text or svg.",
         ),
         (State::Starting, sent("GET", "/startupz"), 503, text, "[-]database failed: pending\nstartupz check failed\n"),
         (State::Starting, sent("GET", "/livez"), 200, text, "ok"),

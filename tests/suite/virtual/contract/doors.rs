@@ -23,13 +23,14 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The modules that decide: they wait for nothing, lock nothing, and reach nothing outside the process.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "redact",
     "model",
     "config",
     "check::registration",
     "endpoint::accept",
     "endpoint::negotiate",
+    "engine::gaps",
     "engine::policy",
     "engine::sanitize",
     "engine::snapshot",

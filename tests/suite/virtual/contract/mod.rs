@@ -18,3 +18,4 @@ mod names;
 mod publication;
 mod scheduler;
 mod settings;
+mod status_page;

@@ -1,0 +1,172 @@
+//! The status page: one document without script, with one constant style sheet. Pure.
+//!
+//! The order of the page: the verdict, its causes, what waits for them, what fails, what is degraded, and the healthy checks
+//! folded. Every age counts from the time printed.
+
+mod check;
+pub(crate) mod context;
+mod figures;
+mod rows;
+mod verdict;
+mod words;
+
+use bytes::Bytes;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::{
+    model::{
+        report::{CheckReport, Report, Subject},
+        status::{Probe, Reason, Status},
+    },
+    render::html::{
+        context::{Context, Paths, reason, subject_name},
+        figures::{Mark, shape, shapes},
+        verdict::verdict,
+        words::{capital, clock_time},
+    },
+};
+
+/// The style sheet. A change of it changes [`POLICY`], too.
+const STYLE: &str = include_str!("style.css");
+
+/// The Content Security Policy of the page: nothing is loaded but the style sheet, by its hash, and the icon.
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'sha256-lkUugl+c1LHhsrKxBQ3WuuhZKLUitM0wVgGH1CZR3jw='; img-src data:; frame-ancestors 'none'; \
+                                 base-uri 'none'; form-action 'none'";
+
+/// The lengths of time, in seconds, after which a page can say that it is old. The style sheet has a class for each.
+const STEPS: [u64; 15] = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1_800, 3_600];
+
+/// Writes the page of a report, or of one check.
+pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
+    let paths = Paths::of(&report.subject, context.base);
+    let mark = Mark::of(report.status, reason(report));
+    let body = match (&report.subject, report.checks.first()) {
+        (Subject::Check(_), Some(check)) if context.sees_names() => check::body(check, context),
+        _ if context.sees_names() => report_body(report, &paths, context),
+        _ => PreEscaped(String::new()),
+    };
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { (title(report, context)) }
+                link rel="icon" href=(PreEscaped(mark.icon()));
+                style { (PreEscaped(STYLE)) }
+            }
+            body class={ "old-" (step(context.expires_in)) } {
+                (shapes())
+                main {
+                    (verdict(report, mark, &paths, context))
+                    (body)
+                    (footer(report, &paths, context))
+                }
+                p class="late" data-at=(clock_time(context.now)) {}
+            }
+        }
+    };
+    let body = Bytes::from(markup.into_string());
+    // The first clone of an owned buffer allocates; afterwards no clone does.
+    let _ = body.clone();
+    body
+}
+
+/// Rounds a time down to a step. Below the first step it is the first, so that a page can be read at all.
+fn step(seconds: u64) -> u64 {
+    STEPS.iter().rev().find(|step| **step <= seconds).copied().unwrap_or(STEPS[0])
+}
+
+fn title(report: &Report, context: Context<'_>) -> String {
+    let mark = Mark::of(report.status, reason(report));
+    let mut title = format!("{} {}", mark.character(), capital(report.status));
+    if context.sees_names()
+        && let Some(cause) = report.root_causes.first().map(|name| &**name).or_else(|| subject_name(&report.subject))
+    {
+        title = format!("{title}: {cause}");
+    }
+    match report.service.as_ref().filter(|_| context.sees_all()) {
+        Some(service) => format!("{title} – {service}"),
+        None => title,
+    }
+}
+
+fn report_body(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
+    let with = |statuses: &dyn Fn(&CheckReport) -> bool| -> Vec<&CheckReport> {
+        report.checks.iter().map(|check| &**check).filter(|check| statuses(check)).collect()
+    };
+    let failing = with(&|check| check.status == Status::Unhealthy);
+    let degraded = with(&|check| check.status == Status::Degraded);
+    let healthy = with(&|check| check.status == Status::Healthy);
+    let table = |checks: &[&CheckReport], words: &str| rows::table(checks, words, paths, context);
+    html! {
+        (probes(paths, context))
+        @if !failing.is_empty() { h2 { "Failing " span { (failing.len()) } } (table(&failing, "Failing checks")) }
+        @if !degraded.is_empty() { h2 { "Degraded " span { (degraded.len()) } } (table(&degraded, "Degraded checks")) }
+        @if !healthy.is_empty() {
+            details open[failing.is_empty() && degraded.is_empty()] {
+                summary { h2 { "Healthy " span { (healthy.len()) } } }
+                (table(&healthy, "Healthy checks"))
+            }
+        }
+    }
+}
+
+fn probes(paths: &Paths, context: Context<'_>) -> Markup {
+    let word = |probe: &Probe, status: Status| match (probe, status) {
+        (Probe::Startup, Status::Healthy) => "passed",
+        (_, status) => status.as_str(),
+    };
+    let path = |probe: &Probe| match probe {
+        Probe::Liveness => "live",
+        Probe::Readiness => "ready",
+        Probe::Startup => "startup",
+    };
+    html! {
+        nav aria-label="Probes" {
+            ul class="probes" {
+                @for (probe, status, reason) in &context.probes {
+                    li {
+                        a class=(Mark::of(*status, *reason).class()) href={ (paths.below) (path(probe)) } {
+                            (shape(Mark::of(*status, *reason))) b { (probe_name(*probe)) } " "
+                            (reason.map_or_else(|| word(probe, *status), Reason::as_str))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn probe_name(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Liveness => "Liveness",
+        Probe::Readiness => "Readiness",
+        Probe::Startup => "Startup",
+    }
+}
+
+fn footer(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
+    html! {
+        footer {
+            p {
+                "True at " (clock_time(context.now)) ". Every age counts from then. If this device has slept since, compare it with "
+                "a clock."
+            }
+            p {
+                "Refresh " a href="?refresh=5" { "every 5 s" } ", " a href="?refresh=60" { "every minute" } ", "
+                a href="?" { "not at all" }
+            }
+            p {
+                a href="?format=json" { "JSON" } " · " a href="?format=text" { "text" }
+                @if context.sees_names() && !matches!(report.subject, Subject::Check(_)) {
+                    " · " a href={ (paths.below) "metrics" } { "metrics" }
+                }
+                " · health " (env!("CARGO_PKG_VERSION"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The badge: one small picture of a verdict, for a document that shows it by its address. Pure.
+
+use bytes::Bytes;
+
+use crate::model::{
+    report::Subject,
+    status::{Probe, Reason, Status, Visibility},
+};
+
+/// The width of a character at the size of the badge, and the space around a word.
+const CHARACTER: usize = 7;
+const SPACE: usize = 16;
+/// The most characters of a label.
+const LONGEST: usize = 40;
+
+/// Writes the badge of a page: what it is about, and its verdict; grey and "unknown" where the verdict is stale.
+pub(crate) fn badge(subject: &Subject, status: Status, reason: Option<Reason>, visibility: Visibility) -> Bytes {
+    let label = match subject {
+        Subject::Probe(Probe::Liveness) => "liveness",
+        Subject::Probe(Probe::Readiness) => "readiness",
+        Subject::Probe(Probe::Startup) => "startup",
+        Subject::Tag(name) | Subject::Check(name) if visibility > Visibility::Status => name,
+        _ => "health",
+    };
+    // Names of checks and tags are letters, digits, `_`, `-` and `.`, which need no escape.
+    let label: String = label.chars().take(LONGEST).collect();
+    let (word, colour) = match (status, reason) {
+        (_, Some(Reason::Stale | Reason::Pending)) => ("unknown", "525c67"),
+        (Status::Healthy, _) => ("healthy", "0a6b3c"),
+        (Status::Degraded, _) => ("degraded", "835000"),
+        (Status::Unhealthy, _) => ("unhealthy", "ab241b"),
+    };
+    let (left, right) = (label.len() * CHARACTER + SPACE, word.len() * CHARACTER + SPACE);
+    let (width, middle, end) = (left + right, left / 2, left + right / 2);
+    let body = Bytes::from(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" role=\"img\" aria-label=\"{label}: {word}\">\
+         <title>{label}: {word}</title><rect width=\"{width}\" height=\"20\" rx=\"4\" fill=\"#30363d\"/>\
+         <path d=\"M{left} 0h{inner}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4h-{inner}z\" fill=\"#{colour}\"/>\
+         <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"system-ui,Verdana,sans-serif\" font-size=\"12\">\
+         <text x=\"{middle}\" y=\"14\">{label}</text><text x=\"{end}\" y=\"14\">{word}</text></g></svg>",
+        inner = right - 4,
+    ));
+    // The first clone of an owned buffer allocates; afterwards no clone does.
+    let _ = body.clone();
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(subject: &Subject, status: Status, reason: Option<Reason>) -> String {
+        String::from_utf8(badge(subject, status, reason, Visibility::Checks).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_badge_is_small_and_says_what_it_shows() {
+        let longest: std::sync::Arc<str> = "x".repeat(64).into();
+        for (subject, label) in [
+            (Subject::All, "health"),
+            (Subject::Probe(Probe::Readiness), "readiness"),
+            (Subject::Tag("db".into()), "db"),
+            (Subject::Check(longest), &*"x".repeat(LONGEST)),
+        ] {
+            for (status, reason, word) in [
+                (Status::Healthy, None, "healthy"),
+                (Status::Degraded, Some(Reason::Slow), "degraded"),
+                (Status::Unhealthy, Some(Reason::Unreachable), "unhealthy"),
+                (Status::Unhealthy, Some(Reason::Stale), "unknown"),
+                (Status::Degraded, Some(Reason::Pending), "unknown"),
+            ] {
+                let drawn = drawn(&subject, status, reason);
+                assert!(drawn.len() <= 1024, "{} bytes", drawn.len());
+                assert!(drawn.contains(&format!("<title>{label}: {word}</title>")), "{drawn}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_not_shown_to_callers_who_see_none() {
+        let badge = badge(&Subject::Check("database".into()), Status::Healthy, None, Visibility::Status);
+        assert!(!String::from_utf8_lossy(&badge).contains("database"));
+    }
+}

@@ -1,0 +1,117 @@
+//! What a reader sees, and in which order.
+
+use health_tests::{
+    browser::{Browser, Tab},
+    mount::Framework,
+    sample_service::{State, frozen},
+    tools,
+};
+
+use super::{FRAMEWORKS, bottom, serve, url};
+
+/// The first things on the page, from the top.
+const ORDER: &str = "[...document.querySelectorAll('.who,h1,.since,.cause,.probes,h2,footer')].map(it => it.getBoundingClientRect().top)";
+
+#[test]
+fn the_verdict_and_its_cause_come_first_on_every_server() {
+    let browser = Browser::start();
+    let frozen = frozen(State::Failing);
+    for framework in FRAMEWORKS {
+        let server = serve(framework, &frozen);
+        for (width, height) in [(360, 640), (1280, 800)] {
+            let tab = browser.tab(width, height);
+            tab.open(&url(&server, "/health"));
+            assert_eq!(tab.text("document.title"), "✖ Unhealthy: database – orders", "{server:?}");
+            assert_eq!(tab.text("document.querySelector('h1').innerText.trim()"), "Unhealthy");
+            assert_eq!(
+                tab.text("document.querySelector('.cause dd').innerText"),
+                "database: unreachable since 08:05:28, last run 0.8 s ago"
+            );
+            let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
+            assert!(tops.len() > 7 && tops.is_sorted(), "{server:?}: {tops:?}");
+            for seen in ["h1", ".since", ".cause"] {
+                assert!(
+                    bottom(&tab, seen) <= 600.0,
+                    "{server:?} {width}x{height}: {seen} is at {}",
+                    bottom(&tab, seen)
+                );
+            }
+            assert!(
+                tab.run("!document.querySelector('details').open").as_bool().unwrap(),
+                "the healthy ones are folded"
+            );
+            assert_eq!(tab.errors(), Vec::<String>::new(), "{server:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
+    let browser = Browser::start();
+    let frozen = frozen(State::Failing);
+    let server = serve(Framework::Axum, &frozen);
+    let tab = browser.tab(1280, 800);
+    for target in ["/health", "/health/checks/database", "/health/checks/jobs", "/health/ready"] {
+        tab.open(&url(&server, target));
+        tab.run("document.querySelectorAll('details').forEach(it => it.open = true)");
+        // 200 % at 1280 pixels are 640.
+        for width in [320, 640, 960, 961, 1280, 3840] {
+            tab.resize(width, 900);
+            let beyond = tab.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assert_eq!(beyond, 0, "{target} at {width} pixels");
+        }
+    }
+}
+
+#[test]
+fn without_its_style_it_has_the_same_order_and_does_not_say_that_it_is_old() {
+    let browser = Browser::start();
+    let frozen = frozen(State::Failing);
+    let server = serve(Framework::Warp, &frozen);
+    let tab = browser.tab(1280, 800);
+    tab.call("Page.addScriptToEvaluateOnNewDocument", serde_json::json!({
+        "source": "new MutationObserver(() => document.querySelectorAll('style').forEach(it => it.remove())).observe(document, {childList: true, subtree: true})"
+    }));
+    tab.open(&url(&server, "/health"));
+    assert_eq!(tab.run("document.styleSheets.length"), 0);
+    let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
+    assert!(tops.is_sorted(), "{tops:?}");
+    let text = tab.text("document.body.innerText");
+    assert!(text.contains("Unhealthy") && !text.contains("is old"), "{text}");
+}
+
+/// Takes the pictures of README and guide. They are kept where `HEALTH_WRITE_PICTURES` is set.
+#[test]
+fn pictures() {
+    let browser = Browser::start();
+    let scratch = tempfile::tempdir().unwrap();
+    let committed = tools::repository().join("docs/status-page");
+    let folder = if std::env::var_os("HEALTH_WRITE_PICTURES").is_some() { committed.as_path() } else { scratch.path() };
+    let take = |tab: &Tab, name: &str| {
+        let file = folder.join(format!("{name}.png"));
+        tab.write_picture(&file);
+        let picture = std::fs::read(&file).unwrap();
+        assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{name}: {} bytes", picture.len());
+        assert!(committed.join(format!("{name}.png")).exists(), "run it once with HEALTH_WRITE_PICTURES=1 for {name}");
+    };
+    let healthy = frozen(State::Healthy);
+    let failing = frozen(State::Failing);
+    let (well, ill) = (serve(Framework::Axum, &healthy), serve(Framework::Actix, &failing));
+    let tab = browser.tab(1280, 900);
+    tab.open(&url(&well, "/health"));
+    take(&tab, "healthy");
+    tab.open(&url(&ill, "/health"));
+    take(&tab, "failing");
+    tab.prefer(&[("prefers-color-scheme", "dark")]);
+    take(&tab, "dark");
+    tab.prefer(&[]);
+    tab.open(&url(&ill, "/health/checks/jobs"));
+    take(&tab, "check");
+    tab.resize(360, 800);
+    tab.open(&url(&ill, "/health"));
+    take(&tab, "mobile");
+    // As it is once the time of its class has passed.
+    tab.resize(1280, 900);
+    tab.run("document.getAnimations().forEach(it => it.finish())");
+    take(&tab, "old");
+}

@@ -1,0 +1,30 @@
+//! The status page in a real browser, against each of the three servers.
+
+mod accessibility;
+mod age;
+mod appearance;
+mod database;
+mod security;
+
+use health_core::{Endpoint, Visibility, testing::Frozen};
+use health_tests::{
+    browser::Tab,
+    mount::{self, Form, Framework, Server},
+};
+
+const FRAMEWORKS: [Framework; 3] = [Framework::Actix, Framework::Axum, Framework::Warp];
+
+/// Serves everything of a frozen service.
+fn serve(framework: Framework, frozen: &Frozen) -> Server {
+    let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
+    mount::serve(framework, Form::Routes, endpoint)
+}
+
+fn url(server: &Server, target: &str) -> String {
+    format!("http://{}{target}", server.address)
+}
+
+/// The distance of an element's lower edge from the top of the window.
+fn bottom(tab: &Tab, selector: &str) -> f64 {
+    tab.run(&format!("document.querySelector('{selector}').getBoundingClientRect().bottom")).as_f64().unwrap()
+}
