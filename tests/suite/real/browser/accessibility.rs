@@ -7,7 +7,7 @@ use health_tests::{
     tools,
 };
 
-use super::{serve, url};
+use super::{grow_old, serve, url};
 
 #[test]
 fn axe_finds_no_violation_in_light_dark_and_forced_colours() {
@@ -34,7 +34,7 @@ fn axe_finds_no_violation_in_light_dark_and_forced_colours() {
                     tab.run(&axe);
                     let found = tab.run("axe.run().then(it => it.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + ' ' + n.failureSummary).join(' | ')))");
                     assert_eq!(found, serde_json::json!([]), "{features:?} {target} {width} {state}");
-                    tab.run("document.getAnimations().forEach(it => it.finish())");
+                    grow_old(&tab);
                 }
             }
         }

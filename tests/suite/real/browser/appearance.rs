@@ -7,7 +7,7 @@ use health_tests::{
     tools,
 };
 
-use super::{FRAMEWORKS, bottom, serve, url};
+use super::{FRAMEWORKS, bottom, grow_old, serve, url};
 
 /// The first things on the page, from the top.
 const ORDER: &str = "[...document.querySelectorAll('.who,h1,.since,.cause,.probes,h2,footer')].map(it => it.getBoundingClientRect().top)";
@@ -112,6 +112,6 @@ fn pictures() {
     take(&tab, "mobile");
     // As it is once the time of its class has passed.
     tab.resize(1280, 900);
-    tab.run("document.getAnimations().forEach(it => it.finish())");
+    grow_old(&tab);
     take(&tab, "old");
 }

@@ -28,3 +28,11 @@ fn url(server: &Server, target: &str) -> String {
 fn bottom(tab: &Tab, selector: &str) -> f64 {
     tab.run(&format!("document.querySelector('{selector}').getBoundingClientRect().bottom")).as_f64().unwrap()
 }
+
+/// Moves the time of the page beyond its class, after which it says that it is old.
+fn grow_old(tab: &Tab) {
+    tab.run(
+        "document.getAnimations().forEach(it => { it.currentTime = it.effect.getComputedTiming().endTime + 1000; })",
+    );
+    assert_eq!(tab.text("getComputedStyle(document.querySelector('.old')).visibility"), "visible");
+}
