@@ -18,6 +18,7 @@
 //! | `disk_space` | [`DiskSpace`] of a file system |
 //! | `eyre` | finds the [`Reason`] of a bare error in an `eyre::Report`, too |
 //! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
+//! | `html` | the [status page](Format) for browsers, and badges; every adapter brings it by default |
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |
 //! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
@@ -192,7 +193,7 @@ pub use crate::{
         config::EndpointError,
         format::{Format, Rendered},
         header_cache::HeaderCache,
-        message::{HeaderValue, Headers, Request, Response, ResponseExtras},
+        message::{Digits, HeaderValue, Headers, Request, Response, ResponseExtras},
     },
     health::{
         Health,
@@ -202,7 +203,7 @@ pub use crate::{
     },
     model::{
         change::{Change, Changes, CheckChange, Drained, LifecycleChange},
-        history::{History, PastResult, Transition},
+        history::{History, PastResult, Transition, UptimeShare},
         observed::{Limits, Number, Observed},
         report::{CheckReport, Muted, Report, Subject},
         status::{Impact, Kind, Lifecycle, Membership, Probe, Reason, Status, Visibility},

@@ -1,1 +1,2 @@
 #![doc = include_str!("../../health-core/RECIPES.md")]
+#![doc = include_str!("../../docs/status-page.md")]

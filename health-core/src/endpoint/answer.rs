@@ -95,7 +95,7 @@ impl Answerer<'_, '_> {
         match (presentation, &self.config.custom) {
             (Presentation::Kubernetes(name), _) => self.kubernetes(page, name, visibility),
             (Presentation::Document, Some(custom)) => self.custom(custom, page, visibility),
-            (Presentation::Document, None) => self.document(page, visibility, &reading),
+            (Presentation::Document, None) => self.document(page, visibility, reading),
         }
     }
 

@@ -17,7 +17,8 @@ pub enum Format {
     Health,
     /// The verbose Kubernetes text: `?format=text`, `text/plain`.
     Text,
-    /// The status page: `?format=html`, `text/html`.
+    /// The status page for people: `?format=html`, and for a browser, whose `Accept` header names `text/html`. One document
+    /// without script. It says by itself when it has become old. Needs the feature `html`.
     #[cfg(feature = "html")]
     Html,
 }

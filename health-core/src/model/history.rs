@@ -149,19 +149,19 @@ impl History {
 
     /// Returns the uptime as of the last record of the status; `None` before the first verdict.
     #[must_use]
-    pub fn uptime(&self) -> Option<Uptime> {
+    pub fn uptime(&self) -> Option<UptimeShare> {
         self.uptime_with(Span::default())
     }
 
     /// Returns the uptime with the time that has passed since the last record; `None` before the first verdict.
-    pub(crate) fn uptime_with(&self, span: Span) -> Option<Uptime> {
+    pub(crate) fn uptime_with(&self, span: Span) -> Option<UptimeShare> {
         let reported = self.reported?;
         let is_good = reported != Status::Unhealthy;
         let known = self.known.saturating_add(span.known);
         let good = if is_good { self.good.saturating_add(span.known) } else { self.good };
         let share = if known == 0 { ten_thousandths(Nanos::from(is_good), 1) } else { ten_thousandths(good, known) };
         let has_failed = !is_good || self.flaps > 0;
-        Some(Uptime {
+        Some(UptimeShare {
             // A failure of no length is a failure, too.
             share: if has_failed { share.min(WHOLE - 1) } else { share },
             coverage: ten_thousandths(known, known.saturating_add(self.unknown).saturating_add(span.unknown).max(1)),
@@ -245,13 +245,13 @@ pub(crate) struct Span {
 /// failure and no gap at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Uptime {
+pub struct UptimeShare {
     share: u32,
     coverage: u32,
     since: SystemTime,
 }
 
-impl Uptime {
+impl UptimeShare {
     /// Returns the share of the known time in which the check was not Unhealthy: 0 to 1, rounded down to four decimals.
     #[must_use]
     pub fn share(&self) -> f64 {
@@ -441,12 +441,12 @@ mod tests {
                 }
             }
             let uptime = history.uptime().unwrap();
-            if known > 0 {
-                let share = if failed { (good * 10_000 / known).min(9_999) } else { 10_000 };
+            if let Some(exact) = (good * 10_000).checked_div(known) {
+                let share = if failed { exact.min(9_999) } else { 10_000 };
                 prop_assert_eq!(u128::from(uptime.share_in_ten_thousandths()), share);
             }
-            if all > 0 {
-                prop_assert_eq!(u128::from(uptime.coverage_in_ten_thousandths()), known * 10_000 / all);
+            if let Some(exact) = (known * 10_000).checked_div(all) {
+                prop_assert_eq!(u128::from(uptime.coverage_in_ten_thousandths()), exact);
             }
         }
     }

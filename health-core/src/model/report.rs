@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        history::{History, Span, Uptime},
+        history::{History, Span, UptimeShare},
         observed::Observed,
         status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
     },
@@ -313,7 +313,7 @@ impl CheckReport {
 impl CheckReport {
     /// Returns the uptime as of a moment after the start of the service; `None` before the first verdict. What has passed
     /// since the last record is known unless the last result is stale.
-    pub(crate) fn uptime_at(&self, moment: Duration) -> Option<Uptime> {
+    pub(crate) fn uptime_at(&self, moment: Duration) -> Option<UptimeShare> {
         let passed = nanos(moment).saturating_sub(self.history.last());
         let is_stale = self.reason == Some(Reason::Stale);
         let span = if is_stale { Span { known: 0, unknown: passed } } else { Span { known: passed, unknown: 0 } };

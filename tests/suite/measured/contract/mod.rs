@@ -1,3 +1,4 @@
 //! What the library promises to whoever uses it.
 
 mod answers;
+mod status_page;

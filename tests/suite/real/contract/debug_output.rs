@@ -31,6 +31,7 @@ const PLAIN: &[&str] = &[
     "DedicatedServerEnd",
     "Defaults",
     "DiskSpace",
+    "Digits",
     "Dns",
     "Drain",
     "Drained",
@@ -84,6 +85,7 @@ const PLAIN: &[&str] = &[
     "Transition",
     "UnknownCheck",
     "Uptime",
+    "UptimeShare",
     "Visibility",
 ];
 
