@@ -86,8 +86,8 @@ pub trait Check: Send + Sync + 'static {
         false
     }
 
-    /// Returns what a healthy result proves and what it does not, in one or two sentences for the reader of the check's page.
-    /// Default: an empty text, and the page says nothing about it.
+    /// Returns what a healthy result proves and what it does not, in one or two sentences for the reader of the check's
+    /// page. Default: an empty text, and the page says nothing about it.
     fn proves(&self) -> &'static str {
         ""
     }
@@ -167,6 +167,10 @@ macro_rules! delegate {
 
             fn asks_a_service(&self) -> bool {
                 (**self).asks_a_service()
+            }
+
+            fn proves(&self) -> &'static str {
+                (**self).proves()
             }
 
             fn attach(&self, handle: CheckHandle) {

@@ -181,6 +181,11 @@ impl<C: Check> Check for Backlog<C> {
         self.inner.asks_a_service()
     }
 
+    fn proves(&self) -> &'static str {
+        "The check inside is healthy, and its number has not grown without pause for too long. It does not prove that \
+         the backlog is short."
+    }
+
     fn attach(&self, handle: CheckHandle) {
         self.inner.attach(handle);
     }

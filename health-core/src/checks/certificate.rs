@@ -410,6 +410,16 @@ impl Check for Certificate {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        if self.roots.is_some() {
+            "The chain ends in a trusted root, covers the name and has days left. It does not prove that none of its \
+             certificates has been revoked."
+        } else {
+            "The file's certificates are in their time and have days left. It does not prove that none of them has \
+             been revoked."
+        }
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         match &self.source {
             Source::Endpoint(address) => check_address(address)?,

@@ -246,6 +246,11 @@ impl Check for Cpu {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The load per core and the throttling of the control group are within their limits. It does not prove that the \
+         application is fast."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_count()?;
         self.throttled.validate_percent()?;

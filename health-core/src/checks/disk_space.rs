@@ -200,6 +200,16 @@ impl Check for DiskSpace {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        if self.may_be_read_only {
+            "Space and inodes are within their limits, unless the file system is mounted read-only. It does not prove \
+             that the disk works or that a quota allows a write."
+        } else {
+            "The file system is mounted for writing, and has space and inodes left. It does not prove that the disk \
+             works or that a quota allows a write."
+        }
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.path.as_os_str().is_empty() {
             return Err(("the path is empty: name one on the file system".to_owned()).into());

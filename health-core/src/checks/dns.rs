@@ -64,6 +64,11 @@ impl Check for Dns {
         Ok(outcome.observe("addresses", addresses.len(), "addresses").detail("addresses", list))
     }
 
+    fn proves(&self) -> &'static str {
+        "The system's resolver finds enough addresses for the name. It does not prove that anything listens there or \
+         that name servers agree, as caches answer, too."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.name.is_empty() || self.name.contains([':', '/', ' ']) {
             return Err((format!("{:?} is not a name: use one without scheme, port and path", self.name)).into());

@@ -181,6 +181,11 @@ impl Check for ErrorRateCheck {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The share of failed calls is within its limits, or there were too few calls to judge. It does not prove that \
+         calls are being made."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         let window = self.0.counts().window;
         if window < Duration::from_secs(1) {

@@ -185,6 +185,10 @@ impl Check for FileDescriptors {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "This process can open more file descriptors. It does not prove that the system as a whole can."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.limits.validate_percent()?)
     }

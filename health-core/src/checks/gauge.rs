@@ -75,6 +75,10 @@ impl Check for Gauge {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The number was within its limits when it was read. It does not prove that anything works on it."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.limits.validate()?)
     }

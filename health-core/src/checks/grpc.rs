@@ -106,6 +106,11 @@ where
     fn impact(&self) -> Impact {
         Impact::Optional
     }
+
+    fn proves(&self) -> &'static str {
+        "The service answers grpc.health.v1 with SERVING. It does not prove more than the service's own checks do, nor \
+         that the methods in use work."
+    }
 }
 
 /// Returns the errors behind a status. One that came over the wire has none; what happened on this side has.

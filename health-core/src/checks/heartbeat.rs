@@ -139,6 +139,10 @@ impl Check for HeartbeatCheck {
         Kind::Local
     }
 
+    fn proves(&self) -> &'static str {
+        "The task passed its beat recently. It does not prove that what the task does in between succeeds."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_after.is_zero() {
             return Err(("warn_after(0 s) warns at every moment: use the longest silence that is still well"

@@ -163,6 +163,11 @@ impl Check for Http {
         Impact::Optional
     }
 
+    fn proves(&self) -> &'static str {
+        "One request got the expected code, and the header and body that are asked for. It does not prove that the \
+         service does its work."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.target.validate()?;
         if self.body_contains.is_some() && self.target.method == Method::HEAD {

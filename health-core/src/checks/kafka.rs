@@ -213,6 +213,11 @@ impl Check for Kafka {
         Ok(self.judge(&metadata))
     }
 
+    fn proves(&self) -> &'static str {
+        "A broker knows enough brokers and a leader for every partition of the named topics. It does not prove that a \
+         message can be produced or consumed."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.topics.contains("") {
             return Err(("a topic's name is empty: name it".to_owned()).into());

@@ -198,6 +198,11 @@ impl Check for KafkaLag {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "What the group has committed is within its limits of the ends of the partitions. It does not prove that a \
+         consumer is running."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.has_group {
             return Err(("the consumer has no group whose lag could be told: set group.id in its configuration"

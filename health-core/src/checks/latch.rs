@@ -85,6 +85,10 @@ impl Check for LatchCheck {
         Kind::Local
     }
 
+    fn proves(&self) -> &'static str {
+        "Every clone of the latch has been dropped. It does not prove that the work that held them succeeded."
+    }
+
     fn attach(&self, handle: CheckHandle) {
         if let Some(held) = self.0.upgrade() {
             held.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);

@@ -287,6 +287,11 @@ impl Check for Memory {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The working set and the waits at memory.high are within their limits. It does not prove that the next \
+         allocation succeeds."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_percent()?;
         self.pressure.validate_percent()?;

@@ -117,6 +117,11 @@ impl Check for Nats {
         })
     }
 
+    fn proves(&self) -> &'static str {
+        "The server answers a round trip on the live connection. It does not prove that anybody listens to any \
+         subject, nor that JetStream works."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         match &self.subject {
             Some(subject) if subject.is_empty() || subject.contains(['*', '>', ' ']) => {

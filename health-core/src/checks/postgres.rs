@@ -95,6 +95,19 @@ impl Check for Postgres {
         Ok(self.pool_check.run(&self.question).await)
     }
 
+    fn proves(&self) -> &'static str {
+        match self.question {
+            Question::Alive => {
+                "The server answers a round trip on an authenticated session. It does not prove that any table can be \
+                 read or that the server takes writes."
+            }
+            Question::Writable => {
+                "The server answers on an authenticated session and takes writes. It does not prove that any table can \
+                 be read."
+            }
+        }
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
     }

@@ -1,4 +1,5 @@
-//! Several checks as one: green proves that as many of them succeed as are needed; it does not prove that the others do.
+//! Several checks as one: green proves that all of them are healthy, Degraded that as many are as are needed. Neither
+//! proves more than these checks do.
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
@@ -178,6 +179,10 @@ impl Check for Quorum {
     fn interval(&self) -> Option<Duration> {
         let intervals: Option<Vec<Duration>> = self.members.iter().map(|(_, check)| check.interval()).collect();
         intervals?.into_iter().min()
+    }
+
+    fn proves(&self) -> &'static str {
+        "Every check of the group is healthy. It does not prove more than these checks do."
     }
 
     /// A member that knows when its outcome changes has the whole group run. The members run in tasks of their own, so the

@@ -92,6 +92,11 @@ impl Check for RabbitMq {
         Ok(self.pool_check.run(&Question).await)
     }
 
+    fn proves(&self) -> &'static str {
+        "The broker opens a channel and blocks none of the connections seen. The pool has one to give. It does not \
+         prove that any exchange or queue exists."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
     }

@@ -94,6 +94,11 @@ impl Check for RabbitMqQueue {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The queue exists, its length is within its limits and it has its consumers. It does not prove that these work \
+         anything off."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.queue.is_empty() {
             return Err(("the name of the queue is empty, which RabbitMQ takes for the last one declared: name it"

@@ -115,6 +115,19 @@ impl Check for Redis {
         Ok(self.pool_check.run(&self.question).await)
     }
 
+    fn proves(&self) -> &'static str {
+        match self.question {
+            Question::Alive => {
+                "The server answers PING on an authenticated connection. It does not prove that the server has memory \
+                 left or takes writes."
+            }
+            Question::Writable { .. } => {
+                "The server answers PING and is a master that takes writes. It proves only the role where the user may \
+                 not use SETRANGE."
+            }
+        }
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
     }

@@ -107,6 +107,10 @@ impl Check for RedisQueue {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The server answers and the length is within its limits. It does not prove that anyone works the queue off."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.question.key.is_empty() {
             return Err((format!("the key of the {} is empty: name it", self.question.kind)).into());

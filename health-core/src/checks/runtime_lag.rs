@@ -217,6 +217,11 @@ impl Check for RuntimeLag {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The runtime's timers and tasks get their turn in time. It does not prove that the application's own work does \
+         anything useful."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_above.is_zero() {
             return Err("warn_above(0 s) warns at every moment: use the longest lag that is still well"

@@ -253,6 +253,11 @@ impl Check for SpoolDirectory {
         Membership::ReportOnly
     }
 
+    fn proves(&self) -> &'static str {
+        "The directory can be read, and its files are within the limits of number, size and age. It does not prove \
+         that anyone works them off."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.scan.directory.as_os_str().is_empty() {
             return Err(("the path of the directory is empty: name it".to_owned()).into());

@@ -90,6 +90,11 @@ where
         Ok(self.pool_check.run(&Ping).await)
     }
 
+    fn proves(&self) -> &'static str {
+        "The database answers a ping on an authenticated session. It does not prove that any table can be read or that \
+         the database takes writes."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
     }

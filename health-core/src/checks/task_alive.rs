@@ -90,4 +90,8 @@ impl Check for TaskAlive {
     fn kind(&self) -> Kind {
         Kind::Local
     }
+
+    fn proves(&self) -> &'static str {
+        "The task has neither ended nor panicked nor been aborted. It does not prove that the task gets anything done."
+    }
 }

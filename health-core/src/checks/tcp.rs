@@ -46,6 +46,11 @@ impl Check for Tcp {
         Ok(Outcome::healthy())
     }
 
+    fn proves(&self) -> &'static str {
+        "Something at the address accepts connections. It does not prove that it answers or that it is the right \
+         program."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(check_address(&self.address)?)
     }

@@ -113,6 +113,10 @@ impl Check for ToggleCheck {
         Kind::Local
     }
 
+    fn proves(&self) -> &'static str {
+        "Nobody has turned the switch. It does not prove that anything works."
+    }
+
     fn attach(&self, handle: CheckHandle) {
         self.0.0.handles.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
     }

@@ -148,6 +148,11 @@ impl Check for Upstream {
         true
     }
 
+    fn proves(&self) -> &'static str {
+        "The service's health document says that it works. It does not prove more than the service's own checks do, \
+         nor that the operations needed of it work."
+    }
+
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.target.validate()?)
     }

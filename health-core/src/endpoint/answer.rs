@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 
+#[cfg(feature = "html")]
+use crate::endpoint::message::Digits;
 use crate::{
     endpoint::{
         access,
         config::Config,
         custom::CustomRenderer,
         format::{Format, Rendered},
-        message::{Constants, Digits, HeaderValue, Headers, Request, Response, ResponseExtras},
+        message::{Constants, HeaderValue, Headers, Request, Response, ResponseExtras},
         negotiate::{self, Presented},
         query::{self, KubernetesQuery},
         route::{Name, Presentation, Route, Target},

@@ -3,11 +3,7 @@
 use std::fmt;
 
 use crate::{
-    endpoint::{
-        access::Grant,
-        custom::{self, CustomRenderer},
-        format::Format,
-    },
+    endpoint::{access::Grant, custom::CustomRenderer, format::Format},
     model::status::Visibility,
 };
 
@@ -49,7 +45,7 @@ impl Default for Config {
             format: Format::Json,
             custom: None,
             #[cfg(feature = "html")]
-            html: custom::renderer_number(),
+            html: crate::endpoint::custom::renderer_number(),
         }
     }
 }

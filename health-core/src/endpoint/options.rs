@@ -7,7 +7,7 @@ use crate::{
         Endpoint,
         access::Grant,
         config::{Config, EndpointError},
-        custom::{self, CustomRenderer},
+        custom::CustomRenderer,
         format::{Format, Rendered},
         message::Request,
         route,
@@ -28,7 +28,7 @@ impl Endpoint {
                 // The links of the page differ now.
                 #[cfg(feature = "html")]
                 {
-                    config.html = custom::renderer_number();
+                    config.html = crate::endpoint::custom::renderer_number();
                 }
             }
             Err(message) => self.refuse(EndpointError::BasePath { path, message }),

@@ -42,6 +42,7 @@ pub struct History {
 
 impl History {
     /// The number of runs and of transitions that are kept.
+    #[cfg(feature = "html")]
     pub(crate) const KEPT: usize = ring::KEPT;
 
     /// Returns the last runs, at most 60.
@@ -272,11 +273,13 @@ impl UptimeShare {
     }
 
     /// The share in ten thousandths.
+    #[cfg(any(test, feature = "html"))]
     pub(crate) fn share_in_ten_thousandths(&self) -> u32 {
         self.share
     }
 
     /// The coverage in ten thousandths.
+    #[cfg(any(test, feature = "html"))]
     pub(crate) fn coverage_in_ten_thousandths(&self) -> u32 {
         self.coverage
     }

@@ -47,6 +47,8 @@ fn feature_module_file_and_test_share_one_name() {
             }
             count += 1;
             assert!(has_test(group, name), "{room}::{name} has no test {group}/{name}.rs");
+            let source = std::fs::read_to_string(root().join(format!("health-core/src/{room}/{name}.rs"))).unwrap();
+            assert!(room != "checks" || source.contains("fn proves("), "{room}::{name} does not say what green proves");
             if let Some(feature) = feature {
                 assert_eq!(feature, name, "the module {room}::{name} has another feature");
                 named.push(feature.clone());
@@ -82,6 +84,9 @@ fn every_guard_in_the_documents_exists() {
     let mut found = 0;
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let names = text
             .split('`')
