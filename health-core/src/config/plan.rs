@@ -9,7 +9,10 @@ use std::{
 use crate::{
     check::options::{Joining, Options},
     config::error::{BuildError, Mistakes},
-    model::status::{Impact, Kind, Probe},
+    model::{
+        report::Traits,
+        status::{Impact, Kind, Probe},
+    },
     time::LONGEST,
 };
 
@@ -25,10 +28,8 @@ const RESERVED: [&str; 2] = ["starting", "shutdown"];
 /// The plan of a check: its options with every default filled in, which decide how it is run, judged and shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    pub(crate) interval: Duration,
     pub(crate) recheck: Duration,
     pub(crate) max_age: Duration,
-    pub(crate) timeout: Duration,
     pub(crate) stale_after: Duration,
     pub(crate) slow_above: Option<Duration>,
     pub(crate) failures: u32,
@@ -41,9 +42,8 @@ pub(crate) struct Plan {
     pub(crate) startup: bool,
     pub(crate) asks_a_service: bool,
     pub(crate) no_metrics: bool,
-    pub(crate) proves: &'static str,
     pub(crate) depends_on: Vec<Arc<str>>,
-    pub(crate) tags: Arc<[Arc<str>]>,
+    pub(crate) traits: Arc<Traits>,
 }
 
 /// Fills in the defaults of one check. Collects every mistake: an invalid name, an option out of range, options that
@@ -106,10 +106,8 @@ fn with_defaults(options: &Options) -> Plan {
         }
     }
     Plan {
-        interval,
         recheck: options.recheck.unwrap_or(recheck),
         max_age: options.max_age.unwrap_or(if options.every.is_some() { interval } else { DEFAULT_MAX_AGE }),
-        timeout,
         stale_after: options.stale_after.unwrap_or(interval * 3 + timeout),
         slow_above: options.slow_above,
         failures: options.failures.unwrap_or(1),
@@ -119,12 +117,16 @@ fn with_defaults(options: &Options) -> Plan {
         impact: options.impact(),
         asks_a_service: options.asks_a_service,
         no_metrics: options.no_metrics,
-        proves: options.proves,
         liveness: options.liveness.is_some(),
         readiness: options.readiness,
         startup: options.startup.is_some(),
         depends_on: options.depends_on.iter().map(|name| Arc::from(name.as_str())).collect(),
-        tags: if tags.is_empty() { Arc::default() } else { tags.into() },
+        traits: Arc::new(Traits {
+            tags: if tags.is_empty() { Arc::default() } else { tags.into() },
+            interval,
+            timeout,
+            proves: options.proves,
+        }),
     }
 }
 
@@ -133,7 +135,8 @@ fn check_durations(name: &str, plan: &Plan, mistakes: &mut Mistakes) {
     let mut refuse = |option, value, message| {
         mistakes.push(BuildError::InvalidDuration { name: name.to_owned(), option, value, message });
     };
-    let Plan { interval, timeout, recheck, stale_after, .. } = *plan;
+    let Plan { recheck, stale_after, .. } = *plan;
+    let Traits { interval, timeout, .. } = *plan.traits;
     if recheck > interval {
         let message = format!("it is the faster pace while not healthy, so at most the interval of {interval:?}");
         refuse("recheck", recheck, message);

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 
 #[cfg(feature = "html")]
-use crate::endpoint::message::Digits;
+use crate::{
+    endpoint::message::Digits,
+    render::html::context::{Context, Verdict},
+};
 use crate::{
     endpoint::{
         access,
@@ -135,7 +138,7 @@ impl Answerer<'_, '_> {
             Presented::Document(Format::Html) => self.html(page, visibility, reading),
             #[cfg(feature = "html")]
             Presented::Badge => {
-                let badge = || render::svg::badge(page.subject(), page.status(), page.reason(), visibility);
+                let badge = || render::svg::badge(page.subject(), page.status(), page.is_unknown(), visibility);
                 answer(self.code(page), HeaderValue::Static(SVG), page.body(BodyFormat::Badge, visibility, badge))
             }
         };
@@ -153,15 +156,23 @@ impl Answerer<'_, '_> {
         let own = page.timed_body(self.config.html, visibility, reading.now / SECOND, || {
             let snapshot = reading.current();
             let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup].map(|probe| {
-                let verdict = snapshot.probe(probe, false);
-                (probe, verdict.status(), verdict.reason())
+                let page = snapshot.probe(probe, false);
+                let verdict = Verdict { status: page.status(), reason: page.reason(), is_unknown: page.is_unknown() };
+                (probe, verdict)
             });
+            // A view shows the probes, too. Where nothing expires, the scheduler's sign of life does.
+            let shown = match page.subject() {
+                Subject::Check(_) => page.expires_at(),
+                _ => [page.expires_at(), snapshot.all(false).expires_at()].into_iter().flatten().min(),
+            };
+            let expires_at = shown.unwrap_or_else(|| self.store.beat_stale_at());
             let report = page.report();
-            let context = render::html::context::Context {
+            let context = Context {
                 now: self.store.clock().wall(),
                 // A second less, for which this page is served.
-                expires_in: (page.expires_at().saturating_sub(reading.now) / SECOND).saturating_sub(1),
+                expires_in: (expires_at.saturating_sub(reading.now) / SECOND).saturating_sub(1),
                 probes,
+                is_unknown: page.is_unknown(),
                 base: self.config.base.rsplit('/').next().unwrap_or_default(),
                 visibility,
                 uptime: report.uptime,

@@ -45,7 +45,7 @@ impl Default for Config {
             format: Format::Json,
             custom: None,
             #[cfg(feature = "html")]
-            html: crate::endpoint::custom::renderer_number(),
+            html: 0,
         }
     }
 }

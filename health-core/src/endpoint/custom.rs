@@ -43,9 +43,9 @@ impl CustomRenderer {
     }
 }
 
-/// Returns a number of its own for a renderer.
+/// Returns a number of its own for a renderer. 0 is that of the status page below the default base path.
 pub(super) fn renderer_number() -> u64 {
-    static RENDERERS: AtomicU64 = AtomicU64::new(0);
+    static RENDERERS: AtomicU64 = AtomicU64::new(1);
     RENDERERS.fetch_add(1, Ordering::Relaxed)
 }
 

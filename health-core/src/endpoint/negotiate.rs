@@ -76,12 +76,13 @@ pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> E
 /// range decides the quality of a format.
 fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -> Format {
     let quality_of = |format: Format| {
+        #[cfg(feature = "html")]
+        if format == Format::Html && !is_of_a_reader(accept) {
+            return 0;
+        }
         let own = format.content_type().split(';').next().unwrap_or_default();
         let fitting = ranges(accept.clone()).filter_map(|range| Some((range.specificity(own)?, range.quality())));
-        fitting
-            .max()
-            .filter(|(specificity, _)| *specificity >= least_specificity(format))
-            .map_or(0, |(_, quality)| quality)
+        fitting.max().map_or(0, |(_, quality)| quality)
     };
     // The configured default wins a tie.
     let mut best = (default, quality_of(default));
@@ -94,13 +95,12 @@ fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -
     if best.1 == 0 && quality_of(Format::Text) > 0 { Format::Text } else { best.0 }
 }
 
-/// How closely a range must fit a format. Probers accept any text; only browsers name HTML.
-fn least_specificity(format: Format) -> u8 {
-    match format {
-        #[cfg(feature = "html")]
-        Format::Html => 2,
-        _ => 0,
-    }
+/// Whether an `Accept` header is that of a reader of pages: it names HTML, and XHTML beside it where it takes anything else,
+/// too. Java's own client names HTML, and is used by probers: `text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2`.
+#[cfg(feature = "html")]
+fn is_of_a_reader<'a>(accept: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
+    let names = |media: &str| ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(media));
+    names("text/html") && (names("application/xhtml+xml") || !names("*/*"))
 }
 
 #[cfg(test)]
@@ -170,6 +170,7 @@ mod tests {
             ),
             ("Firefox", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
             ("a reader of HTML alone", "text/html", Format::Html),
+            ("Java", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Format::Json),
             ("one that ties", "text/html, application/json", Format::Json),
             ("one that prefers JSON", "text/html;q=0.9, application/json", Format::Json),
             ("one that refuses HTML", "text/html;q=0, */*", Format::Json),

@@ -1,7 +1,7 @@
 //! The times in which nothing was known about any check: while the runtime was stalled, and while the machine was suspended.
 //! Pure.
 
-use std::{collections::VecDeque, time::SystemTime};
+use std::{collections::VecDeque, ops::RangeInclusive, time::SystemTime};
 
 use crate::{
     model::history::Span,
@@ -11,9 +11,9 @@ use crate::{
 /// The most gaps that are kept. Beyond them the earliest are forgotten, and count as known.
 const KEPT: usize = 60;
 
-/// The least step of the time of day against the monotonic clock, in milliseconds, that counts as a suspension. Smaller ones
-/// come from corrections of the time of day.
-const SUSPENDED_MILLIS: i128 = 1_000;
+/// The steps of the time of day against the monotonic clock, in milliseconds, that count as a suspension: of a second to 30
+/// days. Smaller ones come from corrections of the time of day, and greater ones from a machine that did not know it.
+const SUSPENDED_MILLIS: RangeInclusive<i128> = 1_000..=30 * 24 * 3_600_000;
 
 /// The gaps of the recent past, oldest first.
 #[derive(Debug, Default)]
@@ -34,14 +34,16 @@ impl Gaps {
         }
     }
 
-    /// Compares the two clocks, and records a suspension if the time of day has run ahead.
-    pub(super) fn compare(&mut self, now: Nanos, at: SystemTime) {
+    /// Compares the two clocks, and records a suspension if the time of day has run ahead. Returns whether it has.
+    pub(super) fn compare(&mut self, now: Nanos, at: SystemTime) -> bool {
         let offset = i128::from(unix_millis(at)) - i128::from(now / 1_000_000);
         let ahead = offset - self.offset.replace(offset).unwrap_or(offset);
-        if ahead >= SUSPENDED_MILLIS {
+        let is_suspension = SUSPENDED_MILLIS.contains(&ahead);
+        if is_suspension {
             let length = u64::try_from(ahead).unwrap_or(u64::MAX).saturating_mul(1_000_000);
             push(&mut self.suspensions, (now, length));
         }
+        is_suspension
     }
 
     /// Splits the time from one record of a check to the next. The status of the first is known until it expires.
@@ -103,18 +105,17 @@ mod tests {
     #[test]
     fn a_suspension_is_unknown_and_a_corrected_time_of_day_is_not() {
         let mut gaps = Gaps::default();
-        let mut compare = |second: u64, day: u64| {
-            gaps.compare(second * SECOND, SystemTime::UNIX_EPOCH + Duration::from_millis(day));
-        };
-        compare(0, 1_000_000);
-        compare(10, 1_010_000);
-        compare(20, 1_020_900);
-        compare(30, 1_020_000);
-        compare(40, 1_030_000);
-        compare(50, 1_130_000);
+        let mut compare =
+            |second: u64, day: u64| gaps.compare(second * SECOND, SystemTime::UNIX_EPOCH + Duration::from_millis(day));
+        let days = [(0, 1_000_000), (10, 1_010_000), (20, 1_020_900), (30, 1_020_000), (40, 1_030_000)];
+        days.into_iter().for_each(|(second, day)| assert!(!compare(second, day)));
+        assert!(compare(50, 1_130_000));
         assert_eq!(split(&gaps, 40, 50, u64::MAX), (10, 90));
         assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
         assert_eq!(split(&gaps, 0, 40, u64::MAX), (40, 0));
+        // The first time of day that a board without a clock hears of.
+        assert!(!gaps.compare(60 * SECOND, SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000)));
+        assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
     }
 
     proptest! {

@@ -66,10 +66,10 @@ pub(super) fn fold(
 /// the recheck, which doubles with every failed run in a row from the tenth on, up to the interval.
 pub(super) fn spacing(plan: &Plan, state: &CheckState) -> Duration {
     if state.status == Some(Status::Healthy) {
-        return plan.interval;
+        return plan.traits.interval;
     }
     let doublings = state.failures.saturating_sub(9).min(31);
-    plan.recheck.saturating_mul(1 << doublings).min(plan.interval)
+    plan.recheck.saturating_mul(1 << doublings).min(plan.traits.interval)
 }
 
 /// A check on which another depends.

@@ -144,7 +144,7 @@ impl Runner {
             }
             self.given_up = None;
         }
-        let timeout = self.job.plan.timeout;
+        let timeout = self.job.plan.traits.timeout;
         let (since, began) = (SystemTime::now(), Instant::now());
         let deadline = began + timeout;
         let check = Arc::clone(&self.job.check);

@@ -253,15 +253,23 @@ impl Store {
     }
 
     /// The moment from which on the scheduler counts as dead, unless it gives another sign of life.
-    fn beat_stale_at(&self) -> Nanos {
+    pub(crate) fn beat_stale_at(&self) -> Nanos {
         self.beat.load(Ordering::Relaxed).saturating_add(nanos(SCHEDULER_STALE_AFTER))
     }
 
     /// Notes a sign of life of the scheduler, ends mutes whose time is over, and writes log lines that were held back.
     pub(super) fn beat(&self) {
+        let mut state = self.lock();
+        // Read under the lock, so that no gap is recorded twice.
         let (now, at) = (self.clock.now(), self.clock.wall());
-        self.lock().record_gaps(now, at, self.beat_stale_at());
+        let was_stalled = state.record_gaps(now, at, self.beat_stale_at());
         self.beat.store(now, Ordering::Relaxed);
+        if was_stalled {
+            state.record_all();
+            self.publish(state);
+        } else {
+            drop(state);
+        }
         let overdue = self.log().overdue(now);
         overdue.iter().for_each(log::write);
         if self.has_muted.load(Ordering::Relaxed) {
@@ -425,6 +433,7 @@ impl Store {
     /// Publishes a new snapshot, and tells subscribers and the log what has changed. The only place that publishes.
     fn publish(&self, mut state: MutexGuard<'_, State>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
+        state.record_gaps(now, at, self.beat_stale_at());
         state.settle(now, at);
         let (snapshot, changes) = state.publish(now, at);
         let progress = Progress::of(&snapshot);

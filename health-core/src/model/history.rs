@@ -38,6 +38,9 @@ pub struct History {
     /// The time of the registration.
     since_millis: u64,
     reported: Option<Status>,
+    /// Whether the check fails by itself, whatever a mute makes of it.
+    is_failing: bool,
+    has_failed: bool,
 }
 
 impl History {
@@ -156,15 +159,14 @@ impl History {
 
     /// Returns the uptime with the time that has passed since the last record; `None` before the first verdict.
     pub(crate) fn uptime_with(&self, span: Span) -> Option<UptimeShare> {
-        let reported = self.reported?;
-        let is_good = reported != Status::Unhealthy;
+        self.reported?;
+        let is_good = !self.is_failing;
         let known = self.known.saturating_add(span.known);
         let good = if is_good { self.good.saturating_add(span.known) } else { self.good };
         let share = if known == 0 { ten_thousandths(Nanos::from(is_good), 1) } else { ten_thousandths(good, known) };
-        let has_failed = !is_good || self.flaps > 0;
         Some(UptimeShare {
             // A failure of no length is a failure, too.
-            share: if has_failed { share.min(WHOLE - 1) } else { share },
+            share: if self.has_failed { share.min(WHOLE - 1) } else { share },
             coverage: ten_thousandths(known, known.saturating_add(self.unknown).saturating_add(span.unknown).max(1)),
             since: at_unix_millis(self.since_millis),
         })
@@ -202,13 +204,23 @@ impl History {
         self.totals.record_run(at, status, duration);
     }
 
+    /// Records that time has passed without another verdict.
+    pub(crate) fn pass(&mut self, now: Nanos, span: Span) {
+        self.last = now;
+        self.known = self.known.saturating_add(span.known);
+        self.unknown = self.unknown.saturating_add(span.unknown);
+        if !self.is_failing {
+            self.good = self.good.saturating_add(span.known);
+        }
+    }
+
     /// Records the status at a moment, and the time since the last record. A changed status is also recorded as a transition.
     pub(crate) fn record_status(
         &mut self,
         now: Nanos,
         at: SystemTime,
         span: Span,
-        (status, reason): (Status, Option<Reason>),
+        Verdict { status, reason, is_failing }: Verdict,
     ) {
         self.register();
         let from = self.reported.replace(status);
@@ -217,12 +229,9 @@ impl History {
             Some(_) => span,
             None => Span { known: 0, unknown: span.known.saturating_add(span.unknown) },
         };
-        self.last = now;
-        self.known = self.known.saturating_add(known);
-        self.unknown = self.unknown.saturating_add(unknown);
-        if from != Some(Status::Unhealthy) {
-            self.good = self.good.saturating_add(known);
-        }
+        self.pass(now, Span { known, unknown });
+        self.is_failing = is_failing;
+        self.has_failed |= is_failing;
         if from != Some(status) {
             self.transitions.push(Transition { at, from, to: status, reason });
             let turned = |from: Status| (from == Status::Unhealthy) != (status == Status::Unhealthy);
@@ -230,6 +239,15 @@ impl History {
             self.flaps += u64::from(from.is_some_and(turned));
         }
     }
+}
+
+/// The verdict on a check at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    /// Whether the status would be Unhealthy without a mute.
+    pub(crate) is_failing: bool,
 }
 
 /// A time between two records of a status, split by whether the status was known.
@@ -241,8 +259,8 @@ pub(crate) struct Span {
 
 /// The share of time in which a check was up, weighted by time.
 ///
-/// Time without knowledge is in no denominator: before the first verdict, while the last result was stale, while the runtime
-/// was stalled, and while the machine was suspended. Both shares are rounded down to four decimals, so that 1 means no
+/// A mute changes nothing: a check that fails while it is muted fails. Time without knowledge is in no denominator: before
+/// the first verdict, while the last result was stale, while the runtime was stalled, and while the machine was suspended. Both shares are rounded down to four decimals, so that 1 means no
 /// failure and no gap at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -381,6 +399,10 @@ mod tests {
     use super::*;
     use crate::model::ring::KEPT;
 
+    fn verdict(status: Status) -> Verdict {
+        Verdict { status, reason: None, is_failing: status == Status::Unhealthy }
+    }
+
     #[test]
     fn a_history_is_bounded_and_newest_first() {
         let mut history = History::default();
@@ -389,7 +411,7 @@ mod tests {
             let status = if second % 2 == 0 { Status::Healthy } else { Status::Unhealthy };
             history.record_run(at, status, None, Duration::ZERO);
             let span = Span { known: if second == 0 { 0 } else { 1_000_000_000 }, unknown: 0 };
-            history.record_status(second * 1_000_000_000, at, span, (status, None));
+            history.record_status(second * 1_000_000_000, at, span, verdict(status));
         }
         assert_eq!((history.results().len(), history.transitions().len()), (KEPT, KEPT));
         assert_eq!(history.results().next().unwrap().at, SystemTime::UNIX_EPOCH + Duration::from_secs(199));
@@ -403,7 +425,7 @@ mod tests {
         let mut history = History::begun(5, at);
         assert_eq!(history.uptime(), None);
         let mut record = |known, unknown, status| {
-            history.record_status(0, at, Span { known, unknown }, (status, None));
+            history.record_status(0, at, Span { known, unknown }, verdict(status));
             let uptime = history.uptime().unwrap();
             assert_eq!(uptime.since(), at);
             (uptime.share_in_ten_thousandths(), uptime.coverage_in_ten_thousandths())
@@ -421,7 +443,7 @@ mod tests {
     fn the_first_verdict_alone_is_all_or_nothing() {
         for (status, share) in [(Status::Healthy, 1.0), (Status::Degraded, 1.0), (Status::Unhealthy, 0.0)] {
             let mut history = History::default();
-            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), (status, None));
+            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), verdict(status));
             let uptime = history.uptime().unwrap();
             assert!((uptime.share() - share).abs() < 1e-9 && uptime.coverage() < 1e-9, "{status:?}");
         }
@@ -435,7 +457,7 @@ mod tests {
             let (mut good, mut known, mut all, mut before, mut failed) = (0_u128, 0_u128, 0_u128, None, false);
             for (knew, not, status) in records {
                 let status = Status::ALL[status];
-                history.record_status(0, SystemTime::UNIX_EPOCH, Span { known: knew, unknown: not }, (status, None));
+                history.record_status(0, SystemTime::UNIX_EPOCH, Span { known: knew, unknown: not }, verdict(status));
                 all += u128::from(knew + not);
                 failed |= status == Status::Unhealthy;
                 if let Some(before) = before.replace(status) {
@@ -479,7 +501,7 @@ mod tests {
         let mut history = History::default();
         let mut run = |status, millis| {
             history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
-            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), (status, None));
+            history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), verdict(status));
             history.clone()
         };
         let told = |history: &History, seen: &mut Seen| {

@@ -164,9 +164,7 @@ pub struct CheckReport {
     pub(crate) observed: Arc<[Observed]>,
     pub(crate) details: Arc<[(Cow<'static, str>, Value)]>,
     pub(crate) kind: Kind,
-    pub(crate) tags: Arc<[Arc<str>]>,
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
+    pub(crate) traits: Arc<Traits>,
     pub(crate) consecutive_failures: u32,
     pub(crate) consecutive_successes: u32,
     pub(crate) caused_by: Vec<Arc<str>>,
@@ -178,6 +176,14 @@ pub struct CheckReport {
     pub(crate) ever_succeeded: bool,
     /// Whether the check has series of its own in metrics.
     pub(crate) has_metrics: bool,
+}
+
+/// What the options of a check have set. Checks with the same options share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traits {
+    pub(crate) tags: Arc<[Arc<str>]>,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
     pub(crate) proves: &'static str,
 }
 
@@ -257,19 +263,19 @@ impl CheckReport {
     /// Returns the tags: the application's own groups of checks.
     #[must_use]
     pub fn tags(&self) -> &[Arc<str>] {
-        &self.tags
+        &self.traits.tags
     }
 
     /// Returns the time between runs while healthy.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        self.interval
+        self.traits.interval
     }
 
     /// Returns the deadline of one run.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        self.traits.timeout
     }
 
     /// Returns the number of failed runs in a row, up to the last run.
@@ -300,7 +306,7 @@ impl CheckReport {
     /// visibility only.
     #[must_use]
     pub fn proves(&self) -> &'static str {
-        self.proves
+        self.traits.proves
     }
 
     /// Returns the last results and transitions.
@@ -379,15 +385,12 @@ impl CheckReport {
             log_message: None,
             observed: Arc::default(),
             details: Arc::default(),
-            tags: Arc::default(),
-            interval: Duration::ZERO,
-            timeout: Duration::ZERO,
+            traits: Arc::default(),
             consecutive_failures: 0,
             consecutive_successes: 0,
             caused_by: Vec::new(),
             muted: self.muted.as_ref().map(|muted| Arc::new(Muted { note: None, ..(**muted).clone() })),
             history: Arc::default(),
-            proves: "",
             ..self.clone()
         }
     }

@@ -122,11 +122,11 @@ fn full(w: &mut Writer, check: &CheckReport) {
         w.name("details").object(|w| check.details.iter().for_each(|(key, value)| w.name(key).value(value)));
     }
     w.name("kind").string(check.kind.as_str());
-    if !check.tags.is_empty() {
-        w.name("tags").array(|w| check.tags.iter().for_each(|tag| w.string(tag)));
+    if !check.traits.tags.is_empty() {
+        w.name("tags").array(|w| check.traits.tags.iter().for_each(|tag| w.string(tag)));
     }
-    w.name("interval_ms").milliseconds(check.interval);
-    w.name("timeout_ms").milliseconds(check.timeout);
+    w.name("interval_ms").milliseconds(check.traits.interval);
+    w.name("timeout_ms").milliseconds(check.traits.timeout);
     w.name("consecutive_failures").integer(check.consecutive_failures);
     w.name("consecutive_successes").integer(check.consecutive_successes);
     if !check.caused_by.is_empty() {

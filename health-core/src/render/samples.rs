@@ -8,12 +8,17 @@ use std::{
 use crate::model::{
     history::History,
     observed::{Limits, Number, Observed},
-    report::{CheckReport, Report, Subject},
+    report::{CheckReport, Report, Subject, Traits},
     status::{Impact, Kind, Lifecycle, Reason, Status},
 };
 
 fn at(text: &str) -> SystemTime {
     humantime::parse_rfc3339(text).unwrap()
+}
+
+fn traits(tags: &[&str]) -> Arc<Traits> {
+    let tags = tags.iter().map(|tag| Arc::from(*tag)).collect();
+    Arc::new(Traits { tags, interval: Duration::from_secs(5), timeout: Duration::from_secs(2), proves: "" })
 }
 
 fn check(name: &str, impact: Impact) -> CheckReport {
@@ -30,9 +35,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         observed: Arc::default(),
         details: Arc::default(),
         kind: Kind::Dependency,
-        tags: Arc::default(),
-        interval: Duration::from_secs(5),
-        timeout: Duration::from_secs(2),
+        traits: traits(&[]),
         consecutive_failures: 0,
         consecutive_successes: 0,
         caused_by: Vec::new(),
@@ -40,7 +43,6 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         history: Arc::default(),
         counts: true,
         has_metrics: true,
-        proves: "",
         ever_succeeded: false,
     }
 }
@@ -59,7 +61,7 @@ fn database() -> CheckReport {
         duration: Some(Duration::from_micros(1420)),
         since: Some(at("2026-01-05T07:59:58.001Z")),
         message: Some("connection refused".into()),
-        tags: Arc::from(["sql".into()]),
+        traits: traits(&["sql"]),
         consecutive_failures: 3,
         history: Arc::new(history),
         ..check("database", Impact::Critical)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::model::{
     report::Subject,
-    status::{Probe, Reason, Status, Visibility},
+    status::{Probe, Status, Visibility},
 };
 
 /// The width of a character at the size of the badge, and the space around a word.
@@ -13,8 +13,9 @@ const SPACE: usize = 16;
 /// The most characters of a label.
 const LONGEST: usize = 40;
 
-/// Writes the badge of a page: what it is about, and its verdict; grey and "unknown" where the verdict is stale.
-pub(crate) fn badge(subject: &Subject, status: Status, reason: Option<Reason>, visibility: Visibility) -> Bytes {
+/// Writes the badge of a page: what it is about, and its verdict; grey and "unknown" where all that is bad is unknown, for
+/// callers who see reasons.
+pub(crate) fn badge(subject: &Subject, status: Status, is_unknown: bool, visibility: Visibility) -> Bytes {
     let label = match subject {
         Subject::Probe(Probe::Liveness) => "liveness",
         Subject::Probe(Probe::Readiness) => "readiness",
@@ -24,11 +25,11 @@ pub(crate) fn badge(subject: &Subject, status: Status, reason: Option<Reason>, v
     };
     // Names of checks and tags are letters, digits, `_`, `-` and `.`, which need no escape.
     let label: String = label.chars().take(LONGEST).collect();
-    let (word, colour) = match (status, reason) {
-        (_, Some(Reason::Stale | Reason::Pending)) => ("unknown", "525c67"),
-        (Status::Healthy, _) => ("healthy", "0a6b3c"),
-        (Status::Degraded, _) => ("degraded", "835000"),
-        (Status::Unhealthy, _) => ("unhealthy", "ab241b"),
+    let (word, colour) = match status {
+        _ if is_unknown && visibility > Visibility::Status => ("unknown", "525c67"),
+        Status::Healthy => ("healthy", "0a6b3c"),
+        Status::Degraded => ("degraded", "835000"),
+        Status::Unhealthy => ("unhealthy", "ab241b"),
     };
     let (left, right) = (label.len() * CHARACTER + SPACE, word.len() * CHARACTER + SPACE);
     let (width, middle, end) = (left + right, left / 2, left + right / 2);
@@ -49,8 +50,8 @@ pub(crate) fn badge(subject: &Subject, status: Status, reason: Option<Reason>, v
 mod tests {
     use super::*;
 
-    fn drawn(subject: &Subject, status: Status, reason: Option<Reason>) -> String {
-        String::from_utf8(badge(subject, status, reason, Visibility::Checks).to_vec()).unwrap()
+    fn drawn(subject: &Subject, status: Status, is_unknown: bool) -> String {
+        String::from_utf8(badge(subject, status, is_unknown, Visibility::Checks).to_vec()).unwrap()
     }
 
     #[test]
@@ -62,14 +63,14 @@ mod tests {
             (Subject::Tag("db".into()), "db"),
             (Subject::Check(longest), &*"x".repeat(LONGEST)),
         ] {
-            for (status, reason, word) in [
-                (Status::Healthy, None, "healthy"),
-                (Status::Degraded, Some(Reason::Slow), "degraded"),
-                (Status::Unhealthy, Some(Reason::Unreachable), "unhealthy"),
-                (Status::Unhealthy, Some(Reason::Stale), "unknown"),
-                (Status::Degraded, Some(Reason::Pending), "unknown"),
+            for (status, is_unknown, word) in [
+                (Status::Healthy, false, "healthy"),
+                (Status::Degraded, false, "degraded"),
+                (Status::Unhealthy, false, "unhealthy"),
+                (Status::Unhealthy, true, "unknown"),
+                (Status::Degraded, true, "unknown"),
             ] {
-                let drawn = drawn(&subject, status, reason);
+                let drawn = drawn(&subject, status, is_unknown);
                 assert!(drawn.len() <= 1024, "{} bytes", drawn.len());
                 assert!(drawn.contains(&format!("<title>{label}: {word}</title>")), "{drawn}");
             }
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn names_are_not_shown_to_callers_who_see_none() {
-        let badge = badge(&Subject::Check("database".into()), Status::Healthy, None, Visibility::Status);
-        assert!(!String::from_utf8_lossy(&badge).contains("database"));
+        let badge = badge(&Subject::Check("database".into()), Status::Unhealthy, true, Visibility::Status);
+        let badge = String::from_utf8_lossy(&badge);
+        assert!(!badge.contains("database") && !badge.contains("unknown"), "{badge}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     engine::{signals::Signals, snapshot::prepared_bodies::PreparedBodies},
     model::{
+        history::Span,
         report::{CheckReport, Subject},
         status::{Probe, Reason, Status},
     },
@@ -60,12 +61,19 @@ impl Entry {
     /// Returns the entry with its result marked as stale. A mute covers an expired result, but not a dead scheduler.
     pub(super) fn stale(&self, scheduler_stale: bool) -> Self {
         let covered = self.report.muted.is_some() && !scheduler_stale;
+        // What was known until the result expired is known.
+        let expired_at = self.signals.stale_at();
+        let mut history = Arc::clone(&self.report.history);
+        if let Some(known) = expired_at.checked_sub(history.last()).filter(|_| expired_at != NEVER) {
+            Arc::make_mut(&mut history).pass(expired_at, Span { known, unknown: 0 });
+        }
         Self {
             report: Arc::new(CheckReport {
                 status: if covered { Status::Degraded } else { Status::Unhealthy },
                 reason: Some(Reason::Stale),
                 message: Some(Arc::from("the last result is too old to be believed")),
                 caused_by: Vec::new(),
+                history,
                 ..(*self.report).clone()
             }),
             subject: self.subject.clone(),

@@ -152,15 +152,27 @@ impl<'s> Page<'s> {
         self.bodies().own_body(renderer, visibility, version, own).map(|own| own.body).unwrap_or_default()
     }
 
-    /// The moment at which the first critical result on the page expires, or the first of all if none is critical.
+    /// The moment at which the first critical result on the page expires, or the first of all if no critical one does; `None`
+    /// if none does.
     #[cfg(feature = "html")]
-    pub(crate) fn expires_at(&self) -> Nanos {
+    pub(crate) fn expires_at(&self) -> Option<Nanos> {
         let first = |is_wanted: fn(&Entry) -> bool| {
-            self.members().filter(|entry| is_wanted(entry)).map(|entry| entry.expires_at()).min()
+            let moments = self.members().filter(|entry| is_wanted(entry)).map(|entry| entry.expires_at());
+            moments.filter(|moment| *moment != Nanos::MAX).min()
         };
-        first(|entry| entry.report.impact == crate::model::status::Impact::Critical)
-            .or_else(|| first(|_| true))
-            .unwrap_or(Nanos::MAX)
+        first(|entry| entry.report.impact == crate::model::status::Impact::Critical).or_else(|| first(|_| true))
+    }
+
+    /// Whether everything that makes the verdict bad is unknown: pending or stale.
+    #[cfg(feature = "html")]
+    pub(crate) fn is_unknown(&self) -> bool {
+        match self.content {
+            Content::View(view) => match view.verdict.reason {
+                Some(reason) => reason == Reason::Stale,
+                None => view.tally.worst_is_unknown() && view.verdict.status > Status::Healthy,
+            },
+            Content::Check(entry) => entry.report.is_unknown(),
+        }
     }
 
     /// Requests runs of the members whose last recorded results are older than their `max_age`. Of a large view it only

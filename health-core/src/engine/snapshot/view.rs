@@ -177,7 +177,7 @@ impl Views {
 
     /// Adds a check to its views.
     pub(super) fn join(&mut self, position: usize, entry: &Entry, state: ServiceState, change: u64) {
-        for tag in entry.report.tags.iter() {
+        for tag in entry.report.traits.tags.iter() {
             if self.tag_position(tag).is_none() {
                 let tags = &self.tags;
                 self.tag_index.push(tag, |position| tag_at(tags, position));
@@ -230,7 +230,7 @@ impl Views {
                 change(Arc::make_mut(view));
             }
         }
-        for tag in entry.report.tags.iter() {
+        for tag in entry.report.traits.tags.iter() {
             if let Some(view) = self.tag_position(tag).and_then(|position| self.tags.get_mut(position)) {
                 change(Arc::make_mut(view));
             }

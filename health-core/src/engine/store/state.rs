@@ -264,12 +264,24 @@ impl State {
     }
 
     /// Records whether the runtime was stalled since the scheduler's last sign of life, from the moment on at which that was
-    /// stale, and whether the machine was suspended. Called before every record of a status.
-    pub(super) fn record_gaps(&mut self, now: Nanos, at: SystemTime, beat_stale_at: Nanos) {
-        if now > beat_stale_at {
+    /// stale, and whether the machine was suspended. Called before every record of a status. Returns whether there was a
+    /// stall.
+    pub(super) fn record_gaps(&mut self, now: Nanos, at: SystemTime, beat_stale_at: Nanos) -> bool {
+        let is_stalled = now > beat_stale_at;
+        if is_stalled {
             self.gaps.record_stall(beat_stale_at, now);
         }
-        self.gaps.compare(now, at);
+        if self.gaps.compare(now, at) {
+            self.record_all();
+        }
+        is_stalled
+    }
+
+    /// Records the status of every check anew, because a gap belongs to each of them.
+    pub(super) fn record_all(&mut self) {
+        for position in 0..self.checks.len() {
+            self.change_at(position, |_| ());
+        }
     }
 
     /// Whether a mute is over, by either clock, because the machine may have slept and its time of day may have been set.

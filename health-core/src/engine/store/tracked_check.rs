@@ -17,7 +17,7 @@ use crate::{
         snapshot::{entry::Entry, prepared_bodies::PreparedBodies},
     },
     model::{
-        history::History,
+        history::{History, Verdict},
         report::{CheckReport, Muted, Subject},
         status::{Reason, Status},
     },
@@ -191,8 +191,12 @@ impl TrackedCheck {
                 self.reported = Some((self.effective.status, at));
             }
             let span = gaps.split(self.history.last(), now, self.signals.stale_at());
-            let status = (self.effective.status, self.effective.reason);
-            Arc::make_mut(&mut self.history).record_status(now, at, span, status);
+            let verdict = Verdict {
+                status: self.effective.status,
+                reason: self.effective.reason,
+                is_failing: self.effective.failing,
+            };
+            Arc::make_mut(&mut self.history).record_status(now, at, span, verdict);
         }
     }
 
@@ -249,9 +253,7 @@ impl TrackedCheck {
             observed: outcome.map(|outcome| Arc::clone(&outcome.observed)).unwrap_or_default(),
             details: outcome.map(|outcome| Arc::clone(&outcome.details)).unwrap_or_default(),
             kind: self.plan.kind,
-            tags: Arc::clone(&self.plan.tags),
-            interval: self.plan.interval,
-            timeout: self.plan.timeout,
+            traits: Arc::clone(&self.plan.traits),
             consecutive_failures: self.state.failures,
             consecutive_successes: self.state.successes,
             caused_by: self.effective.caused_by.clone(),
@@ -260,7 +262,6 @@ impl TrackedCheck {
             counts: self.counts,
             ever_succeeded: self.state.ever_succeeded,
             has_metrics: !self.plan.no_metrics,
-            proves: self.plan.proves,
         }
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::{
     model::{history::History, report::CheckReport},
     render::html::{
-        context::{Context, impact},
+        context::{Context, impact, known_since},
         figures::{Mark, bar, shape, strip},
         words,
     },
@@ -20,12 +20,12 @@ pub(super) fn body(check: &CheckReport, context: Context<'_>) -> Markup {
         dl class="facts" { (facts(check, context)) }
         @if context.sees_all() {
             (numbers(check))
-            h2 { "Last " (check.history.results().len()) " runs" }
+            h2 { "Last runs" }
             (strip(&check.history, "s wide"))
             (durations(&check.history))
             (changes(check, context))
             (details(check))
-            @if !check.proves.is_empty() { h2 { "What green proves" } p class="proves" { (check.proves) } }
+            @if !check.traits.proves.is_empty() { h2 { "What green proves" } p class="proves" { (check.traits.proves) } }
         }
     }
 }
@@ -35,11 +35,15 @@ fn fact(name: &str, value: &str, beside: &str) -> Markup {
 }
 
 fn facts(check: &CheckReport, context: Context<'_>) -> Markup {
-    let since = check.since.map(|since| (words::between(since, context.now), words::time_of_day(since, context.now)));
+    let since =
+        known_since(check).map(|since| (words::between(since, context.now), words::time_of_day(since, context.now)));
     let ran = check.checked_at.map(|at| words::between(at, context.now));
     let took = check.duration.map_or_else(String::new, words::duration);
-    let allowed =
-        format!("took {took}, allowed {}, every {}", words::setting(check.timeout), words::setting(check.interval));
+    let allowed = format!(
+        "took {took}, allowed {}, every {}",
+        words::setting(check.traits.timeout),
+        words::setting(check.traits.interval)
+    );
     let effect = match check.muted.as_ref() {
         Some(muted) => format!("muted until {} UTC", words::time_of_day(muted.until, context.now)),
         None => String::new(),
@@ -108,7 +112,7 @@ fn durations(history: &History) -> Markup {
         @if let (Some(least), Some(greatest)) = (durations.first(), durations.last()) {
             p class="dim" {
                 "Oldest at the left, newest at the right. Took " (words::duration(durations[durations.len() / 2]))
-                " in the middle, " (words::duration(*least)) " at least, " (words::duration(*greatest)) " at most."
+                " in the median, " (words::duration(*least)) " at least, " (words::duration(*greatest)) " at most."
             }
         }
     }
@@ -124,7 +128,7 @@ fn changes(check: &CheckReport, context: Context<'_>) -> Markup {
                 thead { tr { th scope="col" { "When (UTC)" } th scope="col" { "State" } th scope="col" { "Before" } th scope="col" { "Reason" } } }
                 tbody {
                     @for change in check.history.transitions() {
-                        @let mark = Mark::of(change.to(), change.reason());
+                        @let mark = Mark::of(change.to(), false);
                         tr {
                             th scope="row" { (words::time_of_day(change.at(), context.now)) }
                             td class=(mark.class()) { (shape(mark)) b { (change.to().as_str()) } }
@@ -138,9 +142,9 @@ fn changes(check: &CheckReport, context: Context<'_>) -> Markup {
     }
 }
 
-/// What the last run told besides.
+/// The details of the last run, the tags, and the causes.
 fn details(check: &CheckReport) -> Markup {
-    let tags = check.tags.iter().map(|tag| &**tag).collect::<Vec<_>>().join(", ");
+    let tags = check.traits.tags.iter().map(|tag| &**tag).collect::<Vec<_>>().join(", ");
     html! {
         @if check.details().next().is_some() || !tags.is_empty() || !check.caused_by.is_empty() {
             h2 { "Details" }

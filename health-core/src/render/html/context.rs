@@ -10,6 +10,15 @@ use crate::model::{
     status::{Impact, Probe, Reason, Status, Visibility},
 };
 
+/// The verdict on a probe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    /// Whether everything that makes the status bad is unknown.
+    pub(crate) is_unknown: bool,
+}
+
 /// What a page shows besides its report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
@@ -18,7 +27,9 @@ pub(crate) struct Context<'a> {
     /// The time in whole seconds until the first critical result on the page expires.
     pub(crate) expires_in: u64,
     /// The verdicts of the probes.
-    pub(crate) probes: [(Probe, Status, Option<Reason>); 3],
+    pub(crate) probes: [(Probe, Verdict); 3],
+    /// Whether everything that makes the verdict bad is unknown.
+    pub(crate) is_unknown: bool,
     /// The last segment of the path of the full report.
     pub(crate) base: &'a str,
     pub(crate) visibility: Visibility,
@@ -76,4 +87,9 @@ pub(super) fn reason(report: &Report) -> Option<Reason> {
         (Subject::Check(_), Some(check)) => check.reason,
         _ => report.reason,
     }
+}
+
+/// The time from which on a check has had its status; `None` if the status is unknown.
+pub(super) fn known_since(check: &CheckReport) -> Option<SystemTime> {
+    check.since.filter(|_| !check.is_unknown())
 }

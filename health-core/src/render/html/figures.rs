@@ -9,7 +9,7 @@ use crate::model::{
     history::History,
     observed::{Limits, Number, Observed},
     report::CheckReport,
-    status::{Reason, Status},
+    status::Status,
 };
 
 /// What a shape shows: a status, or that the status is unknown. Its letter is its class and the name of its drawing.
@@ -22,17 +22,17 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) fn of(status: Status, reason: Option<Reason>) -> Self {
-        match (status, reason) {
-            (_, Some(Reason::Pending | Reason::Stale)) => Self::Unknown,
-            (Status::Healthy, _) => Self::Healthy,
-            (Status::Degraded, _) => Self::Degraded,
-            (Status::Unhealthy, _) => Self::Unhealthy,
+    pub(super) fn of(status: Status, is_unknown: bool) -> Self {
+        match status {
+            _ if is_unknown => Self::Unknown,
+            Status::Healthy => Self::Healthy,
+            Status::Degraded => Self::Degraded,
+            Status::Unhealthy => Self::Unhealthy,
         }
     }
 
     pub(super) fn of_check(check: &CheckReport) -> Self {
-        Self::of(check.status, check.reason)
+        Self::of(check.status, check.is_unknown())
     }
 
     pub(super) fn class(self) -> &'static str {

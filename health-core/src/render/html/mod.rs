@@ -19,10 +19,10 @@ use crate::{
         status::{Probe, Reason, Status},
     },
     render::html::{
-        context::{Context, Paths, reason, subject_name},
+        context::{Context, Paths, subject_name},
         figures::{Mark, shape, shapes},
         verdict::verdict,
-        words::{capital, clock_time},
+        words::{capital, moment},
     },
 };
 
@@ -30,7 +30,7 @@ use crate::{
 const STYLE: &str = include_str!("style.css");
 
 /// The Content Security Policy of the page: nothing is loaded but the style sheet, by its hash, and the icon.
-pub(crate) const POLICY: &str = "default-src 'none'; style-src 'sha256-lkUugl+c1LHhsrKxBQ3WuuhZKLUitM0wVgGH1CZR3jw='; img-src data:; frame-ancestors 'none'; \
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'sha256-3DUdJagjUERInCEgd4M9v+yFf0qYkpxOnnI9YJlclmQ='; img-src data:; frame-ancestors 'none'; \
                                  base-uri 'none'; form-action 'none'";
 
 /// The lengths of time, in seconds, after which a page can say that it is old. The style sheet has a class for each.
@@ -39,7 +39,8 @@ const STEPS: [u64; 15] = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900
 /// Writes the page of a report, or of one check.
 pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
     let paths = Paths::of(&report.subject, context.base);
-    let mark = Mark::of(report.status, reason(report));
+    // At `Status` nobody sees why.
+    let mark = Mark::of(report.status, context.is_unknown && context.sees_names());
     let body = match (&report.subject, report.checks.first()) {
         (Subject::Check(_), Some(check)) if context.sees_names() => check::body(check, context),
         _ if context.sees_names() => report_body(report, &paths, context),
@@ -51,7 +52,7 @@ pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width,initial-scale=1";
-                title { (title(report, context)) }
+                title { (title(report, mark, context)) }
                 link rel="icon" href=(PreEscaped(mark.icon()));
                 style { (PreEscaped(STYLE)) }
             }
@@ -62,7 +63,7 @@ pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
                     (body)
                     (footer(report, &paths, context))
                 }
-                p class="late" data-at=(clock_time(context.now)) {}
+                p class="late" data-at={ (moment(context.now)) " UTC" } {}
             }
         }
     };
@@ -77,13 +78,20 @@ fn step(seconds: u64) -> u64 {
     STEPS.iter().rev().find(|step| **step <= seconds).copied().unwrap_or(STEPS[0])
 }
 
-fn title(report: &Report, context: Context<'_>) -> String {
-    let mark = Mark::of(report.status, reason(report));
+fn title(report: &Report, mark: Mark, context: Context<'_>) -> String {
     let mut title = format!("{} {}", mark.character(), capital(report.status));
-    if context.sees_names()
-        && let Some(cause) = report.root_causes.first().map(|name| &**name).or_else(|| subject_name(&report.subject))
-    {
-        title = format!("{title}: {cause}");
+    if context.sees_names() {
+        let cause = report.root_causes.first().map(|name| &**name);
+        let words = match (&report.subject, cause) {
+            (Subject::Check(name), _) => Some(name.to_string()),
+            (subject, cause) => match (subject_name(subject), cause) {
+                (Some(subject), Some(cause)) => Some(format!("{subject}, {cause}")),
+                (subject, cause) => subject.or(cause).map(str::to_owned),
+            },
+        };
+        if let Some(words) = words {
+            title = format!("{title}: {words}");
+        }
     }
     match report.service.as_ref().filter(|_| context.sees_all()) {
         Some(service) => format!("{title} – {service}"),
@@ -95,16 +103,17 @@ fn report_body(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     let with = |statuses: &dyn Fn(&CheckReport) -> bool| -> Vec<&CheckReport> {
         report.checks.iter().map(|check| &**check).filter(|check| statuses(check)).collect()
     };
-    let failing = with(&|check| check.status == Status::Unhealthy);
-    let degraded = with(&|check| check.status == Status::Degraded);
-    let healthy = with(&|check| check.status == Status::Healthy);
+    let with_mark = |mark| with(&|check| Mark::of_check(check) == mark);
+    let (failing, unknown) = (with_mark(Mark::Unhealthy), with_mark(Mark::Unknown));
+    let (degraded, healthy) = (with_mark(Mark::Degraded), with_mark(Mark::Healthy));
     let table = |checks: &[&CheckReport], words: &str| rows::table(checks, words, paths, context);
     html! {
         (probes(paths, context))
         @if !failing.is_empty() { h2 { "Failing " span { (failing.len()) } } (table(&failing, "Failing checks")) }
+        @if !unknown.is_empty() { h2 { "Unknown " span { (unknown.len()) } } (table(&unknown, "Checks without a result to believe")) }
         @if !degraded.is_empty() { h2 { "Degraded " span { (degraded.len()) } } (table(&degraded, "Degraded checks")) }
         @if !healthy.is_empty() {
-            details open[failing.is_empty() && degraded.is_empty()] {
+            details open[failing.is_empty() && unknown.is_empty() && degraded.is_empty()] {
                 summary { h2 { "Healthy " span { (healthy.len()) } } }
                 (table(&healthy, "Healthy checks"))
             }
@@ -125,11 +134,12 @@ fn probes(paths: &Paths, context: Context<'_>) -> Markup {
     html! {
         nav aria-label="Probes" {
             ul class="probes" {
-                @for (probe, status, reason) in &context.probes {
+                @for (probe, verdict) in &context.probes {
+                    @let mark = Mark::of(verdict.status, verdict.is_unknown);
                     li {
-                        a class=(Mark::of(*status, *reason).class()) href={ (paths.below) (path(probe)) } {
-                            (shape(Mark::of(*status, *reason))) b { (probe_name(*probe)) } " "
-                            (reason.map_or_else(|| word(probe, *status), Reason::as_str))
+                        a class=(mark.class()) href={ (paths.below) (path(probe)) } {
+                            (shape(mark)) b { (probe_name(*probe)) } " "
+                            (verdict.reason.map_or_else(|| word(probe, verdict.status), Reason::as_str))
                         }
                     }
                 }
@@ -150,8 +160,8 @@ fn footer(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     html! {
         footer {
             p {
-                "True at " (clock_time(context.now)) ". Every age counts from then. If this device has slept since, compare it with "
-                "a clock."
+                "True at " (moment(context.now)) " UTC. Every age counts from then. If this device has slept since, compare this "
+                "time with a clock."
             }
             p {
                 "Refresh " a href="?refresh=5" { "every 5 s" } ", " a href="?refresh=60" { "every minute" } ", "
@@ -162,7 +172,7 @@ fn footer(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
                 @if context.sees_names() && !matches!(report.subject, Subject::Check(_)) {
                     " · " a href={ (paths.below) "metrics" } { "metrics" }
                 }
-                " · health " (env!("CARGO_PKG_VERSION"))
+                @if context.sees_all() { " · health " (env!("CARGO_PKG_VERSION")) }
             }
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::{
     model::report::CheckReport,
     render::html::{
-        context::{Context, Paths, impact},
+        context::{Context, Paths, impact, known_since},
         figures::{Mark, shape, strip},
         words,
     },
@@ -47,7 +47,7 @@ fn row(check: &CheckReport, paths: &Paths, context: Context<'_>) -> Markup {
                 (shape(mark)) b { (check.reason.map_or_else(|| check.status.as_str(), |reason| reason.as_str())) }
                 @if context.sees_all() { (told(check)) }
             }
-            td { (age(check.since)) }
+            td { (age(known_since(check))) }
             td { (age(check.checked_at)) @if check.checked_at.is_some() { " ago" } }
             td { (check.duration.map_or_else(|| "–".to_owned(), words::duration)) }
             @if context.sees_all() {

@@ -2,7 +2,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::{model::status::Visibility, render::samples};
+use crate::{
+    model::status::Visibility,
+    render::{html::context, samples},
+};
 
 /// The policy names the style sheet by its hash. After a change of the style sheet, this test says what to write there.
 #[test]
@@ -25,9 +28,11 @@ fn the_style_sheet_has_a_class_for_every_step_and_none_besides() {
 }
 
 fn page_of(report: &Report, visibility: Visibility) -> String {
-    let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup].map(|probe| (probe, Status::Healthy, None));
+    let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup]
+        .map(|probe| (probe, context::Verdict { status: Status::Healthy, reason: None, is_unknown: false }));
     let now = humantime::parse_rfc3339("2026-01-05T08:00:02Z").unwrap();
-    let context = Context { now, expires_in: 16, probes, base: "health", visibility, uptime: report.uptime };
+    let context =
+        Context { now, expires_in: 16, probes, is_unknown: false, base: "health", visibility, uptime: report.uptime };
     String::from_utf8(page(report, context).to_vec()).unwrap()
 }
 

@@ -6,13 +6,14 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::{
     model::{
+        history::Transition,
         report::{CheckReport, Report, Subject},
         status::{Reason, Status},
     },
     render::html::{
-        context::{Context, Paths, reason, subject_name},
+        context::{Context, Paths, known_since, reason, subject_name},
         figures::{Mark, shape},
-        words::{between, capital, clock_time, moment, time_of_day},
+        words::{between, capital, moment, time_of_day},
     },
 };
 
@@ -22,6 +23,8 @@ pub(super) fn verdict(report: &Report, mark: Mark, paths: &Paths, context: Conte
     let who = who.map(|word| &**word).collect::<Vec<_>>().join(" ");
     html! {
         header class={ "verdict " (mark.class()) } {
+            // Before the verdict, so that whoever listens to the page hears it first.
+            div class="old" data-at={ (moment(context.now)) " UTC" } {}
             p class="who" {
                 span {
                     @match (&report.subject, context.sees_names()) {
@@ -40,7 +43,6 @@ pub(super) fn verdict(report: &Report, mark: Mark, paths: &Paths, context: Conte
                 (summary(report, context))
                 (causes(report, paths, context))
             }
-            div class="old" data-at=(clock_time(context.now)) {}
         }
     }
 }
@@ -52,12 +54,14 @@ fn kind_of(subject: &Subject) -> &'static str {
     }
 }
 
-/// The line below the verdict: the reason, and for how long it has held.
+/// The line below the verdict: the reason, and for how long the status has held.
 fn summary(report: &Report, context: Context<'_>) -> Markup {
+    let reason = reason(report);
     html! {
         p class="since" {
-            @if let Some(reason) = reason(report) { (reason.as_str()) " " }
+            @if let Some(reason) = reason { (reason.as_str()) }
             @if let Some(since) = since(report) {
+                @if reason.is_some() { "; " }
                 "for " (between(since, context.now)) ", since " (time_of_day(since, context.now)) " UTC"
             } @else if report.checks.is_empty() {
                 "no checks"
@@ -66,18 +70,32 @@ fn summary(report: &Report, context: Context<'_>) -> Markup {
     }
 }
 
-/// The time from which on the verdict has certainly held: for Unhealthy the earliest failure that still counts, else the last
-/// change of any check. `None` if the reason is the service's own.
+/// The time from which on the status has certainly held; `None` if it is not known, or the service's own.
 fn since(report: &Report) -> Option<SystemTime> {
-    if report.reason.is_some() && !matches!(report.subject, Subject::Check(_)) {
+    if let (Subject::Check(_), Some(check)) = (&report.subject, report.checks.first()) {
+        return known_since(check);
+    }
+    if report.reason.is_some() {
         return None;
     }
-    let checks = report.checks.iter().filter(|check| check.counts);
+    let counting = |status: Status| {
+        let checks = report.checks.iter().map(|check| &**check);
+        checks.filter(move |check| check.counts && report.counted(check) == status)
+    };
     match report.status {
-        Status::Unhealthy => {
-            checks.filter(|check| report.counted(check) == Status::Unhealthy).filter_map(|check| check.since).min()
+        Status::Unhealthy => counting(Status::Unhealthy).filter_map(known_since).min(),
+        Status::Degraded => {
+            // Since the first of these, but not before the last failure of any check was over.
+            let first = counting(Status::Degraded).filter_map(known_since).min()?;
+            let recoveries = report.checks.iter().filter_map(|check| {
+                let ends_a_failure = |change: &Transition| change.from() == Some(Status::Unhealthy);
+                Some(check.history.transitions().find(ends_a_failure)?.at())
+            });
+            Some(recoveries.max().map_or(first, |last| last.max(first)))
         }
-        Status::Healthy | Status::Degraded => checks.filter_map(|check| check.since).max(),
+        Status::Healthy => {
+            counting(Status::Healthy).filter(|check| check.status == Status::Healthy).filter_map(known_since).max()
+        }
     }
 }
 
@@ -91,36 +109,48 @@ fn causes(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
         report.checks.iter().filter(|check| wanted(check)).map(|check| &*check.name).collect()
     };
     let waiting = named(&|check| check.reason == Some(Reason::Dependency));
-    let unknown = named(&|check| check.reason == Some(Reason::Stale));
+    let is_cause = |check: &CheckReport| report.root_causes.iter().take(NAMED).any(|name| *name == check.name);
+    let unknown = named(&|check| check.reason == Some(Reason::Stale) && !is_cause(check));
     let muted = report.checks.iter().filter_map(|check| Some((check, check.muted.as_ref()?)));
+    let is_plural = report.root_causes.len() > 1;
     html! {
         dl class="causes" {
-            @for name in &report.root_causes {
-                div class="cause" {
-                    dt { "Cause" }
-                    dd {
-                        (link(name))
-                        @if let Some(check) = report.check(name) {
-                            @if let Some(reason) = check.reason { ": " (reason.as_str()) }
-                            @if let Some(since) = check.since { " since " (time_of_day(since, context.now)) }
-                            @if let Some(at) = check.checked_at { ", last run " (between(at, context.now)) " ago" }
-                        }
-                    }
-                }
+            @for name in report.root_causes.iter().take(NAMED) {
+                div class="cause" { dt { "Cause" } dd { (link(name)) (cause(report.check(name), context)) } }
             }
-            (list("Waiting for it", &waiting, &link))
+            (and_more(report.root_causes.len()))
+            (list(if is_plural { "Waiting for them" } else { "Waiting for it" }, &waiting, &link))
             (list("No news of", &unknown, &link))
-            @for (check, muted) in muted {
+            @for (check, muted) in muted.clone().take(NAMED) {
                 div {
                     dt { "Muted" }
                     dd {
-                        (link(&check.name)) " until " (time_of_day(muted.until, context.now))
+                        (link(&check.name)) " until " (time_of_day(muted.until, context.now)) " UTC"
                         @if let Some(note) = muted.note.as_ref().filter(|_| context.sees_all()) { " (“" (note) "”)" }
                     }
                 }
             }
+            (and_more(muted.count()))
         }
     }
+}
+
+/// What is said of a cause beside its name: its reason, its status and since when, and its last run.
+fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
+    html! {
+        @if let Some(check) = check {
+            @if let Some(reason) = check.reason { ": " (reason.as_str()) }
+            @if let Some(since) = known_since(check) {
+                "; " (check.status.as_str()) " since " (time_of_day(since, context.now)) " UTC"
+            }
+            @if let Some(at) = check.checked_at { ", last run " (between(at, context.now)) " ago" }
+        }
+    }
+}
+
+/// The line that stands for those beyond the named ones.
+fn and_more(count: usize) -> Markup {
+    html! { @if count > NAMED { div { dt {} dd { "and " (count - NAMED) " more" } } } }
 }
 
 /// The most names in a line of the verdict. The rows below have all of them.

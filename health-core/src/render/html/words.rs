@@ -88,11 +88,6 @@ pub(super) fn time_of_day(at: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Returns the time of day with its zone: `08:00:00 UTC`.
-pub(super) fn clock_time(at: SystemTime) -> String {
-    format!("{} UTC", time_of_day(at, at))
-}
-
 /// Returns a share in ten thousandths as per cent: `99.98 %`.
 pub(super) fn percent(ten_thousandths: u32) -> String {
     // The sign stays with its number.
@@ -115,8 +110,9 @@ pub(super) fn number(number: Number) -> String {
         apart.push(digit);
     }
     if let Some(fraction) = fraction {
-        // A float's last digits say nothing to a reader.
-        let _ = write!(apart, ".{}", fraction.get(..3).unwrap_or(fraction));
+        // Three digits that say something: the last ones of a float are of no use to a reader.
+        let zeros = if whole == "0" { fraction.len() - fraction.trim_start_matches('0').len() } else { 0 };
+        let _ = write!(apart, ".{}", fraction.get(..zeros + 3).unwrap_or(fraction));
     }
     apart
 }
@@ -184,6 +180,7 @@ mod tests {
             (Number::from(1_204_u32), "1,204"),
             (Number::from(-1_000_000_i32), "-1,000,000"),
             (Number::from(0.5), "0.5"),
+            (Number::from(0.000_412_3), "0.000412"),
             (Number::from(1_234.567_89), "1,234.567"),
             (Number::from(f64::NAN), "NaN"),
         ] {

@@ -100,9 +100,11 @@ fn it_refreshes_only_where_the_reader_asks() {
     {
         assert_eq!(browse(&endpoint, &format!("/health{query}")).header("refresh"), refresh, "{query}");
     }
-    // With every header that there is, none is lost.
+    // With every header that there is, none is lost. A tag is Unhealthy while the service drains, but a check is not.
+    frozen.record("cache", Outcome::degraded("slow"), Duration::ZERO).unwrap();
     frozen.lifecycle(Lifecycle::Draining);
-    let names: BTreeSet<&str> = browse(&endpoint, "/health?refresh=5").headers.iter().map(|(name, _)| *name).collect();
+    let page = browse(&endpoint, "/health/checks/cache?refresh=5");
+    let names: BTreeSet<&str> = page.headers.iter().map(|(name, _)| *name).collect();
     let expected = [
         "cache-control",
         "content-security-policy",
@@ -110,6 +112,7 @@ fn it_refreshes_only_where_the_reader_asks() {
         "refresh",
         "vary",
         "x-content-type-options",
+        "x-envoy-degraded",
         "x-envoy-immediate-health-check-fail",
     ];
     assert_eq!(names, BTreeSet::from(expected));
@@ -129,16 +132,16 @@ fn without_its_style_the_page_reads_in_the_order_of_importance() {
             "2026-01-05 08:06:02 UTC",
             "Unhealthy",
             "for 34 s, since 08:05:28 UTC",
-            "Cause database : unreachable since 08:05:28, last run 0.8 s ago",
+            "Cause database : unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago",
             "Waiting for it invoices",
-            "Muted search until 09:00:00 (“the index is moving”)",
+            "Muted search until 09:00:00 UTC (“the index is moving”)",
             "Readiness unhealthy",
             "Failing 2",
             "database critical unreachable connection refused",
             "Degraded 2",
             "jobs critical threshold the consumers are too slow length 1,205 messages, limit 1,000",
             "Healthy 5",
-            "True at 08:06:02 UTC",
+            "True at 2026-01-05 08:06:02 UTC",
         ],
     );
     // What only a late page says comes from the style sheet, so that no page says it too early.
@@ -146,11 +149,11 @@ fn without_its_style_the_page_reads_in_the_order_of_importance() {
     let check = browse(&endpoint, "/health/checks/jobs").body;
     assert_order(
         &self::text(&check),
-        &["jobs", "Degraded", "threshold for 20 s", "Last run 0.8 s ago", "Uptime 100.00 %", "known for 98.67 %"],
+        &["jobs", "Degraded", "threshold; for 20 s", "Last run 0.8 s ago", "Uptime 100.00 %", "known for 98.67 %"],
     );
     assert_order(
         &self::text(&check),
-        &["degraded above 1,000, unhealthy above 10,000", "Last 60 runs", "Changes", "tags queues"],
+        &["degraded above 1,000, unhealthy above 10,000", "Last runs", "Changes", "tags queues"],
     );
     assert!(check.contains("aria-label=\"the last 60 runs: 52 healthy, 8 degraded\""));
 }
@@ -161,7 +164,7 @@ fn each_visibility_shows_what_json_shows() {
     let page = |visibility, path: &str| browse(&Endpoint::new(frozen.health()).visibility(visibility), path);
     let status = text(&page(Visibility::Status, "/health").body);
     assert_order(&status, &["Health", "Unhealthy"]);
-    for hidden in ["database", "orders", "readiness", "Cause", "for 34 s"] {
+    for hidden in ["database", "orders", "Readiness", "Cause", "for 34 s"] {
         assert!(!status.contains(hidden), "{hidden} in {status}");
     }
     for path in ["/health/checks/database", "/health/tags/storage"] {
@@ -247,9 +250,17 @@ fn the_class_of_its_age_counts_from_the_result() {
     assert_eq!(page.status, 503);
     assert_order(
         &text(&page.body),
-        &["Unhealthy", "No news of a , c", "Failing 2", "a critical stale", "c optional stale"],
+        &[
+            "Unhealthy",
+            "Cause a : stale, last run 20 s ago",
+            "Unknown 2",
+            "a critical stale – 20 s ago",
+            "c optional stale",
+        ],
     );
-    assert!(page.body.contains("<title>? ") || page.body.contains("<title>✖ "), "{}", &page.body[..200]);
+    // All that is bad is unknown.
+    assert!(page.body.contains("<title>? Unhealthy: a</title>") && page.body.contains("<header class=\"verdict x\">"));
+    assert!(!page.body.contains("Failing"), "{}", page.body);
 }
 
 fn service(checks: usize) -> Frozen {
@@ -258,10 +269,11 @@ fn service(checks: usize) -> Frozen {
         builder.check(name(number), check_fn(|| async { Ok(()) }))
     });
     let frozen = Frozen::new(builder).unwrap();
-    for run in 0..60 {
+    // The last run is one in which some fail, with messages as long as they can be.
+    for run in 4..=63 {
         for number in 0..checks {
             let outcome = match (number % 10, run % 7) {
-                (0, 0) => Outcome::unhealthy("connection refused").reason(Reason::Unreachable),
+                (0, 0) => Outcome::unhealthy("connection refused, ".repeat(13)).reason(Reason::Unreachable),
                 (1, 0) => Outcome::degraded("slow").reason(Reason::Slow),
                 _ => Outcome::healthy().observe_within("length", run, "messages", Limits::new().warn_above(1_000)),
             };
@@ -284,14 +296,17 @@ fn a_page_of_many_checks_is_small() {
         let frozen = service(checks);
         let page = browse(&Endpoint::new(frozen.health()).visibility(visibility), "/health").body;
         assert!(page.len() <= most, "{checks} checks at {visibility}: {} bytes, at most {most}", page.len());
+        assert!(page.contains("<title>✖ Unhealthy"), "it is measured with failures");
         assert_eq!(page.matches("a-dependency-of-ours-7<").count(), 1);
     }
 }
 
 /// The tags of a page, with the values of their attributes left out.
 fn tags(page: &str) -> Vec<String> {
-    let body = page.split_once("</style>").unwrap().1;
-    let tags = body.split('<').skip(1).map(|piece| piece.split_once('>').expect("a closed tag").0);
+    let (head, rest) = page.split_once("<style>").unwrap();
+    let (_, body) = rest.split_once("</style>").unwrap();
+    let tags = [head, body].into_iter().flat_map(|part| part.split('<').skip(1));
+    let tags = tags.map(|piece| piece.split_once('>').expect("a closed tag").0);
     tags.map(|tag| tag.split('"').step_by(2).collect()).collect()
 }
 
@@ -299,11 +314,13 @@ fn tags(page: &str) -> Vec<String> {
 #[test]
 fn ten_thousand_hostile_texts_are_shown_as_text() {
     const CHECKS: usize = 10;
-    let builder = (0..CHECKS).fold(Health::builder().service("orders"), |builder, number| {
-        builder.check(format!("check-{number}"), check_fn(|| async { Ok(()) }))
-    });
-    let frozen = Frozen::new(builder).unwrap();
-    let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
+    let hostile = "</title><script>alert(1)</script>\"'";
+    let made = |service: &str| {
+        let builder = (0..CHECKS).fold(Health::builder().service(service).version(service), |builder, number| {
+            builder.check(format!("check-{number}"), check_fn(|| async { Ok(()) }))
+        });
+        Frozen::new(builder).unwrap()
+    };
     let pieces = [
         "<script>alert(1)</script>",
         "\"",
@@ -341,33 +358,131 @@ fn ten_thousand_hostile_texts_are_shown_as_text() {
         }
         text
     };
-    let outcome = |message: String, unit: String, key: String, value: String| {
-        Outcome::unhealthy(message)
-            .reason(Reason::Failed)
-            .observe_within("n", 5, unit, Limits::new().fail_above(3))
-            .detail(key, value)
-    };
-    let pages = |frozen: &Frozen| {
-        let paths = ["/health".to_owned()]
-            .into_iter()
-            .chain((0..CHECKS).map(|number| format!("/health/checks/check-{number}")));
-        // An hour apart, so that every page is rendered anew and says the same.
-        frozen.advance(Duration::from_millis(10));
-        paths.map(|path| tags(&browse(&endpoint, &path).body)).collect::<Vec<_>>()
-    };
+    let hour = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
+    // What a check tells, and what an operator notes of it.
     let round = |frozen: &Frozen, text: &mut dyn FnMut(&str) -> String| {
         for number in 0..CHECKS {
-            let outcome = outcome(text("m"), text("u"), text("k"), text("v"));
-            frozen.record(&format!("check-{number}"), outcome, Duration::from_millis(1)).unwrap();
+            let outcome = Outcome::unhealthy(text("m"))
+                .reason(Reason::Failed)
+                .observe_within(text("n"), 5, text("u"), Limits::new().fail_above(3))
+                .detail(text("k"), text("v"));
+            let name = format!("check-{number}");
+            frozen.health().mute(&name, hour, text("w")).unwrap();
+            frozen.record(&name, outcome, Duration::from_millis(1)).unwrap();
         }
     };
-    // The strip is full, and the tables have their last form.
-    (0..60).for_each(|_| round(&frozen, &mut |least| least.to_owned()));
-    let plain = pages(&frozen);
-    for _ in 0..10_000 / (4 * CHECKS) {
-        round(&frozen, &mut text);
-        assert_eq!(pages(&frozen), plain);
+    let pages = |frozen: &Frozen| {
+        let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
+        let checks = (0..CHECKS).map(|number| format!("/health/checks/check-{number}"));
+        let paths = std::iter::once("/health".to_owned()).chain(checks);
+        paths.map(|path| tags(&browse(&endpoint, &path).body)).collect::<Vec<_>>()
+    };
+    let (plain, hostile) = (made("orders"), made(hostile));
+    // The strips are full, and the tables have their last form.
+    for frozen in [&plain, &hostile] {
+        (0..60).for_each(|_| round(frozen, &mut |least| least.to_owned()));
     }
+    let expected = pages(&plain);
+    for _ in 0..10_000 / (6 * CHECKS) + 1 {
+        round(&hostile, &mut text);
+        assert_eq!(pages(&hostile), expected);
+    }
+}
+
+/// Where no result on the page expires, the sign of life of the scheduler does, and a view shows the probes, whose results do.
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_results_never_expire_grows_old_all_the_same() {
+    let class = |endpoint: &Endpoint, path: &str| {
+        let page = browse(endpoint, path).body;
+        page.split_once("<body class=\"").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let health = Health::builder().check("migrations", check_fn(|| async { Ok(()) }).once()).start().unwrap();
+    health.ready().await;
+    let endpoint = Endpoint::new(health.clone());
+    for path in ["/health", "/health/live", "/health/checks/migrations"] {
+        assert_eq!(class(&endpoint, path), "old-20", "{path}");
+    }
+    health.insert("database", check_fn(|| async { Ok(()) })).unwrap();
+    health.refresh("database").await.unwrap();
+    assert_eq!((class(&endpoint, "/health"), class(&endpoint, "/health/live")), ("old-15".into(), "old-15".into()));
+    health.stop().await;
+}
+
+#[test]
+fn since_is_the_time_for_which_the_words_have_been_true() {
+    let ok = || check_fn(|| async { Ok(()) });
+    let builder = Health::builder().check("a", ok().optional()).check("b", ok().optional()).check("c", ok());
+    let frozen = Frozen::new(builder.check("d", ok().depends_on("c"))).unwrap();
+    let endpoint = Endpoint::new(frozen.health());
+    let record = |name: &str, outcome| frozen.record(name, outcome, Duration::ZERO).unwrap();
+    let bad = || Outcome::unhealthy("no").reason(Reason::Failed);
+    let said = |path: &str| {
+        let page = browse(&endpoint, path).body;
+        let line = page.split_once("<p class=\"since\">").unwrap().1.split_once("</p>").unwrap().0.to_owned();
+        line.split(", since").next().unwrap().to_owned()
+    };
+    ["a", "b", "c", "d"].iter().for_each(|name| record(name, Outcome::healthy()));
+    let minute = Duration::from_secs(60);
+    let renew = |names: &[&str]| names.iter().for_each(|name| record(name, Outcome::healthy()));
+    record("a", bad());
+    frozen.advance(minute);
+    record("a", bad());
+    record("b", bad());
+    frozen.advance(Duration::from_secs(10));
+    renew(&["b", "c", "d"]);
+    record("a", bad());
+    // B has recovered just now, but an optional check has failed for longer. What B was until then made the whole no worse.
+    assert_eq!(said("/health"), "for 0.0 s");
+    frozen.advance(Duration::from_secs(5));
+    assert_eq!(said("/health"), "for 5.0 s");
+    record("c", bad());
+    frozen.advance(Duration::from_secs(2));
+    assert_eq!(said("/health"), "for 2.0 s");
+    assert_eq!(said("/health/checks/c"), "failed; for 2.0 s");
+    // The page of a check is about that check, and tells no more than JSON does.
+    let waiting = browse(&endpoint, "/health/checks/d").body;
+    assert!(waiting.contains("<title>✖ Unhealthy: d</title>") && !waiting.contains(">c<"), "{waiting}");
+    frozen.advance(Duration::from_secs(100));
+    // What waits is never stale. Nothing is known of the rest.
+    assert_eq!((said("/health"), said("/health/checks/c")), ("for 1 min 42 s".to_owned(), "stale".to_owned()));
+}
+
+#[test]
+fn a_check_that_fails_while_it_is_muted_has_failed() {
+    let frozen = Frozen::new(Health::builder().check("a", check_fn(|| async { Ok(()) }))).unwrap();
+    let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
+    let hour = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
+    let record = |outcome| frozen.record("a", outcome, Duration::from_secs(10)).unwrap();
+    record(Outcome::healthy());
+    frozen.health().mute("a", hour, "known").unwrap();
+    record(Outcome::unhealthy("no"));
+    record(Outcome::healthy());
+    let body = browse(&endpoint, "/health/checks/a?format=json").body;
+    let uptime = serde_json::from_str::<serde_json::Value>(&body).unwrap()["uptime"].clone();
+    assert_eq!((&uptime["share"], &uptime["coverage"]), (&0.5.into(), &0.6666.into()), "{body}");
+}
+
+/// While the runtime is stalled nobody knows anything, also where the last result would have been believed for longer.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_stalled_runtime_is_unknown() {
+    let hourly = check_fn(|| async { Ok(()) }).every(Duration::from_secs(3_600));
+    let once = check_fn(|| async { Ok(()) }).once();
+    let health = Health::builder().check("hourly", hourly).check("once", once).start().unwrap();
+    health.ready().await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    // The clock jumps, as it does for tasks that nobody runs.
+    tokio::time::advance(Duration::from_secs(130)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let endpoint = Endpoint::new(health.clone()).visibility(Visibility::Full);
+    for name in ["hourly", "once"] {
+        let body = browse(&endpoint, &format!("/health/checks/{name}?format=json")).body;
+        let uptime = serde_json::from_str::<serde_json::Value>(&body).unwrap()["uptime"].clone();
+        assert_eq!(uptime["share"], 1.0, "{name}: {body}");
+        // 30 s after its last sign of life the scheduler counted as dead: about 100 of 205 s.
+        let coverage = uptime["coverage"].as_f64().unwrap();
+        assert!((0.47..0.53).contains(&coverage), "{name}: {uptime}");
+    }
+    health.stop().await;
 }
 
 #[test]
