@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 
+mod browser;
 mod checks;
 mod consumers;
 mod contract;

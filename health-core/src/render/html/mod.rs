@@ -30,8 +30,10 @@ use crate::{
 const STYLE: &str = include_str!("style.css");
 
 /// The Content Security Policy of the page: nothing is loaded but the style sheet, by its hash, and the icon.
-pub(crate) const POLICY: &str = "default-src 'none'; style-src 'sha256-3DUdJagjUERInCEgd4M9v+yFf0qYkpxOnnI9YJlclmQ='; img-src data:; frame-ancestors 'none'; \
-                                 base-uri 'none'; form-action 'none'";
+pub(crate) const POLICY: &str = concat!(
+    "default-src 'none'; style-src 'sha256-3DUdJagjUERInCEgd4M9v+yFf0qYkpxOnnI9YJlclmQ='; ",
+    "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+);
 
 /// The lengths of time, in seconds, after which a page can say that it is old. The style sheet has a class for each.
 const STEPS: [u64; 15] = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1_800, 3_600];

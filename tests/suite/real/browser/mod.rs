@@ -1,9 +1,7 @@
 //! The status page in a real browser, against each of the three servers.
 
 mod accessibility;
-mod age;
 mod appearance;
-mod database;
 mod security;
 
 use health_core::{Endpoint, Visibility, testing::Frozen};
