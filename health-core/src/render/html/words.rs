@@ -26,16 +26,19 @@ pub(super) fn capital(status: Status) -> &'static str {
     }
 }
 
+/// A space within a number and its unit, at which no line is broken.
+const TIED: char = '\u{a0}';
+
 /// Returns a length of time in its two greatest units: `0.8 s`, `4 min 12 s`, `3 days 4 h`.
 pub(super) fn length(length: Duration) -> String {
     let seconds = length.as_secs();
     let two = |first: u64, unit: &str, second: u64, smaller: &str| match second {
-        0 => format!("{first} {unit}"),
-        _ => format!("{first} {unit} {second} {smaller}"),
+        0 => format!("{first}{TIED}{unit}"),
+        _ => format!("{first}{TIED}{unit} {second}{TIED}{smaller}"),
     };
     match seconds {
-        0..10 => format!("{seconds}.{} s", length.subsec_millis() / 100),
-        10..MINUTE => format!("{seconds} s"),
+        0..10 => format!("{seconds}.{}{TIED}s", length.subsec_millis() / 100),
+        10..MINUTE => format!("{seconds}{TIED}s"),
         MINUTE..HOUR => two(seconds / MINUTE, "min", seconds % MINUTE, "s"),
         HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
         _ => two(seconds / DAY, if seconds < 2 * DAY { "day" } else { "days" }, seconds % DAY / HOUR, "h"),
@@ -45,8 +48,8 @@ pub(super) fn length(length: Duration) -> String {
 /// Returns a configured length of time: `2 s`, `1.5 s`, `250 ms`.
 pub(super) fn setting(setting: Duration) -> String {
     match (setting.as_secs(), setting.subsec_millis()) {
-        (0, millis) => format!("{millis} ms"),
-        (seconds @ 1..10, 0) => format!("{seconds} s"),
+        (0, millis) => format!("{millis}{TIED}ms"),
+        (seconds @ 1..10, 0) => format!("{seconds}{TIED}s"),
         _ => length(setting),
     }
 }
@@ -61,15 +64,15 @@ pub(super) fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
         0..10_000 => hundredths(micros / 10, "ms"),
-        10_000..100_000 => format!("{}.{} ms", micros / 1_000, micros / 100 % 10),
-        100_000..1_000_000 => format!("{} ms", micros / 1_000),
+        10_000..100_000 => format!("{}.{}{TIED}ms", micros / 1_000, micros / 100 % 10),
+        100_000..1_000_000 => format!("{}{TIED}ms", micros / 1_000),
         1_000_000..60_000_000 => hundredths(micros / 10_000, "s"),
         _ => length(duration),
     }
 }
 
 fn hundredths(count: u128, unit: &str) -> String {
-    format!("{}.{:02} {unit}", count / 100, count % 100)
+    format!("{}.{:02}{TIED}{unit}", count / 100, count % 100)
 }
 
 /// Returns a moment as `2026-01-05 08:00:00`, in UTC.
@@ -90,8 +93,7 @@ pub(super) fn time_of_day(at: SystemTime, now: SystemTime) -> String {
 
 /// Returns a share in ten thousandths as per cent: `99.98 %`.
 pub(super) fn percent(ten_thousandths: u32) -> String {
-    // The sign stays with its number.
-    format!("{}.{:02}\u{a0}%", ten_thousandths / 100, ten_thousandths % 100)
+    format!("{}.{:02}{TIED}%", ten_thousandths / 100, ten_thousandths % 100)
 }
 
 /// Returns a number with its thousands apart: `1,204`, `0.5`.
@@ -154,7 +156,7 @@ mod tests {
             (90_000_000, "1 day 1 h"),
             (273_600_000, "3 days 4 h"),
         ] {
-            assert_eq!(length(Duration::from_millis(millis)), expected);
+            assert_eq!(length(Duration::from_millis(millis)).replace(TIED, " "), expected);
         }
     }
 
@@ -169,7 +171,7 @@ mod tests {
             (1_200_000, "1.20 s"),
             (75_000_000, "1 min 15 s"),
         ] {
-            assert_eq!(duration(Duration::from_micros(micros)), expected);
+            assert_eq!(duration(Duration::from_micros(micros)).replace(TIED, " "), expected);
         }
     }
 

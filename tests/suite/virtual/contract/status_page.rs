@@ -419,7 +419,7 @@ fn since_is_the_time_for_which_the_words_have_been_true() {
     let said = |path: &str| {
         let page = browse(&endpoint, path).body;
         let line = page.split_once("<p class=\"since\">").unwrap().1.split_once("</p>").unwrap().0.to_owned();
-        line.split(", since").next().unwrap().to_owned()
+        line.split(", since").next().unwrap().replace('\u{a0}', " ")
     };
     ["a", "b", "c", "d"].iter().for_each(|name| record(name, Outcome::healthy()));
     let minute = Duration::from_secs(60);
