@@ -65,14 +65,14 @@ fn facts(check: &CheckReport, context: Context<'_>) -> Markup {
             }
             (in_a_row(check))
         }
-        (fact("A failure is", impact(check), &effect))
+        (fact("Impact of a failure", impact(check), &effect))
     }
 }
 
 fn in_a_row(check: &CheckReport) -> Markup {
     let (count, word) = match (check.consecutive_failures, check.consecutive_successes) {
-        (0, successes) => (successes, if successes == 1 { "success" } else { "successes" }),
-        (failures, _) => (failures, if failures == 1 { "failure" } else { "failures" }),
+        (0, successes) => (successes, "without failure"),
+        (failures, _) => (failures, "failed"),
     };
     let turns = check.history.flaps();
     let turned = match turns {
@@ -80,7 +80,7 @@ fn in_a_row(check: &CheckReport) -> Markup {
         1 => "turned once between good and bad".to_owned(),
         _ => format!("turned {turns} times between good and bad"),
     };
-    fact("In a row", &format!("{} {word}", words::number(count.into())), &turned)
+    fact("Consecutive runs", &format!("{} {word}", words::number(count.into())), &turned)
 }
 
 /// The numbers of the last run beside their limits.

@@ -31,7 +31,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// The Content Security Policy of the page: nothing is loaded but the style sheet, by its hash, and the icon.
 pub(crate) const POLICY: &str = concat!(
-    "default-src 'none'; style-src 'sha256-Nxu7a+jFLcURwG9dqMFhH5P9lUdu/4NnLRmDuiQvbzY='; ",
+    "default-src 'none'; style-src 'sha256-Hy1t+T9ov7ILWYHNgFHlC1Ksuffudyyeak5FOj2d0qc='; ",
     "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 );
 

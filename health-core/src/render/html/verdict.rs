@@ -144,6 +144,7 @@ fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
                 "; " (check.status.as_str()) " since " (time_of_day(since, context.now)) " UTC"
             }
             @if let Some(at) = check.checked_at { ", last run " (between(at, context.now)) " ago" }
+            @if let Some(message) = check.message.as_ref().filter(|_| context.sees_all()) { p { (message) } }
         }
     }
 }

@@ -25,7 +25,7 @@ fn the_verdict_and_its_cause_come_first_on_every_server() {
             assert_eq!(tab.text("document.querySelector('h1').innerText.trim()"), "Unhealthy");
             assert_eq!(
                 tab.text("document.querySelector('.cause dd').innerText").replace('\u{a0}', " "),
-                "database: unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago"
+                "database: unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago\n\nconnection refused (the server at 10.0.0.12 is gone)"
             );
             let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
             assert!(tops.len() > 7 && tops.is_sorted(), "{server:?}: {tops:?}");

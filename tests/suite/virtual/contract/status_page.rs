@@ -133,6 +133,7 @@ fn without_its_style_the_page_reads_in_the_order_of_importance() {
             "Unhealthy",
             "for 34 s, since 08:05:28 UTC",
             "Cause database : unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago",
+            "connection refused (the server at 10.0.0.12 is gone)",
             "Waiting for it invoices",
             "Muted search until 09:00:00 UTC (“the index is moving”)",
             "Readiness unhealthy",
