@@ -171,6 +171,7 @@ mod tests {
             ("Firefox", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
             ("a reader of HTML alone", "text/html", Format::Html),
             ("Java", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Format::Json),
+            ("one that names HTML and takes anything, but no page of a browser", "text/html, */*;q=0.2", Format::Json),
             ("one that ties", "text/html, application/json", Format::Json),
             ("one that prefers JSON", "text/html;q=0.9, application/json", Format::Json),
             ("one that refuses HTML", "text/html;q=0, */*", Format::Json),
