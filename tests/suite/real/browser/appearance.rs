@@ -49,16 +49,18 @@ fn the_verdict_and_its_cause_come_first_on_every_server() {
 fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
     let browser = Browser::start();
     let frozen = frozen(State::Failing);
-    let server = serve(Framework::Axum, &frozen);
-    let tab = browser.tab(1280, 800);
-    for target in ["/health", "/health/checks/database", "/health/checks/jobs", "/health/ready"] {
-        tab.open(&url(&server, target));
-        tab.run("document.querySelectorAll('details').forEach(it => it.open = true)");
-        // 200 % at 1280 pixels are 640.
-        for width in [320, 640, 960, 961, 1280, 3840] {
-            tab.resize(width, 900);
-            let beyond = tab.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-            assert_eq!(beyond, 0, "{target} at {width} pixels");
+    for framework in FRAMEWORKS {
+        let server = serve(framework, &frozen);
+        let tab = browser.tab(1280, 800);
+        for target in ["/health", "/health/checks/database", "/health/checks/jobs", "/health/ready"] {
+            tab.open(&url(&server, target));
+            tab.run("document.querySelectorAll('details').forEach(it => it.open = true)");
+            // 200 % at 1280 pixels are 640.
+            for width in [320, 640, 960, 961, 1280, 3840] {
+                tab.resize(width, 900);
+                let beyond = tab.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+                assert_eq!(beyond, 0, "{server:?}: {target} at {width} pixels");
+            }
         }
     }
 }
@@ -67,17 +69,19 @@ fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
 fn without_its_style_it_has_the_same_order_and_does_not_say_that_it_is_old() {
     let browser = Browser::start();
     let frozen = frozen(State::Failing);
-    let server = serve(Framework::Warp, &frozen);
     let tab = browser.tab(1280, 800);
     tab.call("Page.addScriptToEvaluateOnNewDocument", serde_json::json!({
         "source": "new MutationObserver(() => document.querySelectorAll('style').forEach(it => it.remove())).observe(document, {childList: true, subtree: true})"
     }));
-    tab.open(&url(&server, "/health"));
-    assert_eq!(tab.run("document.styleSheets.length"), 0);
-    let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
-    assert!(tops.is_sorted(), "{tops:?}");
-    let text = tab.text("document.body.innerText");
-    assert!(text.contains("Unhealthy") && !text.contains("is old"), "{text}");
+    for framework in FRAMEWORKS {
+        let server = serve(framework, &frozen);
+        tab.open(&url(&server, "/health"));
+        assert_eq!(tab.run("document.styleSheets.length"), 0, "{server:?}");
+        let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
+        assert!(tops.is_sorted(), "{server:?}: {tops:?}");
+        let text = tab.text("document.body.innerText");
+        assert!(text.contains("Unhealthy") && !text.contains("is old"), "{server:?}: {text}");
+    }
 }
 
 /// Takes the pictures of README and guide. They are kept where `HEALTH_WRITE_PICTURES` is set.
