@@ -27,8 +27,10 @@
 //! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
 //! | `rabbitmq` | [`RabbitMq`] on a deadpool-lapin pool |
+//! | `rabbitmq_connection` | [`RabbitMqConnection`] on a lapin connection |
 //! | `rabbitmq_queue` | [`RabbitMqQueue`], the length and the consumers of a queue |
 //! | `redis` | [`Redis`] on a deadpool-redis pool |
+//! | `redis_connection` | [`RedisConnection`] on a connection of the redis crate: `ConnectionManager` and others |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
 //! | `serde` | [`Settings`], options of checks from configuration |
 //! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
@@ -50,7 +52,9 @@
         feature = "nats",
         feature = "opentelemetry",
         feature = "postgres",
+        feature = "rabbitmq_connection",
         feature = "rabbitmq_queue",
+        feature = "redis_connection",
         feature = "redis_queue",
         feature = "serde",
         feature = "signal",
@@ -93,12 +97,16 @@ pub mod drivers {
     pub use deadpool_postgres;
     #[cfg(feature = "redis")]
     pub use deadpool_redis;
+    #[cfg(any(feature = "rabbitmq", feature = "rabbitmq_connection"))]
+    pub use lapin;
     #[cfg(feature = "metrics")]
     pub use metrics;
     #[cfg(feature = "opentelemetry")]
     pub use opentelemetry;
     #[cfg(feature = "kafka")]
     pub use rdkafka;
+    #[cfg(any(feature = "redis", feature = "redis_connection"))]
+    pub use redis;
     #[cfg(feature = "http")]
     pub use reqwest;
     #[cfg(feature = "sqlx")]
@@ -131,10 +139,14 @@ pub use crate::checks::nats::Nats;
 pub use crate::checks::postgres::Postgres;
 #[cfg(feature = "rabbitmq")]
 pub use crate::checks::rabbitmq::RabbitMq;
+#[cfg(feature = "rabbitmq_connection")]
+pub use crate::checks::rabbitmq_connection::RabbitMqConnection;
 #[cfg(feature = "rabbitmq_queue")]
 pub use crate::checks::rabbitmq_queue::RabbitMqQueue;
 #[cfg(feature = "redis")]
 pub use crate::checks::redis::Redis;
+#[cfg(feature = "redis_connection")]
+pub use crate::checks::redis_connection::RedisConnection;
 #[cfg(feature = "redis_queue")]
 pub use crate::checks::redis_queue::RedisQueue;
 #[cfg(feature = "sqlx")]

@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
     Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, RabbitMq,
-    RabbitMqQueue, Redis, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
+    RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
@@ -252,7 +252,7 @@ fn resp(subject: &ServerUnderTest, right: bool) -> deadpool_redis::Pool {
 }
 
 /// Every networked check.
-pub const ROWS: [Row; 15] = [
+pub const ROWS: [Row; 17] = [
     Row {
         name: "certificate",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout rejected",
@@ -377,6 +377,20 @@ pub const ROWS: [Row; 15] = [
         // The heartbeat.
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
     },
+    // On a connection that opens itself again. One whose password is refused does not come into being.
+    Row {
+        name: "rabbitmq_connection",
+        cells: "unreachable timeout timeout unreachable unreachable - unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
+        start: rabbitmq_under_test,
+        check: |subject, right| {
+            let url = rabbitmq::url(subject.proxy.port(), password(right, rabbitmq::PASSWORD));
+            let connection = block_in_place(|| Handle::current().block_on(rabbitmq::recovering(&url)));
+            RabbitMqConnection::new(Arc::new(connection)).into()
+        },
+        endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
+    },
     Row {
         name: "rabbitmq_queue",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
@@ -394,6 +408,20 @@ pub const ROWS: [Row; 15] = [
         start: || ServerUnderTest::of(redis::Server::start()),
         check: |subject, right| Redis::new(resp(subject, right)).into(),
         // The beginning of a very long string.
+        endless: (b"$2000000000\r\n", b"x"),
+    },
+    // On a connection that opens itself again.
+    Row {
+        name: "redis_connection",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(redis::Server::start()),
+        check: |subject, right| {
+            let url = format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address());
+            let client = deadpool_redis::redis::Client::open(url).expect("a URL");
+            RedisConnection::new(redis::manager(client.clone()), client).into()
+        },
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
@@ -455,8 +483,8 @@ pub fn right_password(row: &str) -> &'static str {
         "kafka" | "kafka_lag" => kafka::PASSWORD,
         "nats" => nats::PASSWORD,
         "postgres" => postgres::PASSWORD,
-        "rabbitmq" | "rabbitmq_queue" => rabbitmq::PASSWORD,
-        "redis" | "redis_queue" => redis::PASSWORD,
+        "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => rabbitmq::PASSWORD,
+        "redis" | "redis_connection" | "redis_queue" => redis::PASSWORD,
         "sqlx" => mariadb::PASSWORD,
         _ => service::TOKEN,
     }

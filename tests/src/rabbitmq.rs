@@ -174,3 +174,13 @@ pub fn pool(url: &str, size: usize) -> Pool {
 fn scripts() -> PathBuf {
     PathBuf::from("/usr/lib/rabbitmq/bin")
 }
+
+/// A connection that opens itself again.
+///
+/// # Panics
+///
+/// It cannot be opened at first.
+pub async fn recovering(url: &str) -> Connection {
+    let properties = ConnectionProperties::default().enable_auto_recover();
+    Connection::connect(url, properties).await.expect("a connection")
+}

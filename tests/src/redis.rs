@@ -7,7 +7,11 @@ use std::{
 
 use deadpool_redis::{
     Manager, Pool,
-    redis::{Client, RedisResult, Value, aio::MultiplexedConnection, cmd},
+    redis::{
+        Client, RedisResult, Value,
+        aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+        cmd,
+    },
 };
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -191,3 +195,13 @@ pub fn pool(url: &str, size: usize) -> Pool {
 }
 
 crate::daemon::inherent_server!(Server, impose);
+
+/// A connection that opens itself again, and has not been opened yet.
+///
+/// # Panics
+///
+/// The configuration is refused.
+#[must_use]
+pub fn manager(client: Client) -> ConnectionManager {
+    ConnectionManager::new_lazy_with_config(client, ConnectionManagerConfig::new()).expect("a configuration")
+}

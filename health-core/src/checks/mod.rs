@@ -11,6 +11,15 @@ pub(crate) mod cpu;
 pub(crate) mod disk_space;
 pub(crate) mod dns;
 pub(crate) mod error_rate;
+#[cfg(any(
+    feature = "postgres",
+    feature = "rabbitmq",
+    feature = "rabbitmq_connection",
+    feature = "redis",
+    feature = "redis_connection",
+    feature = "sqlx"
+))]
+mod failure;
 pub(crate) mod file_descriptors;
 pub(crate) mod gauge;
 #[cfg(feature = "grpc")]
@@ -36,10 +45,18 @@ pub(crate) mod postgres;
 pub(crate) mod quorum;
 #[cfg(feature = "rabbitmq")]
 pub(crate) mod rabbitmq;
+#[cfg(feature = "rabbitmq_connection")]
+pub(crate) mod rabbitmq_connection;
+#[cfg(any(feature = "rabbitmq", feature = "rabbitmq_connection"))]
+mod rabbitmq_protocol;
 #[cfg(feature = "rabbitmq_queue")]
 pub(crate) mod rabbitmq_queue;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "redis_connection")]
+pub(crate) mod redis_connection;
+#[cfg(any(feature = "redis", feature = "redis_connection"))]
+mod redis_protocol;
 #[cfg(feature = "redis_queue")]
 pub(crate) mod redis_queue;
 pub(crate) mod resolve;
@@ -95,10 +112,14 @@ pub use self::nats::Nats;
 pub use self::postgres::Postgres;
 #[cfg(feature = "rabbitmq")]
 pub use self::rabbitmq::RabbitMq;
+#[cfg(feature = "rabbitmq_connection")]
+pub use self::rabbitmq_connection::RabbitMqConnection;
 #[cfg(feature = "rabbitmq_queue")]
 pub use self::rabbitmq_queue::RabbitMqQueue;
 #[cfg(feature = "redis")]
 pub use self::redis::Redis;
+#[cfg(feature = "redis_connection")]
+pub use self::redis_connection::RedisConnection;
 #[cfg(feature = "redis_queue")]
 pub use self::redis_queue::RedisQueue;
 #[cfg(feature = "sqlx")]

@@ -27,10 +27,11 @@ use self::{
     queue::{Place, Served},
     run::{Doing, Progress, Run},
     shared::Shared,
-    source::{Failure, RoundTrip, Source},
+    source::{RoundTrip, Source},
 };
 use crate::{
     check::outcome::Outcome,
+    checks::failure::Failure,
     model::status::{Reason, Status},
 };
 

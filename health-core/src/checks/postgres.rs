@@ -11,10 +11,11 @@ use deadpool_postgres::{
 };
 
 use super::{
+    failure::Failure,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
-        source::{Failure, RoundTrip},
+        source::RoundTrip,
     },
     sqlstate::sqlstate_reason,
 };

@@ -5,31 +5,19 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use deadpool_lapin::{
-    Manager, Pool,
-    lapin::{
-        Channel, Connection, Error, ErrorKind,
-        protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
-        types::ReplyCode,
-    },
-};
+use deadpool_lapin::{Manager, Pool};
+use lapin::Connection;
 
-use super::pool::{
-    PoolCheck,
-    deadpool::{Deadpool, Session},
-    source::{Failure, Remark, RoundTrip},
-};
-use crate::{
-    check::{
-        Check, CheckResult,
-        error::{InvalidCheck, classify},
-        outcome::Outcome,
+use super::{
+    failure::Failure,
+    pool::{
+        PoolCheck,
+        deadpool::{Deadpool, Session},
+        source::{Remark, RoundTrip},
     },
-    model::status::Reason,
+    rabbitmq_protocol::{blocked, close, explain},
 };
-
-/// The code with which AMQP closes what has done its work.
-const DONE: ReplyCode = 200;
+use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
 /// Asks RabbitMQ over the application's own pool. Needs the feature `rabbitmq`.
 ///
@@ -86,6 +74,14 @@ pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     PoolCheck::new(Deadpool::asked_beside(pool, explain))
 }
 
+/// Returns what a connection that the broker blocks has to say, until the broker takes that back or the connection ends. The
+/// broker blocks those connections alone that publish, so the others of the pool say nothing.
+pub(super) fn remark(connection: &Connection) -> Option<Remark> {
+    let status = connection.status().clone();
+    let remark = move || blocked(&status);
+    remark().is_some().then(|| Arc::new(remark) as Remark)
+}
+
 #[async_trait]
 impl Check for RabbitMq {
     async fn check(&self) -> CheckResult {
@@ -112,63 +108,11 @@ impl RoundTrip<Deadpool<Manager>> for Question {
     }
 
     fn look(&self, connection: &Connection) -> Option<Remark> {
-        blocked(connection)
+        remark(connection)
     }
 
     fn is_answered_by_refusal(&self) -> bool {
         true
-    }
-}
-
-/// Returns what a connection that the broker blocks has to say, until the broker takes that back or the connection ends. The
-/// broker blocks those connections alone that publish, so the others of the pool say nothing.
-pub(super) fn blocked(connection: &Connection) -> Option<Remark> {
-    let status = connection.status().clone();
-    let remark = move || {
-        let message = "the broker blocks a connection, as it does with publishers while it is short of memory or disk";
-        (status.blocked() && status.connected()).then(|| Outcome::degraded(message).reason(Reason::Saturated))
-    };
-    remark().is_some().then(|| Arc::new(remark) as Remark)
-}
-
-/// Gives a channel back.
-pub(super) async fn close(channel: &Channel) -> Result<(), Error> {
-    channel.close(DONE, "checked".into()).await
-}
-
-/// Returns what an error of lapin means.
-pub(super) fn explain(error: Error) -> Failure {
-    let reason = reason(&error);
-    // A soft error closes the channel and leaves the connection as it was.
-    let is_broken = !error.is_amqp_soft_error();
-    Failure::new(error, reason, is_broken)
-}
-
-/// The public category of a driver's error.
-fn reason(error: &Error) -> Reason {
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => match error.kind() {
-            // A quota of the virtual host, the user or the node, which has the code of a permission. The broker has one
-            // language.
-            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) if error.get_message().as_str().contains("limit") => {
-                Reason::Saturated
-            }
-            AMQPErrorKind::Soft(
-                AMQPSoftError::ACCESSREFUSED | AMQPSoftError::NOTFOUND | AMQPSoftError::RESOURCELOCKED,
-            )
-            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Reason::Rejected,
-            // Shutting down; a virtual host that is down.
-            AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED | AMQPHardError::INTERNALERROR) => Reason::Unreachable,
-            _ => Reason::Failed,
-        },
-        ErrorKind::ChannelsLimitReached => Reason::Saturated,
-        ErrorKind::AuthProviderError(_) => Reason::Rejected,
-        ErrorKind::InvalidConnectionState(_)
-        | ErrorKind::InvalidChannelState(..)
-        | ErrorKind::InvalidChannel(_)
-        | ErrorKind::MissingHeartbeatError => Reason::Unreachable,
-        ErrorKind::IOError(_) => classify(error).unwrap_or(Reason::Unreachable),
-        _ => classify(error).unwrap_or(Reason::Failed),
     }
 }
 

@@ -10,13 +10,15 @@ use deadpool_lapin::{
 };
 
 use super::{
+    failure::Failure,
     limits::limit_methods,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
-        source::{Failure, Remark, RoundTrip},
+        source::{Remark, RoundTrip},
     },
-    rabbitmq::{blocked, close, explain, pool_check},
+    rabbitmq::{pool_check, remark},
+    rabbitmq_protocol::{close, explain},
 };
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
@@ -138,7 +140,7 @@ impl RoundTrip<Deadpool<Manager>> for RabbitMqQueue {
     }
 
     fn look(&self, connection: &Connection) -> Option<Remark> {
-        blocked(connection)
+        remark(connection)
     }
 }
 

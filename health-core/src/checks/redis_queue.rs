@@ -7,13 +7,15 @@ use async_trait::async_trait;
 use deadpool_redis::{Manager, Pool, redis::cmd};
 
 use super::{
+    failure::Failure,
     limits::limit_methods,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
-        source::{Failure, RoundTrip},
+        source::RoundTrip,
     },
-    redis::{explain, pool_check},
+    redis::pool_check,
+    redis_protocol::explain,
 };
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},

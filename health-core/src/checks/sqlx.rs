@@ -11,9 +11,10 @@ use sqlx::{Connection as _, Database, Error, Executor, Pool, error::DatabaseErro
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
 use super::{
+    failure::Failure,
     pool::{
         PoolCheck,
-        source::{Connected, Failure, RoundTrip, Source, Taken},
+        source::{Connected, RoundTrip, Source, Taken},
     },
     sqlstate::sqlstate_reason,
 };

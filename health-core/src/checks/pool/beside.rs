@@ -10,9 +10,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     lease::Lease,
-    source::{Connected, Failure, Source},
+    source::{Connected, Source},
     task::Task,
 };
+use crate::checks::failure::Failure;
 
 /// Returns how long an attempt to connect, or to take a connection, may take: longer than its run, so that a slow one comes to
 /// its end, and not much longer, because an answer without end costs memory as long as it is read.

@@ -8,8 +8,8 @@ use std::{
 
 use deadpool::managed::{HookError, Manager, Object, ObjectId, Pool, PoolError, TimeoutType, Timeouts};
 
-use super::source::{Connected, Failure, Source, Taken};
-use crate::model::status::Reason;
+use super::source::{Connected, Source, Taken};
+use crate::{checks::failure::Failure, model::status::Reason};
 
 /// No timeouts of the pool's own: they need a runtime that the pool may not have.
 const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };

@@ -13,8 +13,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::source::{Connected, Failure, RoundTrip, Source};
-use crate::check::{deadline::time_left, outcome::Outcome};
+use super::source::{Connected, RoundTrip, Source};
+use crate::{
+    check::{deadline::time_left, outcome::Outcome},
+    checks::failure::Failure,
+};
 
 /// A connection in use. The last user gives it back. If a question over it was dropped, because the run was cancelled or
 /// another answer came first, or if it failed, the connection is closed: from the pool, its next user would receive the

@@ -14,9 +14,10 @@ use super::{
     beside::{Beside, patience},
     lease::Lease,
     saturation::Saturation,
-    source::{Failure, Source, Taken},
+    source::{Source, Taken},
     task::Task,
 };
+use crate::checks::failure::Failure;
 
 /// The place of a pool's checks in its queue.
 pub(super) struct Queue<S: Source> {

@@ -8,8 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::source::Failure;
-use crate::check::deadline::time_left;
+use crate::{check::deadline::time_left, checks::failure::Failure};
 
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);

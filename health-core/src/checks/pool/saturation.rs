@@ -7,9 +7,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::source::Failure;
 use crate::{
     check::outcome::Outcome,
+    checks::failure::Failure,
     model::status::{Reason, Status},
 };
 

@@ -8,10 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{
-    check::{error::CheckError, outcome::Outcome},
-    model::status::Reason,
-};
+use crate::{check::outcome::Outcome, checks::failure::Failure};
 
 /// The pool of a driver.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
@@ -132,25 +129,3 @@ pub(crate) trait RoundTrip<S: Source>: Send + Sync {
 
 /// What a connection of the pool has said, for as long as it holds.
 pub(crate) type Remark = Arc<dyn Fn() -> Option<Outcome> + Send + Sync>;
-
-/// What a driver's error means.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    pub(crate) reason: Reason,
-    pub(crate) message: String,
-    /// Whether the connection is unusable. If not, the server answered with a refusal.
-    pub(crate) is_broken: bool,
-    /// Whether no connection could be opened.
-    pub(crate) is_of_connecting: bool,
-}
-
-impl Failure {
-    pub(crate) fn new(error: impl Into<CheckError>, reason: Reason, is_broken: bool) -> Self {
-        let (_, message) = error.into().into_parts();
-        Self { reason, message, is_broken, is_of_connecting: false }
-    }
-
-    pub(super) fn outcome(self) -> Outcome {
-        Outcome::unhealthy(self.message).reason(self.reason)
-    }
-}

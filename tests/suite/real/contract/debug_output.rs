@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
+use deadpool_redis::redis::Client;
 use health_core::{
     Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
-    OpenTelemetry, Outcome, Postgres, RabbitMq, RabbitMqQueue, Reason, Redis, RedisQueue, Rendered, Request, Sqlx,
-    Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+    OpenTelemetry, Outcome, Postgres, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis, RedisConnection,
+    RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG};
 use rdkafka::consumer::BaseConsumer;
@@ -148,8 +149,19 @@ async fn shown() -> Vec<Row> {
             Postgres::new(postgres::pool(config, 1))
         }),
         holds("RabbitMq", |secret| RabbitMq::new(amqp(secret))),
+        holds("RabbitMqConnection", |secret| {
+            let secret = secret.to_owned();
+            RabbitMqConnection::current(move || {
+                assert!(!secret.is_empty());
+                None
+            })
+        }),
         holds("RabbitMqQueue", |secret| RabbitMqQueue::new(amqp(secret), "q")),
         holds("Redis", |secret| Redis::new(resp(secret))),
+        holds("RedisConnection", |secret| {
+            let client = Client::open(format!("redis://:{secret}@127.0.0.1:1/0")).unwrap();
+            RedisConnection::new(redis::manager(client.clone()), client)
+        }),
         holds("RedisQueue", |secret| RedisQueue::list(resp(secret), "q")),
         holds("Registration", |secret| Redis::new(resp(secret)).optional()),
         holds("Rendered", |secret| Rendered::new("text/plain", secret.to_owned())),

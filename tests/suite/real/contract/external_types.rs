@@ -6,13 +6,14 @@ use health_tests::program::cargo;
 use serde_json::Value;
 
 /// Of the core: the driver behind each feature, and what every user has anyway.
-const CORE: [&str; 28] = [
+const CORE: [&str; 31] = [
     "async_nats::client::Client",
     "bytes::bytes::Bytes",
     "deadpool_lapin::Pool",
     "deadpool_postgres::Pool",
     "deadpool_redis::Pool",
     "http_body::Body",
+    "lapin::connection::Connection",
     "metrics::recorder::Recorder",
     "opentelemetry::metrics::meter::MeterProvider",
     "rdkafka::consumer::Consumer",
@@ -20,6 +21,8 @@ const CORE: [&str; 28] = [
     "rdkafka::producer::Partitioner",
     "rdkafka::producer::Producer",
     "rdkafka::producer::ProducerContext",
+    "redis::aio::ConnectionLike",
+    "redis::client::Client",
     "reqwest::async_impl::client::Client",
     "rustls::crypto::CryptoProvider",
     "rustls::webpki::anchors::RootCertStore",

@@ -14,15 +14,17 @@ use health_tests::{
 use tokio::{runtime::Handle, task::block_in_place};
 
 /// The checks whose traffic is theirs alone.
-const CHECKS: [&str; 11] = [
+const CHECKS: [&str; 13] = [
     "certificate",
     "grpc",
     "http",
     "nats",
     "postgres",
     "rabbitmq",
+    "rabbitmq_connection",
     "rabbitmq_queue",
     "redis",
+    "redis_connection",
     "redis_queue",
     "sqlx",
     "tcp",

@@ -68,7 +68,8 @@ fn under_every_fault(row: Row) {
     }
     assert!(scan.is_told.load(Ordering::Relaxed), "the log does not tell of the check");
     // The drivers of these log through tracing; the others say nothing.
-    let is_traced = ["grpc", "http", "nats", "rabbitmq", "rabbitmq_queue", "upstream"].contains(&row.name);
+    let is_traced =
+        ["grpc", "http", "nats", "rabbitmq", "rabbitmq_connection", "rabbitmq_queue", "upstream"].contains(&row.name);
     assert!(!is_traced || scan.is_traced.load(Ordering::Relaxed), "the driver's lines were not looked through");
     assert!(!scan.has_password.load(Ordering::Relaxed), "the log has a password");
 }
@@ -223,8 +224,8 @@ async fn wrong_password(row: Row, subject: &mut ServerUnderTest) {
     has_no_password(&format!("{:?}", (row.check)(subject, false)), "a registration's Debug output");
     watched.says(expected, "wrong password").await;
     no_output_has_a_password(&watched);
-    // The client of NATS gives up for good once its password was refused.
-    if row.name != "nats" {
+    // These clients give up for good once their password was refused.
+    if !["nats", "redis_connection"].contains(&row.name) {
         block_in_place(|| subject.server.accept_password(WRONG));
         watched.says("healthy", "with the password accepted").await;
         block_in_place(|| subject.server.accept_password(right_password(row.name)));
@@ -378,8 +379,10 @@ rows!(
     nats,
     postgres,
     rabbitmq,
+    rabbitmq_connection,
     rabbitmq_queue,
     redis,
+    redis_connection,
     redis_queue,
     sqlx,
     tcp,

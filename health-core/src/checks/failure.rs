@@ -1,0 +1,42 @@
+//! What a driver's error means for a check.
+
+use crate::{
+    check::{error::CheckError, outcome::Outcome},
+    model::status::Reason,
+};
+
+/// What a driver's error means.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+    /// Whether the connection is unusable. If not, the server answered with a refusal.
+    #[cfg_attr(
+        not(any(
+            feature = "postgres",
+            feature = "rabbitmq",
+            feature = "redis",
+            feature = "redis_connection",
+            feature = "sqlx"
+        )),
+        expect(dead_code, reason = "no check opens a second connection")
+    )]
+    pub(crate) is_broken: bool,
+    /// Whether no connection could be opened. The checks of pools ask for it.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx")),
+        expect(dead_code, reason = "no check of a pool is there")
+    )]
+    pub(crate) is_of_connecting: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(error: impl Into<CheckError>, reason: Reason, is_broken: bool) -> Self {
+        let (_, message) = error.into().into_parts();
+        Self { reason, message, is_broken, is_of_connecting: false }
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        Outcome::unhealthy(self.message).reason(self.reason)
+    }
+}

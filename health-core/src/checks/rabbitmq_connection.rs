@@ -1,0 +1,193 @@
+//! RabbitMQ on a lapin connection of the application's own, without a pool. Green proves that the broker answers over exactly that
+//! connection and does not block it; it does not prove that any exchange or queue exists.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ::lapin::{Channel, Connection, Error, options::BasicQosOptions};
+use async_trait::async_trait;
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::{
+    failure::Failure,
+    rabbitmq_protocol::{blocked, explain},
+};
+use crate::{
+    check::{Check, CheckResult, deadline::time_left, outcome::Outcome},
+    model::status::Reason,
+};
+
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Asks RabbitMQ over the application's own `lapin::Connection`. Needs the feature `rabbitmq_connection`.
+///
+/// - Least privilege: access to the virtual host. Nothing is declared, published or consumed: `basic.qos` is asked for on a
+///   channel that nothing else uses.
+/// - The check keeps one channel open. The user needs room for one channel more: a broker that refuses a channel ends the
+///   connection on which it was asked for.
+/// - A connection that is closed, or that lapin is opening again, is `unreachable` at once. A broker that hangs is `timeout`, and
+///   no second question is sent before the first one is answered.
+/// - lapin opens a connection again only with `ConnectionProperties::enable_auto_recover`. An application that makes a new one
+///   itself gives the check a function that returns the current one: [`current`](Self::current).
+/// - A connection that the broker blocks (an alarm on memory or disk, after it published) is Degraded with `saturated`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use health_core::{
+///     Health, RabbitMqConnection,
+///     drivers::lapin::{Connection, ConnectionProperties},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let properties = ConnectionProperties::default().enable_auto_recover();
+/// let connection = Arc::new(Connection::connect("amqp://localhost", properties).await?);
+/// let health = Health::builder().check("broker", RabbitMqConnection::new(connection.clone())).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct RabbitMqConnection {
+    current: Box<dyn Fn() -> Option<Arc<Connection>> + Send + Sync>,
+    state: Mutex<State>,
+}
+
+/// What is kept from run to run.
+#[derive(Default)]
+struct State {
+    /// The check's channel, and the connection that it belongs to.
+    channel: Option<(Arc<Connection>, Channel)>,
+    /// The question that has not been answered yet, and its connection.
+    asked: Option<(Arc<Connection>, Question)>,
+}
+
+/// A question under way, which returns the channel that it went over.
+type Question = JoinHandle<Result<Channel, Error>>;
+
+impl RabbitMqConnection {
+    /// Checks the broker behind this connection.
+    pub fn new(connection: Arc<Connection>) -> Self {
+        Self::current(move || Some(Arc::clone(&connection)))
+    }
+
+    /// Checks the broker behind the connection that this function returns in each run. `None`, while the application has no
+    /// connection, is `unreachable`. The function must not block.
+    pub fn current(current: impl Fn() -> Option<Arc<Connection>> + Send + Sync + 'static) -> Self {
+        Self { current: Box::new(current), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the question that is under way over this connection, or puts a new one.
+    fn question(&self, connection: &Arc<Connection>) -> Question {
+        let mut state = self.state();
+        if let Some((of, task)) = state.asked.take() {
+            if Arc::ptr_eq(&of, connection) {
+                return task;
+            }
+            // It was put over a connection that the application has replaced.
+            task.abort();
+        }
+        let kept =
+            state.channel.take().filter(|(of, channel)| Arc::ptr_eq(of, connection) && channel.status().connected());
+        let connection = Arc::clone(connection);
+        tokio::spawn(async move {
+            let channel = match kept {
+                Some((_, channel)) => channel,
+                None => connection.create_channel().await?,
+            };
+            channel.basic_qos(0, BasicQosOptions::default()).await?;
+            Ok(channel)
+        })
+    }
+
+    async fn ask(&self, connection: &Arc<Connection>) -> Result<(), Failure> {
+        let limit = time_left().unwrap_or(DEFAULT_LIMIT);
+        let mut task = Asked { check: self, connection, task: Some(self.question(connection)) };
+        let Ok(answer) = timeout(limit - limit / 100, task.answer()).await else {
+            return Err(Failure::new("no answer in time", Reason::Timeout, true));
+        };
+        let channel = answer.map_err(explain)?;
+        self.state().channel = Some((Arc::clone(connection), channel));
+        Ok(())
+    }
+}
+
+/// A question that a run waits for. Dropped without an answer, it is left to the next run.
+struct Asked<'c> {
+    check: &'c RabbitMqConnection,
+    connection: &'c Arc<Connection>,
+    task: Option<Question>,
+}
+
+impl Asked<'_> {
+    async fn answer(&mut self) -> Result<Channel, Error> {
+        let Some(task) = &mut self.task else { return Err(gone()) };
+        let answer = task.await;
+        self.task = None;
+        // Its runtime has ended, or lapin has panicked.
+        answer.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.check.state().asked = Some((Arc::clone(self.connection), task));
+        }
+    }
+}
+
+impl Drop for RabbitMqConnection {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.state().asked.take() {
+            task.abort();
+        }
+    }
+}
+
+fn gone() -> Error {
+    std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()
+}
+
+#[async_trait]
+impl Check for RabbitMqConnection {
+    async fn check(&self) -> CheckResult {
+        let unreachable = |message: &str| Ok(Outcome::unhealthy(message).reason(Reason::Unreachable));
+        let Some(connection) = (self.current)() else { return unreachable("the application has no connection") };
+        let status = connection.status();
+        if status.reconnecting() {
+            return unreachable("the connection was lost, and lapin is opening it again");
+        }
+        if !status.connected() {
+            return unreachable("the connection is closed");
+        }
+        // The broker does not read from a connection that it blocks, so that a question would get no answer.
+        if let Some(blocked) = blocked(status) {
+            return Ok(blocked);
+        }
+        Ok(match self.ask(&connection).await {
+            Ok(()) => Outcome::healthy(),
+            Err(failure) => blocked(status).unwrap_or_else(|| failure.outcome()),
+        })
+    }
+
+    fn proves(&self) -> &'static str {
+        "The broker answers over the application's connection and does not block it. It does not prove that any \
+         exchange or queue exists."
+    }
+}
+
+impl fmt::Debug for RabbitMqConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMqConnection").finish_non_exhaustive()
+    }
+}

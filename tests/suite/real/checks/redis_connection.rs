@@ -1,0 +1,174 @@
+//! The check of Redis over one connection that the application shares, beyond the table of faults.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::{Client, aio::ConnectionLike, cluster::ClusterClient};
+use health_core::{CheckExt as _, Health, Reason, RedisConnection, Status};
+use health_tests::{
+    daemon::Server as _,
+    port,
+    proxy::{NetworkFault, Proxy},
+    redis::{self, PASSWORD, Server},
+    support::{millis, secs},
+    wait::{self, HANG},
+};
+use tokio::task::block_in_place;
+
+fn client(port: u16, password: &str) -> Client {
+    Client::open(format!("redis://:{password}@127.0.0.1:{port}/0")).unwrap()
+}
+
+/// A service whose one check runs when it is told to.
+fn watch<C>(check: RedisConnection<C>, timeout: Duration) -> Health
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    Health::builder().check("cache", check.every(HANG).recheck(HANG).timeout(timeout)).start().unwrap()
+}
+
+/// Runs the check once.
+async fn run(health: &Health) -> (Status, Option<Reason>, String) {
+    health.refresh("cache").await.unwrap();
+    let report = health.report();
+    let check = report.check("cache").unwrap();
+    (check.status(), check.reason(), check.message().unwrap_or_default().to_owned())
+}
+
+async fn says(health: &Health, status: Status, reason: Option<Reason>) -> String {
+    let (found, why, message) = run(health).await;
+    assert_eq!((found, why), (status, reason), "{message}");
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_that_is_connecting_tells_why_from_its_first_run() {
+    let server = block_in_place(Server::start);
+    let nobody = port::free();
+    for (port, password, reason) in
+        [(nobody, PASSWORD, Reason::Unreachable), (server.port(), "not-the-password", Reason::Rejected)]
+    {
+        let client = client(port, password);
+        let health = watch(RedisConnection::new(redis::manager(client.clone()), client), secs(2));
+        let message = says(&health, Status::Unhealthy, Some(reason)).await;
+        assert!(message.contains("over a new connection"), "{message}");
+        health.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_does_not_come_back_is_unreachable_beside_a_server_that_lives() {
+    let mut server = block_in_place(Server::start);
+    let client = client(server.port(), PASSWORD);
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let health = watch(RedisConnection::new(connection, client.clone()), secs(2));
+    says(&health, Status::Healthy, None).await;
+    block_in_place(|| {
+        server.stop();
+        server.run();
+    });
+    says(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
+    client.get_multiplexed_async_connection().await.unwrap();
+    health.stop().await;
+}
+
+/// A connection whose other end is gone without a word, beside a server that answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_a_timeout_that_says_that_the_server_answers() {
+    let server = block_in_place(Server::start);
+    let proxy = Proxy::before(server.port());
+    let client = client(proxy.port(), PASSWORD);
+    let health = watch(RedisConnection::new(redis::manager(client.clone()), client), secs(2));
+    says(&health, Status::Healthy, None).await;
+    proxy.set(NetworkFault::HalfOpen);
+    let message = says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
+    assert!(message.contains("the server answers over a new connection"), "{message}");
+    // The second connection is kept for the next run, and is not opened anew.
+    let connections = proxy.traffic().connections;
+    says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
+    assert_eq!(proxy.traffic().connections, 0, "{connections} before");
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_that_lets_the_manager_not_back_in_is_saturated() {
+    let server = block_in_place(Server::start);
+    let proxy = Proxy::before(server.port());
+    let client = client(proxy.port(), PASSWORD);
+    let health = watch(RedisConnection::new(redis::manager(client.clone()), client), secs(2));
+    says(&health, Status::Healthy, None).await;
+    block_in_place(|| server.impose(health_tests::daemon::Rule::Full));
+    says(&health, Status::Healthy, None).await;
+    proxy.set(NetworkFault::Refused);
+    wait::true_of("no connection", || port::connections_to(proxy.port()) == 0).await;
+    proxy.set(NetworkFault::None);
+    says(&health, Status::Unhealthy, Some(Reason::Saturated)).await;
+    block_in_place(|| server.impose(health_tests::daemon::Rule::Open));
+    wait::done("healthy again", async || match run(&health).await {
+        (Status::Healthy, ..) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_no_writes() {
+    let server = block_in_place(Server::start);
+    let client = client(server.port(), PASSWORD);
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let health = watch(RedisConnection::new(connection, client).writable(), secs(2));
+    says(&health, Status::Healthy, None).await;
+    server.say(&["REPLICAOF", "127.0.0.1", &port::free().to_string()]).await.unwrap();
+    let message = says(&health, Status::Unhealthy, Some(Reason::Rejected)).await;
+    assert!(message.contains("its role is"), "{message}");
+    health.stop().await;
+}
+
+/// A cluster of one node that has every slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_asked_on_every_master() {
+    let mut server = block_in_place(Server::start);
+    block_in_place(|| {
+        server.set_arguments(&["--cluster-enabled", "yes"]);
+        server.stop();
+        server.run();
+    });
+    server.say(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await.unwrap();
+    wait::done("a cluster that is ready", async || {
+        let said = format!("{:?}", server.say(&["CLUSTER", "INFO"]).await);
+        if said.contains("cluster_state:ok") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    let client = client(server.port(), PASSWORD);
+    let cluster = ClusterClient::new(vec![server.url()]).unwrap().get_async_connection().await.unwrap();
+    let health = watch(RedisConnection::new(cluster, client), secs(2));
+    says(&health, Status::Healthy, None).await;
+    block_in_place(|| server.kill());
+    says(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
+    block_in_place(|| server.run());
+    wait::done("healthy again", async || match run(&health).await {
+        (Status::Healthy, ..) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    health.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_is_a_timeout_within_the_deadline_and_recovers() {
+    let server = block_in_place(Server::start);
+    let client = client(server.port(), PASSWORD);
+    let health = watch(RedisConnection::new(redis::manager(client.clone()), client), millis(500));
+    says(&health, Status::Healthy, None).await;
+    block_in_place(|| server.freeze());
+    for _ in 0..5 {
+        says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
+    }
+    block_in_place(|| server.thaw());
+    wait::done("healthy again", async || match run(&health).await {
+        (Status::Healthy, ..) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    health.stop().await;
+}
