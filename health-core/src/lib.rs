@@ -3,7 +3,7 @@
 //! - [`Health`] runs the checks, apart from requests, and publishes what they found.
 //! - [`Check`], [`check_fn`], [`check_blocking`] and the ready-made checks ask the questions.
 //! - [`Endpoint`] answers requests from the published snapshot; `health-actix`, `health-axum` and `health-warp` mount
-//!   it.
+//!   it, and `health-hyper` serves it without a framework.
 //! - [`Report`] is the model that every format is written from.
 //!
 //! How it hangs together, and what guards each promise: [`architecture`].

@@ -232,6 +232,11 @@ impl Answerer<'_, '_> {
     }
 }
 
+/// Returns the answer to a path of nobody.
+pub(super) fn not_found(is_leaving: bool) -> Response {
+    Response { close: is_leaving, ..plain(404, UNKNOWN_NAME) }
+}
+
 /// Returns what a middleware adds to an answer of the application with this code while the service drains.
 pub(super) fn response_extras(config: &Config, status: u16) -> ResponseExtras {
     let mut headers = Headers::default();

@@ -130,6 +130,12 @@ impl Endpoint {
         Some(Answerer { config: &self.config, store: self.health.store(), request }.respond(route))
     }
 
+    /// Returns the 404 for a path that the endpoint does not own, for servers without an application.
+    #[must_use]
+    pub fn not_found(&self) -> Response {
+        answer::not_found(self.health.store().published().is_leaving())
+    }
+
     /// Returns what a middleware adds to an answer of the application with this code; `None` until the service drains.
     #[must_use]
     pub fn response_extras(&self, status: u16) -> Option<ResponseExtras> {

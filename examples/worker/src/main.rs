@@ -1,0 +1,116 @@
+//! A small worker without HTTP of its own: a loop that works on jobs and beats its heart. Runs at once, with its probes
+//! on `BIND_ADDR`. Besides what the README says of every example, it reads
+//!
+//! - `HEALTH_SOCKET`: the path of a Unix socket with the same probes, for exec probes in an image of this program
+//!   alone: `worker probe unix:/run/worker.sock:/livez`;
+//! - `HEALTH_FILE`: the path of a file that is written each second while the process is live, for probes by a shell:
+//!   `test -n "$(find /run/worker.live -newermt '-10 seconds')"`. A process that hangs writes it no more, so the age
+//!   counts, not that the file is there.
+
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use health_core::{CheckExt as _, Endpoint, Health, Heartbeat, Lifecycle, Probe, Status};
+use health_examples::{Settings, run};
+use tokio::{
+    net::TcpListener,
+    time::{interval, sleep},
+};
+
+/// How long a job takes.
+const JOB: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "probe") {
+        return health_probe::run(arguments);
+    }
+    start()
+}
+
+#[tokio::main]
+async fn start() -> ExitCode {
+    run(serve).await
+}
+
+async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let heartbeat = Heartbeat::new().warn_after(Duration::from_secs(5)).fail_after(Duration::from_secs(20));
+    let mut builder = Health::builder()
+        .settings(settings.checks)
+        .service(env!("CARGO_PKG_NAME"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .check("worker", heartbeat.check().liveness());
+    for secret in &settings.secrets {
+        builder = builder.secret(secret);
+    }
+    let health = builder.start()?;
+    let leave = health_hyper::shutdown(&health, settings.drain)?;
+    let mut endpoint = Endpoint::new(health.clone());
+    if let Some(token) = &settings.token {
+        endpoint = endpoint.full_for_bearer(token);
+    }
+    let endpoint = endpoint.validated()?;
+
+    let listener = TcpListener::bind(settings.bind).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let mut servers = vec![health_hyper::serve(endpoint.clone(), listener).spawn()];
+    if let Some(path) = env::var_os("HEALTH_SOCKET") {
+        servers.push(health_hyper::serve(endpoint, health_hyper::bind_unix(path).await?).spawn());
+    }
+    let file = env::var_os("HEALTH_FILE").map(PathBuf::from);
+    let live = file.clone().map(|path| tokio::spawn(keep_live(path, health.clone())));
+
+    let worker = tokio::spawn(work(health.clone(), heartbeat));
+    // Returns a while after a signal, and not before the job in progress is done. From the signal on no job is begun.
+    leave.await;
+    worker.abort();
+    if let Some(live) = live {
+        live.abort();
+        // An error says that it was ended, as it was to be.
+        let _ = live.await;
+    }
+    if let Some(path) = file {
+        remove(&path)?;
+    }
+    for server in servers {
+        server.end().await;
+    }
+    health.stop().await;
+    Ok(())
+}
+
+/// Works on one job after the other until the service drains. From then on it only says that it is alive.
+async fn work(health: Health, heartbeat: Heartbeat) {
+    loop {
+        // Draining waits for the job in progress.
+        let job = (health.report().lifecycle() < Lifecycle::Draining).then(|| health.in_flight());
+        sleep(JOB).await;
+        drop(job);
+        heartbeat.beat();
+    }
+}
+
+/// Writes the file each second while liveness does not fail, and removes it as soon as it does.
+async fn keep_live(path: PathBuf, health: Health) {
+    let mut seconds = interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        let is_live = health.status(Probe::Liveness) != Status::Unhealthy;
+        // A file system that fails leaves the file to grow old, as a process that hangs does.
+        let _ = if is_live { fs::write(&path, "live\n") } else { remove(&path) };
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
