@@ -18,6 +18,19 @@ pub enum Framework {
     Axum,
     /// warp.
     Warp,
+    /// None: hyper alone, which has no application beside the endpoint, and so the form [`Form::Routes`] alone.
+    Hyper,
+}
+
+impl Framework {
+    /// Every framework, and the server without one.
+    pub const ALL: [Self; 4] = [Self::Actix, Self::Axum, Self::Warp, Self::Hyper];
+
+    /// The form in which the endpoint stands before everything else.
+    #[must_use]
+    pub fn outermost(self) -> Form {
+        if self == Self::Hyper { Form::Routes } else { Form::Middleware }
+    }
 }
 
 /// A way to mount.
@@ -44,10 +57,10 @@ impl Form {
     }
 }
 
-/// Every framework in every form.
-pub const EVERY: [(Framework, Form); 12] = {
+/// Every framework in every form, and the server without a framework in its only one.
+pub const EVERY: [(Framework, Form); 13] = {
     use Form::{Middleware, Nested, NestedMiddleware, Routes};
-    use Framework::{Actix, Axum, Warp};
+    use Framework::{Actix, Axum, Hyper, Warp};
     [
         (Actix, Routes),
         (Actix, Middleware),
@@ -61,6 +74,7 @@ pub const EVERY: [(Framework, Form); 12] = {
         (Warp, Middleware),
         (Warp, Nested),
         (Warp, NestedMiddleware),
+        (Hyper, Routes),
     ]
 };
 
@@ -73,6 +87,8 @@ pub struct Server {
     pub name: String,
     /// What stands before our paths.
     pub prefix: &'static str,
+    /// The status of every path that is not ours: [`APPLICATION`], or 404 where there is no application.
+    pub elsewhere: u16,
     /// Where it listens.
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -97,8 +113,13 @@ impl Drop for Server {
 }
 
 /// Serves an endpoint on a thread of its own.
+///
+/// # Panics
+///
+/// The framework has no such form.
 #[must_use]
 pub fn serve(framework: Framework, form: Form, endpoint: Endpoint) -> Server {
+    assert!(EVERY.contains(&(framework, form)), "{framework:?} has no form {form:?}");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     listener.set_nonblocking(true).expect("a listener");
     let address = listener.local_addr().expect("its address");
@@ -107,10 +128,12 @@ pub fn serve(framework: Framework, form: Form, endpoint: Endpoint) -> Server {
         Framework::Actix => actix_web::rt::System::new().block_on(actix(listener, form, endpoint, stopped)),
         Framework::Axum => on_tokio(axum(listener, form, endpoint, stopped)),
         Framework::Warp => on_tokio(warp(listener, form, endpoint, stopped)),
+        Framework::Hyper => on_tokio(hyper(listener, endpoint, stopped)),
     });
     Server {
         name: format!("{framework:?} {form:?}"),
         prefix: form.prefix(),
+        elsewhere: if framework == Framework::Hyper { 404 } else { APPLICATION },
         address,
         stop: Some(stop),
         thread: Some(thread),
@@ -166,6 +189,14 @@ async fn warp(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: on
         let _ = stopped.await;
     };
     warp::serve(app).incoming(listener).graceful(until).run().await;
+}
+
+async fn hyper(listener: TcpListener, endpoint: Endpoint, stopped: oneshot::Receiver<()>) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let until = async move {
+        let _ = stopped.await;
+    };
+    health_hyper::serve(endpoint, listener).until(until).await;
 }
 
 async fn actix(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: oneshot::Receiver<()>) {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{http, process::Process, wait};
 
-/// The examples.
+/// The examples on each framework. `worker` is another one, without an application over HTTP.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
 
 /// A running example service.
@@ -74,7 +74,9 @@ pub fn output(example: &str, variables: &[(&str, &str)]) -> Output {
 
 fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(built().join(example));
-    for variable in ["DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "RUST_LOG"] {
+    for variable in
+        ["DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "HEALTH_SOCKET", "HEALTH_FILE", "RUST_LOG"]
+    {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null()).env("BIND_ADDR", "127.0.0.1:0").envs(variables.iter().copied());

@@ -68,7 +68,7 @@ async fn no_request_waits_for_a_check_that_hangs() {
         }
     });
     let clock = BareClock::start();
-    for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
+    for framework in Framework::ALL {
         let (check, prompter) = scripted();
         let check = check.every(millis(100)).recheck(millis(100)).timeout(secs(60)).max_age(millis(10));
         let health = Health::builder().check("database", check).start().unwrap();

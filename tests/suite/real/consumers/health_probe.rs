@@ -91,9 +91,9 @@ fn answers(bytes: impl Into<Vec<u8>>) -> SocketAddr {
 
 #[test]
 fn it_says_how_every_framework_is() {
-    for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
+    for framework in Framework::ALL {
         let frozen = frozen();
-        let server = serve(framework, Form::Middleware, Endpoint::new(frozen.health()).full_for_bearer(TOKEN));
+        let server = serve(framework, framework.outermost(), Endpoint::new(frozen.health()).full_for_bearer(TOKEN));
         let url = |path: &str| format!("http://{}{path}", server.address);
         assert_eq!(probe(&[&url("/health")]), (Some(0), "healthy\n".into()), "{framework:?}");
         assert_eq!(probe(&["-q", &url("/readyz")]), (Some(0), String::new()));

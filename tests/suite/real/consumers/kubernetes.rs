@@ -17,7 +17,7 @@ fn kubectl_reads_what_it_reads_of_an_api_server() {
     let record = |check, outcome| frozen.record(check, outcome, Duration::ZERO).unwrap();
     record("ping", Outcome::healthy());
     record("database", Outcome::healthy());
-    for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
+    for framework in Framework::ALL {
         record("database", Outcome::healthy());
         let server = serve(framework, Form::Routes, Endpoint::new(frozen.health()));
         let raw = |path: &str| {

@@ -76,6 +76,19 @@ const WARP: [&str; 6] = [
     "warp::reply::Reply",
     "warp::reply::Response",
 ];
+const HYPER: [&str; 11] = [
+    "bytes::bytes::Bytes",
+    "health_core::dedicated_server::DedicatedServer",
+    "health_core::endpoint::Endpoint",
+    "http::request::Request",
+    "http::response::Response",
+    "http_body::Body",
+    "http_body::frame::Frame",
+    "http_body::size_hint::SizeHint",
+    "tokio::net::tcp::listener::TcpListener",
+    "tokio::net::unix::listener::UnixListener",
+    "tower_service::Service",
+];
 /// What is generated is of prost's and tonic's making.
 const TONIC: [&str; 18] = [
     "futures_core::stream::Stream",
@@ -111,9 +124,15 @@ fn the_types_of_others_are_those_on_the_list() {
         .status()
         .unwrap();
     assert!(status.success());
-    for (name, list) in
-        [("core", &CORE[..]), ("actix", &ACTIX), ("axum", &AXUM), ("warp", &WARP), ("probe", &[]), ("tonic", &TONIC)]
-    {
+    for (name, list) in [
+        ("core", &CORE[..]),
+        ("actix", &ACTIX),
+        ("axum", &AXUM),
+        ("warp", &WARP),
+        ("hyper", &HYPER),
+        ("probe", &[]),
+        ("tonic", &TONIC),
+    ] {
         let file = root.join(format!("target/doc/health_{name}.json"));
         let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         if name == "core" {

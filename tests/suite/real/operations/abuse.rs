@@ -1,4 +1,4 @@
-//! Callers that mean no good, on the three servers: whatever they send, nobody else notices, the dependency is spared, and
+//! Callers that mean no good, on every server: whatever they send, nobody else notices, the dependency is spared, and
 //! nothing is kept.
 
 use std::{
@@ -15,7 +15,7 @@ use std::{
 use health_core::{CheckExt as _, Endpoint, Health, check_fn};
 use health_tests::{
     http,
-    mount::{Form, Framework, Server, serve},
+    mount::{Framework, Server, serve},
     process,
     support::{millis, secs},
     wait::{self, HANG},
@@ -49,8 +49,8 @@ impl Victim {
             assert!(health.ready().await);
             health
         });
-        let server =
-            serve(framework, Form::Middleware, Endpoint::from(health.clone()).full_for_bearer("a-token-of-16-bytes"));
+        let endpoint = Endpoint::from(health.clone()).full_for_bearer("a-token-of-16-bytes");
+        let server = serve(framework, framework.outermost(), endpoint);
         Self { server, runs, _health: health, _runtime: runtime }
     }
 
@@ -248,7 +248,7 @@ impl Drop for Ends<'_> {
 fn nobody_notices_and_nothing_is_kept() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(20_000).max(soft), hard).unwrap();
-    for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
+    for framework in Framework::ALL {
         let victim = Victim::start(framework);
         // Once to fill what is kept on purpose.
         abused(&victim, RANDOM / 10);

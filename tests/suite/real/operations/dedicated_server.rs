@@ -21,6 +21,7 @@ async fn a_client_that_never_finishes_holds_up_no_end() {
         health_actix::serve_dedicated(health.clone(), listener()).unwrap(),
         health_axum::serve_dedicated(health.clone(), listener()).unwrap(),
         health_warp::serve_dedicated(health.clone(), listener()).unwrap(),
+        health_hyper::serve_dedicated(health.clone(), listener()).unwrap(),
     ] {
         assert_eq!(http::get(server.address(), "/readyz", &[]).text(), "ok");
         let mut slow = TcpStream::connect(server.address()).unwrap();
@@ -49,6 +50,7 @@ fn a_blocked_runtime_is_unhealthy_on_every_dedicated_server_and_recovers() {
         health_actix::serve_dedicated(health.clone(), listener()).unwrap(),
         health_axum::serve_dedicated(health.clone(), listener()).unwrap(),
         health_warp::serve_dedicated(health.clone(), listener()).unwrap(),
+        health_hyper::serve_dedicated(health.clone(), listener()).unwrap(),
     ];
     let answers = |path: &str| -> Vec<String> {
         servers.iter().map(|server| http::get(server.address(), path, &[]).text()).collect()

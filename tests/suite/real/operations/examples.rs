@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    process::Command,
     thread,
     time::Instant,
 };
@@ -86,6 +87,52 @@ fn serves(address: SocketAddr, path: &str) -> bool {
     let mut answer = String::new();
     let is_heard = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
     is_heard.is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+/// What the worker itself says of a probe.
+fn probed(target: &str) -> (Option<i32>, String) {
+    let output = Command::new(program::built().join("worker")).args(["probe", "-t", "180s", target]).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_worker_is_probed_over_tcp_over_a_unix_socket_and_by_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (socket, file) = (directory.path().join("worker.sock"), directory.path().join("live"));
+    let variables = [
+        ("HEALTH_SOCKET", socket.to_str().unwrap()),
+        ("HEALTH_FILE", file.to_str().unwrap()),
+        ("HEALTH_TOKEN", TOKEN),
+        ("DRAIN_SECONDS", "2"),
+    ];
+    let target = |path: &str| format!("unix:{}:{path}", socket.display());
+    let mut program = Program::start("worker", &variables);
+    program.ready();
+    assert_eq!(http::get(program.address, "/livez?verbose", &[]).text(), "[+]worker ok\nlivez check passed\n");
+    assert_eq!(http::get(program.address, "/", &[]).status, 404);
+    let full = http::get(program.address, "/health", &[("authorization", &format!("Bearer {TOKEN}"))]);
+    assert_eq!(full.json()["service"], "health-example-worker");
+    wait::equals("a probe of the socket", &(Some(0), "healthy\n".to_owned()), || probed(&target("/readyz")));
+    wait::until("the file", || file.exists());
+    // It is written again and again.
+    let written = || std::fs::metadata(&file).and_then(|found| found.modified()).ok();
+    let first = written();
+    wait::until("a later time of the file", || written() > first);
+
+    program.process.signal(Signal::SIGTERM);
+    wait::equals("a drain", &Some(1), || probed(&target("/readyz")).0);
+    let status = program.process.ended();
+    assert!(status.success(), "ended with {status}: {}", program.log());
+    assert!(!file.exists(), "a worker that has ended is not live");
+    assert_eq!(probed(&target("/livez")).0, Some(1));
+
+    // A worker that is killed leaves its socket behind, which the next one replaces.
+    drop(Program::start("worker", &variables));
+    let program = Program::start("worker", &variables);
+    wait::equals("a probe of the socket", &Some(0), || probed(&target("/readyz")).0);
+    drop(program);
+    let output = program::output("worker", &[("HEALTH_TOKEN", "short")]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod abuse;
 mod connections;
 mod dedicated_server;
 mod examples;
+mod health_hyper;
 mod publish;
 pub(crate) mod rolling_restart;
 mod secrets;

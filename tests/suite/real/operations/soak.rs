@@ -1,5 +1,5 @@
-//! Three servers under load while what they depend on flaps: memory, descriptors, threads and tasks stay where they were.
-//! So many turns of the dependencies, and ten minutes in the long form, whose result and plot are kept.
+//! Every server under load while what they depend on flaps: memory, descriptors, threads and tasks stay where they
+//! were. So many turns of the dependencies, and ten minutes in the long form, whose result and plot are kept.
 
 use std::{
     fmt::Write as _,
@@ -15,7 +15,7 @@ use std::{
 
 use health_core::{CheckExt as _, Endpoint, Health, Postgres, Redis, Status};
 use health_tests::{
-    mount::{Form, Framework, serve},
+    mount::{Framework, serve},
     postgres, process,
     proxy::{NetworkFault, Proxy},
     redis,
@@ -123,8 +123,8 @@ fn nothing_grows_under_load_while_dependencies_flap() {
         assert!(health.ready().await);
         health
     });
-    let servers = [Framework::Actix, Framework::Axum, Framework::Warp]
-        .map(|framework| serve(framework, Form::Middleware, Endpoint::from(health.clone())));
+    let servers =
+        Framework::ALL.map(|framework| serve(framework, framework.outermost(), Endpoint::from(health.clone())));
     let (over, answers) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
     let samples = Mutex::new(Vec::new());
     let began = Instant::now();

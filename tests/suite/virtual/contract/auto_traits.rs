@@ -46,6 +46,9 @@ fn values_are_shared_and_futures_sent() {
         shared::<health_axum::HealthRoutes>();
         shared::<health_actix::HealthMiddleware>();
         shared::<health_actix::HealthRoutes>();
+        shared::<health_hyper::HealthService>();
+        shared::<health_hyper::Serve>();
+        shared::<health_hyper::Server>();
         shared::<health_tonic::HealthServer>();
     }
     let health = Frozen::new(Health::builder()).unwrap().health();

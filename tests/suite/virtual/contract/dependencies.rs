@@ -8,9 +8,9 @@ use std::{
 
 use health_tests::program::cargo;
 
-fn tree(arguments: &[&str]) -> BTreeSet<String> {
+fn tree(package: &str, arguments: &[&str]) -> BTreeSet<String> {
     let output = cargo()
-        .args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--package", "health-core"])
+        .args(["tree", "--quiet", "--edges", "normal", "--prefix", "none", "--package", package])
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
         .output()
@@ -22,15 +22,28 @@ fn tree(arguments: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn the_core_stays_small_and_chooses_no_tls() {
-    let core = tree(&["--no-default-features"]);
+    let core = tree("health-core", &["--no-default-features"]);
     assert!(core.len() <= 22, "{} crates: {core:?}", core.len());
-    let all = tree(&["--all-features"]);
+    let all = tree("health-core", &["--all-features"]);
     // rustls comes with `certificate` and `nats`, without the cryptography that makes it a stack of TLS.
     for tls in ["native-tls", "openssl", "openssl-sys", "ring", "aws-lc-rs", "aws-lc-sys", "webpki-roots"] {
         assert!(!all.contains(tls), "a feature brings {tls}");
     }
     for runtime in ["async-std", "async-global-executor", "smol", "actix-rt", "mio-st"] {
         assert!(!all.contains(runtime), "a feature brings {runtime}");
+    }
+}
+
+/// A worker without HTTP of its own: the server itself, and the page and signals that it brings by default.
+#[test]
+fn health_hyper_adds_few_crates_to_the_core() {
+    for (ours, core, most) in [
+        (&["--no-default-features"][..], &["--no-default-features"][..], 15),
+        (&["--all-features"], &["--no-default-features", "--features", "html,signal"], 12),
+    ] {
+        let (ours, core) = (tree("health-hyper", ours), tree("health-core", core));
+        let added: Vec<_> = ours.difference(&core).collect();
+        assert!(added.len() <= most && core.is_subset(&ours), "{} crates: {added:?}", added.len());
     }
 }
 

@@ -29,11 +29,13 @@ fn a_refused_option_fails_where_it_is_mounted() {
     assert_eq!(panic_of(|| health_axum::HealthLayer::new(bad())), sentence);
     assert_eq!(panic_of(|| health_warp::routes(bad())), sentence);
     assert_eq!(panic_of(|| warp::path::end().map(|| "hello").with_health(bad())), sentence);
+    assert_eq!(panic_of(|| health_hyper::HealthService::new(bad())), sentence);
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
     for error in [
         health_actix::serve_dedicated(bad(), listener()).unwrap_err(),
         health_axum::serve_dedicated(bad(), listener()).unwrap_err(),
         health_warp::serve_dedicated(bad(), listener()).unwrap_err(),
+        health_hyper::serve_dedicated(bad(), listener()).unwrap_err(),
     ] {
         assert_eq!(error.to_string(), sentence);
     }
