@@ -83,13 +83,13 @@ impl From<UnixListener> for Listener {
 #[cfg(unix)]
 pub async fn bind_unix(path: impl AsRef<Path>) -> io::Result<UnixListener> {
     let path = path.as_ref();
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path).await => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)
-        }
-        bound => bound,
+    let bound = UnixListener::bind(path);
+    let is_taken = bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    if is_taken && is_abandoned(path).await {
+        std::fs::remove_file(path)?;
+        return UnixListener::bind(path);
     }
+    bound
 }
 
 /// Whether this is a socket that nobody listens on. A file of another kind refuses connections, too.
