@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `agent_check` | [`AgentCheck`], the agent that HAProxy asks |
 //! | `anyhow` | finds the [`Reason`] of a bare error in an `anyhow::Error`, too |
+//! | `bb8` | [`Bb8`] on any pool of bb8 |
 //! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
 //! | `disk_space` | [`DiskSpace`] of a file system |
 //! | `eyre` | finds the [`Reason`] of a bare error in an `eyre::Report`, too |
@@ -26,6 +27,7 @@
 //! | `nats` | [`Nats`] on an async-nats client |
 //! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
+//! | `r2d2` | [`R2d2`] on any pool of r2d2 |
 //! | `rabbitmq` | [`RabbitMq`] on a deadpool-lapin pool |
 //! | `rabbitmq_connection` | [`RabbitMqConnection`] on a lapin connection |
 //! | `rabbitmq_queue` | [`RabbitMqQueue`], the length and the consumers of a queue |
@@ -36,6 +38,7 @@
 //! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a connection |
+//! | `tokio_postgres` | [`Bb8`] and [`R2d2`] find the [`Reason`] of an error of tokio-postgres by its SQLSTATE |
 //! | `upstream` | [`Upstream`], another service's health document |
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
@@ -44,6 +47,7 @@
 #![cfg_attr(
     not(all(
         feature = "agent_check",
+        feature = "bb8",
         feature = "certificate",
         feature = "disk_space",
         feature = "grpc",
@@ -53,6 +57,7 @@
         feature = "opentelemetry",
         feature = "postgres",
         feature = "rabbitmq_connection",
+        feature = "r2d2",
         feature = "rabbitmq_queue",
         feature = "redis_connection",
         feature = "redis_queue",
@@ -91,6 +96,8 @@ pub mod architecture {}
 pub mod drivers {
     #[cfg(feature = "nats")]
     pub use async_nats;
+    #[cfg(feature = "bb8")]
+    pub use bb8;
     #[cfg(feature = "rabbitmq")]
     pub use deadpool_lapin;
     #[cfg(feature = "postgres")]
@@ -103,6 +110,8 @@ pub mod drivers {
     pub use metrics;
     #[cfg(feature = "opentelemetry")]
     pub use opentelemetry;
+    #[cfg(feature = "r2d2")]
+    pub use r2d2;
     #[cfg(feature = "kafka")]
     pub use rdkafka;
     #[cfg(any(feature = "redis", feature = "redis_connection"))]
@@ -121,6 +130,8 @@ pub use async_trait::async_trait;
 pub use bytes;
 pub use serde_json;
 
+#[cfg(feature = "bb8")]
+pub use crate::checks::bb8::Bb8;
 #[cfg(feature = "certificate")]
 pub use crate::checks::certificate::Certificate;
 #[cfg(feature = "disk_space")]
@@ -137,6 +148,8 @@ pub use crate::checks::kafka_lag::KafkaLag;
 pub use crate::checks::nats::Nats;
 #[cfg(feature = "postgres")]
 pub use crate::checks::postgres::Postgres;
+#[cfg(feature = "r2d2")]
+pub use crate::checks::r2d2::R2d2;
 #[cfg(feature = "rabbitmq")]
 pub use crate::checks::rabbitmq::RabbitMq;
 #[cfg(feature = "rabbitmq_connection")]

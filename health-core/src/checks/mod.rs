@@ -2,6 +2,8 @@
 //! helpers of this module, and nothing else of this crate. The feature, the file, the module and the test of a check share one name.
 
 pub(crate) mod backlog;
+#[cfg(feature = "bb8")]
+pub(crate) mod bb8;
 pub(crate) mod blocking;
 #[cfg(feature = "certificate")]
 pub(crate) mod certificate;
@@ -10,6 +12,8 @@ pub(crate) mod cpu;
 #[cfg(feature = "disk_space")]
 pub(crate) mod disk_space;
 pub(crate) mod dns;
+#[cfg(any(feature = "bb8", feature = "r2d2"))]
+mod driver_error;
 pub(crate) mod error_rate;
 #[cfg(any(
     feature = "postgres",
@@ -38,11 +42,15 @@ pub(crate) mod memory;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 pub(crate) mod open_files;
-#[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx"))]
+#[cfg(any(feature = "bb8", feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx"))]
 pub(crate) mod pool;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(all(feature = "tokio_postgres", any(feature = "bb8", feature = "postgres", feature = "r2d2")))]
+mod postgres_error;
 pub(crate) mod quorum;
+#[cfg(feature = "r2d2")]
+pub(crate) mod r2d2;
 #[cfg(feature = "rabbitmq")]
 pub(crate) mod rabbitmq;
 #[cfg(feature = "rabbitmq_connection")]
@@ -62,7 +70,10 @@ pub(crate) mod redis_queue;
 pub(crate) mod resolve;
 pub(crate) mod runtime_lag;
 pub(crate) mod spool_directory;
-#[cfg(any(feature = "postgres", feature = "sqlx"))]
+#[cfg(any(
+    feature = "sqlx",
+    all(feature = "tokio_postgres", any(feature = "bb8", feature = "postgres", feature = "r2d2"))
+))]
 mod sqlstate;
 #[cfg(feature = "sqlx")]
 pub(crate) mod sqlx;
@@ -94,6 +105,8 @@ pub use self::{
     uptime::Uptime,
 };
 
+#[cfg(feature = "bb8")]
+pub use self::bb8::Bb8;
 #[cfg(feature = "certificate")]
 pub use self::certificate::Certificate;
 #[cfg(feature = "disk_space")]
@@ -110,6 +123,8 @@ pub use self::kafka_lag::KafkaLag;
 pub use self::nats::Nats;
 #[cfg(feature = "postgres")]
 pub use self::postgres::Postgres;
+#[cfg(feature = "r2d2")]
+pub use self::r2d2::R2d2;
 #[cfg(feature = "rabbitmq")]
 pub use self::rabbitmq::RabbitMq;
 #[cfg(feature = "rabbitmq_connection")]

@@ -17,14 +17,10 @@ use super::{
         deadpool::{Deadpool, Session},
         source::RoundTrip,
     },
-    sqlstate::sqlstate_reason,
+    postgres_error::reason,
 };
 use crate::{
-    check::{
-        Check, CheckResult,
-        error::{InvalidCheck, classify},
-        outcome::Outcome,
-    },
+    check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::Reason,
 };
 
@@ -153,28 +149,6 @@ fn explain(error: Error) -> Failure {
         None => true,
     };
     Failure::new(error, reason, is_broken)
-}
-
-/// Returns the public category of a driver's error.
-fn reason(error: &Error) -> Reason {
-    if let Some(answer) = error.as_db_error() {
-        return sqlstate_reason(answer.code().code(), answer.message());
-    }
-    if error.is_closed() {
-        return Reason::Unreachable;
-    }
-    classify(error).unwrap_or_else(|| {
-        // The driver keeps its own kinds private and has only these texts for them.
-        let text = error.to_string();
-        if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
-            Reason::Rejected
-        } else if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
-            // An input or output error of a kind that says nothing, such as failed name resolution.
-            Reason::Unreachable
-        } else {
-            Reason::Failed
-        }
-    })
 }
 
 impl fmt::Debug for Postgres {

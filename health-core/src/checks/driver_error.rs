@@ -1,0 +1,181 @@
+//! The public category of an error of a driver that a check does not know: by the types of its source chain, else by texts.
+
+use std::{error::Error, sync::Arc};
+
+use crate::{
+    check::error::{chain, classify},
+    model::status::Reason,
+};
+
+/// What an application says of the errors of its own driver.
+pub(super) type ReasonOf<E> = Arc<dyn Fn(&E) -> Option<Reason> + Send + Sync>;
+
+/// Returns the reason and the message of a driver's error. What the application says of it comes first.
+pub(super) fn explain<E: Error + 'static>(error: &E, reason_of: &ReasonOf<E>) -> (Reason, String) {
+    let reason = reason_of(error).or_else(|| reason(error)).unwrap_or(Reason::Failed);
+    (reason, chain(error))
+}
+
+/// Returns the reason that an error and its sources have by their types, else by the texts of databases.
+fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(reason) = known_reason(error) {
+            return Some(reason);
+        }
+        next = error.source();
+    }
+    classify(error).or_else(|| text_reason(&chain(error)))
+}
+
+/// Returns the reason of an error of a driver that a feature brings.
+fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
+    #[cfg(feature = "tokio_postgres")]
+    if let Some(error) = error.downcast_ref() {
+        return Some(super::postgres_error::reason(error));
+    }
+    #[cfg(feature = "redis")]
+    if let Some(error) = error.downcast_ref() {
+        return Some(super::redis::reason(error));
+    }
+    // Without these features every error is unknown.
+    let _ = error;
+    None
+}
+
+/// Parts of the texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and diesel keep
+/// nothing of an error but its text. A server may speak another language, of which nothing is known here. The first part that
+/// is found decides: what a server has said comes before what its client makes of it.
+const TEXTS: [(&str, Reason); 45] = [
+    ("too many clients", Reason::Saturated),
+    ("too many connections", Reason::Saturated),
+    ("Too many connections", Reason::Saturated),
+    ("remaining connection slots", Reason::Saturated),
+    ("max_user_connections", Reason::Saturated),
+    ("max_client_conn", Reason::Saturated),
+    ("max number of clients", Reason::Saturated),
+    ("database is locked", Reason::Saturated),
+    ("password authentication failed", Reason::Rejected),
+    ("authentication failed for user", Reason::Rejected),
+    ("no pg_hba.conf entry", Reason::Rejected),
+    ("is not permitted to log in", Reason::Rejected),
+    ("is not currently accepting connections", Reason::Rejected),
+    ("permission denied", Reason::Rejected),
+    ("does not exist", Reason::Rejected),
+    ("read-only", Reason::Rejected),
+    ("Access denied", Reason::Rejected),
+    ("Unknown database", Reason::Rejected),
+    ("is blocked because of many connection errors", Reason::Rejected),
+    ("authentication error", Reason::Rejected),
+    ("invalid configuration", Reason::Rejected),
+    ("invalid connection string", Reason::Rejected),
+    ("TLS handshake", Reason::Rejected),
+    ("SSL error", Reason::Rejected),
+    ("canceling statement", Reason::Timeout),
+    ("timeout expired", Reason::Timeout),
+    ("timeout waiting for server", Reason::Timeout),
+    ("Connection timed out", Reason::Timeout),
+    ("the database system is", Reason::Unreachable),
+    ("terminating connection", Reason::Unreachable),
+    ("Connection refused", Reason::Unreachable),
+    ("Connection reset", Reason::Unreachable),
+    ("Broken pipe", Reason::Unreachable),
+    ("No route to host", Reason::Unreachable),
+    ("Network is unreachable", Reason::Unreachable),
+    ("failed to lookup address", Reason::Unreachable),
+    ("could not translate host name", Reason::Unreachable),
+    ("server closed the connection", Reason::Unreachable),
+    ("connection closed", Reason::Unreachable),
+    ("error connecting to server", Reason::Unreachable),
+    ("error communicating with the server", Reason::Unreachable),
+    ("Can't connect to", Reason::Unreachable),
+    ("Lost connection", Reason::Unreachable),
+    ("server has gone away", Reason::Unreachable),
+    ("unable to open database file", Reason::Unreachable),
+];
+
+/// Returns the reason that a text tells.
+pub(super) fn text_reason(text: &str) -> Option<Reason> {
+    TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, reason)| *reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt, io};
+
+    use super::*;
+
+    /// An error of a driver that nobody knows.
+    #[derive(Debug)]
+    struct Unknown(&'static str, Option<io::Error>);
+
+    impl fmt::Display for Unknown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Unknown {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_ref().map(|error| error as _)
+        }
+    }
+
+    fn nothing() -> ReasonOf<Unknown> {
+        Arc::new(|_| None)
+    }
+
+    #[test]
+    fn the_source_chain_is_looked_through_before_the_text() {
+        let reset = || Some(io::Error::from(io::ErrorKind::ConnectionReset));
+        assert_eq!(explain(&Unknown("Access denied", reset()), &nothing()).0, Reason::Unreachable);
+        assert_eq!(explain(&Unknown("Access denied", None), &nothing()).0, Reason::Rejected);
+        assert_eq!(explain(&Unknown("something else", None), &nothing()).0, Reason::Failed);
+        let (_, message) = explain(&Unknown("no answer", reset()), &nothing());
+        assert_eq!(message, "no answer: connection reset");
+    }
+
+    #[test]
+    fn what_the_application_says_comes_first() {
+        let own: ReasonOf<Unknown> = Arc::new(|error| error.0.contains("busy").then_some(Reason::Saturated));
+        let refused = || Some(io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert_eq!(explain(&Unknown("busy", refused()), &own).0, Reason::Saturated);
+        assert_eq!(explain(&Unknown("gone", refused()), &own).0, Reason::Unreachable);
+    }
+
+    #[test]
+    fn what_a_server_says_comes_before_what_its_client_makes_of_it() {
+        let libpq = "connection to server at \"127.0.0.1\", port 5432 failed: ";
+        for (text, expected) in [
+            ("Connection refused (os error 111)", Some(Reason::Unreachable)),
+            ("FATAL:  password authentication failed for user \"app\"", Some(Reason::Rejected)),
+            ("FATAL:  no pg_hba.conf entry for host \"10.0.0.1\"", Some(Reason::Rejected)),
+            ("FATAL:  sorry, too many clients already", Some(Reason::Saturated)),
+            ("FATAL:  too many connections for role \"app\"", Some(Reason::Saturated)),
+            ("FATAL:  the database system is starting up", Some(Reason::Unreachable)),
+            ("FATAL:  role \"app\" is not permitted to log in", Some(Reason::Rejected)),
+            ("timeout expired", Some(Reason::Timeout)),
+            ("division by zero", None),
+        ] {
+            assert_eq!(text_reason(text), expected, "{text}");
+            assert_eq!(text_reason(&format!("{libpq}{text}")), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("error connecting to server", Reason::Unreachable),
+            ("Too many connections", Reason::Saturated),
+            ("Access denied for user 'app'@'localhost' (using password: YES)", Reason::Rejected),
+            ("Can't connect to MySQL server on 'db' (111)", Reason::Unreachable),
+            ("database is locked", Reason::Saturated),
+        ] {
+            assert_eq!(text_reason(text), Some(expected), "{text}");
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn an_error_of_redis_is_told_by_its_code() {
+        use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
+        let loading = RedisError::from((ErrorKind::Server(ServerErrorKind::BusyLoading), "the server says"));
+        assert_eq!(reason(&loading), Some(Reason::Unreachable));
+    }
+}
