@@ -4,8 +4,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, RabbitMq,
-    RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
@@ -16,6 +15,7 @@ use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
 use crate::{
+    any_pool::{self, Blocking, R2d2PostgresManager},
     certificates::Authority,
     daemon::{Rule, Server},
     kafka,
@@ -141,6 +141,10 @@ impl Begun {
         if matches!(self.fault, "full server" | "locked out") {
             block_in_place(|| subject.server.impose(Rule::Open));
         }
+        if self.fault == "idle ones dead" {
+            // Dead ones would stay so, and some pools have no way to end them.
+            subject.proxy.set(NetworkFault::Refused);
+        }
         subject.proxy.set(NetworkFault::None);
         drop(self.held);
     }
@@ -167,6 +171,34 @@ where
 /// Takes a connection of a pool of sqlx.
 fn acquire(pool: sqlx::MySqlPool) -> Taking {
     Box::pin(async move { Box::new(pool.acquire().await.expect("a connection")) as Box<dyn Send> })
+}
+
+/// Takes a connection of a pool of bb8, which lets a task that takes one again at once win against everybody who waits.
+fn get<M: bb8::ManageConnection>(pool: bb8::Pool<M>) -> Taking {
+    Box::pin(async move {
+        tokio::task::yield_now().await;
+        loop {
+            if let Ok(connection) = pool.get_owned().await {
+                return Box::new(connection) as Box<dyn Send>;
+            }
+        }
+    })
+}
+
+/// A pool of r2d2, and the port of its server.
+type BlockingPool = (Arc<Blocking<r2d2::Pool<R2d2PostgresManager>>>, u16);
+
+fn blocking_check((pool, port): BlockingPool) -> Registration {
+    R2d2::new(pool.get().clone()).beside(any_pool::r2d2_manager(port, postgres::PASSWORD)).into()
+}
+
+/// Takes a connection of a pool of r2d2, which blocks.
+fn get_blocking((pool, _): BlockingPool) -> Taking {
+    let get = move || (0..20).find_map(|_| pool.get().get().ok()).map(Blocking::new);
+    Box::pin(async move {
+        let taken = tokio::task::spawn_blocking(get).await;
+        Box::new(taken.expect("no panic").expect("a connection")) as Box<dyn Send>
+    })
 }
 
 /// A running server behind its proxy.
@@ -251,8 +283,28 @@ fn resp(subject: &ServerUnderTest, right: bool) -> deadpool_redis::Pool {
     redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address()), PLACES)
 }
 
+/// A notice of PostgreSQL, which may come at any time.
+const NOTICE: (&[u8], &[u8]) = (b"", b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0");
+
 /// Every networked check.
-pub const ROWS: [Row; 17] = [
+pub const ROWS: &[Row] = &[
+    // Before PostgreSQL, as the two others of pools of any driver. Nobody but the pool can end a dead idle connection: it
+    // holds each one until its own patience is over, and serves nobody once all are held.
+    Row {
+        name: "bb8",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "healthy saturated healthy/saturated rejected",
+        pool: Some(|subject| {
+            let pool = any_pool::bb8(subject.proxy.port(), postgres::PASSWORD, PLACES);
+            Pooled::of(pool, |pool| Bb8::new(pool).into(), get)
+        }),
+        start: || ServerUnderTest::of(postgres::Server::start()),
+        check: |subject, right| {
+            let password = password(right, postgres::PASSWORD);
+            Bb8::new(any_pool::bb8(subject.proxy.port(), password, PLACES)).into()
+        },
+        endless: NOTICE,
+    },
     Row {
         name: "certificate",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout rejected",
@@ -272,6 +324,22 @@ pub const ROWS: [Row; 17] = [
             Certificate::endpoint(format!("localhost:{}", subject.proxy.port()), roots).crypto_provider(provider).into()
         },
         endless: (b"", b"x"),
+    },
+    // diesel-async on bb8.
+    Row {
+        name: "diesel",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "healthy saturated healthy/saturated rejected",
+        pool: Some(|subject| {
+            let pool = any_pool::diesel(subject.proxy.port(), postgres::PASSWORD, PLACES);
+            Pooled::of(pool, |pool| Bb8::new(pool).into(), get)
+        }),
+        start: || ServerUnderTest::of(postgres::Server::start()),
+        check: |subject, right| {
+            let password = password(right, postgres::PASSWORD);
+            Bb8::new(any_pool::diesel(subject.proxy.port(), password, PLACES)).into()
+        },
+        endless: NOTICE,
     },
     // Over TCP, so that the proxy can stand before the name server; over UDP it is tested in `dns`.
     Row {
@@ -364,8 +432,25 @@ pub const ROWS: [Row; 17] = [
         pool: Some(|subject| Pooled::of(sql(subject, true), |pool| Postgres::new(pool).into(), take)),
         start: || ServerUnderTest::of(postgres::Server::start()),
         check: |subject, right| Postgres::new(sql(subject, right)).into(),
-        // A notice, which may come at any time.
-        endless: (b"", b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0"),
+        endless: NOTICE,
+    },
+    // Nobody ends a test that hangs, so that one dead connection keeps the check from asking over the pool.
+    Row {
+        name: "r2d2",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "healthy saturated saturated rejected",
+        pool: Some(|subject| {
+            let port = subject.proxy.port();
+            let pool = any_pool::r2d2(port, postgres::PASSWORD, PLACES);
+            Pooled::of((Arc::new(Blocking::new(pool)), port), blocking_check, get_blocking)
+        }),
+        start: || ServerUnderTest::of(postgres::Server::start()),
+        check: |subject, right| {
+            let (port, password) = (subject.proxy.port(), password(right, postgres::PASSWORD));
+            let manager = any_pool::r2d2_manager(port, password);
+            R2d2::new(any_pool::r2d2(port, password, PLACES)).beside(manager).into()
+        },
+        endless: NOTICE,
     },
     Row {
         name: "rabbitmq",
@@ -473,7 +558,7 @@ pub const ROWS: [Row; 17] = [
 /// There is none.
 #[must_use]
 pub fn row(name: &str) -> Row {
-    ROWS.into_iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no row {name}"))
+    ROWS.iter().copied().find(|row| row.name == name).unwrap_or_else(|| panic!("no row {name}"))
 }
 
 /// The password that a row's server accepts at first.
@@ -482,7 +567,7 @@ pub fn right_password(row: &str) -> &'static str {
     match row {
         "kafka" | "kafka_lag" => kafka::PASSWORD,
         "nats" => nats::PASSWORD,
-        "postgres" => postgres::PASSWORD,
+        "bb8" | "diesel" | "postgres" | "r2d2" => postgres::PASSWORD,
         "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => rabbitmq::PASSWORD,
         "redis" | "redis_connection" | "redis_queue" => redis::PASSWORD,
         "sqlx" => mariadb::PASSWORD,

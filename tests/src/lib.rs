@@ -1,6 +1,7 @@
 //! Servers, clients and programs for the tests: each starts on a free loopback port in a directory of its own and is
 //! ended by its process id when it is dropped, also when a test fails.
 
+pub mod any_pool;
 pub mod bare_clock;
 pub mod browser;
 pub mod certificates;

@@ -16,9 +16,10 @@ use bb8::{AddError, ManageConnection, Pool, PooledConnection, RunError};
 
 use super::{
     driver_error::{ReasonOf, explain},
+    failure::Failure,
     pool::{
         PoolCheck,
-        source::{Connected, Failure, RoundTrip, Source, Taken},
+        source::{Connected, RoundTrip, Source, Taken},
     },
 };
 use crate::{

@@ -36,7 +36,7 @@ fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     }
     #[cfg(feature = "redis")]
     if let Some(error) = error.downcast_ref() {
-        return Some(super::redis::reason(error));
+        return Some(super::redis_protocol::reason(error));
     }
     // Without these features every error is unknown.
     let _ = error;

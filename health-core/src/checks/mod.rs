@@ -16,6 +16,7 @@ pub(crate) mod dns;
 mod driver_error;
 pub(crate) mod error_rate;
 #[cfg(any(
+    feature = "bb8",
     feature = "postgres",
     feature = "rabbitmq",
     feature = "rabbitmq_connection",

@@ -133,7 +133,7 @@ pub(super) async fn diagnosed(address: (String, u16), failure: Failure) -> Failu
 }
 
 /// The public category of a driver's error.
-fn reason(error: &RedisError) -> Reason {
+pub(super) fn reason(error: &RedisError) -> Reason {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => Reason::Timeout,
         // The driver of a cluster has no connection to a node.

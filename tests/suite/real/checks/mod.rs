@@ -1,5 +1,6 @@
 //! The ready-made checks, each in the file of its name.
 
+mod bb8;
 mod certificate;
 mod disk_space;
 mod dns;
@@ -9,6 +10,7 @@ mod kafka;
 mod kafka_lag;
 mod nats;
 mod postgres;
+mod r2d2;
 mod rabbitmq;
 mod rabbitmq_connection;
 mod rabbitmq_queue;

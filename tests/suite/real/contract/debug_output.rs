@@ -4,11 +4,13 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Client;
 use health_core::{
-    Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
-    OpenTelemetry, Outcome, Postgres, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis, RedisConnection,
-    RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
+    OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis, RedisConnection, RedisQueue, Rendered, Request,
+    Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
-use health_tests::{daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG};
+use health_tests::{
+    any_pool, daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
+};
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::block_in_place;
 
@@ -121,6 +123,7 @@ async fn shown() -> Vec<Row> {
     let amqp = |secret: &str| rabbitmq::pool(&rabbitmq::url(1, secret), 1);
     let resp = |secret: &str| redis::pool(&format!("redis://:{secret}@127.0.0.1:1/0"), 1);
     let mut rows = vec![
+        holds("Bb8", |secret| Bb8::new(any_pool::bb8(1, secret, 1))),
         holds("Builder", |secret| Health::builder().secret(secret)),
         holds("CheckError", |secret| CheckError::new(format!("cannot connect to {}", url("postgres", secret)))),
         holds("Dogstatsd", |secret| Dogstatsd::udp("127.0.0.1:1").unwrap().tag(format!("password={secret}"))),
@@ -148,6 +151,7 @@ async fn shown() -> Vec<Row> {
             config.host("127.0.0.1").port(1).user("app").password(secret);
             Postgres::new(postgres::pool(config, 1))
         }),
+        holds("R2d2", |secret| R2d2::new(any_pool::r2d2(1, secret, 1)).beside(any_pool::r2d2_manager(1, secret))),
         holds("RabbitMq", |secret| RabbitMq::new(amqp(secret))),
         holds("RabbitMqConnection", |secret| {
             let secret = secret.to_owned();

@@ -6,8 +6,10 @@ use health_tests::program::cargo;
 use serde_json::Value;
 
 /// Of the core: the driver behind each feature, and what every user has anyway.
-const CORE: [&str; 31] = [
+const CORE: &[&str] = &[
     "async_nats::client::Client",
+    "bb8::api::ManageConnection",
+    "bb8::api::Pool",
     "bytes::bytes::Bytes",
     "deadpool_lapin::Pool",
     "deadpool_postgres::Pool",
@@ -16,6 +18,8 @@ const CORE: [&str; 31] = [
     "lapin::connection::Connection",
     "metrics::recorder::Recorder",
     "opentelemetry::metrics::meter::MeterProvider",
+    "r2d2::ManageConnection",
+    "r2d2::Pool",
     "rdkafka::consumer::Consumer",
     "rdkafka::consumer::ConsumerContext",
     "rdkafka::producer::Partitioner",

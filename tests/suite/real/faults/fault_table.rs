@@ -370,7 +370,9 @@ macro_rules! rows {
 }
 
 rows!(
+    bb8,
     certificate,
+    diesel,
     dns,
     grpc,
     http,
@@ -378,6 +380,7 @@ rows!(
     kafka_lag,
     nats,
     postgres,
+    r2d2,
     rabbitmq,
     rabbitmq_connection,
     rabbitmq_queue,
@@ -403,7 +406,7 @@ macro_rules! pools {
     };
 }
 
-pools!(postgres, rabbitmq, rabbitmq_queue, redis, redis_queue, sqlx);
+pools!(bb8, diesel, postgres, r2d2, rabbitmq, rabbitmq_queue, redis, redis_queue, sqlx);
 
 #[test]
 fn every_row_has_a_test() {

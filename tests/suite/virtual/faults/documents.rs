@@ -52,7 +52,7 @@ fn every_networked_check_has_a_row() {
 fn table() -> String {
     let columns = [&FAULTS[..], &POOL_FAULTS[..]].concat();
     let mut text = format!("| check | {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len() + 1));
-    for row in ROWS {
+    for row in ROWS.iter().copied() {
         let cells: Vec<&str> = row.cells().chain(row.pool_cells()).map(|(_, said)| said).collect();
         writeln!(text, "| `{}` | {} |", row.name, cells.join(" | ")).unwrap();
     }
