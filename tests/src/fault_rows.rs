@@ -4,7 +4,9 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, R2d2,
+    RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp,
+    Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 use deadpool_redis::redis::Client;
 use health_core::{
     Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
-    OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis, RedisConnection, RedisQueue, Rendered, Request,
-    Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+    OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
+    RedisConnection, RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{
     any_pool, daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,

@@ -129,7 +129,7 @@ fn the_types_of_others_are_those_on_the_list() {
         .unwrap();
     assert!(status.success());
     for (name, list) in [
-        ("core", &CORE[..]),
+        ("core", CORE),
         ("actix", &ACTIX),
         ("axum", &AXUM),
         ("warp", &WARP),
