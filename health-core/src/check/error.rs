@@ -178,15 +178,19 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
-/// Parts of the texts of rustls errors that mean a failed handshake.
-const TLS_REFUSALS: [&str; 7] = [
+/// Parts of the texts of errors of rustls, and of OpenSSL in the last line, that mean a failed handshake.
+const TLS_REFUSALS: [&str; 11] = [
     "invalid peer certificate",
     "received fatal alert",
     "received corrupt message",
+    "received unexpected message: got",
+    "received unexpected handshake message: got",
     "peer is incompatible",
     "peer misbehaved",
+    "peer sent excess record size",
     "peer sent no certificates",
     "peer doesn't support any known protocol",
+    "certificate verify failed",
 ];
 
 fn classify_io(error: &io::Error) -> Option<Reason> {
@@ -204,8 +208,10 @@ fn classify_io(error: &io::Error) -> Option<Reason> {
         | Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown => Some(Reason::Unreachable),
-        // rustls and the libraries on top of it report a handshake that either side refused in this way.
-        Kind::InvalidData if TLS_REFUSALS.iter().any(|words| error.to_string().contains(words)) => {
+        // Libraries of TLS report a refused handshake by one of these kinds, which have other uses, too.
+        Kind::InvalidData | Kind::InvalidInput | Kind::Other
+            if TLS_REFUSALS.iter().any(|words| error.to_string().contains(words)) =>
+        {
             Some(Reason::Rejected)
         }
         // The standard library has no error kind for failed name resolution, only this text.
@@ -246,13 +252,46 @@ mod tests {
             assert_eq!(reason(Driver(kind.into())), expected, "{kind:?}");
             assert_eq!(reason(io::Error::from(kind)), expected, "{kind:?}");
         }
-        let tls = io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: Expired");
-        assert_eq!(reason(tls), Reason::Rejected);
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(reason(io::Error::other(refused())), Reason::Unreachable);
         let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());
         assert_eq!(reason(io::Error::other(shared)), Reason::Unreachable);
         assert_eq!(reason(io::Error::other("failed to lookup address information: no")), Reason::Unreachable);
+    }
+
+    /// The texts are those of rustls 0.23 and of OpenSSL 3.
+    #[test]
+    fn a_refused_handshake_is_told_by_its_text() {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other};
+        for (kind, text, expected) in [
+            (
+                InvalidData,
+                "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
+                Reason::Rejected,
+            ),
+            (InvalidData, "invalid peer certificate: certificate not valid for name \"db\"", Reason::Rejected),
+            (InvalidData, "invalid peer certificate: UnknownIssuer", Reason::Rejected),
+            (InvalidInput, "invalid peer certificate: UnknownIssuer", Reason::Rejected),
+            (Other, "invalid peer certificate: UnknownIssuer", Reason::Rejected),
+            (InvalidData, "received fatal alert: HandshakeFailure", Reason::Rejected),
+            (InvalidData, "received corrupt message of type InvalidContentType", Reason::Rejected),
+            (
+                InvalidData,
+                "received unexpected message: got ApplicationData when expecting Handshake",
+                Reason::Rejected,
+            ),
+            (InvalidData, "peer sent excess record size", Reason::Rejected),
+            (Other, "error:0A000086:SSL routines::certificate verify failed", Reason::Rejected),
+            (InvalidData, "stream did not contain valid UTF-8", Reason::Failed),
+            (Other, "the worker is gone", Reason::Failed),
+        ] {
+            assert_eq!(reason(io::Error::new(kind, text)), expected, "{kind:?} {text}");
+            // As a library wraps it once more.
+            assert_eq!(reason(io::Error::other(io::Error::new(kind, text))), expected, "{kind:?} {text}");
+        }
+        // Whatever the text is, a connection that ended is gone.
+        let ended = io::Error::new(io::ErrorKind::UnexpectedEof, "received fatal alert");
+        assert_eq!(reason(ended), Reason::Unreachable);
     }
 
     #[test]

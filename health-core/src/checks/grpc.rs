@@ -145,3 +145,22 @@ impl<T> fmt::Debug for Grpc<T> {
         f.debug_struct("Grpc").field("service", &self.service).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_handshake_is_no_lost_connection() {
+        for (error, expected) in [
+            (io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
+            (io::Error::from(io::ErrorKind::ConnectionRefused), Reason::Unreachable),
+        ] {
+            let status = Status::from_error(Box::new(ConnectError(Box::new(error))));
+            assert!(!is_of_a_dying_connection(&status), "{status}");
+            assert_eq!(explain(status).get_reason(), expected);
+        }
+    }
+}

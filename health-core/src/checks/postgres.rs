@@ -156,3 +156,57 @@ impl fmt::Debug for Postgres {
         f.debug_struct("Postgres").field("question", &self.question).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Ready, ready},
+        io,
+    };
+
+    use deadpool_postgres::tokio_postgres::{
+        Config,
+        config::SslMode,
+        tls::{NoTlsStream, TlsConnect},
+    };
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    /// TLS whose handshake fails in this way.
+    struct Fails(io::Error);
+
+    impl TlsConnect<DuplexStream> for Fails {
+        type Stream = NoTlsStream;
+        type Error = io::Error;
+        type Future = Ready<io::Result<NoTlsStream>>;
+
+        fn connect(self, _: DuplexStream) -> Self::Future {
+            ready(Err(self.0))
+        }
+    }
+
+    /// The error of connecting to a server that answers the request for TLS with this byte.
+    async fn refused(answer: u8, handshake: io::Error) -> Error {
+        let (client, mut server) = duplex(64);
+        server.write_all(&[answer]).await.unwrap();
+        let mut config = Config::new();
+        config.user("app").ssl_mode(SslMode::Require);
+        config.connect_raw(client, Fails(handshake)).await.err().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refused_handshake_is_no_lost_connection() {
+        let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
+        for (answer, handshake, expected) in [
+            (b'S', invalid("invalid peer certificate: UnknownIssuer"), Reason::Rejected),
+            // The driver's own text alone tells of TLS here.
+            (b'S', io::Error::new(io::ErrorKind::InvalidInput, "invalid dns name"), Reason::Rejected),
+            (b'S', io::Error::from(io::ErrorKind::ConnectionReset), Reason::Unreachable),
+            (b'N', invalid("never begun"), Reason::Rejected),
+        ] {
+            let error = refused(answer, handshake).await;
+            assert_eq!(reason(&error), expected, "{error:?}");
+        }
+    }
+}

@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::failure::Failure;
-use crate::{check::outcome::Outcome, model::status::Reason};
+use crate::{
+    check::{error::classify, outcome::Outcome},
+    model::status::Reason,
+};
 
 /// What is asked of a server.
 #[derive(Debug)]
@@ -136,8 +139,10 @@ pub(super) async fn diagnosed(address: (String, u16), failure: Failure) -> Failu
 pub(super) fn reason(error: &RedisError) -> Reason {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => Reason::Timeout,
+        // A refused handshake of TLS, and a socket that may not be opened, are of this kind, too.
+        ErrorKind::Io => classify(error).unwrap_or(Reason::Unreachable),
         // The driver of a cluster has no connection to a node.
-        ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => Reason::Unreachable,
+        ErrorKind::ClusterConnectionNotFound => Reason::Unreachable,
         // The driver's way of saying that the connection ended in mid-answer.
         ErrorKind::Parse if error.to_string().contains("end of input") => Reason::Unreachable,
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Reason::Rejected,
@@ -172,6 +177,23 @@ const NO_DATABASE: &str = "refused to switch database";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The driver passes on what its library of TLS and the system say.
+    #[test]
+    fn a_refused_handshake_is_no_lost_connection() {
+        use std::io::{Error, ErrorKind as Kind};
+        for (error, expected) in [
+            (Error::new(Kind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
+            (Error::new(Kind::InvalidData, "received corrupt message of type InvalidContentType"), Reason::Rejected),
+            (Error::from(Kind::PermissionDenied), Reason::Rejected),
+            (Error::from(Kind::ConnectionReset), Reason::Unreachable),
+            (Error::from(Kind::NotFound), Reason::Unreachable),
+            (Error::from(Kind::TimedOut), Reason::Timeout),
+        ] {
+            let text = error.to_string();
+            assert_eq!(reason(&RedisError::from(error)), expected, "{text}");
+        }
+    }
 
     #[test]
     fn the_code_decides_and_the_text_only_where_the_code_says_nothing() {

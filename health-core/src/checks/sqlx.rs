@@ -369,3 +369,23 @@ impl<DB: Database> fmt::Debug for Sqlx<DB> {
         f.debug_struct("Sqlx").field("database", &DB::NAME).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_handshake_is_no_lost_connection() {
+        let io = |kind: io::ErrorKind, text: &str| Error::Io(io::Error::new(kind, text.to_owned()));
+        for (error, expected) in [
+            (io(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
+            (Error::Tls("server does not support TLS".into()), Reason::Rejected),
+            (io(io::ErrorKind::ConnectionReset, "reset"), Reason::Unreachable),
+            (io(io::ErrorKind::InvalidData, "nothing that is known"), Reason::Unreachable),
+        ] {
+            assert_eq!(reason(&error), expected, "{error}");
+        }
+    }
+}
