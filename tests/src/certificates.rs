@@ -1,12 +1,69 @@
 //! Certificates of a test's own authority.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use time::{Duration, OffsetDateTime};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use crate::service::Kind;
+
+/// The name that the clients of the tests ask for: a server's address, which no resolver can give another meaning.
+pub const NAME: &str = "127.0.0.1";
+
+/// What a server presents, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The chain.
+    pub chain: String,
+    /// The key.
+    pub key: String,
+}
+
+impl Identity {
+    /// Writes the chain and the key into this folder, over those from before. Returns where they are.
+    ///
+    /// # Panics
+    ///
+    /// They cannot be written.
+    #[must_use]
+    pub fn write_to(&self, folder: &Path) -> (PathBuf, PathBuf) {
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).expect("a file");
+            // PostgreSQL takes no key that others can read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our file");
+            path
+        };
+        (write("server.crt", &self.chain), write("server.key", &self.key))
+    }
+}
+
+impl From<Identity> for Kind {
+    fn from(identity: Identity) -> Self {
+        Self::Tls { chain: identity.chain, key: identity.key }
+    }
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Nothing.
+    None,
+    /// It has expired.
+    Expired,
+    /// It is for another name than [`NAME`].
+    OtherName,
+    /// It is of an authority that the client does not know.
+    OtherAuthority,
+    /// It is of an authority that only has the name of the one that the client knows.
+    Impostor,
+}
 
 /// An authority that signs what the test wants.
 #[derive(Debug)]
@@ -78,13 +135,40 @@ impl Authority {
         roots
     }
 
-    /// A server's certificate for a name, from so many days from now until so many.
+    /// A server's certificate for a name, from so many days from now until so many, as the program `serve` takes it.
     ///
     /// # Panics
     ///
     /// It cannot be made.
     #[must_use]
     pub fn sign(&self, name: &str, from_days: i64, to_days: i64) -> Kind {
+        self.identity(name, from_days, to_days).into()
+    }
+
+    /// A server's certificate and key with this flaw.
+    ///
+    /// # Panics
+    ///
+    /// They cannot be made.
+    #[must_use]
+    pub fn flawed(&self, flaw: Flaw) -> Identity {
+        match flaw {
+            Flaw::None => self.identity(NAME, -1, 90),
+            Flaw::Expired => self.identity(NAME, -100, -10),
+            Flaw::OtherName => self.identity("elsewhere.example", -1, 90),
+            Flaw::OtherAuthority => Self::named("another authority").identity(NAME, -1, 90),
+            // `new` gives every authority the same name.
+            Flaw::Impostor => Self::new().identity(NAME, -1, 90),
+        }
+    }
+
+    /// A server's certificate and key for a name, from so many days from now until so many.
+    ///
+    /// # Panics
+    ///
+    /// They cannot be made.
+    #[must_use]
+    pub fn identity(&self, name: &str, from_days: i64, to_days: i64) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -93,7 +177,7 @@ impl Authority {
         // A minute more, so that the days left are these while the test runs.
         params.not_after = now + Duration::days(to_days) + Duration::minutes(1);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        Kind::Tls { chain: certificate.pem(), key: key.serialize_pem() }
+        Identity { chain: certificate.pem(), key: key.serialize_pem() }
     }
 }
 

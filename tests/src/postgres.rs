@@ -14,15 +14,17 @@ use std::{
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Pool, RecyclingMethod,
-    tokio_postgres::{Client, Config, NoTls},
+    tokio_postgres::{Client, Config, NoTls, config::SslMode},
 };
 use nix::{
     sys::signal::Signal,
     unistd::{Uid, User},
 };
 use tempfile::TempDir;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::rustls::ClientConfig;
 
-use crate::{daemon::Rule, port, process::Process, tools, wait};
+use crate::{certificates::Identity, daemon::Rule, port, process::Process, tools, wait};
 
 /// The password of its only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
@@ -33,6 +35,8 @@ pub struct Server {
     binaries: PathBuf,
     port: u16,
     process: Option<Process>,
+    /// Its settings of TLS.
+    tls: Vec<String>,
     /// The one that the server accepts now.
     password: Mutex<String>,
     /// Last, so that it is removed when nothing runs in it any more.
@@ -75,8 +79,9 @@ impl Server {
                 chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a directory of the server's");
             }
         }
+        let password_now = Mutex::new(PASSWORD.to_owned());
         let mut server =
-            Self { binaries, port: port::free(), process: None, password: Mutex::new(PASSWORD.to_owned()), directory };
+            Self { binaries, port: port::free(), process: None, tls: Vec::new(), password: password_now, directory };
         let made = server
             .command("initdb")
             .args(["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--username=app", "--encoding=UTF8"])
@@ -142,6 +147,26 @@ impl Server {
         });
     }
 
+    /// Starts the server again, with this certificate and for sessions over TLS alone.
+    ///
+    /// # Panics
+    ///
+    /// It takes no sessions within [`wait::HANG`].
+    pub fn require_tls(&mut self, identity: &Identity) {
+        let (chain, key) = identity.write_to(self.directory.path());
+        if let Some(user) = unprivileged() {
+            for path in [&chain, &key] {
+                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a file of the server's");
+            }
+        }
+        let rule = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(self.data().join("pg_hba.conf"), rule).expect("our directory");
+        let file = |name: &str, path: &Path| format!("{name}={}", path.display());
+        self.tls = vec!["ssl=on".to_owned(), file("ssl_cert_file", &chain), file("ssl_key_file", &key)];
+        self.stop();
+        self.run();
+    }
+
     /// Accepting connections is less: a server that starts up refuses every session.
     fn takes_sessions(&self) -> bool {
         let mut ready = Command::new(self.binaries.join("pg_isready"));
@@ -156,6 +181,7 @@ impl Server {
             .args(["-p", &self.port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
             .args(["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=40"])
+            .args(self.tls.iter().flat_map(|setting| ["-c", setting.as_str()]))
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .spawn()
@@ -259,6 +285,14 @@ impl Server {
 pub fn pool(config: Config, size: usize) -> Pool {
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager).max_size(size).build().expect("a pool")
+}
+
+/// A pool of one connection, over TLS alone.
+#[must_use]
+pub fn tls_pool(mut config: Config, tls: ClientConfig) -> Pool {
+    config.ssl_mode(SslMode::Require);
+    let manager = Manager::new(config, MakeRustlsConnect::new(tls));
+    Pool::builder(manager).max_size(1).build().expect("a pool")
 }
 
 /// PostgreSQL refuses to run as root; then it runs as the user that its package made, or as nobody.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -13,6 +14,7 @@ use deadpool_lapin::{
 use tempfile::TempDir;
 
 use crate::{
+    certificates::Identity,
     daemon::{Daemon, Rule, daemon_server},
     port, tools,
 };
@@ -24,6 +26,8 @@ pub const PASSWORD: &str = "correct-horse-9Q";
 #[derive(Debug)]
 pub struct Server {
     port: u16,
+    /// Where it listens for TLS, if it does.
+    tls_port: Option<u16>,
     distribution: u16,
     mapper_port: u16,
     daemon: Daemon,
@@ -41,6 +45,20 @@ impl Server {
     /// RabbitMQ is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a broker with the user `app`, which listens for TLS with this certificate, too.
+    ///
+    /// # Panics
+    ///
+    /// RabbitMQ is not installed or does not start.
+    #[must_use]
+    pub fn start_with_tls(identity: &Identity) -> Self {
+        Self::start_with(Some(identity))
+    }
+
+    fn start_with(identity: Option<&Identity>) -> Self {
         tools::needs("rabbitmq-server");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mapper_port = port::free();
@@ -51,7 +69,8 @@ impl Server {
         mapper.start(command, || port::accepts(mapper_port));
         let (port, distribution) = (port::free(), port::free());
         let daemon = Daemon::default();
-        let mut server = Self { port, distribution, mapper_port, daemon, _mapper: mapper, directory };
+        let tls_port = identity.map(|_| port::free());
+        let mut server = Self { port, tls_port, distribution, mapper_port, daemon, _mapper: mapper, directory };
         let file = |name: &str| server.directory.path().join(name);
         fs::write(
             file("rabbitmq.conf"),
@@ -62,6 +81,17 @@ impl Server {
         )
         .expect("a file");
         fs::write(file("enabled_plugins"), "[].").expect("a file");
+        if let (Some(identity), Some(tls_port)) = (identity, tls_port) {
+            let (chain, key) = identity.write_to(server.directory.path());
+            let settings = format!(
+                "listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+                 ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+                chain.display(),
+                key.display()
+            );
+            let mut config = fs::OpenOptions::new().append(true).open(file("rabbitmq.conf")).expect("our file");
+            config.write_all(settings.as_bytes()).expect("our file");
+        }
         server.start_again();
         server
     }
@@ -70,6 +100,27 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         url(self.port, PASSWORD)
+    }
+
+    /// Where it listens for TLS.
+    ///
+    /// # Panics
+    ///
+    /// It does not.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("a broker with TLS")
+    }
+
+    /// Presents this certificate to new connections from now on.
+    ///
+    /// # Panics
+    ///
+    /// The broker does not answer.
+    pub fn present(&self, identity: &Identity) {
+        let _ = identity.write_to(self.directory.path());
+        // Erlang keeps what it has read for two minutes.
+        self.control(&["eval", "ssl:clear_pem_cache()."]);
     }
 
     /// A connection of the test's own, beside every pool.
@@ -95,7 +146,8 @@ impl Server {
     fn start_again(&mut self) {
         let mut command = self.command("rabbitmq-server");
         command.stdout(self.log()).stderr(self.log());
-        self.daemon.start(command, || port::accepts(self.port));
+        // The listeners for TLS come last.
+        self.daemon.start(command, || port::accepts(self.tls_port.unwrap_or(self.port)));
     }
 
     fn set_rule(&self, rule: Rule) {
@@ -157,6 +209,12 @@ daemon_server!(Server, impose);
 #[must_use]
 pub fn url(port: u16, password: &str) -> String {
     format!("amqp://app:{password}@127.0.0.1:{port}/%2f")
+}
+
+/// How an application would connect to a broker over TLS. lapin trusts what the environment's `SSL_CERT_FILE` has.
+#[must_use]
+pub fn tls_url(port: u16) -> String {
+    format!("amqps://app:{PASSWORD}@127.0.0.1:{port}/%2f")
 }
 
 /// A pool of this size.

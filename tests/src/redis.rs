@@ -8,7 +8,7 @@ use std::{
 use deadpool_redis::{
     Manager, Pool,
     redis::{
-        Client, RedisResult, Value,
+        Client, RedisResult, TlsCertificates, Value,
         aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
         cmd,
     },
@@ -16,7 +16,7 @@ use deadpool_redis::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{daemon::Rule, port, process::Process, tools, wait};
+use crate::{certificates::Identity, daemon::Rule, port, process::Process, tools, wait};
 
 /// The password of its default user.
 pub const PASSWORD: &str = "correct-horse-8R";
@@ -52,6 +52,21 @@ impl Server {
     /// Starts the server from now on with these settings of its command line, too.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
+    /// Starts the server again, with this certificate and for connections over TLS alone, on the same port.
+    ///
+    /// # Panics
+    ///
+    /// It does not accept within [`wait::HANG`].
+    pub fn require_tls(&mut self, identity: &Identity) {
+        let (chain, key) = identity.write_to(self.directory.path());
+        let (chain, key) = (chain.display().to_string(), key.display().to_string());
+        let port = self.port.to_string();
+        self.set_arguments(&["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+        self.arguments.extend(["--tls-cert-file".to_owned(), chain, "--tls-key-file".to_owned(), key]);
+        self.stop();
+        self.run();
     }
 
     /// Takes the server's directory away, so that it cannot save.
@@ -192,6 +207,19 @@ impl Server {
 pub fn pool(url: &str, size: usize) -> Pool {
     let manager = Manager::new(url).expect("a URL");
     Pool::builder(manager).max_size(size).build().expect("a pool")
+}
+
+/// A pool of one connection, over TLS with a server of this authority, as PEM.
+///
+/// # Panics
+///
+/// The authority's certificate is none.
+#[must_use]
+pub fn tls_pool(port: u16, authority: &str) -> Pool {
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(authority.into()) };
+    let client = Client::build_with_tls(format!("rediss://:{PASSWORD}@127.0.0.1:{port}/0"), certificates);
+    let manager = Manager::new(client.expect("a client").get_connection_info().clone()).expect("an address");
+    Pool::builder(manager).max_size(1).build().expect("a pool")
 }
 
 crate::daemon::inherent_server!(Server, impose);

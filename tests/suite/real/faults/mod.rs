@@ -6,3 +6,4 @@ mod fault_table;
 mod pools;
 mod stale;
 mod starved;
+mod tls;
