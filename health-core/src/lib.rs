@@ -40,6 +40,7 @@
 //! | `tcp` | [`Tcp`], a connection |
 //! | `tokio_postgres` | [`Bb8`] and [`R2d2`] find the [`Reason`] of an error of tokio-postgres by its SQLSTATE |
 //! | `upstream` | [`Upstream`], another service's health document |
+//! | `utoipa` | [`Endpoint::openapi`], the paths and schemas of the endpoint as an OpenAPI document |
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
 
@@ -67,6 +68,7 @@
         feature = "tcp",
         feature = "testing",
         feature = "upstream",
+        feature = "utoipa",
         feature = "webhook"
     )),
     allow(rustdoc::broken_intra_doc_links)
@@ -91,8 +93,8 @@ mod time;
 #[doc = include_str!("../ARCHITECTURE.md")]
 pub mod architecture {}
 
-/// The drivers of the ready-made checks, in the versions that the checks take. An application that uses these exports has
-/// the same versions by construction.
+/// The drivers of the ready-made checks, and the other crates whose types this one takes or returns, in the same versions. An
+/// application that uses these exports has the same versions by construction.
 pub mod drivers {
     #[cfg(feature = "nats")]
     pub use async_nats;
@@ -124,6 +126,8 @@ pub mod drivers {
     pub use tokio_rustls;
     #[cfg(feature = "grpc")]
     pub use tonic;
+    #[cfg(feature = "utoipa")]
+    pub use utoipa;
 }
 
 pub use async_trait::async_trait;

@@ -15,6 +15,7 @@ pub mod haproxy;
 pub mod host_tree;
 pub mod http;
 pub mod hung_mount;
+pub mod json_schema;
 pub mod kafka;
 pub mod kafka_gate;
 pub mod mariadb;

@@ -15,6 +15,8 @@ mod negotiate;
 mod options;
 mod query;
 mod route;
+#[cfg(feature = "utoipa")]
+mod utoipa;
 
 use std::{fmt, sync::Arc};
 

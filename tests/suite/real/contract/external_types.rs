@@ -42,6 +42,7 @@ const CORE: &[&str] = &[
     "tonic::body::Body",
     "tonic::client::service::GrpcService",
     "tonic::codegen::StdError",
+    "utoipa::openapi::OpenApi",
 ];
 /// Of the adapters: the framework's, and the core's.
 const ACTIX: [&str; 12] = [

@@ -17,5 +17,7 @@ mod mute;
 mod names;
 mod publication;
 mod scheduler;
+mod schema;
 mod settings;
 mod status_page;
+mod utoipa;

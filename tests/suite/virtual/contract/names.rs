@@ -6,7 +6,8 @@ use health_tests::{module_graph::Crate, program::cargo};
 use serde_json::Value;
 
 /// The features without a check or a publisher of their name.
-const OTHERS: [&str; 8] = ["anyhow", "default", "eyre", "html", "serde", "signal", "testing", "tokio_postgres"];
+const OTHERS: &[&str] =
+    &["anyhow", "default", "eyre", "html", "serde", "signal", "testing", "tokio_postgres", "utoipa"];
 
 /// The checks whose test is that of the scheduler: closures of the application.
 const CLOSURES: [&str; 2] = ["blocking", "closure"];
