@@ -1,5 +1,5 @@
-//! The OpenAPI document of an endpoint. Its paths are those of the routes, and its schemas those of the files in `schema/`,
-//! which the tests hold every answer to.
+//! The OpenAPI document of an endpoint. Its paths are those of the routes, and its schemas those of the files in
+//! `schema/`, which the tests hold every answer to.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ const BEARER: &str = "Health.Bearer";
 const ABOUT_BEARER: &str =
     "Shows everything. A request without a token, or with a wrong one, is answered at the ordinary visibility.";
 
-/// The files of schemas, each with the prefix that its definitions have among the components. The dot keeps them apart from
-/// an application's own `HealthReport` or `HealthStatus`, because a merge keeps the first of two schemas of one name.
+/// The files of schemas, each with the prefix that its definitions have among the components. The dot keeps them apart
+/// from an application's own `HealthReport` or `HealthStatus`, because a merge keeps the first of two of one name.
 const SCHEMAS: [(&str, &str); 2] = [
     ("Health.", include_str!("../../schema/report.schema.json")),
     ("HealthJson.", include_str!("../../schema/health-json.schema.json")),
@@ -47,9 +47,9 @@ const HEALTH_JSON: &str = "HealthJson.Document";
 
 /// # For OpenAPI documents
 impl Endpoint {
-    /// Returns the paths of this endpoint, their parameters, codes, content types and schemas as an OpenAPI document, for
-    /// [`OpenApi::merge`] into that of the application, or for [`OpenApi::nest`] where the endpoint is nested. It follows
-    /// the options that are set by now. Needs the feature `utoipa`.
+    /// Returns the paths of this endpoint, their parameters, codes, content types and schemas as an OpenAPI document,
+    /// for [`OpenApi::merge`] into that of the application, or for [`OpenApi::nest`] where the endpoint is nested. It
+    /// follows the options that are set by now. Needs the feature `utoipa`.
     ///
     /// ```
     /// use health_core::{Endpoint, Health, drivers::utoipa::openapi::{Info, OpenApi, Paths}};
@@ -87,7 +87,8 @@ impl Endpoint {
     }
 }
 
-/// Returns the definitions of every file. A file that cannot be read would leave its definitions out; the tests compare them.
+/// Returns the definitions of every file. A file that cannot be read would leave its definitions out; the tests compare
+/// them.
 fn schemas() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     SCHEMAS.into_iter().flat_map(|(prefix, text)| {
         let text = text.replace("\"#/$defs/", &format!("\"#/components/schemas/{prefix}"));
