@@ -1,10 +1,11 @@
 //! What the examples read from the environment. What cannot be read ends them, with the variable's name and never its
 //! value: a mistyped URL still has its password in it.
 
-use std::{collections::HashMap, env, fmt, net::SocketAddr, time::Duration};
+use std::{env, error::Error, fmt, net::SocketAddr, time::Duration};
 
 use deadpool_postgres::tokio_postgres::{self, config::SslMode};
 use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo as _};
+use health_core::SettingsLoader;
 
 /// Shorter secrets would be found in ordinary words when they are removed from output.
 const SHORTEST_SECRET: usize = 4;
@@ -24,7 +25,7 @@ pub struct Settings {
     pub drain: Duration,
     /// `HEALTH_TOKEN`: the bearer token that shows everything.
     pub token: Option<String>,
-    /// `HEALTH_CONFIG`, a TOML file, and `HEALTH_CHECKS__<CHECK>__<OPTION>`: options of checks.
+    /// `HEALTH_CONFIG`, a file in TOML, YAML or JSON, and `HEALTH_CHECKS__<CHECK>__<OPTION>`: options of checks.
     pub checks: health_core::Settings,
     /// What must appear in no output.
     pub secrets: Vec<String>,
@@ -36,20 +37,37 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A variable that cannot be used.
+/// Settings that cannot be used.
 #[derive(Debug)]
-pub struct SettingsError {
-    variable: &'static str,
-    expected: &'static str,
+pub enum SettingsError {
+    /// A variable of the service.
+    Variable {
+        /// The name of the variable.
+        variable: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The options of checks. The text names the file and the line, or the variable.
+    Checks(health_core::SettingsError),
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot be used: expected {}", self.variable, self.expected)
+        match self {
+            Self::Variable { variable, expected } => write!(f, "{variable} cannot be used: expected {expected}"),
+            Self::Checks(error) => error.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for SettingsError {}
+impl Error for SettingsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Variable { .. } => None,
+            Self::Checks(error) => error.source(),
+        }
+    }
+}
 
 impl Settings {
     /// Reads the environment.
@@ -98,23 +116,11 @@ impl Settings {
 
 /// Reads what operators say about the checks: first the file, then the variables, which overrule it.
 fn checks() -> Result<health_core::Settings, SettingsError> {
-    let mut sources = config::Config::builder();
-    let file = read("HEALTH_CONFIG", "the path of a TOML file", |path| Some(path.to_owned()))?;
-    if let Some(path) = file {
-        sources = sources.add_source(config::File::new(&path, config::FileFormat::Toml));
+    let mut loader = SettingsLoader::new();
+    if let Some(path) = env::var_os("HEALTH_CONFIG") {
+        loader = loader.file(path);
     }
-    // Not the other variables that begin with HEALTH_.
-    let ours = |name: &str| name.starts_with("HEALTH_CHECKS__") || name.starts_with("HEALTH_DEFAULTS__");
-    let variables: HashMap<String, String> = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| ours(name))
-        .collect();
-    let environment = config::Environment::with_prefix("HEALTH").prefix_separator("_").separator("__");
-    let read = sources.add_source(environment.source(Some(variables))).build();
-    read.and_then(config::Config::try_deserialize).map_err(|_| SettingsError {
-        variable: "HEALTH_CONFIG or HEALTH_CHECKS__<CHECK>__<OPTION>",
-        expected: "a TOML file with tables [defaults] and [checks.<check>], and a variable for one option of one check",
-    })
+    loader.environment("HEALTH").load().map_err(SettingsError::Checks)
 }
 
 /// Reads one variable, if it is set.
@@ -124,9 +130,9 @@ fn read<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>, SettingsError> {
     match env::var(variable) {
-        Ok(text) => parse(&text).map(Some).ok_or(SettingsError { variable, expected }),
+        Ok(text) => parse(&text).map(Some).ok_or(SettingsError::Variable { variable, expected }),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(SettingsError { variable, expected }),
+        Err(env::VarError::NotUnicode(_)) => Err(SettingsError::Variable { variable, expected }),
     }
 }
 

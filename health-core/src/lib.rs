@@ -35,6 +35,7 @@
 //! | `redis_connection` | [`RedisConnection`] on a connection of the redis crate: `ConnectionManager` and others |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
 //! | `serde` | [`Settings`], options of checks from configuration |
+//! | `settings_file` | [`Settings::load`] and [`SettingsLoader`]: TOML, YAML and JSON files, environment variables |
 //! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a connection |
@@ -63,6 +64,7 @@
         feature = "redis_connection",
         feature = "redis_queue",
         feature = "serde",
+        feature = "settings_file",
         feature = "signal",
         feature = "sqlx",
         feature = "tcp",
@@ -86,6 +88,8 @@ mod model;
 pub mod publish;
 mod redact;
 mod render;
+#[cfg(feature = "settings_file")]
+mod settings_file;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
@@ -136,6 +140,8 @@ pub use serde_json;
 
 #[cfg(feature = "bb8")]
 pub use crate::checks::bb8::Bb8;
+#[cfg(feature = "serde")]
+pub use crate::check::setting::Setting;
 #[cfg(feature = "certificate")]
 pub use crate::checks::certificate::Certificate;
 #[cfg(feature = "disk_space")]
@@ -172,6 +178,8 @@ pub use crate::checks::sqlx::Sqlx;
 pub use crate::checks::tcp::Tcp;
 #[cfg(feature = "upstream")]
 pub use crate::checks::upstream::Upstream;
+#[cfg(feature = "settings_file")]
+pub use crate::config::parse::mistake::SettingsMistake;
 #[cfg(feature = "serde")]
 pub use crate::config::settings::Settings;
 #[cfg(feature = "signal")]
@@ -184,6 +192,8 @@ pub use crate::publish::metrics::Metrics;
 pub use crate::publish::opentelemetry::OpenTelemetry;
 #[cfg(feature = "webhook")]
 pub use crate::publish::webhook::{Webhook, notice::Notice};
+#[cfg(feature = "settings_file")]
+pub use crate::settings_file::{SettingsError, SettingsLoader};
 pub use crate::{
     check::{
         Check, CheckResult,

@@ -7,11 +7,15 @@ pub(crate) mod handle;
 pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod registration;
+#[cfg(feature = "serde")]
+pub(crate) mod setting;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+#[cfg(feature = "serde")]
+use crate::check::setting::Setting;
 use crate::{
     check::{
         error::{CheckError, InvalidCheck},
@@ -138,11 +142,73 @@ pub trait Check: Send + Sync + 'static {
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(())
     }
+
+    /// Returns the names of the options of this kind of check that an operator's settings can set, such as its limits.
+    /// The options that every check has come first: an option with the name of one of those is never asked for. Default:
+    /// none. Needs the feature `serde`.
+    #[cfg(feature = "serde")]
+    fn settings(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Sets one of the options that [`settings`](Self::settings) names. Called before [`validate`](Self::validate), and
+    /// only for those names. Returns `false` if there is no such option, which is the default. Needs the feature `serde`.
+    ///
+    /// ```
+    /// use health_core::{
+    ///     Check, CheckResult, Health, InvalidCheck, Outcome, Setting, Settings, async_trait, serde_json::from_str,
+    /// };
+    ///
+    /// struct License { days_left: u64, warn_below: u64 }
+    ///
+    /// #[async_trait]
+    /// impl Check for License {
+    ///     async fn check(&self) -> CheckResult {
+    ///         let is_well = self.days_left >= self.warn_below;
+    ///         Ok(if is_well { Outcome::healthy() } else { Outcome::degraded("expires soon") })
+    ///     }
+    ///
+    ///     fn settings(&self) -> Vec<&'static str> {
+    ///         vec!["warn_below"]
+    ///     }
+    ///
+    ///     fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+    ///         match option {
+    ///             "warn_below" => self.warn_below = value.whole()?,
+    ///             _ => return Ok(false),
+    ///         }
+    ///         Ok(true)
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let settings: Settings = from_str(r#"{"checks": {"license": {"warn_below": 30, "timeout": "1s"}}}"#)?;
+    /// let license = License { days_left: 20, warn_below: 14 };
+    /// let health = Health::builder().settings(settings).check("license", license).start()?;
+    /// assert_eq!(health.refresh("license").await?, health_core::Status::Degraded);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The value is not usable. The text says what to give instead; [`Setting::refused`] makes it.
+    #[cfg(feature = "serde")]
+    fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        let _ = (option, value);
+        Ok(false)
+    }
 }
+
+/// The error of a setting of a check that something else holds, too.
+#[cfg(feature = "serde")]
+pub(crate) const SHARED: &str = "the check is shared, so its own options cannot be set: register a check that nothing \
+                                 else holds, not a clone";
 
 /// Delegates to the check inside, so that checks of different types can stand in one list.
 macro_rules! delegate {
-    ($($pointer:ident),+) => {
+    ($($pointer:ident: $this:ident => $exclusive:expr),+) => {
         $(#[async_trait]
         impl<C: Check + ?Sized> Check for $pointer<C> {
             async fn check(&self) -> CheckResult {
@@ -180,8 +246,22 @@ macro_rules! delegate {
             fn validate(&self) -> Result<(), InvalidCheck> {
                 (**self).validate()
             }
+
+            #[cfg(feature = "serde")]
+            fn settings(&self) -> Vec<&'static str> {
+                (**self).settings()
+            }
+
+            #[cfg(feature = "serde")]
+            fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+                let $this = self;
+                match $exclusive {
+                    Some(check) => check.apply_setting(option, value),
+                    None => Err(InvalidCheck::new(SHARED)),
+                }
+            }
         })+
     };
 }
 
-delegate!(Arc, Box);
+delegate!(Arc: this => Arc::get_mut(this), Box: this => Some(&mut **this));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "serde")]
+use crate::check::{error::InvalidCheck, setting::Setting};
 use crate::{
     check::Check,
     model::status::{Impact, Kind, Membership, Probe},
@@ -126,20 +128,6 @@ macro_rules! option_table {
 
 pub(super) use option_table;
 
-/// One value of a setting, to be read as the type of its option.
-#[cfg(feature = "serde")]
-pub(crate) trait SettingValue {
-    type Error;
-
-    fn duration(&self) -> Result<Duration, Self::Error>;
-    fn count(&self) -> Result<u32, Self::Error>;
-    fn flag(&self) -> Result<bool, Self::Error>;
-    fn impact(&self) -> Result<Impact, Self::Error>;
-    fn words(&self) -> Result<Vec<String>, Self::Error>;
-    /// The error of a value that the option does not take, and what to give instead.
-    fn refused(&self, expected: &str) -> Self::Error;
-}
-
 /// The way a check was added to liveness or startup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joining {
@@ -223,7 +211,7 @@ macro_rules! options {
             /// # Errors
             ///
             /// The value is not usable.
-            pub(crate) fn set<V: SettingValue>(&mut self, name: &str, value: &V) -> Result<bool, V::Error> {
+            pub(crate) fn set(&mut self, name: &str, value: &Setting) -> Result<bool, InvalidCheck> {
                 match name {
                     $(stringify!($duration) => self.$duration = Some(value.duration()?),)+
                     $(stringify!($count) => self.$count = Some(value.count()?),)+

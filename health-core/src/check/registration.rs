@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "serde")]
+use crate::check::{SHARED, error::InvalidCheck, setting::Setting};
 use crate::{
     check::{
         Check,
@@ -25,6 +27,32 @@ impl<C: Check> From<C> for Registration {
     fn from(check: C) -> Self {
         let options = Options::of(&check);
         Self { check: Arc::new(check), options }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl Registration {
+    /// The names of all settings: of the options that every check has, then of the check's own.
+    pub(crate) fn settings(&self) -> Vec<&'static str> {
+        let mut names = Options::SETTINGS.to_vec();
+        names.extend(self.check.settings());
+        names
+    }
+
+    /// Sets an option by the name of its setting. Returns `false` if there is no such setting.
+    ///
+    /// # Errors
+    ///
+    /// The value is not usable, or the check cannot be changed because something else holds it, too.
+    pub(crate) fn set(&mut self, name: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        if self.options.set(name, value)? {
+            return Ok(true);
+        }
+        if !self.check.settings().contains(&name) {
+            return Ok(false);
+        }
+        let check = Arc::get_mut(&mut self.check).ok_or_else(|| InvalidCheck::new(SHARED))?;
+        check.apply_setting(name, value)
     }
 }
 

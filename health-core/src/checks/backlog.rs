@@ -10,6 +10,8 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+#[cfg(feature = "serde")]
+use crate::check::setting::Setting;
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, handle::CheckHandle, outcome::Outcome},
     model::{
@@ -195,6 +197,22 @@ impl<C: Check> Check for Backlog<C> {
             return Err(("growing_for(0 s) warns at every growth: use the time that is tolerable".to_owned()).into());
         }
         self.inner.validate()
+    }
+
+    #[cfg(feature = "serde")]
+    fn settings(&self) -> Vec<&'static str> {
+        let mut names = self.inner.settings();
+        names.push("growing_for");
+        names
+    }
+
+    #[cfg(feature = "serde")]
+    fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        if option != "growing_for" {
+            return self.inner.apply_setting(option, value);
+        }
+        self.growing_for = value.duration()?;
+        Ok(true)
     }
 }
 

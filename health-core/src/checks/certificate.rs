@@ -27,7 +27,7 @@ use tokio_rustls::{
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     open_files::OpenFiles,
     resolve::{Resolver, check_address, connect},
 };
@@ -432,6 +432,10 @@ impl Check for Certificate {
         }
         self.verifier()?;
         Ok(self.limits.validate()?)
+    }
+
+    check_settings! {
+        limits in limits;
     }
 }
 

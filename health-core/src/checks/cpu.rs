@@ -19,7 +19,7 @@ use super::{
         cgroup::{Groups, groups},
         processors, unreadable, with_gaps,
     },
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     open_files::{OpenFiles, Reading},
 };
 use crate::{
@@ -257,5 +257,11 @@ impl Check for Cpu {
         // Opens the files, so that the first run can read them when no further descriptor is free.
         measure(&mut self.files.reading());
         Ok(())
+    }
+
+    check_settings! {
+        limits in limits;
+        warn_throttled_above: throttled.warn_above = number;
+        fail_throttled_above: throttled.fail_above = number;
     }
 }

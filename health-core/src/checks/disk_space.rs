@@ -5,7 +5,10 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{host::percent, limits::limit_methods};
+use super::{
+    host::percent,
+    limits::{check_settings, limit_methods},
+};
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -217,6 +220,15 @@ impl Check for DiskSpace {
         self.limits.validate_percent()?;
         self.bytes.validate_count()?;
         Ok(self.inodes.validate_percent()?)
+    }
+
+    check_settings! {
+        limits in limits;
+        warn_bytes_below: bytes.warn_below = number;
+        fail_bytes_below: bytes.fail_below = number;
+        warn_inodes_below: inodes.warn_below = number;
+        fail_inodes_below: inodes.fail_below = number;
+        allow_read_only: may_be_read_only = flag;
     }
 }
 

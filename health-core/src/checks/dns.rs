@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::resolve::Resolver;
+use super::{limits::check_settings, resolve::Resolver};
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::status::Reason,
@@ -77,5 +77,9 @@ impl Check for Dns {
             return Err(("at_least(0) can never fail: use 1 or more".to_owned()).into());
         }
         Ok(())
+    }
+
+    check_settings! {
+        at_least: at_least = size;
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::limits::limit_methods;
+use super::limits::{check_settings, limit_methods};
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -195,5 +195,10 @@ impl Check for ErrorRateCheck {
             return Err(("minimum(0) would judge a window without calls: use 1 or more".to_owned()).into());
         }
         Ok(self.0.limits.validate_share()?)
+    }
+
+    check_settings! {
+        limits in 0.limits;
+        minimum: 0.minimum = whole;
     }
 }

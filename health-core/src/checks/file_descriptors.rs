@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::{
     host::{percent, unreadable},
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     open_files::{PROCESS_FULL, SYSTEM_FULL, is_out_of_descriptors},
 };
 use crate::{
@@ -191,6 +191,10 @@ impl Check for FileDescriptors {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.limits.validate_percent()?)
+    }
+
+    check_settings! {
+        limits in limits;
     }
 }
 

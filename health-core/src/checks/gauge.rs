@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 
 use async_trait::async_trait;
 
-use super::limits::limit_methods;
+use super::limits::{check_settings, limit_methods};
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -81,6 +81,10 @@ impl Check for Gauge {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.limits.validate()?)
+    }
+
+    check_settings! {
+        limits in limits;
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::limits::check_settings;
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -157,5 +158,10 @@ impl Check for HeartbeatCheck {
             .into());
         }
         Ok(())
+    }
+
+    check_settings! {
+        warn_after: warn_after = duration;
+        fail_after: fail_after = duration;
     }
 }

@@ -13,6 +13,8 @@ use reqwest::{
 
 use tokio::{select, time::timeout};
 
+#[cfg(feature = "serde")]
+use crate::check::setting::Setting;
 use crate::{
     check::{
         Check, CheckResult,
@@ -184,6 +186,36 @@ impl Check for Http {
             None => Ok(()),
         }
     }
+
+    #[cfg(feature = "serde")]
+    fn settings(&self) -> Vec<&'static str> {
+        vec!["accept_codes"]
+    }
+
+    /// The codes replace those of the code: an operator says which count, not which count, too.
+    #[cfg(feature = "serde")]
+    fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        if option != "accept_codes" {
+            return Ok(false);
+        }
+        let words: Vec<String> = match value.value() {
+            // A list may have numbers in it.
+            serde_json::Value::Array(codes) => codes.iter().map(|code| code.to_string().replace('"', "")).collect(),
+            serde_json::Value::Number(code) => vec![code.to_string()],
+            _ => value.words()?,
+        };
+        let codes: Option<Vec<_>> = words.iter().map(|word| codes(word)).collect();
+        let codes = codes.filter(|codes| !codes.is_empty());
+        self.codes = codes.ok_or_else(|| value.refused("use codes and ranges of codes, such as \"200-299, 401\""))?;
+        Ok(true)
+    }
+}
+
+/// Reads one code, or a range of codes such as `200-299`.
+#[cfg(feature = "serde")]
+fn codes(word: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
 }
 
 impl fmt::Debug for Http {

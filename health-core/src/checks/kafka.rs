@@ -12,6 +12,7 @@ use rdkafka::{
     producer::{Partitioner, Producer, ProducerContext},
 };
 
+use super::limits::check_settings;
 use crate::{
     check::{
         Check, CheckResult,
@@ -226,6 +227,10 @@ impl Check for Kafka {
             return Err(("min_brokers(0) can never fail: use 1 or more".to_owned()).into());
         }
         Ok(())
+    }
+
+    check_settings! {
+        min_brokers: min_brokers = size;
     }
 }
 

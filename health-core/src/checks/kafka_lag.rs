@@ -13,7 +13,7 @@ use rdkafka::{
 
 use super::{
     kafka::{patience, patiently},
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
 };
 use crate::{
     check::{Check, CheckResult, blocking::BlockingThread, error::InvalidCheck, outcome::Outcome},
@@ -214,6 +214,12 @@ impl Check for KafkaLag {
         }
         self.limits.validate_count()?;
         Ok(self.worst.validate_count()?)
+    }
+
+    check_settings! {
+        limits in limits;
+        warn_partition_above: worst.warn_above = number;
+        fail_partition_above: worst.fail_above = number;
     }
 }
 

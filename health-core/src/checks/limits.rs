@@ -123,6 +123,40 @@ macro_rules! limit_methods {
 }
 pub(crate) use limit_methods;
 
+/// Makes `settings` and `apply_setting` of a check from a table: the name of an option's method, the field, and the
+/// method of [`Setting`](crate::Setting) that reads it. `limits in` stands for the four options of [`limit_methods`].
+macro_rules! check_settings {
+    (limits in $($limits:tt).+; $($rest:tt)*) => {
+        $crate::checks::limits::check_settings! {
+            warn_above: $($limits).+.warn_above = number;
+            fail_above: $($limits).+.fail_above = number;
+            warn_below: $($limits).+.warn_below = number;
+            fail_below: $($limits).+.fail_below = number;
+            $($rest)*
+        }
+    };
+    ($($name:ident: $($field:tt).+ = $read:ident;)+) => {
+        #[cfg(feature = "serde")]
+        fn settings(&self) -> Vec<&'static str> {
+            vec![$(stringify!($name)),+]
+        }
+
+        #[cfg(feature = "serde")]
+        fn apply_setting(
+            &mut self,
+            option: &str,
+            value: &$crate::check::setting::Setting,
+        ) -> Result<bool, $crate::check::error::InvalidCheck> {
+            match option {
+                $(stringify!($name) => self.$($field).+ = value.$read()?.into(),)+
+                _ => return Ok(false),
+            }
+            Ok(true)
+        }
+    };
+}
+pub(crate) use check_settings;
+
 #[cfg(test)]
 mod tests {
     use super::*;

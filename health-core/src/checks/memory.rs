@@ -13,7 +13,7 @@ use super::{
         cgroup::{Groups, groups},
         percent, unreadable, with_gaps,
     },
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     open_files::{OpenFiles, Reading},
 };
 use crate::{
@@ -298,5 +298,11 @@ impl Check for Memory {
         // Opens the files, so that the first run can read them when no further descriptor is free.
         drop(measure(&mut self.files.reading()));
         Ok(())
+    }
+
+    check_settings! {
+        limits in limits;
+        warn_pressure_above: pressure.warn_above = number;
+        fail_pressure_above: pressure.fail_above = number;
     }
 }

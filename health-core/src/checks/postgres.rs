@@ -12,6 +12,7 @@ use deadpool_postgres::{
 
 use super::{
     failure::Failure,
+    limits::check_settings,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
@@ -107,6 +108,10 @@ impl Check for Postgres {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
+    }
+
+    check_settings! {
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

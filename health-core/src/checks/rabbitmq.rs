@@ -10,6 +10,7 @@ use lapin::Connection;
 
 use super::{
     failure::Failure,
+    limits::check_settings,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
@@ -95,6 +96,10 @@ impl Check for RabbitMq {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
+    }
+
+    check_settings! {
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

@@ -11,7 +11,7 @@ use deadpool_lapin::{
 
 use super::{
     failure::Failure,
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
@@ -112,6 +112,12 @@ impl Check for RabbitMqQueue {
         }
         self.pool_check.validate()?;
         Ok(self.limits.validate_count()?)
+    }
+
+    check_settings! {
+        limits in limits;
+        min_consumers: min_consumers = small;
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

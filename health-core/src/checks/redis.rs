@@ -8,6 +8,7 @@ use deadpool_redis::{Manager, Pool};
 
 use super::{
     failure::Failure,
+    limits::check_settings,
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
@@ -93,6 +94,10 @@ impl Check for Redis {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
+    }
+
+    check_settings! {
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

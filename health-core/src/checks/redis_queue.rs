@@ -8,7 +8,7 @@ use deadpool_redis::{Manager, Pool, redis::cmd};
 
 use super::{
     failure::Failure,
-    limits::limit_methods,
+    limits::{check_settings, limit_methods},
     pool::{
         PoolCheck,
         deadpool::{Deadpool, Session},
@@ -119,6 +119,11 @@ impl Check for RedisQueue {
         }
         self.pool_check.validate()?;
         Ok(self.limits.validate_count()?)
+    }
+
+    check_settings! {
+        limits in limits;
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use super::limits::check_settings;
 use crate::{
     check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome},
     model::{
@@ -236,6 +237,11 @@ impl Check for RuntimeLag {
             .into());
         }
         Ok(())
+    }
+
+    check_settings! {
+        warn_above: warn_above = duration;
+        fail_above: fail_above = duration;
     }
 }
 

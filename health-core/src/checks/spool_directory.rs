@@ -11,7 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{limits::limit_methods, open_files::is_out_of_descriptors};
+use super::{
+    limits::{check_settings, limit_methods},
+    open_files::is_out_of_descriptors,
+};
 use crate::{
     check::{
         Check, CheckResult,
@@ -266,5 +269,13 @@ impl Check for SpoolDirectory {
         self.limits.validate_count()?;
         self.bytes.validate_count()?;
         Ok(self.age.validate_count()?)
+    }
+
+    check_settings! {
+        limits in limits;
+        warn_bytes_above: bytes.warn_above = number;
+        fail_bytes_above: bytes.fail_above = number;
+        warn_older_than: age.warn_above = seconds;
+        fail_older_than: age.fail_above = seconds;
     }
 }

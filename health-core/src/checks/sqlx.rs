@@ -12,6 +12,7 @@ use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 
 use super::{
     failure::Failure,
+    limits::check_settings,
     pool::{
         PoolCheck,
         source::{Connected, RoundTrip, Source, Taken},
@@ -98,6 +99,10 @@ where
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(self.pool_check.validate()?)
+    }
+
+    check_settings! {
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

@@ -52,11 +52,22 @@ impl Defaults {
         self
     }
 
-    /// Sets the options that a registration left open.
-    pub(crate) fn fill(&self, options: &mut Options) {
+    /// Sets the options that a registration left open, and returns their names.
+    pub(crate) fn fill(&self, options: &mut Options) -> Vec<&'static str> {
+        let mut filled = Vec::new();
+        let mut fills = |option, is_open: bool| {
+            if is_open {
+                filled.push(option);
+            }
+        };
+        fills("every", options.every.is_none() && self.every.is_some());
+        fills("timeout", options.timeout.is_none() && self.timeout.is_some());
+        fills("failures", options.failures.is_none() && self.failures.is_some());
+        fills("impact", options.impact.is_none() && self.impact.is_some());
         options.every = options.every.or(self.every);
         options.timeout = options.timeout.or(self.timeout);
         options.failures = options.failures.or(self.failures);
         options.impact = options.impact.or(self.impact);
+        filled
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{model::status::Probe, time::rfc3339};
+use crate::{config::nearest::hint, model::status::Probe, time::rfc3339};
 
 /// The error of [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert). Its text says
 /// what to change.
@@ -17,6 +17,14 @@ pub enum BuildError {
     Several {
         /// The mistakes: of the runtime, of the settings, of each check, of the checks together, of gRPC services.
         mistakes: Vec<BuildError>,
+    },
+    /// A mistake that comes from what files or variables set: see [`Settings`](crate::Settings).
+    Located {
+        /// The places that the mistake comes from, the one at fault first: `health.toml:7:1` for line and column of a
+        /// file, or the name of a variable.
+        at: Vec<String>,
+        /// The mistake, which is never `Located` itself.
+        mistake: Box<BuildError>,
     },
     /// `start()` was called outside a Tokio runtime.
     NoRuntime,
@@ -154,6 +162,7 @@ impl fmt::Display for BuildError {
                 write!(f, "{} mistakes:", mistakes.len())?;
                 mistakes.iter().try_for_each(|mistake| write!(f, "\n- {mistake}"))
             }
+            Self::Located { at, mistake } => write!(f, "{}: {mistake}", at.join(", ")),
             Self::NoRuntime => f.write_str(
                 "start() must be called inside a Tokio runtime: call it in an async fn under #[tokio::main] or \
                  #[actix_web::main], or after entering a runtime with Runtime::enter()",
@@ -194,7 +203,9 @@ impl fmt::Display for BuildError {
             Self::InvalidCheck { name, message } => write!(f, "check {name:?}: {message}"),
             Self::UnknownSetting { name, checks } => write!(
                 f,
-                "the settings name a check {name:?}, which does not exist: correct the name or remove it; there are {}",
+                "the settings name a check {name:?}, which does not exist{}: correct the name, remove it, or move it to \
+                 \"inserted\" if it is inserted later; there are {}",
+                hint(name, checks.iter().map(String::as_str)),
                 checks.join(", ")
             ),
             Self::InvalidSetting { name, option, message } => {
@@ -238,38 +249,6 @@ impl fmt::Debug for BuildError {
 }
 
 impl Error for BuildError {}
-
-/// The mistakes of a builder, collected so that one attempt tells them all.
-#[derive(Debug, Default)]
-pub(crate) struct Mistakes(Vec<BuildError>);
-
-impl Mistakes {
-    pub(crate) fn push(&mut self, mistake: BuildError) {
-        self.0.push(mistake);
-    }
-
-    /// Returns the value of a result, or collects its error.
-    pub(crate) fn collect<T>(&mut self, result: Result<T, BuildError>) -> Option<T> {
-        result.map_err(|mistake| self.push(mistake)).ok()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Returns the one mistake, or all of them as [`BuildError::Several`].
-    ///
-    /// # Errors
-    ///
-    /// There is a mistake.
-    pub(crate) fn result(mut self) -> Result<(), BuildError> {
-        match self.0.len() {
-            0 => Ok(()),
-            1 => Err(self.0.remove(0)),
-            _ => Err(BuildError::Several { mistakes: self.0 }),
-        }
-    }
-}
 
 /// The error for a name that no check has.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,6 +2,13 @@
 
 pub(crate) mod defaults;
 pub(crate) mod error;
+pub(crate) mod mistakes;
+pub(crate) mod nearest;
+#[cfg(feature = "serde")]
+pub(crate) mod origin;
+#[cfg(feature = "settings_file")]
+pub(crate) mod parse;
 pub(crate) mod plan;
+pub(crate) mod presets;
 #[cfg(feature = "serde")]
 pub(crate) mod settings;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     check::options::{Joining, Options},
-    config::error::{BuildError, Mistakes},
+    config::{error::BuildError, mistakes::Mistakes},
     model::{
         report::Traits,
         status::{Impact, Kind, Probe},

@@ -1,34 +1,45 @@
 //! Settings: options of checks that an operator sets without a rebuild. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use serde_json::{Map, Value};
 
 use crate::{
-    check::{
-        options::{Options, SettingValue},
-        registration::Registration,
-    },
+    check::{error::InvalidCheck, registration::Registration, setting::Setting},
     config::{
         defaults::Defaults,
-        error::{BuildError, Mistakes},
+        error::BuildError,
+        mistakes::Mistakes,
+        nearest::hint,
+        origin::{Origin, located},
     },
-    model::status::Impact,
 };
 
+/// The longest part of a name that an error shows, in characters.
+const SHOWN: usize = 64;
+
+/// The options of `defaults`.
+const DEFAULTS: [&str; 4] = ["every", "timeout", "failures", "impact"];
+
 /// Options of checks by name, read from any format that serde supports, for
-/// [`Builder::settings`](crate::Builder::settings). Needs the feature `serde`.
+/// [`Builder::settings`](crate::Builder::settings). Needs the feature `serde`. With the feature `settings_file`,
+/// [`Settings::load`] reads files and environment variables, and errors name the place of each value.
 ///
-/// `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
-/// `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
-/// from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
-/// `startup_despite_dependency`, `report_only`, `no_metrics` (`true` or `false`), `impact` (`"critical"`, `"optional"`),
-/// `depends_on` and `tags` (a list, or words separated by commas). These settings override the code. `defaults` takes
-/// `every`, `timeout`, `failures` and `impact`, which override the builder's defaults. Numbers and booleans may be
-/// text, as in environment variables.
+/// - `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
+///   `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
+///   from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
+///   `startup_despite_dependency`, `report_only`, `no_metrics` (`true` or `false`), `impact` (`"critical"`,
+///   `"optional"`), `depends_on` and `tags` (a list, or words separated by commas). It takes the options of the kind of
+///   check, too, such as `warn_above` and `saturated_for`: see [`Check::settings`](crate::Check::settings).
+/// - `inserted.<name>` takes the same for checks that are inserted later, which need not exist at the start. A name that
+///   ends in `*` stands for all names that begin so; the longer name counts more.
+/// - `defaults` takes `every`, `timeout`, `failures` and `impact`, which override the builder's defaults.
 ///
-/// `checks` applies only to checks of the builder, not to checks inserted later. It takes only the options that all
-/// checks have, not those of one kind of check, such as its limits.
+/// These settings override the code. Numbers and booleans may be text, as in environment variables. What is set for a check
+/// of the builder under `checks` applies again if a check of that name is removed and inserted.
 ///
 /// A name is first matched exactly. If no check has that name, it is matched without regard to case and with `-` and
 /// `.` read as `_`, because names of environment variables cannot distinguish more.
@@ -45,47 +56,104 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Sections")]
 pub struct Settings {
+    defaults: Vec<(String, Given)>,
+    /// In the order of their sources: what comes later counts.
+    checks: Vec<Section>,
+    inserted: Vec<Section>,
+}
+
+/// The form of settings in any format.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sections {
     #[serde(default)]
     defaults: Map<String, Value>,
     #[serde(default)]
     checks: BTreeMap<String, Map<String, Value>>,
+    #[serde(default)]
+    inserted: BTreeMap<String, Map<String, Value>>,
+}
+
+/// What one source says about one check.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) options: BTreeMap<String, Given>,
+}
+
+/// One value, and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) value: Setting,
+    pub(crate) origin: Option<Origin>,
+}
+
+impl From<Sections> for Settings {
+    fn from(sections: Sections) -> Self {
+        let given = |(option, value): (String, Value)| (option, Given { value: value.into(), origin: None });
+        let section = |(name, options): (String, Map<String, Value>)| Section {
+            name,
+            origin: None,
+            options: options.into_iter().map(given).collect(),
+        };
+        Self {
+            defaults: sections.defaults.into_iter().map(given).collect(),
+            checks: sections.checks.into_iter().map(section).collect(),
+            inserted: sections.inserted.into_iter().map(section).collect(),
+        }
+    }
+}
+
+/// The parts of settings, for what reads them from files and variables.
+#[cfg(feature = "settings_file")]
+impl Settings {
+    pub(crate) fn add_default(&mut self, option: String, given: Given) {
+        self.defaults.push((option, given));
+    }
+
+    pub(crate) fn add_check(&mut self, section: Section) {
+        self.checks.push(section);
+    }
+
+    pub(crate) fn add_inserted(&mut self, section: Section) {
+        self.inserted.push(section);
+    }
 }
 
 impl Settings {
     /// Returns the defaults of the code, overridden by those of the settings.
     pub(crate) fn defaults(&self, code: Defaults, mistakes: &mut Mistakes) -> Defaults {
         let mut defaults = code;
-        for (option, value) in &self.defaults {
-            let given = Given { check: "defaults", option, value };
-            match option.as_str() {
-                "every" => defaults.every = mistakes.collect(given.duration()),
-                "timeout" => defaults.timeout = mistakes.collect(given.duration()),
-                "failures" => defaults.failures = mistakes.collect(given.count()),
-                "impact" => defaults.impact = mistakes.collect(given.impact()),
-                _ => mistakes.push(given.unknown("every, timeout, failures, impact")),
+        for (option, given) in &self.defaults {
+            let value = &given.value;
+            let read = match option.as_str() {
+                "every" => value.duration().map(|every| defaults.every = Some(every)),
+                "timeout" => value.duration().map(|timeout| defaults.timeout = Some(timeout)),
+                "failures" => value.count().map(|failures| defaults.failures = Some(failures)),
+                "impact" => value.impact().map(|impact| defaults.impact = Some(impact)),
+                _ => Err(unknown(option, &DEFAULTS)),
+            };
+            match read {
+                Ok(()) => mistakes.origins.note_default(option, given.origin.as_ref()),
+                Err(error) => mistakes.push(invalid("defaults", option, given.origin.as_ref(), &error.to_string())),
             }
         }
         defaults
     }
 
-    /// Applies the settings to the registrations. Removes disabled checks, also from the dependencies of others.
-    pub(crate) fn apply(&self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
-        let mut disabled = Vec::new();
-        for (name, options) in &self.checks {
-            let Some(position) = mistakes.collect(find(checks, name)) else { continue };
-            let (check, registration) = &mut checks[position];
-            // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
-            let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| *option == "report_only");
-            for (option, value) in first.into_iter().chain(rest) {
-                let given = Given { check, option, value };
-                if option == "enabled" {
-                    if mistakes.collect(given.flag()) == Some(false) {
-                        disabled.push(check.clone());
-                    }
-                } else if mistakes.collect(registration.options.set(option, &given)) == Some(false) {
-                    mistakes.push(given.unknown(&format!("enabled, {}", Options::SETTINGS.join(", "))));
+    /// Applies the settings to the checks of a builder. Removes disabled checks, also from the dependencies of others.
+    pub(crate) fn apply(&mut self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
+        self.resolve(checks, mistakes);
+        self.check_inserted(checks, mistakes);
+        let mut disabled = BTreeSet::new();
+        for section in &self.checks {
+            for (name, registration) in checks.iter_mut().filter(|(name, _)| *name == section.name) {
+                let options = section.options.iter().map(|(option, given)| (option.as_str(), given)).collect();
+                if !set(name, &options, registration, mistakes) {
+                    disabled.insert(name.clone());
                 }
             }
         }
@@ -94,87 +162,168 @@ impl Settings {
             registration.options.depends_on.retain(|upstream| !disabled.contains(upstream));
         }
     }
-}
 
-/// Returns the position of the check that a name in the settings matches.
-fn find(checks: &[(String, Registration)], name: &str) -> Result<usize, BuildError> {
-    if let Some(position) = checks.iter().position(|(check, _)| check == name) {
-        return Ok(position);
-    }
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '.'], "_");
-    let alike = |(_, (check, _)): &(usize, &(String, Registration))| plain(check) == plain(name);
-    let mut found = checks.iter().enumerate().filter(alike);
-    match (found.next(), found.next()) {
-        (Some((position, _)), None) => Ok(position),
-        _ => Err(BuildError::UnknownSetting {
-            name: name.chars().take(64).collect(),
-            checks: checks.iter().map(|(check, _)| check.clone()).collect(),
-        }),
-    }
-}
-
-/// One value of the settings.
-struct Given<'s> {
-    check: &'s str,
-    option: &'s str,
-    value: &'s Value,
-}
-
-impl SettingValue for Given<'_> {
-    type Error = BuildError;
-
-    fn duration(&self) -> Result<Duration, BuildError> {
-        let parsed = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
-        parsed.ok_or_else(|| self.refused("use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\""))
-    }
-
-    fn count(&self) -> Result<u32, BuildError> {
-        let number = match self.value {
-            Value::String(text) => text.trim().parse().ok(),
-            value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
-        };
-        number.ok_or_else(|| self.refused("use a whole number from 1"))
-    }
-
-    fn flag(&self) -> Result<bool, BuildError> {
-        match self.value {
-            Value::Bool(flag) => Ok(*flag),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(self.refused("use true or false")),
+    /// Applies the settings to checks that are inserted. Removes disabled checks, also from the dependencies of others.
+    pub(crate) fn apply_to_inserted<N: AsRef<str>>(
+        &self,
+        checks: &mut Vec<(N, Registration)>,
+        mistakes: &mut Mistakes,
+    ) {
+        for (option, given) in &self.defaults {
+            mistakes.origins.note_default(option, given.origin.as_ref());
+        }
+        checks.retain_mut(|(name, registration)| set(name.as_ref(), &self.of(name.as_ref()), registration, mistakes));
+        for (_, registration) in checks {
+            registration.options.depends_on.retain(|upstream| {
+                let enabled = self.of(upstream).get("enabled").map(|given| given.value.flag());
+                !matches!(enabled, Some(Ok(false)))
+            });
         }
     }
 
-    fn impact(&self) -> Result<Impact, BuildError> {
-        let word = self.value.as_str().unwrap_or_default();
-        let impact = Impact::ALL.iter().find(|impact| impact.as_str().eq_ignore_ascii_case(word));
-        impact.copied().ok_or_else(|| self.refused("use \"critical\" or \"optional\""))
-    }
-
-    fn words(&self) -> Result<Vec<String>, BuildError> {
-        let words: Option<Vec<String>> = match self.value {
-            Value::String(text) => {
-                Some(text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    /// Joins the sections of each check of a builder, and gives them the name of that check.
+    fn resolve(&mut self, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
+        let mut joined: BTreeMap<usize, Section> = BTreeMap::new();
+        for section in mem::take(&mut self.checks) {
+            let Some(position) = find(checks, &section.name) else {
+                let mistake = BuildError::UnknownSetting {
+                    name: shortened(&section.name),
+                    checks: checks.iter().map(|(check, _)| check.clone()).collect(),
+                };
+                mistakes.push(located(mistake, places(section.origin.as_ref())));
+                continue;
+            };
+            let name = checks[position].0.clone();
+            let of_check = joined.entry(position).or_insert_with(|| Section {
+                name: name.clone(),
+                origin: section.origin.clone(),
+                options: BTreeMap::new(),
+            });
+            for (option, given) in section.options {
+                let before = of_check.options.get(&option);
+                if let Some(before) = before.filter(|before| is_beside(before, &given)) {
+                    let message = "it is set twice, under names that mean one check: keep one of them";
+                    let mistake = BuildError::InvalidSetting {
+                        name: name.clone(),
+                        option: shortened(&option),
+                        message: message.to_owned(),
+                    };
+                    let mut at = places(before.origin.as_ref());
+                    at.extend(places(given.origin.as_ref()));
+                    mistakes.push(located(mistake, at));
+                } else {
+                    of_check.options.insert(option, given);
+                }
             }
-            Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
-            _ => None,
-        };
-        words.ok_or_else(|| self.refused("use a list of names, or names between commas"))
+        }
+        self.checks = joined.into_values().collect();
     }
 
-    fn refused(&self, expected: &str) -> BuildError {
-        let value: String = self.value.to_string().chars().take(64).collect();
-        self.error(format!("{value} is not usable: {expected}"))
+    /// Collects the names of `inserted` that mean nothing, or a check of the builder.
+    fn check_inserted(&self, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
+        for Section { name, origin, .. } in &self.inserted {
+            let message = if name.trim_end_matches('*').contains('*') || name.ends_with("**") {
+                "a name has at most one \"*\", at its end: it stands for all names that begin so"
+            } else if find(checks, name).is_some() {
+                "a check of the builder has this name: set its options under \"checks\""
+            } else {
+                continue;
+            };
+            mistakes.push(invalid("inserted", name, origin.as_ref(), message));
+        }
+    }
+
+    /// What is set for a check that is inserted: what counts more replaces what counts less.
+    fn of(&self, name: &str) -> BTreeMap<&str, &Given> {
+        let inserted = self.inserted.iter().filter_map(|section| Some((weight(&section.name, name)?, section)));
+        // What was set for a check of the builder is meant for that name alone.
+        let of_builder = self.checks.iter().filter(|section| section.name == name);
+        let mut sections: Vec<(usize, &Section)> = inserted.chain(of_builder.map(|it| (usize::MAX, it))).collect();
+        // Stable: among equals the later source counts.
+        sections.sort_by_key(|(weight, _)| *weight);
+        let options = sections.into_iter().flat_map(|(_, section)| &section.options);
+        options.map(|(option, given)| (option.as_str(), given)).collect()
     }
 }
 
-impl Given<'_> {
-    fn unknown(&self, known: &str) -> BuildError {
-        self.error(format!("there is no such option: use one of {known}"))
+/// Whether two values come from one source, so that none of them overrides the other.
+fn is_beside(before: &Given, given: &Given) -> bool {
+    match (&before.origin, &given.origin) {
+        (Some(before), Some(given)) => before.is_beside(given),
+        (before, given) => before.is_none() && given.is_none(),
     }
+}
 
-    fn error(&self, message: String) -> BuildError {
-        let option = self.option.chars().take(64).collect();
-        BuildError::InvalidSetting { name: self.check.to_owned(), option, message }
+/// Sets the options of one check. Returns whether it is enabled.
+fn set(name: &str, options: &BTreeMap<&str, &Given>, registration: &mut Registration, mistakes: &mut Mistakes) -> bool {
+    let mut is_enabled = true;
+    // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
+    let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| **option == "report_only");
+    for (option, given) in first.into_iter().chain(rest) {
+        let result = match *option {
+            "enabled" => given.value.flag().map(|flag| {
+                is_enabled = flag;
+                true
+            }),
+            option => registration.set(option, &given.value),
+        };
+        let error = match result {
+            Ok(true) => {
+                mistakes.origins.note(name, option, given.origin.as_ref());
+                continue;
+            }
+            Ok(false) => {
+                let mut known = vec!["enabled"];
+                known.extend(registration.settings());
+                unknown(option, &known)
+            }
+            Err(error) => error,
+        };
+        mistakes.push(invalid(name, option, given.origin.as_ref(), &error.to_string()));
     }
+    is_enabled
+}
+
+/// Returns the position of the check that a name in the settings matches; `None` if there is none, or more than one.
+fn find(checks: &[(String, Registration)], name: &str) -> Option<usize> {
+    if let Some(position) = checks.iter().position(|(check, _)| check == name) {
+        return Some(position);
+    }
+    let mut found = checks.iter().enumerate().filter(|(_, (check, _))| plain(check) == plain(name));
+    match (found.next(), found.next()) {
+        (Some((position, _)), None) => Some(position),
+        _ => None,
+    }
+}
+
+/// Returns how much a name of `inserted` counts for a check; `None` if it is not meant.
+fn weight(section: &str, name: &str) -> Option<usize> {
+    match section.strip_suffix('*') {
+        Some(prefix) => plain(name).starts_with(&plain(prefix)).then_some(prefix.len()),
+        None => (plain(section) == plain(name)).then_some(usize::MAX - 1),
+    }
+}
+
+/// A name as far as variables can tell it apart.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['-', '.'], "_")
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
+}
+
+fn places(origin: Option<&Origin>) -> Vec<String> {
+    origin.map(ToString::to_string).into_iter().collect()
+}
+
+fn unknown(option: &str, known: &[&str]) -> InvalidCheck {
+    let hint = hint(option, known.iter().copied());
+    InvalidCheck::new(format!("there is no such option{hint}: use one of {}", known.join(", ")))
+}
+
+fn invalid(name: &str, option: &str, origin: Option<&Origin>, message: &str) -> BuildError {
+    let mistake =
+        BuildError::InvalidSetting { name: name.to_owned(), option: shortened(option), message: message.to_owned() };
+    located(mistake, places(origin))
 }

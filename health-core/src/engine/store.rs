@@ -21,7 +21,8 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::{
     check::outcome::Outcome,
     config::{
-        error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        mistakes::Mistakes,
         plan::{Graph, Node},
     },
     engine::{

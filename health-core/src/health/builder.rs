@@ -10,8 +10,10 @@ use crate::{
     check::registration::Registration,
     config::{
         defaults::Defaults,
-        error::{BuildError, Mistakes},
+        error::BuildError,
+        mistakes::Mistakes,
         plan::{Graph, Node},
+        presets::Presets,
     },
     engine::{
         scheduler::Job,
@@ -31,9 +33,7 @@ pub struct Builder {
     about: About,
     secrets: Secrets,
     checks: Vec<(String, Registration)>,
-    defaults: Defaults,
-    #[cfg(feature = "serde")]
-    settings: Settings,
+    presets: Presets,
 }
 
 impl Health {
@@ -80,15 +80,15 @@ impl Builder {
 
     /// Sets the defaults for options that a check leaves open. They also apply to checks inserted later.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
-        self.defaults = defaults;
+        self.presets.defaults = defaults;
         self
     }
 
-    /// Sets an operator's options for the checks of this builder, which override the options in the code. Needs the
-    /// feature `serde`.
+    /// Sets an operator's options of checks, which override the options in the code. They are kept for checks that are
+    /// inserted later. Needs the feature `serde`.
     #[cfg(feature = "serde")]
     pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+        self.presets.settings = settings;
         self
     }
 
@@ -102,10 +102,10 @@ impl Builder {
     pub fn start(self) -> Result<Health, BuildError> {
         let mut mistakes = Mistakes::default();
         let runtime = mistakes.collect(runtime());
-        let Prepared { about, secrets, checks, defaults } = self.prepare(mistakes)?;
+        let Prepared { about, secrets, checks, presets } = self.prepare(mistakes)?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
         let store = Store::new(Clock::running(), about, secrets, new);
-        let inner = Inner::new(store, defaults, runtime);
+        let inner = Inner::new(store, presets, runtime);
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -116,24 +116,16 @@ impl Builder {
     /// Creates a service whose checks never run.
     #[cfg(feature = "testing")]
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
-        let Prepared { about, secrets, checks, defaults } = self.prepare(Mistakes::default())?;
+        let Prepared { about, secrets, checks, presets } = self.prepare(Mistakes::default())?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
-        let inner = Inner::new(Store::new(clock, about, secrets, new), defaults, None);
+        let inner = Inner::new(Store::new(clock, about, secrets, new), presets, None);
         jobs.into_iter().for_each(|job| inner.spawn(job));
         Ok(Health { inner: Arc::new(inner) })
     }
 
     /// Validates the whole configuration before anything starts, and returns all its mistakes together.
     fn prepare(mut self, mut mistakes: Mistakes) -> Result<Prepared, BuildError> {
-        // The settings come first, because they override the code.
-        #[cfg(feature = "serde")]
-        {
-            self.settings.apply(&mut self.checks, &mut mistakes);
-            self.defaults = self.settings.defaults(self.defaults, &mut mistakes);
-        }
-        for (_, registration) in &mut self.checks {
-            self.defaults.fill(&mut registration.options);
-        }
+        self.presets.apply(&mut self.checks, &mut mistakes);
         let nodes: Vec<Node<'_>> =
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
         let mut last = None;
@@ -144,7 +136,7 @@ impl Builder {
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);
         mistakes.result()?;
         let checks = prepared.into_iter().flatten().collect();
-        Ok(Prepared { about: self.about, secrets: self.secrets, checks, defaults: self.defaults })
+        Ok(Prepared { about: self.about, secrets: self.secrets, checks, presets: self.presets })
     }
 }
 
@@ -158,7 +150,7 @@ fn runtime() -> Result<Handle, BuildError> {
 
 /// The validated parts of a builder.
 struct Prepared {
-    defaults: Defaults,
+    presets: Presets,
     about: About,
     secrets: Secrets,
     checks: Vec<(NewCheck, Job)>,

@@ -19,9 +19,10 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use crate::{
     check::{deadline::Run, error::InvalidCheck, registration::Registration},
     config::{
-        defaults::Defaults,
-        error::{BuildError, Mistakes, MuteError, RemoveError, UnknownCheck},
+        error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        mistakes::Mistakes,
         plan::{self, Node, Plan},
+        presets::Presets,
     },
     engine::{
         scheduler::{self, Job},
@@ -64,7 +65,7 @@ pub struct Health {
 
 struct Inner {
     store: Arc<Store>,
-    defaults: Defaults,
+    presets: Presets,
     /// `None` in a service that is frozen for a test, where nothing runs.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
@@ -82,10 +83,10 @@ struct Task {
 }
 
 impl Inner {
-    fn new(store: Store, defaults: Defaults, runtime: Option<Handle>) -> Self {
+    fn new(store: Store, presets: Presets, runtime: Option<Handle>) -> Self {
         Self {
             store: Arc::new(store),
-            defaults,
+            presets,
             runtime,
             tasks: Mutex::default(),
             publishers: Mutex::default(),
@@ -297,6 +298,9 @@ impl Health {
     /// Adds a check to the running checks. It runs at once. While the service is Ready, the new check counts for
     /// nothing until its first result, so that an insertion alone never changes the status of a probe.
     ///
+    /// The builder's defaults and settings apply to it: with the feature `serde`, `inserted.<name>` of the settings
+    /// overrides the options in the code. A check that is not `enabled` there is not added, which is no error.
+    ///
     /// # Errors
     ///
     /// Returns the errors of [`Builder::start`](crate::Builder::start), [`BuildError::Stopped`] after [`stop`](Self::stop), and
@@ -335,12 +339,8 @@ impl Health {
         if self.inner.runtime_has_ended() {
             mistakes.push(BuildError::RuntimeEnded);
         }
-        let filled = |(name, check): (N, R)| {
-            let mut registration = check.into();
-            self.inner.defaults.fill(&mut registration.options);
-            (name, registration)
-        };
-        let checks: Vec<(N, Registration)> = checks.into_iter().map(filled).collect();
+        let mut checks: Vec<(N, Registration)> = checks.into_iter().map(|(name, check)| (name, check.into())).collect();
+        self.inner.presets.apply_to_inserted(&mut checks, &mut mistakes);
         let nodes: Vec<Node<'_>> =
             checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
         let mut last = None;

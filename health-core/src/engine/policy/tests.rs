@@ -8,7 +8,7 @@ use crate::{check::outcome::Outcome, health::Health, model::report::Muted, testi
 use crate::{
     check::registration::CheckExt as _,
     checks::closure::check_fn,
-    config::{error::Mistakes, plan},
+    config::{mistakes::Mistakes, plan},
     model::status::Impact,
 };
 

@@ -1,0 +1,132 @@
+//! Where a setting comes from, so that an error names its file and line, or its variable. Pure.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::{check::options::Options, config::error::BuildError, model::status::Probe};
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(feature = "settings_file"), allow(dead_code, reason = "only what is loaded has an origin"))]
+pub(crate) enum Origin {
+    /// A place in a file: line and column begin at 1.
+    File { path: Arc<str>, line: usize, column: usize },
+    /// An environment variable.
+    Variable { name: Arc<str> },
+}
+
+impl Origin {
+    /// Whether both come from one file, or both from variables.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
+            (Self::Variable { .. }, Self::Variable { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
+            Self::Variable { name } => f.write_str(name),
+        }
+    }
+}
+
+/// The name under which the origins of defaults are kept. No check has it, because of its space.
+const DEFAULTS: &str = "the defaults";
+
+/// The origins of the options that were set, by check and option.
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
+    by_check: BTreeMap<String, BTreeMap<String, Origin>>,
+}
+
+impl Origins {
+    /// Notes where an option of a check was set.
+    pub(crate) fn note(&mut self, check: &str, option: &str, origin: Option<&Origin>) {
+        if let Some(origin) = origin {
+            self.by_check.entry(check.to_owned()).or_default().insert(option.to_owned(), origin.clone());
+        }
+    }
+
+    /// Notes where a default was set.
+    pub(crate) fn note_default(&mut self, option: &str, origin: Option<&Origin>) {
+        self.note(DEFAULTS, option, origin);
+    }
+
+    /// Notes that a default will hold for an option of a check.
+    pub(crate) fn note_use_of_default(&mut self, check: &str, option: &str) {
+        let origin = self.by_check.get(DEFAULTS).and_then(|options| options.get(option)).cloned();
+        self.note(check, option, origin.as_ref());
+    }
+
+    /// Adds to a mistake where the options that it is about were set.
+    pub(crate) fn locate(&self, mistake: BuildError) -> BuildError {
+        let mut at: Vec<String> = Vec::new();
+        for origin in self.of(&mistake) {
+            let origin = origin.to_string();
+            if !at.contains(&origin) {
+                at.push(origin);
+            }
+        }
+        located(mistake, at)
+    }
+
+    fn of(&self, mistake: &BuildError) -> Vec<&Origin> {
+        let find = |(check, option): &(&str, &str)| self.by_check.get(*check)?.get(*option);
+        if let BuildError::InvalidCheck { name, .. } = mistake {
+            // The check does not tell which of its options it means.
+            let own = |option: &str| !Options::SETTINGS.contains(&option) && option != "enabled";
+            let options = self.by_check.get(name).into_iter().flatten();
+            return options.filter(|(option, _)| own(option)).map(|(_, origin)| origin).collect();
+        }
+        concerned(mistake).iter().filter_map(find).collect()
+    }
+}
+
+/// Returns a mistake with the places that it comes from, or as it is if there are none.
+pub(crate) fn located(mistake: BuildError, at: Vec<String>) -> BuildError {
+    if at.is_empty() { mistake } else { BuildError::Located { at, mistake: Box::new(mistake) } }
+}
+
+/// Returns the options that a mistake is about, each with its check: the one at fault first.
+fn concerned(mistake: &BuildError) -> Vec<(&str, &str)> {
+    match mistake {
+        BuildError::InvalidDuration { name, option, .. } => match *option {
+            "recheck" => of(name, &["recheck", "every"]),
+            "stale_after" => of(name, &["stale_after", "every", "timeout"]),
+            "slow_above" => of(name, &["slow_above", "timeout"]),
+            option => of(name, &[option]),
+        },
+        BuildError::InvalidThreshold { name, option } => of(name, &[*option]),
+        BuildError::InvalidTag { name, .. } => of(name, &["tags"]),
+        BuildError::DependencyInProbe { name, probe } => of(name, &[joins(*probe), "local"]),
+        BuildError::ProbeBehindDependency { name, probe, upstream } => {
+            let mut options = of(name, &[joins(*probe), "depends_on"]);
+            options.push((upstream.as_str(), "local"));
+            options
+        }
+        BuildError::UnknownDependency { name, .. } => of(name, &["depends_on"]),
+        BuildError::DependencyCycle { path } => path.iter().map(|name| (name.as_str(), "depends_on")).collect(),
+        BuildError::CriticalBehindOptional { name, upstream } => {
+            let mut options = of(name, &["impact", "depends_on"]);
+            options.push((upstream.as_str(), "impact"));
+            options
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of<'m>(name: &'m str, options: &[&'static str]) -> Vec<(&'m str, &'m str)> {
+    options.iter().map(|option| (name, *option)).collect()
+}
+
+fn joins(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Liveness => "liveness",
+        Probe::Readiness => "readiness",
+        Probe::Startup => "startup",
+    }
+}

@@ -1,0 +1,79 @@
+//! JSON with places. Pure.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Deserializer, Value};
+
+use crate::config::parse::tree::{Fault, Field, Node, Place};
+
+/// Reads a document, and the place at which it begins.
+pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
+    // Reads it whole first: only this tells what is wrong, and refuses what is nested too deeply.
+    serde_json::from_str::<Value>(text).map_err(|error| {
+        let place = Place { line: error.line().max(1), column: error.column().max(1) };
+        let message = error.to_string();
+        let suffix = format!(" at line {} column {}", error.line(), error.column());
+        Fault { place, message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned() }
+    })?;
+    let mut scanner = Scanner { text, at: 0 };
+    scanner.space();
+    let place = scanner.place();
+    let node = scanner.node().ok_or_else(|| Fault { place, message: "it is not read as JSON".to_owned() })?;
+    Ok((place, node))
+}
+
+/// Reads valid JSON and notes the places of its keys.
+struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn node(&mut self) -> Option<Node> {
+        if self.peek() != Some(b'{') {
+            return self.take().map(Node::Value);
+        }
+        self.at += 1;
+        let mut fields = Vec::new();
+        loop {
+            self.space();
+            match self.peek()? {
+                b'}' => {
+                    self.at += 1;
+                    return Some(Node::Table(fields));
+                }
+                b',' => self.at += 1,
+                _ => {
+                    let place = self.place();
+                    let key: String = self.take()?;
+                    self.space();
+                    // The colon.
+                    self.at += 1;
+                    self.space();
+                    fields.push(Field { key, place, node: self.node()? });
+                }
+            }
+        }
+    }
+
+    /// Reads one value to its end.
+    fn take<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let mut values = Deserializer::from_str(self.text.get(self.at..)?).into_iter::<T>();
+        let value = values.next()?.ok()?;
+        self.at += values.byte_offset();
+        Some(value)
+    }
+
+    fn space(&mut self) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn place(&self) -> Place {
+        Place::of(self.text, self.at)
+    }
+}
