@@ -203,7 +203,8 @@ fn settings_come_from_a_file_and_from_variables() {
             ("HEALTH_CHECKS__QUEUE__TIMEOT", "1s", "timeot"),
             ("HEALTH_CHECKS__QUEUE__TIMEOUT", "soon", "timeout"),
             ("HEALTH_CONFIG", path, "unit"),
-            ("HEALTH_CONFIG", "/nowhere/health.toml", "HEALTH_CONFIG"),
+            ("HEALTH_CONFIG", path, "health.toml:2:1"),
+            ("HEALTH_CONFIG", "/nowhere/health.toml", "/nowhere/health.toml: there is no such file"),
         ] {
             let output = program::output(example, &[(name, value)]);
             let said = String::from_utf8_lossy(&output.stderr);

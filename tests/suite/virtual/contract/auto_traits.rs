@@ -3,7 +3,8 @@
 use health_core::{
     BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain, Endpoint,
     EndpointError, ErrorRate, Health, Heartbeat, History, InFlight, Latch, MuteError, Outcome, Publisher, Quorum,
-    Registration, RemoveError, Report, Response, Shutdown, Source, Toggle, testing::Frozen,
+    Registration, RemoveError, Report, Response, Settings, SettingsError, SettingsLoader, Shutdown, Source, Toggle,
+    testing::Frozen,
 };
 
 const fn sent<T: Send>() {}
@@ -34,6 +35,9 @@ fn values_are_shared_and_futures_sent() {
         shared::<EndpointError>();
         shared::<MuteError>();
         shared::<RemoveError>();
+        shared::<Settings>();
+        shared::<SettingsError>();
+        shared::<SettingsLoader>();
         shared::<Frozen>();
         shared::<DedicatedServer>();
         shared::<InFlight>();

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use health_tests::module_graph::{Crate, Import, ModulePath};
 
 /// The rooms from the ground up, each with the rooms that it imports from. A door may lead to a single module.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("time", &[]),
     ("redact", &[]),
     ("model", &["time"]),
     ("check", &["time", "redact", "model"]),
     ("checks", &["time", "model", "check"]),
     ("config", &["time", "model", "check"]),
+    ("settings_file", &["config"]),
     ("engine", &["time", "redact", "model", "check", "config"]),
     ("health", &["time", "redact", "model", "check", "config", "engine"]),
     ("render", &["time", "model"]),

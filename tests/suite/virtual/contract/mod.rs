@@ -19,5 +19,6 @@ mod publication;
 mod scheduler;
 mod schema;
 mod settings;
+mod settings_file;
 mod status_page;
 mod utoipa;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The features without a check or a publisher of their name.
 const OTHERS: &[&str] =
-    &["anyhow", "default", "eyre", "html", "serde", "signal", "testing", "tokio_postgres", "utoipa"];
+    &["anyhow", "default", "eyre", "html", "serde", "settings_file", "signal", "testing", "tokio_postgres", "utoipa"];
 
 /// The checks whose test is that of the scheduler: closures of the application.
 const CLOSURES: [&str; 2] = ["blocking", "closure"];

@@ -1,12 +1,20 @@
 //! Defaults, and settings without a rebuild.
 
+use std::sync::Arc;
+
 use health_core::{
-    BuildError, CheckExt as _, CheckFn, Defaults, Health, Impact, Settings, Status, check_fn,
+    Backlog, BuildError, Certificate, Check, CheckExt as _, CheckFn, CheckResult, Cpu, Defaults, DiskSpace, Dns,
+    ErrorRate, FileDescriptors, Gauge, Health, Heartbeat, Http, Impact, InvalidCheck, Kafka, KafkaLag, Memory, Outcome,
+    Postgres, RabbitMq, RabbitMqQueue, Redis, RedisQueue, Registration, RuntimeLag, Setting, Settings, SpoolDirectory,
+    Sqlx, Status, async_trait, check_fn,
     testing::{Frozen, scripted},
 };
 use serde_json::{Value, json};
 
-use health_tests::support::{millis, secs};
+use health_tests::{
+    kafka, mariadb, postgres, rabbitmq, redis,
+    support::{client, millis, secs},
+};
 
 fn ok() -> CheckFn {
     check_fn(|| async { Ok(()) })
@@ -174,4 +182,203 @@ async fn once_is_an_option_too() {
     let health = Health::builder().check("x", check).settings(settings).start().unwrap();
     tokio::time::sleep(secs(60)).await;
     assert_eq!((says.runs(), health.report().status()), (1, Status::Healthy));
+}
+
+/// What the builder says to options of a check that cannot be meant: it has read each, if it names each.
+fn contradiction(check: Registration, options: &Value) -> String {
+    let builder = Health::builder().check("x", check).settings(settings(json!({"checks": {"x": options}})));
+    Frozen::new(builder)
+        .map(|frozen| format!("{options} was taken: {frozen:?}"))
+        .unwrap_or_else(|error| error.to_string())
+}
+
+/// Every kind of check with options of its own, each option by what refuses its value.
+#[tokio::test]
+async fn every_kind_of_check_takes_its_own_options() {
+    let directory = tempfile::tempdir().unwrap();
+    let above = ("warn_above", json!(2), "fail_above", json!("1"), "warn_above(2) must be less than fail_above(1)");
+    let below = ("warn_below", json!("1"), "fail_below", json!(2), "fail_below(2) must be less than warn_below(1)");
+    let limits = || vec![above.clone(), below.clone()];
+    let pair = |warn, fail| (warn, json!(2), fail, json!(1), "warn_above(2) must be less than fail_above(1)");
+    let lower = |warn, fail| (warn, json!(1), fail, json!(2), "fail_below(2) must be less than warn_below(1)");
+    let alone = |option, value: Value, words| (option, value.clone(), option, value, words);
+    let saturated = || alone("saturated_for", json!("0s"), "saturated_for(0 s)");
+    let with = |mut limits: Vec<_>, more: Vec<_>| {
+        limits.extend(more);
+        limits
+    };
+    let resp = || redis::pool("redis://127.0.0.1:1/0", 1);
+    let amqp = || rabbitmq::pool(&rabbitmq::url(1, "guest"), 1);
+    let sql = || {
+        let mut config = deadpool_postgres::tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(1).user("app");
+        postgres::pool(config, 1)
+    };
+    let consumer = || Arc::new(kafka::consumer(1, "group"));
+    let rate = ErrorRate::new();
+    let heart = Heartbeat::new();
+    let mut count = 0;
+    type Rows = Vec<(&'static str, Value, &'static str, Value, &'static str)>;
+    let mut kind = |make: &dyn Fn() -> Registration, rows: Rows| {
+        for (one, value, other, second, words) in rows {
+            let text = contradiction(make(), &json!({one: value, other: second}));
+            assert!(text.contains(words), "{one}, {other}: {words:?} is not in {text:?}");
+            count += 1;
+        }
+    };
+    kind(&|| Gauge::new(|| 1).into(), limits());
+    kind(&|| FileDescriptors::new().into(), limits());
+    kind(&|| Memory::new().into(), with(limits(), vec![pair("warn_pressure_above", "fail_pressure_above")]));
+    kind(&|| Cpu::new().into(), with(limits(), vec![pair("warn_throttled_above", "fail_throttled_above")]));
+    let disk = vec![lower("warn_bytes_below", "fail_bytes_below"), lower("warn_inodes_below", "fail_inodes_below")];
+    kind(&|| DiskSpace::new(directory.path()).into(), with(limits(), disk));
+    let older = ("warn_older_than", json!("2s"), "fail_older_than", json!("1s"), "warn_above(2) must be less");
+    let spool = vec![pair("warn_bytes_above", "fail_bytes_above"), older];
+    kind(&|| SpoolDirectory::new(directory.path()).into(), with(limits(), spool));
+    kind(&|| Certificate::pem_file("/nowhere.pem").into(), limits());
+    kind(&|| rate.check().into(), with(limits(), vec![alone("minimum", json!(0), "minimum(0)")]));
+    let lag = ("warn_above", json!("2s"), "fail_above", json!("1s"), "warn_above(2s) must be less than fail_above(1s)");
+    kind(&|| RuntimeLag::new().into(), vec![lag]);
+    let late =
+        ("warn_after", json!("2s"), "fail_after", json!("1s"), "warn_after(2s) must be less than fail_after(1s)");
+    kind(&|| heart.check().into(), vec![late]);
+    let growing = alone("growing_for", json!("0s"), "growing_for(0 s)");
+    kind(&|| Backlog::new(Gauge::new(|| 1)).into(), with(limits(), vec![growing]));
+    kind(&|| Dns::new("nodes.internal").into(), vec![alone("at_least", json!(0), "at_least(0)")]);
+    kind(
+        &|| Http::get(client(), "http://127.0.0.1:1/").into(),
+        vec![
+            alone("accept_codes", json!("700"), "accept_codes(..) takes codes from 100 to 599"),
+            alone("accept_codes", json!([204, "500-700"]), "accept_codes(..) takes codes from 100 to 599"),
+            alone("accept_codes", json!(20), "accept_codes(..) takes codes from 100 to 599"),
+            alone("accept_codes", json!("well"), "\"well\" is not usable: use codes and ranges of codes"),
+        ],
+    );
+    kind(&|| Postgres::new(sql()).into(), vec![saturated()]);
+    kind(&|| Redis::new(resp()).into(), vec![saturated()]);
+    kind(&|| RabbitMq::new(amqp()).into(), vec![saturated()]);
+    kind(&|| Sqlx::new(mariadb::pool(1, "password", 1)).into(), vec![saturated()]);
+    kind(&|| RedisQueue::list(resp(), "jobs").into(), with(limits(), vec![saturated()]));
+    let consumers = alone("min_consumers", json!("few"), "\"few\" is not usable: use a whole number");
+    kind(&|| RabbitMqQueue::new(amqp(), "jobs").into(), with(limits(), vec![saturated(), consumers]));
+    kind(&|| Kafka::consumer(consumer()).into(), vec![alone("min_brokers", json!(0), "min_brokers(0)")]);
+    let worst = pair("warn_partition_above", "fail_partition_above");
+    kind(&|| KafkaLag::new(consumer()).topic("orders").into(), with(limits(), vec![worst]));
+    assert!(count > 40, "{count}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_of_settings_judge() {
+    let judged = |options: Value| async move {
+        let gauge = Gauge::new(|| 15).warn_above(10).fail_above(20);
+        let settings = settings(json!({"checks": {"jobs": options}}));
+        let health = Health::builder().check("jobs", gauge).settings(settings).start().unwrap();
+        health.refresh("jobs").await.unwrap()
+    };
+    assert_eq!(judged(json!({})).await, Status::Degraded);
+    assert_eq!(judged(json!({"warn_above": 15})).await, Status::Healthy);
+    assert_eq!(judged(json!({"warn_above": "1.5", "fail_above": 14.5})).await, Status::Unhealthy);
+}
+
+/// A check of the application's own, inside what a chain and a list of checks make of it.
+struct License {
+    warn_below: u64,
+}
+
+#[async_trait]
+impl Check for License {
+    async fn check(&self) -> CheckResult {
+        Ok(Outcome::degraded(format!("below {}", self.warn_below)))
+    }
+
+    fn settings(&self) -> Vec<&'static str> {
+        // The first is an option of every check, which counts.
+        vec!["timeout", "warn_below"]
+    }
+
+    fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        assert_eq!(option, "warn_below");
+        self.warn_below = value.whole()?;
+        Ok(true)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_of_ones_own_takes_settings() {
+    let options = || settings(json!({"checks": {"x": {"warn_below": 30, "timeout": "1s"}}}));
+    let license = || License { warn_below: 14 };
+    let boxed: Box<dyn Check> = Box::new(license());
+    let shared: Arc<dyn Check> = Arc::new(license());
+    for check in [license().into(), license().optional(), boxed.into(), Registration::from(shared)] {
+        let health = Health::builder().check("x", check).settings(options()).start().unwrap();
+        health.refresh("x").await.unwrap();
+        let report = health.report();
+        let check = report.check("x").unwrap();
+        assert_eq!((check.message(), check.timeout()), (Some("below 30"), secs(1)));
+    }
+    // What two services share cannot be different in one of them.
+    let shared: Registration = license().into();
+    let error = Frozen::new(Health::builder().check("x", shared.clone()).settings(options())).unwrap_err().to_string();
+    assert!(error.starts_with("the settings of \"x\" have \"warn_below\": the check is shared"), "{error}");
+    let several: Arc<dyn Check> = Arc::new(license());
+    let builder = Health::builder().check("x", Arc::clone(&several)).settings(options());
+    let error = Frozen::new(builder).unwrap_err().to_string();
+    assert!(error.starts_with("the settings of \"x\" have \"warn_below\": the check is shared"), "{error}");
+    drop(several);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_hold_for_what_is_inserted_later() {
+    let settings = settings(json!({
+        "checks": {"database": {"timeout": "1s"}, "off": {"enabled": false}},
+        "inserted": {
+            "tenant-*": {"every": "30s", "timeout": "900ms", "tags": "tenants"},
+            "tenant-4*": {"timeout": "800ms"},
+            "TENANT_42": {"timeout": "700ms", "warn_above": 3},
+            "tenant-13": {"enabled": "false"},
+            "never": {"timeout": "1s"},
+        },
+    }));
+    let builder = Health::builder().check("database", ok()).check("off", ok()).check("tenant-0", ok());
+    let health = builder.settings(settings).start().unwrap();
+    for name in ["tenant-1", "tenant-4", "tenant-42", "tenant-13", "other"] {
+        health.insert(name, Gauge::new(|| 5).depends_on("off")).unwrap();
+    }
+    let of = |name: &str| {
+        let report = health.report();
+        report.check(name).map(|check| (check.interval(), check.timeout(), check.tags().len()))
+    };
+    assert_eq!(of("tenant-0"), Some((secs(5), secs(2), 0)), "a check of the builder");
+    assert_eq!(of("tenant-1"), Some((secs(30), millis(900), 1)));
+    assert_eq!(of("tenant-4"), Some((secs(30), millis(800), 1)));
+    assert_eq!(of("tenant-42"), Some((secs(30), millis(700), 1)));
+    assert_eq!(of("tenant-13"), None, "a check that is not enabled");
+    assert_eq!(of("other"), Some((secs(5), secs(2), 0)));
+    assert_eq!(health.refresh("tenant-42").await, Ok(Status::Degraded), "its own limit");
+    // What was set for a check of the builder holds for its successor.
+    health.remove("database").unwrap();
+    health.insert("database", ok().timeout(secs(9))).unwrap();
+    assert_eq!(of("database").map(|(_, timeout, _)| timeout), Some(secs(1)));
+    // A check that does not take its settings is not inserted, nor is any beside it.
+    let error = health.insert_all([("tenant-5", ok()), ("tenant-42", ok())]).unwrap_err().to_string();
+    assert!(error.contains("the settings of \"tenant-42\" have \"warn_above\": there is no such option"), "{error}");
+    assert_eq!(of("tenant-5"), None);
+}
+
+#[test]
+fn names_of_inserted_checks_mean_one_thing() {
+    for (name, words) in [
+        ("database", "a check of the builder has this name"),
+        ("DATABASE", "a check of the builder has this name"),
+        ("a*b", "at most one \"*\", at its end"),
+        ("a**", "at most one \"*\", at its end"),
+    ] {
+        let builder = Health::builder().check("database", ok());
+        let error = Frozen::new(builder.settings(settings(json!({"inserted": {name: {}}})))).unwrap_err().to_string();
+        assert!(error.contains(words), "{name}: {error}");
+    }
+    // Two spellings of one check, of which none can overrule the other.
+    let twice = json!({"checks": {"a-b": {"every": "1s"}, "a_b": {"every": "2s"}}});
+    let error = Frozen::new(Health::builder().check("a-b", ok()).settings(settings(twice))).unwrap_err().to_string();
+    assert!(error.contains("it is set twice"), "{error}");
 }
