@@ -52,7 +52,10 @@ impl Registration {
             return Ok(false);
         }
         let check = Arc::get_mut(&mut self.check).ok_or_else(|| InvalidCheck::new(SHARED))?;
-        check.apply_setting(name, value)
+        let is_known = check.apply_setting(name, value)?;
+        // What a healthy result proves can depend on an option.
+        self.options.proves = check.proves();
+        Ok(is_known)
     }
 }
 

@@ -280,6 +280,18 @@ async fn limits_of_settings_judge() {
     assert_eq!(judged(json!({"warn_above": "1.5", "fail_above": 14.5})).await, Status::Unhealthy);
 }
 
+#[test]
+fn a_setting_can_change_what_a_check_proves() {
+    let proves = |options: Value| {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(json!({"checks": {"disk": options}}));
+        let health = frozen(Health::builder().check("disk", DiskSpace::new(directory.path())).settings(settings));
+        health.report().check("disk").unwrap().proves().to_owned()
+    };
+    assert!(proves(json!({})).contains("mounted for writing"));
+    assert!(proves(json!({"allow_read_only": true})).contains("unless the file system is mounted read-only"));
+}
+
 /// A check of the application's own, inside what a chain and a list of checks make of it.
 struct License {
     warn_below: u64,
