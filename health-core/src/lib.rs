@@ -138,10 +138,10 @@ pub use async_trait::async_trait;
 pub use bytes;
 pub use serde_json;
 
-#[cfg(feature = "bb8")]
-pub use crate::checks::bb8::Bb8;
 #[cfg(feature = "serde")]
 pub use crate::check::setting::Setting;
+#[cfg(feature = "bb8")]
+pub use crate::checks::bb8::Bb8;
 #[cfg(feature = "certificate")]
 pub use crate::checks::certificate::Certificate;
 #[cfg(feature = "disk_space")]

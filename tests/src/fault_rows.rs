@@ -322,7 +322,7 @@ pub const ROWS: &[Row] = &[
         },
         check: |subject, right| {
             let roots = Arc::clone(&subject.roots[usize::from(!right)]);
-            let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+            let provider = rustls::crypto::ring::default_provider();
             Certificate::endpoint(format!("localhost:{}", subject.proxy.port()), roots).crypto_provider(provider).into()
         },
         endless: (b"", b"x"),

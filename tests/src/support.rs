@@ -213,7 +213,7 @@ impl Check for Asks {
 /// A client of HTTP that trusts nobody.
 #[must_use]
 pub fn client() -> reqwest::Client {
-    crate::certificates::client(tokio_rustls::rustls::RootCertStore::empty())
+    crate::certificates::client(rustls::RootCertStore::empty())
 }
 
 /// A place for log lines.

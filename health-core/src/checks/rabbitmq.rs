@@ -126,23 +126,3 @@ impl fmt::Debug for RabbitMq {
         f.debug_struct("RabbitMq").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn a_refused_handshake_is_no_lost_connection() {
-        for (error, expected) in [
-            (io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
-            (io::Error::other("invalid peer certificate: UnknownIssuer"), Reason::Rejected),
-            (io::Error::from(io::ErrorKind::ConnectionReset), Reason::Unreachable),
-            (io::Error::other("nothing that is known"), Reason::Unreachable),
-        ] {
-            let text = error.to_string();
-            assert_eq!(reason(&Error::from(error)), expected, "{text}");
-        }
-    }
-}

@@ -52,7 +52,7 @@ async fn defaults_hold_for_what_is_inserted_later() {
     let health = Health::builder().defaults(Defaults::new().failures(2)).start().unwrap();
     health.insert("x", check).unwrap();
     health.refresh("x").await.unwrap();
-    says.answer(health_core::Outcome::unhealthy("down"));
+    says.answer(Outcome::unhealthy("down"));
     assert_eq!(health.refresh("x").await, Ok(Status::Degraded), "one failure of two");
     assert_eq!(health.refresh("x").await, Ok(Status::Unhealthy));
 }
@@ -155,8 +155,8 @@ fn every_option_has_its_effect() {
     let members = |checks: Value| {
         let builder = Health::builder().check("x", ok().local()).check("up", ok().report_only());
         let frozen = Frozen::new(builder.settings(settings(json!({"checks": {"x": checks}})))).unwrap();
-        frozen.record("up", health_core::Outcome::healthy(), millis(1)).unwrap();
-        frozen.record("x", health_core::Outcome::unhealthy("down"), millis(1)).unwrap();
+        frozen.record("up", Outcome::healthy(), millis(1)).unwrap();
+        frozen.record("x", Outcome::unhealthy("down"), millis(1)).unwrap();
         frozen.lifecycle(health_core::Lifecycle::Ready);
         ["/readyz", "/livez", "/startupz"].map(|path| health_tests::support::code(&frozen.health(), path) == 503)
     };

@@ -99,7 +99,7 @@ fn what_another_document_may_have_is_refused() {
         (0..17).map(|number| (format!("number {number}"), json!({ "value": number }))).collect();
     for (document, pointer, value) in [
         (&status, "/reason", json!("draining")),
-        (&status, "/checks", json!({})),
+        (&status, "/checks", json!([])),
         (&report, "/reason", json!("timeout")),
         (&report, "/lifecycle", json!("ready")),
         (&report, "/root_causes", json!([])),
