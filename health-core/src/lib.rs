@@ -114,6 +114,8 @@ pub mod drivers {
     pub use lapin;
     #[cfg(feature = "metrics")]
     pub use metrics;
+    #[cfg(feature = "mongodb")]
+    pub use mongodb;
     #[cfg(feature = "opentelemetry")]
     pub use opentelemetry;
     #[cfg(feature = "r2d2")]
@@ -146,6 +148,8 @@ pub use crate::checks::bb8::Bb8;
 pub use crate::checks::certificate::Certificate;
 #[cfg(feature = "disk_space")]
 pub use crate::checks::disk_space::DiskSpace;
+#[cfg(feature = "elasticsearch")]
+pub use crate::checks::elasticsearch::Elasticsearch;
 #[cfg(feature = "grpc")]
 pub use crate::checks::grpc::Grpc;
 #[cfg(feature = "http")]
@@ -154,6 +158,8 @@ pub use crate::checks::http::Http;
 pub use crate::checks::kafka::Kafka;
 #[cfg(feature = "kafka_lag")]
 pub use crate::checks::kafka_lag::KafkaLag;
+#[cfg(feature = "mongodb")]
+pub use crate::checks::mongodb::MongoDb;
 #[cfg(feature = "nats")]
 pub use crate::checks::nats::Nats;
 #[cfg(feature = "postgres")]

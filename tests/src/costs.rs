@@ -33,7 +33,7 @@ impl Costs {
             "sqlx" => count(|sent| sized(sent, 0, 3, 4, |size| u32::from_le_bytes([size[0], size[1], size[2], 0]))),
             "redis" | "redis_connection" | "redis_queue" => count(|sent| begins(sent, b"*")),
             "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => count(|sent| frames(sent).count()),
-            "http" | "upstream" => count(|sent| begins(sent, b"GET ")),
+            "elasticsearch" | "http" | "upstream" => count(|sent| begins(sent, b"GET ")),
             "nats" => {
                 count(|sent| ["SUB ", "PUB ", "HPUB ", "UNSUB "].iter().map(|verb| begins(sent, verb.as_bytes())).sum())
             }

@@ -4,9 +4,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Grpc, Health, Http, Kafka, KafkaLag, Nats, Postgres, R2d2,
-    RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp,
-    Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Grpc, Health, Http, Kafka, KafkaLag, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
@@ -22,7 +20,7 @@ use crate::{
     daemon::{Rule, Server},
     kafka,
     kafka_gate::Gate,
-    mariadb, name_server, nats, port, postgres,
+    mariadb, mongodb, name_server, nats, port, postgres,
     proxy::{NetworkFault, Proxy},
     rabbitmq, redis,
     service::{self, Kind},
@@ -358,6 +356,18 @@ pub const ROWS: &[Row] = &[
         endless: (b"", b"\xff\xff"),
     },
     Row {
+        name: "elasticsearch",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(service::Server::start(Kind::Elasticsearch)),
+        check: |subject, right| {
+            let check = Elasticsearch::new(client(), format!("http://{}", subject.address()));
+            check.header("authorization", bearer(right)).into()
+        },
+        endless: (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
+    },
+    Row {
         name: "grpc",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         pool_cells: "- - - -",
@@ -414,6 +424,19 @@ pub const ROWS: &[Row] = &[
                 .into()
         },
         endless: (b"", b"\x7f\xff\xff\xff"),
+    },
+    Row {
+        name: "mongodb",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(service::Server::start(Kind::MongoDb)),
+        check: |subject, right| {
+            let client = mongodb::client(subject.proxy.port(), password(right, service::TOKEN));
+            MongoDb::new(block_in_place(|| Handle::current().block_on(client))).into()
+        },
+        // The length of a message, and no kind of one.
+        endless: (b"", b"\0\0\0\x02"),
     },
     Row {
         name: "nats",

@@ -1,4 +1,5 @@
-//! The servers that no package has, as child processes: HTTP, TLS and gRPC, by the program `serve`.
+//! The servers that no package has, as child processes: HTTP, TLS, gRPC, MongoDB and Elasticsearch, by the program
+//! `serve`.
 
 use std::{
     fs,
@@ -13,7 +14,7 @@ use crate::{
     port, program,
 };
 
-/// The token that the servers of HTTP and gRPC want.
+/// The token that the servers want, or the password.
 pub const TOKEN: &str = "correct-horse-5T";
 
 /// What is served.
@@ -23,6 +24,10 @@ pub enum Kind {
     Http,
     /// `grpc.health.v1`, for those who have the token.
     Grpc,
+    /// MongoDB's protocol, see [`crate::mongodb`], for `app` with the token as password.
+    MongoDb,
+    /// Elasticsearch's health, see [`crate::elasticsearch`], for those who have the token.
+    Elasticsearch,
     /// A handshake with this chain and key, both PEM, and `ready` to any request after it.
     Tls {
         /// The chain.
@@ -70,20 +75,31 @@ impl Server {
         }
     }
 
+    /// Puts a file into the folder that the server reads, in one step, as it may read it at any moment.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be written.
+    pub fn put(&self, name: &str, text: &str) {
+        let new = self.file(&format!("{name}.new"));
+        fs::write(&new, text).expect("a file");
+        fs::rename(new, self.file(name)).expect("a file");
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     fn set_password(&self, token: &str) {
-        // In one step, as the server may read it at any moment.
-        fs::write(self.file("token.new"), token).expect("a file");
-        fs::rename(self.file("token.new"), self.file("token")).expect("a file");
+        self.put("token", token);
     }
 
     fn start_again(&mut self) {
         let kind = match self.kind {
             Kind::Http => "http",
             Kind::Grpc => "grpc",
+            Kind::MongoDb => "mongodb",
+            Kind::Elasticsearch => "elasticsearch",
             Kind::Tls { .. } => "tls",
         };
         let mut command = Command::new(program::built().join("serve"));

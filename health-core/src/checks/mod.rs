@@ -14,6 +14,8 @@ pub(crate) mod disk_space;
 pub(crate) mod dns;
 #[cfg(any(feature = "bb8", feature = "r2d2"))]
 mod driver_error;
+#[cfg(feature = "elasticsearch")]
+pub(crate) mod elasticsearch;
 pub(crate) mod error_rate;
 #[cfg(any(
     feature = "bb8",
@@ -40,6 +42,8 @@ pub(crate) mod kafka_lag;
 pub(crate) mod latch;
 pub(crate) mod limits;
 pub(crate) mod memory;
+#[cfg(feature = "mongodb")]
+pub(crate) mod mongodb;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 pub(crate) mod open_files;
@@ -112,6 +116,8 @@ pub use self::bb8::Bb8;
 pub use self::certificate::Certificate;
 #[cfg(feature = "disk_space")]
 pub use self::disk_space::DiskSpace;
+#[cfg(feature = "elasticsearch")]
+pub use self::elasticsearch::Elasticsearch;
 #[cfg(feature = "grpc")]
 pub use self::grpc::Grpc;
 #[cfg(feature = "http")]
@@ -120,6 +126,8 @@ pub use self::http::Http;
 pub use self::kafka::Kafka;
 #[cfg(feature = "kafka_lag")]
 pub use self::kafka_lag::KafkaLag;
+#[cfg(feature = "mongodb")]
+pub use self::mongodb::MongoDb;
 #[cfg(feature = "nats")]
 pub use self::nats::Nats;
 #[cfg(feature = "postgres")]

@@ -1,7 +1,9 @@
-//! `serve <http|grpc|tls|blocked|mortal|crowded> <port> <folder>`: a server for a test to start, freeze and kill. The
-//! folder has the token to accept in `token`, read anew for each request; for TLS the token names the chain and the key to present, which are in
-//! files called `chain.` and `key.` with the token. `blocked` listens, and then blocks its runtime for good;
-//! `mortal` is alive while there is a file `alive`, and tells systemd so; `crowded` tells systemd of many checks that fail.
+//! `serve <http|grpc|mongodb|elasticsearch|tls|blocked|mortal|crowded> <port> <folder>`: a server for a test to start,
+//! freeze and kill. The folder has the token to accept in `token`, read anew for each request; for TLS the token names the
+//! chain and the key to present, which are in files called `chain.` and `key.` with the token. `mongodb` and
+//! `elasticsearch` read what else they do from the files that their modules name. `blocked` listens, and then blocks its
+//! runtime for good; `mortal` is alive while there is a file `alive`, and tells systemd so; `crowded` tells systemd of many
+//! checks that fail.
 
 use std::{
     error::Error,
@@ -43,11 +45,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match kind.as_str() {
         "http" => http(listener, folder).await,
         "grpc" => grpc(listener, folder).await,
+        "mongodb" => Ok(health_tests::mongodb::serve(listener, folder).await?),
+        "elasticsearch" => elasticsearch(listener, folder).await,
         "tls" => tls(listener, folder).await,
         "blocked" => blocked().await,
         "mortal" => mortal(folder).await,
         "crowded" => crowded().await,
-        _ => Err("serve http, grpc, tls, blocked, mortal or crowded".into()),
+        _ => Err("serve http, grpc, mongodb, elasticsearch, tls, blocked, mortal or crowded".into()),
     }
 }
 
@@ -62,6 +66,13 @@ async fn http(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Erro
         .route("/status", get(|| async { "ready to serve" }))
         .merge(health_axum::routes(health))
         .layer(middleware::from_fn_with_state(Arc::new(folder), wants_the_token));
+    Ok(axum::serve(listener, app).await?)
+}
+
+async fn elasticsearch(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error>> {
+    let folder = Arc::new(folder);
+    let app = health_tests::elasticsearch::routes(Arc::clone(&folder))
+        .layer(middleware::from_fn_with_state(folder, wants_the_token));
     Ok(axum::serve(listener, app).await?)
 }
 

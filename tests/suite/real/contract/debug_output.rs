@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Client;
 use health_core::{
-    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Endpoint, Grpc, Health, Http, Kafka, KafkaLag, Metrics, Nats,
-    OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
+    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Grpc, Health, Http, Kafka, KafkaLag,
+    Metrics, MongoDb, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
     RedisConnection, RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{
-    any_pool, daemon::Server as _, kafka, mariadb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
+    any_pool, daemon::Server as _, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
 };
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::block_in_place;
@@ -131,6 +131,10 @@ async fn shown() -> Vec<Row> {
         holds("Builder", |secret| Health::builder().secret(secret)),
         holds("CheckError", |secret| CheckError::new(format!("cannot connect to {}", url("postgres", secret)))),
         holds("Dogstatsd", |secret| Dogstatsd::udp("127.0.0.1:1").unwrap().tag(format!("password={secret}"))),
+        holds("Elasticsearch", |secret| {
+            Elasticsearch::new(client(), format!("http://app:{secret}@127.0.0.1:1"))
+                .header("authorization", bearer(secret))
+        }),
         holds("Endpoint", |secret| Endpoint::new(Health::builder().start().unwrap()).full_for_bearer(secret)),
         holds("Grpc", |secret| {
             let token: tonic::metadata::MetadataValue<_> = bearer(secret).parse().unwrap();
@@ -180,6 +184,7 @@ async fn shown() -> Vec<Row> {
         holds("Webhook", |secret| {
             Webhook::post(client(), url("http", secret)).unwrap().header("authorization", bearer(secret))
         }),
+        ("MongoDb", format!("{:?}", MongoDb::new(mongodb::client(1, SECRET).await))),
         nats().await,
     ];
     rows.push(holds("Request", |secret| {

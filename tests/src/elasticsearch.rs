@@ -1,0 +1,51 @@
+//! The health of a cluster of Elasticsearch, written from the documents of its interface: Debian has neither
+//! Elasticsearch nor OpenSearch, and no package of PyPI or npm carries one. Its folder has `health`, the whole answer
+//! (none: green), and `code` (none: 200).
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+
+/// The answer of a cluster of one node.
+#[must_use]
+pub fn health(status: &str, unassigned_shards: usize) -> String {
+    serde_json::json!({
+        "cluster_name": "search",
+        "status": status,
+        "timed_out": false,
+        "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": 5,
+        "active_shards": 5,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": unassigned_shards,
+        "delayed_unassigned_shards": 0,
+        "number_of_pending_tasks": 2,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": 100.0,
+    })
+    .to_string()
+}
+
+/// What is served from this folder.
+pub fn routes(folder: Arc<PathBuf>) -> Router {
+    Router::new().route("/_cluster/health", get(answer)).with_state(folder)
+}
+
+async fn answer(State(folder): State<Arc<PathBuf>>, uri: Uri) -> Response {
+    // A parameter that it does not know is an error.
+    if uri.query().is_some_and(|query| query.split('&').any(|part| !part.starts_with("timeout="))) {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let said = |name: &str| fs::read_to_string(folder.join(name)).ok().filter(|text| !text.is_empty());
+    let code = said("code").and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok()).unwrap_or(StatusCode::OK);
+    (code, [(CONTENT_TYPE, "application/json")], said("health").unwrap_or_else(|| health("green", 0))).into_response()
+}

@@ -1,0 +1,137 @@
+//! A server of MongoDB's protocol, written from its documents: OP_MSG, `hello`, `ping`, and a login by SASL's PLAIN.
+//! Debian has no MongoDB, and no package of PyPI or npm carries one. The program `serve` runs it; beside the password
+//! in `token` its folder has `role` (`primary` or `secondary` of a replica set; none: it stands alone) and `code`, with
+//! which it refuses a ping.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use mongodb::{
+    Client,
+    bson::{Binary, DateTime, Document, doc, spec::BinarySubtype},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+/// The number of the only kind of message.
+const OP_MSG: i32 = 2013;
+/// Of a message without answer.
+const MORE_TO_COME: u8 = 2;
+/// Before a document: the flags, and the kind of the section.
+const BEFORE: usize = 5;
+const HEADER: usize = 16;
+const LONGEST: usize = 48_000_000;
+
+/// Serves until the listener fails.
+///
+/// # Errors
+///
+/// The listener fails.
+pub async fn serve(listener: TcpListener, folder: PathBuf) -> io::Result<()> {
+    let port = listener.local_addr()?.port();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let folder = folder.clone();
+        tokio::spawn(async move {
+            // Until the client leaves, or says what this server does not know.
+            let _ = talk(stream, &folder, port).await;
+        });
+    }
+}
+
+async fn talk(mut stream: TcpStream, folder: &Path, port: u16) -> io::Result<()> {
+    loop {
+        let mut header = [0; HEADER];
+        stream.read_exact(&mut header).await?;
+        let number = |at: usize| i32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (length, request) = (usize::try_from(number(0)).unwrap_or_default(), number(4));
+        if !(HEADER + BEFORE..=LONGEST).contains(&length) || number(12) != OP_MSG {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = vec![0; length - HEADER];
+        stream.read_exact(&mut body).await?;
+        let question = Document::from_reader(&body[BEFORE..]).map_err(io::Error::other)?;
+        let answer = answer(&question, folder, port);
+        if body[0] & MORE_TO_COME != 0 {
+            continue;
+        }
+        let mut document = Vec::new();
+        answer.to_writer(&mut document).map_err(io::Error::other)?;
+        let length = i32::try_from(HEADER + BEFORE + document.len()).map_err(io::Error::other)?;
+        let mut message = Vec::new();
+        for number in [length, 1, request, OP_MSG, 0] {
+            message.extend_from_slice(&number.to_le_bytes());
+        }
+        message.push(0);
+        message.extend_from_slice(&document);
+        stream.write_all(&message).await?;
+    }
+}
+
+fn answer(question: &Document, folder: &Path, port: u16) -> Document {
+    let said = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let command = question.keys().next().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+    match command.as_str() {
+        "hello" | "ismaster" => hello(&said("role"), port),
+        "saslstart" => login(question, &said("token")),
+        "ping" => said("code").parse().map_or_else(|_| doc! { "ok": 1.0 }, refusal),
+        _ => doc! { "ok": 1.0 },
+    }
+}
+
+fn hello(role: &str, port: u16) -> Document {
+    let is_primary = role != "secondary";
+    let mut answer = doc! {
+        "helloOk": true,
+        "isWritablePrimary": is_primary,
+        "ismaster": is_primary,
+        "maxBsonObjectSize": 16 << 20,
+        "maxMessageSizeBytes": 48_000_000,
+        "maxWriteBatchSize": 100_000,
+        "localTime": DateTime::now(),
+        "logicalSessionTimeoutMinutes": 30,
+        "minWireVersion": 0,
+        "maxWireVersion": 21,
+        "readOnly": false,
+        "ok": 1.0,
+    };
+    if !role.is_empty() {
+        let own = format!("127.0.0.1:{port}");
+        answer.extend(
+            doc! { "setName": "rs0", "setVersion": 1, "secondary": !is_primary, "hosts": [own.clone()], "me": own },
+        );
+    }
+    answer
+}
+
+fn login(question: &Document, password: &str) -> Document {
+    let expected = format!("\0app\0{password}").into_bytes();
+    let is_right = question.get_str("mechanism").is_ok_and(|it| it == "PLAIN")
+        && question.get_binary_generic("payload").is_ok_and(|payload| *payload == expected);
+    if is_right {
+        let payload = Binary { subtype: BinarySubtype::Generic, bytes: Vec::new() };
+        doc! { "conversationId": 1, "done": true, "payload": payload, "ok": 1.0 }
+    } else {
+        refusal(18)
+    }
+}
+
+fn refusal(code: i32) -> Document {
+    doc! { "ok": 0.0, "errmsg": "the server refuses", "code": code, "codeName": "Refused" }
+}
+
+/// A client that knows within a second of what happens to the server, and has room for four connections.
+///
+/// # Panics
+///
+/// The driver refuses the address.
+pub async fn client(port: u16, password: &str) -> Client {
+    let options =
+        "directConnection=true&authMechanism=PLAIN&connectTimeoutMS=1000&heartbeatFrequencyMS=500&maxPoolSize=4";
+    let uri = format!("mongodb://app:{password}@127.0.0.1:{port}/?{options}");
+    Client::with_uri_str(uri).await.expect("an address")
+}

@@ -1,0 +1,62 @@
+//! The `MongoDb` check before a server of its protocol, beyond the table of faults.
+
+use health_core::{MongoDb, Reason, Status};
+use health_tests::{
+    daemon::Server as _,
+    mongodb::client,
+    proxy::{NetworkFault, Proxy},
+    service::{Kind, Server, TOKEN},
+    support::{checked, checked_within, rerun, secs, shown, turns, verdict},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_are_no_outage() {
+    let server = Server::start(Kind::MongoDb);
+    let proxy = Proxy::before(server.port());
+    let client = client(proxy.port(), TOKEN).await;
+    let health = checked(MongoDb::new(client.clone())).await;
+    turns(&health, Status::Healthy, None).await;
+    for fault in [NetworkFault::CloseOnRequest, NetworkFault::HalfOpen] {
+        proxy.set(fault);
+        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
+        proxy.set(NetworkFault::None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_writes_is_healthy_unless_that_is_asked() {
+    let server = Server::start(Kind::MongoDb);
+    server.put("role", "secondary");
+    let client = client(server.port(), TOKEN).await;
+    let plain = checked_within(secs(4), MongoDb::new(client.clone())).await;
+    let writable = checked_within(secs(4), MongoDb::new(client).writable()).await;
+    turns(&plain, Status::Healthy, None).await;
+    turns(&writable, Status::Unhealthy, Some(Reason::Unreachable)).await;
+    server.put("role", "primary");
+    turns(&writable, Status::Healthy, None).await;
+    turns(&plain, Status::Healthy, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_a_refusal_is_the_reason() {
+    let server = Server::start(Kind::MongoDb);
+    let health = checked_within(secs(4), MongoDb::new(client(server.port(), TOKEN).await)).await;
+    for (code, reason) in [
+        ("13", Reason::Rejected),
+        ("91", Reason::Unreachable),
+        ("50", Reason::Timeout),
+        ("462", Reason::Saturated),
+        ("1", Reason::Failed),
+    ] {
+        server.put("code", code);
+        turns(&health, Status::Unhealthy, Some(reason)).await;
+    }
+    server.put("code", "");
+    turns(&health, Status::Healthy, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_connected_is_unreachable() {
+    let health = checked_within(secs(4), MongoDb::new(client(1, TOKEN).await)).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));
+}
