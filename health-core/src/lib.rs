@@ -112,6 +112,8 @@ pub mod drivers {
     pub use deadpool_redis;
     #[cfg(any(feature = "rabbitmq", feature = "rabbitmq_connection"))]
     pub use lapin;
+    #[cfg(feature = "fred")]
+    pub use fred;
     #[cfg(feature = "metrics")]
     pub use metrics;
     #[cfg(feature = "mongodb")]
@@ -150,6 +152,8 @@ pub use crate::checks::certificate::Certificate;
 pub use crate::checks::disk_space::DiskSpace;
 #[cfg(feature = "elasticsearch")]
 pub use crate::checks::elasticsearch::Elasticsearch;
+#[cfg(feature = "fred")]
+pub use crate::checks::fred::Fred;
 #[cfg(feature = "grpc")]
 pub use crate::checks::grpc::Grpc;
 #[cfg(feature = "http")]

@@ -31,7 +31,7 @@ impl Costs {
         let messages = match row {
             "postgres" => count(|sent| sized(sent, 1, 4, 0, u32::from_be_bytes)),
             "sqlx" => count(|sent| sized(sent, 0, 3, 4, |size| u32::from_le_bytes([size[0], size[1], size[2], 0]))),
-            "redis" | "redis_connection" | "redis_queue" => count(|sent| begins(sent, b"*")),
+            "fred" | "redis" | "redis_connection" | "redis_queue" => count(|sent| begins(sent, b"*")),
             "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => count(|sent| frames(sent).count()),
             "elasticsearch" | "http" | "upstream" => count(|sent| begins(sent, b"GET ")),
             "nats" => {

@@ -4,7 +4,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Grpc, Health, Http, Kafka, KafkaLag, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
@@ -18,7 +18,7 @@ use crate::{
     any_pool::{self, Blocking, R2d2PostgresManager},
     certificates::Authority,
     daemon::{Rule, Server},
-    kafka,
+    fred, kafka,
     kafka_gate::Gate,
     mariadb, mongodb, name_server, nats, port, postgres,
     proxy::{NetworkFault, Proxy},
@@ -368,6 +368,23 @@ pub const ROWS: &[Row] = &[
         endless: (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
     },
     Row {
+        name: "fred",
+        cells: "unreachable timeout/unreachable timeout/unreachable unreachable unreachable rejected unreachable \
+                timeout/unreachable timeout/unreachable",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(redis::Server::start()),
+        check: |subject, right| {
+            let client = fred::client(subject.proxy.port(), password(right, redis::PASSWORD), Some(TIMEOUT));
+            // Before the client connects, so that the check learns why it cannot.
+            let check = Fred::new(client.clone());
+            fred::connect(&client);
+            check.into()
+        },
+        // The beginning of a very long string.
+        endless: (b"$2000000000\r\n", b"x"),
+    },
+    Row {
         name: "grpc",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         pool_cells: "- - - -",
@@ -594,7 +611,7 @@ pub fn right_password(row: &str) -> &'static str {
         "nats" => nats::PASSWORD,
         "bb8" | "diesel" | "postgres" | "r2d2" => postgres::PASSWORD,
         "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => rabbitmq::PASSWORD,
-        "redis" | "redis_connection" | "redis_queue" => redis::PASSWORD,
+        "fred" | "redis" | "redis_connection" | "redis_queue" => redis::PASSWORD,
         "sqlx" => mariadb::PASSWORD,
         _ => service::TOKEN,
     }

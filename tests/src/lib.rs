@@ -12,6 +12,7 @@ pub mod elasticsearch;
 pub mod envoy;
 pub mod fault_matrix;
 pub mod fault_rows;
+pub mod fred;
 pub mod haproxy;
 pub mod host_tree;
 pub mod http;

@@ -28,6 +28,8 @@ pub(crate) mod error_rate;
 ))]
 mod failure;
 pub(crate) mod file_descriptors;
+#[cfg(feature = "fred")]
+pub(crate) mod fred;
 pub(crate) mod gauge;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
@@ -118,6 +120,8 @@ pub use self::certificate::Certificate;
 pub use self::disk_space::DiskSpace;
 #[cfg(feature = "elasticsearch")]
 pub use self::elasticsearch::Elasticsearch;
+#[cfg(feature = "fred")]
+pub use self::fred::Fred;
 #[cfg(feature = "grpc")]
 pub use self::grpc::Grpc;
 #[cfg(feature = "http")]

@@ -5,6 +5,7 @@ mod certificate;
 mod disk_space;
 mod dns;
 mod elasticsearch;
+mod fred;
 mod grpc;
 mod http;
 mod kafka;

@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Client;
 use health_core::{
-    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Grpc, Health, Http, Kafka, KafkaLag,
+    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Fred, Grpc, Health, Http, Kafka, KafkaLag,
     Metrics, MongoDb, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
     RedisConnection, RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{
-    any_pool, daemon::Server as _, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
+    any_pool, daemon::Server as _, fred, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
 };
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::block_in_place;
@@ -136,6 +136,7 @@ async fn shown() -> Vec<Row> {
                 .header("authorization", bearer(secret))
         }),
         holds("Endpoint", |secret| Endpoint::new(Health::builder().start().unwrap()).full_for_bearer(secret)),
+        holds("Fred", |secret| Fred::new(fred::client(1, secret, None))),
         holds("Grpc", |secret| {
             let token: tonic::metadata::MetadataValue<_> = bearer(secret).parse().unwrap();
             let carries = move |mut request: tonic::Request<()>| {

@@ -14,6 +14,8 @@ const CORE: &[&str] = &[
     "deadpool_lapin::Pool",
     "deadpool_postgres::Pool",
     "deadpool_redis::Pool",
+    "fred::clients::client::Client",
+    "fred::clients::pool::Pool",
     "http_body::Body",
     "lapin::connection::Connection",
     "metrics::recorder::Recorder",

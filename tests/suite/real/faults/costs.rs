@@ -17,6 +17,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 const CHECKS: &[&str] = &[
     "certificate",
     "elasticsearch",
+    "fred",
     "grpc",
     "http",
     "nats",
