@@ -41,6 +41,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// - Least privilege: the right to connect, with room for one connection more than the pool may have. No table is touched,
 ///   nothing is written.
 /// - Needs Rust 1.94, as sqlx does.
+/// - A `DatabaseConnection` of sea-orm 2 hands out such a pool, for instance by `get_postgres_connection_pool()`.
 /// - Of SQLite the beginning of the file is read, so that a file that is no database is `failed`. A file that was removed stays
 ///   readable on open connections. A check of a pool that has not connected yet connects, and creates the file where
 ///   `create_if_missing` says so.

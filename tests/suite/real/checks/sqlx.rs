@@ -197,6 +197,30 @@ async fn postgresql_has_its_reasons_too() {
     assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
 }
 
+/// As the recipe for sea-orm has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_behind_sea_orm_is_asked_by_the_same_pool() {
+    let server = postgres::Server::start();
+    let port = postgres::Server::port(&server);
+    let url = |password: &str| format!("postgres://app:{password}@127.0.0.1:{port}/postgres");
+    let connect = async |password: &str| {
+        let mut options = sea_orm::ConnectOptions::new(url(password));
+        options.max_connections(2).connect_lazy(true);
+        sea_orm::Database::connect(options).await.unwrap()
+    };
+    let database = connect(postgres::PASSWORD).await;
+    let pool = database.get_postgres_connection_pool();
+    let health = checked_within(secs(4), Sqlx::new(pool.clone()).saturated_for(HANG)).await;
+    turns(&health, Status::Healthy, None).await;
+    let held = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
+    drop(held);
+    turns(&health, Status::Healthy, None).await;
+    let stranger = connect("wrong").await;
+    let health = checked(Sqlx::new(stranger.get_postgres_connection_pool().clone())).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Rejected)), "{:?}", shown(&health));
+}
+
 #[tokio::test]
 async fn sqlite_is_a_file_that_can_be_opened() {
     let directory = tempfile::tempdir().unwrap();
