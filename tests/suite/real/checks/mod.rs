@@ -17,6 +17,7 @@ mod r2d2;
 mod rabbitmq;
 mod rabbitmq_connection;
 mod rabbitmq_queue;
+mod recipes;
 mod redis;
 mod redis_connection;
 mod redis_queue;

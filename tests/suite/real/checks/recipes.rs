@@ -1,0 +1,114 @@
+//! The recipe for S3 before a service that was written from the documents of its interface: it looks for a signature,
+//! and does not verify it. The other recipes are compiled alone.
+
+use aws_sdk_s3::{
+    Client, Config,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    error::SdkError,
+    operation::head_bucket::HeadBucketError,
+};
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderMap, StatusCode},
+    routing::any,
+};
+use health_core::{CheckError, CheckFn, Reason, Status, check_fn};
+use health_tests::{
+    support::{checked, checked_within, secs, shown, verdict},
+    tools::repository,
+};
+
+use super::http::serve;
+
+// The recipe.
+fn bucket(client: aws_sdk_s3::Client, bucket: &'static str) -> CheckFn {
+    check_fn(move || {
+        let head = client.head_bucket().bucket(bucket);
+        async move {
+            let answer = head.send().await;
+            answer.map(drop).map_err(|error| {
+                let reason = reason(&error);
+                CheckError::from(error).reason(reason)
+            })
+        }
+    })
+}
+
+fn reason(error: &SdkError<HeadBucketError>) -> Reason {
+    match error {
+        SdkError::TimeoutError(_) => Reason::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
+        SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Reason::Unreachable,
+        SdkError::ServiceError(answer) => match answer.raw().status().as_u16() {
+            // Another region's bucket, a key or a user without the right, no such bucket.
+            301 | 401 | 403 | 404 => Reason::Rejected,
+            429 | 503 => Reason::Saturated,
+            _ => Reason::Failed,
+        },
+        _ => Reason::Failed,
+    }
+}
+// Its end.
+
+#[test]
+fn the_recipe_is_the_one_that_is_tested() {
+    let (_, from) = include_str!("recipes.rs").split_once("// The recipe.\n").unwrap();
+    let (recipe, _) = from.split_once("// Its end.\n").unwrap();
+    let recipes = std::fs::read_to_string(repository().join("health-core/RECIPES.md")).unwrap();
+    assert!(recipes.contains(recipe), "the recipe for S3 is another one");
+}
+
+/// A service whose buckets are called by the code with which they answer.
+async fn service() -> String {
+    let head = |Path(bucket): Path<String>, headers: HeaderMap| async move {
+        let signature = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !signature.starts_with("AWS4-HMAC-SHA256 Credential=app/") {
+            return StatusCode::FORBIDDEN;
+        }
+        bucket.strip_prefix("bucket-").and_then(|code| code.parse().ok()).unwrap_or(StatusCode::NOT_FOUND)
+    };
+    serve(Router::new().route("/{bucket}", any(head)).route("/{bucket}/", any(head))).await
+}
+
+fn client(address: &str, key: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new(key, "correct-horse-4S", None, None, "tests"))
+        .endpoint_url(address)
+        .force_path_style(true)
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    Client::from_conf(config.build())
+}
+
+#[tokio::test]
+async fn s3_has_its_reasons() {
+    let address = service().await;
+    let unhealthy = |reason| (Status::Unhealthy, Some(reason));
+    for (name, expected) in [
+        ("bucket-200", (Status::Healthy, None)),
+        ("bucket-301", unhealthy(Reason::Rejected)),
+        ("bucket-403", unhealthy(Reason::Rejected)),
+        ("bucket-404", unhealthy(Reason::Rejected)),
+        ("bucket-503", unhealthy(Reason::Saturated)),
+        ("bucket-500", unhealthy(Reason::Failed)),
+    ] {
+        let report = shown(&checked(bucket(client(&address, "app"), name)).await);
+        assert_eq!(verdict(&report), expected, "{name}: {report:?}");
+    }
+    let stranger = shown(&checked(bucket(client(&address, "stranger"), "bucket-200")).await);
+    assert_eq!(verdict(&stranger), unhealthy(Reason::Rejected));
+    let nobody = shown(&checked(bucket(client("http://127.0.0.1:1", "app"), "bucket-200")).await);
+    assert_eq!(verdict(&nobody), unhealthy(Reason::Unreachable));
+}
+
+/// The client would wait and try again for longer.
+#[tokio::test]
+async fn s3_that_is_silent_is_a_timeout() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let report = shown(&checked_within(secs(1), bucket(client(&address, "app"), "bucket-200")).await);
+    assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Timeout)));
+}
