@@ -210,6 +210,9 @@ fn of_text(text: &str) -> Reason {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["certificate", "handshake", "authentication", "scram failure", "tls", "ssl"]) {
         Reason::Rejected
+    } else if says(&["timed out", "monitor timeout"]) {
+        // The driver has given the server up, and every connection with it.
+        Reason::Timeout
     } else if says(&["this version of the driver"]) {
         // The server is too old or too new.
         Reason::Failed
@@ -257,6 +260,9 @@ mod tests {
         assert_eq!(of(io::Error::other("no route")), Reason::Unreachable);
         let cleared = "Connection pool for db:27017 cleared because another operation failed with: Kind: ";
         assert_eq!(of_text(&format!("{cleared}I/O error: broken pipe")), Reason::Unreachable);
+        assert_eq!(of_text(&format!("{cleared}I/O error: timed out")), Reason::Timeout);
+        assert_eq!(of_text("Connection to db:27017 interrupted due to server monitor timeout"), Reason::Timeout);
+        assert_eq!(of_text("Server selection timeout: No available servers."), Reason::Unreachable);
         assert_eq!(of_text(&format!("{cleared}SCRAM failure: Authentication failed.")), Reason::Rejected);
     }
 

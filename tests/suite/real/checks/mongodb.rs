@@ -16,11 +16,14 @@ async fn connections_that_died_are_no_outage() {
     let client = client(proxy.port(), TOKEN).await;
     let health = checked(MongoDb::new(client.clone())).await;
     turns(&health, Status::Healthy, None).await;
-    for fault in [NetworkFault::CloseOnRequest, NetworkFault::HalfOpen] {
-        proxy.set(fault);
-        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
-        proxy.set(NetworkFault::None);
-    }
+    proxy.set(NetworkFault::CloseOnRequest);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
+    proxy.set(NetworkFault::None);
+    // The driver's own monitor has to learn first that its connection is as dead as the others.
+    let health = checked_within(secs(8), MongoDb::new(client)).await;
+    turns(&health, Status::Healthy, None).await;
+    proxy.set(NetworkFault::HalfOpen);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
 }
 
 #[tokio::test(flavor = "multi_thread")]
