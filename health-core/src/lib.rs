@@ -23,7 +23,9 @@
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |
 //! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
+//! | `memcached` | [`Memcached`], over a connection of its own |
 //! | `metrics` | [`Metrics`], the numbers of the metrics page through the facade of that name |
+//! | `mqtt` | [`Mqtt`] on a rumqttc client |
 //! | `nats` | [`Nats`] on an async-nats client |
 //! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
@@ -37,6 +39,7 @@
 //! | `serde` | [`Settings`], options of checks from configuration |
 //! | `settings_file` | [`Settings::load`] and [`SettingsLoader`]: TOML, YAML and JSON files, environment variables |
 //! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
+//! | `smtp` | [`Smtp`] on a lettre transport |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a connection |
 //! | `tokio_postgres` | [`Bb8`] and [`R2d2`] find the [`Reason`] of an error of tokio-postgres by its SQLSTATE |
@@ -54,7 +57,9 @@
         feature = "disk_space",
         feature = "grpc",
         feature = "kafka_lag",
+        feature = "memcached",
         feature = "metrics",
+        feature = "mqtt",
         feature = "nats",
         feature = "opentelemetry",
         feature = "postgres",
@@ -66,6 +71,7 @@
         feature = "serde",
         feature = "settings_file",
         feature = "signal",
+        feature = "smtp",
         feature = "sqlx",
         feature = "tcp",
         feature = "testing",
@@ -114,6 +120,8 @@ pub mod drivers {
     pub use lapin;
     #[cfg(feature = "fred")]
     pub use fred;
+    #[cfg(feature = "smtp")]
+    pub use lettre;
     #[cfg(feature = "metrics")]
     pub use metrics;
     #[cfg(feature = "mongodb")]
@@ -128,6 +136,8 @@ pub mod drivers {
     pub use redis;
     #[cfg(feature = "http")]
     pub use reqwest;
+    #[cfg(feature = "mqtt")]
+    pub use rumqttc;
     #[cfg(feature = "sqlx")]
     pub use sqlx;
     #[cfg(feature = "certificate")]
@@ -164,6 +174,10 @@ pub use crate::checks::kafka::Kafka;
 pub use crate::checks::kafka_lag::KafkaLag;
 #[cfg(feature = "mongodb")]
 pub use crate::checks::mongodb::MongoDb;
+#[cfg(feature = "memcached")]
+pub use crate::checks::memcached::Memcached;
+#[cfg(feature = "mqtt")]
+pub use crate::checks::mqtt::{Mqtt, MqttObserver};
 #[cfg(feature = "nats")]
 pub use crate::checks::nats::Nats;
 #[cfg(feature = "postgres")]
@@ -182,6 +196,8 @@ pub use crate::checks::redis::Redis;
 pub use crate::checks::redis_connection::RedisConnection;
 #[cfg(feature = "redis_queue")]
 pub use crate::checks::redis_queue::RedisQueue;
+#[cfg(feature = "smtp")]
+pub use crate::checks::smtp::Smtp;
 #[cfg(feature = "sqlx")]
 pub use crate::checks::sqlx::Sqlx;
 #[cfg(feature = "tcp")]

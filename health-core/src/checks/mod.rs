@@ -43,9 +43,13 @@ pub(crate) mod kafka;
 pub(crate) mod kafka_lag;
 pub(crate) mod latch;
 pub(crate) mod limits;
+#[cfg(feature = "memcached")]
+pub(crate) mod memcached;
 pub(crate) mod memory;
 #[cfg(feature = "mongodb")]
 pub(crate) mod mongodb;
+#[cfg(feature = "mqtt")]
+pub(crate) mod mqtt;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 pub(crate) mod open_files;
@@ -76,6 +80,8 @@ mod redis_protocol;
 pub(crate) mod redis_queue;
 pub(crate) mod resolve;
 pub(crate) mod runtime_lag;
+#[cfg(feature = "smtp")]
+pub(crate) mod smtp;
 pub(crate) mod spool_directory;
 #[cfg(any(
     feature = "sqlx",
@@ -132,6 +138,10 @@ pub use self::kafka::Kafka;
 pub use self::kafka_lag::KafkaLag;
 #[cfg(feature = "mongodb")]
 pub use self::mongodb::MongoDb;
+#[cfg(feature = "memcached")]
+pub use self::memcached::Memcached;
+#[cfg(feature = "mqtt")]
+pub use self::mqtt::{Mqtt, MqttObserver};
 #[cfg(feature = "nats")]
 pub use self::nats::Nats;
 #[cfg(feature = "postgres")]
@@ -150,6 +160,8 @@ pub use self::redis::Redis;
 pub use self::redis_connection::RedisConnection;
 #[cfg(feature = "redis_queue")]
 pub use self::redis_queue::RedisQueue;
+#[cfg(feature = "smtp")]
+pub use self::smtp::Smtp;
 #[cfg(feature = "sqlx")]
 pub use self::sqlx::Sqlx;
 #[cfg(feature = "tcp")]

@@ -1,14 +1,14 @@
 //! Resolves names to addresses, and connects to addresses, for every check that needs it. The system's resolver runs on
 //! a thread of the check's own, because its call blocks and cannot be cancelled.
 
-#[cfg(any(feature = "certificate", feature = "tcp"))]
+#[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 use std::time::Duration;
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs as _},
 };
 
-#[cfg(any(feature = "certificate", feature = "tcp"))]
+#[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 use crate::check::deadline::time_left;
 use crate::{
     check::{blocking::BlockingThread, error::CheckError},
@@ -36,7 +36,7 @@ impl Resolver {
 }
 
 /// Returns an error if the address is not a host and a port.
-#[cfg(any(feature = "certificate", feature = "tcp"))]
+#[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 pub(crate) fn check_address(address: &str) -> Result<(), String> {
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
     match port {
@@ -48,7 +48,7 @@ pub(crate) fn check_address(address: &str) -> Result<(), String> {
 }
 
 /// Connects to the first address that accepts a connection.
-#[cfg(any(feature = "certificate", feature = "tcp"))]
+#[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<tokio::net::TcpStream, CheckError> {
     let mut last = CheckError::new("the name has no address").reason(Reason::Unreachable);
     for (tried, address) in addresses.iter().enumerate() {

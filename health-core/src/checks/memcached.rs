@@ -1,0 +1,274 @@
+//! Memcached over a connection of the check's own. Green proves that the server answers on an authenticated connection;
+//! it does not prove that it keeps what is stored.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::resolve::{Resolver, check_address, connect};
+use crate::{
+    check::{
+        Check, CheckResult,
+        deadline::time_left,
+        error::{CheckError, InvalidCheck},
+        outcome::Outcome,
+    },
+    model::status::Reason,
+};
+
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
+
+/// The longest line of an answer that is read. That of a version is about 20 bytes.
+const LINE: usize = 512;
+
+/// How long a server may take for its refusal, which it sends before it is asked anything.
+const REFUSAL: Duration = Duration::from_millis(200);
+
+/// How a server says that it has no room for a connection.
+const FULL: &str = "ERROR Too many open connections";
+
+/// How a server of the option `-Y` answers whoever has not logged in.
+const UNAUTHENTICATED: &str = "CLIENT_ERROR unauthenticated";
+
+/// Asks a Memcached server for its version, over a connection of the check's own. Needs the feature `memcached`.
+///
+/// The connection is kept between runs. No client of crates.io is stable, can be shared with a check, and brings no
+/// stack of TLS, so the check speaks the text protocol itself, over plain TCP. Proxies that do not answer `version` are
+/// `failed`.
+///
+/// - Least privilege: a user of the server's file of passwords, where it has one ([`credentials`](Self::credentials));
+///   nothing is stored or read.
+/// - A kept connection that has died, with or without a word, is no outage: a new one is asked, at the latest after
+///   half of the deadline. A connection on which a run timed out is closed.
+/// - A server that has no room for one more connection is `saturated`, Degraded: the refusal proves that it lives, and
+///   the application has connections of its own.
+/// - A user or a password that the server does not accept is `rejected`; an error of the server is `failed`.
+/// - Several servers are several checks: see [`at_least`](crate::at_least).
+///
+/// ```
+/// use health_core::{CheckExt, Health, Memcached};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let health = Health::builder().check("cache", Memcached::new("cache.internal:11211").optional()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Memcached {
+    address: String,
+    credentials: Option<Credentials>,
+    resolver: Resolver,
+    /// Taken by a run, and put back once it has answered: a run that is cancelled closes it.
+    kept: Mutex<Option<TcpStream>>,
+}
+
+struct Credentials {
+    user: String,
+    password: String,
+}
+
+impl Memcached {
+    /// A host and a port: `cache.internal:11211`, `10.0.0.7:11211`, `[::1]:11211`.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into(), credentials: None, resolver: Resolver::default(), kept: Mutex::default() }
+    }
+
+    /// Logs in as this user if the server asks for it (its option `-Y`). To any other server they are not sent, because
+    /// it would store them.
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+        self
+    }
+
+    fn take_kept(&self) -> Option<TcpStream> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, connection: TcpStream) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    /// Asks over the kept connection, and over a new one if that gives no answer in half of the time.
+    async fn ask(&self, limit: Duration) -> Result<Outcome, CheckError> {
+        if let Some(mut connection) = self.take_kept() {
+            let answer = timeout(limit / 2, self.question(&mut connection)).await;
+            if let Ok(Ok(answer)) = answer {
+                return self.judge(answer, connection);
+            }
+        }
+        let addresses = self.resolver.resolve(&self.address).await?;
+        let mut connection = connect(&addresses).await?;
+        match self.question(&mut connection).await {
+            Ok(answer) => self.judge(answer, connection),
+            Err(error) if error.get_reason() == Reason::Unreachable => {
+                // The kernel may have dropped the server's refusal, because the question was on the way.
+                match timeout(REFUSAL, refusal(&addresses)).await {
+                    Ok(Some(line)) if line.starts_with(FULL) => Ok(full(&line)),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for the version, and logs in first if the server wants it.
+    async fn question(&self, connection: &mut TcpStream) -> Result<Answer, CheckError> {
+        let answer = exchange(connection, b"version\r\n").await?;
+        let Some(Credentials { user, password }) = &self.credentials else { return Ok(Answer(answer)) };
+        if answer != UNAUTHENTICATED {
+            return Ok(Answer(answer));
+        }
+        let words = format!("{user} {password}");
+        let login = format!("set auth 0 0 {}\r\n{words}\r\n", words.len());
+        let answer = exchange(connection, login.as_bytes()).await?;
+        if answer != "STORED" {
+            return Ok(Answer(answer));
+        }
+        exchange(connection, b"version\r\n").await.map(Answer)
+    }
+
+    /// Judges an answer, and keeps the connection if it can be asked again.
+    fn judge(&self, answer: Answer, connection: TcpStream) -> Result<Outcome, CheckError> {
+        let Answer(line) = answer;
+        if line.starts_with("VERSION ") {
+            self.keep(connection);
+            return Ok(Outcome::healthy());
+        }
+        if line.starts_with(FULL) {
+            return Ok(full(&line));
+        }
+        Err(CheckError::new(format!("the server answers: {line}")).reason(reason(&line)))
+    }
+}
+
+/// A line of the server's, without its end.
+struct Answer(String);
+
+/// Sends a command and reads one line.
+async fn exchange(connection: &mut TcpStream, command: &[u8]) -> Result<String, CheckError> {
+    connection.write_all(command).await?;
+    line(connection).await
+}
+
+/// Reads one line, without its end.
+async fn line(connection: &mut TcpStream) -> Result<String, CheckError> {
+    let mut bytes = [0; LINE];
+    let mut length = 0;
+    loop {
+        let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) else {
+            return Err(CheckError::new(format!("the server's answer has no end within {LINE} bytes")));
+        };
+        let count = connection.read(room).await?;
+        if count == 0 {
+            return Err(CheckError::new("the server ended the connection").reason(Reason::Unreachable));
+        }
+        length += count;
+        if let Some(end) = bytes[..length].iter().position(|byte| *byte == b'\n') {
+            let text = String::from_utf8_lossy(&bytes[..end]);
+            return Ok(text.trim_end_matches('\r').to_owned());
+        }
+    }
+}
+
+/// Reads what the server says of its own accord on a new connection.
+async fn refusal(addresses: &[SocketAddr]) -> Option<String> {
+    let mut connection = connect(addresses).await.ok()?;
+    line(&mut connection).await.ok()
+}
+
+fn full(line: &str) -> Outcome {
+    Outcome::degraded(format!("the server answers: {line}")).reason(Reason::Saturated)
+}
+
+/// The public category of an answer that is no version.
+fn reason(line: &str) -> Reason {
+    if line.starts_with(UNAUTHENTICATED) || line.starts_with("CLIENT_ERROR authentication failure") {
+        Reason::Rejected
+    } else {
+        Reason::Failed
+    }
+}
+
+#[async_trait]
+impl Check for Memcached {
+    async fn check(&self) -> CheckResult {
+        let limit = time_left().unwrap_or(DEFAULT_LIMIT);
+        let patience = limit.saturating_sub(limit / 100);
+        timeout(patience, self.ask(limit)).await.unwrap_or_else(|_| {
+            let message = "no answer in time, over the kept connection and over a new one";
+            Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
+        })
+    }
+
+    fn proves(&self) -> &'static str {
+        "The server answers on an authenticated connection. It does not prove that it keeps what is stored, or that it \
+         has memory left."
+    }
+
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        check_address(&self.address)?;
+        let Some(Credentials { user, password }) = &self.credentials else { return Ok(()) };
+        if user.is_empty() || user.contains([' ', ':', '\r', '\n']) {
+            return Err(
+                "the user is none of a file of passwords: use a name without spaces, colons and line ends".into()
+            );
+        }
+        if password.is_empty() || password.contains(['\r', '\n']) {
+            return Err("the password is none of a file of passwords: use one without line ends".into());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Memcached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memcached").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_user_is_rejected() {
+        for (line, expected) in [
+            ("CLIENT_ERROR unauthenticated", Reason::Rejected),
+            ("CLIENT_ERROR authentication failure", Reason::Rejected),
+            ("CLIENT_ERROR bad command line format", Reason::Failed),
+            ("SERVER_ERROR out of memory", Reason::Failed),
+            ("ERROR", Reason::Failed),
+            ("HTTP/1.1 400 Bad Request", Reason::Failed),
+        ] {
+            assert_eq!(reason(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let check = Memcached::new("cache.internal:11211").credentials("app", "hunter2");
+        assert!(!format!("{check:?}").contains("hunter2"), "{check:?}");
+    }
+
+    #[test]
+    fn what_would_break_the_protocol_is_refused() {
+        let with = |user: &str, password: &str| Memcached::new("cache:11211").credentials(user, password).validate();
+        assert_eq!(with("app", "two words"), Ok(()));
+        for (user, password) in [("", "x"), ("a b", "x"), ("a:b", "x"), ("app", ""), ("app", "x\r\nflush_all")] {
+            assert!(with(user, password).is_err(), "{user:?} {password:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A mail server over the application's own lettre transport. Green proves that the server opens a session, with the
+//! transport's credentials if it has any, and answers NOOP in it; it does not prove that a message is delivered.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp::Error};
+use tokio::{
+    task::JoinHandle,
+    time::{error::Elapsed, timeout},
+};
+
+use crate::{
+    check::{Check, CheckResult, deadline::time_left, error::CheckError, outcome::Outcome},
+    model::status::Reason,
+};
+
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a question may take whose run is over, so that its connection goes back to the pool in order.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Asks a mail server over the application's own transport, by NOOP. Needs the feature `smtp`.
+///
+/// - Least privilege: whatever the transport's credentials may do. No message is begun.
+/// - The feature brings lettre's pool, which lettre has by default. An idle connection of it is asked, or a new one
+///   opened, which stays in the pool. A connection that died in the pool is no outage: lettre asks the next one, until
+///   a new one fails.
+/// - A run that times out does not drop its question, which continues for up to 30 s: lettre gives a connection back to
+///   its pool even if an answer is still to come, and the next message on it would be taken for accepted by the answers
+///   to other commands. One such question is left at a time; a later one that times out, too, is ended.
+/// - 535 and other refusals of the user, of the client or of its TLS are `rejected`; 421 is `unreachable`, or
+///   `saturated` if its text names a limit of connections. Other replies are `failed`.
+/// - A server that has no room for one more session is Unhealthy: it would refuse the application's next message, too.
+/// - With wrong credentials each run is one more failed login: say `.recheck(..)` where the server locks users out.
+/// - A server that closes idle sessions after a few minutes is no outage.
+///
+/// ```no_run
+/// use health_core::{CheckExt, Health, Smtp};
+/// use lettre::{AsyncSmtpTransport, Tokio1Executor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), health_core::BuildError> {
+/// let mailer = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("mail.internal").build();
+/// let health = Health::builder().check("mail", Smtp::new(mailer.clone()).optional()).start()?;
+/// # drop(health);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Smtp {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// The question of an earlier run that has got no answer so far.
+    left: Mutex<Option<Task>>,
+}
+
+/// Whether the last connection that was taken answered NOOP.
+type Answer = Result<bool, Error>;
+
+type Task = JoinHandle<Result<Answer, Elapsed>>;
+
+impl Smtp {
+    /// Asks over this transport.
+    pub fn new(transport: AsyncSmtpTransport<Tokio1Executor>) -> Self {
+        Self { transport, left: Mutex::default() }
+    }
+
+    /// Asks, and once more if the connection ended between lettre's own test of it and the question.
+    async fn ask(&self) -> Result<Outcome, CheckError> {
+        for _ in 0..2 {
+            if self.question().await? {
+                return Ok(Outcome::healthy());
+            }
+        }
+        Err(CheckError::new("the server ended the session, or refused NOOP").reason(Reason::Unreachable))
+    }
+
+    /// Asks one question, which outlives this future if it is dropped.
+    async fn question(&self) -> Result<bool, CheckError> {
+        let transport = self.transport.clone();
+        let task = tokio::spawn(async move { timeout(GRACE, transport.test_connection()).await });
+        let mut question = Question { check: self, task: Some(task) };
+        let Some(task) = question.task.as_mut() else { return Ok(false) };
+        let answer = task.await;
+        question.task = None;
+        answer??.map_err(explain)
+    }
+
+    /// Leaves a question to itself, unless an earlier one still is. The server was silent when the later one began, so
+    /// that lettre is still testing or opening its connection, which is closed if the question is ended there.
+    fn leave(&self, task: Task) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.as_ref().is_some_and(|earlier| !earlier.is_finished()) {
+            task.abort();
+        } else {
+            *left = Some(task);
+        }
+    }
+}
+
+/// A question in progress.
+struct Question<'a> {
+    check: &'a Smtp,
+    task: Option<Task>,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.check.leave(task);
+        }
+    }
+}
+
+/// Returns what an error of lettre means.
+fn explain(error: Error) -> CheckError {
+    let by_code = error.status().map(|code| reason_of_reply(code.into(), &error.to_string()));
+    let reason = by_code.or_else(|| reason_of_text(&error.to_string()));
+    let error = CheckError::from(error);
+    match reason {
+        Some(reason) => error.reason(reason),
+        None => error,
+    }
+}
+
+/// The public category of a negative reply.
+fn reason_of_reply(code: u16, text: &str) -> Reason {
+    match code {
+        421 if names_a_limit(text) => Reason::Saturated,
+        421 => Reason::Unreachable,
+        // No service for this client, a refused sender, and what RFC 4954 has for a refused user.
+        521 | 530 | 534 | 535 | 538 | 550 | 554 => Reason::Rejected,
+        _ => Reason::Failed,
+    }
+}
+
+/// Whether a reply of 421, which has one code for everything, means too many connections: the words of Postfix, Exim
+/// and Sendmail.
+fn names_a_limit(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["too many", "limit exceeded", "connection rate", "concurrent"].iter().any(|words| text.contains(words))
+}
+
+/// The public category of an error without a reply that only its text tells.
+fn reason_of_text(text: &str) -> Option<Reason> {
+    if text.starts_with("tls error") || text.contains("authentication mechanism") || text.contains("STARTTLS is not") {
+        Some(Reason::Rejected)
+    } else if text.contains("incomplete response") || text.contains("could not resolve") {
+        Some(Reason::Unreachable)
+    } else {
+        None
+    }
+}
+
+#[async_trait]
+impl Check for Smtp {
+    async fn check(&self) -> CheckResult {
+        let limit = time_left().unwrap_or(DEFAULT_LIMIT);
+        let patience = limit.saturating_sub(limit / 100);
+        timeout(patience, self.ask()).await.unwrap_or_else(|_| {
+            let message = "no answer in time to NOOP, or to what opens a session";
+            Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
+        })
+    }
+
+    fn proves(&self) -> &'static str {
+        "The server opens a session, with the transport's credentials if it has any, and answers NOOP. It does not \
+         prove that a message is accepted or delivered."
+    }
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smtp").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_decides_and_of_421_the_text() {
+        for (code, text, expected) in [
+            (421, "4.3.2 mail.internal Service shutting down", Reason::Unreachable),
+            (421, "4.7.0 mail.internal Error: too many connections from 10.0.0.7", Reason::Saturated),
+            (421, "Too many concurrent SMTP connections; please try again later.", Reason::Saturated),
+            (421, "4.3.2 Connection rate limit exceeded.", Reason::Saturated),
+            (451, "4.3.0 Temporary lookup failure", Reason::Failed),
+            (454, "4.7.0 Temporary authentication failure", Reason::Failed),
+            (500, "5.5.1 unrecognized command", Reason::Failed),
+            (535, "5.7.8 Authentication credentials invalid", Reason::Rejected),
+            (554, "5.7.1 No SMTP service here", Reason::Rejected),
+        ] {
+            assert_eq!(reason_of_reply(code, text), expected, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn without_a_reply_the_text_decides_where_it_says_something() {
+        for (text, expected) in [
+            ("tls error: certificate verify failed", Some(Reason::Rejected)),
+            ("internal client error: No compatible authentication mechanism was found", Some(Reason::Rejected)),
+            ("internal client error: STARTTLS is not supported on this server", Some(Reason::Rejected)),
+            ("response error: incomplete response", Some(Reason::Unreachable)),
+            ("response error: SMTP response too large", None),
+            ("network error: Connection reset by peer (os error 104)", None),
+        ] {
+            assert_eq!(reason_of_text(text), expected, "{text}");
+        }
+    }
+}
