@@ -22,6 +22,8 @@ SYSTEM = {
     "postgres": ("postgresql", None),
     "redis-server": ("redis-server", "/usr/bin/redis-server"),
     "mariadbd": ("mariadb-server", "/usr/sbin/mariadbd"),
+    "memcached": ("memcached", "/usr/bin/memcached"),
+    "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
     "nats-server": ("nats-server", "/usr/sbin/nats-server"),
     "rabbitmq-server": ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
     "dnsmasq": ("dnsmasq-base", "/usr/sbin/dnsmasq"),

@@ -4,7 +4,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag, Memcached, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Smtp, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{
@@ -20,10 +20,11 @@ use crate::{
     daemon::{Rule, Server},
     fred, kafka,
     kafka_gate::Gate,
-    mariadb, mongodb, name_server, nats, port, postgres,
+    mariadb, memcached, mongodb, mosquitto, name_server, nats, port, postgres,
     proxy::{NetworkFault, Proxy},
     rabbitmq, redis,
     service::{self, Kind},
+    smtp,
     support::{client, millis, secs},
     wait,
 };
@@ -443,6 +444,17 @@ pub const ROWS: &[Row] = &[
         endless: (b"", b"\x7f\xff\xff\xff"),
     },
     Row {
+        name: "memcached",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(memcached::Server::start()),
+        check: |subject, right| {
+            Memcached::new(subject.address()).credentials("app", password(right, memcached::PASSWORD)).into()
+        },
+        endless: (b"", b"x"),
+    },
+    Row {
         name: "mongodb",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
         pool_cells: "- - - -",
@@ -454,6 +466,18 @@ pub const ROWS: &[Row] = &[
         },
         // The length of a message, and no kind of one.
         endless: (b"", b"\0\0\0\x02"),
+    },
+    Row {
+        name: "mqtt",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(mosquitto::Server::start()),
+        check: |subject, right| {
+            mosquitto::Application::start(subject.proxy.port(), password(right, mosquitto::PASSWORD)).into()
+        },
+        // The answer to a ping, which rumqttc takes at any time.
+        endless: (b"", b"\xd0\0"),
     },
     Row {
         name: "nats",
@@ -561,6 +585,17 @@ pub const ROWS: &[Row] = &[
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
+        name: "smtp",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed/timeout",
+        pool_cells: "- - - -",
+        pool: None,
+        start: || ServerUnderTest::of(smtp::Server::start()),
+        check: |subject, right| {
+            Smtp::new(smtp::transport(subject.proxy.port(), password(right, smtp::PASSWORD))).into()
+        },
+        endless: (b"", smtp::ENDLESS_REPLY),
+    },
+    Row {
         name: "sqlx",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
         pool_cells: "healthy saturated healthy rejected",
@@ -608,10 +643,13 @@ pub fn row(name: &str) -> Row {
 pub fn right_password(row: &str) -> &'static str {
     match row {
         "kafka" | "kafka_lag" => kafka::PASSWORD,
+        "memcached" => memcached::PASSWORD,
+        "mqtt" => mosquitto::PASSWORD,
         "nats" => nats::PASSWORD,
         "bb8" | "diesel" | "postgres" | "r2d2" => postgres::PASSWORD,
         "rabbitmq" | "rabbitmq_connection" | "rabbitmq_queue" => rabbitmq::PASSWORD,
         "fred" | "redis" | "redis_connection" | "redis_queue" => redis::PASSWORD,
+        "smtp" => smtp::PASSWORD,
         "sqlx" => mariadb::PASSWORD,
         _ => service::TOKEN,
     }
