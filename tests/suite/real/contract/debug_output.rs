@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Client;
 use health_core::{
-    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Fred, Grpc, Health, Http, Kafka, KafkaLag,
-    Metrics, MongoDb, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
-    RedisConnection, RedisQueue, Rendered, Request, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Fred, Grpc, Health, Http, Kafka, KafkaLag, Memcached,
+    Metrics, MongoDb, Mqtt, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
+    RedisConnection, RedisQueue, Rendered, Request, Smtp, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{
-    any_pool, daemon::Server as _, fred, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, support::client, wait::HANG,
+    any_pool, daemon::Server as _, fred, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, smtp, support::client, wait::HANG,
 };
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::block_in_place;
@@ -149,6 +149,7 @@ async fn shown() -> Vec<Row> {
         holds("Http", |secret| Http::get(client(), url("http", secret)).header("authorization", bearer(secret))),
         holds("Kafka", |secret| Kafka::consumer(consumer(secret))),
         holds("KafkaLag", |secret| KafkaLag::new(consumer(secret))),
+        holds("Memcached", |secret| Memcached::new("127.0.0.1:1").credentials("app", secret)),
         holds("Metrics", |secret| Metrics::new().label("token", secret)),
         holds("OpenTelemetry", |secret| OpenTelemetry::global().attribute("token", secret.to_owned())),
         holds("Outcome", |secret| {
@@ -178,6 +179,7 @@ async fn shown() -> Vec<Row> {
         holds("RedisQueue", |secret| RedisQueue::list(resp(secret), "q")),
         holds("Registration", |secret| Redis::new(resp(secret)).optional()),
         holds("Rendered", |secret| Rendered::new("text/plain", secret.to_owned())),
+        holds("Smtp", |secret| Smtp::new(smtp::transport(1, secret))),
         holds("Sqlx", |secret| Sqlx::new(mariadb::pool(1, secret, 1))),
         holds("Upstream", |secret| {
             Upstream::new(client(), url("http", secret)).header("authorization", bearer(secret))
@@ -188,6 +190,7 @@ async fn shown() -> Vec<Row> {
         ("MongoDb", format!("{:?}", MongoDb::new(mongodb::client(1, SECRET).await))),
         nats().await,
     ];
+    rows.extend(mqtt());
     rows.push(holds("Request", |secret| {
         let bearer = bearer(secret);
         let header = |_: &str| Some(bearer.as_str());
@@ -208,6 +211,16 @@ async fn nats() -> Row {
     let connected = || client.connection_state() == async_nats::connection::State::Connected;
     health_tests::wait::true_of("a connection with the secret", connected).await;
     ("Nats", format!("{:?}", Nats::new(client)))
+}
+
+/// A check and its observer, which has been told of an error that shows the secret.
+fn mqtt() -> [Row; 2] {
+    let mut options = rumqttc::MqttOptions::new("app", "127.0.0.1", 1);
+    options.set_credentials("app", SECRET);
+    let (client, _event_loop) = rumqttc::AsyncClient::new(options, 1);
+    let (mqtt, observer) = Mqtt::new(client);
+    observer.observe(&Err(std::io::Error::other(url("mqtt", SECRET)).into()));
+    [("Mqtt", format!("{mqtt:?}")), ("MqttObserver", format!("{observer:?}"))]
 }
 
 /// Types that a check's result passes through: what they hold is redacted.

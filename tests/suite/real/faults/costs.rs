@@ -20,6 +20,8 @@ const CHECKS: &[&str] = &[
     "fred",
     "grpc",
     "http",
+    "memcached",
+    "mqtt",
     "nats",
     "postgres",
     "rabbitmq",
@@ -28,6 +30,7 @@ const CHECKS: &[&str] = &[
     "redis",
     "redis_connection",
     "redis_queue",
+    "smtp",
     "sqlx",
     "tcp",
 ];

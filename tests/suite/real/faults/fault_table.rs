@@ -14,10 +14,10 @@ use std::{
 use health_core::{Changes, Endpoint, Visibility};
 use health_tests::{
     fault_rows::{Row, ServerUnderTest, TEST, TIMEOUT, WRONG, Watched, right_password, row},
-    kafka, mariadb, name_server, nats, port, postgres,
+    kafka, mariadb, memcached, mosquitto, name_server, nats, port, postgres,
     process::{self, Process},
     proxy::{NetworkFault, Proxy},
-    rabbitmq, redis, service,
+    rabbitmq, redis, service, smtp,
     support::{ask, long, millis},
     wait,
 };
@@ -301,14 +301,17 @@ fn no_output_has_a_password(watched: &Watched) {
 }
 
 /// Every password of the tests' servers, and the wrong one.
-const PASSWORDS: [&str; 8] = [
+const PASSWORDS: [&str; 11] = [
     WRONG,
     kafka::PASSWORD,
     mariadb::PASSWORD,
+    memcached::PASSWORD,
+    mosquitto::PASSWORD,
     nats::PASSWORD,
     postgres::PASSWORD,
     rabbitmq::PASSWORD,
     redis::PASSWORD,
+    smtp::PASSWORD,
     service::TOKEN,
 ];
 
@@ -380,7 +383,9 @@ rows!(
     http,
     kafka,
     kafka_lag,
+    memcached,
     mongodb,
+    mqtt,
     nats,
     postgres,
     r2d2,
@@ -390,6 +395,7 @@ rows!(
     redis,
     redis_connection,
     redis_queue,
+    smtp,
     sqlx,
     tcp,
     upstream,

@@ -1,0 +1,110 @@
+//! The `Memcached` check against a real server, beyond the table of faults.
+
+use std::net::TcpStream;
+
+use health_core::{Memcached, Reason, Status};
+use health_tests::{
+    daemon::Server as _,
+    memcached::{PASSWORD, Server},
+    port,
+    proxy::{NetworkFault, Proxy},
+    support::{checked, checked_within, invalid, rerun, secs, shown, turns, verdict},
+    wait,
+};
+
+fn check(port: u16) -> Memcached {
+    Memcached::new(format!("127.0.0.1:{port}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_is_kept() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let health = checked(check(proxy.port()).credentials("app", PASSWORD)).await;
+    for _ in 0..4 {
+        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
+    }
+    assert_eq!(proxy.traffic().connections, 1);
+    assert_eq!(port::connections_to(proxy.port()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_and_missing_credentials_are_rejected() {
+    let server = Server::start();
+    for check in [check(server.port()), check(server.port()).credentials("app", "wrong")] {
+        let health = checked(check).await;
+        assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Rejected)), "{:?}", shown(&health));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_no_password_is_sent_none() {
+    let server = Server::start_open(&[]);
+    let proxy = Proxy::before(server.port());
+    let health = checked(check(proxy.port()).credentials("app", PASSWORD)).await;
+    assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
+    let sent = proxy.traffic().sent.concat();
+    assert_eq!(sent, b"version\r\n", "{}", String::from_utf8_lossy(&sent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_connection_that_died_is_no_outage() {
+    let mut server = Server::start_open(&[]);
+    let proxy = Proxy::before(server.port());
+    let health = checked(check(proxy.port())).await;
+    server.stop();
+    server.run();
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "ended: {:?}", shown(&health));
+    proxy.set(NetworkFault::CloseOnRequest);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "closed on request: {:?}", shown(&health));
+    proxy.set(NetworkFault::None);
+    // Half of its deadline passes before a new connection is asked.
+    let health = checked_within(secs(10), check(proxy.port())).await;
+    proxy.set(NetworkFault::HalfOpen);
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "without a word: {:?}", shown(&health));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_is_a_timeout_and_leaves_no_connections() {
+    let server = Server::start_open(&[]);
+    let health = checked_within(secs(1), check(server.port())).await;
+    turns(&health, Status::Healthy, None).await;
+    server.freeze();
+    for _ in 0..3 {
+        assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Timeout)));
+    }
+    server.thaw();
+    turns(&health, Status::Healthy, None).await;
+    wait::true_of("one connection is left", || port::connections_to(server.port()) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_is_unreachable_until_it_is_back() {
+    let mut server = Server::start_open(&[]);
+    let health = checked(check(server.port())).await;
+    for _ in 0..2 {
+        turns(&health, Status::Healthy, None).await;
+        server.kill();
+        turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
+        server.run();
+    }
+    turns(&health, Status::Healthy, None).await;
+}
+
+/// The server counts some of its own descriptors, too, so that it is full before it has so many clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_is_saturated() {
+    let server = Server::start_open(&["-c", "64"]);
+    let held: Vec<TcpStream> = (0..70).map_while(|_| TcpStream::connect(port::local(server.port())).ok()).collect();
+    let health = checked(check(server.port())).await;
+    turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
+    drop(held);
+    turns(&health, Status::Healthy, None).await;
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    for address in ["", "cache", "cache:", ":11211", "cache:0"] {
+        assert!(invalid(Memcached::new(address)).contains("a host and a port"), "{address}");
+    }
+}
