@@ -52,6 +52,8 @@ const TOPIC: &str = "health/never-subscribed";
 /// - A broker that hangs is `timeout`. rumqttc gives such a connection up after two of its `keep_alive`, 60 s each
 ///   unless configured.
 /// - Do not subscribe to `health/never-subscribed`: each run would end that.
+/// - Over MQTT 5 rumqttc writes a warning to the log in each run, from `rumqttc::v5::state`: the broker answers that
+///   there is no such subscription.
 ///
 /// ```no_run
 /// use std::time::Duration;
