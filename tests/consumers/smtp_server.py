@@ -47,7 +47,8 @@ class Refusal(asyncio.Protocol):
 def session():
     if Session.open >= int(read("limit")):
         return Refusal()
-    return Session(object(), hostname="mail.test", authenticator=authenticate, auth_required=True, auth_require_tls=False)
+    options = {"auth_required": True, "auth_require_tls": False}
+    return Session(object(), hostname="mail.test", authenticator=authenticate, **options)
 
 
 async def serve():
