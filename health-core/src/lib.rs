@@ -116,10 +116,10 @@ pub mod drivers {
     pub use deadpool_postgres;
     #[cfg(feature = "redis")]
     pub use deadpool_redis;
-    #[cfg(any(feature = "rabbitmq", feature = "rabbitmq_connection"))]
-    pub use lapin;
     #[cfg(feature = "fred")]
     pub use fred;
+    #[cfg(any(feature = "rabbitmq", feature = "rabbitmq_connection"))]
+    pub use lapin;
     #[cfg(feature = "smtp")]
     pub use lettre;
     #[cfg(feature = "metrics")]
@@ -172,10 +172,10 @@ pub use crate::checks::http::Http;
 pub use crate::checks::kafka::Kafka;
 #[cfg(feature = "kafka_lag")]
 pub use crate::checks::kafka_lag::KafkaLag;
-#[cfg(feature = "mongodb")]
-pub use crate::checks::mongodb::MongoDb;
 #[cfg(feature = "memcached")]
 pub use crate::checks::memcached::Memcached;
+#[cfg(feature = "mongodb")]
+pub use crate::checks::mongodb::MongoDb;
 #[cfg(feature = "mqtt")]
 pub use crate::checks::mqtt::{Mqtt, MqttObserver};
 #[cfg(feature = "nats")]

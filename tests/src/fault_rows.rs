@@ -4,7 +4,9 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag, Memcached, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration, Smtp, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag,
+    Memcached, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection,
+    RedisQueue, Registration, Smtp, Sqlx, Status, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 use tokio::{

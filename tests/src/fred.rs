@@ -54,7 +54,7 @@ pub fn client(port: u16, password: &str, unresponsive: Option<Duration>) -> Clie
 /// It has no place.
 #[must_use]
 pub fn pool(port: u16, password: &str, size: usize) -> Pool {
-    builder(port, password, None).build_pool(size).expect("a pool")
+    builder(port, password, Some(secs(1))).build_pool(size).expect("a pool")
 }
 
 /// Has a client, or the clients of a pool, connect.

@@ -136,10 +136,10 @@ pub use self::http::Http;
 pub use self::kafka::Kafka;
 #[cfg(feature = "kafka_lag")]
 pub use self::kafka_lag::KafkaLag;
-#[cfg(feature = "mongodb")]
-pub use self::mongodb::MongoDb;
 #[cfg(feature = "memcached")]
 pub use self::memcached::Memcached;
+#[cfg(feature = "mongodb")]
+pub use self::mongodb::MongoDb;
 #[cfg(feature = "mqtt")]
 pub use self::mqtt::{Mqtt, MqttObserver};
 #[cfg(feature = "nats")]

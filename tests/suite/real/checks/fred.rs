@@ -1,12 +1,14 @@
 //! The `Fred` check against a real server, beyond the table of faults.
 
 use deadpool_redis::redis::cmd;
+use fred::interfaces::ClientLike as _;
 use health_core::{Fred, Reason, Status};
 use health_tests::{
     daemon::Rule,
     fred::{client, connect, pool},
     redis::{PASSWORD, Server},
     support::{checked, checked_within, millis, observed, rerun, shown, turns, verdict},
+    wait,
 };
 
 /// How many questions the server has answered.
@@ -64,6 +66,22 @@ async fn one_client_of_a_pool_is_enough() {
     turns(&health, Status::Healthy, None).await;
     let report = rerun(&health).await;
     assert_eq!((observed(&report, "pool_size"), observed(&report, "pool_connected")), (3.0, 1.0));
+    server.stop();
+    turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_is_healthy_again_when_its_server_is() {
+    let mut server = Server::start();
+    let pool = pool(server.port(), PASSWORD, 3);
+    let health = checked(Fred::pool(pool.clone())).await;
+    connect(&pool);
+    wait::ok("three connections", || {
+        let connected = pool.clients().iter().filter(|client| client.is_connected()).count();
+        if connected == 3 { Ok(()) } else { Err(connected) }
+    })
+    .await;
+    turns(&health, Status::Healthy, None).await;
     server.stop();
     turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
     server.run();

@@ -44,7 +44,9 @@ async fn a_server_that_asks_for_no_password_is_sent_none() {
     let health = checked(check(proxy.port()).credentials("app", PASSWORD)).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
     let sent = proxy.traffic().sent.concat();
-    assert_eq!(sent, b"version\r\n", "{}", String::from_utf8_lossy(&sent));
+    // One question for each run.
+    let text = String::from_utf8_lossy(&sent);
+    assert!(!text.is_empty() && text.replace("version\r\n", "").is_empty(), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

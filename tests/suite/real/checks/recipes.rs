@@ -2,7 +2,7 @@
 //! and does not verify it. The other recipes are compiled alone.
 
 use aws_sdk_s3::{
-    Client, Config,
+    Config,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
     error::SdkError,
     operation::head_bucket::HeadBucketError,
@@ -71,7 +71,7 @@ async fn service() -> String {
     serve(Router::new().route("/{bucket}", any(head)).route("/{bucket}/", any(head))).await
 }
 
-fn client(address: &str, key: &str) -> Client {
+fn client(address: &str, key: &str) -> aws_sdk_s3::Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
@@ -80,7 +80,7 @@ fn client(address: &str, key: &str) -> Client {
         .force_path_style(true)
         .retry_config(RetryConfig::disabled())
         .http_client(aws_smithy_http_client::Builder::new().build_http());
-    Client::from_conf(config.build())
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 #[tokio::test]

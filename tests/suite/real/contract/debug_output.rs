@@ -4,12 +4,14 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Client;
 use health_core::{
-    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Fred, Grpc, Health, Http, Kafka, KafkaLag, Memcached,
-    Metrics, MongoDb, Mqtt, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Reason, Redis,
-    RedisConnection, RedisQueue, Rendered, Request, Smtp, Sqlx, Upstream, Visibility, Webhook, check_fn, testing::Frozen,
+    Bb8, Change, CheckError, CheckExt as _, Dogstatsd, Elasticsearch, Endpoint, Fred, Grpc, Health, Http, Kafka,
+    KafkaLag, Memcached, Metrics, MongoDb, Mqtt, Nats, OpenTelemetry, Outcome, Postgres, R2d2, RabbitMq,
+    RabbitMqConnection, RabbitMqQueue, Reason, Redis, RedisConnection, RedisQueue, Rendered, Request, Smtp, Sqlx,
+    Upstream, Visibility, Webhook, check_fn, testing::Frozen,
 };
 use health_tests::{
-    any_pool, daemon::Server as _, fred, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, smtp, support::client, wait::HANG,
+    any_pool, daemon::Server as _, fred, kafka, mariadb, mongodb, nats, postgres, rabbitmq, redis, smtp,
+    support::client, wait::HANG,
 };
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::block_in_place;

@@ -69,7 +69,8 @@ fn under_every_fault(row: Row) {
     assert!(scan.is_told.load(Ordering::Relaxed), "the log does not tell of the check");
     // The drivers of these log through tracing; the others say nothing.
     let is_traced =
-        ["elasticsearch", "grpc", "http", "nats", "rabbitmq", "rabbitmq_connection", "rabbitmq_queue", "upstream"].contains(&row.name);
+        ["elasticsearch", "grpc", "http", "nats", "rabbitmq", "rabbitmq_connection", "rabbitmq_queue", "upstream"]
+            .contains(&row.name);
     assert!(!is_traced || scan.is_traced.load(Ordering::Relaxed), "the driver's lines were not looked through");
     assert!(!scan.has_password.load(Ordering::Relaxed), "the log has a password");
 }
