@@ -204,6 +204,8 @@ pub use crate::checks::sqlx::Sqlx;
 pub use crate::checks::tcp::Tcp;
 #[cfg(feature = "upstream")]
 pub use crate::checks::upstream::Upstream;
+#[cfg(feature = "serde")]
+pub use crate::config::applied::{Applied, ChangedOption, RestartOption};
 #[cfg(feature = "settings_file")]
 pub use crate::config::parse::mistake::SettingsMistake;
 #[cfg(feature = "serde")]

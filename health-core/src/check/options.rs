@@ -148,7 +148,7 @@ macro_rules! options {
         settings { $($setting:ident($options:ident, $value:ident) $body:block)+ }
     ) => {
         /// The options of one check as given; `None` where nothing was.
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         pub(crate) struct Options {
             $(pub(crate) $duration: Option<Duration>,)+
             $(pub(crate) $count: Option<u32>,)+

@@ -1,5 +1,7 @@
 //! A check together with its options.
 
+#[cfg(feature = "serde")]
+use std::collections::BTreeMap;
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "serde")]
@@ -21,17 +23,42 @@ use crate::{
 pub struct Registration {
     pub(crate) check: Arc<dyn Check>,
     pub(crate) options: Options,
+    /// The options as the code gave them, once settings and defaults have changed `options`.
+    #[cfg(feature = "serde")]
+    pub(crate) code: Option<Arc<Options>>,
+    /// The settings of the check's own options that have been applied to it.
+    #[cfg(feature = "serde")]
+    pub(crate) own_settings: BTreeMap<String, Setting>,
 }
 
 impl<C: Check> From<C> for Registration {
     fn from(check: C) -> Self {
         let options = Options::of(&check);
-        Self { check: Arc::new(check), options }
+        Self {
+            check: Arc::new(check),
+            options,
+            #[cfg(feature = "serde")]
+            code: None,
+            #[cfg(feature = "serde")]
+            own_settings: BTreeMap::new(),
+        }
     }
 }
 
 #[cfg(feature = "serde")]
 impl Registration {
+    /// Keeps the options as the code gave them, before settings and defaults change them. What was changed by an earlier call
+    /// is taken back.
+    pub(crate) fn keep_code(&mut self) {
+        match &self.code {
+            Some(code) => {
+                self.options = (**code).clone();
+                self.options.proves = self.check.proves();
+            }
+            None => self.code = Some(Arc::new(self.options.clone())),
+        }
+    }
+
     /// The names of all settings: of the options that every check has, then of the check's own.
     pub(crate) fn settings(&self) -> Vec<&'static str> {
         let mut names = Options::SETTINGS.to_vec();
@@ -53,6 +80,9 @@ impl Registration {
         }
         let check = Arc::get_mut(&mut self.check).ok_or_else(|| InvalidCheck::new(SHARED))?;
         let is_known = check.apply_setting(name, value)?;
+        if is_known {
+            self.own_settings.insert(name.to_owned(), value.clone());
+        }
         // What a healthy result proves can depend on an option.
         self.options.proves = check.proves();
         Ok(is_known)

@@ -127,6 +127,15 @@ impl Setting {
         InvalidCheck::new(format!("{value} is not usable: {expected}"))
     }
 
+    /// Whether both say the same, also where one of them is a text, as from an environment variable.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let text = |setting: &Self| match &setting.value {
+            Value::String(text) => text.trim().to_owned(),
+            value => value.to_string(),
+        };
+        self.value == other.value || text(self) == text(other)
+    }
+
     /// Reads how many runs in a row count.
     pub(crate) fn count(&self) -> Result<u32, InvalidCheck> {
         let number = self.unsigned().and_then(|number| u32::try_from(number).ok());

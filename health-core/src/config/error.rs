@@ -8,8 +8,8 @@ use std::{
 
 use crate::{config::nearest::hint, model::status::Probe, time::rfc3339};
 
-/// The error of [`Builder::start`](crate::Builder::start) and [`Health::insert`](crate::Health::insert). Its text says
-/// what to change.
+/// The error of [`Builder::start`](crate::Builder::start), [`Health::insert`](crate::Health::insert) and, with the feature
+/// `serde`, `Health::apply`. Its text says what to change.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -30,7 +30,7 @@ pub enum BuildError {
     NoRuntime,
     /// `start()` was called in a Tokio runtime without a timer.
     NoTimer,
-    /// The checks have been stopped, so no check can be inserted.
+    /// The checks have been stopped, so no check can be inserted and no settings can be applied.
     Stopped,
     /// The runtime that runs the checks has ended, so no check that is inserted would run.
     RuntimeEnded,
@@ -170,7 +170,7 @@ impl fmt::Display for BuildError {
             Self::NoTimer => f.write_str(
                 "the Tokio runtime has no timer, so no deadline could hold: build it with enable_time() or enable_all()",
             ),
-            Self::Stopped => f.write_str("the checks have been stopped: insert checks before stop()"),
+            Self::Stopped => f.write_str("the checks have been stopped: insert checks and apply settings before stop()"),
             Self::RuntimeEnded => f.write_str(
                 "the Tokio runtime in which start() was called has ended, so no check would run: insert checks before it \
                  ends, or call start() in a runtime that lasts as long as the service",

@@ -1,5 +1,7 @@
 //! Configuration: turns the options from the code and from the settings into the plan of each check.
 
+#[cfg(feature = "serde")]
+pub(crate) mod applied;
 pub(crate) mod defaults;
 pub(crate) mod error;
 pub(crate) mod mistakes;
@@ -10,5 +12,9 @@ pub(crate) mod origin;
 pub(crate) mod parse;
 pub(crate) mod plan;
 pub(crate) mod presets;
+#[cfg(feature = "serde")]
+pub(crate) mod registered;
+#[cfg(feature = "serde")]
+pub(crate) mod replan;
 #[cfg(feature = "serde")]
 pub(crate) mod settings;

@@ -1,7 +1,10 @@
 //! Presets: what a builder says about all checks, those that are inserted later included. Pure.
 
 #[cfg(feature = "serde")]
-use crate::config::settings::Settings;
+use std::sync::Arc;
+
+#[cfg(feature = "serde")]
+use crate::config::{registered::Registered, settings::Settings};
 use crate::{
     check::registration::Registration,
     config::{defaults::Defaults, mistakes::Mistakes},
@@ -10,9 +13,24 @@ use crate::{
 /// The defaults of a builder, and the settings of an operator.
 #[derive(Debug, Default)]
 pub(crate) struct Presets {
+    /// The defaults of the code, overridden by those of the settings once these are applied.
     pub(crate) defaults: Defaults,
     #[cfg(feature = "serde")]
     pub(crate) settings: Settings,
+    #[cfg(feature = "serde")]
+    pub(super) builder: Arc<OfBuilder>,
+}
+
+/// What other settings need to know of the builder.
+#[cfg(feature = "serde")]
+#[derive(Debug, Default)]
+pub(super) struct OfBuilder {
+    /// The defaults of the code.
+    defaults: Defaults,
+    /// The names of all checks, the disabled ones included.
+    names: Vec<String>,
+    /// The checks that the settings of the start disabled.
+    pub(super) disabled: Vec<(String, Registered)>,
 }
 
 impl Presets {
@@ -21,21 +39,39 @@ impl Presets {
         // The settings come first, because they override the code.
         #[cfg(feature = "serde")]
         {
-            self.settings.apply(checks, mistakes);
+            checks.iter_mut().for_each(|(_, registration)| registration.keep_code());
+            let names = checks.iter().map(|(name, _)| name.clone()).collect();
+            let disabled = self.settings.apply(checks, mistakes);
+            let disabled = disabled.into_iter().map(|(name, it)| (name, Registered::of(&it, true))).collect();
+            self.builder = Arc::new(OfBuilder { defaults: self.defaults, names, disabled });
             self.defaults = self.settings.defaults(self.defaults, mistakes);
         }
         self.fill(checks, mistakes);
     }
 
-    /// Applies the presets to checks that are inserted. Removes disabled checks, also from the dependencies of others.
+    /// Applies the presets to checks that are inserted. Removes disabled checks, also from the dependencies of others. May be
+    /// called again with other presets, which begin with what the code said.
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
         checks: &mut Vec<(N, Registration)>,
         mistakes: &mut Mistakes,
     ) {
         #[cfg(feature = "serde")]
-        self.settings.apply_to_inserted(checks, mistakes);
+        {
+            checks.iter_mut().for_each(|(_, registration)| registration.keep_code());
+            self.settings.apply_to_inserted(checks, mistakes);
+        }
         self.fill(checks, mistakes);
+    }
+
+    /// Returns the presets of the same builder with other settings. Collects the mistakes that no single check has.
+    #[cfg(feature = "serde")]
+    pub(super) fn with_settings(&self, mut settings: Settings, mistakes: &mut Mistakes) -> Self {
+        let names: Vec<&str> = self.builder.names.iter().map(String::as_str).collect();
+        settings.resolve(&names, mistakes);
+        settings.check_inserted(&names, mistakes);
+        let defaults = settings.defaults(self.builder.defaults, mistakes);
+        Self { defaults, settings, builder: Arc::clone(&self.builder) }
     }
 
     fn fill<N: AsRef<str>>(&self, checks: &mut [(N, Registration)], mistakes: &mut Mistakes) {

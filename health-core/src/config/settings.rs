@@ -144,23 +144,30 @@ impl Settings {
         defaults
     }
 
-    /// Applies the settings to the checks of a builder. Removes disabled checks, also from the dependencies of others.
-    pub(crate) fn apply(&mut self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
-        self.resolve(checks, mistakes);
-        self.check_inserted(checks, mistakes);
+    /// Applies the settings to the checks of a builder. Removes disabled checks, also from the dependencies of others, and
+    /// returns them.
+    pub(crate) fn apply(
+        &mut self,
+        checks: &mut Vec<(String, Registration)>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<(String, Registration)> {
+        let names: Vec<&str> = checks.iter().map(|(name, _)| name.as_str()).collect();
+        self.resolve(&names, mistakes);
+        self.check_inserted(&names, mistakes);
         let mut disabled = BTreeSet::new();
         for section in &self.checks {
             for (name, registration) in checks.iter_mut().filter(|(name, _)| *name == section.name) {
-                let options = section.options.iter().map(|(option, given)| (option.as_str(), given)).collect();
-                if !set(name, &options, registration, mistakes) {
+                if !set(name, &section.given(), registration, mistakes) {
                     disabled.insert(name.clone());
                 }
             }
         }
-        checks.retain(|(name, _)| !disabled.contains(name));
+        let (left_out, enabled) = mem::take(checks).into_iter().partition(|(name, _)| disabled.contains(name));
+        *checks = enabled;
         for (_, registration) in checks {
             registration.options.depends_on.retain(|upstream| !disabled.contains(upstream));
         }
+        left_out
     }
 
     /// Applies the settings to checks that are inserted. Removes disabled checks, also from the dependencies of others.
@@ -172,28 +179,27 @@ impl Settings {
         for (option, given) in &self.defaults {
             mistakes.origins.note_default(option, given.origin.as_ref());
         }
-        checks.retain_mut(|(name, registration)| set(name.as_ref(), &self.of(name.as_ref()), registration, mistakes));
+        checks.retain_mut(|(name, registration)| {
+            set(name.as_ref(), &self.of_inserted(name.as_ref()), registration, mistakes)
+        });
         for (_, registration) in checks {
-            registration.options.depends_on.retain(|upstream| {
-                let enabled = self.of(upstream).get("enabled").map(|given| given.value.flag());
-                !matches!(enabled, Some(Ok(false)))
-            });
+            registration.options.depends_on.retain(|upstream| !is_disabled(&self.of_inserted(upstream)));
         }
     }
 
     /// Joins the sections of each check of a builder, and gives them the name of that check.
-    fn resolve(&mut self, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
+    pub(super) fn resolve(&mut self, checks: &[&str], mistakes: &mut Mistakes) {
         let mut joined: BTreeMap<usize, Section> = BTreeMap::new();
         for section in mem::take(&mut self.checks) {
             let Some(position) = find(checks, &section.name) else {
                 let mistake = BuildError::UnknownSetting {
                     name: shortened(&section.name),
-                    checks: checks.iter().map(|(check, _)| check.clone()).collect(),
+                    checks: checks.iter().map(|check| (*check).to_owned()).collect(),
                 };
                 mistakes.push(located(mistake, places(section.origin.as_ref())));
                 continue;
             };
-            let name = checks[position].0.clone();
+            let name = checks[position].to_owned();
             let of_check = joined.entry(position).or_insert_with(|| Section {
                 name: name.clone(),
                 origin: section.origin.clone(),
@@ -220,7 +226,7 @@ impl Settings {
     }
 
     /// Collects the names of `inserted` that mean nothing, or a check of the builder.
-    fn check_inserted(&self, checks: &[(String, Registration)], mistakes: &mut Mistakes) {
+    pub(super) fn check_inserted(&self, checks: &[&str], mistakes: &mut Mistakes) {
         for Section { name, origin, .. } in &self.inserted {
             let message = if name.trim_end_matches('*').contains('*') || name.ends_with("**") {
                 "a name has at most one \"*\", at its end: it stands for all names that begin so"
@@ -233,8 +239,13 @@ impl Settings {
         }
     }
 
+    /// What is set for a check of the builder, once the names are resolved.
+    pub(super) fn of_builder(&self, name: &str) -> BTreeMap<&str, &Given> {
+        self.checks.iter().find(|section| section.name == name).map(Section::given).unwrap_or_default()
+    }
+
     /// What is set for a check that is inserted: what counts more replaces what counts less.
-    fn of(&self, name: &str) -> BTreeMap<&str, &Given> {
+    pub(super) fn of_inserted(&self, name: &str) -> BTreeMap<&str, &Given> {
         let inserted = self.inserted.iter().filter_map(|section| Some((weight(&section.name, name)?, section)));
         // What was set for a check of the builder is meant for that name alone.
         let of_builder = self.checks.iter().filter(|section| section.name == name);
@@ -246,6 +257,17 @@ impl Settings {
     }
 }
 
+impl Section {
+    fn given(&self) -> BTreeMap<&str, &Given> {
+        self.options.iter().map(|(option, given)| (option.as_str(), given)).collect()
+    }
+}
+
+/// Whether these options disable a check.
+pub(super) fn is_disabled(options: &BTreeMap<&str, &Given>) -> bool {
+    matches!(options.get("enabled").map(|given| given.value.flag()), Some(Ok(false)))
+}
+
 /// Whether two values come from one source, so that none of them overrides the other.
 fn is_beside(before: &Given, given: &Given) -> bool {
     match (&before.origin, &given.origin) {
@@ -254,8 +276,32 @@ fn is_beside(before: &Given, given: &Given) -> bool {
     }
 }
 
+/// What takes the options of one check.
+pub(super) trait Settable {
+    /// Sets an option. Returns `false` if there is no such option.
+    fn set(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck>;
+
+    /// The names of all options.
+    fn names(&self) -> Vec<&'static str>;
+}
+
+impl Settable for Registration {
+    fn set(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
+        Registration::set(self, option, value)
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.settings()
+    }
+}
+
 /// Sets the options of one check. Returns whether it is enabled.
-fn set(name: &str, options: &BTreeMap<&str, &Given>, registration: &mut Registration, mistakes: &mut Mistakes) -> bool {
+pub(super) fn set(
+    name: &str,
+    options: &BTreeMap<&str, &Given>,
+    check: &mut impl Settable,
+    mistakes: &mut Mistakes,
+) -> bool {
     let mut is_enabled = true;
     // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
     let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| **option == "report_only");
@@ -265,7 +311,7 @@ fn set(name: &str, options: &BTreeMap<&str, &Given>, registration: &mut Registra
                 is_enabled = flag;
                 true
             }),
-            option => registration.set(option, &given.value),
+            option => check.set(option, &given.value),
         };
         let error = match result {
             Ok(true) => {
@@ -274,7 +320,7 @@ fn set(name: &str, options: &BTreeMap<&str, &Given>, registration: &mut Registra
             }
             Ok(false) => {
                 let mut known = vec!["enabled"];
-                known.extend(registration.settings());
+                known.extend(check.names());
                 unknown(option, &known)
             }
             Err(error) => error,
@@ -285,11 +331,11 @@ fn set(name: &str, options: &BTreeMap<&str, &Given>, registration: &mut Registra
 }
 
 /// Returns the position of the check that a name in the settings matches; `None` if there is none, or more than one.
-fn find(checks: &[(String, Registration)], name: &str) -> Option<usize> {
-    if let Some(position) = checks.iter().position(|(check, _)| check == name) {
+fn find(checks: &[&str], name: &str) -> Option<usize> {
+    if let Some(position) = checks.iter().position(|check| *check == name) {
         return Some(position);
     }
-    let mut found = checks.iter().enumerate().filter(|(_, (check, _))| plain(check) == plain(name));
+    let mut found = checks.iter().enumerate().filter(|(_, check)| plain(check) == plain(name));
     match (found.next(), found.next()) {
         (Some((position, _)), None) => Some(position),
         _ => None,

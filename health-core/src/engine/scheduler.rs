@@ -24,7 +24,6 @@ use crate::{
         handle::{CheckHandle, Place},
         outcome::Outcome,
     },
-    config::plan::Plan,
     engine::{
         log,
         signals::Signals,
@@ -48,7 +47,6 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Job {
     pub(crate) name: Arc<str>,
     pub(crate) check: Arc<dyn Check>,
-    pub(crate) plan: Arc<Plan>,
     pub(crate) signals: Arc<Signals>,
 }
 
@@ -144,7 +142,8 @@ impl Runner {
             }
             self.given_up = None;
         }
-        let timeout = self.job.plan.traits.timeout;
+        // Read once: a run keeps its deadline when settings change it.
+        let timeout = Duration::from_nanos(self.job.signals.timeout());
         let (since, began) = (SystemTime::now(), Instant::now());
         let deadline = began + timeout;
         let check = Arc::clone(&self.job.check);

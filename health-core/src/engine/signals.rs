@@ -32,7 +32,10 @@ pub(crate) struct Signals {
     /// The position among the tracked checks. Written and read under the lock of the store.
     position: AtomicUsize,
     slot: OnceLock<WakeSlot>,
-    max_age: Nanos,
+    /// The age from which on a request wakes the check.
+    max_age: AtomicU64,
+    /// The deadline of the next run, from its start on.
+    timeout: AtomicU64,
     /// The moment from which on the last recorded result counts as stale.
     stale_at: AtomicU64,
     /// The moment from which on a request wakes the check.
@@ -43,8 +46,9 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Creates the signals of a check whose results are old enough to be renewed after `max_age`.
-    pub(crate) fn new(max_age: Nanos) -> Self {
+    /// Creates the signals of a check whose results are old enough to be renewed after `max_age`, and whose runs have
+    /// `timeout`.
+    pub(crate) fn new(max_age: Nanos, timeout: Nanos) -> Self {
         Self {
             changed: Notify::new(),
             wake: AtomicBool::new(false),
@@ -57,7 +61,8 @@ impl Signals {
             ended: AtomicBool::new(false),
             position: AtomicUsize::new(usize::MAX),
             slot: OnceLock::new(),
-            max_age,
+            max_age: AtomicU64::new(max_age),
+            timeout: AtomicU64::new(timeout),
             stale_at: AtomicU64::new(NEVER),
             wake_at: AtomicU64::new(NEVER),
             suspicion: Throttle::new(0),
@@ -176,10 +181,10 @@ impl Signals {
         match self.wake_at.load(Ordering::Acquire) {
             wake_at if now >= wake_at => {
                 self.request_wake();
-                (true, now.saturating_add(self.max_age))
+                (true, now.saturating_add(self.max_age()))
             }
             // The check rests. Its next result comes after now.
-            NEVER => (false, now.saturating_add(self.max_age)),
+            NEVER => (false, now.saturating_add(self.max_age())),
             wake_at => (false, wake_at),
         }
     }
@@ -191,6 +196,24 @@ impl Signals {
             self.request_wake();
         }
         is_admitted
+    }
+
+    /// Changes the age from which on a request wakes the check, and the deadline of the runs that start from now on.
+    #[cfg(feature = "serde")]
+    pub(super) fn set_pace(&self, max_age: Nanos, timeout: Nanos) {
+        self.max_age.store(max_age, Ordering::Release);
+        self.timeout.store(timeout, Ordering::Release);
+        // It may be closed for the time that the age before allowed.
+        self.page_throttle.set(0);
+    }
+
+    /// The deadline of a run that starts now.
+    pub(super) fn timeout(&self) -> Nanos {
+        self.timeout.load(Ordering::Acquire)
+    }
+
+    fn max_age(&self) -> Nanos {
+        self.max_age.load(Ordering::Acquire)
     }
 
     /// The throttle of requests for the page of the check.

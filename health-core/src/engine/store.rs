@@ -1,6 +1,8 @@
 //! The store: the one writer of results and lifecycle. It publishes each snapshot by one atomic swap, and readers load
 //! it without waiting.
 
+#[cfg(feature = "serde")]
+mod apply;
 mod ranks;
 mod state;
 pub(crate) mod tracked_check;
@@ -24,6 +26,7 @@ use crate::{
         error::{BuildError, MuteError, RemoveError, UnknownCheck},
         mistakes::Mistakes,
         plan::{Graph, Node},
+        presets::Presets,
     },
     engine::{
         log::{self, LogLimiter},
@@ -62,6 +65,8 @@ pub(crate) struct Store {
     clock: Clock,
     about: Arc<About>,
     secrets: Secrets,
+    /// Replaced under the lock of the state alone.
+    presets: ArcSwap<Presets>,
     published: ArcSwap<Snapshot>,
     /// The moment at which the next recorded result expires, published or not.
     expires_at: AtomicU64,
@@ -118,7 +123,7 @@ impl Reading {
 }
 
 impl Store {
-    pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, checks: Vec<NewCheck>) -> Self {
+    pub(crate) fn new(clock: Clock, about: About, secrets: Secrets, presets: Presets, checks: Vec<NewCheck>) -> Self {
         let about = Arc::new(about);
         let mut state = State::new(Arc::clone(&about), checks, clock.now(), clock.wall());
         let (snapshot, _) = state.publish(0, clock.wall());
@@ -131,6 +136,7 @@ impl Store {
             clock,
             about,
             secrets,
+            presets: ArcSwap::from_pointee(presets),
             published: ArcSwap::from_pointee(snapshot),
             state: Mutex::new(state),
             changes: broadcast::Sender::new(change::BACKLOG),
@@ -151,6 +157,11 @@ impl Store {
     #[cfg(feature = "webhook")]
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// What holds for checks that are inserted now.
+    pub(crate) fn presets(&self) -> Arc<Presets> {
+        self.presets.load_full()
     }
 
     /// The snapshot as published, for readers of the lifecycle alone.
@@ -377,16 +388,21 @@ impl Store {
         Ok(())
     }
 
-    /// Adds checks to a running service, all or none, with one publication.
+    /// Adds checks to a running service, all or none, with one publication. Returns `false`, and adds none, if other presets
+    /// hold than those by which the checks were planned.
     pub(crate) fn insert(
         &self,
         new: Vec<NewCheck>,
         named: &[Node<'_>],
+        presets: &Arc<Presets>,
         mut mistakes: Mistakes,
-    ) -> Result<(), BuildError> {
+    ) -> Result<bool, BuildError> {
         let mut state = self.lock();
         if state.lifecycle() == Lifecycle::Stopped {
             return Err(BuildError::Stopped);
+        }
+        if !Arc::ptr_eq(presets, &*self.presets.load()) {
+            return Ok(false);
         }
         let graph = Graph::new(named, |name| state.check(name).map(|check| (&*check.name, &*check.plan)));
         graph.check(&mut mistakes);
@@ -394,7 +410,7 @@ impl Store {
         mistakes.result()?;
         state.insert(new, self.clock.now(), self.clock.wall());
         self.publish_members(state);
-        Ok(())
+        Ok(true)
     }
 
     /// Removes a check and returns its signals, so that its task can be ended.

@@ -20,7 +20,7 @@ use crate::{
         snapshot::contents::About,
         store::{Store, tracked_check::NewCheck},
     },
-    health::{Health, Inner, prepare},
+    health::{Health, Inner, Shared, prepare},
     model::status::Probe,
     redact::Secrets,
     time::Clock,
@@ -85,7 +85,7 @@ impl Builder {
     }
 
     /// Sets an operator's options of checks, which override the options in the code. They are kept for checks that are
-    /// inserted later. Needs the feature `serde`.
+    /// inserted later. [`Health::apply`] replaces them in the running service. Needs the feature `serde`.
     #[cfg(feature = "serde")]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.presets.settings = settings;
@@ -104,8 +104,8 @@ impl Builder {
         let runtime = mistakes.collect(runtime());
         let Prepared { about, secrets, checks, presets } = self.prepare(mistakes)?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
-        let store = Store::new(Clock::running(), about, secrets, new);
-        let inner = Inner::new(store, presets, runtime);
+        let store = Store::new(Clock::running(), about, secrets, presets, new);
+        let inner = Inner::new(store, runtime);
         inner.spawn_coordinator();
         for job in jobs {
             inner.spawn(job);
@@ -118,7 +118,7 @@ impl Builder {
     pub(crate) fn freeze(self, clock: Clock) -> Result<Health, BuildError> {
         let Prepared { about, secrets, checks, presets } = self.prepare(Mistakes::default())?;
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = checks.into_iter().unzip();
-        let inner = Inner::new(Store::new(clock, about, secrets, new), presets, None);
+        let inner = Inner::new(Store::new(clock, about, secrets, presets, new), None);
         jobs.into_iter().for_each(|job| inner.spawn(job));
         Ok(Health { inner: Arc::new(inner) })
     }
@@ -128,7 +128,7 @@ impl Builder {
         self.presets.apply(&mut self.checks, &mut mistakes);
         let nodes: Vec<Node<'_>> =
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
-        let mut last = None;
+        let mut last = Shared::of_builder();
         let prepared: Vec<Option<(NewCheck, Job)>> =
             self.checks.iter().map(|(name, check)| prepare(name, check, &mut last, &mut mistakes)).collect();
         let graph = Graph::new(&nodes, |_| None);

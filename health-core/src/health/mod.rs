@@ -1,5 +1,7 @@
 //! The handle of a running service.
 
+#[cfg(feature = "serde")]
+mod apply;
 pub(crate) mod builder;
 pub(crate) mod drain;
 mod lifecycle;
@@ -16,13 +18,14 @@ use std::{
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
+#[cfg(feature = "serde")]
+use crate::config::registered::Registered;
 use crate::{
     check::{deadline::Run, error::InvalidCheck, registration::Registration},
     config::{
         error::{BuildError, MuteError, RemoveError, UnknownCheck},
         mistakes::Mistakes,
         plan::{self, Node, Plan},
-        presets::Presets,
     },
     engine::{
         scheduler::{self, Job},
@@ -65,7 +68,6 @@ pub struct Health {
 
 struct Inner {
     store: Arc<Store>,
-    presets: Presets,
     /// `None` in a service that is frozen for a test, where nothing runs.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
@@ -83,10 +85,9 @@ struct Task {
 }
 
 impl Inner {
-    fn new(store: Store, presets: Presets, runtime: Option<Handle>) -> Self {
+    fn new(store: Store, runtime: Option<Handle>) -> Self {
         Self {
             store: Arc::new(store),
-            presets,
             runtime,
             tasks: Mutex::default(),
             publishers: Mutex::default(),
@@ -154,24 +155,64 @@ impl Drop for Inner {
     }
 }
 
-/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes. Checks that follow
-/// each other with the same plan share it, because there can be thousands.
+/// What the last check was given, and the next one shares if it is the same, because there can be thousands.
+struct Shared {
+    plan: Option<Arc<Plan>>,
+    #[cfg(feature = "serde")]
+    registered: Option<Arc<Registered>>,
+    #[cfg(feature = "serde")]
+    is_of_builder: bool,
+}
+
+impl Shared {
+    fn of_builder() -> Self {
+        Self {
+            plan: None,
+            #[cfg(feature = "serde")]
+            registered: None,
+            #[cfg(feature = "serde")]
+            is_of_builder: true,
+        }
+    }
+
+    fn inserted() -> Self {
+        Self {
+            #[cfg(feature = "serde")]
+            is_of_builder: false,
+            ..Self::of_builder()
+        }
+    }
+}
+
+/// Returns the last value if it is the same, and keeps the value for the next one.
+fn shared<T: PartialEq>(last: &mut Option<Arc<T>>, value: T) -> Arc<T> {
+    let value = last.take().filter(|last| **last == value).unwrap_or_else(|| Arc::new(value));
+    *last = Some(Arc::clone(&value));
+    value
+}
+
+/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes.
 fn prepare(
     name: &str,
     registration: &Registration,
-    last: &mut Option<Arc<Plan>>,
+    last: &mut Shared,
     mistakes: &mut Mistakes,
 ) -> Option<(NewCheck, Job)> {
     let plan = plan::plan(name, &registration.options, mistakes);
     let invalid = |error: InvalidCheck| BuildError::InvalidCheck { name: name.to_owned(), message: error.to_string() };
     let valid = mistakes.collect(registration.check.validate().map_err(invalid));
     let (plan, ()) = (plan?, valid?);
-    let plan = last.take().filter(|last| **last == plan).unwrap_or_else(|| Arc::new(plan));
-    *last = Some(Arc::clone(&plan));
+    let plan = shared(&mut last.plan, plan);
     let name: Arc<str> = Arc::from(name);
-    let signals = Arc::new(Signals::new(nanos(plan.max_age)));
-    let new = NewCheck { name: Arc::clone(&name), plan: Arc::clone(&plan), signals: Arc::clone(&signals) };
-    Some((new, Job { name, check: Arc::clone(&registration.check), plan, signals }))
+    let signals = Arc::new(Signals::new(nanos(plan.max_age), nanos(plan.traits.timeout)));
+    let new = NewCheck {
+        name: Arc::clone(&name),
+        plan,
+        #[cfg(feature = "serde")]
+        registered: shared(&mut last.registered, Registered::of(registration, last.is_of_builder)),
+        signals: Arc::clone(&signals),
+    };
+    Some((new, Job { name, check: Arc::clone(&registration.check), signals }))
 }
 
 impl Health {
@@ -335,25 +376,40 @@ impl Health {
         &self,
         checks: impl IntoIterator<Item = (N, R)>,
     ) -> Result<(), BuildError> {
-        let mut mistakes = Mistakes::default();
-        if self.inner.runtime_has_ended() {
-            mistakes.push(BuildError::RuntimeEnded);
-        }
         let mut checks: Vec<(N, Registration)> = checks.into_iter().map(|(name, check)| (name, check.into())).collect();
-        self.inner.presets.apply_to_inserted(&mut checks, &mut mistakes);
-        let nodes: Vec<Node<'_>> =
-            checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
-        let mut last = None;
-        let prepared =
-            checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut last, &mut mistakes));
-        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
-        self.inner.store.insert(new, &nodes, mistakes)?;
+        let jobs = loop {
+            if let Some(jobs) = self.insert_by_presets(&mut checks)? {
+                break jobs;
+            }
+        };
         jobs.into_iter().for_each(|job| self.inner.spawn(job));
         if self.inner.store.published().lifecycle() == Lifecycle::Stopped {
             // The service was stopped in the meantime, by a call that could not know of these tasks.
             self.inner.take_tasks().iter().for_each(JoinHandle::abort);
         }
         Ok(())
+    }
+
+    /// Adds checks to the store by the settings that hold now. Returns what is to be started; `None` if other settings were
+    /// applied meanwhile.
+    fn insert_by_presets<N: AsRef<str>>(
+        &self,
+        checks: &mut Vec<(N, Registration)>,
+    ) -> Result<Option<Vec<Job>>, BuildError> {
+        let mut mistakes = Mistakes::default();
+        if self.inner.runtime_has_ended() {
+            mistakes.push(BuildError::RuntimeEnded);
+        }
+        let presets = self.inner.store.presets();
+        presets.apply_to_inserted(checks, &mut mistakes);
+        let nodes: Vec<Node<'_>> =
+            checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
+        let mut last = Shared::inserted();
+        let prepared =
+            checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut last, &mut mistakes));
+        let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
+        let is_inserted = self.inner.store.insert(new, &nodes, &presets, mistakes)?;
+        Ok(is_inserted.then_some(jobs))
     }
 
     /// Removes a check. A run under way is cancelled.

@@ -2,6 +2,9 @@
 //! does no I/O. A change costs a walk over the checks that it changes. A removal, the stop and the passing of startup cost a
 //! walk over all checks.
 
+#[cfg(feature = "serde")]
+mod replan;
+
 use std::{
     collections::BTreeSet,
     mem,

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "serde")]
+use crate::config::registered::Registered;
 use crate::{
     config::plan::Plan,
     engine::{
@@ -29,6 +31,8 @@ use crate::{
 pub(super) struct TrackedCheck {
     pub(super) name: Arc<str>,
     pub(super) plan: Arc<Plan>,
+    #[cfg(feature = "serde")]
+    pub(super) registered: Arc<Registered>,
     pub(super) signals: Arc<Signals>,
     pub(super) state: CheckState,
     /// Whether the last run failed, before thresholds.
@@ -89,6 +93,8 @@ pub(super) struct LastRun {
 pub(crate) struct NewCheck {
     pub(crate) name: Arc<str>,
     pub(crate) plan: Arc<Plan>,
+    #[cfg(feature = "serde")]
+    pub(crate) registered: Arc<Registered>,
     pub(crate) signals: Arc<Signals>,
 }
 
@@ -109,6 +115,8 @@ impl TrackedCheck {
             effective: policy::effective_status(&state, false, &[], false),
             name: new.name,
             plan: new.plan,
+            #[cfg(feature = "serde")]
+            registered: new.registered,
             signals: new.signals,
             state,
             last_run_failed: false,
@@ -131,13 +139,30 @@ impl TrackedCheck {
     /// Makes the check pending again, as if it had never run.
     #[cfg(feature = "testing")]
     pub(super) fn forget(&mut self, now: Nanos, at: SystemTime) {
-        let new =
-            NewCheck { name: Arc::clone(&self.name), plan: Arc::clone(&self.plan), signals: Arc::clone(&self.signals) };
+        let new = NewCheck {
+            name: Arc::clone(&self.name),
+            plan: Arc::clone(&self.plan),
+            #[cfg(feature = "serde")]
+            registered: Arc::clone(&self.registered),
+            signals: Arc::clone(&self.signals),
+        };
         let fresh = Self::new(new, true, Arc::new(History::begun(now, at)));
         let before = mem::replace(self, fresh);
         (self.rank, self.links) = (before.rank, before.links);
         // What those that depend on it were settled by.
         (self.held_others_back, self.effective) = (before.held_others_back, before.effective);
+    }
+
+    /// Replaces the plan. The state, the history and a run under way stay as they are.
+    #[cfg(feature = "serde")]
+    pub(super) fn replan(&mut self, plan: Arc<Plan>, now: Nanos) {
+        // A shorter age counts from now on, so that no result expires before the check could run at its new pace.
+        if plan.stale_after < self.plan.stale_after && now < self.signals.stale_at() {
+            self.released = now;
+        }
+        self.signals.set_pace(nanos(plan.max_age), nanos(plan.traits.timeout));
+        self.plan = plan;
+        self.changed = true;
     }
 
     /// Records a finished run and returns the time of the next one.

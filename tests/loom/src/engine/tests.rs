@@ -17,7 +17,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 }
 
 fn signals() -> Arc<Signals> {
-    Arc::new(Signals::new(1_000))
+    Arc::new(Signals::new(1_000, 1_000))
 }
 
 /// Two readers wake two checks. The coordinator wakes each of them.
