@@ -24,9 +24,11 @@ const WORD: &str = "s3cr3tw0rd";
 /// Types that hold no word of the application's but names, addresses, limits and durations, or what answers show anyway.
 const PLAIN: &[&str] = &[
     "AgentCheck",
+    "Applied",
     "Backlog",
     "BuildError",
     "Certificate",
+    "ChangedOption",
     "Changes",
     "CheckBlocking",
     "CheckFn",
@@ -74,6 +76,7 @@ const PLAIN: &[&str] = &[
     "RemoveError",
     "Response",
     "ResponseExtras",
+    "RestartOption",
     "RuntimeLag",
     "Scripted",
     "Setting",

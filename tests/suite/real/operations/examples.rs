@@ -177,6 +177,45 @@ fn they_watch_what_they_are_given() {
 }
 
 #[test]
+fn a_changed_file_is_applied_on_sighup() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("health.toml");
+    let path = file.to_str().unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    for (example, check) in EXAMPLES.map(|example| (example, "queue")).into_iter().chain([("worker", "worker")]) {
+        let write = |text: &str| std::fs::write(&file, text).unwrap();
+        write(&format!("[checks.{check}]\ntimeout = \"3s\"\n"));
+        let mut program = Program::start(example, &[("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path)]);
+        program.ready();
+        let target = format!("/health/checks/{check}");
+        let pace = || {
+            let shown = http::get(program.address, &target, &[("authorization", &bearer)]).json();
+            (shown["interval_ms"].as_f64(), shown["timeout_ms"].as_f64())
+        };
+        assert_eq!(pace(), (Some(5_000.0), Some(3_000.0)), "{example}");
+        write(&format!("[checks.{check}]\ntimeout = \"1s\"\nevery = \"9s\"\n"));
+        program.process.signal(Signal::SIGHUP);
+        let changed = (Some(9_000.0), Some(1_000.0));
+        wait::equals(example, &changed, pace);
+        wait::until("a line on each option", || program.log().contains(&format!("{check}: timeout 3s -> 1s")));
+
+        // One mistake that reading the file tells, and one that only the checks tell.
+        let mistakes = [(3, "timeout = \"4s\"\n[cheks]\n"), (4, "timeout = \"4s\"\nevery = \"7s\"\nfailures = 0\n")];
+        for (line, text) in mistakes {
+            write(&format!("[checks.{check}]\n{text}"));
+            program.process.signal(Signal::SIGHUP);
+            wait::until("its place in the log", || program.log().contains(&format!("health.toml:{line}:")));
+            assert_eq!(pace(), changed, "{example}");
+        }
+        write(&format!("[checks.{check}]\nenabled = false\n"));
+        program.process.signal(Signal::SIGHUP);
+        wait::equals(example, &(Some(5_000.0), Some(2_000.0)), pace);
+        wait::until("what needs a restart", || program.log().contains(&format!("{check}: enabled")));
+        assert!(program.process.runs(), "{example}: {}", program.log());
+    }
+}
+
+#[test]
 fn settings_come_from_a_file_and_from_variables() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("health.toml");

@@ -1,7 +1,7 @@
 //! Futures can be sent between threads, and everything else shared between them.
 
 use health_core::{
-    BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain, Endpoint,
+    Applied, BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain, Endpoint,
     EndpointError, ErrorRate, Health, Heartbeat, History, InFlight, Latch, MuteError, Outcome, Publisher, Quorum,
     Registration, RemoveError, Report, Response, Settings, SettingsError, SettingsLoader, Shutdown, Source, Toggle,
     testing::Frozen,
@@ -31,6 +31,7 @@ fn values_are_shared_and_futures_sent() {
         shared::<Heartbeat>();
         shared::<ErrorRate>();
         shared::<Quorum>();
+        shared::<Applied>();
         shared::<BuildError>();
         shared::<EndpointError>();
         shared::<MuteError>();

@@ -1,5 +1,6 @@
 //! What the library promises to whoever uses it.
 
+mod apply;
 mod auto_traits;
 mod build_errors;
 mod conformance;
