@@ -9,12 +9,14 @@
 mod readme {}
 
 mod logs;
+mod reload;
 mod run;
 mod service;
 mod settings;
 mod work;
 
 pub use crate::{
+    reload::reload_on_hangup,
     run::run,
     service::{Service, start},
     settings::{Settings, SettingsError},

@@ -5,7 +5,7 @@ use std::error::Error;
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, tokio_postgres::NoTls};
 use health_core::{CheckExt as _, Dogstatsd, Endpoint, Health, Postgres, Redis, RedisQueue, Systemd};
 
-use crate::{Queue, Settings, work};
+use crate::{Queue, Settings, reload_on_hangup, work};
 
 /// A started service, ready to be mounted.
 #[derive(Clone, Debug)]
@@ -18,11 +18,12 @@ pub struct Service {
     pub queue: Queue,
 }
 
-/// Starts the worker and the checks on the current runtime.
+/// Starts the worker and the checks on the current runtime, and applies their settings again on SIGHUP.
 ///
 /// # Errors
 ///
-/// The settings name a check or an option that does not exist, have a value that is none, or a token that is too short.
+/// The settings name a check or an option that does not exist, have a value that is none, or a token that is too short; or
+/// SIGHUP cannot be received.
 pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
     let (queue, heartbeat) = work::start_worker();
     let mut builder = Health::builder()
@@ -43,6 +44,7 @@ pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
             .check("jobs", RedisQueue::list(pool, "jobs").warn_above(1_000).fail_above(10_000));
     }
     let health = builder.start()?;
+    reload_on_hangup(&health)?;
     health.publish(Systemd::new());
     if let Some(agent) = settings.dogstatsd {
         match Dogstatsd::udp(agent) {

@@ -115,7 +115,7 @@ impl Settings {
 }
 
 /// Reads what operators say about the checks: first the file, then the variables, which overrule it.
-fn checks() -> Result<health_core::Settings, SettingsError> {
+pub(crate) fn checks() -> Result<health_core::Settings, SettingsError> {
     let mut loader = SettingsLoader::new();
     if let Some(path) = env::var_os("HEALTH_CONFIG") {
         loader = loader.file(path);

@@ -17,7 +17,7 @@ use std::{
 };
 
 use health_core::{CheckExt as _, Endpoint, Health, Heartbeat, Lifecycle, Probe, Status};
-use health_examples::{Settings, run};
+use health_examples::{Settings, reload_on_hangup, run};
 use tokio::{
     net::TcpListener,
     time::{interval, sleep},
@@ -50,6 +50,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         builder = builder.secret(secret);
     }
     let health = builder.start()?;
+    reload_on_hangup(&health)?;
     let leave = health_hyper::shutdown(&health, settings.drain)?;
     let mut endpoint = Endpoint::new(health.clone());
     if let Some(token) = &settings.token {
