@@ -36,7 +36,7 @@
 //! | `redis` | [`Redis`] on a deadpool-redis pool |
 //! | `redis_connection` | [`RedisConnection`] on a connection of the redis crate: `ConnectionManager` and others |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
-//! | `serde` | [`Settings`], options of checks from configuration |
+//! | `serde` | [`Settings`], options of checks from configuration, and [`Health::apply`], which replaces them without a restart |
 //! | `settings_file` | [`Settings::load`] and [`SettingsLoader`]: TOML, YAML and JSON files, environment variables |
 //! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
 //! | `smtp` | [`Smtp`] on a lettre transport |
