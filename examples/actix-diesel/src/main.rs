@@ -1,0 +1,149 @@
+//! A service on actix-web: PostgreSQL over diesel-async, jobs for RabbitMQ over one connection of lapin, and at
+//! `/metrics` the numbers of the checks among the application's own. It reads `DATABASE_URL` and `AMQP_URL`, which must
+//! be set, `BIND_ADDR` (default `127.0.0.1:8080`), `DRAIN_SECONDS` (default 10) and `HEALTH_TOKEN`, the bearer token
+//! that shows everything.
+
+use std::{
+    env,
+    fmt::Display,
+    net::{SocketAddr, TcpListener},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{App, HttpResponse, HttpServer, error::ErrorServiceUnavailable, web};
+use anyhow::Context as _;
+use diesel::{dsl::sql, sql_types::Text};
+use diesel_async::{
+    AsyncPgConnection, RunQueryDsl as _,
+    pooled_connection::{AsyncDieselConnectionManager, bb8::Pool},
+};
+use health_core::{Bb8, CheckExt as _, Durations, Endpoint, Health, Metrics, RabbitMqConnection};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    types::FieldTable,
+    uri::AMQPUri,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::time::{sleep, timeout};
+
+/// The queue of the jobs.
+const JOBS: &str = "jobs";
+/// How long the broker may take when the service starts.
+const FIRST_CONNECTION: Duration = Duration::from_secs(10);
+/// How long answers under way may take once draining is over, in seconds.
+const LAST_ANSWERS: u64 = 5;
+
+#[actix_web::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let address: SocketAddr = variable("BIND_ADDR", Some("127.0.0.1:8080"), "an address and a port")?;
+    let drain: u64 = variable("DRAIN_SECONDS", Some("10"), "a whole number of seconds")?;
+    let database: String = variable("DATABASE_URL", None, "postgres://user:password@host:5432/database")?;
+    let broker: AMQPUri = variable("AMQP_URL", None, "amqp://user:password@host:5672/vhost, with / as %2f")?;
+
+    // Before the checks, as the durations of earlier runs would be missing. With these buckets they are a histogram.
+    let buckets: Vec<f64> = Durations::bounds().iter().map(Duration::as_secs_f64).collect();
+    let metrics = PrometheusBuilder::new().set_buckets(&buckets)?.install_recorder()?;
+    let recorded = metrics.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            // A recorder that the application renders itself keeps every value until it is told to fold them.
+            recorded.run_upkeep();
+            sleep(Duration::from_secs(5)).await;
+        }
+    });
+
+    // Connects when a connection is first needed, so that the service starts beside a database that is down.
+    let database = Pool::builder()
+        .max_size(8)
+        // A request that gets no connection in this time fails; bb8 would wait for 30 s.
+        .connection_timeout(Duration::from_secs(2))
+        .build(AsyncDieselConnectionManager::<AsyncPgConnection>::new(database))
+        .await?;
+    // lapin opens a lost connection and its channels again only if it is told so. It tries for minutes, also at first.
+    let properties = ConnectionProperties::default().enable_auto_recover();
+    let broker = timeout(FIRST_CONNECTION, Connection::connect_uri(broker, properties)).await;
+    let broker = broker.context("the broker of AMQP_URL does not answer")?.context("AMQP_URL cannot be used")?;
+    let jobs = broker.create_channel().await?;
+    // The broker confirms each job, so that a job that was accepted is not lost.
+    jobs.confirm_select(ConfirmSelectOptions::default()).await?;
+    jobs.queue_declare(JOBS.into(), QueueDeclareOptions::default(), FieldTable::default()).await?;
+
+    let health = Health::builder()
+        .service("orders")
+        .version(env!("CARGO_PKG_VERSION"))
+        .check("database", Bb8::new(database.clone()))
+        // Without the broker no jobs are accepted, but everything else works: Degraded, and still ready.
+        .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
+        .start()?;
+    health.publish(Metrics::new());
+    // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
+    let mut endpoint = Endpoint::new(health.clone());
+    if let Ok(token) = env::var("HEALTH_TOKEN") {
+        endpoint = endpoint.full_for_bearer(token);
+    }
+    // Here and not in the closure, which every worker calls.
+    let probes = health_actix::routes(endpoint.validated()?);
+    let (database, jobs, metrics) = (web::Data::new(database), web::Data::new(jobs), web::Data::new(metrics));
+
+    let listener = TcpListener::bind(address)?;
+    println!("listening on http://{}", listener.local_addr()?);
+    HttpServer::new(move || {
+        App::new()
+            .service(probes.clone())
+            .app_data(database.clone())
+            .app_data(jobs.clone())
+            .app_data(metrics.clone())
+            .route("/version", web::get().to(version))
+            .route("/jobs", web::post().to(accept))
+            .route("/metrics", web::get().to(export))
+    })
+    .shutdown_signal(leave)
+    .shutdown_timeout(LAST_ANSWERS)
+    .listen(listener)?
+    .run()
+    .await?;
+    health.stop().await;
+    Ok(())
+}
+
+/// The version of the database.
+async fn version(database: web::Data<Pool<AsyncPgConnection>>) -> actix_web::Result<String> {
+    let mut connection = database.get().await.map_err(unavailable)?;
+    diesel::select(sql::<Text>("version()")).get_result(&mut connection).await.map_err(unavailable)
+}
+
+/// Leaves a job in the queue.
+async fn accept(jobs: web::Data<Channel>, job: web::Bytes) -> actix_web::Result<HttpResponse> {
+    let properties = BasicProperties::default();
+    let sent = jobs.basic_publish("".into(), JOBS.into(), BasicPublishOptions::default(), &job, properties).await;
+    let confirmed = sent.map_err(unavailable)?.await.map_err(unavailable)?;
+    if !confirmed.is_ack() {
+        return Err(unavailable("the broker refused a job"));
+    }
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Everything that was recorded, the numbers of the checks included.
+async fn export(metrics: web::Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
+}
+
+/// What a driver says is for the log; callers get fixed words.
+fn unavailable(error: impl Display) -> actix_web::Error {
+    tracing::warn!(%error, "a request failed");
+    ErrorServiceUnavailable("try again later")
+}
+
+/// Reads a variable of the environment. The message never has its value: a mistyped URL still has its password in it.
+fn variable<T: FromStr>(name: &str, default: Option<&str>, expected: &str) -> anyhow::Result<T> {
+    let text = match env::var_os(name) {
+        Some(value) => value.into_string().ok(),
+        None => default.map(str::to_owned),
+    };
+    text.and_then(|text| text.parse().ok()).with_context(|| format!("{name} must be set to {expected}"))
+}

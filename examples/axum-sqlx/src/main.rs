@@ -1,0 +1,135 @@
+//! A service on axum: PostgreSQL over sqlx, Redis as a cache, another service over HTTP, and an OpenAPI document with
+//! the paths of the health endpoint, too. It reads
+//!
+//! - `DATABASE_URL`, `REDIS_URL` and `UPSTREAM_URL`, which must be set;
+//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10);
+//! - `HEALTH_TOKEN`: the bearer token that shows everything.
+
+use std::{env, fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
+
+use anyhow::Context as _;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
+use health_core::{CheckExt as _, Endpoint, Health, Http, RedisConnection, Sqlx};
+use redis::{
+    AsyncTypedCommands as _, Client, ConnectionInfo,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use reqwest::{Url, redirect::Policy};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::net::TcpListener;
+use utoipa::OpenApi;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    database: PgPool,
+    cache: ConnectionManager,
+}
+
+/// The application's own OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(info(title = "orders"), paths(time))]
+struct Api;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let address: SocketAddr = variable("BIND_ADDR", Some("127.0.0.1:8080"), "an address and a port")?;
+    let drain: u64 = variable("DRAIN_SECONDS", Some("10"), "a whole number of seconds")?;
+    let database: PgConnectOptions = variable("DATABASE_URL", None, "postgres://user:password@host:5432/database")?;
+    let cache: ConnectionInfo = variable("REDIS_URL", None, "redis://user:password@host:6379/0")?;
+    let upstream: Url = variable("UPSTREAM_URL", None, "the http:// or https:// URL of a page of another service")?;
+
+    // Both connect when they are first needed: a service that starts beside a database that is down says that it is not
+    // ready, instead of ending and being started again and again.
+    let database = PgPoolOptions::new()
+        .max_connections(8)
+        // A request that gets no connection in this time fails; sqlx would wait for 30 s.
+        .acquire_timeout(Duration::from_secs(2))
+        .connect_lazy_with(database);
+    let client = Client::open(cache)?;
+    let cache = ConnectionManager::new_lazy_with_config(client.clone(), ConnectionManagerConfig::new())?;
+    // reqwest with `rustls-no-provider` leaves the cryptography to the process. An error says that it has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // A redirect is an answer of its own for the check, so it is not followed.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+
+    let health = Health::builder()
+        .service("orders")
+        .version(env!("CARGO_PKG_VERSION"))
+        .check("database", Sqlx::new(database.clone()))
+        // Without the cache the service is slower and works: a failure makes it Degraded, and it stays ready.
+        .check("cache", RedisConnection::new(cache.clone(), client).optional())
+        // Another service is optional by itself, so that its outage does not become one of every caller.
+        .check("upstream", Http::get(http, upstream).slow_above(Duration::from_millis(500)))
+        .start()?;
+    // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
+
+    let mut endpoint = Endpoint::new(health.clone());
+    if let Ok(token) = env::var("HEALTH_TOKEN") {
+        endpoint = endpoint.full_for_bearer(token);
+    }
+    let endpoint = endpoint.validated()?;
+    let mut document = Api::openapi();
+    // After the options of the endpoint, which the document follows.
+    document.merge(endpoint.openapi());
+    let document = document.to_json()?;
+
+    let app = Router::new()
+        .route("/time", get(time))
+        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
+        .with_state(App { database, cache })
+        // Last, so that layers of the application, such as authentication and traces, do not wrap the probes.
+        .merge(health_axum::routes(endpoint));
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).with_graceful_shutdown(leave).await?;
+    health.stop().await;
+    Ok(())
+}
+
+/// The time of the database, at most a second old.
+#[utoipa::path(
+    get,
+    path = "/time",
+    responses((status = 200, description = "The time", body = String), (status = 503, description = "No database"))
+)]
+async fn time(State(App { database, mut cache }): State<App>) -> Result<String, StatusCode> {
+    match cache.get("time").await {
+        Ok(Some(time)) => return Ok(time),
+        Ok(None) => {}
+        // The database knows it, too.
+        Err(error) => warn("the cache was not read", &error),
+    }
+    let time: String = sqlx::query_scalar("SELECT now()::text").fetch_one(&database).await.map_err(|error| {
+        // What a driver says is for the log; callers get the code.
+        warn("the database was not asked", &error);
+        StatusCode::SERVICE_UNAVAILABLE
+    })?;
+    if let Err(error) = cache.set_ex("time", &time, 1).await {
+        warn("the cache was not written", &error);
+    }
+    Ok(time)
+}
+
+fn warn(what: &str, error: &dyn Display) {
+    tracing::warn!(%error, "{what}");
+}
+
+/// Reads a variable of the environment. The message never has its value: a mistyped URL still has its password in it.
+fn variable<T: FromStr>(name: &str, default: Option<&str>, expected: &str) -> anyhow::Result<T> {
+    let text = match env::var_os(name) {
+        Some(value) => value.into_string().ok(),
+        None => default.map(str::to_owned),
+    };
+    text.and_then(|text| text.parse().ok()).with_context(|| format!("{name} must be set to {expected}"))
+}

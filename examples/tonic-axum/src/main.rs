@@ -1,0 +1,95 @@
+//! A service that answers gRPC and HTTP on one port, with `grpc.health.v1` and the health routes over the same checks.
+//! It reads
+//!
+//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10);
+//! - `INVENTORY_URL`: another service that answers `grpc.health.v1`, without which this one can do nothing. Without the
+//!   variable no other service is needed;
+//! - `HEALTH_TOKEN`: the bearer token that shows everything.
+
+use std::{env, net::SocketAddr, str::FromStr, time::Duration};
+
+use anyhow::Context as _;
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use health_core::{CheckExt as _, Endpoint, Gauge, Grpc, Health, TaskAlive};
+use tokio::{net::TcpListener, sync::mpsc, time::sleep};
+use tonic::{service::Routes, transport};
+
+/// How many jobs may wait.
+const CAPACITY: usize = 100;
+/// How long a job takes.
+const JOB: Duration = Duration::from_millis(200);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let address: SocketAddr = variable("BIND_ADDR", Some("127.0.0.1:8080"), "an address and a port")?;
+    let drain: u64 = variable("DRAIN_SECONDS", Some("10"), "a whole number of seconds")?;
+
+    let (queue, mut jobs) = mpsc::channel::<()>(CAPACITY);
+    let worker = tokio::spawn(async move {
+        while jobs.recv().await.is_some() {
+            sleep(JOB).await;
+        }
+    });
+    // A check that held the queue itself would keep it open for ever.
+    let waiting = queue.downgrade();
+    let length = move || waiting.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+    let mut builder = Health::builder()
+        .service("orders")
+        .version(env!("CARGO_PKG_VERSION"))
+        // A long queue stands in the full report alone: an instance without traffic would not shorten it.
+        .check("queue", Gauge::new(length).unit("jobs").warn_above(CAPACITY / 2).fail_above(CAPACITY * 9 / 10).local())
+        // A task that has panicked does not come back, so the process must be started again.
+        .check("worker", TaskAlive::new(worker).liveness());
+    if env::var_os("INVENTORY_URL").is_some() {
+        let inventory: transport::Endpoint = variable("INVENTORY_URL", None, "http://host:port")?;
+        // Connects when it is first needed, so that this service starts beside one that is down.
+        let channel = inventory.connect_timeout(Duration::from_secs(1)).connect_lazy();
+        // Another service is optional by itself. Here nothing can be answered without it.
+        builder = builder.check("inventory", Grpc::new(channel).critical());
+    }
+    let health = builder.start()?;
+    // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
+    let mut endpoint = Endpoint::new(health.clone());
+    if let Ok(token) = env::var("HEALTH_TOKEN") {
+        endpoint = endpoint.full_for_bearer(token);
+    }
+
+    let grpc = Routes::new(health_tonic::service(health.clone()))
+        // .add_service(..) takes the services of the application
+        .into_axum_router()
+        // tonic's own fallback answers each unknown path with 200 and UNIMPLEMENTED in a header. Clients of gRPC read
+        // the 404 of axum as UNIMPLEMENTED, too, and those of HTTP understand it.
+        .reset_fallback();
+    let accept = move || async move {
+        // A full queue refuses the job, and the caller tries again later.
+        if queue.try_send(()).is_ok() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let app = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/jobs", post(accept))
+        .merge(grpc)
+        // Last, so that layers of the application, such as authentication and traces, do not wrap the probes.
+        .merge(health_axum::routes(endpoint.validated()?));
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    // Speaks HTTP/1.1 and, with axum's feature `http2`, HTTP/2 without TLS, which clients of gRPC begin with. A stream
+    // of `Watch` ends with the drain, so that it does not hold the server up.
+    axum::serve(listener, app).with_graceful_shutdown(leave).await?;
+    health.stop().await;
+    Ok(())
+}
+
+/// Reads a variable of the environment. The message does not have its value, in which a password may be.
+fn variable<T: FromStr>(name: &str, default: Option<&str>, expected: &str) -> anyhow::Result<T> {
+    let text = match env::var_os(name) {
+        Some(value) => value.into_string().ok(),
+        None => default.map(str::to_owned),
+    };
+    text.and_then(|text| text.parse().ok()).with_context(|| format!("{name} must be set to {expected}"))
+}
