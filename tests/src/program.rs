@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::{http, process::Process, wait};
 
-/// The examples on each framework. `worker` is another one, without an application over HTTP.
+/// The examples on each framework. Others are `worker`, without an application over HTTP, and those of one set of drivers
+/// each: `axum-sqlx`, `actix-diesel` and `tonic-axum`.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
 
 /// A running example service.
@@ -74,9 +75,18 @@ pub fn output(example: &str, variables: &[(&str, &str)]) -> Output {
 
 fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(built().join(example));
-    for variable in
-        ["DATABASE_URL", "REDIS_URL", "DRAIN_SECONDS", "HEALTH_TOKEN", "HEALTH_SOCKET", "HEALTH_FILE", "RUST_LOG"]
-    {
+    for variable in [
+        "AMQP_URL",
+        "DATABASE_URL",
+        "DRAIN_SECONDS",
+        "HEALTH_FILE",
+        "HEALTH_SOCKET",
+        "HEALTH_TOKEN",
+        "INVENTORY_URL",
+        "REDIS_URL",
+        "RUST_LOG",
+        "UPSTREAM_URL",
+    ] {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null()).env("BIND_ADDR", "127.0.0.1:0").envs(variables.iter().copied());

@@ -10,3 +10,4 @@ pub(crate) mod rolling_restart;
 mod secrets;
 mod shutdown;
 mod soak;
+mod stories;

@@ -1,0 +1,218 @@
+//! The example services of one set of drivers each, with their servers: what they report while all is well and after a
+//! server is gone, and how they leave.
+
+use std::{fs, time::Instant};
+
+use health_tests::{
+    daemon::Server as _,
+    http, port, postgres,
+    program::{self, Program},
+    rabbitmq, redis,
+    support::secs,
+    tools::repository,
+    wait,
+};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tonic::{Code, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+/// How long they drain. A test must see it within this time.
+const DRAIN: u64 = 10;
+
+/// Starts an example that drains for that long.
+fn start(example: &str, variables: &[(&str, &str)]) -> Program {
+    let drain = DRAIN.to_string();
+    let mut all = vec![("DRAIN_SECONDS", &*drain)];
+    all.extend_from_slice(variables);
+    let program = Program::start(example, &all);
+    program.ready();
+    program
+}
+
+/// Waits until each of these checks is healthy, and there is no other.
+fn all_healthy(program: &Program, checks: &[&str]) {
+    let expected: Vec<_> = checks.iter().map(|check| ((*check).to_owned(), json!("healthy"))).collect();
+    wait::equals("the checks", &expected, || {
+        let report = http::get(program.address, "/health", &[]).json();
+        let checks = report["checks"].as_object().unwrap();
+        // JSON of the tests may be sorted, so the order says nothing.
+        let mut shown: Vec<_> =
+            checks.iter().map(|(name, check): (&String, &Value)| (name.clone(), check["status"].clone())).collect();
+        shown.sort_by(|one, other| one.0.cmp(&other.0));
+        shown
+    });
+}
+
+/// Waits until a check is Unhealthy with the reason of a server that is gone, and readiness has this code.
+fn unreachable(program: &Program, check: &str, ready: u16) {
+    wait::equals(check, &(json!("unhealthy"), json!("unreachable")), || {
+        let shown = http::get(program.address, "/health", &[]).json()["checks"][check].clone();
+        (shown["status"].clone(), shown["reason"].clone())
+    });
+    let answer = http::get(program.address, "/readyz?verbose", &[]);
+    assert_eq!(answer.status, ready, "{check}: {}", answer.text());
+}
+
+/// Asks an example to leave: it drains, serves meanwhile, and exits with 0.
+fn leaves(mut program: Program) {
+    let began = Instant::now();
+    program.process.signal(Signal::SIGTERM);
+    wait::equals("a drain", &(503, json!("draining")), || {
+        let ready = http::get(program.address, "/health/ready", &[]);
+        (ready.status, ready.json()["reason"].clone())
+    });
+    let status = program.process.ended();
+    assert!(status.success(), "ended with {status}: {}", program.log());
+    assert!(began.elapsed() >= secs(DRAIN), "{:?}", began.elapsed());
+}
+
+#[test]
+fn axum_sqlx() {
+    let database = postgres::Server::start();
+    let mut cache = redis::Server::start();
+    // Any page of another service.
+    let upstream = Program::start("axum", &[]);
+    let page = format!("http://{}/livez", upstream.address);
+    let variables = [("DATABASE_URL", &*database.url()), ("REDIS_URL", &*cache.url()), ("UPSTREAM_URL", &*page)];
+    let program = start("axum-sqlx", &variables);
+    all_healthy(&program, &["cache", "database", "upstream"]);
+    // From the database, then from the cache.
+    for _ in 0..2 {
+        let time = http::get(program.address, "/time", &[]);
+        assert_eq!(time.status, 200, "{}", program.log());
+        assert!(time.text().starts_with("20"), "{}", time.text());
+    }
+    let document = http::get(program.address, "/openapi.json", &[]);
+    assert_eq!(document.header("content-type"), Some("application/json"));
+    let paths = document.json()["paths"].clone();
+    for path in ["/time", "/health", "/health/ready", "/health/checks/{name}", "/livez", "/readyz"] {
+        assert!(paths[path]["get"].is_object(), "no {path} in {paths}");
+    }
+
+    // What is optional leaves the service ready; what is critical does not.
+    drop(upstream);
+    unreachable(&program, "upstream", 200);
+    cache.stop();
+    unreachable(&program, "cache", 200);
+    let time = http::get(program.address, "/time", &[]);
+    assert_eq!(time.status, 200, "without a cache: {}", program.log());
+    drop(database);
+    unreachable(&program, "database", 503);
+    leaves(program);
+}
+
+#[test]
+fn actix_diesel() {
+    let (database, mut broker) = (postgres::Server::start(), rabbitmq::Server::start());
+    let program = start("actix-diesel", &[("DATABASE_URL", &*database.url()), ("AMQP_URL", &*broker.url())]);
+    all_healthy(&program, &["broker", "database"]);
+    let version = http::get(program.address, "/version", &[]);
+    assert!(version.text().starts_with("PostgreSQL"), "{}", version.text());
+    let job = || {
+        let request = "POST /jobs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 1\r\n\r\nx";
+        http::exchange(program.address, request.as_bytes()).status
+    };
+    assert_eq!(job(), 202, "{}", program.log());
+    wait::until("a series of the database", || {
+        let page = http::get(program.address, "/metrics", &[]).text();
+        page.lines().any(|line| {
+            let has = |label: &str| line.contains(label);
+            line.starts_with("health_check_status{")
+                && has("check=\"database\"")
+                && has("status=\"healthy\"")
+                && line.ends_with(" 1")
+        })
+    });
+
+    broker.stop();
+    unreachable(&program, "broker", 200);
+    assert_eq!(http::get(program.address, "/version", &[]).status, 200, "without a broker: {}", program.log());
+    drop(database);
+    unreachable(&program, "database", 503);
+    let version = http::get(program.address, "/version", &[]);
+    assert_eq!((version.status, &*version.text()), (503, "try again later"));
+    leaves(program);
+}
+
+/// The service of examples/warp with pools of deadpool.
+#[test]
+fn warp_deadpool() {
+    let (database, mut cache) = (postgres::Server::start(), redis::Server::start());
+    let program = start("warp", &[("DATABASE_URL", &*database.url()), ("REDIS_URL", &*cache.url())]);
+    all_healthy(&program, &["cache", "database", "jobs", "queue", "worker"]);
+    cache.stop();
+    unreachable(&program, "cache", 200);
+    // Its queue counts for the full report alone.
+    unreachable(&program, "jobs", 200);
+    drop(database);
+    unreachable(&program, "database", 503);
+    leaves(program);
+}
+
+/// What `grpc.health.v1` says of a service on this program's port.
+async fn served(program: &Program, service: &str) -> Result<ServingStatus, Code> {
+    let channel = Endpoint::from_shared(format!("http://{}", program.address)).unwrap().connect().await.unwrap();
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let answer = HealthClient::new(channel).check(request).await.map_err(|status| status.code())?;
+    Ok(answer.into_inner().status())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tonic_axum() {
+    let inventory = start("tonic-axum", &[]);
+    all_healthy(&inventory, &["queue", "worker"]);
+    let url = format!("http://{}", inventory.address);
+    let program = start("tonic-axum", &[("INVENTORY_URL", &*url)]);
+    all_healthy(&program, &["inventory", "queue", "worker"]);
+    assert_eq!(http::get(program.address, "/", &[]).text(), "hello");
+    assert_eq!(http::get(program.address, "/nowhere", &[]).status, 404);
+    for service in ["", "readiness", "liveness", "inventory"] {
+        assert_eq!(served(&program, service).await, Ok(ServingStatus::Serving), "{service}");
+    }
+    assert_eq!(served(&program, "nowhere").await, Err(Code::NotFound));
+
+    drop(inventory);
+    unreachable(&program, "inventory", 503);
+    assert_eq!(served(&program, "").await, Ok(ServingStatus::NotServing));
+    assert_eq!(served(&program, "liveness").await, Ok(ServingStatus::Serving));
+    leaves(program);
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_named_without_its_value() {
+    let nobody = format!("127.0.0.1:{}", port::free());
+    let url = format!("amqp://app:correct-horse@{nobody}/%2f");
+    for (example, variables, names) in [
+        ("axum-sqlx", vec![], "DATABASE_URL"),
+        ("axum-sqlx", vec![("DATABASE_URL", "postgres//app:correct-horse@host/orders")], "DATABASE_URL"),
+        (
+            "axum-sqlx",
+            vec![("DATABASE_URL", "postgres://host/orders"), ("REDIS_URL", "app:correct-horse@host")],
+            "REDIS_URL",
+        ),
+        ("actix-diesel", vec![("DATABASE_URL", "postgres://host/orders")], "AMQP_URL"),
+        ("actix-diesel", vec![("DATABASE_URL", "postgres://host/orders"), ("AMQP_URL", &*url)], "AMQP_URL"),
+        ("tonic-axum", vec![("BIND_ADDR", "correct-horse")], "BIND_ADDR"),
+        ("tonic-axum", vec![("DRAIN_SECONDS", "correct-horse")], "DRAIN_SECONDS"),
+    ] {
+        let output = program::output(example, &variables);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{example}: {text}");
+        assert!(text.contains(names) && !text.contains("correct-horse"), "{example} without {names}: {text}");
+    }
+}
+
+/// A newcomer reads them from the beginning to the end.
+#[test]
+fn each_is_at_most_150_lines() {
+    let mut found = 0;
+    for entry in fs::read_dir(repository().join("examples")).unwrap() {
+        let file = entry.unwrap().path().join("src/main.rs");
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let lines = text.lines().count();
+        assert!(lines <= 150, "{} has {lines} lines", file.display());
+        found += 1;
+    }
+    assert!(found >= 7, "{found} examples");
+}
