@@ -7,7 +7,7 @@ use health_tests::{
     daemon::Rule,
     fred::{client, connect, pool},
     redis::{PASSWORD, Server},
-    support::{checked, checked_within, millis, observed, rerun, shown, turns, verdict},
+    support::{checked, checked_within, millis, observed, rerun, secs, shown, turns, verdict},
     wait,
 };
 
@@ -60,7 +60,7 @@ async fn why_a_client_is_not_connected_is_told() {
 async fn one_client_of_a_pool_is_enough() {
     let mut server = Server::start();
     let pool = pool(server.port(), PASSWORD, 3);
-    let health = checked(Fred::pool(pool.clone())).await;
+    let health = checked_within(secs(1), Fred::pool(pool.clone())).await;
     // Of the three one alone connects.
     connect(&pool.clients()[1]);
     turns(&health, Status::Healthy, None).await;
@@ -74,7 +74,7 @@ async fn one_client_of_a_pool_is_enough() {
 async fn a_pool_is_healthy_again_when_its_server_is() {
     let mut server = Server::start();
     let pool = pool(server.port(), PASSWORD, 3);
-    let health = checked(Fred::pool(pool.clone())).await;
+    let health = checked_within(secs(1), Fred::pool(pool.clone())).await;
     connect(&pool);
     wait::ok("three connections", || {
         let connected = pool.clients().iter().filter(|client| client.is_connected()).count();

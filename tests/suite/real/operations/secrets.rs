@@ -12,7 +12,7 @@ use health_tests::{
 fn the_examples_end_with_a_clear_error_and_no_password() {
     let database = format!("postgres://app:{ENCODED}@db:5432/orders?nonsense={ENCODED}");
     let tls = format!("postgres://app:{ENCODED}@db:5432/orders?sslmode=require");
-    let redis = format!("rediss://:{ENCODED}@cache:6379/0");
+    let redis = format!("redis://:{ENCODED}@cache:6379/none");
     for example in EXAMPLES {
         for (variable, value) in [
             ("DATABASE_URL", database.as_str()),

@@ -1,10 +1,10 @@
 //! Futures can be sent between threads, and everything else shared between them.
 
 use health_core::{
-    Applied, BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain, Endpoint,
-    EndpointError, ErrorRate, Health, Heartbeat, History, InFlight, Latch, MuteError, Outcome, Publisher, Quorum,
-    Registration, RemoveError, Report, Response, Settings, SettingsError, SettingsLoader, Shutdown, Source, Toggle,
-    testing::Frozen,
+    Applied, BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain,
+    Endpoint, EndpointError, ErrorRate, Health, Heartbeat, History, InFlight, Latch, MuteError, Outcome, Publisher,
+    Quorum, Registration, RemoveError, Report, Response, Settings, SettingsError, SettingsLoader, Shutdown, Source,
+    Toggle, testing::Frozen,
 };
 
 const fn sent<T: Send>() {}
