@@ -270,6 +270,7 @@ pub use crate::{
     },
     model::{
         change::{Change, Changes, CheckChange, Drained, LifecycleChange},
+        group::GroupReport,
         history::{History, PastResult, Transition, UptimeShare},
         observed::{Limits, Number, Observed},
         report::{CheckReport, Muted, Report, Subject},

@@ -15,7 +15,7 @@ use crate::{config::nearest::hint, model::status::Probe, time::rfc3339};
 pub enum BuildError {
     /// The builder has more than one mistake.
     Several {
-        /// The mistakes: of the runtime, of the settings, of each check, of the checks together, of gRPC services.
+        /// The mistakes: of the runtime, of the settings, of groups, of each check, of the checks together, of gRPC services.
         mistakes: Vec<BuildError>,
     },
     /// A mistake that comes from what files or variables set: see [`Settings`](crate::Settings).
@@ -50,6 +50,26 @@ pub enum BuildError {
         tag: String,
         /// What is wrong with the tag.
         message: &'static str,
+    },
+    /// The name of a group is one that no tag can have: see [`InvalidName`](Self::InvalidName). Or it is reserved for a
+    /// lifecycle line of the text output.
+    InvalidGroup {
+        /// The name as given, cut to 64 characters.
+        group: String,
+        /// What is wrong with the name.
+        message: &'static str,
+    },
+    /// A check has the name of a group.
+    NameOfGroup {
+        /// The name of both.
+        name: String,
+    },
+    /// A check has the tags of several groups.
+    SeveralGroups {
+        /// The check.
+        name: String,
+        /// The groups.
+        groups: Vec<String>,
     },
     /// The name of a gRPC service means something else already.
     InvalidGrpcService {
@@ -184,6 +204,22 @@ impl fmt::Display for BuildError {
                 f,
                 "check {name:?}: invalid tag {tag:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least \
                  one of them not a dot"
+            ),
+            Self::InvalidGroup { group, message } => write!(
+                f,
+                "group({group:?}) is no tag that a group can have: {message}; use 1 to 64 letters, digits, '_', '-' or \
+                 '.', at least one of them not a dot, but neither \"starting\" nor \"shutdown\""
+            ),
+            Self::NameOfGroup { name } => write!(
+                f,
+                "a check is called {name:?}, as a group is, and a line of an answer could mean either: rename the check or \
+                 the group's tag"
+            ),
+            Self::SeveralGroups { name, groups } => write!(
+                f,
+                "check {name:?} has the tags of several groups, {}, and only one can stand for it: leave it one of these \
+                 tags, or group by another tag",
+                groups.join(", ")
             ),
             Self::InvalidGrpcService { name, meaning } => {
                 write!(f, "grpc_service({name:?}) already means {meaning}: choose another name")

@@ -4,6 +4,7 @@
 pub(crate) mod applied;
 pub(crate) mod defaults;
 pub(crate) mod error;
+pub(crate) mod groups;
 pub(crate) mod mistakes;
 pub(crate) mod nearest;
 #[cfg(feature = "serde")]

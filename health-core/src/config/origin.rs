@@ -101,7 +101,7 @@ fn concerned(mistake: &BuildError) -> Vec<(&str, &str)> {
             option => of(name, &[option]),
         },
         BuildError::InvalidThreshold { name, option } => of(name, &[*option]),
-        BuildError::InvalidTag { name, .. } => of(name, &["tags"]),
+        BuildError::InvalidTag { name, .. } | BuildError::SeveralGroups { name, .. } => of(name, &["tags"]),
         BuildError::DependencyInProbe { name, probe } => of(name, &[joins(*probe), "local"]),
         BuildError::ProbeBehindDependency { name, probe, upstream } => {
             let mut options = of(name, &[joins(*probe), "depends_on"]);

@@ -10,6 +10,7 @@ use crate::{
     check::options::{Joining, Options},
     config::{error::BuildError, mistakes::Mistakes},
     model::{
+        group::Group,
         report::Traits,
         status::{Impact, Kind, Probe},
     },
@@ -23,7 +24,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const MAX_NAME: usize = 64;
 
 /// The names of the lifecycle lines in the Kubernetes text output.
-const RESERVED: [&str; 2] = ["starting", "shutdown"];
+pub(super) const RESERVED: [&str; 2] = ["starting", "shutdown"];
 
 /// The plan of a check: its options with every default filled in, which decide how it is run, judged and shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) asks_a_service: bool,
     pub(crate) no_metrics: bool,
     pub(crate) depends_on: Vec<Arc<str>>,
+    /// The group that the check is a member of, which the other options do not tell.
+    pub(crate) group: Option<Group>,
     pub(crate) traits: Arc<Traits>,
 }
 
@@ -121,6 +124,7 @@ fn with_defaults(options: &Options) -> Plan {
         readiness: options.readiness,
         startup: options.startup.is_some(),
         depends_on: options.depends_on.iter().map(|name| Arc::from(name.as_str())).collect(),
+        group: None,
         traits: Arc::new(Traits {
             tags: if tags.is_empty() { Arc::default() } else { tags.into() },
             interval,
@@ -160,12 +164,12 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     check_word(name).map_err(|message| BuildError::InvalidName { name: shortened(name), message })
 }
 
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }
 
 /// Checks the name of a check or a tag, and says what is wrong with it.
-fn check_word(name: &str) -> Result<(), &'static str> {
+pub(super) fn check_word(name: &str) -> Result<(), &'static str> {
     let message = if name.is_empty() {
         "it is empty"
     } else if name.len() > MAX_NAME {

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use crate::config::{registered::Registered, settings::Settings};
 use crate::{
     check::registration::Registration,
-    config::{defaults::Defaults, mistakes::Mistakes},
+    config::{defaults::Defaults, groups::Groups, mistakes::Mistakes},
 };
 
-/// The defaults of a builder, and the settings of an operator.
+/// The defaults of a builder, its groups, and the settings of an operator.
 #[derive(Debug, Default)]
 pub(crate) struct Presets {
     /// The defaults of the code, overridden by those of the settings once these are applied.
     pub(crate) defaults: Defaults,
+    pub(crate) groups: Groups,
     #[cfg(feature = "serde")]
     pub(crate) settings: Settings,
     #[cfg(feature = "serde")]
@@ -71,7 +72,7 @@ impl Presets {
         settings.resolve(&names, mistakes);
         settings.check_inserted(&names, mistakes);
         let defaults = settings.defaults(self.builder.defaults, mistakes);
-        Self { defaults, settings, builder: Arc::clone(&self.builder) }
+        Self { defaults, groups: self.groups.clone(), settings, builder: Arc::clone(&self.builder) }
     }
 
     fn fill<N: AsRef<str>>(&self, checks: &mut [(N, Registration)], mistakes: &mut Mistakes) {

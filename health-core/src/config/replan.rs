@@ -46,7 +46,12 @@ pub(crate) fn replan(before: &Presets, settings: Settings, running: &[Running<'_
     let presets = before.with_settings(settings, &mut mistakes);
     let wanted = wanted(&presets, running, &mut mistakes);
     let nodes: Vec<Node<'_>> = wanted.iter().map(|it| Node { name: it.name, options: &it.options }).collect();
-    let plans: Vec<Option<Plan>> = wanted.iter().map(|it| plan(it.name, &it.options, &mut mistakes)).collect();
+    let groups = &presets.groups;
+    let planned = |it: &Wanted<'_>| {
+        let group = groups.group_of(it.name, &it.options, &mut mistakes);
+        plan(it.name, &it.options, &mut mistakes).map(|plan| Plan { group, ..plan })
+    };
+    let plans: Vec<Option<Plan>> = wanted.iter().map(planned).collect();
     Graph::new(&nodes, |_| None).check(&mut mistakes);
     mistakes.result()?;
 

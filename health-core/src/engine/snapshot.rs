@@ -3,6 +3,7 @@
 pub(crate) mod assembly;
 pub(crate) mod contents;
 pub(crate) mod entry;
+mod groups;
 mod name_index;
 pub(crate) mod page;
 mod persistent_vec;
@@ -102,6 +103,7 @@ impl Snapshot {
             status,
             severity,
             probes: probes.map(|probe| (probe, self.severity_of(views.probe(probe)).0)),
+            groups: self.contents.groups(&views.all),
         }
     }
 

@@ -28,6 +28,11 @@ impl Tally {
         Status::ALL.iter().rev().find(counts).copied().unwrap_or(Status::Healthy)
     }
 
+    /// The number of checks by status: Healthy, Degraded, Unhealthy.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        self.counted
+    }
+
     /// Whether the own status of every check that counts with the worst status is unknown.
     pub(super) fn worst_is_unknown(&self) -> bool {
         let worst = self.worst() as usize;

@@ -78,6 +78,37 @@ impl Builder {
         self
     }
 
+    /// Makes a tag a group: every check with this tag, those inserted later included, is a member, and documents and metrics
+    /// show one row for all members. For checks by the hundred, such as one per tenant. Can be given several times.
+    ///
+    /// It changes what is shown and nothing else: verdicts, codes, root causes, excludes, subscriptions and the history stay
+    /// those of the members. `/health/tags/{tag}` lists the members, and each has its `/health/checks/{name}`.
+    ///
+    /// A check with the tags of two groups is refused, and so is one that has the name of a group. A group without members is
+    /// shown in metrics alone.
+    ///
+    /// ```
+    /// use health_core::{CheckExt, Health, check_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), health_core::BuildError> {
+    /// let mut builder = Health::builder().group("tenants");
+    /// for tenant in 0..500 {
+    ///     builder = builder.check(format!("tenant-{tenant}"), check_fn(|| async { Ok(()) }).tag("tenants"));
+    /// }
+    /// let health = builder.start()?;
+    /// let report = health.report();
+    /// assert_eq!((report.checks().len(), report.listed().count()), (500, 0));
+    /// assert_eq!((report.groups()[0].name(), report.groups()[0].checks()), ("tenants", 500));
+    /// # health.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn group(mut self, tag: impl Into<String>) -> Self {
+        self.presets.groups.add(tag.into().into());
+        self
+    }
+
     /// Sets the defaults for options that a check leaves open. They also apply to checks inserted later.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
         self.presets.defaults = defaults;
@@ -126,11 +157,14 @@ impl Builder {
     /// Validates the whole configuration before anything starts, and returns all its mistakes together.
     fn prepare(mut self, mut mistakes: Mistakes) -> Result<Prepared, BuildError> {
         self.presets.apply(&mut self.checks, &mut mistakes);
+        let groups = &self.presets.groups;
+        groups.check(&mut mistakes);
+        self.about.groups = groups.names().to_vec();
         let nodes: Vec<Node<'_>> =
             self.checks.iter().map(|(name, registration)| Node { name, options: &registration.options }).collect();
         let mut last = Shared::of_builder();
         let prepared: Vec<Option<(NewCheck, Job)>> =
-            self.checks.iter().map(|(name, check)| prepare(name, check, &mut last, &mut mistakes)).collect();
+            self.checks.iter().map(|(name, check)| prepare(name, check, groups, &mut last, &mut mistakes)).collect();
         let graph = Graph::new(&nodes, |_| None);
         graph.check(&mut mistakes);
         graph.check_grpc_services(&self.about.grpc_services, &mut mistakes);

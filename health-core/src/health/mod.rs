@@ -24,6 +24,7 @@ use crate::{
     check::{deadline::Run, error::InvalidCheck, registration::Registration},
     config::{
         error::{BuildError, MuteError, RemoveError, UnknownCheck},
+        groups::Groups,
         mistakes::Mistakes,
         plan::{self, Node, Plan},
     },
@@ -195,10 +196,12 @@ fn shared<T: PartialEq>(last: &mut Option<Arc<T>>, value: T) -> Arc<T> {
 fn prepare(
     name: &str,
     registration: &Registration,
+    groups: &Groups,
     last: &mut Shared,
     mistakes: &mut Mistakes,
 ) -> Option<(NewCheck, Job)> {
-    let plan = plan::plan(name, &registration.options, mistakes);
+    let group = groups.group_of(name, &registration.options, mistakes);
+    let plan = plan::plan(name, &registration.options, mistakes).map(|plan| Plan { group, ..plan });
     let invalid = |error: InvalidCheck| BuildError::InvalidCheck { name: name.to_owned(), message: error.to_string() };
     let valid = mistakes.collect(registration.check.validate().map_err(invalid));
     let (plan, ()) = (plan?, valid?);
@@ -351,7 +354,7 @@ impl Health {
     }
 
     /// Adds many checks to the running service, all or none, and publishes once. For checks by the hundred, such as one per
-    /// tenant, together with [`no_metrics`](crate::CheckExt::no_metrics).
+    /// tenant, together with [`group`](crate::Builder::group) or [`no_metrics`](crate::CheckExt::no_metrics).
     ///
     /// ```
     /// use health_core::{CheckExt, Health, check_fn};
@@ -405,8 +408,9 @@ impl Health {
         let nodes: Vec<Node<'_>> =
             checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
         let mut last = Shared::inserted();
+        let groups = &presets.groups;
         let prepared =
-            checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, &mut last, &mut mistakes));
+            checks.iter().filter_map(|(name, check)| prepare(name.as_ref(), check, groups, &mut last, &mut mistakes));
         let (new, jobs): (Vec<NewCheck>, Vec<Job>) = prepared.unzip();
         let is_inserted = self.inner.store.insert(new, &nodes, &presets, mistakes)?;
         Ok(is_inserted.then_some(jobs))

@@ -1,6 +1,7 @@
 //! Plain data for callers: statuses, reports, histories and changes.
 
 pub(crate) mod change;
+pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod observed;
 pub(crate) mod report;

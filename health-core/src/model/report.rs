@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     model::{
+        group::{Group, GroupReport},
         history::{History, Span, UptimeShare},
         observed::Observed,
         status::{Impact, Kind, Lifecycle, Probe, Reason, Status, Visibility},
@@ -42,6 +43,8 @@ pub struct Report {
     pub(crate) reason: Option<Reason>,
     pub(crate) root_causes: Vec<Arc<str>>,
     pub(crate) checks: Vec<Arc<CheckReport>>,
+    /// The groups that stand for checks of the report.
+    pub(crate) groups: Vec<Arc<GroupReport>>,
     pub(crate) service: Option<Arc<str>>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) lifecycle: Lifecycle,
@@ -76,10 +79,22 @@ impl Report {
         &self.root_causes
     }
 
-    /// Returns the checks, in registration order.
+    /// Returns the checks, in registration order, the members of groups included.
     #[must_use]
     pub fn checks(&self) -> &[Arc<CheckReport>] {
         &self.checks
+    }
+
+    /// Returns the checks that documents list one by one: those for which no group stands.
+    pub fn listed(&self) -> impl Iterator<Item = &CheckReport> {
+        self.checks.iter().map(|check| &**check).filter(|check| self.group_of(check).is_none())
+    }
+
+    /// Returns the groups that stand for checks of the report, in the order in which the builder named them. The report on the
+    /// tag of a group lists its members, so that none stands for them there.
+    #[must_use]
+    pub fn groups(&self) -> &[Arc<GroupReport>] {
+        &self.groups
     }
 
     /// Returns the service's name; `None` if none was configured.
@@ -121,6 +136,15 @@ impl Report {
         contribution(check, &self.subject, self.startup_passed)
     }
 
+    /// Returns the group that stands for a check of this report; `None` if the report lists the check.
+    pub(crate) fn group_of<'c>(&self, check: &'c CheckReport) -> Option<&'c Group> {
+        check.group.as_ref().filter(|group| match &self.subject {
+            Subject::All | Subject::Probe(_) => true,
+            Subject::Tag(tag) => *tag != group.name,
+            Subject::Check(_) => false,
+        })
+    }
+
     /// Returns the report with everything that `visibility` hides removed or set to zero. The lifecycle and each
     /// check's kind remain even if hidden, because they have no empty value.
     #[must_use]
@@ -136,6 +160,7 @@ impl Report {
         }
         if visibility < Visibility::Checks {
             report.checks.clear();
+            report.groups.clear();
             report.root_causes.clear();
             report.reason = None;
             report.subject = match report.subject {
@@ -176,6 +201,7 @@ pub struct CheckReport {
     pub(crate) ever_succeeded: bool,
     /// Whether the check has series of its own in metrics.
     pub(crate) has_metrics: bool,
+    pub(crate) group: Option<Group>,
 }
 
 /// What the options of a check have set. Checks with the same options share it.
@@ -264,6 +290,12 @@ impl CheckReport {
     #[must_use]
     pub fn tags(&self) -> &[Arc<str>] {
         &self.traits.tags
+    }
+
+    /// Returns the name of the group that the check is a member of.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_ref().map(|group| &*group.name)
     }
 
     /// Returns the time between runs while healthy.
@@ -435,6 +467,8 @@ pub(crate) struct MetricsReport {
     /// The severity of the full report without the lifecycle.
     pub(crate) severity: u8,
     pub(crate) probes: [(Probe, Status); 3],
+    /// Every group of the service, also one without a member.
+    pub(crate) groups: Vec<Arc<GroupReport>>,
 }
 
 impl Report {

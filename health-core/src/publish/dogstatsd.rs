@@ -7,6 +7,7 @@ use std::{
     fmt::{self, Write as _},
     io,
     net::ToSocketAddrs,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +19,8 @@ use crate::{
     health::publisher::{Publisher, Source},
     model::{
         change::Change,
-        report::{CheckReport, Report},
+        group::GroupReport,
+        report::{CheckReport, Report, severity},
         status::{Reason, Status, Visibility},
     },
     publish::summary::{cause, without_lifecycle},
@@ -28,9 +30,10 @@ use crate::{
 /// The longest UDP datagram to an agent, in bytes. Longer messages are cut.
 const MAX_DATAGRAM: usize = 1_432;
 
-/// Sends a service check for the whole service and one for each check to a Datadog Agent.
+/// Sends a service check for the whole service, and one for each check or group to a Datadog Agent.
 ///
-/// `health.status` is the whole service, and `health.check.status` with the tag `check:NAME` is one check. The values
+/// `health.status` is the whole service, and `health.check.status` with the tag `check:NAME` is one check. A group is
+/// `health.group.status` with the tag `group:NAME`, in place of its members. The values
 /// are 0 OK, 1 WARNING for Degraded, 2 CRITICAL for Unhealthy, and 3 UNKNOWN for pending or stale. Each service check
 /// is sent when it changes, and all of them every ten seconds. The lifecycle changes no value, so that a deploy
 /// pages nobody. As always with DogStatsD, a datagram that does not arrive is lost. An agent that is absent or hangs
@@ -138,13 +141,23 @@ impl Dogstatsd {
             (Some(message), Visibility::Full) if check.status > Status::Healthy => format!("{reason}: {message}"),
             _ => reason.to_owned(),
         };
-        let tags = self.tags_of(&source.report().service, Some(&check.name));
+        let tags = self.tags_of(&source.report().service, Some(("check", &check.name)));
         let datagram = self.datagram("health.check.status", check.severity(), at, &tags, &message);
         self.agent.send(&datagram);
     }
 
-    fn tags_of(&self, service: &Option<std::sync::Arc<str>>, check: Option<&str>) -> Vec<String> {
-        let check = check.map(|check| format!("check:{}", tag_text(check)));
+    fn send_group(&mut self, service: &Option<Arc<str>>, group: &GroupReport, at: SystemTime) {
+        let message = group.reason.map_or_else(String::new, |reason| {
+            format!("{reason}, {} of {}", group.count(group.status), group.checks())
+        });
+        let tags = self.tags_of(service, Some(("group", &group.name)));
+        let severity = severity(group.status, group.is_unknown);
+        let datagram = self.datagram("health.group.status", severity, at, &tags, &message);
+        self.agent.send(&datagram);
+    }
+
+    fn tags_of(&self, service: &Option<Arc<str>>, about: Option<(&str, &str)>) -> Vec<String> {
+        let check = about.map(|(kind, name)| format!("{kind}:{}", tag_text(name)));
         let service = service.as_deref().map(|service| format!("service:{}", tag_text(service)));
         check.into_iter().chain(service).chain(self.tags.iter().cloned()).collect()
     }
@@ -204,17 +217,26 @@ impl Publisher for Dogstatsd {
             let names = self.visibility > Visibility::Status;
             match change {
                 Some(Change::Check(change)) => {
-                    if let Some(check) = source.report().check(&change.check).filter(|check| names && check.has_metrics)
-                    {
-                        self.send_check(&source, check, at);
+                    let report = source.report();
+                    if let Some(check) = report.check(&change.check).filter(|_| names) {
+                        if check.has_metrics {
+                            self.send_check(&source, check, at);
+                        }
+                        if let Some(group) = report.groups.iter().find(|group| check.group() == Some(group.name())) {
+                            self.send_group(&report.service, group, at);
+                        }
                     }
                     self.send_whole(&source, at);
                 }
                 Some(Change::Lifecycle(_)) => {}
                 None => {
                     self.send_whole(&source, at);
-                    for check in source.report().checks_with_metrics().filter(|_| names) {
+                    let report = source.report();
+                    for check in report.checks_with_metrics().filter(|_| names) {
                         self.send_check(&source, check, at);
+                    }
+                    for group in report.groups.iter().filter(|_| names) {
+                        self.send_group(&report.service, group, at);
                     }
                 }
             }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use crate::{
     health::publisher::{Publisher, Source},
     model::{
+        group::GroupReport,
         history::Seen,
         report::{CheckReport, MetricsReport, Report},
         status::{Lifecycle, Status, Visibility},
@@ -23,7 +24,7 @@ use crate::{
     render::{
         metric_families::{
             BUILD_INFO, CHECK_DURATION, CHECK_LAST_SUCCESS, CHECK_OBSERVED, CHECK_RUNS, CHECK_STATUS,
-            CHECK_TRANSITIONS, LIFECYCLE, MetricFamily, PROBE_STATUS, SEVERITY, STATUS,
+            CHECK_TRANSITIONS, GROUP_CHECKS, GROUP_STATUS, LIFECYCLE, MetricFamily, PROBE_STATUS, SEVERITY, STATUS,
         },
         prometheus::seconds_since_1970,
     },
@@ -35,7 +36,8 @@ use crate::{
 /// Names, labels and values are those of the page, so that the same rules and dashboards read them: `health_status`,
 /// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
 /// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
-/// `health_check_runs_total` and `health_check_transitions_total`; at `Full` also `health_check_observed` and
+/// `health_check_runs_total` and `health_check_transitions_total`, and for a group in place of its members
+/// `health_group_status` and `health_group_checks`; at `Full` also `health_check_observed` and
 /// `health_build_info`. The lifecycle changes no status and no severity.
 ///
 /// - The recorder chooses the buckets. metrics-exporter-prometheus writes summaries unless buckets are set:
@@ -189,6 +191,7 @@ impl Exporter<'_> {
         self.gauge(SEVERITY.name, [], metrics.severity.into());
         if visibility >= Visibility::Checks {
             self.checks(&metrics.report, &mut exported.checks);
+            self.groups(&metrics.groups);
         }
         if visibility >= Visibility::Full {
             self.observed(&metrics.report, &mut exported.observed);
@@ -204,6 +207,23 @@ impl Exporter<'_> {
         }
         for check in report.checks_with_metrics() {
             self.check(check, exported.entry(Arc::clone(&check.name)).or_default());
+        }
+    }
+
+    fn groups(&self, groups: &[Arc<GroupReport>]) {
+        // A service without groups has no such families.
+        for family in [GROUP_STATUS, GROUP_CHECKS].iter().filter(|_| !groups.is_empty()) {
+            let text = SharedString::const_str(family.help);
+            self.recorder.describe_gauge(KeyName::from_const_str(family.name), None, text);
+        }
+        for group in groups {
+            let named = || ("group", shared(&group.name));
+            self.states(GROUP_STATUS.name, Some(named()), Some(group.status));
+            for status in Status::ALL {
+                let labels = [named(), ("status", status.as_str().into())];
+                let count = u32::try_from(group.count(*status)).unwrap_or(u32::MAX);
+                self.gauge(GROUP_CHECKS.name, labels, count.into());
+            }
         }
     }
 

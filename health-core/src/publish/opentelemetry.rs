@@ -36,6 +36,8 @@ use crate::{
 /// | `health.check.last_success` | gauge, s since 1970, 0 before the first success | `health.check.name` |
 /// | `health.check.runs` | counter of runs by their own outcome | `health.check.name`, `health.check.state` |
 /// | `health.check.transitions` | counter of status changes | `health.check.name` |
+/// | `health.group.status` | up-down counter, 1 for the current state | `health.group.name`, `health.group.state` |
+/// | `health.group.checks` | up-down counter of members, in place of their own series | `health.group.name`, `health.check.state` |
 /// | `health.check.observed` | gauge; at [`Visibility::Full`] only | `health.check.name`, `health.observed.name`, `health.observed.unit` |
 ///
 /// States and gauges are read when the SDK collects, as of that moment, without those of removed checks. Runs,
@@ -107,6 +109,7 @@ impl Publisher for OpenTelemetry {
             return;
         }
         observed.checks(&self.meter);
+        observed.groups(&self.meter);
         if self.visibility >= Visibility::Full {
             observed.observed(&self.meter);
         }
@@ -197,6 +200,38 @@ impl Observed {
             .build();
     }
 
+    /// Registers the instruments of groups, if the service has groups.
+    fn groups(&self, meter: &Meter) {
+        let mut has_groups = false;
+        self.source.metrics(|metrics| has_groups = !metrics.groups.is_empty());
+        if !has_groups {
+            return;
+        }
+        meter
+            .i64_observable_up_down_counter("health.group.status")
+            .with_unit("1")
+            .with_description(metric_families::GROUP_STATUS.help)
+            .with_callback(self.callback(|metrics, write| {
+                for group in &metrics.groups {
+                    states(write, &[group_name(&group.name)], "health.group.state", group.status);
+                }
+            }))
+            .build();
+        meter
+            .i64_observable_up_down_counter("health.group.checks")
+            .with_unit("{check}")
+            .with_description(metric_families::GROUP_CHECKS.help)
+            .with_callback(self.callback(|metrics, write| {
+                for group in &metrics.groups {
+                    for status in Status::ALL {
+                        let count = i64::try_from(group.count(*status)).unwrap_or(i64::MAX);
+                        write(count, &[group_name(&group.name), ("health.check.state", status.as_str().into())]);
+                    }
+                }
+            }))
+            .build();
+    }
+
     fn observed(&self, meter: &Meter) {
         meter
             .f64_observable_gauge("health.check.observed")
@@ -260,6 +295,10 @@ impl Counted {
 
 fn name(check: &Arc<str>) -> (&'static str, Value) {
     ("health.check.name", Arc::clone(check).into())
+}
+
+fn group_name(group: &Arc<str>) -> (&'static str, Value) {
+    ("health.group.name", Arc::clone(group).into())
 }
 
 /// Writes one series for each state, 1 for the current state.

@@ -1,13 +1,14 @@
 //! `application/health+json` as in draft-inadarei-api-health-check-06 (an individual draft, expired: work in progress).
 //!
 //! The statuses are `pass`, `warn` and `fail`. Each check is an array under `name:measurement`. Every check has the
-//! measurement `responseTime`; at full visibility, each number that the check observed has a measurement of its own.
+//! measurement `responseTime`, and a group of checks has `members`; at full visibility, each number that the check observed has a measurement of its own.
 //! `output` is the public reason, or the message at full visibility. It is absent on `pass`.
 
 use bytes::Bytes;
 
 use super::writer::{Around, Writer};
 use crate::model::{
+    group::GroupReport,
     report::{CheckReport, Report, Subject},
     status::{Kind, Status, Visibility},
 };
@@ -16,12 +17,8 @@ use crate::model::{
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     let Around { before, after } = around(report, visibility);
     let mut writer = Writer::with(before);
-    report
-        .checks
-        .iter()
-        .filter(|_| visibility > Visibility::Status)
-        .for_each(|check| part(&mut writer, check, visibility));
-    writer.raw(&after);
+    report.listed().filter(|_| visibility > Visibility::Status).for_each(|check| part(&mut writer, check, visibility));
+    writer.after_gap(&after);
     writer.finish()
 }
 
@@ -43,8 +40,28 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
         if let Some(reason) = report.reason {
             w.name("output").string(reason.as_str());
         }
-        w.name("checks").object(Writer::gap);
+        w.name("checks").object(|w| {
+            w.gap();
+            report.groups.iter().for_each(|group| members(w, group, visibility));
+        });
     })
+}
+
+/// Writes the measurement of one group: how many of its members are Healthy.
+fn members(w: &mut Writer, group: &GroupReport, visibility: Visibility) {
+    w.name(&format!("{}:members", group.name)).array(|w| {
+        w.object(|w| {
+            if visibility == Visibility::Full {
+                w.name("componentType").string("component");
+            }
+            w.name("observedValue").integer(group.count(Status::Healthy));
+            w.name("observedUnit").string(&format!("healthy of {}", group.checks()));
+            w.name("status").string(word(group.status));
+            if let Some(reason) = group.reason {
+                w.name("output").string(reason.as_str());
+            }
+        });
+    });
 }
 
 /// Writes the measurements of one check.

@@ -5,8 +5,9 @@ use bytes::Bytes;
 
 use super::writer::{Around, Writer};
 use crate::model::{
+    group::GroupReport,
     report::{CheckReport, Report, Subject},
-    status::{Impact, Visibility},
+    status::{Impact, Status, Visibility},
 };
 
 /// Writes a report, or the page of one check.
@@ -30,12 +31,8 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
 fn whole(report: &Report, visibility: Visibility) -> Bytes {
     let Around { before, after } = around(report, visibility);
     let mut writer = Writer::with(before);
-    report
-        .checks
-        .iter()
-        .filter(|_| visibility > Visibility::Status)
-        .for_each(|check| part(&mut writer, check, visibility));
-    writer.raw(&after);
+    report.listed().filter(|_| visibility > Visibility::Status).for_each(|check| part(&mut writer, check, visibility));
+    writer.after_gap(&after);
     writer.finish()
 }
 
@@ -63,7 +60,24 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
             w.name("uptime_seconds").integer(report.uptime.as_secs());
         }
         w.name("checks").object(Writer::gap);
+        if !report.groups.is_empty() {
+            w.name("groups").object(|w| report.groups.iter().for_each(|it| group(w, it)));
+        }
     })
+}
+
+/// Writes the member of one group in a report.
+fn group(w: &mut Writer, group: &GroupReport) {
+    w.name(&group.name).object(|w| {
+        w.name("status").string(group.status.as_str());
+        if let Some(reason) = group.reason {
+            w.name("reason").string(reason.as_str());
+        }
+        w.name("checks").integer(group.checks());
+        w.name("unhealthy").integer(group.count(Status::Unhealthy));
+        w.name("degraded").integer(group.count(Status::Degraded));
+        w.name("pending").integer(group.pending);
+    });
 }
 
 /// Writes the member of one check in a report.

@@ -33,4 +33,8 @@ pub(crate) const CHECK_TRANSITIONS: MetricFamily =
     MetricFamily { name: "health_check_transitions_total", help: "Changes of the status of the check." };
 pub(crate) const CHECK_OBSERVED: MetricFamily =
     MetricFamily { name: "health_check_observed", help: "Numbers that the last run of the check saw." };
+pub(crate) const GROUP_STATUS: MetricFamily =
+    MetricFamily { name: "health_group_status", help: "Whether the worst member of the group is in this state." };
+pub(crate) const GROUP_CHECKS: MetricFamily =
+    MetricFamily { name: "health_group_checks", help: "Members of the group in this state." };
 pub(crate) const BUILD_INFO: MetricFamily = MetricFamily { name: "health_build_info", help: "What runs: always 1." };

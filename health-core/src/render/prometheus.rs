@@ -7,6 +7,7 @@
 
 use std::{
     fmt::{self, Display, Write as _},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 
 use crate::{
     model::{
+        group::GroupReport,
         observed::Number,
         report::{CheckReport, MetricsReport, Report},
         status::{Lifecycle, Status, Visibility},
@@ -44,6 +46,7 @@ pub(crate) fn page(metrics: &MetricsReport, visibility: Visibility, exposition: 
     page.totals(metrics);
     if visibility >= Visibility::Checks {
         page.checks(&metrics.report.checks_with_metrics().collect::<Vec<_>>());
+        page.groups(&metrics.groups);
     }
     if visibility >= Visibility::Full {
         page.observed(&metrics.report);
@@ -161,6 +164,22 @@ impl Page {
         }
     }
 
+    fn groups(&mut self, groups: &[Arc<GroupReport>]) {
+        if groups.is_empty() {
+            return;
+        }
+        let name = self.family(&metric_families::GROUP_STATUS, "gauge");
+        for group in groups {
+            self.states(name, Some(("group", &group.name)), group.status);
+        }
+        let name = self.family(&metric_families::GROUP_CHECKS, "gauge");
+        for group in groups {
+            for status in Status::ALL {
+                self.sample(name, &[("group", &group.name), ("status", status.as_str())], group.count(*status));
+            }
+        }
+    }
+
     fn durations(&mut self, name: &str, check: &str, durations: &Durations) {
         let bucket = format!("{name}_bucket");
         let mut so_far = 0;
@@ -221,7 +240,7 @@ mod tests {
             (Probe::Readiness, Status::Unhealthy),
             (Probe::Startup, Status::Healthy),
         ];
-        let metrics = MetricsReport { report, status: Status::Unhealthy, severity: 2, probes };
+        let metrics = MetricsReport { report, status: Status::Unhealthy, severity: 2, probes, groups: Vec::new() };
         String::from_utf8(page(&metrics, visibility, exposition).to_vec()).unwrap()
     }
 

@@ -43,6 +43,7 @@ fn check(name: &str, impact: Impact) -> CheckReport {
         history: Arc::default(),
         counts: true,
         has_metrics: true,
+        group: None,
         ever_succeeded: false,
     }
 }
@@ -96,6 +97,7 @@ fn of(subject: Subject, status: Status, checks: Vec<CheckReport>) -> Report {
         reason: None,
         root_causes: Vec::new(),
         checks: checks.into_iter().map(Arc::new).collect(),
+        groups: Vec::new(),
         service: Some("orders".into()),
         version: Some("1.4.2".into()),
         lifecycle: Lifecycle::Ready,

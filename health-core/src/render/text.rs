@@ -1,7 +1,7 @@
 //! The text of `/livez`, `/readyz` and `/healthz` of the Kubernetes API server, as in `pkg/server/healthz/healthz.go`:
 //! `ok`, or one line per check. Where that withholds the reasons, these lists and pages show the public ones.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use bytes::Bytes;
 
@@ -64,9 +64,48 @@ fn one_check(check: &CheckReport) -> Bytes {
     }
 }
 
-/// Writes the lines, and returns the worst status among the checks that are not excluded.
+/// How the members of a group count, without those that are excluded.
+struct Members<'r> {
+    name: &'r str,
+    worst: Status,
+    /// The reason of the first member that counts with the worst status.
+    reason: Option<Reason>,
+    /// The number of members that count with the worst status.
+    of_worst: usize,
+    all: usize,
+}
+
+impl<'r> Members<'r> {
+    fn new(name: &'r str) -> Self {
+        Self { name, worst: Status::Healthy, reason: None, of_worst: 0, all: 0 }
+    }
+
+    fn add(&mut self, counted: Status, reason: Option<Reason>) {
+        self.all += 1;
+        if counted > self.worst {
+            (self.worst, self.reason, self.of_worst) = (counted, reason, 0);
+        }
+        self.of_worst += usize::from(counted == self.worst);
+    }
+
+    fn line(&self, text: &mut String) {
+        let Self { name, of_worst, all, .. } = self;
+        // Writing into memory cannot fail.
+        let _ = match self.worst {
+            Status::Healthy => writeln!(text, "[+]{name} ok ({of_worst} of {all})"),
+            Status::Degraded => writeln!(text, "[+]{name} ok (degraded) ({of_worst} of {all})"),
+            Status::Unhealthy => {
+                writeln!(text, "[-]{name} failed: {} ({of_worst} of {all})", self.reason.unwrap_or(Reason::Failed))
+            }
+        };
+    }
+}
+
+/// Writes the lines, and returns the worst status among the checks that are not excluded. A group has one line for all its
+/// members but those that are excluded.
 fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> bool) -> Status {
     let mut worst = Status::Healthy;
+    let mut groups: BTreeMap<usize, Members<'_>> = BTreeMap::new();
     for check in &report.checks {
         let name = &check.name;
         // Writing into memory cannot fail.
@@ -75,6 +114,10 @@ fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> 
         } else {
             let status = report.counted(check);
             worst = worst.max(status);
+            if let Some(group) = report.group_of(check) {
+                groups.entry(group.position).or_insert_with(|| Members::new(&group.name)).add(status, check.reason);
+                continue;
+            }
             match status {
                 Status::Healthy => writeln!(text, "[+]{name} ok"),
                 Status::Degraded => writeln!(text, "[+]{name} ok (degraded)"),
@@ -82,6 +125,7 @@ fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> 
             }
         };
     }
+    groups.values().for_each(|members| members.line(text));
     if !matches!(report.subject, Subject::Check(_)) {
         let failed = match report.reason {
             Some(reason @ Reason::Starting) => Some(("starting", reason)),

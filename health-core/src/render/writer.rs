@@ -53,14 +53,15 @@ impl Writer {
         Around { before: writer.text, after }
     }
 
-    /// Leaves a gap for members that are written later.
+    /// Leaves a gap for members that are written later. What follows in the same object begins with a comma.
     pub(crate) fn gap(&mut self) {
         self.gap = Some(self.text.len());
+        self.comma = true;
     }
 
-    /// Appends a text that closes what is open.
-    pub(crate) fn raw(&mut self, text: &[u8]) {
-        self.text.extend_from_slice(text);
+    /// Appends what comes after a gap, without its first comma if nothing was written into the gap.
+    pub(crate) fn after_gap(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text.strip_prefix(b",").filter(|_| !self.comma).unwrap_or(text));
     }
 
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Self)) {

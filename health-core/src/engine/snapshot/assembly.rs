@@ -66,7 +66,7 @@ impl Assembled {
         &self.body
     }
 
-    /// Puts a document together. `before` writes what comes before the parts and `after` what comes after them; `part`
+    /// Puts a document together. `before` is what comes before the parts and `after` what comes after them; `part`
     /// appends a comma and the part of a check.
     pub(super) fn new<'s>(
         previous: Option<&Self>,
@@ -111,7 +111,9 @@ impl Assembled {
             ends.push(end);
         }
         parts.copy(previous, &piece);
-        parts.text.extend_from_slice(after);
+        // What follows in the same object begins with a comma.
+        let is_empty = parts.text.len() == parts.start;
+        parts.text.extend_from_slice(after.strip_prefix(b",").filter(|_| is_empty).unwrap_or(after));
         let body = Bytes::from(parts.text);
         // The first clone of an owned buffer allocates; afterwards no clone does.
         let _ = body.clone();

@@ -11,6 +11,7 @@ use crate::{
         snapshot::{
             assembly::{Assembled, Members, PartFormat, Placed},
             entry::Entry,
+            groups::Folded,
             name_index::NameIndex,
             persistent_vec::PersistentVec,
             view::{View, Views, members_of},
@@ -18,6 +19,7 @@ use crate::{
         tally::Tally,
     },
     model::{
+        group::GroupReport,
         report::{CheckReport, Report, Subject, contribution},
         status::{Probe, Visibility},
     },
@@ -30,6 +32,8 @@ pub(crate) struct About {
     pub(crate) version: Option<Arc<str>>,
     /// The services of `grpc.health.v1` with names of their own, each with the probe whose status it has.
     pub(crate) grpc_services: Vec<(Arc<str>, Probe)>,
+    /// The names of the groups, at their positions.
+    pub(crate) groups: Vec<Arc<str>>,
 }
 
 /// Everything that a snapshot shows.
@@ -52,6 +56,7 @@ pub(in crate::engine) struct Contents {
 
 impl Contents {
     pub(in crate::engine) fn new(about: Arc<About>, state: ServiceState) -> Self {
+        let views = Views::new(false, state, Folded::new(&about.groups));
         Self {
             generation: 0,
             uptime: Duration::ZERO,
@@ -60,7 +65,7 @@ impl Contents {
             change: 0,
             places: PersistentVec::default(),
             index: NameIndex::default(),
-            views: Views::new(false, state),
+            views,
             local_views: None,
         }
     }
@@ -96,7 +101,7 @@ impl Contents {
         let position = self.places.len();
         self.change += 1;
         if entry.asks_a_service && self.local_views.is_none() {
-            let mut views = Views::new(true, self.state);
+            let mut views = Views::new(true, self.state, Folded::new(&self.about.groups));
             for (position, place) in self.places.iter().enumerate() {
                 views.join(position, &place.entry, self.state, self.change);
             }
@@ -169,7 +174,22 @@ impl Contents {
         members_of(view.members.as_ref(), &self.places)
     }
 
-    /// Returns a document of a view, put together from the parts of its checks.
+    /// The places of the checks that a view lists one by one, also of those that a local view leaves out.
+    fn listed_by<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s Placed> {
+        let listed = view.folded.as_ref().map(|folded| &folded.listed);
+        members_of(listed.or(view.members.as_ref()), &self.places)
+    }
+
+    /// The groups of the service as a view shows them, also those without a member in it.
+    pub(super) fn groups(&self, view: &View) -> Vec<Arc<GroupReport>> {
+        let member = |position: usize| {
+            let entry = &self.places.get(position)?.entry;
+            view.shows(entry).then(|| &*entry.report)
+        };
+        view.folded.iter().flat_map(|folded| folded.reports(&member)).collect()
+    }
+
+    /// Returns a document of a view, put together from the parts of the checks that it lists.
     pub(super) fn assembled(
         &self,
         view: &View,
@@ -179,7 +199,7 @@ impl Contents {
         part: impl Fn(&mut Vec<u8>, &CheckReport),
     ) -> Bytes {
         let cell = view.assemblies.cell(format, visibility);
-        let members = Members { places: self.places_of(view), change: self.change, membership: view.membership };
+        let members = Members { places: self.listed_by(view), change: self.change, membership: view.membership };
         let previous = cell.load();
         let assembled =
             Assembled::new(previous.as_deref(), members, |entry| view.shows(entry), around.0, part, around.1);
@@ -191,7 +211,9 @@ impl Contents {
     /// The report of a view, without its checks.
     pub(super) fn heading(&self, view: &View) -> Report {
         let members = self.members(view).map(|entry| &*entry.report);
-        self.report(view.subject.clone(), view.verdict, &view.tally, members)
+        let mut groups = self.groups(view);
+        groups.retain(|group| group.checks() > 0);
+        Report { groups, ..self.report(view.subject.clone(), view.verdict, &view.tally, members) }
     }
 
     /// The report of one check.
@@ -216,6 +238,7 @@ impl Contents {
             root_causes: policy::root_causes(tally, members, &subject, self.state.startup_passed),
             subject,
             checks: Vec::new(),
+            groups: Vec::new(),
             service: self.about.service.clone(),
             version: self.about.version.clone(),
             lifecycle: self.state.lifecycle,

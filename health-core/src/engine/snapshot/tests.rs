@@ -15,10 +15,13 @@ use crate::{
     endpoint::{Endpoint, message::Request},
     engine::{
         policy::{CheckState, EffectiveStatus, Thresholds, Upstream, effective_status, fold},
-        snapshot::{Snapshot, entry::Entry, page::Page, view::View},
+        snapshot::{Snapshot, contents::Contents, entry::Entry, page::Page, view::View},
     },
     health::Health,
-    model::status::{Lifecycle, Probe, Reason, Status, Visibility},
+    model::{
+        report::{CheckReport, Subject},
+        status::{Lifecycle, Probe, Reason, Status, Visibility},
+    },
     render,
     testing::Frozen,
 };
@@ -95,7 +98,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let frozen = Frozen::new(Health::builder()).unwrap();
+        let frozen = Frozen::new(Health::builder().group("t0").group("empty")).unwrap();
         let health = frozen.health();
         let endpoint = Endpoint::new(health.clone()).full_for_bearer("the-token-of-this-test");
         Self { frozen, health, endpoint, known: Vec::new(), inserted: 0 }
@@ -217,6 +220,30 @@ impl World {
         assert!(contents.all_views().map(shown).eq(anew.all_views().map(shown)));
         for (view, new) in contents.all_views().zip(anew.all_views()) {
             assert!(contents.members(view).map(Arc::as_ptr).eq(anew.members(new).map(Arc::as_ptr)));
+            Self::has_the_counts_of_its_members(contents, view);
+        }
+    }
+
+    /// The rows of groups say what a walk over the members says.
+    fn has_the_counts_of_its_members(contents: &Contents, view: &View) {
+        let is_listed = view.subject == Subject::Tag("t0".into());
+        let groups = contents.groups(view);
+        assert_eq!(groups.len(), if is_listed { 0 } else { 2 });
+        for group in groups {
+            let members: Vec<&CheckReport> = contents
+                .members(view)
+                .map(|entry| &*entry.report)
+                .filter(|check| check.tags().iter().any(|tag| **tag == *group.name))
+                .collect();
+            let worst = members.iter().map(|check| check.status).max().unwrap_or(Status::Healthy);
+            let first = members.iter().find(|check| check.status == worst);
+            assert_eq!((group.status, group.reason), (worst, first.and_then(|check| check.reason)));
+            for status in Status::ALL {
+                assert_eq!(group.count(*status), members.iter().filter(|check| check.status == *status).count());
+            }
+            assert_eq!(group.pending, members.iter().filter(|check| check.is_pending()).count());
+            let is_unknown = |check: &&CheckReport| check.status < worst || check.is_unknown();
+            assert_eq!(group.is_unknown, worst > Status::Healthy && members.iter().all(is_unknown));
         }
     }
 

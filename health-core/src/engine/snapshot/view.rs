@@ -8,6 +8,7 @@ use crate::{
         snapshot::{
             assembly::{Assemblies, Placed},
             entry::Entry,
+            groups::Folded,
             name_index::NameIndex,
             persistent_vec::PersistentVec,
             prepared_bodies::PreparedBodies,
@@ -30,6 +31,8 @@ pub(in crate::engine) struct View {
     pub(super) is_local: bool,
     /// The positions of the checks, also of those that a local view leaves out; `None` for all checks.
     pub(super) members: Option<PersistentVec<usize>>,
+    /// What the view lists, and its groups; `None` if it lists all members.
+    pub(super) folded: Option<Folded>,
     pub(super) tally: Tally,
     pub(super) verdict: Verdict,
     /// The request to wake members whose results are too old.
@@ -48,6 +51,7 @@ impl Clone for View {
             subject: self.subject.clone(),
             is_local: self.is_local,
             members: self.members.clone(),
+            folded: self.folded.clone(),
             tally: self.tally,
             verdict: self.verdict,
             request: Arc::clone(&self.request),
@@ -59,11 +63,12 @@ impl Clone for View {
 }
 
 impl View {
-    fn new(subject: Subject, is_local: bool, state: ServiceState) -> Self {
+    fn new(subject: Subject, is_local: bool, state: ServiceState, folded: Option<Folded>) -> Self {
         let tally = Tally::default();
         Self {
             verdict: policy::verdict(&tally, &subject, state),
             members: (subject != Subject::All).then(PersistentVec::default),
+            folded,
             subject,
             is_local,
             tally,
@@ -89,6 +94,10 @@ impl View {
         if let Some(members) = &mut self.members {
             members.push(position);
         }
+        let is_shown = self.shows(entry);
+        if let Some(folded) = &mut self.folded {
+            folded.join(position, &entry.report, is_shown);
+        }
         // The new member may have to be woken before all others.
         self.request = Arc::default();
         self.add(entry, state);
@@ -96,7 +105,11 @@ impl View {
     }
 
     fn replace(&mut self, before: &Entry, after: &Entry, state: ServiceState) {
-        if self.shows(before) {
+        let (was_shown, is_shown) = (self.shows(before), self.shows(after));
+        if let Some(folded) = &mut self.folded {
+            folded.replace(was_shown.then_some(&*before.report), is_shown.then_some(&*after.report));
+        }
+        if was_shown {
             self.tally
                 .remove(contribution(&before.report, &self.subject, state.startup_passed), before.report.is_unknown());
         }
@@ -141,12 +154,14 @@ pub(super) struct Views {
     startup: Arc<View>,
     tags: PersistentVec<Arc<View>>,
     tag_index: NameIndex,
+    /// The groups, without members, of a view that has none yet.
+    folded: Option<Folded>,
     is_local: bool,
 }
 
 impl Views {
-    pub(super) fn new(is_local: bool, state: ServiceState) -> Self {
-        let view = |subject| Arc::new(View::new(subject, is_local, state));
+    pub(super) fn new(is_local: bool, state: ServiceState, folded: Option<Folded>) -> Self {
+        let view = |subject| Arc::new(View::new(subject, is_local, state, folded.clone()));
         Self {
             all: view(Subject::All),
             liveness: view(Subject::Probe(Probe::Liveness)),
@@ -154,6 +169,7 @@ impl Views {
             startup: view(Subject::Probe(Probe::Startup)),
             tags: PersistentVec::default(),
             tag_index: NameIndex::default(),
+            folded,
             is_local,
         }
     }
@@ -181,7 +197,10 @@ impl Views {
             if self.tag_position(tag).is_none() {
                 let tags = &self.tags;
                 self.tag_index.push(tag, |position| tag_at(tags, position));
-                self.tags.push(Arc::new(View::new(Subject::Tag(Arc::clone(tag)), self.is_local, state)));
+                // The view of a group lists its members.
+                let is_group = entry.report.group.as_ref().is_some_and(|group| group.name == *tag);
+                let folded = if is_group { None } else { self.folded.clone() };
+                self.tags.push(Arc::new(View::new(Subject::Tag(Arc::clone(tag)), self.is_local, state, folded)));
             }
         }
         self.each_of(entry, |view| view.join(position, entry, state, change));

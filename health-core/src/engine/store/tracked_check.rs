@@ -286,7 +286,8 @@ impl TrackedCheck {
             history: Arc::clone(&self.history),
             counts: self.counts,
             ever_succeeded: self.state.ever_succeeded,
-            has_metrics: !self.plan.no_metrics,
+            has_metrics: !self.plan.no_metrics && self.plan.group.is_none(),
+            group: self.plan.group.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use maud::{Markup, PreEscaped, html};
 
 use crate::model::{
+    group::GroupReport,
     history::History,
     observed::{Limits, Number, Observed},
     report::CheckReport,
@@ -33,6 +34,10 @@ impl Mark {
 
     pub(super) fn of_check(check: &CheckReport) -> Self {
         Self::of(check.status, check.is_unknown())
+    }
+
+    pub(super) fn of_group(group: &GroupReport) -> Self {
+        Self::of(group.status, group.is_unknown)
     }
 
     pub(super) fn class(self) -> &'static str {

@@ -15,12 +15,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     model::{
-        report::{CheckReport, Report, Subject},
+        report::{Report, Subject},
         status::{Probe, Reason, Status},
     },
     render::html::{
         context::{Context, Paths, subject_name},
         figures::{Mark, shape, shapes},
+        rows::Rows,
         verdict::verdict,
         words::{capital, moment},
     },
@@ -102,13 +103,13 @@ fn title(report: &Report, mark: Mark, context: Context<'_>) -> String {
 }
 
 fn report_body(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
-    let with = |statuses: &dyn Fn(&CheckReport) -> bool| -> Vec<&CheckReport> {
-        report.checks.iter().map(|check| &**check).filter(|check| statuses(check)).collect()
+    let with_mark = |mark| Rows {
+        checks: report.listed().filter(|check| Mark::of_check(check) == mark).collect(),
+        groups: report.groups.iter().map(|group| &**group).filter(|group| Mark::of_group(group) == mark).collect(),
     };
-    let with_mark = |mark| with(&|check| Mark::of_check(check) == mark);
     let (failing, unknown) = (with_mark(Mark::Unhealthy), with_mark(Mark::Unknown));
     let (degraded, healthy) = (with_mark(Mark::Degraded), with_mark(Mark::Healthy));
-    let table = |checks: &[&CheckReport], words: &str| rows::table(checks, words, paths, context);
+    let table = |rows: &Rows<'_>, words: &str| rows.table(words, paths, context);
     html! {
         (probes(paths, context))
         @if !failing.is_empty() { h2 { "Failing " span { (failing.len()) } } (table(&failing, "Failing checks")) }

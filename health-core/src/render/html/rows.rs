@@ -1,9 +1,9 @@
-//! The rows of checks.
+//! The rows of checks and of groups.
 
 use maud::{Markup, html};
 
 use crate::{
-    model::report::CheckReport,
+    model::{group::GroupReport, report::CheckReport, status::Status},
     render::html::{
         context::{Context, Paths, impact, known_since},
         figures::{Mark, shape, strip},
@@ -14,24 +14,73 @@ use crate::{
 /// The most numbers of a check that its row shows. Its own page has all of them.
 const NUMBERS: usize = 2;
 
-/// Returns the table of some checks.
-pub(super) fn table(checks: &[&CheckReport], words: &str, paths: &Paths, context: Context<'_>) -> Markup {
-    html! {
-        table class=[context.sees_all().then_some("full")] {
-            caption { (words) }
-            thead {
-                tr {
-                    th class="c1" scope="col" { "Check" }
-                    th class="c2" scope="col" { "State" }
-                    th class="c3" scope="col" { "For" }
-                    th class="c4" scope="col" { "Checked" }
-                    th class="c5" scope="col" { "Took" }
-                    @if context.sees_all() { th class="c6" scope="col" { "Last 60 runs" } th class="c7" scope="col" { "Uptime" } }
+/// The rows of one table: checks, and groups that stand for theirs.
+pub(super) struct Rows<'r> {
+    pub(super) checks: Vec<&'r CheckReport>,
+    pub(super) groups: Vec<&'r GroupReport>,
+}
+
+impl Rows<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.checks.len() + self.groups.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the table, the checks first.
+    pub(super) fn table(&self, words: &str, paths: &Paths, context: Context<'_>) -> Markup {
+        html! {
+            table class=[context.sees_all().then_some("full")] {
+                caption { (words) }
+                thead {
+                    tr {
+                        th class="c1" scope="col" { "Check" }
+                        th class="c2" scope="col" { "State" }
+                        th class="c3" scope="col" { "For" }
+                        th class="c4" scope="col" { "Checked" }
+                        th class="c5" scope="col" { "Took" }
+                        @if context.sees_all() { th class="c6" scope="col" { "Last 60 runs" } th class="c7" scope="col" { "Uptime" } }
+                    }
+                }
+                tbody {
+                    @for check in &self.checks { (row(check, paths, context)) }
+                    @for group in &self.groups { (group_row(group, paths, context)) }
                 }
             }
-            tbody { @for check in checks { (row(check, paths, context)) } }
         }
     }
+}
+
+/// Returns the row of a group, which leads to its members. It has no times of its own.
+fn group_row(group: &GroupReport, paths: &Paths, context: Context<'_>) -> Markup {
+    let mark = Mark::of_group(group);
+    let empty = if context.sees_all() { 5 } else { 3 };
+    html! {
+        tr {
+            th scope="row" {
+                a href={ (paths.below) "tags/" (group.name) } { (group.name) }
+                " " small { (group.checks()) @if group.checks() == 1 { " check" } @else { " checks" } }
+            }
+            td class=(mark.class()) {
+                (shape(mark)) b { (group.reason.map_or_else(|| group.status.as_str(), |reason| reason.as_str())) }
+                @if group.status > Status::Healthy { p { (counts(group)) } }
+            }
+            @for _ in 0..empty { td { "–" } }
+        }
+    }
+}
+
+/// Says how many members are not Healthy, such as `2 unhealthy, 1 degraded, 1 of them pending`.
+fn counts(group: &GroupReport) -> String {
+    let count = |status: Status| (group.count(status), status.as_str());
+    let bad = [count(Status::Unhealthy), count(Status::Degraded)].into_iter().filter(|(count, _)| *count > 0);
+    let mut words: Vec<String> = bad.map(|(count, word)| format!("{count} {word}")).collect();
+    if group.pending > 0 {
+        words.push(format!("{} of them pending", group.pending));
+    }
+    words.join(", ")
 }
 
 fn row(check: &CheckReport, paths: &Paths, context: Context<'_>) -> Markup {

@@ -49,6 +49,7 @@ const PLAIN: &[&str] = &[
     "FileDescriptors",
     "Format",
     "Gauge",
+    "GroupReport",
     "HeaderCache",
     "HeaderValue",
     "Headers",

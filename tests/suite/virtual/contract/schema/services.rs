@@ -16,6 +16,8 @@ pub(super) const TAGS: [&str; 2] = ["sql", "east-1.b"];
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     is_named: bool,
+    /// The first tag is a group.
+    is_grouped: bool,
     checks: Vec<Planned>,
     steps: Vec<Step>,
 }
@@ -99,6 +101,9 @@ impl Service {
         let mut builder = Health::builder();
         if self.is_named {
             builder = builder.service("orders \"east\"").version("1.4.2");
+        }
+        if self.is_grouped {
+            builder = builder.group(TAGS[0]);
         }
         for (position, planned) in self.checks.iter().enumerate() {
             builder = builder.check(name(position), planned.registration(position));
@@ -218,8 +223,10 @@ pub(super) fn services() -> impl Strategy<Value = Service> {
         2 => select(Lifecycle::ALL).prop_map(Step::Enter),
     ];
     let checks = proptest::collection::vec(planned(), 0..5);
-    (any::<bool>(), checks, proptest::collection::vec(step, 0..12)).prop_map(|(is_named, checks, steps)| Service {
+    let named = (any::<bool>(), any::<bool>());
+    (named, checks, proptest::collection::vec(step, 0..12)).prop_map(|((is_named, is_grouped), checks, steps)| Service {
         is_named,
+        is_grouped,
         checks,
         steps,
     })

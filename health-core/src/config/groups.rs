@@ -1,0 +1,59 @@
+//! The groups of a builder: tags whose checks are shown together. Pure.
+
+use std::sync::Arc;
+
+use crate::{
+    check::options::Options,
+    config::{
+        error::BuildError,
+        mistakes::Mistakes,
+        plan::{RESERVED, check_word, shortened},
+    },
+    model::group::Group,
+};
+
+/// The tags whose checks are shown together, in the order in which they were named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups(Vec<Arc<str>>);
+
+impl Groups {
+    /// Adds a group. One that is known already stays where it is.
+    pub(crate) fn add(&mut self, tag: Arc<str>) {
+        if !self.0.contains(&tag) {
+            self.0.push(tag);
+        }
+    }
+
+    pub(crate) fn names(&self) -> &[Arc<str>] {
+        &self.0
+    }
+
+    /// Collects names that no tag can have, and those of the lifecycle lines of the text output.
+    pub(crate) fn check(&self, mistakes: &mut Mistakes) {
+        for group in &self.0 {
+            let message = match check_word(group) {
+                Err(message) => message,
+                Ok(()) if RESERVED.contains(&&**group) => "it is reserved for the lifecycle lines of the text output",
+                Ok(()) => continue,
+            };
+            mistakes.push(BuildError::InvalidGroup { group: shortened(group), message });
+        }
+    }
+
+    /// Returns the group that a check is a member of; `None` if it is a member of none. Collects a check that has the name of
+    /// a group, and one with the tags of several.
+    pub(crate) fn group_of(&self, name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Group> {
+        if self.0.iter().any(|group| **group == *name) {
+            mistakes.push(BuildError::NameOfGroup { name: name.to_owned() });
+        }
+        let is_tag = |group: &Arc<str>| options.tags.iter().any(|tag| **tag == **group);
+        let mut found = self.0.iter().enumerate().filter(|(_, group)| is_tag(group));
+        let (position, first) = found.next()?;
+        let others: Vec<String> = found.map(|(_, group)| group.to_string()).collect();
+        if !others.is_empty() {
+            let groups = [first.to_string()].into_iter().chain(others).collect();
+            mistakes.push(BuildError::SeveralGroups { name: name.to_owned(), groups });
+        }
+        Some(Group { position, name: Arc::clone(first) })
+    }
+}

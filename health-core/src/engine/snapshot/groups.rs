@@ -1,0 +1,117 @@
+//! The groups of a view. Their counts are kept with every change, so that a row needs no walk over the members.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::{
+    engine::{snapshot::persistent_vec::PersistentVec, tally::Tally},
+    model::{
+        group::GroupReport,
+        report::CheckReport,
+        status::{Reason, Status},
+    },
+};
+
+/// The checks of a view by how it shows them: those that it lists, and those for which a group stands.
+#[derive(Clone, Debug)]
+pub(super) struct Folded {
+    /// The positions of the checks that are listed, also of those that a local view leaves out.
+    pub(super) listed: PersistentVec<usize>,
+    /// A row for each group of the service, also for one without a member in the view.
+    rows: PersistentVec<Arc<Row>>,
+}
+
+/// One group in one view.
+#[derive(Clone, Debug)]
+struct Row {
+    name: Arc<str>,
+    /// The positions of the members, also of those that a local view leaves out.
+    members: PersistentVec<usize>,
+    /// The members by their own status.
+    tally: Tally,
+    pending: usize,
+    /// The report, made for the first reader and kept until a member changes what it says.
+    report: OnceLock<Arc<GroupReport>>,
+}
+
+/// What a row shows of a member.
+fn shown(check: &CheckReport) -> (Status, Option<Reason>, bool) {
+    (check.status, check.reason, check.is_pending())
+}
+
+impl Folded {
+    /// Returns the rows of these groups, without members; `None` without any group.
+    pub(super) fn new(groups: &[Arc<str>]) -> Option<Self> {
+        if groups.is_empty() {
+            return None;
+        }
+        let rows = groups.iter().map(|name| Arc::new(Row::new(Arc::clone(name)))).collect();
+        Some(Self { listed: PersistentVec::default(), rows })
+    }
+
+    /// Adds the check of a position, which the view shows or, being local, leaves out.
+    pub(super) fn join(&mut self, position: usize, check: &CheckReport, is_shown: bool) {
+        let Some(group) = &check.group else { return self.listed.push(position) };
+        if let Some(row) = self.rows.get_mut(group.position).map(Arc::make_mut) {
+            row.members.push(position);
+            row.replace(None, is_shown.then_some(check));
+        }
+    }
+
+    /// Replaces a check. It is `None` where the view leaves it out.
+    pub(super) fn replace(&mut self, before: Option<&CheckReport>, after: Option<&CheckReport>) {
+        let Some(group) = before.or(after).and_then(|check| check.group.as_ref()) else { return };
+        if before.map(shown) == after.map(shown) {
+            return;
+        }
+        if let Some(row) = self.rows.get_mut(group.position).map(Arc::make_mut) {
+            row.replace(before, after);
+        }
+    }
+
+    /// The reports of all groups, also of those without a member. `member` returns the check of a position; `None` if the view
+    /// leaves it out.
+    pub(super) fn reports<'c>(
+        &self,
+        member: &impl Fn(usize) -> Option<&'c CheckReport>,
+    ) -> impl Iterator<Item = Arc<GroupReport>> {
+        self.rows.iter().map(move |row| row.report(member))
+    }
+}
+
+impl Row {
+    fn new(name: Arc<str>) -> Self {
+        Self { name, members: PersistentVec::default(), tally: Tally::default(), pending: 0, report: OnceLock::new() }
+    }
+
+    fn replace(&mut self, before: Option<&CheckReport>, after: Option<&CheckReport>) {
+        if let Some(check) = before {
+            self.tally.remove(check.status, check.is_unknown());
+            self.pending -= usize::from(check.is_pending());
+        }
+        if let Some(check) = after {
+            self.tally.add(check.status, check.is_unknown());
+            self.pending += usize::from(check.is_pending());
+        }
+        self.report = OnceLock::new();
+    }
+
+    fn report<'c>(&self, member: &impl Fn(usize) -> Option<&'c CheckReport>) -> Arc<GroupReport> {
+        if let Some(report) = self.report.get() {
+            return Arc::clone(report);
+        }
+        let status = self.tally.worst();
+        let mut members = self.members.iter().filter_map(|position| member(*position));
+        let worst = if status > Status::Healthy { members.find(|check| check.status == status) } else { None };
+        let report = Arc::new(GroupReport {
+            name: Arc::clone(&self.name),
+            status,
+            reason: worst.and_then(|check| check.reason),
+            counts: self.tally.counts(),
+            pending: self.pending,
+            is_unknown: status > Status::Healthy && self.tally.worst_is_unknown(),
+        });
+        // Fails if another reader was faster, whose report is the same.
+        let _ = self.report.set(Arc::clone(&report));
+        report
+    }
+}
