@@ -15,7 +15,8 @@ use crate::{config::nearest::hint, model::status::Probe, time::rfc3339};
 pub enum BuildError {
     /// The builder has more than one mistake.
     Several {
-        /// The mistakes: of the runtime, of the settings, of groups, of each check, of the checks together, of gRPC services.
+        /// The mistakes: of the runtime, of the settings, of groups, of each check, of the checks together, of gRPC
+        /// services.
         mistakes: Vec<BuildError>,
     },
     /// A mistake that comes from what files or variables set: see [`Settings`](crate::Settings).
@@ -212,13 +213,13 @@ impl fmt::Display for BuildError {
             ),
             Self::NameOfGroup { name } => write!(
                 f,
-                "a check is called {name:?}, as a group is, and a line of an answer could mean either: rename the check or \
-                 the group's tag"
+                "a check is called {name:?}, as a group is, and a line of an answer could mean either: rename the check \
+                 or the group's tag"
             ),
             Self::SeveralGroups { name, groups } => write!(
                 f,
-                "check {name:?} has the tags of several groups, {}, and only one can stand for it: leave it one of these \
-                 tags, or group by another tag",
+                "check {name:?} has the tags of several groups, {}, and only one can stand for it: leave it one of \
+                 these tags, or group by another tag",
                 groups.join(", ")
             ),
             Self::InvalidGrpcService { name, meaning } => {

@@ -40,8 +40,8 @@ impl Groups {
         }
     }
 
-    /// Returns the group that a check is a member of; `None` if it is a member of none. Collects a check that has the name of
-    /// a group, and one with the tags of several.
+    /// Returns the group that a check is a member of; `None` if it is a member of none. Collects a check that has the
+    /// name of a group, and one with the tags of several.
     pub(crate) fn group_of(&self, name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Group> {
         if self.0.iter().any(|group| **group == *name) {
             mistakes.push(BuildError::NameOfGroup { name: name.to_owned() });

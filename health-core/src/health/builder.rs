@@ -78,14 +78,15 @@ impl Builder {
         self
     }
 
-    /// Makes a tag a group: every check with this tag, those inserted later included, is a member, and documents and metrics
-    /// show one row for all members. For checks by the hundred, such as one per tenant. Can be given several times.
+    /// Makes a tag a group: every check with this tag, those inserted later included, is a member, and documents and
+    /// metrics show one row for all members. For checks by the hundred, such as one per tenant. Can be given several
+    /// times.
     ///
-    /// It changes what is shown and nothing else: verdicts, codes, root causes, excludes, subscriptions and the history stay
-    /// those of the members. `/health/tags/{tag}` lists the members, and each has its `/health/checks/{name}`.
+    /// It changes what is shown and nothing else: verdicts, codes, root causes, excludes, subscriptions and the history
+    /// stay those of the members. `/health/tags/{tag}` lists the members, and each has its `/health/checks/{name}`.
     ///
-    /// A check with the tags of two groups is refused, and so is one that has the name of a group. A group without members is
-    /// shown in metrics alone.
+    /// A check with the tags of two groups is refused, and so is one that has the name of a group. A group without
+    /// members is shown in metrics alone.
     ///
     /// ```
     /// use health_core::{CheckExt, Health, check_fn};

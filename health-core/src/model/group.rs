@@ -40,8 +40,8 @@ impl GroupReport {
         self.status
     }
 
-    /// Returns the reason of the first member, in registration order, that has the status of the group; `None` if the group
-    /// is Healthy.
+    /// Returns the reason of the first member, in registration order, that has the status of the group; `None` if the
+    /// group is Healthy.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason

@@ -90,8 +90,8 @@ impl Report {
         self.checks.iter().map(|check| &**check).filter(|check| self.group_of(check).is_none())
     }
 
-    /// Returns the groups that stand for checks of the report, in the order in which the builder named them. The report on the
-    /// tag of a group lists its members, so that none stands for them there.
+    /// Returns the groups that stand for checks of the report, in the order in which the builder named them. The report
+    /// on the tag of a group lists its members, so that none stands for them there.
     #[must_use]
     pub fn groups(&self) -> &[Arc<GroupReport>] {
         &self.groups

@@ -1,7 +1,8 @@
 //! `application/health+json` as in draft-inadarei-api-health-check-06 (an individual draft, expired: work in progress).
 //!
 //! The statuses are `pass`, `warn` and `fail`. Each check is an array under `name:measurement`. Every check has the
-//! measurement `responseTime`, and a group of checks has `members`; at full visibility, each number that the check observed has a measurement of its own.
+//! measurement `responseTime`, and a group of checks has `members`; at full visibility, each number that the check
+//! observed has a measurement of its own.
 //! `output` is the public reason, or the message at full visibility. It is absent on `pass`.
 
 use bytes::Bytes;

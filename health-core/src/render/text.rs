@@ -101,8 +101,8 @@ impl<'r> Members<'r> {
     }
 }
 
-/// Writes the lines, and returns the worst status among the checks that are not excluded. A group has one line for all its
-/// members but those that are excluded.
+/// Writes the lines, and returns the worst status among the checks that are not excluded. A group has one line for all
+/// its members but those that are excluded.
 fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> bool) -> Status {
     let mut worst = Status::Healthy;
     let mut groups: BTreeMap<usize, Members<'_>> = BTreeMap::new();

@@ -68,8 +68,8 @@ impl Folded {
         }
     }
 
-    /// The reports of all groups, also of those without a member. `member` returns the check of a position; `None` if the view
-    /// leaves it out.
+    /// The reports of all groups, also of those without a member. `member` returns the check of a position; `None` if
+    /// the view leaves it out.
     pub(super) fn reports<'c>(
         &self,
         member: &impl Fn(usize) -> Option<&'c CheckReport>,

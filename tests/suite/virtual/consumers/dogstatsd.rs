@@ -74,3 +74,35 @@ async fn an_agent_that_is_absent_or_hangs_touches_nothing() {
     assert!(!again.is_empty() && again.iter().all(|it| it.starts_with("_sc|health.")), "{again:?}");
     health.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_told_in_place_of_its_members() {
+    let agent = UdpSocket::bind(port::local(0)).unwrap();
+    agent.set_nonblocking(true).unwrap();
+    let toggle = Toggle::new();
+    let health = Health::builder()
+        .group("lanes")
+        .check("lane-0", check_fn(|| async { Ok(()) }).tag("lanes"))
+        .check("lane-1", toggle.check().tag("lanes"))
+        .start()
+        .unwrap();
+    assert!(health.ready().await);
+    let told = async || {
+        sleep(millis(1)).await;
+        received(|bytes| agent.recv(bytes))
+    };
+    health.publish(Dogstatsd::udp(agent.local_addr().unwrap()).unwrap());
+    let first = told().await;
+    assert!(
+        first.iter().any(|it| it.starts_with("_sc|health.group.status|0|") && it.contains("group:lanes")),
+        "{first:?}"
+    );
+    assert_eq!(first.len(), 2, "{first:?}");
+    toggle.unhealthy("moved");
+    health.refresh("lane-1").await.unwrap();
+    let bad = told().await;
+    let group = bad.iter().find(|it| it.starts_with("_sc|health.group.status|2|")).unwrap();
+    assert!(group.contains("group:lanes") && group.ends_with("|m:maintenance, 1 of 2\n"), "{group}");
+    assert!(bad.iter().all(|it| !it.contains("check:")), "{bad:?}");
+    health.stop().await;
+}

@@ -67,6 +67,9 @@ async fn what_is_exported_is_what_the_page_shows() {
             .version("1.4.2")
             .check("switch", toggle.check())
             .check("slow", check_fn(slow).every(millis(100)).optional())
+            .group("lanes")
+            .check("lane-0", check_fn(|| async { Ok(()) }).tag("lanes"))
+            .check("lane-1", check_fn(slow).tag("lanes"))
             .start()
             .unwrap();
         health.publish(Metrics::to(recorder).visibility(*visibility).every(millis(100)));

@@ -235,3 +235,27 @@ async fn each_visibility_has_its_instruments_and_no_provider_is_no_harm() {
         health.stop().await;
     }
 }
+
+/// A group has its own instruments in place of those of its members, and a service without groups has none.
+#[tokio::test(start_paused = true)]
+async fn a_group_stands_for_its_members() {
+    let collected = async |builder: health_core::Builder| {
+        let sdk = Sdk::new();
+        let health = builder.start().unwrap();
+        health.publish(OpenTelemetry::new(&sdk.provider));
+        assert!(health.ready().await);
+        tokio::time::sleep(millis(1_000)).await;
+        let collected = sdk.collect();
+        health.stop().await;
+        collected
+    };
+    let ok = || check_fn(|| async { Ok(()) }).tag("lanes");
+    let builder = || Health::builder().check("lane-0", ok()).check("lane-1", ok());
+    let (values, kinds, _) = collected(builder().group("lanes").check("x", check_fn(|| async { Ok(()) }))).await;
+    assert_eq!(values["health.group.status{health.group.name=lanes,health.group.state=healthy}"], 1.0);
+    assert_eq!(values["health.group.checks{health.check.state=healthy,health.group.name=lanes}"], 2.0);
+    assert_eq!(kinds["health.group.checks"], "up-down counter {check}");
+    assert!(values.keys().all(|series| !series.contains("lane-")), "{values:#?}");
+    let (_, kinds, _) = collected(builder()).await;
+    assert!(kinds.keys().all(|name| !name.contains("group")), "{kinds:?}");
+}

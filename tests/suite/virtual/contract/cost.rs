@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use health_core::{
-    Endpoint, Health, Outcome, Request, Visibility, check_fn,
+    CheckExt as _, Endpoint, Health, Outcome, Request, Visibility, check_fn,
     testing::{Frozen, scripted},
 };
 use health_tests::support::{millis, poll_once, settle};
@@ -92,6 +92,29 @@ fn a_cached_answer_allocates_nothing() {
         let serving = || services.iter().filter(|service| health.serving(service) == Some(true)).count();
         // Liveness and startup have no checks here.
         assert_eq!(measure(|| assert_eq!(serving(), 2)).count_total, 0, "{checks} checks, gRPC");
+    }
+}
+
+#[test]
+fn a_group_of_many_allocates_nothing() {
+    for members in [1, 10_000] {
+        let builder = Health::builder().group("tenants").check("database", check_fn(|| async { Ok(()) }));
+        let member = || check_fn(|| async { Ok(()) }).tag("tenants");
+        let builder = (0..members).fold(builder, |builder, number| builder.check(format!("tenant-{number}"), member()));
+        let frozen = Frozen::new(builder).unwrap();
+        frozen.record("tenant-0", Outcome::unhealthy("refused"), Duration::ZERO).unwrap();
+        let endpoint = Endpoint::new(frozen.health());
+        for target in [
+            "/health",
+            "/health?format=health",
+            "/health?format=text",
+            "/health?format=html",
+            "/health/tags/tenants",
+            "/health/metrics",
+            "/readyz",
+        ] {
+            assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{members} members, {target}");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod cost;
 mod dependencies;
 mod doors;
 mod errors;
+mod groups;
 mod health_local;
 mod hostile;
 mod many_checks;

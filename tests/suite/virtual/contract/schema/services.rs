@@ -224,10 +224,6 @@ pub(super) fn services() -> impl Strategy<Value = Service> {
     ];
     let checks = proptest::collection::vec(planned(), 0..5);
     let named = (any::<bool>(), any::<bool>());
-    (named, checks, proptest::collection::vec(step, 0..12)).prop_map(|((is_named, is_grouped), checks, steps)| Service {
-        is_named,
-        is_grouped,
-        checks,
-        steps,
-    })
+    (named, checks, proptest::collection::vec(step, 0..12))
+        .prop_map(|((is_named, is_grouped), checks, steps)| Service { is_named, is_grouped, checks, steps })
 }
