@@ -32,7 +32,7 @@ pub(crate) fn read(text: &str) -> Option<Document> {
     let (status, unknown) = state(document, is_of_aspnet)?;
     let composed =
         PARTS.iter().filter_map(|name| member(document, name)).map(|parts| components_of(parts, is_of_aspnet));
-    let mut components = composed.into_iter().find(|components| !components.is_empty()).unwrap_or_else(|| {
+    let components = composed.into_iter().find(|components| !components.is_empty()).unwrap_or_else(|| {
         // Spring Boot 1 has its components beside its status.
         let mut components = Components::default();
         for (name, part) in document.iter().filter(|(_, part)| has_status(part)) {
@@ -40,11 +40,6 @@ pub(crate) fn read(text: &str) -> Option<Document> {
         }
         components
     });
-    // This project's own documents have groups, which stand for checks, beside the checks.
-    let groups = document.get("groups").and_then(Value::as_object).into_iter().flatten();
-    for (name, group) in groups.filter(|(_, group)| has_status(group)) {
-        parse(&mut components, name, group, is_of_aspnet, DEEP);
-    }
     let roots =
         member(document, "root_causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let root_causes = roots.filter_map(reason).collect();

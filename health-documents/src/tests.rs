@@ -31,14 +31,6 @@ fn every_dialect_is_read() {
             &["database unreachable"][..],
         ),
         (
-            "ours, with a group",
-            r#"{"status":"unhealthy","root_causes":["tenant-7"],"checks":{"jobs":{"status":"healthy","critical":true}},
-                "groups":{"tenants":{"status":"unhealthy","reason":"timeout","checks":500,"unhealthy":1,"degraded":0,
-                "pending":0}}}"#,
-            Unhealthy,
-            &["tenants timeout"],
-        ),
-        (
             "health+json",
             r#"{"status":"warn","checks":{"cassandra:responseTime":[{"status":"pass"},{"status":"WARN"}],
                 "uptime":[{"componentType":"system","status":"pass"}]}}"#,

@@ -23,6 +23,8 @@ pub struct GroupReport {
     /// The number of members by their own status: Healthy, Degraded, Unhealthy.
     pub(crate) counts: [usize; 3],
     pub(crate) pending: usize,
+    /// The first members, in registration order, that are not Healthy.
+    pub(crate) not_healthy: Vec<Arc<str>>,
     /// Whether the status of every member that is as bad as the group is unknown: pending or stale.
     pub(crate) is_unknown: bool,
 }
@@ -57,6 +59,11 @@ impl GroupReport {
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.counts[status as usize]
+    }
+
+    /// Returns the names of the members that are not Healthy, in registration order: the first ten of them.
+    pub fn not_healthy(&self) -> impl Iterator<Item = &str> {
+        self.not_healthy.iter().map(|name| &**name)
     }
 
     /// Returns the number of members of which no run has finished. They are counted by their status, too.

@@ -59,24 +59,26 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
             w.name("lifecycle").string(report.lifecycle.as_str());
             w.name("uptime_seconds").integer(report.uptime.as_secs());
         }
-        w.name("checks").object(Writer::gap);
-        if !report.groups.is_empty() {
-            w.name("groups").object(|w| report.groups.iter().for_each(|it| group(w, it)));
-        }
+        w.name("checks").object(|w| {
+            w.gap();
+            report.groups.iter().for_each(|it| group(w, it));
+        });
     })
 }
 
-/// Writes the member of one group in a report.
+/// Writes what stands in a report for the members of a group, as if it were a check of the name of the group.
 fn group(w: &mut Writer, group: &GroupReport) {
     w.name(&group.name).object(|w| {
         w.name("status").string(group.status.as_str());
         if let Some(reason) = group.reason {
             w.name("reason").string(reason.as_str());
         }
-        w.name("checks").integer(group.checks());
-        w.name("unhealthy").integer(group.count(Status::Unhealthy));
-        w.name("degraded").integer(group.count(Status::Degraded));
-        w.name("pending").integer(group.pending);
+        w.name("members").object(|w| {
+            Status::ALL.iter().for_each(|status| w.name(status.as_str()).integer(group.count(*status)));
+        });
+        if !group.not_healthy.is_empty() {
+            w.name("not_healthy").array(|w| group.not_healthy.iter().for_each(|name| w.string(name)));
+        }
     });
 }
 

@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// The most members that a row names.
+const NAMED: usize = 10;
+
 /// The checks of a view by how it shows them: those that it lists, and those for which a group stands.
 #[derive(Clone, Debug)]
 pub(super) struct Folded {
@@ -100,15 +103,20 @@ impl Row {
             return Arc::clone(report);
         }
         let status = self.tally.worst();
-        let mut members = self.members.iter().filter_map(|position| member(*position));
-        let worst = if status > Status::Healthy { members.find(|check| check.status == status) } else { None };
+        let is_bad = status > Status::Healthy;
+        let bad = || {
+            let members = self.members.iter().filter(|_| is_bad).filter_map(|position| member(*position));
+            members.filter(|check| check.status > Status::Healthy)
+        };
+        let worst = bad().find(|check| check.status == status);
         let report = Arc::new(GroupReport {
             name: Arc::clone(&self.name),
             status,
             reason: worst.and_then(|check| check.reason),
             counts: self.tally.counts(),
             pending: self.pending,
-            is_unknown: status > Status::Healthy && self.tally.worst_is_unknown(),
+            not_healthy: bad().take(NAMED).map(|check| Arc::clone(&check.name)).collect(),
+            is_unknown: is_bad && self.tally.worst_is_unknown(),
         });
         // Fails if another reader was faster, whose report is the same.
         let _ = self.report.set(Arc::clone(&report));

@@ -52,7 +52,7 @@ fn at(frozen: &Frozen, visibility: Visibility, target: &str) -> String {
 /// The row of the group in the JSON report.
 fn row(frozen: &Frozen) -> Value {
     let report: Value = serde_json::from_str(&body(&frozen.health(), "/health")).unwrap();
-    report["groups"]["tenants"].clone()
+    report["checks"]["tenants"].clone()
 }
 
 const FULL_OR_CHECKS: [Visibility; 2] = [Visibility::Checks, Visibility::Full];
@@ -64,8 +64,8 @@ fn one_row_stands_for_the_members_in_every_format_at_every_visibility() {
     for visibility in FULL_OR_CHECKS {
         let report = at(&frozen, visibility, "/health");
         let end = concat!(
-            r#"},"groups":{"tenants":{"status":"unhealthy","reason":"timeout","checks":3,"unhealthy":1,"degraded":0,"#,
-            r#""pending":0}}}"#,
+            r#"},"tenants":{"status":"unhealthy","reason":"timeout","members":{"healthy":2,"degraded":0,"#,
+            r#""unhealthy":1},"not_healthy":["tenant-1"]}}}"#,
         );
         assert!(report.starts_with(r#"{"status":"unhealthy","root_causes":["tenant-1"],"#), "{report}");
         assert!(report.contains(r#""checks":{"database":{"#) && report.ends_with(end), "{report}");
@@ -102,7 +102,7 @@ fn one_row_stands_for_the_members_in_every_format_at_every_visibility() {
         assert!(!at(&frozen, Visibility::Status, target).contains("tenant"), "{target}");
     }
     // A view without a member shows no group.
-    assert!(!body(&frozen.health(), "/health/ready").contains("groups"));
+    assert!(!body(&frozen.health(), "/health/ready").contains("tenants"));
     assert_eq!(body(&frozen.health(), "/readyz?verbose"), "[+]database ok\nreadyz check passed\n");
 }
 
@@ -112,8 +112,8 @@ fn a_service_of_members_alone_has_whole_documents() {
     let frozen = Frozen::new(builder).unwrap();
     record(&frozen, "tenant-0", Outcome::healthy());
     let health = frozen.health();
-    let group = r#"{"tenants":{"status":"healthy","checks":1,"unhealthy":0,"degraded":0,"pending":0}}"#;
-    assert_eq!(body(&health, "/health"), format!(r#"{{"status":"healthy","checks":{{}},"groups":{group}}}"#));
+    let group = r#"{"tenants":{"status":"healthy","members":{"healthy":1,"degraded":0,"unhealthy":0}}}"#;
+    assert_eq!(body(&health, "/health"), format!(r#"{{"status":"healthy","checks":{group}}}"#));
     assert_eq!(
         body(&health, "/health?format=health"),
         concat!(
@@ -127,33 +127,36 @@ fn a_service_of_members_alone_has_whole_documents() {
 
 #[test]
 fn the_counts_follow_every_change() {
-    let counts = |status: &str, reason: &str, checks: usize, unhealthy: usize, degraded: usize, pending: usize| {
-        let mut row = json!({ "status": status, "checks": checks, "unhealthy": unhealthy, "degraded": degraded });
-        row["pending"] = pending.into();
+    let counts = |status: &str, reason: &str, healthy: usize, degraded: &[u32], unhealthy: &[u32]| {
+        let members = json!({ "healthy": healthy, "degraded": degraded.len(), "unhealthy": unhealthy.len() });
+        let mut row = json!({ "status": status, "members": members });
         if !reason.is_empty() {
             row["reason"] = reason.into();
+            let mut numbers = [degraded, unhealthy].concat();
+            numbers.sort_unstable();
+            row["not_healthy"] = numbers.iter().map(|number| format!("tenant-{number}")).collect();
         }
         row
     };
     let frozen = pending(3);
     let health = frozen.health();
     record(&frozen, "database", Outcome::healthy());
-    assert_eq!(row(&frozen), counts("unhealthy", "pending", 3, 3, 0, 3));
+    assert_eq!(row(&frozen), counts("unhealthy", "pending", 0, &[], &[0, 1, 2]));
     record(&frozen, "tenant-0", Outcome::healthy());
-    assert_eq!(row(&frozen), counts("unhealthy", "pending", 3, 2, 0, 2));
+    assert_eq!(row(&frozen), counts("unhealthy", "pending", 1, &[], &[1, 2]));
     record(&frozen, "tenant-1", Outcome::healthy());
     record(&frozen, "tenant-2", timeout());
-    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 3, 1, 0, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 2, &[], &[2]));
     // Another reason is another row. The first member that is as bad as the group gives the reason.
     record(&frozen, "tenant-2", Outcome::unhealthy("full").reason(Reason::Saturated));
-    assert_eq!(row(&frozen), counts("unhealthy", "saturated", 3, 1, 0, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "saturated", 2, &[], &[2]));
     record(&frozen, "tenant-0", timeout());
-    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 3, 2, 0, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 1, &[], &[0, 2]));
     record(&frozen, "tenant-0", Outcome::degraded("late").reason(Reason::Slow));
-    assert_eq!(row(&frozen), counts("unhealthy", "saturated", 3, 1, 1, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "saturated", 1, &[0], &[2]));
 
     health.mute("tenant-2", SystemTime::UNIX_EPOCH + secs(4_000_000_000), "known").unwrap();
-    assert_eq!(row(&frozen), counts("degraded", "slow", 3, 0, 2, 0));
+    assert_eq!(row(&frozen), counts("degraded", "slow", 1, &[0, 2], &[]));
     assert_eq!(
         body(&health, "/healthz?verbose"),
         "[+]database ok\n[+]tenants ok (degraded) (2 of 3)\nhealthz check passed\n"
@@ -162,19 +165,19 @@ fn the_counts_follow_every_change() {
     for name in ["tenant-0", "tenant-2"] {
         record(&frozen, name, Outcome::healthy());
     }
-    assert_eq!(row(&frozen), counts("healthy", "", 3, 0, 0, 0));
+    assert_eq!(row(&frozen), counts("healthy", "", 3, &[], &[]));
 
     health.insert("tenant-3", member()).unwrap();
-    assert_eq!(row(&frozen), counts("unhealthy", "pending", 4, 1, 0, 1));
+    assert_eq!(row(&frozen), counts("unhealthy", "pending", 3, &[], &[3]));
     // As every inserted check, it is shown and counts for nothing yet.
     assert_eq!(code(&health, "/health"), 200);
     record(&frozen, "tenant-3", timeout());
-    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 4, 1, 0, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "timeout", 3, &[], &[3]));
     health.remove("tenant-3").unwrap();
-    assert_eq!(row(&frozen), counts("healthy", "", 3, 0, 0, 0));
+    assert_eq!(row(&frozen), counts("healthy", "", 3, &[], &[]));
 
     frozen.advance(secs(100));
-    assert_eq!(row(&frozen), counts("unhealthy", "stale", 3, 3, 0, 0));
+    assert_eq!(row(&frozen), counts("unhealthy", "stale", 0, &[], &[0, 1, 2]));
     (0..3).for_each(|number| health.remove(&format!("tenant-{number}")).unwrap());
     assert_eq!(row(&frozen), Value::Null);
 }
@@ -187,15 +190,12 @@ fn the_page_of_the_tag_lists_the_members() {
         record(&frozen, name, Outcome::healthy());
     }
     let health = frozen.health();
-    let names = |target: &str, member: &str| -> Vec<String> {
+    let names = |target: &str| -> Vec<String> {
         let document: Value = serde_json::from_str(&body(&health, target)).unwrap();
-        document[member].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
+        document["checks"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
     };
-    assert_eq!(names("/health/tags/tenants", "checks"), ["tenant-0", "tenant-1"]);
-    assert_eq!(names("/health/tags/tenants", "groups"), [""; 0]);
-    assert_eq!(names("/health/tags/europe", "checks"), ["proxy"]);
-    assert_eq!(names("/health/tags/europe", "groups"), ["tenants"]);
-    assert_eq!(names("/health/ready", "checks"), ["proxy"]);
+    assert_eq!(names("/health/tags/tenants"), ["tenant-0", "tenant-1"]);
+    assert_eq!(names("/health/tags/europe"), ["proxy", "tenants"]);
     assert_eq!(
         body(&health, "/health/tags/tenants?format=text"),
         "[+]tenant-0 ok\n[+]tenant-1 ok\nhealth check passed\n"
@@ -290,7 +290,7 @@ fn metrics_have_the_group_alone() {
     // A group without members has its series, so that they do not begin with the first failure.
     let empty = at(&healthy(0), Visibility::Checks, "/health/metrics");
     assert!(empty.contains("health_group_checks{group=\"tenants\",status=\"unhealthy\"} 0\n"), "{empty}");
-    assert!(!at(&healthy(0), Visibility::Checks, "/health").contains("groups"));
+    assert!(!at(&healthy(0), Visibility::Checks, "/health").contains("tenants"));
 }
 
 /// A check of a random service: its tags, and how it counts.
