@@ -36,6 +36,7 @@ pub(super) struct OfBuilder {
 
 impl Presets {
     /// Applies the presets to the checks of the builder. Removes disabled checks, also from the dependencies of others.
+    #[cfg_attr(not(feature = "serde"), expect(clippy::ptr_arg, reason = "settings remove disabled checks"))]
     pub(crate) fn apply(&mut self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
         // The settings come first, because they override the code.
         #[cfg(feature = "serde")]
@@ -52,6 +53,7 @@ impl Presets {
 
     /// Applies the presets to checks that are inserted. Removes disabled checks, also from the dependencies of others. May be
     /// called again with other presets, which begin with what the code said.
+    #[cfg_attr(not(feature = "serde"), expect(clippy::ptr_arg, reason = "settings remove disabled checks"))]
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
         checks: &mut Vec<(N, Registration)>,
