@@ -130,7 +130,7 @@ impl SettingsLoader {
     /// others, with the same places.
     pub fn load(self) -> Result<Settings, SettingsError> {
         let (mut settings, mut mistakes, mut cause) = (Settings::default(), Vec::new(), None);
-        for source in self.sources {
+        for (position, source) in self.sources.into_iter().enumerate() {
             match source {
                 Source::File { path, must_exist } => match read(&path) {
                     Ok((format, text)) => {
@@ -143,9 +143,11 @@ impl SettingsLoader {
                         cause = cause.or(unread.cause());
                     }
                 },
-                Source::Environment { prefix } => variables(&prefix, env::vars_os(), &mut settings, &mut mistakes),
+                Source::Environment { prefix } => {
+                    variables(&prefix, position, env::vars_os(), &mut settings, &mut mistakes);
+                }
                 Source::Variables { prefix, variables: given } => {
-                    variables(&prefix, given, &mut settings, &mut mistakes);
+                    variables(&prefix, position, given, &mut settings, &mut mistakes);
                 }
             }
         }

@@ -21,7 +21,7 @@ use diesel_async::{
 };
 use health_core::{Bb8, CheckExt as _, Durations, Endpoint, Health, Metrics, RabbitMqConnection};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::FieldTable,
     uri::AMQPUri,
@@ -31,8 +31,9 @@ use tokio::time::{sleep, timeout};
 
 /// The queue of the jobs.
 const JOBS: &str = "jobs";
-/// How long the broker may take when the service starts.
-const FIRST_CONNECTION: Duration = Duration::from_secs(10);
+/// How long a request waits for a connection to the database, or for a broker that is short of memory; the start, five
+/// times as long.
+const LIMIT: Duration = Duration::from_secs(2);
 /// How long answers under way may take once draining is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
@@ -59,34 +60,34 @@ async fn main() -> anyhow::Result<()> {
     // Connects when a connection is first needed, so that the service starts beside a database that is down.
     let database = Pool::builder()
         .max_size(8)
-        // A request that gets no connection in this time fails; bb8 would wait for 30 s.
-        .connection_timeout(Duration::from_secs(2))
+        .connection_timeout(LIMIT)
         .build(AsyncDieselConnectionManager::<AsyncPgConnection>::new(database))
         .await?;
-    // lapin opens a lost connection and its channels again only if it is told so. It tries for minutes, also at first.
-    let properties = ConnectionProperties::default().enable_auto_recover();
-    let broker = timeout(FIRST_CONNECTION, Connection::connect_uri(broker, properties)).await;
+    // lapin opens a lost connection and its channels again only if it is told so, and by itself gives up after 16 attempts.
+    // It has no lazy connection: unlike the database, the broker must be there when the service starts.
+    let properties =
+        ConnectionProperties::default().configure_backoff(|it| it.with_max_delay(LIMIT).without_max_times());
+    let broker = timeout(LIMIT * 5, Connection::connect_uri(broker, properties.enable_auto_recover())).await;
     let broker = broker.context("the broker of AMQP_URL does not answer")?.context("AMQP_URL cannot be used")?;
     let jobs = broker.create_channel().await?;
-    // The broker confirms each job, so that a job that was accepted is not lost.
+    // The broker confirms each job once it is on disk, in a queue that outlives it: an accepted job is not lost.
     jobs.confirm_select(ConfirmSelectOptions::default()).await?;
-    jobs.queue_declare(JOBS.into(), QueueDeclareOptions::default(), FieldTable::default()).await?;
+    jobs.queue_declare(JOBS.into(), QueueDeclareOptions::durable(), FieldTable::default()).await?;
 
     let health = Health::builder()
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .check("database", Bb8::new(database.clone()))
-        // Without the broker no jobs are accepted, but everything else works: Degraded, and still ready.
+        // Without the broker the service accepts no jobs, but everything else works: Degraded, and still ready.
         .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
         .start()?;
     health.publish(Metrics::new());
-    // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    // SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
     let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
-    if let Ok(token) = env::var("HEALTH_TOKEN") {
-        endpoint = endpoint.full_for_bearer(token);
+    if env::var_os("HEALTH_TOKEN").is_some() {
+        endpoint = endpoint.full_for_bearer(variable::<String>("HEALTH_TOKEN", None, "a token of plain text")?);
     }
-    // Here and not in the closure, which every worker calls.
     let probes = health_actix::routes(endpoint.validated()?);
     let (database, jobs, metrics) = (web::Data::new(database), web::Data::new(jobs), web::Data::new(metrics));
 
@@ -119,13 +120,13 @@ async fn version(database: web::Data<Pool<AsyncPgConnection>>) -> actix_web::Res
 
 /// Leaves a job in the queue.
 async fn accept(jobs: web::Data<Channel>, job: web::Bytes) -> actix_web::Result<HttpResponse> {
-    let properties = BasicProperties::default();
-    let sent = jobs.basic_publish("".into(), JOBS.into(), BasicPublishOptions::default(), &job, properties).await;
-    let confirmed = sent.map_err(unavailable)?.await.map_err(unavailable)?;
-    if !confirmed.is_ack() {
-        return Err(unavailable("the broker refused a job"));
+    let on_disk = BasicProperties::default().with_delivery_mode(2);
+    let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let sent = async { jobs.basic_publish("".into(), JOBS.into(), mandatory, &job, on_disk).await?.await };
+    match timeout(LIMIT, sent).await.map_err(unavailable)?.map_err(unavailable)? {
+        Confirmation::Ack(None) => Ok(HttpResponse::Accepted().finish()),
+        _ => Err(unavailable("the broker refused a job, or has no such queue")),
     }
-    Ok(HttpResponse::Accepted().finish())
 }
 
 /// Everything that was recorded, the numbers of the checks included.

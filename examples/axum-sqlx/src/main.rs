@@ -56,7 +56,9 @@ async fn main() -> anyhow::Result<()> {
         .acquire_timeout(Duration::from_secs(2))
         .connect_lazy_with(database);
     let client = Client::open(cache)?;
-    let cache = ConnectionManager::new_lazy_with_config(client.clone(), ConnectionManagerConfig::new())?;
+    // The next command tries again; with the retries of the default every request would wait for them.
+    let once = ConnectionManagerConfig::new().set_number_of_retries(0);
+    let cache = ConnectionManager::new_lazy_with_config(client.clone(), once)?;
     // reqwest with `rustls-no-provider` leaves the cryptography to the process. An error says that it has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A redirect is an answer of its own for the check, so it is not followed.
@@ -75,8 +77,8 @@ async fn main() -> anyhow::Result<()> {
     let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
 
     let mut endpoint = Endpoint::new(health.clone());
-    if let Ok(token) = env::var("HEALTH_TOKEN") {
-        endpoint = endpoint.full_for_bearer(token);
+    if env::var_os("HEALTH_TOKEN").is_some() {
+        endpoint = endpoint.full_for_bearer(variable::<String>("HEALTH_TOKEN", None, "a token of plain text")?);
     }
     let endpoint = endpoint.validated()?;
     let mut document = Api::openapi();

@@ -14,12 +14,12 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use health_core::{CheckExt as _, Endpoint, Gauge, Grpc, Health, TaskAlive};
+use health_core::{CheckExt as _, Endpoint, Gauge, Grpc, Health, InFlight, TaskAlive};
 use tokio::{net::TcpListener, sync::mpsc, time::sleep};
 use tonic::{service::Routes, transport};
 
 /// How many jobs may wait.
-const CAPACITY: usize = 100;
+const CAPACITY: usize = 50;
 /// How long a job takes.
 const JOB: Duration = Duration::from_millis(200);
 
@@ -29,10 +29,12 @@ async fn main() -> anyhow::Result<()> {
     let address: SocketAddr = variable("BIND_ADDR", Some("127.0.0.1:8080"), "an address and a port")?;
     let drain: u64 = variable("DRAIN_SECONDS", Some("10"), "a whole number of seconds")?;
 
-    let (queue, mut jobs) = mpsc::channel::<()>(CAPACITY);
+    // Draining waits for each job that was accepted, because the job is in flight until it is dropped.
+    let (queue, mut jobs) = mpsc::channel::<InFlight>(CAPACITY);
     let worker = tokio::spawn(async move {
-        while jobs.recv().await.is_some() {
+        while let Some(job) = jobs.recv().await {
             sleep(JOB).await;
+            drop(job);
         }
     });
     // A check that held the queue itself would keep it open for ever.
@@ -56,8 +58,8 @@ async fn main() -> anyhow::Result<()> {
     // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
     let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
-    if let Ok(token) = env::var("HEALTH_TOKEN") {
-        endpoint = endpoint.full_for_bearer(token);
+    if env::var_os("HEALTH_TOKEN").is_some() {
+        endpoint = endpoint.full_for_bearer(variable::<String>("HEALTH_TOKEN", None, "a token of plain text")?);
     }
 
     let grpc = Routes::new(health_tonic::service(health.clone()))
@@ -66,9 +68,10 @@ async fn main() -> anyhow::Result<()> {
         // tonic's own fallback answers each unknown path with 200 and UNIMPLEMENTED in a header. Clients of gRPC read
         // the 404 of axum as UNIMPLEMENTED, too, and those of HTTP understand it.
         .reset_fallback();
+    let service = health.clone();
     let accept = move || async move {
         // A full queue refuses the job, and the caller tries again later.
-        if queue.try_send(()).is_ok() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE }
+        if queue.try_send(service.in_flight()).is_ok() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE }
     };
     let app = Router::new()
         .route("/", get(|| async { "hello" }))

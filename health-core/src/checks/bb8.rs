@@ -17,6 +17,7 @@ use bb8::{AddError, ManageConnection, Pool, PooledConnection, RunError};
 use super::{
     driver_error::{ReasonOf, explain},
     failure::Failure,
+    limits::check_settings,
     pool::{
         PoolCheck,
         source::{Connected, RoundTrip, Source, Taken},
@@ -117,6 +118,10 @@ where
                 .into());
         }
         Ok(self.pool_check.validate()?)
+    }
+
+    check_settings! {
+        saturated_for: pool_check.saturated_for = duration;
     }
 }
 

@@ -1,6 +1,10 @@
 //! The public category of an error of a driver that a check does not know: by the types of its source chain, else by texts.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
     check::error::{chain, classify},
@@ -12,7 +16,9 @@ pub(super) type ReasonOf<E> = Arc<dyn Fn(&E) -> Option<Reason> + Send + Sync>;
 
 /// Returns the reason and the message of a driver's error. What the application says of it comes first.
 pub(super) fn explain<E: Error + 'static>(error: &E, reason_of: &ReasonOf<E>) -> (Reason, String) {
-    let reason = reason_of(error).or_else(|| reason(error)).unwrap_or(Reason::Failed);
+    // A panic of the application's function leaves the reason to the check.
+    let own = catch_unwind(AssertUnwindSafe(|| reason_of(error))).ok().flatten();
+    let reason = own.or_else(|| reason(error)).unwrap_or(Reason::Failed);
     (reason, chain(error))
 }
 
@@ -46,7 +52,7 @@ fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
 /// Parts of the texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and diesel keep
 /// nothing of an error but its text. A server may speak another language, of which nothing is known here. The first part that
 /// is found decides: what a server has said comes before what its client makes of it.
-const TEXTS: [(&str, Reason); 45] = [
+const TEXTS: [(&str, Reason); 49] = [
     ("too many clients", Reason::Saturated),
     ("too many connections", Reason::Saturated),
     ("Too many connections", Reason::Saturated),
@@ -70,6 +76,10 @@ const TEXTS: [(&str, Reason); 45] = [
     ("invalid configuration", Reason::Rejected),
     ("invalid connection string", Reason::Rejected),
     ("TLS handshake", Reason::Rejected),
+    ("is not allowed to connect", Reason::Rejected),
+    ("unexpected eof", Reason::Unreachable),
+    ("SSL SYSCALL error", Reason::Unreachable),
+    ("SSL connection has been closed", Reason::Unreachable),
     ("SSL error", Reason::Rejected),
     ("canceling statement", Reason::Timeout),
     ("timeout expired", Reason::Timeout),

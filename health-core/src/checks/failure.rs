@@ -1,4 +1,4 @@
-//! What a driver's error means for a check.
+//! A driver's error, classified: its reason, its message, and whether the connection is usable.
 
 use crate::{
     check::{error::CheckError, outcome::Outcome},

@@ -37,6 +37,9 @@ use crate::{
     model::status::Reason,
 };
 
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
+
 /// The pauses before a question is asked again whose connection ended under it. A client takes a moment to connect
 /// anew.
 const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
@@ -72,7 +75,7 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(2
 pub struct Fred {
     lines: Vec<Line>,
     is_pool: bool,
-    /// Whose turn it is.
+    /// The index of the client that the next run asks first.
     turn: AtomicUsize,
 }
 
@@ -143,7 +146,7 @@ impl Fred {
 /// Asks a client, and at half of the time the second one, too. Returns `None` if neither answers in time.
 async fn answer(first: &Line, second: Option<&&Line>) -> Option<Result<Value, Error>> {
     let mut first = pin!(first.ask());
-    let half = time_left().map_or(Duration::MAX, |left| left / 2);
+    let half = time_left().unwrap_or(DEFAULT_LIMIT) / 2;
     if let Ok(answer) = timeout(half, &mut first).await {
         return Some(answer);
     }
@@ -153,7 +156,8 @@ async fn answer(first: &Line, second: Option<&&Line>) -> Option<Result<Value, Er
             None => pending().await,
         }
     };
-    let rest = time_left().map_or(Duration::MAX, |left| left - left / 20);
+    let left = time_left().unwrap_or(DEFAULT_LIMIT);
+    let rest = left - left / 20;
     timeout(rest, async {
         select! { answer = first => answer, answer = second => answer }
     })
@@ -191,7 +195,12 @@ impl Line {
         let asked = slot.get_or_insert_with(|| Asked(tokio::spawn(ping(self.client.clone()))));
         let answer = (&mut asked.0).await;
         *slot = None;
-        answer.unwrap_or_else(|error| Err(Error::new(ErrorKind::Unknown, error.to_string())))
+        match answer {
+            Ok(answer) => answer,
+            // The scheduler tells of it, and keeps its text from the report.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => Err(Error::new(ErrorKind::Unknown, error.to_string())),
+        }
     }
 
     /// Why the client is not connected, as far as it has told.

@@ -30,6 +30,9 @@ use crate::{
     model::status::Reason,
 };
 
+/// The deadline of a run outside the scheduler.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
+
 /// A question is asked so often, if the connection ends under it each time.
 const ATTEMPTS: usize = 3;
 
@@ -46,7 +49,7 @@ const ATTEMPTS: usize = 3;
 ///   in half of the deadline once more over another connection.
 /// - A client whose every connection is in use (`maxPoolSize`, 10 by default) is `timeout`, like a server that hangs:
 ///   the driver tells of its pool by events alone, whose one handler is the application's. For the same reason nothing
-///   is observed.
+///   is observed. An application whose operations may occupy the pool gives the check a client of its own.
 /// - A wrong password, or a user without the right, is `rejected`; a server that shuts down, recovers or is no primary
 ///   any more is `unreachable`; a limit of the server's own on time is `timeout`, and on requests `saturated`.
 /// - The feature brings no TLS. The driver does not compile without one, so the application's own dependency on
@@ -107,7 +110,7 @@ impl Check for MongoDb {
     async fn check(&self) -> CheckResult {
         let mut failure = None;
         for attempt in 1..=ATTEMPTS {
-            let left = time_left().unwrap_or(Duration::MAX);
+            let left = time_left().unwrap_or(DEFAULT_LIMIT);
             let patience = if attempt == 1 { left / 2 } else { left - left / 20 };
             let view = Arc::new(View::default());
             match timeout(patience, self.ask(&view)).await {

@@ -14,6 +14,7 @@ use self::{
     owned::{Asked, NotServed, Owned},
     unserved::Unserved,
 };
+use super::limits::check_settings;
 use crate::{
     check::{
         Check, CheckResult,
@@ -149,7 +150,13 @@ impl<M: ManageConnection> R2d2<M> {
     async fn ask_beside(&self) -> CheckResult {
         let owned = Arc::clone(&self.owned);
         match self.beside.run(move || owned.ask_beside()).await? {
-            Ok(()) => Ok(self.unserved.saturated("the server answers, but the pool", self.saturated_for)),
+            Ok(()) => {
+                // An idle connection serves the application, even if the one that the check has taken hangs in its test.
+                if self.owned.has_idle() {
+                    self.unserved.fails();
+                }
+                Ok(self.unserved.saturated("the server answers, but the pool", self.saturated_for))
+            }
             Err((Reason::Saturated, message)) => Ok(self.refused(message)),
             Err((reason, message)) => {
                 self.unserved.fails();
@@ -204,6 +211,10 @@ impl<M: ManageConnection> Check for R2d2<M> {
             return Err("saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".into());
         }
         Ok(())
+    }
+
+    check_settings! {
+        saturated_for: saturated_for = duration;
     }
 }
 

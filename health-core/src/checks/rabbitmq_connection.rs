@@ -9,7 +9,10 @@ use std::{
 
 use ::lapin::{Channel, Connection, Error, options::BasicQosOptions};
 use async_trait::async_trait;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use super::{
     failure::Failure,
@@ -20,6 +23,9 @@ use crate::{
     model::status::Reason,
 };
 
+/// How long no channel is asked for after the broker has refused one.
+const REFUSED_FOR: Duration = Duration::from_secs(300);
+
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -28,11 +34,12 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 /// - Least privilege: access to the virtual host. Nothing is declared, published or consumed: `basic.qos` is asked for on a
 ///   channel that nothing else uses.
 /// - The check keeps one channel open. The user needs room for one channel more: a broker that refuses a channel ends the
-///   connection on which it was asked for.
+///   connection on which it was asked for. After such a refusal the check is `saturated` and asks again after five minutes.
 /// - A connection that is closed, or that lapin is opening again, is `unreachable` at once. A broker that hangs is `timeout`, and
 ///   no second question is sent before the first one is answered.
-/// - lapin opens a connection again only with `ConnectionProperties::enable_auto_recover`. An application that makes a new one
-///   itself gives the check a function that returns the current one: [`current`](Self::current).
+/// - lapin opens a connection again only with `ConnectionProperties::enable_auto_recover`, and then gives up for good after 16
+///   attempts unless `configure_backoff` says otherwise. An application that makes a new one itself gives the check a function
+///   that returns the current one: [`current`](Self::current).
 /// - A connection that the broker blocks (an alarm on memory or disk, after it published) is Degraded with `saturated`.
 ///
 /// ```no_run
@@ -45,7 +52,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let properties = ConnectionProperties::default().enable_auto_recover();
+/// let properties = ConnectionProperties::default().configure_backoff(|it| it.without_max_times()).enable_auto_recover();
 /// let connection = Arc::new(Connection::connect("amqp://localhost", properties).await?);
 /// let health = Health::builder().check("broker", RabbitMqConnection::new(connection.clone())).start()?;
 /// # drop(health);
@@ -58,13 +65,15 @@ pub struct RabbitMqConnection {
     state: Mutex<State>,
 }
 
-/// What is kept from run to run.
+/// The state that consecutive runs share.
 #[derive(Default)]
 struct State {
     /// The check's channel, and the connection that it belongs to.
     channel: Option<(Arc<Connection>, Channel)>,
     /// The question that has not been answered yet, and its connection.
     asked: Option<(Arc<Connection>, Question)>,
+    /// When the broker refused a channel for want of room, and what it said.
+    refused: Option<(Instant, Failure)>,
 }
 
 /// A question under way, which returns the channel that it went over.
@@ -109,13 +118,38 @@ impl RabbitMqConnection {
         })
     }
 
+    /// Remembers a refusal for want of room, which has cost the connection.
+    fn refused(&self, failure: Failure) -> Failure {
+        if failure.reason == Reason::Saturated && failure.is_broken {
+            self.state().refused = Some((Instant::now(), failure.clone()));
+        }
+        failure
+    }
+
+    /// Forgets what belongs to another connection than the current one, so that the other one can end. Returns a refusal that is
+    /// not old yet.
+    fn begin(&self, current: Option<&Arc<Connection>>) -> Option<Failure> {
+        let is_old = |of: &Arc<Connection>| current.is_none_or(|now| !Arc::ptr_eq(of, now));
+        let mut state = self.state();
+        let channel = state.channel.take_if(|(of, _)| is_old(of));
+        let asked = state.asked.take_if(|(of, _)| is_old(of));
+        drop(state.refused.take_if(|(at, _)| at.elapsed() >= REFUSED_FOR));
+        let refusal = state.refused.as_ref().map(|(_, failure)| failure.clone());
+        drop(state);
+        drop(channel);
+        if let Some((_, task)) = asked {
+            task.abort();
+        }
+        refusal
+    }
+
     async fn ask(&self, connection: &Arc<Connection>) -> Result<(), Failure> {
         let limit = time_left().unwrap_or(DEFAULT_LIMIT);
         let mut task = Asked { check: self, connection, task: Some(self.question(connection)) };
         let Ok(answer) = timeout(limit - limit / 100, task.answer()).await else {
             return Err(Failure::new("no answer in time", Reason::Timeout, true));
         };
-        let channel = answer.map_err(explain)?;
+        let channel = answer.map_err(|error| self.refused(explain(error)))?;
         self.state().channel = Some((Arc::clone(connection), channel));
         Ok(())
     }
@@ -133,8 +167,12 @@ impl Asked<'_> {
         let Some(task) = &mut self.task else { return Err(gone()) };
         let answer = task.await;
         self.task = None;
-        // Its runtime has ended, or lapin has panicked.
-        answer.unwrap_or_else(|_| Err(gone()))
+        match answer {
+            Ok(answer) => answer,
+            // The scheduler tells of it, and keeps its text from the report.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(gone()),
+        }
     }
 }
 
@@ -162,7 +200,9 @@ fn gone() -> Error {
 impl Check for RabbitMqConnection {
     async fn check(&self) -> CheckResult {
         let unreachable = |message: &str| Ok(Outcome::unhealthy(message).reason(Reason::Unreachable));
-        let Some(connection) = (self.current)() else { return unreachable("the application has no connection") };
+        let current = (self.current)();
+        let refusal = self.begin(current.as_ref());
+        let Some(connection) = current else { return unreachable("the application has no connection") };
         let status = connection.status();
         if status.reconnecting() {
             return unreachable("the connection was lost, and lapin is opening it again");
@@ -173,6 +213,10 @@ impl Check for RabbitMqConnection {
         // The broker does not read from a connection that it blocks, so that a question would get no answer.
         if let Some(blocked) = blocked(status) {
             return Ok(blocked);
+        }
+        // Asking again would cost this connection, too.
+        if let Some(refusal) = refusal {
+            return Ok(refusal.outcome());
         }
         Ok(match self.ask(&connection).await {
             Ok(()) => Outcome::healthy(),

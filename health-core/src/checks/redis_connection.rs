@@ -40,6 +40,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 /// - A connection that died is no outage where the driver opens a new one at once: the question is put a second time. A
 ///   `MultiplexedConnection` does not come back: it is `unreachable` until the application makes a new one.
 /// - A server that answers the client and not the application's connection is `timeout`: the application cannot reach it.
+/// - The driver keeps a question without an answer until its connection ends: a server that hangs costs some bytes per run.
 /// - Of a cluster PING asks every master. The client is one of any node's.
 /// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one that is
 ///   busy with a script, or cannot save, is `failed`; one without room for the connection is `saturated`, Unhealthy.
@@ -96,7 +97,11 @@ where
             Ok(Err(silence)) if silence.reason == Reason::Timeout => {
                 return Err(self.ask_client().await.explains(silence));
             }
-            Ok(answer) => return answer,
+            Ok(answer) => {
+                // It is definite, so that the client's connection is not needed.
+                self.second().take();
+                return answer;
+            }
             Err(_) => {}
         }
         let mut client = pin!(self.ask_client());
@@ -124,11 +129,13 @@ where
 
     /// Asks over a connection of the client, which is kept while it is needed.
     async fn ask_client(&self) -> Doubt {
-        let kept = self.second().clone();
+        // A run that is cancelled closes it.
+        let kept = self.second().take();
         if let Some(mut connection) = kept {
-            match self.question.put(&mut connection).await {
-                Err(failure) if failure.is_broken => *self.second() = None,
-                answer => return Doubt::Client(answer),
+            let answer = self.question.put(&mut connection).await;
+            if !answer.as_ref().is_err_and(|failure| failure.is_broken) {
+                *self.second() = Some(connection);
+                return Doubt::Client(answer);
             }
         }
         let mut connection = match self.client.get_multiplexed_async_connection().await {
@@ -142,7 +149,10 @@ where
 
     async fn diagnosed(&self, failure: Failure) -> Failure {
         match self.client.get_connection_info().addr() {
-            ConnectionAddr::Tcp(host, port) if failure.reason == Reason::Unreachable => {
+            // A name that was not found is not looked up again.
+            ConnectionAddr::Tcp(host, port)
+                if failure.reason == Reason::Unreachable && !failure.message.contains("lookup address") =>
+            {
                 diagnosed((host.clone(), *port), failure).await
             }
             _ => failure,

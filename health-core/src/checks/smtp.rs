@@ -9,10 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp::Error};
-use tokio::{
-    task::JoinHandle,
-    time::{error::Elapsed, timeout},
-};
+use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     check::{Check, CheckResult, deadline::time_left, error::CheckError, outcome::Outcome},
@@ -22,16 +19,13 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long a question may take whose run is over, so that its connection goes back to the pool in order.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// Asks a mail server over the application's own transport, by NOOP. Needs the feature `smtp`.
 ///
 /// - Least privilege: whatever the transport's credentials may do. No message is begun.
 /// - The feature brings lettre's pool, which lettre has by default. An idle connection of it is asked, or a new one
 ///   opened, which stays in the pool. A connection that died in the pool is no outage: lettre asks the next one, until
 ///   a new one fails.
-/// - A run that times out does not drop its question, which continues for up to 30 s: lettre gives a connection back to
+/// - A run that times out does not drop its question, which continues until it is answered or its connection ends: lettre gives a connection back to
 ///   its pool even if an answer is still to come, and the next message on it would be taken for accepted by the answers
 ///   to other commands. One such question is left at a time; a later one that times out, too, is ended.
 /// - 535 and other refusals of the user, of the client or of its TLS are `rejected`; 421 is `unreachable`, or
@@ -62,7 +56,7 @@ pub struct Smtp {
 /// Whether the last connection that was taken answered NOOP.
 type Answer = Result<bool, Error>;
 
-type Task = JoinHandle<Result<Answer, Elapsed>>;
+type Task = JoinHandle<Answer>;
 
 impl Smtp {
     /// Asks over this transport.
@@ -83,12 +77,17 @@ impl Smtp {
     /// Asks one question, which outlives this future if it is dropped.
     async fn question(&self) -> Result<bool, CheckError> {
         let transport = self.transport.clone();
-        let task = tokio::spawn(async move { timeout(GRACE, transport.test_connection()).await });
+        let task = tokio::spawn(async move { transport.test_connection().await });
         let mut question = Question { check: self, task: Some(task) };
         let Some(task) = question.task.as_mut() else { return Ok(false) };
         let answer = task.await;
         question.task = None;
-        answer??.map_err(explain)
+        match answer {
+            Ok(answer) => answer.map_err(explain),
+            // The scheduler tells of it, and keeps its text from the report.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Leaves a question to itself, unless an earlier one still is. The server was silent when the later one began, so

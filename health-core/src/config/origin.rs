@@ -11,15 +11,19 @@ pub(crate) enum Origin {
     /// A place in a file: line and column begin at 1.
     File { path: Arc<str>, line: usize, column: usize },
     /// An environment variable.
-    Variable { name: Arc<str> },
+    Variable {
+        name: Arc<str>,
+        /// The position of the source among all sources, of which the later one counts.
+        source: usize,
+    },
 }
 
 impl Origin {
-    /// Whether both come from one file, or both from variables.
+    /// Whether both come from one file, or from one source of variables.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
-            (Self::Variable { .. }, Self::Variable { .. }) => true,
+            (Self::Variable { source, .. }, Self::Variable { source: other, .. }) => source == other,
             _ => false,
         }
     }
@@ -29,7 +33,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
-            Self::Variable { name } => f.write_str(name),
+            Self::Variable { name, .. } => f.write_str(name),
         }
     }
 }

@@ -51,20 +51,25 @@ impl Presets {
         self.fill(checks, mistakes);
     }
 
-    /// Applies the presets to checks that are inserted. Removes disabled checks, also from the dependencies of others. May be
-    /// called again with other presets, which begin with what the code said.
-    #[cfg_attr(not(feature = "serde"), expect(clippy::ptr_arg, reason = "settings remove disabled checks"))]
+    /// Applies the presets to checks that are inserted, beside those that run. Returns which are enabled, and removes the others
+    /// from the dependencies. May be called again with other presets, which begin with what the code said of the options that
+    /// all checks have.
+    #[cfg_attr(not(feature = "serde"), expect(unused_variables, reason = "without settings no check is disabled"))]
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
-        checks: &mut Vec<(N, Registration)>,
+        checks: &mut [(N, Registration)],
+        runs: impl Fn(&str) -> bool,
         mistakes: &mut Mistakes,
-    ) {
+    ) -> Vec<bool> {
         #[cfg(feature = "serde")]
-        {
+        let enabled = {
             checks.iter_mut().for_each(|(_, registration)| registration.keep_code());
-            self.settings.apply_to_inserted(checks, mistakes);
-        }
+            self.settings.apply_to_inserted(checks, runs, mistakes)
+        };
+        #[cfg(not(feature = "serde"))]
+        let enabled = vec![true; checks.len()];
         self.fill(checks, mistakes);
+        enabled
     }
 
     /// Returns the presets of the same builder with other settings. Collects the mistakes that no single check has.

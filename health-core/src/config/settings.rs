@@ -170,21 +170,24 @@ impl Settings {
         left_out
     }
 
-    /// Applies the settings to checks that are inserted. Removes disabled checks, also from the dependencies of others.
+    /// Applies the settings to checks that are inserted. Returns which are enabled. Removes disabled checks from the dependencies
+    /// of others, unless they run.
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
-        checks: &mut Vec<(N, Registration)>,
+        checks: &mut [(N, Registration)],
+        runs: impl Fn(&str) -> bool,
         mistakes: &mut Mistakes,
-    ) {
+    ) -> Vec<bool> {
         for (option, given) in &self.defaults {
             mistakes.origins.note_default(option, given.origin.as_ref());
         }
-        checks.retain_mut(|(name, registration)| {
-            set(name.as_ref(), &self.of_inserted(name.as_ref()), registration, mistakes)
-        });
-        for (_, registration) in checks {
-            registration.options.depends_on.retain(|upstream| !is_disabled(&self.of_inserted(upstream)));
+        let mut enabled = Vec::with_capacity(checks.len());
+        for (name, registration) in checks {
+            enabled.push(set(name.as_ref(), &self.of_inserted(name.as_ref()), registration, mistakes));
+            let is_off = |upstream: &str| !runs(upstream) && is_disabled(&self.of_inserted(upstream));
+            registration.options.depends_on.retain(|upstream| !is_off(upstream));
         }
+        enabled
     }
 
     /// Joins the sections of each check of a builder, and gives them the name of that check.

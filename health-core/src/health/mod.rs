@@ -397,14 +397,18 @@ impl Health {
     /// applied meanwhile.
     fn insert_by_presets<N: AsRef<str>>(
         &self,
-        checks: &mut Vec<(N, Registration)>,
+        checks: &mut [(N, Registration)],
     ) -> Result<Option<Vec<Job>>, BuildError> {
         let mut mistakes = Mistakes::default();
         if self.inner.runtime_has_ended() {
             mistakes.push(BuildError::RuntimeEnded);
         }
         let presets = self.inner.store.presets();
-        presets.apply_to_inserted(checks, &mut mistakes);
+        let published = self.inner.store.published();
+        let runs = |name: &str| published.check(name).is_some();
+        let enabled = presets.apply_to_inserted(checks, runs, &mut mistakes);
+        let checks: Vec<&(N, Registration)> =
+            checks.iter().zip(enabled).filter_map(|(check, is_enabled)| is_enabled.then_some(check)).collect();
         let nodes: Vec<Node<'_>> =
             checks.iter().map(|(name, check)| Node { name: name.as_ref(), options: &check.options }).collect();
         let mut last = Shared::inserted();

@@ -63,6 +63,10 @@ impl<M: ManageConnection> Owned<M> {
     }
 
     /// Returns whether every connection that the pool may have is open and in use.
+    pub(super) fn has_idle(&self) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.state().idle_connections > 0)
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.pool.as_ref().is_some_and(|pool| {
             let state = pool.state();

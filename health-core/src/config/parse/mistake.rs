@@ -37,7 +37,7 @@ impl SettingsMistake {
                 key,
                 message,
             },
-            Origin::Variable { name } => Self {
+            Origin::Variable { name, .. } => Self {
                 file: None,
                 line: None,
                 column: None,

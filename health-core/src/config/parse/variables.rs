@@ -15,9 +15,10 @@ use crate::config::{
 const SEPARATOR: &str = "__";
 
 /// Adds the settings of variables: `PREFIX_CHECKS__<CHECK>__<OPTION>`, `PREFIX_INSERTED__<CHECK>__<OPTION>` and
-/// `PREFIX_DEFAULTS__<OPTION>`. Others are left alone, unless their names look like these mistyped.
+/// `PREFIX_DEFAULTS__<OPTION>`. `source` is the position among all sources. Others are left alone, unless their names look like these mistyped.
 pub(crate) fn variables(
     prefix: &str,
+    source: usize,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     settings: &mut Settings,
     mistakes: &mut Vec<SettingsMistake>,
@@ -32,7 +33,7 @@ pub(crate) fn variables(
     variables.sort_by(|one, other| one.name.cmp(&other.name));
     let mut known: BTreeMap<Key, String> = BTreeMap::new();
     for variable in variables {
-        let origin = Origin::Variable { name: Arc::from(variable.name.as_str()) };
+        let origin = Origin::Variable { name: Arc::from(variable.name.as_str()), source };
         let key = match variable.key(prefix) {
             Ok(Some(key)) => key,
             Ok(None) => continue,

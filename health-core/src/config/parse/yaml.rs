@@ -50,6 +50,9 @@ impl<'t> Events<'t> {
             Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                 Err(fault(span, "tags are not read: remove the word with the exclamation mark"))
             }
+            Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) => {
+                Err(fault(span, "anchors are not read: remove the word with the ampersand"))
+            }
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Ok(Node::Value(plain(&text))),
             Event::Scalar(text, ..) => Ok(Node::Value(Value::String(text.into_owned()))),
             Event::SequenceStart(..) => {
@@ -72,7 +75,7 @@ impl<'t> Events<'t> {
         loop {
             let (key, key_span) = match self.inside(begin)? {
                 (Event::MappingEnd, _) => return Ok(Node::Table(fields)),
-                (Event::Scalar(key, _, _, None), span) => (key.into_owned(), span),
+                (Event::Scalar(key, _, 0, None), span) => (key.into_owned(), span),
                 (_, span) => return Err(fault(span, "expected a key")),
             };
             let (event, span) = self.inside(begin)?;

@@ -38,7 +38,12 @@ struct Row {
 
 /// What a row shows of a member.
 fn shown(check: &CheckReport) -> (Status, Option<Reason>, bool) {
-    (check.status, check.reason, check.is_pending())
+    (judged(check), check.reason, check.is_pending())
+}
+
+/// The status with which a member counts in its row. One that was inserted counts for nothing before its first result.
+fn judged(check: &CheckReport) -> Status {
+    if check.counts { check.status } else { Status::Healthy }
 }
 
 impl Folded {
@@ -88,11 +93,11 @@ impl Row {
 
     fn replace(&mut self, before: Option<&CheckReport>, after: Option<&CheckReport>) {
         if let Some(check) = before {
-            self.tally.remove(check.status, check.is_unknown());
+            self.tally.remove(judged(check), check.is_unknown());
             self.pending -= usize::from(check.is_pending());
         }
         if let Some(check) = after {
-            self.tally.add(check.status, check.is_unknown());
+            self.tally.add(judged(check), check.is_unknown());
             self.pending += usize::from(check.is_pending());
         }
         self.report = OnceLock::new();
@@ -106,9 +111,9 @@ impl Row {
         let is_bad = status > Status::Healthy;
         let bad = || {
             let members = self.members.iter().filter(|_| is_bad).filter_map(|position| member(*position));
-            members.filter(|check| check.status > Status::Healthy)
+            members.filter(|check| judged(check) > Status::Healthy)
         };
-        let worst = bad().find(|check| check.status == status);
+        let worst = bad().find(|check| judged(check) == status);
         let report = Arc::new(GroupReport {
             name: Arc::clone(&self.name),
             status,

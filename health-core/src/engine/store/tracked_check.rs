@@ -158,7 +158,10 @@ impl TrackedCheck {
     pub(super) fn replan(&mut self, plan: Arc<Plan>, now: Nanos) {
         // A shorter age counts from now on, so that no result expires before the check could run at its new pace.
         if plan.stale_after < self.plan.stale_after && now < self.signals.stale_at() {
-            self.released = now;
+            // A run under way keeps its longer deadline.
+            let longer = self.plan.traits.timeout.saturating_sub(plan.traits.timeout);
+            let under_way = if self.signals.is_running() { nanos(longer) } else { 0 };
+            self.released = now.saturating_add(under_way);
         }
         self.signals.set_pace(nanos(plan.max_age), nanos(plan.traits.timeout));
         self.plan = plan;
