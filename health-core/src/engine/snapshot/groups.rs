@@ -42,7 +42,7 @@ fn shown(check: &CheckReport) -> (Status, Option<Reason>, bool) {
 }
 
 /// The status with which a member counts in its row. One that was inserted counts for nothing before its first result.
-fn judged(check: &CheckReport) -> Status {
+pub(super) fn judged(check: &CheckReport) -> Status {
     if check.counts { check.status } else { Status::Healthy }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     endpoint::{Endpoint, message::Request},
     engine::{
         policy::{CheckState, EffectiveStatus, Thresholds, Upstream, effective_status, fold},
-        snapshot::{Snapshot, contents::Contents, entry::Entry, page::Page, view::View},
+        snapshot::{Snapshot, contents::Contents, entry::Entry, groups::judged, page::Page, view::View},
     },
     health::Health,
     model::{
@@ -235,14 +235,14 @@ impl World {
                 .map(|entry| &*entry.report)
                 .filter(|check| check.tags().iter().any(|tag| **tag == *group.name))
                 .collect();
-            let worst = members.iter().map(|check| check.status).max().unwrap_or(Status::Healthy);
-            let first = members.iter().find(|check| check.status == worst);
+            let worst = members.iter().map(|check| judged(check)).max().unwrap_or(Status::Healthy);
+            let first = members.iter().find(|check| worst > Status::Healthy && judged(check) == worst);
             assert_eq!((group.status, group.reason), (worst, first.and_then(|check| check.reason)));
             for status in Status::ALL {
-                assert_eq!(group.count(*status), members.iter().filter(|check| check.status == *status).count());
+                assert_eq!(group.count(*status), members.iter().filter(|check| judged(check) == *status).count());
             }
             assert_eq!(group.pending, members.iter().filter(|check| check.is_pending()).count());
-            let is_unknown = |check: &&CheckReport| check.status < worst || check.is_unknown();
+            let is_unknown = |check: &&CheckReport| judged(check) < worst || check.is_unknown();
             assert_eq!(group.is_unknown, worst > Status::Healthy && members.iter().all(is_unknown));
         }
     }

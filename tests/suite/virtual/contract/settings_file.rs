@@ -285,7 +285,7 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
         ("a.toml", "[checks.database]\ntimeout = soon\n", "a.toml:2:11: ", ""),
         ("a.toml", "[checks.database]\ntimeout = \"1s\"\ntimeout = \"2s\"\n", "a.toml:3:1: ", "duplicate"),
         ("a.yaml", "checks:\n  database: [\n", "a.yaml:", ""),
-        ("a.yaml", "checks:\n  database: &x {timeout: 1s}\n  jobs: *x\n", "a.yaml:3:9: ", "aliases are not read"),
+        ("a.yaml", "checks:\n  database: &x {timeout: 1s}\n  jobs: *x\n", "a.yaml:2:13: ", "anchors are not read"),
         ("a.yaml", "checks:\n  database:\n    timeout: !!str 1s\n", "a.yaml:3:", "tags are not read"),
         ("a.yaml", "checks: {}\n---\nchecks: {}\n", "a.yaml:2:1: ", "there is a second document: use one"),
         ("a.yaml", "- checks\n", "a.yaml:1:1: ", "expected a table of defaults, checks, inserted, found a list"),
@@ -447,4 +447,16 @@ fn an_error_shows_no_more_than_the_beginning_of_a_value() {
     let text = start(settings).unwrap_err().to_string();
     assert!(text.len() < 500 && !text.contains(&"x".repeat(64)), "{text}");
     assert!(!format!("{:?}", variables(&[("HEALTH_TOKEN", "s3cr3t")])).contains("s3cr3t"));
+}
+
+#[test]
+fn of_two_sources_of_variables_the_later_one_counts() {
+    let variable = |prefix: &str, value: &str| {
+        vec![(format!("{prefix}_CHECKS__DATABASE__TIMEOUT").into(), value.to_owned().into())]
+    };
+    let loader = SettingsLoader::new();
+    let loader = loader.variables("HEALTH", variable("HEALTH", "1s")).variables("ORDERS", variable("ORDERS", "2s"));
+    let builder = Health::builder().check("database", check_fn(|| async { Ok(()) })).settings(loader.load().unwrap());
+    let report = Frozen::new(builder).unwrap().health().report();
+    assert_eq!(report.check("database").unwrap().timeout(), secs(2));
 }
