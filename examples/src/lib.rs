@@ -1,7 +1,7 @@
 //! What the example services share: settings from the environment, and a little work to watch.
 //!
-//! The programs are packages of their own, `axum`, `actix`, `warp` and `worker` beside this one, so that each builds only its
-//! framework: they mount and serve. The worker has work of its own.
+//! The programs that use it are packages of their own, `axum`, `actix`, `warp` and `worker` beside this one, so that each builds
+//! only its framework: they mount and serve. The worker has work of its own. The other programs beside it are whole in one file.
 
 /// The README's programs, compiled.
 #[cfg(doctest)]

@@ -79,7 +79,7 @@ impl From<UnixListener> for Listener {
 ///
 /// # Errors
 ///
-/// The path cannot be bound, or what stands there stays.
+/// The path cannot be bound, for instance because its directory does not exist, or what stands there stays.
 #[cfg(unix)]
 pub async fn bind_unix(path: impl AsRef<Path>) -> io::Result<UnixListener> {
     let path = path.as_ref();

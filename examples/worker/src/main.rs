@@ -1,5 +1,5 @@
 //! A small worker without HTTP of its own: a loop that works on jobs and beats its heart. Runs at once, with its probes
-//! on `BIND_ADDR`. Besides what the README says of every example, it reads
+//! on `BIND_ADDR`. It reads what the README says of every example, but for the variables of servers, and
 //!
 //! - `HEALTH_SOCKET`: the path of a Unix socket with the same probes, for exec probes in an image of this program
 //!   alone: `worker probe unix:/run/worker.sock:/livez`;
@@ -13,15 +13,17 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
-use health_core::{CheckExt as _, Endpoint, Health, Heartbeat, Lifecycle, Probe, Status};
+use health_core::{CheckExt as _, Endpoint, Health, Heartbeat, Lifecycle, Probe, Status, Systemd};
 use health_examples::{Settings, reload_on_hangup, run};
-use tokio::{
-    net::TcpListener,
-    time::{interval, sleep},
-};
+use tokio::{net::TcpListener, time::sleep};
 
 /// How long a job takes.
 const JOB: Duration = Duration::from_millis(200);
@@ -50,6 +52,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         builder = builder.secret(secret);
     }
     let health = builder.start()?;
+    health.publish(Systemd::new());
     reload_on_hangup(&health)?;
     let leave = health_hyper::shutdown(&health, settings.drain)?;
     let mut endpoint = Endpoint::new(health.clone());
@@ -64,21 +67,17 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     if let Some(path) = env::var_os("HEALTH_SOCKET") {
         servers.push(health_hyper::serve(endpoint, health_hyper::bind_unix(path).await?).spawn());
     }
-    let file = env::var_os("HEALTH_FILE").map(PathBuf::from);
-    let live = file.clone().map(|path| tokio::spawn(keep_live(path, health.clone())));
+    let is_over = Arc::new(AtomicBool::new(false));
+    if let Some(path) = env::var_os("HEALTH_FILE").map(PathBuf::from) {
+        let (health, is_over) = (health.clone(), Arc::clone(&is_over));
+        thread::spawn(move || keep_live(&path, &health, &is_over));
+    }
 
     let worker = tokio::spawn(work(health.clone(), heartbeat));
     // Returns a while after a signal, and not before the job in progress is done. From the signal on no job is begun.
     leave.await;
     worker.abort();
-    if let Some(live) = live {
-        live.abort();
-        // An error says that it was ended, as it was to be.
-        let _ = live.await;
-    }
-    if let Some(path) = file {
-        remove(&path)?;
-    }
+    is_over.store(true, Ordering::Relaxed);
     for server in servers {
         server.end().await;
     }
@@ -97,15 +96,15 @@ async fn work(health: Health, heartbeat: Heartbeat) {
     }
 }
 
-/// Writes the file each second while liveness does not fail, and removes it as soon as it does.
-async fn keep_live(path: PathBuf, health: Health) {
-    let mut seconds = interval(Duration::from_secs(1));
-    loop {
-        seconds.tick().await;
+/// Writes the file each second while liveness does not fail, and removes it as soon as it does. Runs on a thread of its own that
+/// nobody waits for: a file system that hangs leaves the file to grow old, as a process that hangs does.
+fn keep_live(path: &Path, health: &Health, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
         let is_live = health.status(Probe::Liveness) != Status::Unhealthy;
-        // A file system that fails leaves the file to grow old, as a process that hangs does.
-        let _ = if is_live { fs::write(&path, "live\n") } else { remove(&path) };
+        let _ = if is_live { fs::write(path, "live\n") } else { remove(path) };
+        thread::sleep(Duration::from_secs(1));
     }
+    let _ = remove(path);
 }
 
 /// Removes a file that need not be there.

@@ -113,9 +113,11 @@ where
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.pool.config().test_on_check_out {
-            return Err("a pool with test_on_check_out(false) gives connections that nobody has asked: build it with \
+            return Err(
+                "a pool with test_on_check_out(false) does not test connections before it gives them: build it with \
                         test_on_check_out(true), or ask over it in a check_fn"
-                .into());
+                    .into(),
+            );
         }
         Ok(self.pool_check.validate()?)
     }

@@ -223,11 +223,11 @@ impl Check for Memcached {
         let Some(Credentials { user, password }) = &self.credentials else { return Ok(()) };
         if user.is_empty() || user.contains([' ', ':', '\r', '\n']) {
             return Err(
-                "the user is none of a file of passwords: use a name without spaces, colons and line ends".into()
+                "credentials(..): the user name must not be empty or contain spaces, colons or line ends".into()
             );
         }
         if password.is_empty() || password.contains(['\r', '\n']) {
-            return Err("the password is none of a file of passwords: use one without line ends".into());
+            return Err("credentials(..): the password must not be empty or contain line ends".into());
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///   needs room for one connection more than the pool may have.
 /// - Without the manager a pool whose every connection is in use is `saturated`, and a server that died behind it is told by the
 ///   next connection that becomes free. Of an attempt to connect that failed the pool keeps the text alone, of which the check
-///   knows what the usual databases say.
+///   knows what the usual databases say. The texts of r2d2_postgres name no cause, so that every refusal is `failed`.
 /// - The reason of an error of the manager comes from its source chain and its text, and from SQLSTATE with the feature
 ///   `tokio_postgres`. [`reasons`](Self::reasons) adds what the application knows.
 /// - A test that never ends, on a connection whose other end has gone without a word, is nothing that r2d2 can give up. The
@@ -203,9 +203,11 @@ impl<M: ManageConnection> Check for R2d2<M> {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.owned.is_tested() {
-            return Err("a pool with test_on_check_out(false) gives connections that nobody has asked: build it with \
+            return Err(
+                "a pool with test_on_check_out(false) does not test connections before it gives them: build it with \
                         test_on_check_out(true), or ask over it in a check_blocking"
-                .into());
+                    .into(),
+            );
         }
         if self.saturated_for.is_zero() {
             return Err("saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".into());
