@@ -23,7 +23,10 @@ use std::{
 
 use health_core::{CheckExt as _, Endpoint, Health, Heartbeat, Lifecycle, Probe, Status, Systemd};
 use health_examples::{Settings, reload_on_hangup, run};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
 
 /// How long a job takes.
 const JOB: Duration = Duration::from_millis(200);
@@ -68,16 +71,26 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         servers.push(health_hyper::serve(endpoint, health_hyper::bind_unix(path).await?).spawn());
     }
     let is_over = Arc::new(AtomicBool::new(false));
-    if let Some(path) = env::var_os("HEALTH_FILE").map(PathBuf::from) {
-        let (health, is_over) = (health.clone(), Arc::clone(&is_over));
-        thread::spawn(move || keep_live(&path, &health, &is_over));
-    }
+    let live = env::var_os("HEALTH_FILE").map(|path| {
+        let (path, health, is_over) = (PathBuf::from(path), health.clone(), Arc::clone(&is_over));
+        thread::spawn(move || keep_live(&path, &health, &is_over))
+    });
 
     let worker = tokio::spawn(work(health.clone(), heartbeat));
     // Returns a while after a signal, and not before the job in progress is done. From the signal on no job is begun.
     leave.await;
     worker.abort();
     is_over.store(true, Ordering::Relaxed);
+    if let Some(live) = live {
+        live.thread().unpark();
+        let ended = async {
+            while !live.is_finished() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // A file system that hangs does not hold the end up.
+        let _ = timeout(Duration::from_secs(1), ended).await;
+    }
     for server in servers {
         server.end().await;
     }
@@ -102,7 +115,7 @@ fn keep_live(path: &Path, health: &Health, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
         let is_live = health.status(Probe::Liveness) != Status::Unhealthy;
         let _ = if is_live { fs::write(path, "live\n") } else { remove(path) };
-        thread::sleep(Duration::from_secs(1));
+        thread::park_timeout(Duration::from_secs(1));
     }
     let _ = remove(path);
 }
