@@ -338,7 +338,7 @@ fn find(checks: &[&str], name: &str) -> Option<usize> {
     if let Some(position) = checks.iter().position(|check| *check == name) {
         return Some(position);
     }
-    let mut found = checks.iter().enumerate().filter(|(_, check)| plain(check) == plain(name));
+    let mut found = checks.iter().enumerate().filter(|(_, check)| plain(check).eq(plain(name)));
     match (found.next(), found.next()) {
         (Some((position, _)), None) => Some(position),
         _ => None,
@@ -348,14 +348,17 @@ fn find(checks: &[&str], name: &str) -> Option<usize> {
 /// Returns how much a name of `inserted` counts for a check; `None` if it is not meant.
 fn weight(section: &str, name: &str) -> Option<usize> {
     match section.strip_suffix('*') {
-        Some(prefix) => plain(name).starts_with(&plain(prefix)).then_some(prefix.len()),
-        None => (plain(section) == plain(name)).then_some(usize::MAX - 1),
+        Some(prefix) => {
+            let mut rest = plain(name);
+            plain(prefix).all(|byte| rest.next() == Some(byte)).then_some(prefix.len())
+        }
+        None => plain(section).eq(plain(name)).then_some(usize::MAX - 1),
     }
 }
 
-/// A name as far as variables can tell it apart.
-fn plain(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['-', '.'], "_")
+/// The bytes of a name as far as variables can tell it apart.
+fn plain(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| if matches!(byte, b'-' | b'.') { b'_' } else { byte.to_ascii_lowercase() })
 }
 
 fn shortened(name: &str) -> String {

@@ -4,6 +4,7 @@
 mod agent;
 
 use std::{
+    collections::HashMap,
     fmt::{self, Write as _},
     io,
     net::ToSocketAddrs,
@@ -147,11 +148,8 @@ impl Dogstatsd {
     }
 
     fn send_group(&mut self, service: &Option<Arc<str>>, group: &GroupReport, at: SystemTime) {
-        let message = group.reason.map_or_else(String::new, |reason| {
-            format!("{reason}, {} of {}", group.count(group.status), group.checks())
-        });
+        let (severity, message) = words(group);
         let tags = self.tags_of(service, Some(("group", &group.name)));
-        let severity = severity(group.status, group.is_unknown);
         let datagram = self.datagram("health.group.status", severity, at, &tags, &message);
         self.agent.send(&datagram);
     }
@@ -188,6 +186,14 @@ impl Dogstatsd {
     }
 }
 
+/// Returns what is told of a group: its severity and a message.
+fn words(group: &GroupReport) -> (u8, String) {
+    let message = group
+        .reason
+        .map_or_else(String::new, |reason| format!("{reason}, {} of {}", group.count(group.status), group.checks()));
+    (severity(group.status, group.is_unknown), message)
+}
+
 /// Returns a text as Datadog keeps it in a tag: letters, digits and a few marks. So no character of it ends a tag, a
 /// field or the datagram.
 fn tag_text(text: &str) -> String {
@@ -205,6 +211,7 @@ impl Publisher for Dogstatsd {
     async fn publish(mut self: Box<Self>, mut source: Source) {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = HashMap::new();
         loop {
             let change = tokio::select! {
                 _ = ticks.tick() => None,
@@ -222,7 +229,10 @@ impl Publisher for Dogstatsd {
                         if check.has_metrics {
                             self.send_check(&source, check, at);
                         }
-                        if let Some(group) = report.groups.iter().find(|group| check.group() == Some(group.name())) {
+                        let group = report.groups.iter().find(|group| check.group() == Some(group.name()));
+                        // Members by the hundred can change at once, and say the same of their group.
+                        if let Some(group) = group.filter(|group| told.get(&group.name) != Some(&words(group))) {
+                            told.insert(Arc::clone(&group.name), words(group));
                             self.send_group(&report.service, group, at);
                         }
                     }
@@ -236,6 +246,7 @@ impl Publisher for Dogstatsd {
                         self.send_check(&source, check, at);
                     }
                     for group in report.groups.iter().filter(|_| names) {
+                        told.insert(Arc::clone(&group.name), words(group));
                         self.send_group(&report.service, group, at);
                     }
                 }

@@ -3,18 +3,19 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 
-use crate::config::parse::tree::{Fault, Field, Node, Place};
+use crate::config::parse::tree::{Fault, Field, Lines, Node, Place};
 
 /// Reads a document, and the place at which it begins.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
+    let lines = Lines::new(text);
     // Reads it whole first: only this tells what is wrong, and refuses what is nested too deeply.
     serde_json::from_str::<Value>(text).map_err(|error| {
-        let place = Place { line: error.line().max(1), column: error.column().max(1) };
+        let place = lines.place_in_line(error.line(), error.column());
         let message = error.to_string();
         let suffix = format!(" at line {} column {}", error.line(), error.column());
         Fault { place, message: message.strip_suffix(&suffix).unwrap_or(&message).to_owned() }
     })?;
-    let mut scanner = Scanner { text, at: 0 };
+    let mut scanner = Scanner { lines, at: 0 };
     scanner.space();
     let place = scanner.place();
     let node = scanner.node().ok_or_else(|| Fault { place, message: "it is not read as JSON".to_owned() })?;
@@ -23,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
 
 /// Reads valid JSON and notes the places of its keys.
 struct Scanner<'t> {
-    text: &'t str,
+    lines: Lines<'t>,
     at: usize,
 }
 
@@ -57,7 +58,7 @@ impl Scanner<'_> {
 
     /// Reads one value to its end.
     fn take<T: DeserializeOwned>(&mut self) -> Option<T> {
-        let mut values = Deserializer::from_str(self.text.get(self.at..)?).into_iter::<T>();
+        let mut values = Deserializer::from_str(self.lines.text.get(self.at..)?).into_iter::<T>();
         let value = values.next()?.ok()?;
         self.at += values.byte_offset();
         Some(value)
@@ -70,10 +71,10 @@ impl Scanner<'_> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.lines.text.as_bytes().get(self.at).copied()
     }
 
     fn place(&self) -> Place {
-        Place::of(self.text, self.at)
+        self.lines.place(self.at)
     }
 }

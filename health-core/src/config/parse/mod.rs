@@ -7,7 +7,10 @@ mod tree;
 pub(crate) mod variables;
 mod yaml;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -139,13 +142,14 @@ impl Document<'_> {
                 Vec::new()
             }
         };
-        let mut once: Vec<Field> = Vec::new();
+        let (mut once, mut known) = (Vec::new(), HashMap::new());
         for field in fields {
-            if let Some(first) = once.iter().find(|other| other.key == field.key) {
+            if let Some(line) = known.get(&field.key) {
                 let path = path.map_or_else(|| field.key.clone(), |path| format!("{path}.{}", field.key));
-                let message = format!("the key stands in line {}, too: keep one of them", first.place.line);
+                let message = format!("the key stands in line {line}, too: keep one of them");
                 self.mistake(field.place, Some(&path), message);
             } else {
+                known.insert(field.key.clone(), field.place.line);
                 once.push(field);
             }
         }

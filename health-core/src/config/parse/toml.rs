@@ -6,31 +6,32 @@ use toml::{
     de::{DeString, DeTable, DeValue, Error},
 };
 
-use crate::config::parse::tree::{Fault, Field, Node, Place};
+use crate::config::parse::tree::{Fault, Field, Lines, Node, Place};
 
 /// Reads a document, and the place at which it begins. Returns all of its faults together.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Vec<Fault>> {
+    let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok((Place::START, Node::Table(fields(text, table.get_ref()))));
+        return Ok((Place::START, Node::Table(fields(&lines, table.get_ref()))));
     }
     let fault = |error: &Error| Fault {
-        place: error.span().map_or(Place::START, |span| Place::of(text, span.start)),
+        place: error.span().map_or(Place::START, |span| lines.place(span.start)),
         message: error.message().to_owned(),
     };
     Err(errors.iter().map(fault).collect())
 }
 
-fn fields(text: &str, table: &DeTable<'_>) -> Vec<Field> {
-    table.iter().map(|(key, value)| field(text, key, value)).collect()
+fn fields(lines: &Lines<'_>, table: &DeTable<'_>) -> Vec<Field> {
+    table.iter().map(|(key, value)| field(lines, key, value)).collect()
 }
 
-fn field(text: &str, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Field {
+fn field(lines: &Lines<'_>, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Field {
     let node = match value.get_ref() {
-        DeValue::Table(table) => Node::Table(fields(text, table)),
+        DeValue::Table(table) => Node::Table(fields(lines, table)),
         value => Node::Value(plain(value)),
     };
-    Field { key: key.get_ref().to_string(), place: Place::of(text, key.span().start), node }
+    Field { key: key.get_ref().to_string(), place: lines.place(key.span().start), node }
 }
 
 fn plain(value: &DeValue<'_>) -> Value {

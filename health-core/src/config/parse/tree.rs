@@ -11,14 +11,35 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) const START: Self = Self { line: 1, column: 1 };
+}
 
-    /// The place of a byte.
-    pub(super) fn of(text: &str, offset: usize) -> Self {
-        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+/// A text and where its lines begin.
+pub(super) struct Lines<'t> {
+    pub(super) text: &'t str,
+    /// The first byte of each line.
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// Returns the place of a byte.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let offset = offset.min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let before = self.text.as_bytes().get(self.starts[line - 1]..offset).unwrap_or_default();
         // Not the bytes that continue a character.
-        let column = before[line_start..].iter().filter(|byte| (**byte & 0xc0) != 0x80).count() + 1;
-        Self { line: before.iter().filter(|byte| **byte == b'\n').count() + 1, column }
+        let column = before.iter().filter(|byte| (**byte & 0xc0) != 0x80).count() + 1;
+        Place { line, column }
+    }
+
+    /// Returns the place of the byte with this number in a line; both begin at 1.
+    pub(super) fn place_in_line(&self, line: usize, byte: usize) -> Place {
+        let start = self.starts.get(line.max(1) - 1).copied().unwrap_or(self.text.len());
+        self.place(start + byte.max(1) - 1)
     }
 }
 
