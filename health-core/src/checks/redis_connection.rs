@@ -41,6 +41,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///   `MultiplexedConnection` does not come back: it is `unreachable` until the application makes a new one.
 /// - A server that answers the client and not the application's connection is `timeout`: the application cannot reach it.
 /// - The driver keeps a question without an answer until its connection ends: a server that hangs costs some bytes per run.
+/// - The driver gathers an answer until it is whole, on the application's connection without a limit of time or size.
 /// - Of a cluster PING asks every master. The client is one of any node's.
 /// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one that is
 ///   busy with a script, or cannot save, is `failed`; one without room for the connection is `saturated`, Unhealthy.
