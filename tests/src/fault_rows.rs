@@ -1,34 +1,38 @@
 //! Every networked check in front of the server that it watches, behind a proxy that makes the faults of the network: the rows that the
 //! tests of the fault table and of the fault matrix run.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+mod pooled;
+mod watched;
+
+use std::{sync::Arc, time::Duration};
 
 use health_core::{
-    Bb8, Certificate, CheckExt as _, CheckReport, Dns, Elasticsearch, Fred, Grpc, Health, Http, Kafka, KafkaLag,
-    Memcached, MongoDb, Nats, Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection,
-    RedisQueue, Registration, Smtp, Sqlx, Status, Tcp, Upstream,
+    Bb8, Certificate, CheckExt as _, Dns, Elasticsearch, Fred, Grpc, Http, Kafka, KafkaLag, Memcached, MongoDb, Nats,
+    Postgres, R2d2, RabbitMq, RabbitMqConnection, RabbitMqQueue, Redis, RedisConnection, RedisQueue, Registration,
+    Smtp, Sqlx, Tcp, Upstream,
 };
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
-use tokio::{
-    runtime::Handle,
-    task::{JoinHandle, block_in_place},
-};
+use tokio::{runtime::Handle, task::block_in_place};
 use tokio_rustls::rustls::RootCertStore;
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
 use crate::{
     any_pool::{self, Blocking, R2d2PostgresManager},
     certificates::Authority,
-    daemon::{Rule, Server},
+    daemon::Server,
     fred, kafka,
     kafka_gate::Gate,
     mariadb, memcached, mongodb, mosquitto, name_server, nats, port, postgres,
-    proxy::{NetworkFault, Proxy},
+    proxy::Proxy,
     rabbitmq, redis,
     service::{self, Kind},
     smtp,
-    support::{client, millis, secs},
-    wait,
+    support::{client, secs},
+};
+
+pub use self::{
+    pooled::{Begun, Pooled, Taking},
+    watched::Watched,
 };
 
 /// The deadline of every check here.
@@ -78,87 +82,6 @@ impl Row {
     /// Each fault of pool and server, and what the check says under it.
     pub fn pool_cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         POOL_FAULTS.into_iter().zip(self.pool_cells.split_whitespace())
-    }
-}
-
-/// An application's pool of [`PLACES`] connections, and checks that watch it.
-#[expect(missing_debug_implementations, reason = "functions have none")]
-pub struct Pooled {
-    /// A check of the pool.
-    pub check: Box<dyn Fn() -> Registration + Send + Sync>,
-    /// Takes a connection, which goes back when it is dropped.
-    pub take: Arc<dyn Fn() -> Taking + Send + Sync>,
-}
-
-/// A connection that is being taken.
-pub type Taking = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
-
-impl Pooled {
-    fn of<P: Clone + Send + Sync + 'static>(pool: P, check: fn(P) -> Registration, take: fn(P) -> Taking) -> Self {
-        let watched = pool.clone();
-        Self { check: Box::new(move || check(watched.clone())), take: Arc::new(move || take(pool.clone())) }
-    }
-
-    /// Takes every connection of the pool.
-    pub async fn take_all(&self) -> Vec<Box<dyn Send>> {
-        let mut held = Vec::new();
-        for _ in 0..PLACES {
-            held.push((self.take)().await);
-        }
-        held
-    }
-
-    /// Begins a fault of [`POOL_FAULTS`].
-    pub async fn begin(&self, fault: &'static str, subject: &ServerUnderTest) -> Begun {
-        let (mut held, mut tasks) = (Vec::new(), Vec::new());
-        match fault {
-            "busy" => tasks.extend((0..PLACES * 3).map(|_| tokio::spawn(busy(Arc::clone(&self.take))))),
-            "full server" => {
-                held = self.take_all().await;
-                block_in_place(|| subject.server.impose(Rule::Full));
-            }
-            "idle ones dead" => subject.proxy.set(NetworkFault::HalfOpen),
-            _ => {
-                // What is open would stay so.
-                subject.proxy.set(NetworkFault::Refused);
-                block_in_place(|| subject.server.impose(Rule::LockedOut));
-                subject.proxy.set(NetworkFault::None);
-            }
-        }
-        Begun { fault, held, tasks }
-    }
-}
-
-/// A fault of [`POOL_FAULTS`] while it lasts.
-#[expect(missing_debug_implementations, reason = "what is held has none")]
-pub struct Begun {
-    fault: &'static str,
-    held: Vec<Box<dyn Send>>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Begun {
-    /// Ends it.
-    pub fn end(self, subject: &ServerUnderTest) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-        if matches!(self.fault, "full server" | "locked out") {
-            block_in_place(|| subject.server.impose(Rule::Open));
-        }
-        if self.fault == "idle ones dead" {
-            // Dead ones would stay so, and some pools have no way to end them.
-            subject.proxy.set(NetworkFault::Refused);
-        }
-        subject.proxy.set(NetworkFault::None);
-        drop(self.held);
-    }
-}
-
-/// Takes a connection of the pool, holds it for a moment, and takes the next one.
-async fn busy(take: Arc<dyn Fn() -> Taking + Send + Sync>) {
-    loop {
-        let held = take().await;
-        tokio::time::sleep(millis(10)).await;
-        drop(held);
     }
 }
 
@@ -654,102 +577,5 @@ pub fn right_password(row: &str) -> &'static str {
         "smtp" => smtp::PASSWORD,
         "sqlx" => mariadb::PASSWORD,
         _ => service::TOKEN,
-    }
-}
-
-/// A check of a row that is running.
-#[derive(Debug)]
-pub struct Watched {
-    /// The row.
-    pub row: Row,
-    /// What watches the server, by a check called `subject`.
-    pub health: Health,
-}
-
-impl Watched {
-    /// Starts the check, with the right or with the wrong credentials.
-    ///
-    /// # Panics
-    ///
-    /// The check is refused.
-    #[must_use]
-    pub fn start(row: Row, subject: &ServerUnderTest, right: bool) -> Self {
-        Self::check(row, (row.check)(subject, right))
-    }
-
-    /// Starts this check of the row.
-    ///
-    /// # Panics
-    ///
-    /// The check is refused.
-    #[must_use]
-    pub fn check(row: Row, check: Registration) -> Self {
-        Self::check_within(TIMEOUT, row, check)
-    }
-
-    /// Starts this check of the row with a deadline of its own.
-    ///
-    /// # Panics
-    ///
-    /// The check is refused.
-    #[must_use]
-    pub fn check_within(timeout: Duration, row: Row, check: Registration) -> Self {
-        let check = check.every(millis(300)).recheck(millis(200)).timeout(timeout).readiness();
-        let health = Health::builder().check("subject", check).start().expect("a check that is accepted");
-        Self { row, health }
-    }
-
-    /// What the check shows now.
-    #[must_use]
-    pub fn report(&self) -> Arc<CheckReport> {
-        Arc::clone(&self.health.report().checks()[0])
-    }
-
-    /// How many runs have finished, and how many of them have failed.
-    #[must_use]
-    pub fn runs(&self) -> (u64, u64) {
-        let report = self.report();
-        let totals = report.history().totals();
-        (totals.durations().count(), totals.runs(Status::Unhealthy))
-    }
-
-    /// How many of the finished runs were not healthy.
-    #[must_use]
-    pub fn not_healthy(&self) -> u64 {
-        let report = self.report();
-        let totals = report.history().totals();
-        totals.durations().count() - totals.runs(Status::Healthy)
-    }
-
-    /// Whether the check shows this: a status, a reason, or one of several with a `/` between them.
-    fn shows(&self, expected: &str) -> Result<(), String> {
-        let report = self.report();
-        let shown = report.reason().map_or(report.status().as_str(), |reason| reason.as_str());
-        if expected.split('/').any(|expected| shown == expected) && !report.is_pending() {
-            return Ok(());
-        }
-        Err(format!("{shown} {:?}", report.message()))
-    }
-
-    /// Waits until the check shows this.
-    ///
-    /// # Panics
-    ///
-    /// It does not within [`wait::HANG`].
-    pub async fn says(&self, expected: &str, during: &str) {
-        let what = format!("{}, {during}: {expected}", self.row.name);
-        wait::ok(&what, || self.shows(expected)).await;
-    }
-
-    /// Waits until the check shows this after two more runs, so that it is not what it showed before.
-    ///
-    /// # Panics
-    ///
-    /// It does not within [`wait::HANG`].
-    pub async fn goes_on_saying(&self, expected: &str, during: &str) {
-        let before = self.runs().0;
-        let what = format!("{}, {during}: two more runs", self.row.name);
-        wait::true_of(&what, || self.runs().0 >= before + 2).await;
-        self.says(expected, during).await;
     }
 }

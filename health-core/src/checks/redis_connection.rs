@@ -114,7 +114,10 @@ where
             },
             said = &mut client => {
                 *lock(doubt) = Some(said);
-                own.await
+                match own.await {
+                    Err(silence) if silence.reason == Reason::Timeout => Err(explained(doubt, silence)),
+                    answer => answer,
+                }
             }
         }
     }
@@ -122,7 +125,8 @@ where
     /// Asks over the application's connection; once more if that was broken, because the driver may have a new one.
     async fn ask_own(&self, doubt: &Mutex<Option<Doubt>>) -> Result<Outcome, Failure> {
         match self.question.put(&mut self.connection.clone()).await {
-            Err(failure) if failure.is_broken => *lock(doubt) = Some(Doubt::Broken(failure)),
+            // What the client's connection has said tells more.
+            Err(failure) if failure.is_broken => drop(lock(doubt).get_or_insert(Doubt::Broken(failure))),
             answer => return answer,
         }
         self.question.put(&mut self.connection.clone()).await
@@ -190,6 +194,14 @@ impl Doubt {
     }
 }
 
+/// Returns why the application's connection was silent, as far as that is known.
+fn explained(doubt: &Mutex<Option<Doubt>>, silence: Failure) -> Failure {
+    match lock(doubt).take() {
+        Some(doubt) => doubt.explains(silence),
+        None => silence,
+    }
+}
+
 fn lock(doubt: &Mutex<Option<Doubt>>) -> MutexGuard<'_, Option<Doubt>> {
     doubt.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -206,10 +218,7 @@ where
         let answer = timeout(limit - limit / 100, self.ask(Instant::now() + limit / 2, &doubt)).await;
         let answer = answer.unwrap_or_else(|_| {
             let silence = Failure::new("no answer in time", Reason::Timeout, true);
-            Err(match lock(&doubt).take() {
-                Some(doubt) => doubt.explains(silence),
-                None => silence,
-            })
+            Err(explained(&doubt, silence))
         });
         if answer.is_ok() {
             // It is not needed any more.

@@ -40,6 +40,15 @@ async fn says(health: &Health, status: Status, reason: Option<Reason>) -> String
     message
 }
 
+/// Runs the check until it is healthy.
+async fn recovers(health: &Health) {
+    wait::done("healthy again", async || match run(health).await {
+        (Status::Healthy, ..) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_that_is_connecting_tells_why_from_its_first_run() {
     let server = block_in_place(Server::start);
@@ -103,11 +112,7 @@ async fn a_full_server_that_lets_the_manager_not_back_in_is_saturated() {
     proxy.set(NetworkFault::None);
     says(&health, Status::Unhealthy, Some(Reason::Saturated)).await;
     block_in_place(|| server.impose(health_tests::daemon::Rule::Open));
-    wait::done("healthy again", async || match run(&health).await {
-        (Status::Healthy, ..) => Ok(()),
-        other => Err(other),
-    })
-    .await;
+    recovers(&health).await;
     health.stop().await;
 }
 
@@ -146,11 +151,7 @@ async fn a_cluster_is_asked_on_every_master() {
     block_in_place(|| server.kill());
     says(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
     block_in_place(|| server.run());
-    wait::done("healthy again", async || match run(&health).await {
-        (Status::Healthy, ..) => Ok(()),
-        other => Err(other),
-    })
-    .await;
+    recovers(&health).await;
     health.stop().await;
 }
 
@@ -165,10 +166,6 @@ async fn a_frozen_server_is_a_timeout_within_the_deadline_and_recovers() {
         says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
     }
     block_in_place(|| server.thaw());
-    wait::done("healthy again", async || match run(&health).await {
-        (Status::Healthy, ..) => Ok(()),
-        other => Err(other),
-    })
-    .await;
+    recovers(&health).await;
     health.stop().await;
 }
