@@ -39,7 +39,7 @@ impl Pooled {
         held
     }
 
-    /// Begins a fault of [`POOL_FAULTS`].
+    /// Begins a fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
     pub async fn begin(&self, fault: &'static str, subject: &ServerUnderTest) -> Begun {
         let (mut held, mut tasks) = (Vec::new(), Vec::new());
         match fault {
@@ -60,7 +60,7 @@ impl Pooled {
     }
 }
 
-/// A fault of [`POOL_FAULTS`] while it lasts.
+/// A fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS) while it lasts.
 #[expect(missing_debug_implementations, reason = "what is held has none")]
 pub struct Begun {
     fault: &'static str,
