@@ -7,7 +7,7 @@ from benchmarks.build import program, table
 
 NUMBERS = [10, 100, 1_000, 10_000]
 RUNS = 60
-PICTURE = "docs/growth.svg"
+PICTURE = "docs/src/growth.svg"
 
 
 def _run(*arguments):

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 
-PAGE = "docs/benchmarks.md"
+PAGE = "docs/src/performance.md"
 # The headings of parts that the page does not have yet.
 HEADINGS = {
     "growth": "By the number of checks",

@@ -13,6 +13,8 @@ pub mod envoy;
 pub mod fault_matrix;
 pub mod fault_rows;
 pub mod fred;
+#[cfg(doctest)]
+mod guide;
 pub mod haproxy;
 pub mod host_tree;
 pub mod http;
@@ -38,8 +40,6 @@ pub mod program;
 pub mod prometheus;
 pub mod proxy;
 pub mod rabbitmq;
-#[cfg(doctest)]
-mod recipes;
 pub mod redis;
 pub mod sample_service;
 pub mod secret;

@@ -89,7 +89,7 @@ fn without_its_style_it_has_the_same_order_and_does_not_say_that_it_is_old() {
 fn pictures() {
     let browser = Browser::start();
     let scratch = tempfile::tempdir().unwrap();
-    let committed = tools::repository().join("docs/status-page");
+    let committed = tools::repository().join("docs/src/status-page");
     let folder = if std::env::var_os("HEALTH_WRITE_PICTURES").is_some() { committed.as_path() } else { scratch.path() };
     let take = |tab: &Tab, name: &str| {
         let file = folder.join(format!("{name}.png"));

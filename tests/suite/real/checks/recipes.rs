@@ -55,7 +55,7 @@ fn reason(error: &SdkError<HeadBucketError>) -> Reason {
 fn the_recipe_is_the_one_that_is_tested() {
     let (_, from) = include_str!("recipes.rs").split_once("// The recipe.\n").unwrap();
     let (recipe, _) = from.split_once("// Its end.\n").unwrap();
-    let recipes = std::fs::read_to_string(repository().join("health-core/RECIPES.md")).unwrap();
+    let recipes = std::fs::read_to_string(repository().join("docs/src/recipes.md")).unwrap();
     assert!(recipes.contains(recipe), "the recipe for S3 is another one");
 }
 

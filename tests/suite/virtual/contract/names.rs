@@ -85,11 +85,7 @@ fn every_planted_fault_has_its_place() {
 #[test]
 fn every_guard_in_the_documents_exists() {
     let mut found = 0;
-    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "md") {
-            continue;
-        }
+    for path in guide_pages() {
         let text = std::fs::read_to_string(&path).unwrap();
         let names = text
             .split('`')
@@ -111,4 +107,21 @@ fn every_guard_in_the_documents_exists() {
         }
     }
     assert!(found > 50, "{found} guards");
+}
+
+/// Returns the pages of the guide.
+fn guide_pages() -> Vec<std::path::PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![root().join("docs/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
 }
