@@ -47,6 +47,7 @@
 //! | `utoipa` | [`Endpoint::openapi`], the paths and schemas of the endpoint as an OpenAPI document |
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The table names what only its features have; the complete documentation is that of all of them.
 #![cfg_attr(

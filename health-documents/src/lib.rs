@@ -24,6 +24,7 @@
 //! assert_eq!(read(302, "text/plain", b"OK"), None);
 //! # Ok::<(), &str>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod document;
 mod json;
@@ -54,3 +55,7 @@ pub fn read(code: u16, content_type: &str, body: &[u8]) -> Option<Document> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -33,6 +33,7 @@
 //!   it once a minute and tries again within a second.
 //!
 //! While the service drains, each answer closes its connection.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
 mod limited;

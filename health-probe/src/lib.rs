@@ -14,6 +14,7 @@
 //! ```
 //!
 //! The [help](HELP) lists the program's options.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer;
 mod arguments;

@@ -45,6 +45,7 @@
 //! # drop(server);
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[allow(
     clippy::all,

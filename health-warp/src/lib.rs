@@ -22,6 +22,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{convert::Infallible, net::SocketAddr, str::FromStr};
 #[cfg(feature = "dedicated_server")]

@@ -1,6 +1,7 @@
 //! The example services as programs: what they serve, and how they leave.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::Command,
@@ -9,9 +10,11 @@ use std::{
 };
 
 use health_tests::{
-    http,
+    http, port,
+    process::Process,
     program::{self, EXAMPLES, Program},
     support::secs,
+    tools::repository,
     wait,
 };
 use nix::sys::signal::Signal;
@@ -31,6 +34,22 @@ fn they_run_without_any_variable() {
         assert_eq!(checks, ["queue", "worker"]);
         assert_eq!(http::get(program.address, "/livez?verbose", &[]).text(), "[+]worker ok\nlivez check passed\n");
         assert_eq!(http::get(program.address, "/nowhere", &[]).status, 404);
+    }
+}
+
+#[test]
+fn the_minimal_example_of_each_adapter_answers_and_is_under_30_lines() {
+    for adapter in ["actix", "axum", "hyper", "warp"] {
+        let address = SocketAddr::from(([127, 0, 0, 1], port::free()));
+        let child = Command::new(program::built().join("hello")).args([&address.to_string(), adapter]).spawn().unwrap();
+        let _process = Process::new(child);
+        wait::until(adapter, || TcpStream::connect(address).is_ok());
+        wait::equals(adapter, &200, || http::get(address, "/readyz", &[]).status);
+        let health = http::get(address, "/health", &[]);
+        assert_eq!(health.json()["checks"]["worker"]["status"], "healthy", "{adapter}");
+        let source = repository().join(format!("health-{adapter}/examples/hello.rs"));
+        let lines = fs::read_to_string(source).unwrap().lines().count();
+        assert!(lines < 30, "{adapter}: {lines} lines");
     }
 }
 

@@ -47,6 +47,17 @@ fn health_hyper_adds_few_crates_to_the_core() {
     }
 }
 
+/// What `cargo run --example hello` of an adapter builds.
+#[test]
+fn the_minimal_example_of_an_adapter_builds_no_other_framework() {
+    let frameworks = ["actix-web", "axum", "warp"];
+    for (adapter, its) in [("actix", "actix-web"), ("axum", "axum"), ("hyper", ""), ("warp", "warp")] {
+        let crates = tree(&format!("health-{adapter}"), &["--edges", "normal,dev"]);
+        let others: Vec<_> = frameworks.iter().filter(|name| **name != its && crates.contains(**name)).collect();
+        assert!(others.is_empty(), "health-{adapter} brings {others:?}");
+    }
+}
+
 /// The default features of axum, without `form`, `json` and `query`, whose crates the workspace has not fetched.
 const AXUM: &str = r#""http1", "matched-path", "original-uri", "tokio", "tower-log", "tracing""#;
 

@@ -9,6 +9,7 @@ mod dependencies;
 mod doors;
 mod errors;
 mod groups;
+mod guide;
 mod health_local;
 mod hostile;
 mod many_checks;
