@@ -25,3 +25,4 @@ mod settings;
 mod settings_file;
 mod status_page;
 mod utoipa;
+mod width;
