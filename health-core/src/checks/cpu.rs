@@ -1,5 +1,5 @@
-//! The processors that this process may use. Green proves that no more tasks than tolerated wait for each core and that
-//! the control group is not being throttled; it does not prove that the application is fast.
+//! The processors that this process may use. Green proves that the load per core and the throttling of the control
+//! group are within their limits. It does not prove that the application is fast.
 
 mod throttling;
 
@@ -30,24 +30,30 @@ use crate::{
     },
 };
 
-/// The host's load per core, and how often the control group (version 2 or 1) had to stand still because its quota was
-/// used up.
+/// Measures the host's load per core, and how often the control group (version 2 or 1) was throttled because its CPU
+/// quota was used up.
 ///
-/// The limits are those of the load of the last minute per core. Throttling is the share of the scheduler's periods at
-/// whose end the group had to wait, of at least ten periods, or their time. The first run knows no share.
+/// Green proves that the load per core and the throttling are within their limits. It does not prove that the
+/// application is fast.
 ///
-/// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
-/// - Default limits: Degraded above a load of 2 per core, and above 25 % of the periods; Unhealthy never.
-/// - A number that cannot be read is left out, and the other is judged. If there is neither, the check is Unhealthy with
-///   `failed`.
-/// - In a container of LXC, `/proc/stat` has the container's cores and `/proc/loadavg` the host's load. The load is
-///   divided by the host's cores there.
-/// - The files stay open, two or three for each group and a few more, so that they can be read when no further descriptor is
-///   free.
-/// - Linux only; elsewhere it is Unhealthy and says so.
-/// - A measure, by itself for the full report only. Observed: `load_per_core`, `cores`, and where there is a quota
-///   `quota` (in `cores`) and `throttled_percent`. Details: `cgroup`, if the group's quota is not known: why; `unread`,
-///   the first file that should be there and could not be read.
+/// The limits apply to the load average of the last minute, divided by the number of cores. Throttling has limits of
+/// its own: they apply to the share of the scheduler's periods at whose end the group had to wait. The share is taken
+/// over at least ten periods, or over the time of ten periods (at least 1 s). The first run has no share.
+///
+/// - Least privilege: read access to `/proc` and `/sys/fs/cgroup`, which every user has.
+/// - Default limits: Degraded above a load of 2 per core, and Degraded above 25 % throttled periods. No limit makes
+///   the check Unhealthy by default.
+/// - If the load or the throttling cannot be read, it is left out and the other is judged. If neither can be read, the
+///   check is Unhealthy with `failed`.
+/// - In an LXC container `/proc/stat` shows the container's cores and `/proc/loadavg` the host's load. There the load
+///   is divided by the host's cores.
+/// - The files stay open, two or three for each group and a few more, so that the check works in a process without a
+///   free file descriptor.
+/// - The check works on Linux only. On other systems it is Unhealthy, and its message says why.
+/// - By default the check counts for the full report only.
+/// - Observed values: `load_per_core` (in `tasks`), `cores` (in `cores`), and with a quota `quota` (in `cores`) and
+///   `throttled_percent` (in `%`). Details: `cgroup`, the reason if the quota of the group is unknown; `unread`, the
+///   first file that should exist and could not be read.
 ///
 /// ```
 /// use health_core::{Cpu, Health};
@@ -69,16 +75,16 @@ pub struct Cpu {
     thread: BlockingThread,
 }
 
-/// What one reading tells.
+/// The result of one reading.
 #[derive(Debug)]
 struct Measured {
     load: io::Result<f64>,
     cores: Option<u32>,
-    /// The tightest.
+    /// The tightest quota, in cores.
     quota: Option<f64>,
-    /// Of every group with a quota: the one that is used up need not be the tightest.
+    /// The periods of every group with a quota, because the quota that is used up need not be the tightest.
     periods: HashMap<PathBuf, Periods>,
-    /// Why the quota of the group is not known.
+    /// Why the quota of the group is unknown.
     unknown_group: Option<String>,
     unread: Option<String>,
 }
@@ -90,7 +96,7 @@ impl Default for Cpu {
 }
 
 impl Cpu {
-    /// This process's processors.
+    /// Creates a check of the processors of this process, with the default limits.
     pub fn new() -> Self {
         Self {
             files: PathBuf::from("/").into(),
@@ -101,26 +107,27 @@ impl Cpu {
         }
     }
 
-    /// Reads `proc` and `sys` below another root than `/`.
+    /// Sets the directory below which `proc` and `sys` are read, such as recorded files of another machine. Default
+    /// `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
         self.files = path.into().into();
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this load per core. Default 2.",
-        fail_above: "Unhealthy above this load per core. No default.",
-        warn_below: "Degraded below this load per core.",
-        fail_below: "Unhealthy below this load per core.",
+        warn_above: "Sets the load per core above which the check is Degraded. Default 2.",
+        fail_above: "Sets the load per core above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the load per core below which the check is Degraded. Default none.",
+        fail_below: "Sets the load per core below which the check is Unhealthy. Default none.",
     }
 
-    /// Degraded above this percentage of throttled periods. Default 25.
+    /// Sets the percentage of throttled periods above which the check is Degraded. Default 25.
     pub fn warn_throttled_above(mut self, percent: impl Into<Number>) -> Self {
         self.throttled.warn_above = Some(percent.into());
         self
     }
 
-    /// Unhealthy above this percentage of throttled periods. No default.
+    /// Sets the percentage of throttled periods above which the check is Unhealthy. Default none.
     pub fn fail_throttled_above(mut self, percent: impl Into<Number>) -> Self {
         self.throttled.fail_above = Some(percent.into());
         self
@@ -153,7 +160,11 @@ fn measure(host: &mut Reading<'_>) -> Measured {
     Measured { load, cores, quota: tightest, periods, unknown_group, unread }
 }
 
-/// Returns the load of the last minute. Where there is not a single task, as gVisor says, the load is not known.
+/// Returns the load average of the last minute.
+///
+/// # Errors
+///
+/// Returns an error if the table has no load, or counts no task. gVisor counts none and does not measure the load.
 fn load(table: &str) -> io::Result<f64> {
     let mut fields = table.split_whitespace();
     let load = fields.next().and_then(|load| load.parse().ok()).filter(|load: &f64| load.is_finite() && *load >= 0.0);
@@ -173,18 +184,18 @@ fn cores(host: &mut Reading<'_>) -> Option<u32> {
     let is_virtual = host.find("proc/self/mountinfo").is_some_and(|mounts| {
         mounts.lines().any(|mount| mount.contains(" /proc/stat ") && mount.contains(" - fuse.lxcfs "))
     });
-    // LXC leaves the list of the processors that are present as it is.
+    // LXC does not change the list of the processors that are present.
     let list = if is_virtual { "present" } else { "online" };
     let listed = host.find(Path::new("sys/devices/system/cpu").join(list)).and_then(|list| processors(&list));
     counted.max(listed)
 }
 
-/// The cores that a group may use, and how long a period of the scheduler lasts.
+/// Reads the quota of a group: the number of cores that it may use, and the duration of a scheduler period.
 type Quota = fn(&mut Reading<'_>, &Path) -> Option<(f64, Duration)>;
 
 #[expect(clippy::cast_precision_loss, reason = "a number of cores needs no more than a float's precision")]
 fn quota(quota: u64, period: u64) -> Option<(f64, Duration)> {
-    // A quota of 0 cannot be set: it stands for none.
+    // A quota of 0 cannot be set, so 0 means that there is no quota.
     let cores = || (quota as f64 / period as f64 * 100.0).round() / 100.0;
     (quota > 0 && period > 0).then(|| (cores(), Duration::from_micros(period)))
 }
@@ -221,7 +232,7 @@ impl Check for Cpu {
                 )
             }
             (_, _) if measured.quota.is_some() => Outcome::healthy(),
-            (Ok(_), None) => return Err("the number of cores is not known: proc/stat lists none".into()),
+            (Ok(_), None) => return Err("the number of cores is unknown: proc/stat lists none".into()),
             (Err(error), _) => return Err(unreadable(&error)),
         };
         if let Some(cores) = measured.cores {
@@ -254,7 +265,7 @@ impl Check for Cpu {
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_count()?;
         self.throttled.validate_percent()?;
-        // Opens the files, so that the first run can read them when no further descriptor is free.
+        // Opens the files, so that the first run can read them even when no further file descriptor is free.
         measure(&mut self.files.reading());
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! The free space of a file system. Green proves that the file system is mounted for writing, and that an unprivileged
-//! process can still write so many bytes and files; it does not prove that the disk works or that a quota allows it.
+//! The free space of a file system. Green proves that the file system is mounted for writing, and that the space and
+//! the inodes left for an unprivileged process are within their limits. It does not prove that the disk works or that
+//! a quota allows a write.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -17,24 +18,30 @@ use crate::{
     },
 };
 
-/// The space left on the file system of a path. Needs the feature `disk_space`.
+/// Measures the space left on the file system of a path.
 ///
-/// The limits are those of the free share in percent; free bytes and the free share of inodes have their own. A file
-/// system that does not know its size, such as ramfs, has no share to judge, and one without inodes of its own no share of
-/// inodes.
+/// Green proves that the file system is mounted for writing, and that the space and the inodes left for an
+/// unprivileged process are within their limits. It does not prove that the disk works or that a quota allows a write.
 ///
-/// - Least privilege: none beyond reaching the path.
-/// - Default limits: Degraded below 10 %, Unhealthy below 5 %, of the space and of the inodes. Nothing is below a limit of 0,
-///   which switches it off.
-/// - A file system that is mounted read-only is Unhealthy with `rejected`, as Linux remounts one after an error of the disk.
-///   [`allow_read_only`](Self::allow_read_only) is for volumes that are read-only on purpose.
-/// - A limit of free bytes on a file system that does not know its size is Degraded with `failed`, because it cannot be
-///   judged.
-/// - The path is on whatever is mounted there now. If the volume is not mounted, that is the file system below.
-/// - Unix only; on Windows it is Unhealthy and says so.
-/// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
-/// - A measure, by itself for the full report only. Observed: `free` and `total` (in `bytes`), `free_percent`,
-///   `inodes_free_percent`. Detail: `read_only`.
+/// The limits apply to the free share of the space in percent. Free bytes and the free share of inodes have limits of
+/// their own. A file system that does not report its size, such as ramfs, has no share of space to judge. A file
+/// system without inodes of its own has no share of inodes to judge.
+///
+/// - Least privilege: access to the path, and no other right.
+/// - Default limits: Degraded below 10 % and Unhealthy below 5 %, of the space and of the inodes. A limit of 0 is
+///   never crossed, which switches it off.
+/// - A file system that is mounted read-only is Unhealthy with `rejected`, because Linux remounts a file system
+///   read-only after a disk error. [`allow_read_only`](Self::allow_read_only) accepts volumes that are read-only on
+///   purpose.
+/// - A limit of free bytes cannot be judged on a file system that does not report its size. The check is then Degraded
+///   with `failed`.
+/// - The check measures the file system that is mounted at the path at the time of the run. If the volume is not
+///   mounted, that is the file system below it.
+/// - The check works on Unix only. On Windows it is Unhealthy, and its message says why.
+/// - The check runs on one thread of its own, so that a network file system that hangs blocks only that thread.
+/// - By default the check counts for the full report only.
+/// - Observed values: `free` and `total` (in `bytes`), `free_percent` and `inodes_free_percent` (in `%`). Detail:
+///   `read_only`.
 ///
 /// ```
 /// use health_core::{DiskSpace, Health};
@@ -59,15 +66,16 @@ pub struct DiskSpace {
     thread: BlockingThread,
 }
 
-/// What the file system tells: `statvfs`.
+/// The numbers that the file system reports by `statvfs`.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
-    /// In blocks.
+    /// The size of the file system, in blocks.
     blocks: u64,
+    /// The free blocks, including those reserved for privileged processes.
     free: u64,
-    /// What an unprivileged process can fill.
+    /// The free blocks that an unprivileged process can fill.
     available: u64,
-    /// In bytes.
+    /// The size of a block, in bytes.
     block: u64,
     inodes: u64,
     inodes_available: u64,
@@ -75,7 +83,7 @@ struct Measured {
 }
 
 impl DiskSpace {
-    /// The file system that this path is on.
+    /// Creates a check of the file system of this path, with the default limits.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let tenth = Limits { warn_below: Some(10.into()), fail_below: Some(5.into()), ..Limits::default() };
         Self {
@@ -89,54 +97,54 @@ impl DiskSpace {
     }
 
     limit_methods! {
-        warn_above: "Degraded above this percentage of free space.",
-        fail_above: "Unhealthy above this percentage of free space.",
-        warn_below: "Degraded below this percentage of free space. Default 10.",
-        fail_below: "Unhealthy below this percentage of free space. Default 5.",
+        warn_above: "Sets the percentage of free space above which the check is Degraded. Default none.",
+        fail_above: "Sets the percentage of free space above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the percentage of free space below which the check is Degraded. Default 10.",
+        fail_below: "Sets the percentage of free space below which the check is Unhealthy. Default 5.",
     }
 
-    /// Degraded below this many free bytes.
+    /// Sets the number of free bytes below which the check is Degraded. Default none.
     pub fn warn_bytes_below(mut self, bytes: u64) -> Self {
         self.bytes.warn_below = Some(bytes.into());
         self
     }
 
-    /// Unhealthy below this many free bytes.
+    /// Sets the number of free bytes below which the check is Unhealthy. Default none.
     pub fn fail_bytes_below(mut self, bytes: u64) -> Self {
         self.bytes.fail_below = Some(bytes.into());
         self
     }
 
-    /// Degraded below this percentage of free inodes. Default 10.
+    /// Sets the percentage of free inodes below which the check is Degraded. Default 10.
     pub fn warn_inodes_below(mut self, percent: impl Into<Number>) -> Self {
         self.inodes.warn_below = Some(percent.into());
         self
     }
 
-    /// Unhealthy below this percentage of free inodes. Default 5.
+    /// Sets the percentage of free inodes below which the check is Unhealthy. Default 5.
     pub fn fail_inodes_below(mut self, percent: impl Into<Number>) -> Self {
         self.inodes.fail_below = Some(percent.into());
         self
     }
 
-    /// Accepts a file system that is mounted read-only, and does not judge its space while it is. Default: such a file system
-    /// is Unhealthy.
+    /// Accepts a file system that is mounted read-only, and does not judge its space and inodes while it is. Default:
+    /// such a file system is Unhealthy with `rejected`.
     pub fn allow_read_only(mut self) -> Self {
         self.may_be_read_only = true;
         self
     }
 
     fn judge(&self, of: &Measured) -> Outcome {
-        // Nothing fills a file system that is read-only.
+        // The space of a read-only file system cannot run out.
         let judges = !(of.is_read_only && self.may_be_read_only);
         let limits = |limits: Limits| if judges { limits } else { Limits::default() };
         let (shares, bytes, inodes) = (limits(self.limits), limits(self.bytes), limits(self.inodes));
         let mut outcome = Outcome::healthy().detail("read_only", of.is_read_only);
         if of.is_read_only && judges {
-            let message = "the file system is mounted read-only: .allow_read_only() accepts one that is so on purpose";
+            let message = "the file system is mounted read-only: call .allow_read_only() if it is so on purpose";
             outcome = outcome.worsened(Status::Unhealthy, Reason::Rejected, message.to_owned());
         }
-        // Reserved blocks are of no use to an unprivileged process: what it can fill is what is used and what is free.
+        // An unprivileged process cannot use reserved blocks, so its total is the used blocks and the available ones.
         let total = of.blocks.saturating_sub(of.free).saturating_add(of.available);
         if is_known(of.blocks) {
             let (free, all) = (of.available.saturating_mul(of.block), total.saturating_mul(of.block));
@@ -149,7 +157,7 @@ impl DiskSpace {
                 .observe_within("free_percent", percent, "%", shares);
         } else if bytes != Limits::default() {
             let message =
-                "the file system does not tell its size, so no limit of bytes can be judged: leave the limit out";
+                "the file system does not report its size, so free bytes cannot be judged: remove their limits";
             outcome = outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned());
         }
         if !is_known(of.inodes) || of.inodes_available > of.inodes {
@@ -161,7 +169,7 @@ impl DiskSpace {
     }
 }
 
-/// Whether a file system tells this total. One that does not says 0, or the greatest number there is.
+/// Returns whether a file system reports this total. If it does not, the number is 0 or the greatest possible one.
 fn is_known(total: u64) -> bool {
     !matches!(total, 0 | u64::MAX)
 }
@@ -170,7 +178,7 @@ fn is_known(total: u64) -> bool {
 fn measure(path: &std::path::Path) -> io::Result<Measured> {
     use rustix::fs::{StatVfsMountFlags, statvfs};
     let of = statvfs(path)?;
-    // BSD tells a reserve that is being used up as a negative number.
+    // BSD reports a negative number while the reserve is being used up.
     let available = if of.f_bavail > i64::MAX.unsigned_abs() { 0 } else { of.f_bavail.min(of.f_bfree) };
     Ok(Measured {
         blocks: of.f_blocks,
@@ -185,7 +193,10 @@ fn measure(path: &std::path::Path) -> io::Result<Measured> {
 
 #[cfg(not(unix))]
 fn measure(_: &std::path::Path) -> io::Result<Measured> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "the free space is read on Unix alone: leave the check out here"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "free space can be read on Unix only: register the check under #[cfg(unix)]",
+    ))
 }
 
 #[async_trait]
@@ -215,7 +226,7 @@ impl Check for DiskSpace {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.path.as_os_str().is_empty() {
-            return Err(("the path is empty: name one on the file system".to_owned()).into());
+            return Err(("the path is empty: use a path on the file system".to_owned()).into());
         }
         self.limits.validate_percent()?;
         self.bytes.validate_count()?;
@@ -247,7 +258,7 @@ mod tests {
     };
 
     #[test]
-    fn what_a_file_system_does_not_tell_is_not_judged() {
+    fn a_total_that_the_file_system_does_not_report_is_not_judged() {
         let check = || DiskSpace::new("/x");
         let (none, most) = (0, u64::MAX);
         let read_only = Measured { is_read_only: true, ..DISK };
@@ -256,7 +267,7 @@ mod tests {
             ("a disk", check(), DISK, Status::Healthy, None, 4),
             ("full", check(), full, Status::Unhealthy, Some(Reason::Threshold), 4),
             ("ramfs", check(), Measured { blocks: none, free: 0, available: 0, ..DISK }, Status::Healthy, None, 1),
-            ("a sentinel", check(), Measured { blocks: most, available: 0, ..DISK }, Status::Healthy, None, 1),
+            ("the greatest size", check(), Measured { blocks: most, available: 0, ..DISK }, Status::Healthy, None, 1),
             (
                 "all reserved",
                 check(),
@@ -266,9 +277,16 @@ mod tests {
                 4,
             ),
             ("no inodes", check(), Measured { inodes: none, inodes_available: 0, ..DISK }, Status::Healthy, None, 3),
-            ("free inodes without end", check(), Measured { inodes_available: most, ..DISK }, Status::Healthy, None, 3),
             (
-                "endless inodes",
+                "the greatest number of free inodes",
+                check(),
+                Measured { inodes_available: most, ..DISK },
+                Status::Healthy,
+                None,
+                3,
+            ),
+            (
+                "the greatest number of inodes",
                 check(),
                 Measured { inodes: most, inodes_available: 0, ..DISK },
                 Status::Healthy,
@@ -276,7 +294,7 @@ mod tests {
                 3,
             ),
             (
-                "bytes of ramfs",
+                "ramfs with a limit of bytes",
                 check().fail_bytes_below(1),
                 Measured { blocks: none, free: 0, available: 0, ..DISK },
                 Status::Degraded,

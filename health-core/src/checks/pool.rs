@@ -1,8 +1,10 @@
-//! A round trip to a server over the application's own pool, for every driver that has pools. Separates a busy pool, a
-//! connection that died in the pool and a server that is full from an outage.
+//! Performs a round trip to a server over the application's own pool, for every driver that has pools. Distinguishes
+//! an outage from a busy pool, from a connection that died in the pool, and from a server without room for another
+//! connection.
 //!
-//! A run waits in the pool's queue as the application does. After half of its deadline one connection beside the pool is
-//! asked, too, and the first answer counts. What the checks of one pool know of it is in `shared`.
+//! A run waits in the pool's queue, as the application does. After half of its deadline it also uses a connection
+//! *beside the pool*, which the pool does not manage, and the first answer counts. The module `shared` holds the state
+//! that all checks of one pool share.
 
 mod beside;
 #[cfg(any(feature = "postgres", feature = "rabbitmq", feature = "redis"))]
@@ -35,7 +37,7 @@ use crate::{
     model::status::{Reason, Status},
 };
 
-/// The default time in which a pool serves nothing, after which it is Unhealthy.
+/// The default of `saturated_for`, the time without a free connection after which a pool is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
 
 /// The check of a server over the connections of the application's pool.
@@ -44,7 +46,7 @@ pub(crate) struct PoolCheck<S: Source> {
     pub(crate) saturated_for: Duration,
 }
 
-/// An answer over the pool, and the time in the pool's queue before it.
+/// An answer over the pool, and the time that the run waited in the pool's queue.
 struct Answer {
     outcome: Outcome,
     waited: Duration,
@@ -58,7 +60,8 @@ impl<S: Source> PoolCheck<S> {
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.saturated_for.is_zero() {
             return Err(
-                "saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".to_owned()
+                "saturated_for(0 s) makes every saturated pool Unhealthy at once: use the time that is tolerable"
+                    .to_owned(),
             );
         }
         Ok(())
@@ -67,7 +70,7 @@ impl<S: Source> PoolCheck<S> {
     /// Runs the check once, and returns the outcome with the pool's numbers.
     pub(crate) async fn run(&self, trip: &impl RoundTrip<S>) -> Outcome {
         let (numbers, run) = (self.shared.source.numbers(), Run::begin());
-        // Ends 1 % before the scheduler's deadline, so that the outcome has the numbers and the last error, too.
+        // Ends 1 % before the scheduler's deadline, so that the outcome has the pool's numbers and the last error.
         let patience = run.limit.saturating_sub(run.limit / 100);
         self.shared.source.for_each_idle(&mut |connection| {
             if let Some(remark) = trip.look(connection) {
@@ -79,7 +82,7 @@ impl<S: Source> PoolCheck<S> {
         numbers.into_iter().fold(outcome, |outcome, (name, value, unit)| outcome.observe(name, value, unit))
     }
 
-    /// Asks over the pool, and after half of the deadline beside it, too.
+    /// Performs the round trip over the pool, and after half of the deadline also beside the pool.
     async fn attempt(&self, trip: &impl RoundTrip<S>, run: &Run) -> Outcome {
         let mut pooled = pin!(self.ask_pool(trip, run));
         if let Ok(answer) = timeout_at(run.half, &mut pooled).await {
@@ -90,7 +93,8 @@ impl<S: Source> PoolCheck<S> {
         let is_busy = doing == Doing::Taking && place == Some(Place::Queued);
         let is_doubted = doing == Doing::AskingOld || doing == Doing::Taking && place == Some(Place::Recycling);
         if !is_busy && !is_doubted {
-            // A connection that is being opened is not begun anew.
+            // The pool is opening a connection, or the round trip already uses a new one or the one beside the pool.
+            // No further connection is opened for it.
             return self.judge(pooled.await, run);
         }
         if is_busy && !self.shared.source.has_server() {
@@ -107,13 +111,13 @@ impl<S: Source> PoolCheck<S> {
             Ok(outcome) if is_busy && run.progress().doing == Doing::Taking => {
                 self.shared.saturation.worsen(outcome, self.saturated_for)
             }
-            // The pool has just served, late, and its answer is on the way.
+            // The pool has given a connection in the meantime, though late, and its answer is due.
             Ok(_) if is_busy => {
                 run.progress().is_saturated = true;
                 self.judge(pooled.await, run)
             }
             Ok(outcome) => {
-                // The pool's connection has no other end any more, and the idle ones may be no better.
+                // The other end of the pool's connection is gone, and the idle connections may be dead, too.
                 self.shared.saturation.serves();
                 self.shared.queue.give_up_recycling();
                 self.shared.source.clear_idle(run.began);
@@ -127,7 +131,7 @@ impl<S: Source> PoolCheck<S> {
         }
     }
 
-    /// The outcome of a run whose time is over.
+    /// Returns the outcome of a run whose time is over.
     fn timed_out(&self, run: &Run) -> Outcome {
         let Progress { doing, failure, is_saturated } = &*run.progress();
         match failure {
@@ -147,7 +151,7 @@ impl<S: Source> PoolCheck<S> {
         }
     }
 
-    /// Judges an answer over the pool.
+    /// Returns the outcome of an answer over the pool. A long wait in the queue makes it Degraded.
     fn judge(&self, answer: Result<Answer, Failure>, run: &Run) -> Outcome {
         match answer {
             Ok(Answer { outcome, waited }) => {
@@ -164,16 +168,17 @@ impl<S: Source> PoolCheck<S> {
         }
     }
 
-    /// The outcome where the server itself has no room for a connection or a channel. The refusal proves that it lives.
+    /// Returns the outcome for a server without room for a connection or a channel. The refusal proves that the server
+    /// is alive.
     fn refused(&self, failure: Failure) -> Outcome {
         let has_nothing = self.shared.saturation.has_served_nothing() && !self.shared.source.has_connections();
         let tolerated = if has_nothing { Duration::ZERO } else { self.saturated_for };
         self.shared.saturation.worsen(Outcome::healthy(), tolerated).message(failure.message)
     }
 
-    /// Takes connections of the pool until one answers, two new ones have failed, or none can be had. One failed new
-    /// connection is not enough, because the server may have ended exactly that session; one failed attempt to connect
-    /// is enough.
+    /// Takes connections of the pool until one answers, two new ones have failed, or the pool gives none. One failed
+    /// new connection is not enough, because the server may have ended exactly that session. One failed attempt to
+    /// connect is enough.
     async fn ask_pool(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Answer, Failure> {
         let mut new_ones = 0;
         loop {
@@ -224,16 +229,16 @@ impl<S: Source> PoolCheck<S> {
                     if new_ones == 2 {
                         return Err(failure);
                     }
-                    // The connection died in the pool or during the question, which is no outage. It is closed, and the
-                    // next one is taken.
+                    // The connection died in the pool or during the round trip, which is not an outage. It is closed,
+                    // and the next one is taken.
                     run.progress().failure = Some(failure);
                 }
             }
         }
     }
 
-    /// Asks over the connection beside the pool, which all checks of the pool share. If an open one gives no answer in half
-    /// of the time left, a new one is asked, too.
+    /// Performs the round trip over the connection beside the pool, which all checks of the pool share. If an open one
+    /// gives no answer in half of the time left, a new one is used, too.
     async fn ask_beside(&self, trip: &impl RoundTrip<S>, run: &Run) -> Result<Outcome, Failure> {
         self.shared.beside.detach();
         let lease = self.shared.beside.get(run.limit).await?;
@@ -244,8 +249,8 @@ impl<S: Source> PoolCheck<S> {
         let left = run.end.saturating_duration_since(Instant::now());
         match timeout(left / 2, &mut asked).await {
             Ok(Err(failure)) if failure.is_broken => {
-                // The connection kept from an earlier run has died since, so a new one is asked. What it has read is given
-                // back before.
+                // The connection kept from an earlier run has died, so a new one is used. The memory of what was read
+                // over the old one is freed before.
                 drop(asked);
                 drop(lease);
                 return self.ask_new_beside(trip, run).await;

@@ -8,21 +8,22 @@ use std::{
 
 use crate::checks::host::percent;
 
-/// A window of so many new periods is long enough, or the time of so many, of which an idle group has none.
+/// A window with this many new periods is long enough. So is a window as long as this many periods, because an idle
+/// group has no periods.
 const ENOUGH: u32 = 10;
-/// A window is no shorter than this. A period lasts 100 ms by default.
+/// The minimum duration of a window that is long enough by its time. A period lasts 100 ms by default.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The scheduler's periods since the group was made.
+/// The scheduler periods of a group since its creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Periods {
     pub(super) all: u64,
     pub(super) throttled: u64,
-    /// How long a period lasts.
+    /// The duration of one period.
     pub(super) length: Duration,
 }
 
-/// The periods of every group with a quota at one moment.
+/// The counted periods of every group with a quota at one moment.
 #[derive(Clone, Debug)]
 struct Counts {
     at: Instant,
@@ -30,7 +31,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Returns the periods of a group since these counts; `None` if the group is new or was made anew.
+    /// Returns the periods of a group since these counts; `None` if the group is new or was created again.
     fn since(&self, folder: &PathBuf, now: Periods) -> Option<Periods> {
         let before = self.groups.get(folder)?;
         let (all, throttled) = (now.all.checked_sub(before.all)?, now.throttled.checked_sub(before.throttled)?);
@@ -38,7 +39,7 @@ impl Counts {
     }
 }
 
-/// The last two counts that a window can begin with.
+/// The two latest counts with which a window can begin.
 #[derive(Debug, Default)]
 pub(super) struct Throttling {
     latest: Option<Counts>,
@@ -46,9 +47,9 @@ pub(super) struct Throttling {
 }
 
 impl Throttling {
-    /// Records the counts of a run and returns the greatest share of throttled periods of a group, in percent. A window
-    /// that is too short to judge is joined to the one before, so that a run shortly after another one does not find
-    /// nothing. Returns `None` until there was a window that is long enough, and if there is no group with a quota.
+    /// Records the counts of a run and returns the greatest share of throttled periods of any group, in percent. A
+    /// window that is too short to judge is joined to the window before it, so that a run shortly after another one
+    /// has a share, too. Returns `None` until a window was long enough, and if no group has a quota.
     pub(super) fn share(&mut self, now: Instant, groups: HashMap<PathBuf, Periods>) -> Option<f64> {
         let Some(latest) = &self.latest else {
             self.latest = Some(Counts { at: now, groups });
@@ -84,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_long_periods_is_judged_over_as_many() {
+    fn a_group_with_long_periods_is_judged_over_ten_periods() {
         let began = Instant::now();
         let mut throttling = Throttling::default();
         for (seconds, all, throttled, expected) in [
             (0, 100, 89, None),
             (5, 105, 94, None),
             (10, 110, 98, Some(90.0)),
-            // Looked at every second, of which one in ten is not throttled.
+            // One run a second. One period in ten is not throttled.
             (11, 111, 98, Some(81.82)),
             (12, 112, 99, Some(83.33)),
             (19, 119, 106, Some(89.47)),
@@ -112,18 +113,18 @@ mod tests {
         for (ms, all, throttled, expected) in [
             (0, 1_000, 900, None),
             (50, 1_001, 901, None),
-            // Long enough by its periods.
+            // Long enough by its number of periods.
             (500, 1_100, 989, Some(89.0)),
-            // No period since, one, and a few.
+            // No new period, then one, then a few.
             (510, 1_100, 989, Some(89.0)),
             (600, 1_101, 989, Some(88.12)),
             (900, 1_104, 990, Some(86.54)),
-            // Long enough by its time, since the last one that was.
+            // Long enough by its time, measured from the end of the last window that was long enough.
             (1_500, 1_105, 990, Some(20.0)),
             // An idle group has no periods.
             (6_500, 1_105, 990, Some(0.0)),
             (11_500, 1_155, 1_040, Some(100.0)),
-            // Made anew: the counts begin anew.
+            // The group was created again, so its counts restart.
             (16_500, 5, 0, None),
             (21_500, 55, 25, Some(50.0)),
         ] {
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_quota_there_is_no_share() {
+    fn without_a_quota_there_is_no_throttled_share() {
         let mut throttling = Throttling::default();
         for _ in 0..3 {
             assert_eq!(throttling.share(Instant::now(), HashMap::new()), None);

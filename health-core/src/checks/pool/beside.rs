@@ -1,5 +1,5 @@
-//! The connection beside a pool, which all checks of the pool share: asked when the pool is busy or silent, or instead of the
-//! pool where a driver demands it. An attempt to open it outlives the run that begins it.
+//! The connection beside a pool, which all checks of the pool share. It is used when the pool is busy or silent, or in
+//! place of the pool if the driver requires that. An attempt to open it outlives the run that starts it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -15,20 +15,20 @@ use super::{
 };
 use crate::checks::failure::Failure;
 
-/// Returns how long an attempt to connect, or to take a connection, may take: longer than its run, so that a slow one comes to
-/// its end, and not much longer, because an answer without end costs memory as long as it is read.
+/// Returns how long an attempt to connect, or to take a connection, may take. It is longer than the run, so that a
+/// slow attempt can succeed, and not much longer, because an endless answer uses up memory as long as it is read.
 pub(super) fn patience(limit: Duration) -> Duration {
     limit + limit / 2
 }
 
-/// The first time after which an attempt to connect that hangs and cannot be cancelled is followed by another one. Each
-/// such attempt keeps the driver's thread and socket until the other side ends it, so the time doubles, up to
-/// `LONGEST_PAUSE`.
+/// The first pause after an attempt to connect that hangs and cannot be cancelled, before the next attempt starts.
+/// Each such attempt keeps the driver's thread and socket until the other side ends it, so the pause doubles with
+/// each, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A connection that is asked instead of an empty pool is opened anew after this time: what lets the application connect, such
-/// as its password, may have changed since.
+/// The age after which a connection that is used in place of an empty pool is replaced by a new one. What the
+/// application needs to connect, such as its password, may have changed in the meantime.
 const RENEWED_AFTER: Duration = Duration::from_secs(60);
 
 /// The connection beside a pool.
@@ -39,7 +39,7 @@ pub(super) struct Beside<S: Source> {
 
 struct State<S: Source> {
     slot: Slot<S>,
-    /// When a run last asked beside the pool.
+    /// The time of the last use by a run.
     used: Instant,
     /// The pause after the next attempt to connect that hangs and cannot be cancelled.
     pause: Duration,
@@ -77,7 +77,7 @@ impl<S: Source> Beside<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the connection. Waits for the attempt to open one, or begins it.
+    /// Returns the connection. If none is open, joins the attempt to open one, or starts an attempt, and waits for it.
     pub(super) async fn get(self: &Arc<Self>, limit: Duration) -> Opened<S> {
         loop {
             let attempt = match self.open(limit) {
@@ -111,7 +111,7 @@ impl<S: Source> Beside<S> {
                 return Err(receiver);
             }
             waiting.append(&mut attempt.waiting);
-            // It goes on all the same, and may still succeed first.
+            // The earlier attempt continues, and may still succeed first.
             attempt.task.let_go();
         }
         state.last += 1;
@@ -119,7 +119,7 @@ impl<S: Source> Beside<S> {
         state.pause = (pause * 2).min(LONGEST_PAUSE);
         let attempt = Attempt { number, began: Instant::now(), pause, limit, waiting, task: Task::none() };
         let before = std::mem::replace(&mut state.slot, Slot::Connecting(attempt));
-        // A runtime that shuts down drops the task at once, which needs the state.
+        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and that locks the state.
         drop(state);
         drop(before);
         let (source, ticket) = (self.source.clone(), Ticket { beside: Arc::downgrade(self), number });
@@ -134,13 +134,13 @@ impl<S: Source> Beside<S> {
         let task = if is_uncancellable { task } else { task.watched(left) };
         match &mut self.state().slot {
             Slot::Connecting(attempt) if attempt.number == number => attempt.task = task,
-            // It is over by now, or not wanted any more.
+            // The attempt has ended in the meantime, or has been replaced.
             _ => drop(task),
         }
         Err(receiver)
     }
 
-    /// Returns how long an attempt may still take. One that takes longer is given up.
+    /// Returns how long an attempt may still take. Gives the attempt up once its time is over.
     fn left(&self, number: u64) -> Option<Duration> {
         let mut state = self.state();
         let Slot::Connecting(attempt) = &state.slot else { return None };
@@ -183,8 +183,8 @@ impl<S: Source> Beside<S> {
         }
     }
 
-    /// Makes one of several idle connections of the pool the one beside it, instead of one that was opened. Returns whether
-    /// there is a connection beside the pool now.
+    /// Takes one of several idle connections out of the pool as the connection beside it, in place of one that was
+    /// opened. Returns whether there is a connection beside the pool now.
     pub(super) fn detach(&self) -> bool {
         let mut state = self.state();
         let is_wanted = match &state.slot {
@@ -202,7 +202,7 @@ impl<S: Source> Beside<S> {
         matches!(&state.slot, Slot::Open(lease) if lease.is_sound())
     }
 
-    /// Closes a connection that is asked instead of the pool, once it is old.
+    /// Closes a connection that is used in place of the pool once it has reached its maximum age.
     pub(super) fn renew(&self) {
         let (has_connections, after) = (self.source.has_connections(), self.source.renews_beside_after());
         let after = if has_connections { after } else { RENEWED_AFTER };
@@ -214,7 +214,8 @@ impl<S: Source> Beside<S> {
         }
     }
 
-    /// Closes the connection beside a pool that serves again, if nobody has needed it for the time that the driver demands.
+    /// Closes the connection beside a pool that serves again, unless a run waits for it or has used it within the time
+    /// set by the driver.
     pub(super) fn close(&self) {
         let mut state = self.state();
         let is_needed = match &state.slot {
@@ -229,7 +230,7 @@ impl<S: Source> Beside<S> {
         }
     }
 
-    /// Forgets a connection beside the pool that is of no use.
+    /// Removes a connection beside the pool that is unusable.
     pub(super) fn forget(&self, lease: &Arc<Lease<S>>) {
         let mut state = self.state();
         if matches!(&state.slot, Slot::Open(open) if Arc::ptr_eq(open, lease)) {
@@ -237,7 +238,7 @@ impl<S: Source> Beside<S> {
         }
     }
 
-    /// Keeps a connection beside the pool that was forgotten and has answered all the same.
+    /// Puts a connection beside the pool back that was removed and has answered nevertheless.
     pub(super) fn restore(&self, lease: &Arc<Lease<S>>) {
         let before = std::mem::replace(&mut self.state().slot, Slot::Open(Arc::clone(lease)));
         if let Slot::Connecting(attempt) = before {
@@ -248,7 +249,8 @@ impl<S: Source> Beside<S> {
     }
 }
 
-/// The right of a task to its attempt. A task that ends without a result, as its runtime has ended, wakes the runs that wait.
+/// Ties a task to its attempt. If the task ends without a result because its runtime shuts down, dropping the ticket
+/// wakes the waiting runs.
 struct Ticket<S: Source> {
     beside: Weak<Beside<S>>,
     number: u64,

@@ -1,4 +1,4 @@
-//! The pools of deadpool.
+//! The [`Source`] of deadpool pools.
 
 use std::{
     ops::Deref,
@@ -11,14 +11,14 @@ use deadpool::managed::{HookError, Manager, Object, ObjectId, Pool, PoolError, T
 use super::source::{Connected, Source, Taken};
 use crate::{checks::failure::Failure, model::status::Reason};
 
-/// No timeouts of the pool's own: they need a runtime that the pool may not have.
+/// No timeouts of the pool, because they need a runtime that the pool may not have.
 const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
-/// Finds out why a connection could not be opened, where the driver does not tell.
+/// Determines why a connection could not be opened if the driver does not report it.
 pub(crate) type Diagnose<M> = fn(&M, Failure) -> Pin<Box<dyn Future<Output = Failure> + Send + '_>>;
 
-/// A pool of deadpool, and what the errors of its driver mean.
+/// A deadpool pool and the function that classifies the errors of its driver.
 pub(crate) struct Deadpool<M: Manager> {
     pool: Pool<M>,
     explain: fn(M::Error) -> Failure,
@@ -31,14 +31,14 @@ impl<M: Manager> Deadpool<M> {
         Self { pool, explain, diagnose: None, has_own_connection: false }
     }
 
-    /// Asks on a connection beside the pool, which is opened by attempts that cannot be cancelled. An attempt of the pool
-    /// itself would occupy one of its places while it hangs.
+    /// Creates a source whose round trips use a connection beside the pool, opened by attempts that cannot be
+    /// cancelled. A hanging attempt of the pool itself would occupy one of the pool's places.
     #[cfg(any(feature = "rabbitmq", test))]
     pub(crate) fn asked_beside(pool: Pool<M>, explain: fn(M::Error) -> Failure) -> Self {
         Self { has_own_connection: true, ..Self::new(pool, explain) }
     }
 
-    /// Asks for the reason of a connection that could not be opened.
+    /// Sets the function that determines why a connection could not be opened.
     #[cfg(feature = "redis")]
     pub(crate) fn diagnosed_by(self, diagnose: Diagnose<M>) -> Self {
         Self { diagnose: Some(diagnose), ..self }
@@ -67,7 +67,7 @@ impl<M: Manager> Deadpool<M> {
                 Taken::Failed(Failure { is_of_connecting: true, ..self.why(error).await })
             }
             Err(PoolError::Closed) => failed("the pool has been closed", Reason::Failed),
-            Err(PoolError::Timeout(_)) => failed("the pool's own timeout passed", Reason::Timeout),
+            Err(PoolError::Timeout(_)) => failed("the pool's own timeout elapsed", Reason::Timeout),
             Err(PoolError::NoRuntimeSpecified) => {
                 failed("the pool has a timeout but was built without a runtime", Reason::Failed)
             }
@@ -84,7 +84,7 @@ impl<M: Manager> Clone for Deadpool<M> {
     }
 }
 
-/// A connection of the pool, or one beside it.
+/// A connection of the pool, or one beside the pool.
 pub(crate) enum Session<M: Manager> {
     Pooled(Object<M>),
     Beside(Beside<M>),
@@ -132,7 +132,7 @@ where
         self.has_own_connection
     }
 
-    /// The user may have room for one more channel, and a second one would cost the connection.
+    /// The user may have room for only one more channel, and opening a second one would close the connection.
     fn is_asked_in_turn(&self) -> bool {
         self.has_own_connection
     }
@@ -206,7 +206,7 @@ where
     }
 
     fn clear_idle(&self, unused_since: Instant) {
-        // Channels of the application may live on an idle connection of a pool that is asked beside it.
+        // If round trips use a connection beside the pool, the application may have channels on idle connections.
         if !self.has_own_connection {
             drop(self.pool.retain(|_, metrics| metrics.recycled.unwrap_or(metrics.created) > unused_since));
         }

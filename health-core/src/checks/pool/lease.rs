@@ -19,17 +19,17 @@ use crate::{
     checks::failure::Failure,
 };
 
-/// A connection in use. The last user gives it back. If a question over it was dropped, because the run was cancelled or
-/// another answer came first, or if it failed, the connection is closed: from the pool, its next user would receive the
-/// answer to an earlier question.
+/// A connection in use. The last user returns it to the pool. The connection is closed instead if a round trip over it
+/// failed, or was dropped because the run was cancelled or another answer came first: its next user would receive the
+/// answer to an earlier request.
 pub(super) struct Lease<S: Source> {
     session: Option<S::Session>,
     is_new: AtomicBool,
     is_sound: AtomicBool,
     is_of_the_pool: bool,
     begins: Instant,
-    /// Held by the question that is asked, where the server may have room for one at a time only. Waited for up to a quarter of
-    /// the time left.
+    /// Held during a round trip if the server may have room for only one at a time. A round trip waits for it for a
+    /// quarter of the time left at most.
     in_turn: Option<Mutex<()>>,
 }
 
@@ -38,7 +38,7 @@ impl<S: Source> Lease<S> {
         Self::build(connected, false, source)
     }
 
-    /// A connection that was taken out of the pool for good.
+    /// Creates the lease of a connection that was taken out of the pool for good.
     pub(super) fn detached(session: S::Session, source: &S) -> Arc<Self> {
         Self::build(Connected { session, is_new: false }, true, source)
     }
@@ -55,7 +55,7 @@ impl<S: Source> Lease<S> {
         })
     }
 
-    /// Returns how long it has been in use by checks.
+    /// Returns how long checks have used the connection.
     pub(super) fn age(&self) -> Duration {
         self.begins.elapsed()
     }
@@ -68,12 +68,12 @@ impl<S: Source> Lease<S> {
     ///
     /// # Panics
     ///
-    /// Never: only dropping takes it.
+    /// Never panics: only `drop` takes the connection.
     pub(super) fn session(&self) -> &S::Session {
-        self.session.as_ref().expect("a connection until it is dropped")
+        self.session.as_ref().expect("a lease has its connection until it is dropped")
     }
 
-    /// Returns whether no question has been answered over it yet, and it was opened just now.
+    /// Returns whether the connection was opened for this lease and has had no answer yet.
     pub(super) fn is_new(&self) -> bool {
         self.is_new.load(Ordering::Relaxed)
     }
@@ -83,7 +83,7 @@ impl<S: Source> Lease<S> {
     }
 
     pub(super) async fn ask(&self, trip: &impl RoundTrip<S>) -> Result<Outcome, Failure> {
-        // One that gets no answer must not keep the others from asking.
+        // A round trip without an answer must not keep the others from starting.
         let patience = time_left().unwrap_or_default() / 4;
         let _turn = match &self.in_turn {
             Some(turn) => timeout(patience, turn.lock()).await.ok(),
@@ -99,7 +99,7 @@ impl<S: Source> Lease<S> {
     }
 }
 
-/// A question in progress. Dropped before it is over, it leaves an unusable connection.
+/// A round trip in progress. If it is dropped before its end, the connection is unusable.
 struct Question<'a, S: Source> {
     lease: &'a Lease<S>,
     is_over: bool,

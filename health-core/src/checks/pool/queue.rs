@@ -1,5 +1,5 @@
-//! The place of a pool's checks in its queue. One task waits there, across runs, and hands the connection that it gets to
-//! every run that waits with it: they ask at once, and the last one gives it back.
+//! The place of a pool's checks in the queue of the pool. One task waits there, across runs, and hands its connection
+//! to every waiting run. The runs use the connection at the same time, and the last one returns it to the pool.
 
 use std::{
     future::poll_fn,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::checks::failure::Failure;
 
-/// The place of a pool's checks in its queue.
+/// The place of a pool's checks in the queue of the pool.
 pub(super) struct Queue<S: Source> {
     source: S,
     saturation: Arc<Saturation>,
@@ -37,9 +37,9 @@ struct State<S: Source> {
 struct Turn<S: Source> {
     number: u64,
     place: Place,
-    /// Since when it is at this place.
+    /// When the turn reached this place.
     since: Instant,
-    /// How long it waited in the queue.
+    /// How long the turn has waited in the queue.
     waited: Duration,
     /// The longest deadline of the runs that wait.
     limit: Duration,
@@ -47,22 +47,22 @@ struct Turn<S: Source> {
     task: Task,
 }
 
-/// Where a turn is.
+/// The progress of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the pool's queue: every place of the pool is in use.
+    /// Waiting in the pool's queue, because every connection of the pool is in use.
     Queued,
-    /// The pool tests an idle connection before it gives it.
+    /// The pool tests an idle connection before it gives the connection.
     Recycling,
     /// The pool opens a connection.
     Connecting,
 }
 
-/// What a run gets of its pool.
+/// What a run gets from its pool.
 pub(super) enum Served<S: Source> {
-    /// A connection, and the time in the queue before.
+    /// A connection, and the time in the queue before it.
     Lease(Arc<Lease<S>>, Duration),
-    /// The question is to be asked beside the pool.
+    /// The round trip is to be performed beside the pool.
     Beside,
     Failed(Failure),
 }
@@ -86,18 +86,18 @@ impl<S: Source> Queue<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection of the pool, together with every other run that waits for one.
+    /// Takes a connection of the pool, which is shared with every other run that waits for one.
     pub(super) async fn take(self: &Arc<Self>, limit: Duration) -> Served<S> {
         loop {
             if let Ok(served) = self.join(limit).await {
                 return served;
             }
-            // It was given up, or its runtime has ended.
+            // The turn was given up, or its runtime has ended.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Joins the turn in progress, or begins one.
+    /// Joins the turn in progress, or starts one.
     fn join(self: &Arc<Self>, limit: Duration) -> oneshot::Receiver<Served<S>> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state();
@@ -111,26 +111,26 @@ impl<S: Source> Queue<S> {
         let place = if self.source.has_idle() { Place::Recycling } else { Place::Connecting };
         let (since, waited, waiting) = (Instant::now(), Duration::ZERO, vec![sender]);
         state.turn = Some(Turn { number, place, since, waited, limit, waiting, task: Task::none() });
-        // A runtime that shuts down drops the task at once, which needs the state.
+        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and that locks the state.
         drop(state);
         let ticket = Ticket { queue: Arc::downgrade(self), number };
         let queue = Arc::downgrade(self);
         let left = move || queue.upgrade().and_then(|queue| queue.left(number));
         let task = Task::spawn(take_turn(self.source.clone(), ticket)).watched(left);
-        // If the turn is not there, it is over by now, or was given up.
+        // A turn that is missing has ended in the meantime, or was given up.
         if let Some(turn) = self.state().turn.as_mut().filter(|turn| turn.number == number) {
             turn.task = task;
         }
         receiver
     }
 
-    /// Returns where the turn in progress is.
+    /// Returns the place of the turn in progress.
     pub(super) fn place(&self) -> Option<Place> {
         self.state().turn.as_ref().map(|turn| turn.place)
     }
 
-    /// Returns how long a turn may still take. One that the pool does not come to the end of is given up. In the queue it may
-    /// stay.
+    /// Returns how long a turn may still take. Gives the turn up if the pool has not ended a test or an attempt to
+    /// connect in time. In the queue a turn may stay for any time.
     fn left(&self, number: u64) -> Option<Duration> {
         let mut state = self.state();
         let turn = state.turn.as_ref().filter(|turn| turn.number == number)?;
@@ -163,13 +163,13 @@ impl<S: Source> Queue<S> {
         }
     }
 
-    /// Hands a connection to the runs that wait for it. If none does, the connection goes back at once.
+    /// Hands a connection to the runs that wait for it. If no run waits, the connection returns to the pool at once.
     fn served(&self, number: u64, taken: Taken<S>) {
         let Some(mut turn) = self.state().turn.take_if(|turn| turn.number == number) else { return };
         turn.task.let_go();
         let served = match taken {
             Taken::Connection(connected) => {
-                // Where a run is about to ask, its answer tells.
+                // If a run is about to use the connection, its answer decides instead.
                 if self.source.is_asked_beside() || turn.waiting.iter().all(oneshot::Sender::is_closed) {
                     self.saturation.serves();
                 }
@@ -186,14 +186,15 @@ impl<S: Source> Queue<S> {
         }
     }
 
-    /// Gives up a connection of the pool that does not come out of its test.
+    /// Gives up a connection of the pool that hangs in its test.
     pub(super) fn give_up_recycling(&self) {
         let given_up = self.state().turn.take_if(|turn| turn.place == Place::Recycling);
         drop(given_up);
     }
 }
 
-/// The right of a task to its turn. A task that ends without a connection, as its runtime has ended, wakes the runs that wait.
+/// Ties a task to its turn. If the task ends without a connection because its runtime shuts down, dropping the ticket
+/// wakes the waiting runs.
 struct Ticket<S: Source> {
     queue: Weak<Queue<S>>,
     number: u64,
@@ -219,7 +220,8 @@ impl<S: Source> Drop for Ticket<S> {
 /// Takes one connection of the pool.
 async fn take_turn<S: Source>(source: S, ticket: Ticket<S>) {
     let mut taken = source.take().await;
-    // Of several idle connections of a file one is to be the checks' own; where there is none, the pool gives one.
+    // Without a server, as for SQLite, the connection beside the pool can only be one of the pool's idle connections.
+    // If none can be taken out, the turn waits for a connection of the pool.
     let has_none = matches!(taken, Taken::Beside)
         && !source.has_server()
         && ticket.queue.upgrade().is_some_and(|queue| !queue.beside.detach());
@@ -230,8 +232,8 @@ async fn take_turn<S: Source>(source: S, ticket: Ticket<S>) {
         ticket.moved(Place::Queued);
         let mut waiting = pin!(source.wait());
         let mut is_first = true;
-        // The queue wakes this task when the place is its own; if there is no connection then, the pool is about to test or to
-        // open one.
+        // The queue wakes this task when its turn has come. If there is no connection yet, the pool is about to test
+        // or to open one.
         taken = poll_fn(|context| {
             if !std::mem::replace(&mut is_first, false) {
                 ticket.moved(Place::Recycling);

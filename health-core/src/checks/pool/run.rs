@@ -1,4 +1,4 @@
-//! The run of a check of a pool.
+//! One run of a check of a pool.
 
 use std::{
     fmt,
@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use crate::{check::deadline::time_left, checks::failure::Failure};
 
-/// The deadline of a run outside the scheduler.
+/// The deadline of a run that the scheduler did not start.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The run in progress: its times, and what it is doing, which is told if its time runs out.
+/// The run in progress: its times, and its current step, which the message names if the time runs out.
 pub(super) struct Run {
     pub(super) limit: Duration,
     pub(super) half: Instant,
     pub(super) end: Instant,
-    /// Pools take the time of use from this clock.
+    /// The start, on the clock by which pools record the last use of a connection.
     pub(super) began: std::time::Instant,
     progress: Mutex<Progress>,
 }
@@ -26,9 +26,9 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) doing: Doing,
-    /// Why the question was not answered so far.
+    /// Why there is no answer so far.
     pub(super) failure: Option<Failure>,
-    /// Whether the pool is known to be busy, and its server to live.
+    /// Whether the pool is known to be busy and its server to be alive.
     pub(super) is_saturated: bool,
 }
 
@@ -44,9 +44,9 @@ impl fmt::Display for Doing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Taking => "taking a connection of the pool",
-            Self::AskingOld => "asking over an open connection of the pool",
-            Self::AskingNew => "asking over a new connection of the pool",
-            Self::AskingBeside => "asking over a connection beside the pool",
+            Self::AskingOld => "waiting for an answer over an open connection of the pool",
+            Self::AskingNew => "waiting for an answer over a new connection of the pool",
+            Self::AskingBeside => "waiting for an answer over a connection beside the pool",
         })
     }
 }

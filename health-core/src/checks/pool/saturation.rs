@@ -1,4 +1,4 @@
-//! Since when a pool has served nobody.
+//! Records since when a pool has given no connection.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,37 +13,38 @@ use crate::{
     model::status::{Reason, Status},
 };
 
-/// What is known of a pool's saturation.
+/// The saturation of a pool.
 #[derive(Debug, Default)]
 pub(super) struct Saturation(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when the pool has had no connection for a run that asked.
+    /// Since when the pool has had no connection for a run.
     unserved_since: Option<Instant>,
     has_served: bool,
 }
 
 impl Saturation {
-    /// Remembers that a run waits for a connection.
+    /// Records that a run waits for a connection.
     pub(super) fn waits(&self) {
         self.state().unserved_since.get_or_insert_with(Instant::now);
     }
 
-    /// Remembers that a question was answered, or that a connection was given that nobody wanted any more.
+    /// Records that a round trip was answered, or that the pool gave a connection over which no round trip follows.
     pub(super) fn serves(&self) {
         *self.state() = State { unserved_since: None, has_served: true };
     }
 
-    /// Remembers that a question failed although the pool had room for it; unless the server has none, that is another matter
-    /// than saturation.
+    /// Records that a round trip failed although the pool had a connection or room for one. This ends the saturation,
+    /// unless the server itself has no room.
     pub(super) fn fails(&self, failure: &Failure) {
         if failure.reason != Reason::Saturated {
             self.state().unserved_since = None;
         }
     }
 
-    /// Remembers the outcome of a question over the pool, or over a connection that the pool would have opened.
+    /// Records the result of a round trip over the pool, or over a connection that the pool would have opened
+    /// otherwise.
     pub(super) fn asked<T>(&self, answer: &Result<T, Failure>) {
         match answer {
             Ok(_) => self.serves(),
@@ -55,8 +56,8 @@ impl Saturation {
         !self.state().has_served
     }
 
-    /// Worsens the outcome of a pool that serves nobody while its server lives: Degraded, and Unhealthy once that has
-    /// lasted for the tolerated time.
+    /// Worsens the outcome of a pool that has no free connection while its server is alive: to Degraded, and to
+    /// Unhealthy once that has lasted for the tolerated time.
     pub(super) fn worsen(&self, outcome: Outcome, tolerated: Duration) -> Outcome {
         let lasted = self.state().unserved_since.get_or_insert_with(Instant::now).elapsed();
         let message =

@@ -1,8 +1,8 @@
-//! What the checks of one pool share: their place in its queue, the connection beside it, since when it has served nobody, and
-//! what its connections have said.
+//! The state that the checks of one pool share: their place in the pool's queue, the connection beside the pool, its
+//! saturation, and the findings on its connections.
 //!
-//! The state belongs to the pool, not to a check. It is found by the pool's address in one table of the process, and lives as
-//! long as a check of the pool.
+//! The state belongs to the pool, not to a check. One table of the process finds it by the address of the pool. It
+//! exists as long as a check of the pool does.
 
 use std::{
     any::{Any, TypeId},
@@ -20,10 +20,10 @@ use crate::check::outcome::Outcome;
 
 type Table = Mutex<HashMap<(TypeId, usize), Weak<dyn Any + Send + Sync>>>;
 
-/// Every pool that has checks.
+/// The state of every pool that has checks.
 static POOLS: LazyLock<Table> = LazyLock::new(Table::default);
 
-/// What the checks of one pool share.
+/// The state that the checks of one pool share.
 pub(super) struct Shared<S: Source> {
     pub(super) source: S,
     pub(super) saturation: Arc<Saturation>,
@@ -33,11 +33,11 @@ pub(super) struct Shared<S: Source> {
 }
 
 impl<S: Source> Shared<S> {
-    /// Returns what the checks of this pool share.
+    /// Returns the state of this pool, and creates it for the pool's first check.
     pub(super) fn of(source: S) -> Arc<Self> {
         let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, shared| shared.strong_count() > 0);
-        // The address is unique: what is shared keeps its pool alive.
+        // The address is unique, because the state keeps its pool alive.
         let key = (TypeId::of::<S>(), source.address());
         let found = pools.get(&key).and_then(Weak::upgrade).and_then(|shared| shared.downcast::<Self>().ok());
         found.unwrap_or_else(|| {
@@ -55,17 +55,17 @@ impl<S: Source> Shared<S> {
         Self { source, saturation, beside, queue, remarks: Mutex::default() }
     }
 
-    /// Remembers what a connection of the pool has said.
+    /// Records a finding on a connection of the pool.
     pub(super) fn remember(&self, id: Option<S::Id>, remark: Remark) {
         let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that was found idle, and has no identity, may be one that is known.
+        // A connection that was found idle has no identity here, and may be a recorded one.
         let is_known = |known: &(Option<S::Id>, Remark)| if id.is_some() { known.0 == id } else { known.1().is_some() };
         if !remarks.iter().any(is_known) {
             remarks.push((id, remark));
         }
     }
 
-    /// Returns the worst of what connections of the pool have said and have not taken back.
+    /// Returns the worst outcome of the findings that still hold, and removes the others.
     pub(super) fn remarks(&self) -> Option<Outcome> {
         let mut worst: Option<Outcome> = None;
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, remark)| {

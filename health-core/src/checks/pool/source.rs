@@ -1,4 +1,4 @@
-//! What a driver's pool and a question are to the checks of a pool.
+//! The interfaces between the check of a pool, the driver's pool, and the round trip of the check.
 
 use std::{
     hash::Hash,
@@ -12,38 +12,41 @@ use crate::{check::outcome::Outcome, checks::failure::Failure};
 
 /// The pool of a driver.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
-    /// A connection of the pool, or one beside the pool. A dropped connection of the pool goes back to the pool; a dropped
-    /// one beside the pool is closed.
+    /// A connection of the pool, or one beside the pool. A dropped connection of the pool returns to the pool, and a
+    /// dropped connection beside the pool is closed.
     type Session: Send + Sync + 'static;
-    /// A connection as the driver knows it.
+    /// The driver's own type of a connection.
     type Raw: ?Sized;
-    /// What tells one connection from another.
+    /// The identity of a connection.
     type Id: Copy + Eq + Hash + Send + Sync;
 
-    /// Returns an address that no other pool has while this one lives.
+    /// Returns an address that no other pool has while this one exists.
     fn address(&self) -> usize;
 
-    /// Returns whether questions are asked on a connection beside the pool, whose own connections are only looked at.
+    /// Returns whether round trips use a connection beside the pool. The pool's own connections are then only
+    /// inspected.
     fn is_asked_beside(&self) -> bool {
         false
     }
 
-    /// Returns whether one question at a time is asked over a connection, as the server may have room for no more.
+    /// Returns whether a connection is used for one round trip at a time, because the server may have no room for
+    /// more.
     fn is_asked_in_turn(&self) -> bool {
         false
     }
 
-    /// Returns whether there is a server that can be asked beside the pool.
+    /// Returns whether there is a server to which a connection beside the pool can be opened.
     fn has_server(&self) -> bool {
         true
     }
 
-    /// Returns how long a connection beside the pool is kept after it was needed.
+    /// Returns how long a connection beside the pool is kept after its last use.
     fn keeps_beside(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Returns the age at which a connection that is asked instead of the pool is opened anew, while the pool has connections.
+    /// Returns the age after which a connection that is used in place of the pool is replaced, while the pool has
+    /// connections.
     fn renews_beside_after(&self) -> Duration {
         Duration::MAX
     }
@@ -65,8 +68,8 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// Takes a connection, unless every place of the pool is in use.
     fn take(&self) -> impl Future<Output = Taken<Self>> + Send;
 
-    /// Takes a connection; waits in the pool's queue for a place. Still busy, it is asked again: the pool's own patience is
-    /// over.
+    /// Takes a connection, and waits for it in the pool's queue. If the pool's own timeout elapses, the result is
+    /// [`Taken::Busy`], and the caller waits again.
     fn wait(&self) -> impl Future<Output = Taken<Self>> + Send;
 
     /// Opens a connection that the pool does not know of.
@@ -77,28 +80,29 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Returns the connection as the driver knows it.
+    /// Returns the connection in the driver's own type.
     fn raw(session: &Self::Session) -> &Self::Raw;
 
-    /// Shows every idle connection of the pool.
+    /// Calls a function with every idle connection of the pool.
     fn for_each_idle(&self, _look: &mut dyn FnMut(&Self::Raw)) {}
 
     /// Returns the identity of a connection of the pool.
     fn id(session: &Self::Session) -> Option<Self::Id>;
 
-    /// Closes a connection, which the pool forgets.
+    /// Closes a connection and removes it from the pool.
     fn discard(session: Self::Session);
 
-    /// Closes the idle connections that nobody has used since this moment.
+    /// Closes the idle connections that have not been used since this moment.
     fn clear_idle(&self, unused_since: Instant);
 }
 
-/// What a pool gives.
+/// The result of taking a connection of a pool.
 pub(crate) enum Taken<S: Source> {
     Connection(Connected<S>),
-    /// Every place is in use.
+    /// Every connection is in use, and the pool has no room for another one.
     Busy,
-    /// The pool leaves it to the check to ask beside it: it would have to connect, or has several idle connections.
+    /// The round trip is to be performed beside the pool, because the pool would have to connect, or has several idle
+    /// connections.
     Beside,
     Failed(Failure),
 }
@@ -109,23 +113,25 @@ pub(crate) struct Connected<S: Source> {
     pub(crate) is_new: bool,
 }
 
-/// A question to the server, asked over one connection. Questions of several checks may be asked over it at once.
+/// A round trip to the server over one connection. Several checks may use one connection at the same time.
 #[async_trait]
 pub(crate) trait RoundTrip<S: Source>: Send + Sync {
-    /// Asks and judges the answer.
+    /// Performs the round trip and judges the answer.
     async fn ask(&self, session: &S::Session) -> Result<Outcome, Failure>;
 
-    /// Looks at a connection of a pool that is asked beside it. What is found holds until the remark takes it back.
+    /// Inspects a connection of a pool whose round trips use a connection beside it. The finding holds until it
+    /// returns `None`.
     fn look(&self, _connection: &S::Raw) -> Option<Remark> {
         None
     }
 
-    /// Returns whether it is answered by a server that refuses a connection beside the pool for want of room, while the
-    /// pool has connections to give.
+    /// Returns whether a refusal counts as the answer: the server has no room for a connection beside the pool, but
+    /// the pool has connections to give.
     fn is_answered_by_refusal(&self) -> bool {
         false
     }
 }
 
-/// What a connection of the pool has said, for as long as it holds.
+/// A finding on a connection of the pool. Returns the outcome of the finding, and `None` once it does not hold any
+/// more.
 pub(crate) type Remark = Arc<dyn Fn() -> Option<Outcome> + Send + Sync>;

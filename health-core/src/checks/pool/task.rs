@@ -1,17 +1,17 @@
-//! A task that ends with its owner, and one that ends it in time.
+//! A task that is aborted with its owner, and a second task that limits its duration.
 
 use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::sleep};
 
-/// A task that ends with its owner, unless it is let go.
+/// A task that is aborted when its owner is dropped, unless [`let_go`](Self::let_go) detaches it.
 pub(super) struct Task {
-    /// The task, and the one that watches it.
+    /// The task, then the task that watches it.
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Task {
-    /// A task that is about to be started.
+    /// Creates a placeholder for a task that is about to be started.
     pub(super) const fn none() -> Self {
         Self { tasks: Vec::new() }
     }
@@ -20,7 +20,8 @@ impl Task {
         Self { tasks: vec![tokio::spawn(future)] }
     }
 
-    /// Asks again and again how long the task may still take, until it is `None`: then it is over, or was given up.
+    /// Starts a watching task. It calls `left` for the time that the task may still take, sleeps for that time, and
+    /// repeats this until `left` returns `None`, because the task has ended or was given up.
     pub(super) fn watched(mut self, left: impl Fn() -> Option<Duration> + Send + Sync + 'static) -> Self {
         self.tasks.push(tokio::spawn(async move {
             while let Some(left) = left() {
@@ -30,7 +31,7 @@ impl Task {
         self
     }
 
-    /// Lets the task come to its own end, unwatched.
+    /// Detaches the task, which then runs to its own end without being watched.
     pub(super) fn let_go(&mut self) {
         self.tasks.drain(..).skip(1).for_each(|watch| watch.abort());
     }

@@ -27,11 +27,11 @@ struct Driver {
     attempts: AtomicUsize,
     refuses: AtomicBool,
     hangs: AtomicBool,
-    /// Whether the server has no room for one more session.
+    /// Whether the server has no room for another session.
     full: AtomicBool,
-    /// How long it takes to open a session, in milliseconds.
+    /// The time to open a session, in milliseconds.
     slowness: AtomicU64,
-    /// Sessions whose test by the pool never ends.
+    /// The sessions whose test by the pool never ends.
     untestable: Mutex<HashSet<usize>>,
 }
 
@@ -90,7 +90,7 @@ struct Server {
     all_dead: AtomicBool,
     hangs: AtomicBool,
     says_no: AtomicBool,
-    /// Sessions whose other end has gone without closing them.
+    /// The sessions whose other end is gone without having closed them.
     silent: Mutex<HashSet<usize>>,
     slow: AtomicBool,
 }
@@ -131,7 +131,7 @@ fn explain(error: Error) -> Failure {
 
 type TestedCheck = PoolCheck<Deadpool<Driver>>;
 
-/// Creates a pool of this size with every session open, and its check.
+/// Creates a pool of this size with all of its sessions open, and a check of it.
 async fn pool_check(size: usize) -> (Pool<Driver>, TestedCheck) {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(size).build().unwrap();
     let mut open = Vec::new();
@@ -171,7 +171,7 @@ async fn two_new_sessions_that_fail_are_unhealthy() {
 }
 
 #[tokio::test]
-async fn a_session_on_which_the_server_refuses_returns_to_the_pool() {
+async fn a_session_over_which_the_server_refuses_a_request_returns_to_the_pool() {
     let (pool, check) = pool_check(1).await;
     let server = Server::default();
     server.says_no.store(true, Ordering::SeqCst);
@@ -203,7 +203,7 @@ async fn one_session_is_kept_beside_the_pool_while_the_pool_is_exhausted() {
         assert_eq!(said(&check.run(&server).await), SATURATED);
         assert_eq!(manager(), (2, 0), "kept");
     }
-    // If the kept session has died, a new one is asked, and the verdict stays.
+    // If the kept session has died, a new one is used, and the verdict stays.
     server.kill([1]);
     assert_eq!(said(&check.run(&server).await), SATURATED);
     assert_eq!(manager(), (3, 1));
@@ -212,11 +212,11 @@ async fn one_session_is_kept_beside_the_pool_while_the_pool_is_exhausted() {
     drop(held);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(said(&check.run(&server).await), HEALTHY);
-    assert_eq!(manager(), (3, 2), "let go of");
+    assert_eq!(manager(), (3, 2), "closed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn saturation_is_timed_anew_after_the_pool_had_room() {
+async fn the_time_of_saturation_restarts_after_the_pool_had_room() {
     let (pool, check) = pool_check(1).await;
     let server = Server::default();
     let held = pool.get().await.unwrap();
@@ -232,7 +232,7 @@ async fn saturation_is_timed_anew_after_the_pool_had_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_that_is_merely_busy_is_not_exhausted() {
+async fn a_pool_that_is_busy_for_a_moment_is_healthy() {
     let (pool, check) = pool_check(1).await;
     let held = pool.get().await.unwrap();
     tokio::spawn(async move {
@@ -270,7 +270,7 @@ async fn a_pool_in_use_whose_sessions_are_ended_repeatedly_is_no_outage() {
 
 /// Each attempt that hangs leaves behind a thread of such a driver.
 #[tokio::test(start_paused = true)]
-async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
+async fn attempts_to_connect_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
     let check = PoolCheck::new(Deadpool::asked_beside(pool.clone(), explain));
     let driver = pool.manager();
@@ -287,8 +287,7 @@ async fn attempts_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let attempts = driver.attempts.load(Ordering::SeqCst);
     assert!((10..=17).contains(&attempts), "{attempts} attempts in ten minutes");
     assert_eq!(pool.status().available + pool.status().size, 0, "no place of the pool is held");
-    // The attempts that hang come to an end, and the next run connects at once.
-    // The first of the attempts that comes to its end counts, and no other one is begun.
+    // The hanging attempts end. The connection of the first one is used at once, and no other attempt starts.
     driver.hangs.store(false, Ordering::SeqCst);
     assert_eq!(run().await, HEALTHY);
     assert_eq!(run().await, HEALTHY);
@@ -313,7 +312,7 @@ async fn neither_a_silently_dead_session_nor_a_slow_one_is_an_outage() {
     let three = (pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap());
     drop(three);
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
-    // Sessions that nobody has used since are cleared together with the one that was asked.
+    // The idle sessions that were not used since are closed together with the silent one.
     sleep(Duration::from_secs(60)).await;
     server.silent.lock().unwrap().extend(0..3);
     let began = Instant::now();
@@ -327,18 +326,18 @@ async fn neither_a_silently_dead_session_nor_a_slow_one_is_an_outage() {
     server.slow.store(true, Ordering::SeqCst);
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     assert_eq!((pool.status().size, pool.manager().created.load(Ordering::SeqCst)), (1, created + 1));
-    // If no new session can be created, the deadline decides.
+    // If no new session can be created, the run ends at its deadline.
     server.slow.store(false, Ordering::SeqCst);
     server.silent.lock().unwrap().extend(0..100);
     pool.manager().refuses.store(true, Ordering::SeqCst);
     let began = Instant::now();
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
-    assert_eq!(began.elapsed().as_millis(), 990, "the silent session had all the time to answer");
+    assert_eq!(began.elapsed().as_millis(), 990, "the silent session had until the deadline to answer");
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Unreachable)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_that_do_not_come_out_of_the_pools_own_test_are_no_outage() {
+async fn sessions_that_hang_in_the_pools_own_test_are_no_outage() {
     let (pool, check) = pool_check(4).await;
     let server = Server::default();
     pool.manager().untestable.lock().unwrap().extend(0..4);
@@ -346,8 +345,8 @@ async fn sessions_that_do_not_come_out_of_the_pools_own_test_are_no_outage() {
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     let began = Instant::now();
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
-    assert_eq!(began.elapsed().as_millis(), 0, "the others are cleared, too");
-    // A session that comes back from its user and does not come out of its test.
+    assert_eq!(began.elapsed().as_millis(), 0, "the other sessions are closed, too");
+    // A session that returns from its user and then hangs in its test.
     let held =
         [pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap(), pool.get().await.unwrap()];
     pool.manager().untestable.lock().unwrap().extend(0..100);
@@ -359,7 +358,7 @@ async fn sessions_that_do_not_come_out_of_the_pools_own_test_are_no_outage() {
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
 }
 
-/// Keeps every place of a pool in use: as many tasks take a session, hold it for this time, and take the next one.
+/// Keeps a pool in use by as many tasks. Each takes a session, holds it for this time, and takes the next one.
 fn load(pool: &Pool<Driver>, tasks: usize, hold: Duration) -> Vec<tokio::task::JoinHandle<()>> {
     let busy = || {
         let pool = pool.clone();
@@ -375,7 +374,7 @@ fn load(pool: &Pool<Driver>, tasks: usize, hold: Duration) -> Vec<tokio::task::J
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_that_is_always_waited_for_is_healthy_if_its_queue_is_short_and_never_unhealthy() {
+async fn a_pool_with_a_permanent_queue_is_healthy_if_the_queue_is_short_and_never_unhealthy() {
     for (tasks, hold, expected) in [(20, 40, HEALTHY), (20, 120, SATURATED), (200, 120, SATURATED)] {
         let (pool, mut check) = pool_check(2).await;
         check.saturated_for = Duration::from_secs(60);
@@ -390,7 +389,8 @@ async fn a_pool_that_is_always_waited_for_is_healthy_if_its_queue_is_short_and_n
     }
 }
 
-/// The queue is longer than the deadline, and its place is kept from run to run: the pool serves, so it is no outage.
+/// The wait in the queue is longer than the deadline, and the place is kept from run to run. The pool serves, so this
+/// is not an outage.
 #[tokio::test(start_paused = true)]
 async fn the_place_in_the_queue_is_kept_across_runs() {
     let (pool, mut check) = pool_check(1).await;
@@ -403,7 +403,7 @@ async fn the_place_in_the_queue_is_kept_across_runs() {
         assert!(said == SATURATED || said == HEALTHY, "{said:?}");
     }
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    // A pool that serves nobody is an outage after the time that is tolerated, and not before.
+    // A pool without a free session is Unhealthy after `saturated_for`, and not before.
     sleep(Duration::from_secs(1)).await;
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
     let held = pool.get().await.unwrap();
@@ -421,7 +421,7 @@ async fn the_place_in_the_queue_is_kept_across_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_application_waits_for_one_question_more_at_most() {
+async fn the_check_delays_the_application_by_one_round_trip_at_most() {
     let longest = async |is_checked: bool| {
         let (pool, check) = pool_check(1).await;
         let server = Server::default();
@@ -458,7 +458,7 @@ async fn the_application_waits_for_one_question_more_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_without_room_for_one_more_is_saturated_and_an_outage_only_after_a_time() {
+async fn a_full_server_is_saturated_and_unhealthy_only_after_saturated_for() {
     let (pool, check) = pool_check(1).await;
     let server = Server::default();
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
@@ -471,11 +471,11 @@ async fn a_server_without_room_for_one_more_is_saturated_and_an_outage_only_afte
     sleep(SATURATED_FOR).await;
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Saturated)));
     drop(Object::take(held));
-    // The pool connects in vain, and the time goes on.
+    // The pool cannot connect, and the time of saturation continues.
     assert_eq!(run_within_a_second(&check, &server).await, (Status::Unhealthy, Some(Reason::Saturated)));
     pool.manager().full.store(false, Ordering::SeqCst);
     assert_eq!(run_within_a_second(&check, &server).await, HEALTHY);
-    // An application that has never had a connection has nothing to tolerate.
+    // A pool that has never had a connection is Unhealthy at once.
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
     pool.manager().full.store(true, Ordering::SeqCst);
     let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
@@ -483,7 +483,7 @@ async fn a_server_without_room_for_one_more_is_saturated_and_an_outage_only_afte
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_attempt_to_connect_is_not_begun_anew() {
+async fn a_slow_attempt_to_connect_is_not_restarted() {
     // By the pool.
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
     pool.manager().slowness.store(1_400, Ordering::SeqCst);
@@ -499,7 +499,7 @@ async fn a_slow_attempt_to_connect_is_not_begun_anew() {
     assert_eq!(run_within_a_second(&check, &server).await, SATURATED);
     assert_eq!(pool.manager().attempts.load(Ordering::SeqCst), 3);
     drop(held);
-    // One that hangs is given up in the end.
+    // An attempt that hangs is given up in the end.
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();
     pool.manager().slowness.store(1_000_000, Ordering::SeqCst);
     let check = PoolCheck::new(Deadpool::new(pool.clone(), explain));
@@ -510,7 +510,7 @@ async fn a_slow_attempt_to_connect_is_not_begun_anew() {
     assert_eq!(pool.manager().attempts.load(Ordering::SeqCst), 2);
 }
 
-/// Runs all checks at once.
+/// Runs all checks at the same time.
 async fn together(checks: &[TestedCheck], server: &Server) -> Vec<(Status, Option<Reason>)> {
     let mut runs: Vec<_> = checks.iter().map(|check| Box::pin(run_within_a_second(check, server))).collect();
     let mut said: Vec<Option<_>> = vec![None; runs.len()];

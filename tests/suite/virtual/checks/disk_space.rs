@@ -48,6 +48,6 @@ async fn every_limit_is_judged() {
     }
     let missing = checked(DiskSpace::new(directory.path().join("nowhere"))).await;
     assert_eq!(shown(&missing).status(), Status::Unhealthy);
-    assert!(invalid(DiskSpace::new("")).contains("name one"));
+    assert!(invalid(DiskSpace::new("")).contains("use a path"));
     assert!(invalid(DiskSpace::new("/").warn_below(1).fail_below(2)).contains("less than"));
 }
