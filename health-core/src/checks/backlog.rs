@@ -1,5 +1,5 @@
-//! Whether a length keeps growing. Green proves that the inner check is green and that its number has not grown without
-//! pause for longer than tolerated; it does not prove that the backlog is short.
+//! A wrapper that watches the trend of a length. Green proves that the inner check is green and that its length has
+//! not grown without pause for the configured time. It does not prove that the backlog is short.
 
 use std::{
     fmt,
@@ -20,26 +20,32 @@ use crate::{
     },
 };
 
+/// The default of [`Backlog::growing_for`].
 const GROWING_FOR: Duration = Duration::from_secs(600);
 
-/// A growth is one in each of so many parts of the time.
+/// The number of parts of `growing_for`. The length must grow in this many consecutive parts.
 const PARTS: u32 = 5;
 
-/// The names under which checks of ours tell a length.
+/// The names under which the checks of this crate observe a length, in the order of the search.
 const LENGTHS: [&str; 6] = ["length", "lag", "files", "messages", "value", "depth"];
 
-/// Warns of a backlog while it is still below its limit: around any check that observes a length.
+/// Warns of a growing backlog while its length is still below its limit. Wraps any check that observes a length.
 ///
-/// The time is cut into fifths, and of each the smallest number counts, so that neither bursts nor the pace of the runs
-/// matter: if it was greater than that of the fifth before, five times in a row, a Healthy outcome becomes Degraded with
-/// `threshold`. A fifth that did not grow, and a number below the smallest of the fifth before, begin the count anew.
+/// Green proves that the inner check is green and that its length has not grown without pause for
+/// [`growing_for`](Self::growing_for). It does not prove that the backlog is short.
 ///
-/// A healthy check inside that observes no such number is Degraded, and the message says so.
+/// `growing_for` is divided into fifths, and the smallest number of each fifth counts. Bursts and the interval of the
+/// runs therefore do not affect the verdict. If the smallest number of a fifth exceeds that of the previous fifth five
+/// times in a row, a Healthy outcome becomes Degraded with `threshold`. The count restarts after a fifth without
+/// growth, after a number that is not above the smallest of the previous fifth, and after a run without a number.
 ///
-/// Least privilege: that of the check inside.
+/// If the inner check is Healthy and observes no such number, the outcome is Degraded with `failed`, and the message
+/// says so.
 ///
-/// It is of the kind, impact and membership of the check inside. Observed, besides what that observes: `growing_for`,
-/// in `s`.
+/// - Least privilege: that of the inner check.
+/// - Kind, impact, membership and interval are those of the inner check.
+/// - Observed values, in addition to those of the inner check: `growing_for` in `s`, the time for which the length has
+///   grown.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,13 +70,14 @@ pub struct Backlog<C> {
     trend: Mutex<Option<Trend>>,
 }
 
-/// The part of the time that is being looked at, and what is known of those before it.
+/// The current part of `growing_for`, and the growth in the parts before it.
 #[derive(Clone, Copy, Debug)]
 struct Trend {
     began: Instant,
     smallest: f64,
+    /// The smallest number of the previous part.
     before: Option<f64>,
-    /// Parts in a row that grew.
+    /// The number of consecutive parts with growth.
     grew: u32,
 }
 
@@ -79,12 +86,12 @@ impl Trend {
         Self { began: now, smallest: length, before: None, grew: 0 }
     }
 
-    /// The trend with one more number.
+    /// Returns the trend after one more number.
     fn with(self, now: Instant, length: f64, part: Duration) -> Self {
         let mut next = self;
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed >= part {
-            // Runs may be further apart than the parts.
+            // Several parts pass between two runs that are further apart than one part.
             let passed = elapsed.as_nanos() / part.as_nanos().max(1);
             let passed = u32::try_from(passed).unwrap_or(u32::MAX);
             let grew = self.before.is_some_and(|before| self.smallest > before);
@@ -100,18 +107,20 @@ impl Trend {
 }
 
 impl<C: Check> Backlog<C> {
-    /// Watches the length that a check observes: the first of `length`, `lag`, `files`, `messages`, `value` and `depth`.
+    /// Wraps a check and watches the first number that it observes under one of the names `length`, `lag`, `files`,
+    /// `messages`, `value` and `depth`, searched in this order.
     pub fn new(inner: C) -> Self {
         Self { inner, observed: None, growing_for: GROWING_FOR, trend: Mutex::default() }
     }
 
-    /// Watches the number observed under this name instead.
+    /// Sets the name of the observed number to watch. Default: the first of the names in [`new`](Self::new).
     pub fn observed(mut self, name: impl Into<String>) -> Self {
         self.observed = Some(name.into());
         self
     }
 
-    /// How long it may grow without pause. Default 10 min.
+    /// Sets for how long the length may grow without pause. After that the check is Degraded. Default 10 min. Zero is
+    /// a build error.
     pub fn growing_for(mut self, duration: Duration) -> Self {
         self.growing_for = duration;
         self
@@ -125,7 +134,7 @@ impl<C: Check> Backlog<C> {
         }
     }
 
-    /// Notes a number and tells for how long it has grown.
+    /// Records a number and returns for how long the length has grown. `None` resets the trend.
     fn grown_for(&self, length: Option<Number>) -> Duration {
         let now = Instant::now();
         let part = self.growing_for / PARTS;
@@ -151,7 +160,7 @@ impl<C: Check> Check for Backlog<C> {
         let length = self.length(&outcome);
         let grown = self.grown_for(length);
         if length.is_none() && outcome.status == Status::Healthy {
-            let message = "the check inside observes no length: say .observed(..) with the name of its number";
+            let message = "the inner check observes no length: call .observed(..) with the name of the number to watch";
             return Ok(outcome.worsened(Status::Degraded, Reason::Failed, message.to_owned()));
         }
         let limits = Limits::new().warn_above(self.growing_for.as_secs());
@@ -159,7 +168,7 @@ impl<C: Check> Check for Backlog<C> {
         if grown < self.growing_for / PARTS * PARTS {
             return Ok(outcome);
         }
-        let message = format!("it has grown without pause for {} s", grown.as_secs());
+        let message = format!("the length has grown without pause for {} s", grown.as_secs());
         Ok(outcome.worsened(Status::Degraded, Reason::Threshold, message))
     }
 
@@ -184,7 +193,7 @@ impl<C: Check> Check for Backlog<C> {
     }
 
     fn proves(&self) -> &'static str {
-        "The check inside is healthy, and its number has not grown without pause for too long. It does not prove that \
+        "The inner check is healthy, and its length has not grown without pause for too long. It does not prove that \
          the backlog is short."
     }
 
@@ -194,7 +203,9 @@ impl<C: Check> Check for Backlog<C> {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.growing_for.is_zero() {
-            return Err(("growing_for(0 s) warns at every growth: use the time that is tolerable".to_owned()).into());
+            return Err(("growing_for(0 s) makes the check always Degraded: use the time that is tolerable"
+                .to_owned())
+            .into());
         }
         self.inner.validate()
     }

@@ -1,5 +1,6 @@
-//! Any server behind a pool of bb8. Green proves what the pool's own test of a connection proves, which is the manager's
-//! `is_valid`; of PostgreSQL a round trip on an authenticated session.
+//! A server behind a bb8 pool. Green proves that the pool gave a connection that passed the manager's own test,
+//! `is_valid`. For PostgreSQL that is a round trip on an authenticated session. It does not prove more than `is_valid`
+//! tests.
 
 use std::{
     error::Error,
@@ -28,25 +29,33 @@ use crate::{
     model::status::Reason,
 };
 
-/// Asks any server over the application's own [`bb8::Pool`]. Needs the feature `bb8`.
+/// Checks any server over the application's own [`bb8::Pool`].
 ///
-/// - The question is the manager's `is_valid`, which the pool asks before it gives a connection; so the pool must test its
-///   connections (`test_on_check_out`, its default).
-/// - Least privilege: the right to connect, with room for one connection more than the pool may have, and what `is_valid` needs.
-/// - If no connection is idle and the pool has room, the check opens one and gives it to the pool: the pool itself tries again
-///   and again until its `connection_timeout` and cannot tell why it failed.
-/// - A connection that died in the pool is no outage: the pool tests the next one.
-/// - A pool whose every connection is in use is healthy as long as the check gets one within half of its deadline. After that
-///   one connection beside the pool is opened, by which alone a server counts as alive: bb8 lends its manager to nobody. Then
-///   the pool is `saturated`, Degraded, and Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - Nobody can take a connection out of a pool of bb8. One that does not come out of its test stays there until the pool's
-///   `connection_timeout`, and is tested again later, until its `max_lifetime` or the driver ends it.
-/// - A pool in FIFO order, bb8's default, gives its idle connections in turn, also to the check: with `QueueStrategy::Lifo` the
-///   check keeps one from its `idle_timeout` and not all.
-/// - The reason of an error comes from its source chain and its text, and from SQLSTATE and the codes of Redis with the features
-///   `tokio_postgres` and `redis`. [`reasons`](Self::reasons) adds what the application knows.
-/// - Several checks of one pool wait in its queue each for itself.
-/// - Observed: `pool_max`, `pool_size`, `pool_idle`, and `pool_wait`, in ms, after a wait in the queue.
+/// Green proves that the pool gave a connection that passed the manager's own test, `is_valid`. For PostgreSQL that is
+/// a round trip on an authenticated session. It does not prove more than `is_valid` tests.
+///
+/// - The pool runs `is_valid` before it gives a connection. The pool must therefore be built with
+///   `test_on_check_out(true)`, the default of bb8; otherwise the start fails with a build error.
+/// - Least privilege: the right to connect, room on the server for one connection more than the pool's maximum, and
+///   what `is_valid` needs.
+/// - If no connection is idle and the pool has room, the check opens a connection and adds it to the pool. The pool
+///   itself would retry until its `connection_timeout`, and would not report why it failed.
+/// - A connection that died in the pool is not an outage: the pool tests the next one.
+/// - If all connections are in use, the check waits in the pool's queue and stays Healthy as long as it gets a
+///   connection within half of its deadline. After that it opens one connection beside the pool. Only opening a
+///   connection can prove that the server is alive, because bb8 gives no access to its manager. The result is
+///   `saturated`: Degraded, and Unhealthy after [`saturated_for`](Self::saturated_for).
+/// - bb8 offers no way to remove a connection from a pool. A connection that hangs in its test stays in the pool until
+///   the pool's `connection_timeout`. The pool tests it again later, until its `max_lifetime` or the driver ends it.
+/// - A pool in FIFO order, bb8's default, gives its idle connections in turn, also to the check. The runs of the check
+///   therefore keep all idle connections from reaching their `idle_timeout`. With `QueueStrategy::Lifo` they keep only
+///   one.
+/// - The reason of an error comes from its source chain and its text. With the feature `tokio_postgres` it also comes
+///   from SQLSTATE, and with the feature `redis` from the error codes of Redis. [`reasons`](Self::reasons) adds the
+///   application's own mapping, which takes precedence.
+/// - Several checks of one pool do not share a place in its queue: each waits on its own.
+/// - Observed values: `pool_max`, `pool_size` and `pool_idle` in `connections`; `pool_wait` in `ms` after a wait in
+///   the queue.
 ///
 /// ```no_run
 /// use health_core::{Bb8, Health};
@@ -75,19 +84,21 @@ where
     M: ManageConnection,
     M::Error: Error,
 {
-    /// Checks the server behind this pool.
+    /// Creates a check of the server behind this pool.
     pub fn new(pool: Pool<M>) -> Self {
         let source = Bb8Pool { pool: pool.clone(), reason_of: Arc::new(|_| None) };
         Self { pool, pool_check: PoolCheck::new(source) }
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets for how long the pool may have no free connection before the check is Unhealthy. Default 10 s. Zero is a
+    /// build error.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
     }
 
-    /// Finds the reason of an error of the application's own driver. `None` leaves it to the check.
+    /// Sets a function that maps an error of the application's driver to a reason. If it returns `None` or panics, the
+    /// check determines the reason. Default: no function.
     pub fn reasons(mut self, reason_of: impl Fn(&M::Error) -> Option<Reason> + Send + Sync + 'static) -> Self {
         let saturated_for = self.pool_check.saturated_for;
         let source = Bb8Pool { pool: self.pool.clone(), reason_of: Arc::new(reason_of) };
@@ -108,14 +119,14 @@ where
     }
 
     fn proves(&self) -> &'static str {
-        "The pool gave a connection that passed the test of its manager. It does not prove more than that test asks."
+        "The pool gave a connection that passed its manager's test. It does not prove more than that test covers."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.pool.config().test_on_check_out {
             return Err(
                 "a pool with test_on_check_out(false) does not test connections before it gives them: build it with \
-                        test_on_check_out(true), or ask over it in a check_fn"
+                        test_on_check_out(true), or use it in a check_fn"
                     .into(),
             );
         }
@@ -127,7 +138,7 @@ where
     }
 }
 
-/// The test that a connection has passed before it is here.
+/// The round trip of this check. The pool has tested a connection before the check receives it.
 struct Tested;
 
 #[async_trait]
@@ -139,14 +150,14 @@ where
     async fn ask(&self, session: &Session) -> Result<Outcome, Failure> {
         let is_answered = session.is_answered.swap(true, Ordering::Relaxed);
         if is_answered && session.is_beside {
-            // Opening it was the question, so the next one needs another connection.
-            return Err(Failure::new("the connection beside the pool was asked before", Reason::Unreachable, true));
+            // Only opening a connection beside the pool tests the server, so each run needs a new one.
+            return Err(Failure::new("the connection beside the pool was used before", Reason::Unreachable, true));
         }
         Ok(Outcome::healthy())
     }
 }
 
-/// A pool of bb8, and what the application says of the errors of its driver.
+/// A bb8 pool and the application's mapping of driver errors to reasons.
 struct Bb8Pool<M: ManageConnection> {
     pool: Pool<M>,
     reason_of: ReasonOf<M::Error>,
@@ -158,11 +169,12 @@ impl<M: ManageConnection> Clone for Bb8Pool<M> {
     }
 }
 
-/// A connection of the pool, or one beside it.
+/// A connection of the pool, or one beside the pool.
 struct Session {
     is_beside: bool,
     is_answered: AtomicBool,
-    /// Held until it goes back or is closed. Not every connection may be shared, so it is behind a lock that nobody takes.
+    /// Held until it returns to the pool or is closed. A connection need not be `Sync`, so it is in a mutex that is
+    /// never locked.
     _connection: Mutex<Box<dyn Send>>,
 }
 
@@ -183,8 +195,9 @@ where
         Failure::new(message, reason, true)
     }
 
-    /// Takes a connection on a task of its own, which comes to its end even if nobody waits for it any more: a test that is
-    /// cancelled would put the connection back in the middle of an answer. The pool's own `connection_timeout` bounds it.
+    /// Takes a connection of the pool on a separate task, which runs to its end even if the caller is cancelled. A
+    /// cancelled test would return the connection to the pool in the middle of an answer. The pool's own
+    /// `connection_timeout` limits the duration of the task.
     async fn get(&self) -> Taken<Self> {
         let pool = self.pool.clone();
         let getting = tokio::spawn(async move { pool.get_owned().await });
@@ -192,11 +205,11 @@ where
             Ok(Ok(connection)) => Self::taken(connection),
             Ok(Err(RunError::TimedOut)) => Taken::Busy,
             Ok(Err(RunError::User(error))) => Taken::Failed(self.failure(&error)),
-            // What a panic says is for the log alone.
+            // The text of a panic belongs in the log only.
             Err(error) if error.is_panic() => {
                 Taken::Failed(Failure::new("the pool's manager panicked", Reason::Panicked, true))
             }
-            Err(_) => Taken::Failed(Failure::new("the runtime has ended", Reason::Failed, true)),
+            Err(_) => Taken::Failed(Failure::new("the Tokio runtime has shut down", Reason::Failed, true)),
         }
     }
 
@@ -214,7 +227,7 @@ where
     type Raw = ();
     type Id = ();
 
-    /// The pool shows no address of its own, so this is one of the check's.
+    /// Returns an address of the check, because bb8 exposes none of the pool.
     fn address(&self) -> usize {
         std::ptr::from_ref(&*self.reason_of).cast::<()>().addr()
     }
@@ -251,10 +264,10 @@ where
         };
         match self.pool.add(connection) {
             Ok(()) => self.get().await,
-            // The pool has opened one of its own meanwhile.
+            // The pool has opened a connection itself in the meantime.
             Err(AddError::NoCapacity(_)) => Taken::Beside,
             Err(AddError::Broken(_)) => {
-                let message = "the manager takes the connection that it has just opened for a broken one";
+                let message = "the pool's manager reports the connection that it has just opened as broken";
                 Taken::Failed(Failure::new(message, Reason::Unreachable, true))
             }
         }
@@ -279,12 +292,13 @@ where
         None
     }
 
-    /// One of the pool has passed its test, so that only one beside it is ever discarded.
+    /// Closes a connection beside the pool. A connection of the pool is never discarded, because it has passed its
+    /// test.
     fn discard(session: Session) {
         drop(session);
     }
 
-    /// Nobody can take a connection out of the pool.
+    /// Does nothing: bb8 offers no way to remove a connection from a pool.
     fn clear_idle(&self, _unused_since: Instant) {}
 }
 

@@ -1,6 +1,6 @@
-//! A blocking closure as a check. A Healthy status proves what the closure proves. The closure runs on one thread of
-//! the check's own, so a call that never returns costs only that thread: no second call starts beside it, and it delays
-//! no shutdown.
+//! A blocking closure as a check. Green proves what the closure proves. The closure runs on one thread of the check's
+//! own, so a call that never returns costs only that thread: no second call starts beside it, and it delays no
+//! shutdown.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,9 @@ use async_trait::async_trait;
 
 use crate::check::{Check, CheckResult, blocking::BlockingThread, error::CheckError, outcome::Outcome};
 
-/// A check created by [`check_blocking`].
+/// A check created by [`check_blocking`] or [`check_blocking_result`].
+///
+/// Green proves what the closure proves. Least privilege: what the closure needs.
 pub struct CheckBlocking {
     run: Arc<dyn Fn() -> CheckResult + Send + Sync>,
     thread: BlockingThread,
@@ -17,7 +19,9 @@ pub struct CheckBlocking {
 /// Creates a check from a blocking closure: for file systems, system calls, and clients without async.
 ///
 /// A run that reaches its deadline is abandoned, and the reason `timeout` is published. While an abandoned run still
-/// blocks the thread, later runs report `timeout` and since when, and none starts beside it.
+/// blocks the thread, later runs report `timeout` and when that run began, and the closure is not called again.
+///
+/// The check is a [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is called.
 ///
 /// ```
 /// use health_core::{CheckExt, check_blocking};
@@ -37,8 +41,8 @@ where
     CheckBlocking { run: Arc::new(move || closure().map(Into::into)), thread: BlockingThread::default() }
 }
 
-/// Makes a check of a blocking closure that returns any `Result` as it is. [`check_blocking`] is for closures that use
-/// `?`.
+/// Creates a check from a blocking closure that returns any `Result`, such as that of a library call. For a closure
+/// that uses `?`, call [`check_blocking`].
 ///
 /// ```
 /// use health_core::{CheckExt, check_blocking_result};

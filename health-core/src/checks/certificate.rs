@@ -1,6 +1,6 @@
-//! A TLS certificate. Green proves that the endpoint presents a chain that ends in a trusted root and covers its name, or
-//! that a file's certificates are in their time, and that there are days left; it does not prove that anything has been
-//! revoked or not.
+//! A TLS certificate. Green proves that the endpoint presents a chain that ends in a trusted root and covers its name,
+//! or that the certificates of a file are within their validity period, and that enough days are left. It proves
+//! nothing about revocation.
 
 mod pem;
 
@@ -44,24 +44,31 @@ use crate::{
     },
 };
 
-/// Certificates last for weeks; a handshake every few seconds would only load the endpoint.
+/// The default interval. Certificates last for weeks, and a handshake every few seconds would only load the endpoint.
 const INTERVAL: Duration = Duration::from_secs(3600);
 const DAY: f64 = 86_400.0;
 
-/// The certificate of a TLS endpoint or of a PEM file. Needs the feature `certificate`.
+/// Checks the certificate chain of a TLS endpoint or of a PEM file.
 ///
-/// The limits are those of the days left until rustls would reject the chain: a certificate that the chain does not need, such
-/// as a copy of a root for old clients, does not count. A chain that rustls rejects (expired, not yet valid, wrong name,
-/// unknown issuer) is Unhealthy with `rejected`.
+/// Green proves that the endpoint presents a chain that ends in a trusted root and covers its name, or that the
+/// certificates of a file are within their validity period, and that enough days are left. It proves nothing about
+/// revocation.
 ///
-/// - A file is read as OpenSSL reads it. A section that cannot be read is Unhealthy with `failed`, never skipped. Without
-///   roots every certificate of a file counts, because nobody says which of them clients need.
-/// - TLS is rustls with the application's own provider of cryptography: the one given to
-///   [`crypto_provider`](Self::crypto_provider) or else the process's default. Without either it is a build error.
-/// - Default limits: Degraded below 14 days, Unhealthy below 3. Default interval: 1 h.
-/// - Least privilege: reaching the endpoint, or reading the file. It opens a connection in each run, as there is none to
-///   keep, and closes it after the handshake.
-/// - A measure, by itself for the full report only. Observed: `days_left` (in `days`). Details: `not_after`, `subject`.
+/// The limits apply to the days left until rustls would reject the chain. A certificate that the chain does not need,
+/// such as a copy of a root for old clients, does not count. A chain that rustls rejects (expired, not yet valid,
+/// wrong name, unknown issuer) is Unhealthy with `rejected`.
+///
+/// - The check reads a file as OpenSSL does. A section that cannot be read is not skipped: it makes the check
+///   Unhealthy with `failed`. Without roots every certificate of the file counts, because nothing tells which of them
+///   clients need.
+/// - TLS uses rustls with the application's own cryptography provider: the one given to
+///   [`crypto_provider`](Self::crypto_provider), else the default of the process. If a chain is to be verified and
+///   there is neither, the start fails with a build error.
+/// - Default limits: Degraded below 14 days, Unhealthy below 3 days. Default interval: 1 h.
+/// - Least privilege: a network path to the endpoint, or read access to the file. Each run opens a connection of its
+///   own, because only a handshake shows the chain, and closes it after the handshake.
+/// - By default the check counts for the full report only.
+/// - Observed values: `days_left` (in `days`). Details: `not_after`, `subject`.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -88,12 +95,12 @@ pub struct Certificate {
     provider: Option<Arc<CryptoProvider>>,
     limits: Limits,
     resolver: Resolver,
-    /// The file of a chain, open, so that it can be read when no further descriptor is free.
+    /// Keeps the file of a chain open, so that it can be read when no further file descriptor is free.
     files: OpenFiles,
     thread: BlockingThread,
 }
 
-/// What judges chains, and the cryptography it does so with.
+/// The verifier of chains, and its cryptography provider.
 type Verifier = (Arc<WebPkiServerVerifier>, Arc<CryptoProvider>);
 
 enum Source {
@@ -102,14 +109,15 @@ enum Source {
 }
 
 impl Certificate {
-    /// What `host:port` presents, judged by these roots. The name asked for (SNI) and checked is the host, unless
-    /// [`server_name`](Self::server_name) is said.
+    /// Creates a check of the chain that `host:port` presents, verified against these roots. The name that is
+    /// requested (SNI) and verified is the host, unless [`server_name`](Self::server_name) sets another one.
     pub fn endpoint(address: impl Into<String>, roots: impl Into<Arc<RootCertStore>>) -> Self {
         Self::new(Source::Endpoint(address.into()), Some(roots.into()))
     }
 
-    /// What is in a file: its certificates are judged by their time, and by [`roots`](Self::roots) and
-    /// [`server_name`](Self::server_name) where both are given. The first must be the server's own.
+    /// Creates a check of the certificates in a PEM file. The first must be the server's own. Their validity periods
+    /// are always judged. With both [`roots`](Self::roots) and [`server_name`](Self::server_name) the chain is also
+    /// verified; setting only one of them is a build error.
     pub fn pem_file(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::PemFile(path.into()), None)
     }
@@ -127,32 +135,33 @@ impl Certificate {
         }
     }
 
-    /// The name asked for and checked.
+    /// Sets the name that the certificate must cover, which is also requested from an endpoint (SNI). Default: the
+    /// host of an endpoint, and none for a file.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// The roots that a file's chain must end in.
+    /// Sets the trusted roots in which the chain of a file must end. Default: none, so that the chain is not verified.
     pub fn roots(mut self, roots: impl Into<Arc<RootCertStore>>) -> Self {
         self.roots = Some(roots.into());
         self
     }
 
-    /// The cryptography to use, in place of the process's default.
+    /// Sets the cryptography provider. Default: the default provider of the process.
     pub fn crypto_provider(mut self, provider: impl Into<Arc<CryptoProvider>>) -> Self {
         self.provider = Some(provider.into());
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this number of days left.",
-        fail_above: "Unhealthy above this number of days left.",
-        warn_below: "Degraded below this number of days left. Default 14.",
-        fail_below: "Unhealthy below this number of days left. Default 3.",
+        warn_above: "Sets the number of days left above which the check is Degraded. Default none.",
+        fail_above: "Sets the number of days left above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the number of days left below which the check is Degraded. Default 14.",
+        fail_below: "Sets the number of days left below which the check is Unhealthy. Default 3.",
     }
 
-    /// The name to check; a file needs none.
+    /// Returns the name to verify; `None` for a file without a name.
     fn name(&self) -> Result<Option<ServerName<'static>>, String> {
         let name = match (&self.server_name, &self.source) {
             (Some(name), _) => name.as_str(),
@@ -164,18 +173,18 @@ impl Certificate {
         };
         ServerName::try_from(name.to_owned())
             .map(Some)
-            .map_err(|_| format!("{name:?} is not a name that a certificate can have: say .server_name(..)"))
+            .map_err(|_| format!("{name:?} is not a name that a certificate can have: set one with .server_name(..)"))
     }
 
-    /// What judges chains; none where a file is judged by its time alone.
+    /// Returns the verifier of chains; `None` for a file of which only the validity periods are judged.
     fn verifier(&self) -> Result<Option<Verifier>, String> {
         let Some(roots) = &self.roots else { return Ok(None) };
         if self.name()?.is_none() {
             return Ok(None);
         }
         let provider = self.provider.clone().or_else(|| CryptoProvider::get_default().cloned()).ok_or(
-            "there is no provider of cryptography: say .crypto_provider(..), or install the application's own as the \
-             process's default with CryptoProvider::install_default()",
+            "there is no cryptography provider: call .crypto_provider(..), or install the application's own as the \
+             default of the process with CryptoProvider::install_default()",
         )?;
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&provider))
             .build()
@@ -183,12 +192,12 @@ impl Certificate {
         Ok(Some((verifier, provider)))
     }
 
-    /// The chain of an endpoint and what rustls says of it.
+    /// Connects to an endpoint, and returns its chain and the verdict of rustls.
     async fn of_endpoint(&self, address: &str) -> Result<Seen, CheckError> {
         let (Some((inner, provider)), Some(name)) =
             (self.verifier().map_err(CheckError::new)?, self.name().map_err(CheckError::new)?)
         else {
-            return Err(CheckError::new("an endpoint has no name to check"));
+            return Err(CheckError::new("the endpoint has no name to verify"));
         };
         let recorder = Arc::new(Recorder { inner, seen: Mutex::default() });
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -202,8 +211,8 @@ impl Certificate {
         let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
         let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (shaken, seen) {
-            // Once a chain has been seen and refused, that is what there is to tell; and an alert after a good one is about
-            // something else, such as a certificate of ours that the endpoint wants.
+            // A refused chain is the result, whatever error the handshake ended with. An alert after an accepted chain
+            // has another cause, such as a client certificate that the endpoint requires.
             (_, Some(seen)) if matches!(seen.verdict, Verdict::Refused(_)) => Ok(seen),
             (Ok(_), Some(seen)) => Ok(seen),
             (Err(error), Some(seen)) if is_alert(&error) => Ok(seen),
@@ -212,7 +221,7 @@ impl Certificate {
         }
     }
 
-    /// The chain of a file and, with roots and a name, what rustls says of it.
+    /// Reads a file, and returns its chain and, with roots and a name, the verdict of rustls.
     async fn of_file(&self, path: &std::path::Path) -> Result<Seen, CheckError> {
         let (files, path) = (self.files.clone(), path.to_owned());
         let text = self.thread.run(move || files.reading().bytes(&path)).await??;
@@ -234,12 +243,12 @@ impl Certificate {
 
     fn judge(&self, seen: &Seen) -> CheckResult {
         if seen.chain.is_empty() {
-            return Ok(Outcome::unhealthy("there is no certificate in the file").reason(Reason::Rejected));
+            return Ok(Outcome::unhealthy("the file contains no certificate").reason(Reason::Rejected));
         }
         let mut parsed = Vec::new();
         for certificate in &seen.chain {
             let (_, certificate) = X509Certificate::from_der(certificate)
-                .map_err(|error| CheckError::new(format!("a certificate cannot be read: {error}")))?;
+                .map_err(|error| CheckError::new(format!("a certificate cannot be parsed: {error}")))?;
             parsed.push(certificate);
         }
         let now = seconds_since_1970(SystemTime::now());
@@ -271,25 +280,27 @@ impl Certificate {
     }
 }
 
-/// A chain, and what rustls says of it.
+/// A chain, and the verdict of rustls.
 #[derive(Debug)]
 struct Seen {
     chain: Vec<CertificateDer<'static>>,
     verdict: Verdict,
 }
 
-/// What rustls says of a chain.
+/// The verdict of rustls on a chain.
 #[derive(Debug)]
 enum Verdict {
-    /// It was not asked.
+    /// The chain was not verified.
     None,
-    /// It accepts the chain until this moment, in seconds since 1970.
+    /// Accepted until this moment, in seconds since 1970.
     Until(i64),
+    /// Refused, with the message of rustls.
     Refused(String),
 }
 
 impl Verdict {
-    /// Verifies a chain now, and finds the moment after which it would be refused: the end of one of its certificates.
+    /// Verifies a chain now. If it is accepted, finds the moment after which it would be refused, which is the end of
+    /// one of its certificates.
     fn of(
         chain: &[CertificateDer<'static>],
         now: UnixTime,
@@ -311,13 +322,13 @@ impl Verdict {
     }
 }
 
-/// Returns the first and the last second of a certificate, since 1970.
+/// Returns the first and the last second in which a certificate is valid, in seconds since 1970.
 fn validity(certificate: &X509Certificate<'_>) -> (i64, i64) {
     let validity = certificate.validity();
     (validity.not_before.timestamp(), validity.not_after.timestamp())
 }
 
-/// Judges as rustls does and remembers what it saw, so that the days left of a refused chain can be told, too.
+/// Verifies as rustls does, and records the chain, so that the days left of a refused chain can be reported, too.
 #[derive(Debug)]
 struct Recorder {
     inner: Arc<WebPkiServerVerifier>,
@@ -370,7 +381,7 @@ fn is_alert(error: &std::io::Error) -> bool {
     matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
-/// What a failed handshake means: a broken connection, or a word of TLS.
+/// Converts the error of a failed handshake. An error of TLS is `rejected`. Any other error keeps its own reason.
 fn explain(error: std::io::Error) -> CheckError {
     let said_no = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
     let error = CheckError::from(error);
@@ -415,8 +426,8 @@ impl Check for Certificate {
             "The chain ends in a trusted root, covers the name and has days left. It does not prove that none of its \
              certificates has been revoked."
         } else {
-            "The file's certificates are in their time and have days left. It does not prove that none of them has \
-             been revoked."
+            "The file's certificates are within their validity period and have days left. It does not prove that none \
+             of them has been revoked."
         }
     }
 
@@ -424,7 +435,7 @@ impl Check for Certificate {
         match &self.source {
             Source::Endpoint(address) => check_address(address)?,
             Source::PemFile(_) if self.roots.is_some() != self.server_name.is_some() => {
-                return Err(("a file's chain is judged with both .roots(..) and .server_name(..): say both or none"
+                return Err(("a file's chain is verified with both .roots(..) and .server_name(..): set both or none"
                     .to_owned())
                 .into());
             }

@@ -1,5 +1,5 @@
-//! An async closure as a check. A Healthy status proves what the closure proves. The closure can check anything for
-//! which this crate has no check, with any client of any version.
+//! An async closure as a check. Green proves what the closure proves. The closure can check anything for which this
+//! crate has no check, with any client of any version.
 
 use std::{fmt, pin::Pin};
 
@@ -9,7 +9,9 @@ use crate::check::{Check, CheckResult, error::CheckError, outcome::Outcome};
 
 type Run = dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync;
 
-/// A check created by [`check_fn`].
+/// A check created by [`check_fn`] or [`check_result`].
+///
+/// Green proves what the closure proves. Least privilege: what the closure needs.
 pub struct CheckFn {
     run: Box<Run>,
 }
@@ -49,11 +51,11 @@ where
     }
 }
 
-/// Makes a check of an async closure that returns any `Result` as it is, such as that of a driver's method. `Ok(())` is
-/// healthy, any error is Unhealthy, an [`Outcome`] says more.
+/// Creates a check from an async closure that returns any `Result`, such as that of a driver's method. `Ok(())` is
+/// Healthy, any error is Unhealthy, and an [`Outcome`] sets status and details itself.
 ///
-/// [`check_fn`] is for closures that use `?`. The check counts as a [`Kind::Dependency`](crate::Kind::Dependency) unless
-/// `.local()` is given.
+/// For a closure that uses `?`, call [`check_fn`]. The check is a [`Kind::Dependency`](crate::Kind::Dependency) unless
+/// `.local()` is called.
 ///
 /// ```
 /// use health_core::{CheckExt, check_result};

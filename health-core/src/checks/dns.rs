@@ -1,5 +1,5 @@
-//! A name's addresses. Green proves that the system's resolver finds at least so many addresses for the name; it does
-//! not prove that anything listens there, nor that a name server agrees with its neighbour: caches answer, too.
+//! The addresses of a name. Green proves that the system's resolver finds at least the configured number of addresses.
+//! It does not prove that anything listens there, or that the name servers agree, because caches answer, too.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,13 @@ use crate::{
 
 /// Resolves a name with the system's own resolver, as the application does.
 ///
+/// Green proves that the resolver finds at least the configured number of addresses. It does not prove that anything
+/// listens there, or that the name servers agree, because caches answer, too.
+///
 /// - Least privilege: none.
-/// - It runs on one thread of its own: a resolver that hangs costs that thread and no more.
-/// - Observed: `addresses`. Details: `addresses`, the list.
+/// - A name that does not resolve is Unhealthy with `unreachable`.
+/// - The resolver runs on one thread of the check's own. If it hangs, it blocks only that thread.
+/// - Observed value: `addresses`. Detail: `addresses`, the list of at most 16 addresses.
 ///
 /// ```
 /// use health_core::{Dns, Health};
@@ -36,12 +40,13 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// Resolves this name.
+    /// Creates a check that resolves this name, given without scheme, port and path.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), at_least: 1, resolver: Resolver::default() }
     }
 
-    /// With fewer addresses than these it is Unhealthy with `threshold`. Default 1.
+    /// Sets the minimum number of addresses. With fewer the check is Unhealthy with `threshold`. Default 1. Zero is a
+    /// build error.
     pub fn at_least(mut self, addresses: usize) -> Self {
         self.at_least = addresses;
         self
@@ -51,11 +56,12 @@ impl Dns {
 #[async_trait]
 impl Check for Dns {
     async fn check(&self) -> CheckResult {
-        // The resolver wants a port, which has no part in the answer; every address comes once per kind of socket.
+        // The resolver requires a port, which does not affect the addresses. It returns each address once per socket
+        // type, and the set removes the duplicates.
         let answer = self.resolver.resolve(&format!("{}:0", self.name)).await?;
         let addresses: BTreeSet<String> = answer.iter().map(|address| address.ip().to_string()).collect();
         let outcome = if addresses.len() < self.at_least {
-            let message = format!("{} addresses, fewer than {}", addresses.len(), self.at_least);
+            let message = format!("the name has {} addresses, fewer than {}", addresses.len(), self.at_least);
             Outcome::unhealthy(message).reason(Reason::Threshold)
         } else {
             Outcome::healthy()
@@ -66,7 +72,7 @@ impl Check for Dns {
 
     fn proves(&self) -> &'static str {
         "The system's resolver finds enough addresses for the name. It does not prove that anything listens there or \
-         that name servers agree, as caches answer, too."
+         that the name servers agree, because caches answer, too."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
@@ -74,7 +80,7 @@ impl Check for Dns {
             return Err((format!("{:?} is not a name: use one without scheme, port and path", self.name)).into());
         }
         if self.at_least == 0 {
-            return Err(("at_least(0) can never fail: use 1 or more".to_owned()).into());
+            return Err(("at_least(0) never fails: use 1 or more".to_owned()).into());
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The public category of an error of a driver that a check does not know: by the types of its source chain, else by texts.
+//! Finds the public reason for an error of a driver that the check does not know. The types in its source chain
+//! decide, and its text if no type is known.
 
 use std::{
     error::Error,
@@ -11,18 +12,18 @@ use crate::{
     model::status::Reason,
 };
 
-/// What an application says of the errors of its own driver.
+/// The application's mapping of the errors of its driver to reasons.
 pub(super) type ReasonOf<E> = Arc<dyn Fn(&E) -> Option<Reason> + Send + Sync>;
 
-/// Returns the reason and the message of a driver's error. What the application says of it comes first.
+/// Returns the reason and the message of a driver's error. The application's mapping takes precedence.
 pub(super) fn explain<E: Error + 'static>(error: &E, reason_of: &ReasonOf<E>) -> (Reason, String) {
-    // A panic of the application's function leaves the reason to the check.
+    // If the application's function panics, the check determines the reason.
     let own = catch_unwind(AssertUnwindSafe(|| reason_of(error))).ok().flatten();
     let reason = own.or_else(|| reason(error)).unwrap_or(Reason::Failed);
     (reason, chain(error))
 }
 
-/// Returns the reason that an error and its sources have by their types, else by the texts of databases.
+/// Returns the reason from the types of an error and its sources, else from the known texts of databases.
 fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -34,7 +35,7 @@ fn reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     classify(error).or_else(|| text_reason(&chain(error)))
 }
 
-/// Returns the reason of an error of a driver that a feature brings.
+/// Returns the reason of an error whose type is known because a feature enables its driver.
 fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     #[cfg(feature = "tokio_postgres")]
     if let Some(error) = error.downcast_ref() {
@@ -49,9 +50,9 @@ fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
-/// Parts of the texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and diesel keep
-/// nothing of an error but its text. A server may speak another language, of which nothing is known here. The first part that
-/// is found decides: what a server has said comes before what its client makes of it.
+/// Parts of error texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and
+/// diesel keep only the text of an error. A server may use another language, whose texts are not listed. The first
+/// part that is found decides, so the texts of servers precede those of their clients.
 const TEXTS: [(&str, Reason); 49] = [
     ("too many clients", Reason::Saturated),
     ("too many connections", Reason::Saturated),
@@ -104,7 +105,7 @@ const TEXTS: [(&str, Reason); 49] = [
     ("unable to open database file", Reason::Unreachable),
 ];
 
-/// Returns the reason that a text tells.
+/// Returns the reason of the first listed part that a text contains.
 pub(super) fn text_reason(text: &str) -> Option<Reason> {
     TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, reason)| *reason)
 }
@@ -115,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// An error of a driver that nobody knows.
+    /// An error of a driver that the check does not know.
     #[derive(Debug)]
     struct Unknown(&'static str, Option<io::Error>);
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_chain_is_looked_through_before_the_text() {
+    fn the_source_chain_decides_before_the_text() {
         let reset = || Some(io::Error::from(io::ErrorKind::ConnectionReset));
         assert_eq!(explain(&Unknown("Access denied", reset()), &nothing()).0, Reason::Unreachable);
         assert_eq!(explain(&Unknown("Access denied", None), &nothing()).0, Reason::Rejected);
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_application_says_comes_first() {
+    fn the_mapping_of_the_application_takes_precedence() {
         let own: ReasonOf<Unknown> = Arc::new(|error| error.0.contains("busy").then_some(Reason::Saturated));
         let refused = || Some(io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(explain(&Unknown("busy", refused()), &own).0, Reason::Saturated);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_comes_before_what_its_client_makes_of_it() {
+    fn the_text_of_a_server_decides_before_the_text_of_its_client() {
         let libpq = "connection to server at \"127.0.0.1\", port 5432 failed: ";
         for (text, expected) in [
             ("Connection refused (os error 111)", Some(Reason::Unreachable)),
@@ -183,7 +184,7 @@ mod tests {
 
     #[cfg(feature = "redis")]
     #[test]
-    fn an_error_of_redis_is_told_by_its_code() {
+    fn an_error_of_redis_is_classified_by_its_code() {
         use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
         let loading = RedisError::from((ErrorKind::Server(ServerErrorKind::BusyLoading), "the server says"));
         assert_eq!(reason(&loading), Some(Reason::Unreachable));

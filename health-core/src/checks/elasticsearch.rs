@@ -1,5 +1,6 @@
-//! Elasticsearch or OpenSearch, by the cluster's own word. Green proves that the cluster calls itself green, or yellow
-//! where that is accepted; it does not prove that the user may search or write, nor that the disks have room.
+//! A cluster of Elasticsearch or OpenSearch, by the health that it reports. Green proves that the cluster reports
+//! green, or yellow where that is accepted. It does not prove that the user may search or write, or that the disks
+//! have room.
 
 use std::fmt;
 
@@ -13,13 +14,13 @@ use crate::{
     model::status::Reason,
 };
 
-/// A cluster's health is read so far; it has less than 1 KiB.
+/// The maximum size of an answer that is read, in bytes. The health of a cluster has less than 1 KiB.
 const LONGEST: usize = 64 << 10;
 
-/// How long the node that is asked may wait for a master. It waits for nothing else.
+/// The parameter that limits how long the node waits for a master. The node waits for nothing else.
 const PATIENCE: &str = "timeout=1s";
 
-/// What is counted: the name here, that in the answer, and the unit.
+/// The observed values: the name, the key in the answer, and the unit.
 const COUNTED: [(&str, &str, &str); 7] = [
     ("nodes", "number_of_nodes", ""),
     ("data_nodes", "number_of_data_nodes", ""),
@@ -30,21 +31,26 @@ const COUNTED: [(&str, &str, &str); 7] = [
     ("pending_tasks", "number_of_pending_tasks", ""),
 ];
 
-/// Asks Elasticsearch or OpenSearch for the cluster's health, over the application's own [`reqwest::Client`]: TLS,
-/// proxies, pools and name resolution are that client's. Needs the feature `elasticsearch`.
+/// Requests the health of an Elasticsearch or OpenSearch cluster over the application's own [`reqwest::Client`], with
+/// the TLS, the proxies, the connection pool and the name resolution of that client.
 ///
-/// - Green is Healthy. Yellow, some replica of a shard has no node, is Degraded unless
-///   [`accept_yellow`](Self::accept_yellow) is said. Red, some shard has no node at all, is Unhealthy.
-/// - Least privilege: the cluster privilege `monitor`, of OpenSearch `cluster:monitor/health`. Nothing is changed.
-/// - 401, 403 and 407 are `rejected`. A cluster without a master is `unreachable`. One whose health is not known within
-///   a second is `timeout`. A node that has no room for one more request (429) is `saturated`. Any other code, and an
-///   answer that is no cluster's health, are `failed`.
-/// - A kept connection that ends under the request is no outage, nor is one that is silent: the request is sent again,
-///   as that of `Http` is. Redirects are not accepted.
-/// - Observed: `nodes`, `data_nodes`, `active_shards`, `initializing_shards`, `relocating_shards`, `unassigned_shards`,
-///   `pending_tasks`.
-/// - Tested against a server that was written from the documents of the interface, as no package has Elasticsearch
-///   itself.
+/// Green proves that the cluster reports green, or yellow where that is accepted. It does not prove that the user may
+/// search or write, or that the disks have room.
+///
+/// - A green cluster is Healthy. A yellow cluster, in which a replica of a shard has no node, is Degraded unless
+///   [`accept_yellow`](Self::accept_yellow) is called. A red cluster, in which a shard has no node at all, is
+///   Unhealthy.
+/// - Least privilege: the cluster privilege `monitor`, or `cluster:monitor/health` of OpenSearch. The check changes
+///   nothing.
+/// - The codes 401, 403 and 407 are `rejected`. A cluster without a master is `unreachable`. A cluster whose health is
+///   not known within a second is `timeout`. A node without room for one more request (429) is `saturated`. Any other
+///   code, and an answer that is not the health of a cluster, are `failed`.
+/// - A kept connection that ends during the request, or is silent, is not an outage: the request is sent again, as
+///   `Http` does. Redirects are not accepted.
+/// - Observed values: `nodes`, `data_nodes`, `active_shards`, `initializing_shards`, `relocating_shards`,
+///   `unassigned_shards`, `pending_tasks`.
+/// - The check is tested against a server written from the documentation of the interface, because no package contains
+///   Elasticsearch itself.
 ///
 /// ```no_run
 /// use health_core::{Elasticsearch, Health};
@@ -61,26 +67,30 @@ const COUNTED: [(&str, &str, &str); 7] = [
 pub struct Elasticsearch {
     target: Target,
     accepts_yellow: bool,
-    /// What is wrong with the address.
+    /// What is wrong with the URL.
     error: Option<&'static str>,
 }
 
 impl Elasticsearch {
-    /// Asks the cluster whose interface begins at this URL.
+    /// Creates a check of the cluster whose API is at this URL, such as `https://search.internal:9200`. A URL with a
+    /// query or a fragment is a build error.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         let base = url.into();
-        let error = base.contains(['?', '#']).then_some("the URL has more than an address: use https://host:9200");
+        let error =
+            base.contains(['?', '#']).then_some("the URL has a query or a fragment: use one such as https://host:9200");
         let url = format!("{}/_cluster/health?{PATIENCE}", base.trim_end_matches('/'));
         Self { target: Target::new(client, Method::GET, &url), accepts_yellow: false, error }
     }
 
-    /// A header to send, such as a key of the interface. Its value appears in no output.
+    /// Adds a header to the request, such as one with an API key. Its value appears in no output. A name or a value
+    /// that cannot be sent is a build error.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send(name.as_ref(), value.as_ref());
         self
     }
 
-    /// Takes yellow for healthy: a cluster of one node has no place for a replica, and is never better.
+    /// Accepts a yellow cluster as Healthy. A cluster of one node has no second node for a replica, so it is yellow at
+    /// best. Default: a yellow cluster is Degraded.
     pub fn accept_yellow(mut self) -> Self {
         self.accepts_yellow = true;
         self
@@ -89,14 +99,14 @@ impl Elasticsearch {
 
 fn judge(answer: &Answer, accepts_yellow: bool) -> Outcome {
     if answer.is_cut {
-        return Outcome::unhealthy("the answer is longer than 64 KiB, which no cluster's health is");
+        return Outcome::unhealthy("the answer is longer than 64 KiB, so it is not the health of a cluster");
     }
-    // 408 is how some versions tell that the health is not known in time, with the health that is known.
+    // Some versions answer 408 if the health is not known in time, with the health that is known so far.
     if !matches!(answer.code, 200 | 408) {
         return of_code(answer.code, &answer.body);
     }
     let Ok(health) = serde_json::from_slice::<Value>(&answer.body) else {
-        return Outcome::unhealthy("the answer is no cluster's health");
+        return Outcome::unhealthy("the answer is not the health of a cluster");
     };
     let outcome = match health["status"].as_str() {
         _ if health["timed_out"] == true => {
@@ -106,7 +116,7 @@ fn judge(answer: &Answer, accepts_yellow: bool) -> Outcome {
         Some("yellow") if accepts_yellow => Outcome::healthy().message("the cluster is yellow: a replica has no node"),
         Some("yellow") => Outcome::degraded("the cluster is yellow: a replica has no node"),
         Some("red") => Outcome::unhealthy("the cluster is red: a shard has no node"),
-        _ => return Outcome::unhealthy("the answer is no cluster's health"),
+        _ => return Outcome::unhealthy("the answer is not the health of a cluster"),
     };
     COUNTED.into_iter().fold(outcome, |outcome, (name, key, unit)| match health[key].as_u64() {
         Some(count) => outcome.observe(name, count, unit),
@@ -114,14 +124,14 @@ fn judge(answer: &Answer, accepts_yellow: bool) -> Outcome {
     })
 }
 
-/// What a code means with which no health comes.
+/// Returns the outcome of an answer without the health of the cluster, by its code.
 fn of_code(code: u16, body: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(body);
-    // Of Elasticsearch and of OpenSearch.
+    // The words of Elasticsearch and of OpenSearch.
     let has_no_master = ["master_not_discovered", "cluster_manager_not_discovered"].iter().any(|it| text.contains(it));
     match code {
         503 if has_no_master => Outcome::unhealthy("the cluster has no master").reason(Reason::Unreachable),
-        429 => Outcome::unhealthy("the node has no room for a request").reason(Reason::Saturated),
+        429 => Outcome::unhealthy("the node has no room for one more request (429)").reason(Reason::Saturated),
         _ => refused(code),
     }
 }
@@ -133,8 +143,8 @@ impl Check for Elasticsearch {
     }
 
     fn proves(&self) -> &'static str {
-        "The cluster calls itself green, or yellow where that is accepted. It does not prove that the user may search \
-         or write, nor that the disks have room."
+        "The cluster reports green, or yellow where that is accepted. It does not prove that the user may search or \
+         write, or that the disks have room."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
@@ -165,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_colour_decides_on_an_answer_and_the_code_on_none() {
+    fn the_reported_health_decides_and_else_the_code() {
         let unhealthy = |reason| (Status::Unhealthy, Some(reason));
         for (code, body, expected) in [
             (200, r#"{"status":"green","timed_out":false}"#, (Status::Healthy, None)),
@@ -188,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn yellow_is_healthy_where_that_is_said_and_a_long_answer_is_none() {
+    fn accept_yellow_makes_yellow_healthy_and_an_answer_that_was_cut_is_unhealthy() {
         let body = br#"{"status":"yellow","unassigned_shards":3}"#.to_vec();
         let mut answer = Answer { code: 200, headers: HeaderMap::new(), body, is_cut: false };
         let outcome = judge(&answer, true);

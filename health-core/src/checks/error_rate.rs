@@ -1,5 +1,6 @@
-//! The share of the application's own calls that failed lately: what users feel, not what a ping says. Green proves that
-//! fewer calls than the limit failed, or that there were too few to judge; it does not prove that calls are being made.
+//! The share of the application's own calls that failed recently, which reflects what users experience, unlike a ping.
+//! Green proves that the share is within its limits, or that there were too few calls to judge. It does not prove that
+//! calls are being made.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,18 +21,22 @@ use crate::{
 
 const WINDOW: Duration = Duration::from_secs(60);
 const MINIMUM: u64 = 20;
-/// A window is counted in so many parts: it slides by one of them.
+/// The number of parts of a window. The window slides by one part.
 const PARTS: usize = 60;
 
-/// What the application records into: clones count into the same window.
+/// Counts the application's own calls and those that failed, in a sliding window that all clones share.
 ///
-/// The window slides; with fewer calls in it than the minimum, the check is Healthy whatever failed. Recording costs a
-/// short lock.
+/// Green proves that the share of failed calls is within its limits, or that there were too few calls to judge. It
+/// does not prove that calls are being made.
 ///
-/// - Least privilege: none; it looks at nothing outside of the process.
-/// - Default: a window of 60 s, at least 20 calls, Degraded above a share of 0.05, Unhealthy above 0.5.
-/// - A measure: by itself it counts for the full report only, because what fails may be shared by all instances.
-/// - Observed: `failures`, `calls`, and `share` where there are calls.
+/// With fewer calls in the window than the minimum, the check is Healthy, whatever their results. Recording a call
+/// takes a lock for a short time.
+///
+/// - Least privilege: none. The check reads nothing outside of the process.
+/// - Defaults: a window of 60 s, a minimum of 20 calls, Degraded above a share of 0.05, Unhealthy above 0.5.
+/// - By default the check counts for the full report only, because the cause of the failures may be shared by all
+///   instances.
+/// - Observed values: `failures` and `calls` (in `calls`), and `share` (in `ratio`) if there are calls.
 ///
 /// ```
 /// use health_core::{ErrorRate, Health};
@@ -48,19 +53,19 @@ const PARTS: usize = 60;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "nothing is judged until its check is registered"]
+#[must_use = "recorded calls are judged only if its check is registered"]
 pub struct ErrorRate {
     counts: Arc<Mutex<Counts>>,
     minimum: u64,
     limits: Limits,
 }
 
-/// A ring of parts of the window.
+/// The counts of the window, in a ring of its parts.
 #[derive(Debug)]
 struct Counts {
     window: Duration,
     born: Instant,
-    /// The part that is being counted into, since birth.
+    /// The number of the current part, counted from `born`.
     current: u64,
     parts: [Part; PARTS],
 }
@@ -78,48 +83,50 @@ impl Default for ErrorRate {
 }
 
 impl ErrorRate {
-    /// An empty window.
+    /// Creates an empty window with the default limits.
     pub fn new() -> Self {
         let counts = Counts { window: WINDOW, born: Instant::now(), current: 0, parts: [Part::default(); PARTS] };
         let limits = Limits { warn_above: Some(0.05.into()), fail_above: Some(0.5.into()), ..Limits::default() };
         Self { counts: Arc::new(Mutex::new(counts)), minimum: MINIMUM, limits }
     }
 
-    /// How far back is looked, for all clones. Default 60 s. What has been recorded is forgotten.
+    /// Sets the length of the window for all clones, and discards the calls recorded so far. Default 60 s. A length
+    /// below 1 s is a build error.
     pub fn window(self, window: Duration) -> Self {
         *self.counts() = Counts { window, born: Instant::now(), current: 0, parts: [Part::default(); PARTS] };
         self
     }
 
-    /// How many calls there must be in the window to judge them. Default 20.
+    /// Sets the minimum number of calls in the window for which the limits are judged. Default 20. Zero is a build
+    /// error.
     pub fn minimum(mut self, calls: u64) -> Self {
         self.minimum = calls;
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this share of failed calls, 0 to 1. Default 0.05.",
-        fail_above: "Unhealthy above this share of failed calls, 0 to 1. Default 0.5.",
-        warn_below: "Degraded below this share of failed calls.",
-        fail_below: "Unhealthy below this share of failed calls.",
+        warn_above: "Sets the share of failed calls, from 0 to 1, above which the check is Degraded. Default 0.05.",
+        fail_above: "Sets the share of failed calls, from 0 to 1, above which the check is Unhealthy. Default 0.5.",
+        warn_below: "Sets the share of failed calls, from 0 to 1, below which the check is Degraded. Default none.",
+        fail_below: "Sets the share of failed calls, from 0 to 1, below which the check is Unhealthy. Default none.",
     }
 
-    /// A call succeeded.
+    /// Records a call that succeeded.
     pub fn success(&self) {
         self.count(0);
     }
 
-    /// A call failed.
+    /// Records a call that failed.
     pub fn failure(&self) {
         self.count(1);
     }
 
-    /// A call ended like this.
+    /// Records a call by its result. An `Err` is a failed call.
     pub fn record<T, E>(&self, result: &Result<T, E>) {
         self.count(u64::from(result.is_err()));
     }
 
-    /// The check that judges this window.
+    /// Returns the check of this window, with the minimum and the limits set so far.
     pub fn check(&self) -> ErrorRateCheck {
         ErrorRateCheck(self.clone())
     }
@@ -135,7 +142,7 @@ impl ErrorRate {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The counts, moved on to now.
+    /// Returns the counts after sliding the window to the present.
     fn slid(&self) -> MutexGuard<'_, Counts> {
         let mut counts = self.counts();
         let part = counts.window.as_nanos() / PARTS as u128;
@@ -153,7 +160,7 @@ fn index(part: u64) -> usize {
     usize::try_from(part % PARTS as u64).unwrap_or(0)
 }
 
-/// The check made by [`ErrorRate::check`].
+/// The check of an [`ErrorRate`], created by [`ErrorRate::check`].
 #[derive(Debug)]
 #[must_use]
 pub struct ErrorRateCheck(ErrorRate);
@@ -170,9 +177,9 @@ impl Check for ErrorRateCheck {
         let outcome = if calls < self.0.minimum {
             Outcome::healthy()
         } else {
-            self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed")
+            self.0.limits.judge(Number::from((share * 10_000.0).round() / 10_000.0), "of the calls failed, which")
         };
-        // Of no calls there is no share.
+        // Without calls there is no share.
         let outcome = if calls == 0 { outcome } else { outcome.observe_within("share", share, "ratio", self.0.limits) };
         Ok(outcome.observe("failures", failures, "calls").observe("calls", calls, "calls"))
     }

@@ -5,16 +5,16 @@ use crate::{
     model::status::Reason,
 };
 
-/// What a driver's error means.
+/// A classified error of a driver.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
     pub(crate) message: String,
     /// Whether the connection is unusable. If not, the server answered with a refusal.
-    #[allow(dead_code, reason = "not every feature's check asks for it")]
+    #[allow(dead_code, reason = "not every feature's check reads it")]
     pub(crate) is_broken: bool,
-    /// Whether no connection could be opened. The checks of pools ask for it.
-    #[allow(dead_code, reason = "not every feature's check asks for it")]
+    /// Whether no connection could be opened. The checks of pools read it.
+    #[allow(dead_code, reason = "not every feature's check reads it")]
     pub(crate) is_of_connecting: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The open file descriptors of this process. Green proves that it can open more; it does not prove that the system as a
-//! whole can.
+//! The open file descriptors of this process. Green proves that the process can open more. It does not prove that the
+//! system as a whole can.
 
 use std::{
     fs, io,
@@ -24,17 +24,21 @@ use crate::{
     },
 };
 
-/// The open file descriptors against this process's limit, from `/proc`: files, sockets, pipes.
+/// Compares the open file descriptors of this process (files, sockets, pipes) with its limit, read from `/proc`.
 ///
-/// The limits are those of the used share in percent.
+/// Green proves that the process can open more file descriptors. It does not prove that the system as a whole can.
 ///
-/// - Least privilege: reading `/proc/self`, which every process may.
-/// - It needs no descriptor when none is free: then as many are open as the process may open. If the table of the whole system
-///   is full, it is Unhealthy with `threshold`.
-/// - Default limits: Degraded above 80 %, Unhealthy above 95 %. A limit of 100 % is hardly ever exceeded, which switches it
-///   off.
-/// - Linux only; elsewhere it is Unhealthy and says so.
-/// - A measure, by itself for the full report only. Observed: `open`, `limit` and `used_percent`.
+/// The limits apply to the used share of the process's soft limit in percent. A process without a limit has no share
+/// to judge.
+///
+/// - Least privilege: read access to `/proc/self`, which every process has.
+/// - The check works in a process without a free file descriptor: it then counts the open ones without opening
+///   another. If the table of open files of the whole system is full, the check is Unhealthy with `threshold`.
+/// - Default limits: Degraded above 80 %, Unhealthy above 95 %. A limit of 100 % is hardly ever exceeded, which
+///   switches it off.
+/// - The check works on Linux only. On other systems it is Unhealthy, and its message says why.
+/// - By default the check counts for the full report only.
+/// - Observed values: `open` and `limit` (in `descriptors`), and `used_percent` (in `%`).
 ///
 /// ```
 /// use health_core::{FileDescriptors, Health};
@@ -50,7 +54,7 @@ use crate::{
 #[must_use]
 pub struct FileDescriptors {
     limits: Limits,
-    /// The limit of the process, as it was last read; 0 if it was not.
+    /// The limit of the process at the last reading; 0 if there was no reading or no limit.
     limit: Arc<AtomicU64>,
     thread: BlockingThread,
 }
@@ -62,36 +66,36 @@ impl Default for FileDescriptors {
 }
 
 impl FileDescriptors {
-    /// This process's descriptors.
+    /// Creates a check of the file descriptors of this process, with the default limits.
     pub fn new() -> Self {
         let limits = Limits { warn_above: Some(80.into()), fail_above: Some(95.into()), ..Limits::default() };
         Self { limits, limit: Arc::default(), thread: BlockingThread::default() }
     }
 
     limit_methods! {
-        warn_above: "Degraded above this percentage of the limit. Default 80.",
-        fail_above: "Unhealthy above this percentage of the limit. Default 95.",
-        warn_below: "Degraded below this percentage of the limit.",
-        fail_below: "Unhealthy below this percentage of the limit.",
+        warn_above: "Sets the used percentage of the limit above which the check is Degraded. Default 80.",
+        fail_above: "Sets the used percentage of the limit above which the check is Unhealthy. Default 95.",
+        warn_below: "Sets the used percentage of the limit below which the check is Degraded. Default none.",
+        fail_below: "Sets the used percentage of the limit below which the check is Unhealthy. Default none.",
     }
 }
 
-/// Where the kernel lists the open descriptors, each under its number.
+/// The directory in which the kernel lists the open descriptors by their numbers.
 const OPEN: &str = "/proc/self/fd";
-/// More descriptors than these are not looked for one by one.
+/// The maximum number of descriptors that are tested one by one.
 const LOOKED_FOR: u64 = 1 << 20;
 
-/// What one reading tells.
+/// The result of one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Measured {
     open: u64,
     /// `None` if there is no limit.
     limit: Option<u64>,
-    /// Whether the table of the whole system is full.
+    /// Whether the table of open files of the whole system is full.
     system_is_full: bool,
 }
 
-/// Counts the open descriptors. `known_limit` is the limit of an earlier reading, 0 if there was none.
+/// Counts the open descriptors. `known_limit` is the limit of the last reading, 0 if there was none, and is updated.
 fn measure(known_limit: &AtomicU64) -> io::Result<Measured> {
     let limit = match fs::read_to_string("/proc/self/limits") {
         Ok(text) => {
@@ -114,7 +118,7 @@ fn measure(known_limit: &AtomicU64) -> io::Result<Measured> {
 fn without_descriptor(error: &io::Error, known_limit: u64) -> Measured {
     let in_use = in_a_row();
     if error.raw_os_error() == Some(PROCESS_FULL) && (known_limit == 0 || known_limit > in_use) {
-        // Every number below the limit is in use. A greater limit was lowered since it was read.
+        // Every number below the limit is in use. A greater known limit has been lowered since it was read.
         return Measured { open: in_use, limit: Some(in_use), system_is_full: false };
     }
     let limit = if known_limit == 0 { in_use } else { known_limit };
@@ -122,7 +126,7 @@ fn without_descriptor(error: &io::Error, known_limit: u64) -> Measured {
     Measured { open: counted(limit.max(in_use)), limit: Some(limit), system_is_full }
 }
 
-/// Returns how many descriptors are open. Linux 6.2 and later tell it as the size of the directory.
+/// Returns the number of open descriptors. Linux 6.2 and later report it as the size of the directory.
 fn open() -> io::Result<u64> {
     match fs::metadata(OPEN)?.len() {
         // The list itself needs a descriptor, which is not counted.
@@ -131,12 +135,12 @@ fn open() -> io::Result<u64> {
     }
 }
 
-/// Returns how many descriptors are open in a row from 0 on, without opening one.
+/// Returns the number of consecutive open descriptors from 0 on, without opening one.
 fn in_a_row() -> u64 {
     (0..LOOKED_FOR).find(|number| !is_open(*number)).unwrap_or(LOOKED_FOR)
 }
 
-/// Returns how many descriptors below a number are open, without opening one.
+/// Returns the number of open descriptors below a number, without opening one.
 fn counted(below: u64) -> u64 {
     match fs::metadata(OPEN).map_or(0, |directory| directory.len()) {
         0 => (0..below.min(LOOKED_FOR)).filter(|number| is_open(*number)).count() as u64,
@@ -148,7 +152,7 @@ fn is_open(descriptor: u64) -> bool {
     fs::symlink_metadata(format!("{OPEN}/{descriptor}")).is_ok()
 }
 
-/// The soft limit in the text of `/proc/self/limits`; none if unlimited.
+/// Parses the soft limit from the text of `/proc/self/limits`; `None` if it is unlimited.
 fn limit(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -160,16 +164,16 @@ impl Check for FileDescriptors {
         let limit = Arc::clone(&self.limit);
         let measured = self.thread.run_short(move || measure(&limit)).await?;
         let measured = measured.map_err(|error| {
-            let text = format!("the descriptors of this process cannot be read: {error}");
+            let text = format!("the file descriptors of this process cannot be read: {error}");
             unreadable(&io::Error::new(error.kind(), text))
         })?;
         let mut outcome = Outcome::healthy().observe("open", measured.open, "descriptors");
         if measured.system_is_full {
-            let message = "the table of open files of the whole system is full: no process can open more";
+            let message = "the table of open files of the whole system is full: no process can open another file";
             outcome = outcome.worsened(Status::Unhealthy, Reason::Threshold, message.to_owned());
         }
         let Some(limit) = measured.limit else { return Ok(outcome) };
-        // Without a single descriptor to open, all there are are in use.
+        // A limit of 0 permits no descriptor, so all permitted ones are in use.
         let used = Number::from(if limit == 0 { 100.0 } else { percent(measured.open, limit) });
         Ok(outcome
             .observe("limit", limit, "descriptors")
@@ -203,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_soft_limit_is_read_from_the_kernels_table() {
+    fn the_soft_limit_is_parsed_from_the_kernels_table() {
         let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
                     Max processes             unlimited            unlimited            processes \n\
                     Max open files            1024                 524288               files     \n";

@@ -1,5 +1,5 @@
 //! Redis over the application's own client of fred. Green proves that the server answers PING on an authenticated
-//! connection; it does not prove that it has memory left or takes writes.
+//! connection. It does not prove that the server has memory left or accepts writes.
 
 use std::{
     fmt,
@@ -37,30 +37,36 @@ use crate::{
     model::status::Reason,
 };
 
-/// The deadline of a run outside the scheduler.
+/// The deadline of a run that the scheduler did not start.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The pauses before a question is asked again whose connection ended under it. A client takes a moment to connect
-/// anew.
+/// The pauses before PING is sent again after its connection ended. A client takes a moment to reconnect.
 const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
-/// Asks Redis or Valkey over the application's own client, or pool of clients, of fred. Needs the feature `fred`.
+/// Checks Redis or Valkey over the application's own fred client, or its pool of fred clients.
 ///
-/// - Least privilege: `+ping`. Nothing is written.
-/// - A client that is not connected is told at once, with the reason of its last attempt: `rejected` after a wrong
-///   password, `saturated` where the server has no room for one more connection, else `unreachable` or `timeout`. A
-///   client made with `fail_fast` gives up for good if its first attempt fails. The reason of what failed before the
-///   check was made is unknown, so make the check before the client connects.
-/// - A client that is connected to a server that hangs is `timeout`. Of a connection that died without a word the
-///   client learns by its own setting `unresponsive`, which is off unless the application sets it.
-/// - Each client of a pool is asked in its turn, and without an answer in half of the deadline the next one, too; one
-///   that answers is enough. Clients that are not connected are left out, as the pool itself leaves them out.
-/// - A connection that ends under the question is no outage if the client has a new one within a tenth of a second.
-/// - A question without an answer is not asked again on its connection, as fred keeps what was sent until it is
-///   answered.
-/// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one
-///   that is busy with a script, or cannot save, is `failed`.
-/// - Observed, of a pool: `pool_size` and `pool_connected`.
+/// Green proves that the server answers PING on an authenticated connection. It does not prove that the server has
+/// memory left or accepts writes.
+///
+/// - Least privilege: `+ping`. The check writes nothing.
+/// - If the client is not connected, the check fails at once, with the reason of the last failed connection:
+///   `rejected` after a wrong password, `saturated` if the server has no room for one more connection, else
+///   `unreachable` or `timeout`. A client built with `fail_fast` gives up for good if its first attempt to connect
+///   fails. The check does not know the reason of a failure before its creation, so create it before the client
+///   connects.
+/// - If the client is connected and the server hangs, the check is `timeout`. The client detects a connection that
+///   died silently only by its own setting `unresponsive`, which is off unless the application sets it.
+/// - The clients of a pool take turns. If the client whose turn it is does not answer in half of the deadline, the
+///   next one is used, too, and one answer is enough. Clients that are not connected are skipped, as the pool itself
+///   skips them.
+/// - A connection that ends before the answer to PING is not an outage if the client has a new one within a tenth of a
+///   second.
+/// - While a PING has no answer, the check sends no second one to the same client, because fred keeps a sent command
+///   until it is answered.
+/// - A missing permission, and a database index that the server does not have, are `rejected`. A server that loads its
+///   data is `unreachable`. A server that is busy with a script, or cannot save, is `failed`.
+/// - Observed values of a pool: `pool_size` and `pool_connected`, the number of its clients and of those that are
+///   connected.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Fred, Health};
@@ -80,25 +86,25 @@ pub struct Fred {
 }
 
 impl Fred {
-    /// Asks over this client.
+    /// Creates a check over this client.
     pub fn new(client: Client) -> Self {
         Self { lines: vec![Line::new(client)], is_pool: false, turn: AtomicUsize::new(0) }
     }
 
-    /// Asks over the clients of this pool.
+    /// Creates a check over the clients of this pool.
     pub fn pool(pool: Pool) -> Self {
         let lines = pool.clients().iter().cloned().map(Line::new).collect();
         Self { lines, is_pool: true, turn: AtomicUsize::new(0) }
     }
 
-    /// The clients that are connected, beginning with the one whose turn it is.
+    /// Returns the clients that are connected, beginning with the one whose turn it is.
     fn connected(&self) -> Vec<&Line> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.lines.len().max(1);
         let (before, from) = self.lines.split_at(turn);
         from.iter().chain(before).filter(|line| line.client.is_connected()).collect()
     }
 
-    /// What it means that no client is connected.
+    /// Returns the error of a run without a connected client.
     fn disconnected(&self) -> CheckError {
         match self.lines.iter().find_map(Line::failure) {
             Some(error) => explain(error),
@@ -113,7 +119,7 @@ impl Fred {
             let connected = self.connected();
             let Some(first) = connected.first() else {
                 match (ended.take(), pauses.next()) {
-                    // The client is about to have a new connection.
+                    // The client is reconnecting.
                     (Some(error), Some(pause)) => {
                         ended = Some(error);
                         sleep(pause).await;
@@ -124,10 +130,10 @@ impl Fred {
                 }
             };
             match answer(first, connected.get(1)).await {
-                None => return Err(CheckError::new("no answer: the server hangs").reason(Reason::Timeout)),
+                None => return Err(CheckError::new("no answer to PING in time").reason(Reason::Timeout)),
                 Some(Ok(answer)) if answer.as_str().is_some_and(|text| text == "PONG") => break,
                 Some(Ok(_)) => return Err(CheckError::new("the answer to PING is not PONG")),
-                // The question is idempotent, and the next connection may be well.
+                // PING is idempotent, and the next connection may work.
                 Some(Err(error)) if is_of_a_dying_connection(&error) => match pauses.next() {
                     Some(pause) => {
                         ended = Some(error);
@@ -143,7 +149,8 @@ impl Fred {
     }
 }
 
-/// Asks a client, and at half of the time the second one, too. Returns `None` if neither answers in time.
+/// Sends PING to the first client, and after half of the time to the second one, too. Returns `None` if neither
+/// answers in time.
 async fn answer(first: &Line, second: Option<&&Line>) -> Option<Result<Value, Error>> {
     let mut first = pin!(first.ask());
     let half = time_left().unwrap_or(DEFAULT_LIMIT) / 2;
@@ -168,12 +175,12 @@ async fn answer(first: &Line, second: Option<&&Line>) -> Option<Result<Value, Er
 /// One client, which has one connection to each server.
 struct Line {
     client: Client,
-    /// The question on its way, which outlives its run: fred cannot take back what has been sent.
+    /// The PING that awaits its answer. It outlives its run, because fred cannot cancel a sent command.
     asked: sync::Mutex<Option<Asked>>,
     errors: Mutex<Errors>,
 }
 
-/// What the client tells of failed connections, and the last of it.
+/// The receiver of the client's connection errors, and the last error received.
 struct Errors {
     told: Receiver<(Error, Option<Server>)>,
     last: Option<Error>,
@@ -185,10 +192,10 @@ impl Line {
         Self { client, asked: sync::Mutex::new(None), errors: Mutex::new(errors) }
     }
 
-    /// Waits for the answer to a question on its way, or to a new one.
+    /// Waits for the answer to the PING that was sent before, or sends one.
     async fn ask(&self) -> Result<Value, Error> {
         let mut slot = self.asked.lock().await;
-        // What was answered after its run says nothing of now.
+        // An answer that came after the end of its run is outdated.
         if slot.as_ref().is_some_and(|asked| asked.0.is_finished()) {
             *slot = None;
         }
@@ -197,13 +204,13 @@ impl Line {
         *slot = None;
         match answer {
             Ok(answer) => answer,
-            // The scheduler tells of it, and keeps its text from the report.
+            // The scheduler reports the panic and keeps its text out of the report.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => Err(Error::new(ErrorKind::Unknown, error.to_string())),
         }
     }
 
-    /// Why the client is not connected, as far as it has told.
+    /// Returns the last connection error that the client has reported.
     fn failure(&self) -> Option<Error> {
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -212,7 +219,7 @@ impl Line {
                 Err(TryRecvError::Lagged(_)) => {}
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Closed) => {
-                    // The application has ended the client, and may begin anew.
+                    // The application has shut the client down, and may start it again.
                     errors.told = self.client.error_rx();
                     break;
                 }
@@ -221,14 +228,14 @@ impl Line {
         errors.last.clone()
     }
 
-    /// Forgets why the client was not connected.
+    /// Discards the connection errors reported so far.
     fn forget(&self) {
         let _ = self.failure();
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).last = None;
     }
 }
 
-/// A task that waits for an answer, and ends with the check.
+/// A task that waits for an answer. It is aborted when the check is dropped.
 struct Asked(JoinHandle<Result<Value, Error>>);
 
 impl Drop for Asked {
@@ -237,14 +244,14 @@ impl Drop for Asked {
     }
 }
 
-/// Asks once, on a connection that is there, and waits for as long as it takes.
+/// Sends PING once, over an existing connection, and waits for the answer without a timeout.
 async fn ping(client: Client) -> Result<Value, Error> {
     let options =
         Options { max_attempts: Some(1), timeout: Some(Duration::ZERO), fail_fast: true, ..Options::default() };
     client.with_options(&options).ping(None).await
 }
 
-/// Returns whether the connection, on which the question was sent, came to its end before the answer.
+/// Returns whether the connection on which PING was sent ended before the answer.
 fn is_of_a_dying_connection(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::IO | ErrorKind::Canceled) && reason(error) == Reason::Unreachable
 }
@@ -254,7 +261,8 @@ fn explain(error: Error) -> CheckError {
     CheckError::from(error).reason(reason)
 }
 
-/// The public category of a client's error. The kind is that of the client; its text begins with the server's code.
+/// Returns the public category of a client's error. The kind is the client's own. The text begins with the server's
+/// error code.
 fn reason(error: &Error) -> Reason {
     let text = error.details();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -262,13 +270,13 @@ fn reason(error: &Error) -> Reason {
         ErrorKind::Auth | ErrorKind::Config => Reason::Rejected,
         ErrorKind::Timeout => Reason::Timeout,
         ErrorKind::Backpressure => Reason::Saturated,
-        // The client has made a text of the `io::Error`.
+        // The client has converted the `io::Error` into a text.
         ErrorKind::IO if says(&["TimedOut", "timed out"]) => Reason::Timeout,
         ErrorKind::IO if says(&["PermissionDenied"]) => Reason::Rejected,
         ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Routing | ErrorKind::Cluster | ErrorKind::Sentinel => {
             Reason::Unreachable
         }
-        // There only with one of the client's features of TLS.
+        // This kind exists only with one of the client's TLS features.
         kind if kind.to_str() == "TLS Error" => Reason::Rejected,
         _ => match text.split_whitespace().next() {
             Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => Reason::Unreachable,
@@ -294,7 +302,7 @@ impl Check for Fred {
 
     fn proves(&self) -> &'static str {
         "The server answers PING on an authenticated connection. It does not prove that the server has memory left or \
-         takes writes."
+         accepts writes."
     }
 }
 
@@ -309,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_decides_and_the_text_only_where_the_code_says_nothing() {
+    fn the_kind_and_the_code_of_an_error_decide_before_its_text() {
         for (kind, text, expected) in [
             (ErrorKind::Auth, "WRONGPASS invalid username-password pair", Reason::Rejected),
             (ErrorKind::IO, "Os { code: 111, kind: ConnectionRefused }", Reason::Unreachable),
@@ -331,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ends_a_connection_is_asked_again() {
+    fn only_an_error_that_ends_the_connection_is_retried() {
         assert!(is_of_a_dying_connection(&Error::new(ErrorKind::IO, "Kind(UnexpectedEof)")));
         assert!(is_of_a_dying_connection(&Error::new_canceled()));
         assert!(!is_of_a_dying_connection(&Error::new(ErrorKind::IO, "Kind(TimedOut)")));

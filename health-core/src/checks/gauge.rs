@@ -1,5 +1,5 @@
-//! Any number from a closure, with limits. Green proves that the number was within its limits when it was read; it
-//! does not prove that anything works on it.
+//! A number from a closure, with limits. Green proves that the number was within its limits when it was read. It does
+//! not prove that the work behind the number makes progress.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,12 +14,17 @@ use crate::{
     },
 };
 
-/// Any number that a closure can read at once: the length of a channel, the age of a cache, the size of a batch.
+/// Judges any number that a closure can read without waiting: the length of a channel, the age of a cache, the size of
+/// a batch.
 ///
-/// It is a measure, so by itself it counts for the full report only; and a closure, so it counts as a
-/// [`Kind::Dependency`](crate::Kind::Dependency) unless `.local()` is said.
+/// Green proves that the number was within its limits when it was read. It does not prove that the work behind the
+/// number makes progress.
 ///
-/// Least privilege: what the closure needs.
+/// - Least privilege: what the closure needs.
+/// - A number that is not finite is Unhealthy with `failed`.
+/// - By default the check counts for the full report only. It is a [`Kind::Dependency`](crate::Kind::Dependency)
+///   unless `.local()` is called.
+/// - Observed value: `value`.
 ///
 /// ```
 /// use health_core::{CheckExt, Gauge};
@@ -42,22 +47,22 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// A gauge without limits. The closure must not block.
+    /// Creates a gauge without limits. The closure must not block.
     pub fn new<N: Into<Number>>(read: impl Fn() -> N + Send + Sync + 'static) -> Self {
         Self { read: Box::new(move || read().into()), unit: Cow::Borrowed(""), limits: Limits::default() }
     }
 
-    /// What the number counts, for instance `jobs` or `s`.
+    /// Sets the unit of the number, for instance `jobs` or `s`. Default: no unit.
     pub fn unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
         self.unit = unit.into();
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this number.",
-        fail_above: "Unhealthy above this number.",
-        warn_below: "Degraded below this number.",
-        fail_below: "Unhealthy below this number.",
+        warn_above: "Sets the number above which the check is Degraded. Default none.",
+        fail_above: "Sets the number above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the number below which the check is Degraded. Default none.",
+        fail_below: "Sets the number below which the check is Unhealthy. Default none.",
     }
 }
 
@@ -76,7 +81,7 @@ impl Check for Gauge {
     }
 
     fn proves(&self) -> &'static str {
-        "The number was within its limits when it was read. It does not prove that anything works on it."
+        "The number was within its limits when it was read. It does not prove that the work behind it makes progress."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

@@ -1,5 +1,6 @@
-//! Another service's gRPC health. Green proves that the service answers `grpc.health.v1.Health/Check` with SERVING; it does
-//! not prove more than the service's own checks do, nor that the methods which this application calls work.
+//! The gRPC health of another service. Green proves that the service answers `grpc.health.v1.Health/Check` with
+//! SERVING. It does not prove more than the service's own checks do, or that the methods that this application calls
+//! work.
 
 use std::{error::Error, fmt, iter::successors, time::Duration};
 
@@ -22,17 +23,21 @@ use crate::{
     model::status::{Impact, Reason},
 };
 
-/// The pauses before a question is asked again whose connection ended under it. A channel takes a moment to notice the end, and
-/// sends the next question over the same connection until then.
+/// The pauses before a request is sent again after its connection ended. A channel takes a moment to notice the end,
+/// and until then sends the next request over the same connection.
 const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
-/// Asks a service as [grpc.health.v1](https://github.com/grpc/grpc/blob/master/doc/health-checking.md) says, over the
-/// application's own channel, whatever TLS, credentials and interceptors that has. Needs the feature `grpc`.
+/// Requests the health of a service by
+/// [grpc.health.v1](https://github.com/grpc/grpc/blob/master/doc/health-checking.md), over the application's own
+/// channel, with the TLS, the credentials and the interceptors of that channel.
 ///
-/// - Optional unless `.critical()` is said: it is another service.
-/// - Least privilege: calling the method `Check`.
-/// - A connection that ends under the question is no outage: the question is asked again, three times at most.
-/// - A name the service does not know is Unhealthy with `rejected`, and so is a service without the protocol.
+/// Green proves that the service answers `Check` with SERVING. It does not prove more than the service's own checks
+/// do, or that the methods that this application calls work.
+///
+/// - The check is Optional unless `.critical()` is called, because it checks another service.
+/// - Least privilege: the right to call the method `Check`.
+/// - A connection that ends during the request is not an outage: the request is sent again, at most three times.
+/// - A service name that the server does not know, and a server without the protocol, are Unhealthy with `rejected`.
 ///
 /// ```no_run
 /// use health_core::{Grpc, Health};
@@ -58,12 +63,13 @@ pub struct Grpc<T> {
 }
 
 impl<T> Grpc<T> {
-    /// Asks for the health of the server as a whole.
+    /// Creates a check of the server as a whole.
     pub fn new(channel: T) -> Self {
         Self { channel, service: String::new() }
     }
 
-    /// Asks for one service of it.
+    /// Sets the name of the service whose health is requested. Default: the empty name, which stands for the whole
+    /// server.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.service = name.into();
         self
@@ -84,7 +90,7 @@ where
         let answer = loop {
             let request = HealthCheckRequest { service: self.service.clone() };
             let answer = HealthClient::new(self.channel.clone()).check(request).await;
-            // The question is idempotent, and the next connection may be well.
+            // The request is idempotent, and the next connection may work.
             match answer {
                 Err(status) if is_of_a_dying_connection(&status) => match pauses.next() {
                     Some(pause) => sleep(pause).await,
@@ -95,10 +101,10 @@ where
         };
         Ok(match answer.status() {
             ServingStatus::Serving => Outcome::healthy(),
-            ServingStatus::NotServing => Outcome::unhealthy("the service says NOT_SERVING"),
-            ServingStatus::Unknown => Outcome::unhealthy("the service says UNKNOWN"),
+            ServingStatus::NotServing => Outcome::unhealthy("the service reports NOT_SERVING"),
+            ServingStatus::Unknown => Outcome::unhealthy("the service reports UNKNOWN"),
             ServingStatus::ServiceUnknown => {
-                Outcome::unhealthy("the service says SERVICE_UNKNOWN").reason(Reason::Rejected)
+                Outcome::unhealthy("the service reports SERVICE_UNKNOWN").reason(Reason::Rejected)
             }
         })
     }
@@ -108,24 +114,25 @@ where
     }
 
     fn proves(&self) -> &'static str {
-        "The service answers grpc.health.v1 with SERVING. It does not prove more than the service's own checks do, nor \
+        "The service answers grpc.health.v1 with SERVING. It does not prove more than the service's own checks do, or \
          that the methods in use work."
     }
 }
 
-/// Returns the errors behind a status. One that came over the wire has none; what happened on this side has.
+/// Returns the errors behind a status. A status that was received from the server has none. A status of an error on
+/// this side has them.
 fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     successors(status.source(), |error: &&(dyn Error + 'static)| (*error).source())
 }
 
-/// Returns whether the connection, on which the question was sent, came to its end before the answer: the service was about
-/// to close it, as services do with idle and with old ones.
+/// Returns whether the connection on which the request was sent ended before the answer. The service was then about to
+/// close it, as services do with idle and old connections.
 fn is_of_a_dying_connection(status: &Status) -> bool {
     status.source().is_some()
         && !sources(status).any(|error| error.is::<TimeoutExpired>() || error.is::<ConnectError>())
 }
 
-/// Returns what a status means.
+/// Converts a status, with its reason.
 fn explain(status: Status) -> CheckError {
     let reason = match status.code() {
         _ if sources(&status).any(<dyn Error + 'static>::is::<TimeoutExpired>) => Reason::Timeout,
@@ -133,7 +140,8 @@ fn explain(status: Status) -> CheckError {
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::Unimplemented => Reason::Rejected,
         Code::ResourceExhausted => Reason::Saturated,
         Code::Unavailable | Code::Cancelled => classify(&status).unwrap_or(Reason::Unreachable),
-        // A connection that ends in mid-answer has a code of its own in every version; that it has a source tells.
+        // The code of a connection that ended during the answer depends on the version of tonic. Its source tells it
+        // apart from a status of the server.
         _ if status.source().is_some() => classify(&status).unwrap_or(Reason::Unreachable),
         _ => Reason::Failed,
     };
@@ -153,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_handshake_is_no_lost_connection() {
+    fn a_refused_handshake_is_rejected_and_not_retried() {
         for (error, expected) in [
             (io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
             (io::Error::from(io::ErrorKind::ConnectionRefused), Reason::Unreachable),

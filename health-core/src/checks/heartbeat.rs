@@ -1,5 +1,5 @@
-//! A sign of life from a task. Green proves that the task passed its beat recently; it does not prove that what it
-//! does in between succeeds.
+//! A heartbeat of a task. Green proves that the task called `beat` recently. It does not prove that its work between
+//! two beats succeeds.
 
 use std::{
     sync::{
@@ -24,10 +24,15 @@ use crate::{
 const WARN_AFTER: Duration = Duration::from_secs(10);
 const FAIL_AFTER: Duration = Duration::from_secs(30);
 
-/// The handle that a task beats. Clones beat the same heart; when the last one is dropped, because the task ended or
-/// panicked, the check fails from its next run on.
+/// The handle with which a task shows that it is alive. Clones share one heartbeat. When the last clone is dropped,
+/// because the task ended or panicked, the check is Unhealthy from its next run on.
 ///
-/// Least privilege: none; it looks at nothing outside of the process.
+/// Green proves that the task called [`beat`](Self::beat) recently. It does not prove that its work between two beats
+/// succeeds.
+///
+/// - Least privilege: none. The check reads nothing outside of the process.
+/// - A late beat is Degraded or Unhealthy with `threshold`, and a dropped heartbeat Unhealthy with `failed`.
+/// - Observed value: `age`, the time since the last beat (in `s`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,7 +54,7 @@ const FAIL_AFTER: Duration = Duration::from_secs(30);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a heart that is dropped at once fails its check"]
+#[must_use = "a heartbeat that is dropped at once makes its check Unhealthy"]
 pub struct Heartbeat {
     heart: Arc<Heart>,
     warn_after: Duration,
@@ -59,7 +64,7 @@ pub struct Heartbeat {
 #[derive(Debug)]
 struct Heart {
     born: Instant,
-    /// Nanoseconds from birth to the last beat.
+    /// The time from `born` to the last beat, in nanoseconds.
     last: AtomicU64,
 }
 
@@ -77,37 +82,41 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// A heart that has just beaten. Default: Degraded after 10 s without a beat, Unhealthy after 30 s.
+    /// Creates a heartbeat whose last beat is now. Default: Degraded after 10 s without a beat, Unhealthy after 30 s.
     pub fn new() -> Self {
         let heart = Heart { born: Instant::now(), last: AtomicU64::new(0) };
         Self { heart: Arc::new(heart), warn_after: WARN_AFTER, fail_after: FAIL_AFTER }
     }
 
-    /// From which silence on the check is Degraded. For checks made from then on.
+    /// Sets the time without a beat after which the check is Degraded. Default 10 s. Applies to checks created
+    /// afterwards. Zero is a build error, and so is a time that is not less than that of
+    /// [`fail_after`](Self::fail_after).
     pub fn warn_after(mut self, silence: Duration) -> Self {
         self.warn_after = silence;
         self
     }
 
-    /// From which silence on the check is Unhealthy. For checks made from then on.
+    /// Sets the time without a beat after which the check is Unhealthy. Default 30 s. Applies to checks created
+    /// afterwards.
     pub fn fail_after(mut self, silence: Duration) -> Self {
         self.fail_after = silence;
         self
     }
 
-    /// Shows that the task is alive. Costs an atomic store; call it as often as you like.
+    /// Records a beat: the task is alive. Costs one atomic operation, so it can be called at any rate.
     pub fn beat(&self) {
         let elapsed = u64::try_from(self.heart.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.heart.last.fetch_max(elapsed, Ordering::Relaxed);
     }
 
-    /// The check that listens to this heart. It is [`Kind::Local`], so it may count for liveness.
+    /// Returns the check of this heartbeat, with the times set so far. Its kind is [`Kind::Local`], so it may count
+    /// for liveness.
     pub fn check(&self) -> HeartbeatCheck {
         HeartbeatCheck { heart: Arc::downgrade(&self.heart), warn_after: self.warn_after, fail_after: self.fail_after }
     }
 }
 
-/// The check made by [`Heartbeat::check`].
+/// The check of a [`Heartbeat`], created by [`Heartbeat::check`].
 #[derive(Debug)]
 #[must_use]
 pub struct HeartbeatCheck {
@@ -141,14 +150,14 @@ impl Check for HeartbeatCheck {
     }
 
     fn proves(&self) -> &'static str {
-        "The task passed its beat recently. It does not prove that what the task does in between succeeds."
+        "The task sent a heartbeat recently. It does not prove that its work between two heartbeats succeeds."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_after.is_zero() {
-            return Err(("warn_after(0 s) warns at every moment: use the longest silence that is still well"
-                .to_owned())
-            .into());
+            return Err(
+                ("warn_after(0 s) makes the check always Degraded: use the longest normal pause".to_owned()).into()
+            );
         }
         if self.warn_after >= self.fail_after {
             return Err((format!(

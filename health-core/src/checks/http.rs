@@ -1,6 +1,6 @@
-//! An HTTP service. Green proves that one request got the expected code, and header and body where they are asked for,
-//! over the application's own client; it does not prove that the service does its work: an
-//! [`Upstream`](crate::Upstream) asks it.
+//! An HTTP service. Green proves that one request over the application's own client got an accepted code, and the
+//! expected headers and body if there are any. It does not prove that the service does its work; for that,
+//! [`Upstream`](crate::Upstream) requests the health of the service.
 
 use std::{fmt, ops::RangeInclusive, pin::pin, time::Duration};
 
@@ -25,29 +25,34 @@ use crate::{
     model::status::{Impact, Reason},
 };
 
-/// A request is sent so often, if the connection ends under it each time. A client that several checks and the application
-/// share has several kept connections to a service, which the service may close at the same time.
+/// The maximum number of times that a request is sent. It is sent again if its connection ends. A client that several
+/// checks and the application share keeps several connections to a service, which the service may close at the same
+/// time.
 const ATTEMPTS: usize = 3;
-/// A body that is searched is read so far.
+/// The maximum number of bytes that are read of a body that is searched for a text.
 const SEARCHED: usize = 1 << 20;
-/// A body that nothing is asked of is read so far, so that its connection can be used again.
+/// The maximum number of bytes that are read of any other body. It is read so that its connection can be used again.
 const DRAINED: usize = 64 << 10;
 
-/// Sends a GET or HEAD over the application's own [`reqwest::Client`]: TLS, proxies, pools and name resolution are that
-/// client's. Needs the feature `http`.
+/// Sends a GET or HEAD request over the application's own [`reqwest::Client`], with the TLS, the proxies, the
+/// connection pool and the name resolution of that client.
 ///
-/// - Least privilege: what the service wants for this one request.
-/// - Optional unless `.critical()` is said: it is another service.
-/// - Redirects are not accepted unless [`follow_redirects`](Self::follow_redirects) is said. Whether they are followed is
-///   the client's setting, so build it with `redirect(Policy::none())` to keep the second request from being sent.
-/// - The answer must come whole within the deadline; of a body that nothing is asked of, its first 64 KiB.
-/// - A kept connection that ends under the request is no outage: the request is sent again, twice at most.
-/// - A service that has not answered in half of the deadline is asked once more, over another connection, and the first answer
-///   counts. Of several kept connections that are dead without a word each such run uses up two. Over HTTP/2 the client has
-///   one connection alone, whose death its own `http2_keep_alive_interval` notices.
-/// - A slow answer: `.slow_above(..)`.
+/// Green proves that one request got an accepted code, and the expected headers and body if there are any. It does not
+/// prove that the service does its work.
+///
+/// - Least privilege: what the service requires for this one request.
+/// - The check is Optional unless `.critical()` is called, because it checks another service.
+/// - A redirect is not accepted unless [`follow_redirects`](Self::follow_redirects) is called. Whether redirects are
+///   followed is a setting of the client. Build the client with `redirect(Policy::none())` to keep it from sending the
+///   second request.
+/// - The whole answer must arrive within the deadline. Of a body that is not searched, only the first 64 KiB are read.
+/// - A kept connection that ends during the request is not an outage: the request is sent again, at most twice.
+/// - If there is no answer in half of the deadline, the request is sent once more, over another connection, and the
+///   first answer counts. If several kept connections are dead and were not closed, each such run uses up two of them.
+///   Over HTTP/2 the client has a single connection, and its own `http2_keep_alive_interval` detects that it is dead.
+/// - To judge the duration of a run, use `.slow_above(..)`.
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
-/// - Observed: `code`.
+/// - Observed value: `code`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -69,12 +74,14 @@ pub struct Http {
 }
 
 impl Http {
-    /// Sends a GET.
+    /// Creates a check that sends a GET request to this URL. A URL without `http` or `https` and a host is a build
+    /// error.
     pub fn get(client: Client, url: impl Into<String>) -> Self {
         Self::new(client, Method::GET, url.into())
     }
 
-    /// Sends a HEAD.
+    /// Creates a check that sends a HEAD request to this URL. A URL without `http` or `https` and a host is a build
+    /// error.
     pub fn head(client: Client, url: impl Into<String>) -> Self {
         Self::new(client, Method::HEAD, url.into())
     }
@@ -88,31 +95,35 @@ impl Http {
         }
     }
 
-    /// Codes that are well. Can be given several times. Default 200 to 299.
+    /// Adds a range of accepted status codes. Can be called several times. Default 200 to 299. An empty range, or one
+    /// with a code outside of 100 to 599, is a build error.
     pub fn accept_codes(mut self, codes: RangeInclusive<u16>) -> Self {
         self.codes.push(codes);
         self
     }
 
-    /// A text that must stand in the first MiB of the body, which must not be longer.
+    /// Sets a text that the body must contain. A body longer than 1 MiB is Unhealthy. Default none. An empty text, and
+    /// a check that sends HEAD, are build errors.
     pub fn body_contains(mut self, text: impl Into<String>) -> Self {
         self.body_contains = Some(text.into());
         self
     }
 
-    /// A header to send, such as a token. Its value appears in no output.
+    /// Adds a header to the request, such as one with a token. Its value appears in no output. A name or a value that
+    /// cannot be sent is a build error.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send(name.as_ref(), value.as_ref());
         self
     }
 
-    /// A header that the answer must have with this value.
+    /// Adds a header that the answer must have with exactly this value. Can be called several times. Default none.
     pub fn expect_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.expected_headers.push((name.into(), value.into()));
         self
     }
 
-    /// Accepts an answer that the client got by following redirects.
+    /// Accepts an answer that the client got by following redirects. Default: such an answer is Unhealthy with
+    /// `failed`.
     pub fn follow_redirects(mut self) -> Self {
         self.target.follow = true;
         self
@@ -143,7 +154,7 @@ impl Http {
     }
 }
 
-/// What a code that is not accepted means.
+/// Returns the outcome of a code that is not accepted.
 pub(super) fn refused(code: u16) -> Outcome {
     let reason = if matches!(code, 401 | 403 | 407) { Reason::Rejected } else { Reason::Failed };
     Outcome::unhealthy(format!("the service answers with the code {code}")).reason(reason)
@@ -166,17 +177,17 @@ impl Check for Http {
     }
 
     fn proves(&self) -> &'static str {
-        "One request got the expected code, and the header and body that are asked for. It does not prove that the \
-         service does its work."
+        "One request got an accepted code, and the expected headers and body if there are any. It does not prove that \
+         the service does its work."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.target.validate()?;
         if self.body_contains.is_some() && self.target.method == Method::HEAD {
-            return Err(("body_contains(..) needs a body, which HEAD has not: use Http::get".to_owned()).into());
+            return Err(("body_contains(..) needs a body, and HEAD has none: use Http::get".to_owned()).into());
         }
         if self.body_contains.as_deref() == Some("") {
-            return Err(("body_contains(\"\") is in every body: give the text to look for".to_owned()).into());
+            return Err(("body_contains(\"\") matches every body: use the text to search for".to_owned()).into());
         }
         if self.codes.iter().any(|codes| codes.is_empty() || *codes.start() < 100 || *codes.end() > 599) {
             return Err(("accept_codes(..) takes codes from 100 to 599, the smaller first".to_owned()).into());
@@ -192,14 +203,14 @@ impl Check for Http {
         vec!["accept_codes"]
     }
 
-    /// The codes replace those of the code: an operator says which count, not which count, too.
+    /// Replaces the codes that the application's code accepts: an operator sets the whole list, not an addition to it.
     #[cfg(feature = "serde")]
     fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
         if option != "accept_codes" {
             return Ok(false);
         }
         let words: Vec<String> = match value.value() {
-            // A list may have numbers in it.
+            // A list may contain numbers.
             serde_json::Value::Array(codes) => codes.iter().map(|code| code.to_string().replace('"', "")).collect(),
             serde_json::Value::Number(code) => vec![code.to_string()],
             _ => value.words()?,
@@ -224,7 +235,7 @@ impl fmt::Debug for Http {
     }
 }
 
-/// Where a request goes, and what it carries.
+/// The request of a check or a webhook: its client, method, URL and headers.
 pub(crate) struct Target {
     client: Client,
     method: Method,
@@ -234,12 +245,12 @@ pub(crate) struct Target {
     error: Option<String>,
 }
 
-/// What came back.
+/// The answer to a request.
 pub(super) struct Answer {
     pub(super) code: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// There was more of the body.
+    /// Whether the body was longer than the limit.
     pub(super) is_cut: bool,
 }
 
@@ -247,7 +258,7 @@ impl Target {
     pub(crate) fn new(client: Client, method: Method, url: &str) -> Self {
         let (url, error) = match Url::parse(url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => (Some(url), None),
-            // Not shown: a mistyped URL still has its password in it.
+            // The message omits the URL, because a mistyped one may contain a password.
             Ok(_) => {
                 (None, Some("the URL is not usable: it must begin with http:// or https:// and a host".to_owned()))
             }
@@ -256,7 +267,7 @@ impl Target {
         Self { client, method, url, headers: HeaderMap::new(), follow: false, error }
     }
 
-    /// Sends a header instead of what was said of that name before.
+    /// Sets a header, in place of earlier ones of the same name.
     #[cfg(feature = "webhook")]
     pub(crate) fn send_instead(&mut self, name: &str, value: &str) {
         self.headers.remove(name);
@@ -280,9 +291,9 @@ impl Target {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends a request that is idempotent, and reads the answer. Of its body not much more than `limit` is ever held. Without an
-    /// answer in half of the time the request is sent once more, and the first answer counts: the other end of a kept connection
-    /// may have gone without a word.
+    /// Sends an idempotent request and reads the answer. Holds at most `limit` bytes of the body and one chunk.
+    /// Without an answer in half of the time the request is sent once more, because the other end of a kept connection
+    /// may be gone without having closed it. The first answer counts.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
         let patience = time_left().map_or(Duration::MAX, |left| left / 2);
         let mut first = pin!(self.exchange(limit));
@@ -301,7 +312,7 @@ impl Target {
                 Err(error) => (error, first),
             },
         };
-        // What is known by now is told in time, if the other request gets no answer.
+        // If the other request gets no answer, the known error is returned before the deadline.
         let rest = time_left().map_or(Duration::MAX, |left| left.mul_f64(0.95));
         match timeout(rest, other).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -318,15 +329,15 @@ impl Target {
             }
         };
         if !self.follow && is_elsewhere {
-            let message = "the service redirects elsewhere: name the final URL, or say .follow_redirects()";
+            let message = "the service redirects to another URL: use the final URL, or call .follow_redirects()";
             return Err(CheckError::new(message));
         }
         let (body, is_cut) = read(&mut response, limit).await?;
         Ok(Answer { code: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body, is_cut })
     }
 
-    /// Sends once, and waits for the head of the answer. Returns, too, whether that comes from elsewhere, as the client
-    /// followed a redirect.
+    /// Sends the request once and waits for the head of the answer. Also returns whether the answer came from another
+    /// URL, because the client followed a redirect.
     #[cfg(feature = "webhook")]
     pub(crate) async fn send_out(&self, body: Bytes) -> Result<(Response, bool), CheckError> {
         Ok(self.send_once(body).await?)
@@ -339,7 +350,7 @@ impl Target {
             request = request.body(body);
         }
         let request = request.build()?;
-        // As it is sent: credentials have become a header, and a fragment stays at home.
+        // The URL as it is sent: its credentials are in a header now, and a fragment is not sent.
         let mut sent = request.url().clone();
         sent.set_fragment(None);
         let response = self.client.execute(request).await?;
@@ -348,7 +359,7 @@ impl Target {
     }
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no answer.
 enum Unsent {
     NoUrl,
     Failed(reqwest::Error),
@@ -369,13 +380,13 @@ impl From<Unsent> for CheckError {
     }
 }
 
-/// Returns whether the connection, on which the request was sent, came to its end before the answer. A service that closes a
-/// kept connection does so at any moment, also in that of the next request.
+/// Returns whether the connection on which the request was sent ended before the answer. A service may close a kept
+/// connection at any moment, also while the next request is sent.
 fn is_of_a_dying_connection(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
-/// Reads a body, and whether there was more of it.
+/// Reads a body up to a limit in bytes, and returns whether it was longer.
 pub(crate) async fn read(response: &mut Response, limit: usize) -> Result<(Vec<u8>, bool), CheckError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(explain)? {
@@ -395,7 +406,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// What an error of reqwest means. Its text goes without the URL.
+/// Converts an error of reqwest, with its reason. The message omits the URL.
 fn explain(error: reqwest::Error) -> CheckError {
     let error = error.without_url();
     let reason = reason(&error);
@@ -415,7 +426,7 @@ fn reason(error: &reqwest::Error) -> Reason {
         let refused_by_tls = says(&["certificate", "tls", "ssl", "handshake"]);
         return if refused_by_tls { Reason::Rejected } else { Reason::Unreachable };
     }
-    // hyper keeps these kinds to itself: the connection ended in mid-answer.
+    // The connection ended during the answer. hyper exposes these kinds of its errors only as texts.
     if says(&["connection closed", "connection error", "end of file", "broken pipe"]) {
         return Reason::Unreachable;
     }

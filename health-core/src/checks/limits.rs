@@ -36,7 +36,7 @@ impl Limits {
     pub(crate) fn validate(&self) -> Result<(), String> {
         for (name, limit) in self.named() {
             if limit.is_some_and(|limit| !limit.is_finite()) {
-                return Err(format!("{name} is not a finite number: give one"));
+                return Err(format!("{name} is not finite: use a finite number"));
             }
         }
         let ordered = [
@@ -60,8 +60,8 @@ impl Limits {
         Ok(())
     }
 
-    /// As [`validate`](Self::validate), for a percentage. A limit from 0.01 to below 1 is refused, because it is likely meant
-    /// as a share of the whole.
+    /// Validates limits as [`validate`](Self::validate) does, and as percentages. A limit from 0.01 to below 1 is
+    /// refused, because it is probably meant as a share of the whole.
     pub(crate) fn validate_percent(&self) -> Result<(), String> {
         self.validate()?;
         let is_share = |limit: f64| (0.01..1.0).contains(&limit);
@@ -75,14 +75,14 @@ impl Limits {
         )
     }
 
-    /// As [`validate`](Self::validate), for a share of the whole, from 0 to 1. An upper limit of 1 is refused, because
-    /// nothing exceeds it, and it is likely meant as a percentage.
+    /// Validates limits as [`validate`](Self::validate) does, and as shares of the whole, from 0 to 1. An upper limit
+    /// of 1 is refused, because nothing exceeds it and it is probably meant as a percentage.
     pub(crate) fn validate_share(&self) -> Result<(), String> {
         self.validate()?;
         for (name, limit) in [("warn_above", self.warn_above), ("fail_above", self.fail_above)] {
             if limit.is_some_and(|limit| limit.as_f64() == 1.0) {
                 return Err(format!(
-                    "{name}(1) is a share of the whole, and never exceeded: use 0.01 for 1 %, or leave the limit out"
+                    "{name}(1) is a share of the whole and is never exceeded: use 0.01 for 1 %, or remove the limit"
                 ));
             }
         }
@@ -95,10 +95,10 @@ impl Limits {
         )
     }
 
-    /// As [`validate`](Self::validate), for a number that is never negative.
+    /// Validates limits as [`validate`](Self::validate) does, and as limits of a number that is never negative.
     pub(crate) fn validate_count(&self) -> Result<(), String> {
         self.validate()?;
-        self.refuse_if(|limit| limit < 0.0, |name, limit| format!("{name}({limit}) is never reached: use 0 or more"))
+        self.refuse_if(|limit| limit < 0.0, |name, limit| format!("{name}({limit}) is negative: use 0 or more"))
     }
 
     fn refuse_if(&self, refuses: impl Fn(f64) -> bool, message: impl Fn(&str, f64) -> String) -> Result<(), String> {
@@ -111,7 +111,7 @@ impl Limits {
     }
 }
 
-/// Generates the four shared options of a check with a field `limits`.
+/// Generates the four limit methods of a check with a field `limits`.
 macro_rules! limit_methods {
     ($($name:ident: $doc:literal,)+) => {
         $(#[doc = $doc]
@@ -123,8 +123,9 @@ macro_rules! limit_methods {
 }
 pub(crate) use limit_methods;
 
-/// Makes `settings` and `apply_setting` of a check from a table: the name of an option's method, the field, and the
-/// method of [`Setting`](crate::Setting) that reads it. `limits in` stands for the four options of [`limit_methods`].
+/// Generates `settings` and `apply_setting` of a check from a table with the name of an option's method, the field,
+/// and the method of [`Setting`](crate::Setting) that reads the value. `limits in` stands for the four options of
+/// [`limit_methods`].
 macro_rules! check_settings {
     (limits in $($limits:tt).+; $($rest:tt)*) => {
         $crate::checks::limits::check_settings! {
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_cannot_be_meant_are_refused() {
+    fn implausible_limits_are_refused() {
         let above = |limit: f64| Limits::new().warn_above(limit);
         for (limit, percent, share, count) in [
             (0.0, true, true, true),

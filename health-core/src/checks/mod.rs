@@ -1,5 +1,6 @@
 //! The built-in checks, one file per check. Each file imports the check contract, the model, its driver and the
-//! helpers of this module, and nothing else of this crate. The feature, the file, the module and the test of a check share one name.
+//! helpers of this module, and nothing else of this crate. The feature, the file, the module and the test of a check
+//! share one name.
 
 pub(crate) mod backlog;
 #[cfg(feature = "bb8")]

@@ -1,6 +1,6 @@
-//! Reads the certificates of a PEM file as servers read it: OpenSSL, and with it most servers, accepts more labels and
-//! spellings than [RFC 7468](https://www.rfc-editor.org/rfc/rfc7468) allows. A section that cannot be read is an error,
-//! because the certificate that a server presents may be in it.
+//! Reads the certificates of a PEM file as OpenSSL, and with it most servers, reads them. OpenSSL accepts more labels
+//! and spellings than [RFC 7468](https://www.rfc-editor.org/rfc/rfc7468) allows. A section that cannot be read is an
+//! error, because it may contain the certificate that a server presents.
 
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
@@ -9,11 +9,11 @@ const DASHES: &str = "-----";
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The labels of certificates; the last one carries additions of OpenSSL behind the certificate.
+/// The labels of certificates. In a section with the last label, additions of OpenSSL follow the certificate.
 const CERTIFICATES: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", TRUSTED];
 const TRUSTED: &str = "TRUSTED CERTIFICATE";
 
-/// The endings of the labels of what a file may hold beside certificates.
+/// The endings of the labels of other sections that a file may contain. They are skipped.
 const OTHERS: [&str; 6] =
     ["PRIVATE KEY", "PUBLIC KEY", "PARAMETERS", "CERTIFICATE REQUEST", "X509 CRL", "ATTRIBUTE CERTIFICATE"];
 
@@ -21,7 +21,7 @@ const OTHERS: [&str; 6] =
 ///
 /// # Errors
 ///
-/// A section is broken, cannot be read, or may hold certificates in another form.
+/// Returns an error if a section is broken, cannot be read, or may contain certificates in another form.
 pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = String::from_utf8_lossy(file);
     let mut certificates = Vec::new();
@@ -37,25 +37,25 @@ pub(super) fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
             return Err(broken("has a broken first line"));
         }
         rest = &rest[label_ends + DASHES.len()..];
-        let body_ends = rest.find(DASHES).ok_or_else(|| broken("has no end"))?;
+        let body_ends = rest.find(DASHES).ok_or_else(|| broken("has no last line"))?;
         let body = &rest[..body_ends];
         rest = rest[body_ends..]
             .strip_prefix(END)
             .and_then(|rest| rest.strip_prefix(label))
             .and_then(|rest| rest.strip_prefix(DASHES))
-            .ok_or_else(|| broken(&format!("begins as {label:?} and does not end so")))?;
+            .ok_or_else(|| broken(&format!("begins with the label {label:?} and does not end with it")))?;
         if CERTIFICATES.contains(&label) {
             let der = decode(body).map_err(|error| broken(&format!("is not a certificate: {error}")))?;
             certificates.push(if label == TRUSTED { without_additions(der) } else { der });
         } else if !OTHERS.iter().any(|other| label.ends_with(other)) {
-            return Err(broken(&format!("is {label:?}, which is not read: convert it into {:?}", CERTIFICATES[0])));
+            return Err(broken(&format!("has the unsupported label {label:?}: convert it into {:?}", CERTIFICATES[0])));
         }
     }
     outside(rest, certificates.len() + 1)?;
     Ok(certificates)
 }
 
-/// Checks the text between sections, which may be anything but a piece of a section.
+/// Checks the text between sections. It may be any text except a fragment of a section.
 fn outside(text: &str, number: usize) -> Result<(), String> {
     let is_piece = |line: &str| {
         let line = line.to_ascii_uppercase();
@@ -76,7 +76,7 @@ fn decode(body: &str) -> Result<CertificateDer<'static>, String> {
     CertificateDer::from_pem_slice(framed.as_bytes()).map_err(|error| error.to_string())
 }
 
-/// Cuts off what follows the certificate; a verifier takes no more than that.
+/// Removes the additions after the certificate, because a verifier accepts only the certificate.
 fn without_additions(der: CertificateDer<'static>) -> CertificateDer<'static> {
     match X509Certificate::from_der(&der) {
         Ok((additions, _)) => CertificateDer::from(der[..der.len() - additions.len()].to_vec()),
@@ -114,16 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn a_section_that_cannot_be_read_is_an_error() {
         for (text, expected) in [
             (ONE.replace("AAECAw==", "AAE?"), "section 1 of the file is not a certificate"),
             (ONE.replace("AAECAw==\n", ""), "section 1 of the file is not a certificate: it is empty"),
-            (ONE.replace("-----END CERTIFICATE-----", ""), "section 1 of the file has no end"),
-            (format!("{}\n{ONE}", ONE.replace("-----END CERTIFICATE-----", "")), "and does not end so"),
-            (ONE.replace("END CERTIFICATE", "END X509 CERTIFICATE"), "and does not end so"),
+            (ONE.replace("-----END CERTIFICATE-----", ""), "section 1 of the file has no last line"),
+            (format!("{}\n{ONE}", ONE.replace("-----END CERTIFICATE-----", "")), "and does not end with it"),
+            (ONE.replace("END CERTIFICATE", "END X509 CERTIFICATE"), "and does not end with it"),
             (
                 format!("{ONE}\n{}", ONE.replace("CERTIFICATE", "PKCS7")),
-                "section 2 of the file is \"PKCS7\", which is not read",
+                "section 2 of the file has the unsupported label \"PKCS7\"",
             ),
             (ONE.replace("-----BEGIN", "----BEGIN"), "section 1 of the file has a broken first line"),
             (

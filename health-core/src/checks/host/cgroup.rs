@@ -5,23 +5,23 @@ use std::path::{Component, Path, PathBuf};
 use super::mount::{Mount, mounts};
 use crate::checks::open_files::Reading;
 
-/// Where control groups are mounted if the table of mounts does not say.
+/// The directory where control groups are mounted if the table of mounts has no entry for them.
 const USUAL: &str = "sys/fs/cgroup";
 
-/// The folders of the control groups that apply to this process: its own first, then its ancestors. Paths are relative to
-/// the root of the host.
+/// The folders of the control groups that apply to this process: its own group first, then the ancestors of the group.
+/// Paths are relative to the root directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Groups {
     V2(Vec<PathBuf>),
     V1(Vec<PathBuf>),
     /// The process is in no group that has this controller.
     None,
-    /// The process is in a group whose folder is not there, so that its limit is not known. The text says why.
+    /// The process is in a group whose folder was not found, so its limits are unknown. The text says why.
     Unknown(String),
 }
 
 impl Groups {
-    /// Returns why the limits of the group are not known; `None` if they are.
+    /// Returns why the limits of the group are unknown; `None` if they are known.
     pub(crate) fn unknown(&self) -> Option<&str> {
         match self {
             Self::Unknown(why) => Some(why),
@@ -37,7 +37,7 @@ pub(crate) fn groups(host: &mut Reading<'_>, controller: &str) -> Groups {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Groups::None,
         Err(error) => return Groups::Unknown(error.to_string()),
     };
-    // The last mount at a place hides those before it.
+    // A mount hides earlier mounts at the same place, so the last one comes first.
     let mut mounts = mounts(&host.find("proc/self/mountinfo").unwrap_or_default());
     mounts.reverse();
     // Version 1 first: if both versions are mounted and version 1 lists the controller, the controller is bound to
@@ -69,8 +69,8 @@ pub(crate) fn groups(host: &mut Reading<'_>, controller: &str) -> Groups {
     }
 }
 
-/// Returns the folders of a group below the first mount that shows it, else below the first mount that is there, else
-/// below the usual place.
+/// Returns the folders of a group below the first mount that contains it, else below the first mount that exists, else
+/// below the usual directory.
 fn folders<'m>(
     host: &Reading<'_>,
     mounts: impl Iterator<Item = &'m Mount> + Clone,
@@ -111,14 +111,14 @@ fn usual_v2(host: &Reading<'_>) -> Option<PathBuf> {
     folders.into_iter().find(|folder| host.exists(folder.join("cgroup.controllers")))
 }
 
-/// Whether version 2 has a controller, which is bound to one version only.
+/// Returns whether a controller is bound to version 2. A controller is bound to one version only.
 fn has_controller(host: &mut Reading<'_>, folders: &[PathBuf], controller: &str) -> bool {
     let top = folders.last().and_then(|top| host.find(top.join("cgroup.controllers")));
     top.is_some_and(|controllers| controllers.split_whitespace().any(|it| it == controller))
 }
 
-/// Returns the folders of a group that is not below its mount. In a container the path of the group may be the host's.
-/// The longest end of the path that exists below the mount is used, and the mount alone if there is none.
+/// Returns the folders of a group that is not below its mount. In a container the path of the group may be that on the
+/// host. The longest end of the path that exists below the mount is used, and the mount itself if none exists.
 fn nearest(host: &Reading<'_>, point: &Path, group: &str) -> Vec<PathBuf> {
     let parts: Vec<Component<'_>> = Path::new(group).components().filter(|part| *part != Component::RootDir).collect();
     let ends = (0..parts.len()).map(|from| point.join(parts[from..].iter().collect::<PathBuf>()));

@@ -17,7 +17,8 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Whether the mounted directory is above the namespace of the process, whose own group is then named nowhere.
+    /// Returns whether the mounted directory is above the cgroup namespace of the process. The path of the process's
+    /// own group below the mount is then unknown.
     pub(super) fn is_above(&self) -> bool {
         self.root.components().any(|part| part == Component::ParentDir)
     }
@@ -30,12 +31,12 @@ impl Mount {
     }
 }
 
-/// Returns the mounts of a table, without lines that cannot be read.
+/// Returns the mounts of a table. Lines that cannot be parsed are left out.
 pub(super) fn mounts(table: &str) -> Vec<Mount> {
     table.lines().filter_map(mount).collect()
 }
 
-/// Reads a line: `36 35 98:0 /root /point rw,noatime master:1 - type source rw,option`.
+/// Parses a line: `36 35 98:0 /root /point rw,noatime master:1 - type source rw,option`.
 fn mount(line: &str) -> Option<Mount> {
     let (mount, system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_read_are_left_out() {
+    fn lines_that_cannot_be_parsed_are_left_out() {
         assert_eq!(mounts("\n- x\n1 2 0:1 /\n1 2 0:1 / /x rw - cgroup2\n"), []);
         assert_eq!(unescaped(r"a\b\134\04"), r"a\b\\04");
     }

@@ -146,7 +146,7 @@ fn bad_input_is_refused_without_showing_it() {
     assert!(invalid(to().expect_header("a b", "c")).contains("not the name of a header"));
     assert!(invalid(to().accept_codes(20..=30)).contains("100 to 599"));
     assert!(invalid(Http::head(client(), "http://x/").body_contains("x")).contains("use Http::get"));
-    assert!(invalid(Http::get(client(), "http://x/").body_contains("")).contains("is in every body"));
+    assert!(invalid(Http::get(client(), "http://x/").body_contains("")).contains("matches every body"));
 }
 
 /// What the application's client makes of TLS is what the check says.
