@@ -74,14 +74,14 @@ pub struct Http {
 }
 
 impl Http {
-    /// Creates a check that sends a GET request to this URL. A URL without `http` or `https` and a host is a build
-    /// error.
+    /// Creates a check that sends a GET request to this URL. A URL without a host, or with a scheme other than `http`
+    /// and `https`, is a build error.
     pub fn get(client: Client, url: impl Into<String>) -> Self {
         Self::new(client, Method::GET, url.into())
     }
 
-    /// Creates a check that sends a HEAD request to this URL. A URL without `http` or `https` and a host is a build
-    /// error.
+    /// Creates a check that sends a HEAD request to this URL. A URL without a host, or with a scheme other than `http`
+    /// and `https`, is a build error.
     pub fn head(client: Client, url: impl Into<String>) -> Self {
         Self::new(client, Method::HEAD, url.into())
     }

@@ -46,7 +46,7 @@ impl fmt::Display for Doing {
             Self::Taking => "taking a connection of the pool",
             Self::AskingOld => "waiting for an answer over an open connection of the pool",
             Self::AskingNew => "waiting for an answer over a new connection of the pool",
-            Self::AskingBeside => "waiting for an answer over a connection beside the pool",
+            Self::AskingBeside => "connecting or waiting for an answer beside the pool",
         })
     }
 }
