@@ -1,6 +1,6 @@
-//! Kafka over the application's own rdkafka client. Green proves that a broker answers for the cluster's metadata, that
-//! it knows enough brokers, and that the named topics have a leader for every partition; it does not prove that a
-//! message can be produced or consumed.
+//! Checks a Kafka cluster over the application's own rdkafka client. Green proves that a broker returns the metadata of
+//! the cluster, that the metadata lists enough brokers, and that every partition of the named topics has a leader. It
+//! does not prove that a message can be produced or consumed.
 
 use std::{collections::BTreeSet, fmt, sync::Arc, thread, time::Duration};
 
@@ -24,25 +24,30 @@ use crate::{
     model::status::Reason,
 };
 
-/// Outside a scheduler's run.
+/// The timeout of a call outside a run of the scheduler.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Between two questions of one run.
+/// The pause between two requests of one run.
 const PAUSE: Duration = Duration::from_millis(20);
 
 type Fetch = dyn Fn(Duration) -> KafkaResult<Metadata> + Send + Sync;
 
-/// Asks a Kafka cluster for its metadata over the application's own client. Needs the feature `kafka`.
+/// Checks a Kafka cluster by requesting its metadata over the application's own client.
 ///
-/// - Least privilege: `DESCRIBE` on the named topics. Nothing is produced, consumed, created or committed; topics are
-///   never asked for one by one, because that can create them.
-/// - librdkafka's call blocks, so it runs on one thread of the check's own. librdkafka keeps the reason of a failed
-///   connection to itself: refused, wrong name and wrong password alike are `unreachable`, told when the deadline comes.
-/// - A topic that does not exist, or may not be seen, is `rejected`; a partition without a leader `unreachable`.
-/// - A broker that hangs is `timeout` until librdkafka gives its connection up (`socket.timeout.ms`, 60 s unless
-///   configured), even while others answer: set that lower, or say `.failures(n)`.
+/// Green proves that a broker returns the metadata of the cluster, that the metadata lists enough brokers, and that
+/// every partition of the named topics has a leader. It does not prove that a message can be produced or consumed.
+///
+/// - Least privilege: `DESCRIBE` on the named topics. The check produces, consumes, creates and commits nothing. It
+///   requests the metadata of all topics at once, because a request for a single topic can create that topic.
+/// - The call of librdkafka blocks, so it runs on a thread that belongs to the check.
+/// - librdkafka writes the reason of a failed connection only to its log. A refused connection, a name that does not
+///   resolve and a wrong password are all `unreachable`, which is published at the deadline.
+/// - A topic that does not exist, or that the client may not see, is `rejected`. A partition without a leader is
+///   `unreachable`.
+/// - A broker that hangs is `timeout` until librdkafka closes its connection, even while other brokers answer. That
+///   takes `socket.timeout.ms` (60 s unless configured). Set a lower `socket.timeout.ms`, or use `.failures(n)`.
 /// - After an outage librdkafka reconnects within `reconnect.backoff.max.ms` (10 s unless configured).
-/// - Observed: `brokers`.
+/// - Observed value: `brokers`.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -69,7 +74,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Asks over a consumer.
+    /// Creates a check that sends its requests over this consumer.
     pub fn consumer<C, X>(consumer: Arc<C>) -> Self
     where
         C: Consumer<X> + Send + Sync + 'static,
@@ -78,7 +83,7 @@ impl Kafka {
         Self::new(move |patience| consumer.client().fetch_metadata(None, patience))
     }
 
-    /// Asks over a producer.
+    /// Creates a check that sends its requests over this producer.
     pub fn producer<P, X, Part>(producer: Arc<P>) -> Self
     where
         P: Producer<X, Part> + Send + Sync + 'static,
@@ -92,13 +97,13 @@ impl Kafka {
         Self { fetch: Arc::new(fetch), min_brokers: 1, topics: BTreeSet::new(), thread: BlockingThread::default() }
     }
 
-    /// With fewer brokers than these it is Unhealthy with `threshold`. Default 1.
+    /// Sets the least number of brokers. With fewer the check is Unhealthy with `threshold`. Default 1.
     pub fn min_brokers(mut self, brokers: usize) -> Self {
         self.min_brokers = brokers;
         self
     }
 
-    /// A topic that must exist, with a leader for every partition. Can be given several times.
+    /// Adds a topic that must exist and have a leader for every partition. Can be called several times. Default none.
     pub fn topic(mut self, name: impl Into<String>) -> Self {
         self.topics.insert(name.into());
         self
@@ -128,7 +133,8 @@ struct Complaint {
 
 fn complaint(metadata: &Metadata, name: &str) -> Option<Complaint> {
     let complain = |reason, words| Some(Complaint { reason, words });
-    let missing = || complain(Reason::Rejected, format!("there is no topic {name}, or none that may be seen"));
+    let missing =
+        || complain(Reason::Rejected, format!("topic {name} does not exist, or the client lacks DESCRIBE on it"));
     let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return missing() };
     if let Some(error) = topic.error() {
         let code = RDKafkaErrorCode::from(error);
@@ -144,8 +150,8 @@ fn complaint(metadata: &Metadata, name: &str) -> Option<Complaint> {
     }
 }
 
-/// Asks until an answer comes or the time is over: a connection that broke under a question is no outage while another
-/// broker answers.
+/// Repeats a request until it is answered or the time is over. A connection that breaks during a request is not an
+/// outage while another broker answers.
 pub(super) fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> Result<T, CheckError> {
     loop {
         match ask() {
@@ -159,18 +165,18 @@ pub(super) fn patiently<T>(ask: impl Fn() -> KafkaResult<T>) -> Result<T, CheckE
     }
 }
 
-/// How long a call may take, so that its answer comes a hair before the deadline.
+/// Returns the timeout of a call: 95 % of the time left, so that its result precedes the deadline.
 pub(super) fn patience() -> Duration {
     time_left().map_or(DEFAULT_PATIENCE, |left| left.saturating_sub(left / 20))
 }
 
-/// What an error of rdkafka means.
+/// Converts an error of rdkafka, with its reason.
 fn explain(error: KafkaError) -> CheckError {
     let reason = error.rdkafka_error_code().map_or(Reason::Failed, reason);
     CheckError::from(error).reason(reason)
 }
 
-/// The public category of an error code.
+/// Returns the public category of an error code.
 fn reason(code: RDKafkaErrorCode) -> Reason {
     use RDKafkaErrorCode as Code;
     match code {
@@ -215,16 +221,16 @@ impl Check for Kafka {
     }
 
     fn proves(&self) -> &'static str {
-        "A broker knows enough brokers and a leader for every partition of the named topics. It does not prove that a \
+        "A broker lists enough brokers and a leader for every partition of the named topics. It does not prove that a \
          message can be produced or consumed."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.topics.contains("") {
-            return Err(("a topic's name is empty: name it".to_owned()).into());
+            return Err(("topic(\"\") has an empty name: give the topic's name".to_owned()).into());
         }
         if self.min_brokers == 0 {
-            return Err(("min_brokers(0) can never fail: use 1 or more".to_owned()).into());
+            return Err(("min_brokers(0) never fails: use 1 or more".to_owned()).into());
         }
         Ok(())
     }

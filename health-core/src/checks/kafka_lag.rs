@@ -1,5 +1,5 @@
-//! How far a Kafka consumer group is behind. Green proves that what the group has committed is within its limits of the
-//! ends of the partitions; it does not prove that a consumer is running.
+//! Measures the lag of a Kafka consumer group. Green proves that the committed offsets of the group are within the
+//! limits of the ends of the partitions. It does not prove that a consumer is running.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -25,16 +25,20 @@ use crate::{
 
 type Measure = dyn Fn(&BTreeSet<String>) -> KafkaResult<Lag> + Send + Sync;
 
-/// The lag of the application's own consumer's group: the offsets it has committed against the ends of the partitions.
-/// Needs the feature `kafka_lag`.
+/// Measures the lag of the consumer group of an application's consumer: the distance from the committed offsets of the
+/// group to the ends of the partitions.
 ///
-/// The limits are those of the sum over all partitions of the named topics; the worst partition has its own. A partition
-/// in which the group has committed nothing counts whole, and so does one whose commit lies beyond its end: the topic was
-/// created anew, and the commit is of no use to the group.
+/// Green proves that the lag is within its limits. It does not prove that a consumer is running.
 ///
-/// - Least privilege: `DESCRIBE` on the topics and the group. Nothing is produced, consumed or committed.
-/// - librdkafka's calls block, so they run on one thread of the check's own.
-/// - A measure, by itself for the full report only. Observed: `lag` and `worst` (in `messages`), `partitions`.
+/// The limits apply to the sum over all partitions of the named topics. The worst partition has limits of its own. If
+/// the group has committed no offset in a partition, all messages of the partition count as lag. The same holds if the
+/// committed offset lies beyond the end of the partition: the topic was created anew, and the group cannot use the
+/// offset.
+///
+/// - Least privilege: `DESCRIBE` on the topics and the group. The check produces, consumes and commits nothing.
+/// - The calls of librdkafka block, so they run on a thread that belongs to the check.
+/// - By default the check counts for the full report only.
+/// - Observed values: `lag` and `worst` (in `messages`), `partitions`.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -58,18 +62,18 @@ pub struct KafkaLag {
     thread: BlockingThread,
 }
 
-/// What was measured.
+/// The lag of all partitions of one measurement.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lag {
     sum: u64,
     worst: u64,
     partitions: usize,
-    /// The partitions of which the broker does not tell where they end or begin.
+    /// The number of partitions for which the brokers return no first or no last offset.
     unknown: usize,
 }
 
 impl KafkaLag {
-    /// The lag of this consumer's group.
+    /// Creates a check that measures the lag of this consumer's group.
     pub fn new<C, X>(consumer: Arc<C>) -> Self
     where
         C: Consumer<X> + Send + Sync + 'static,
@@ -85,26 +89,26 @@ impl KafkaLag {
         }
     }
 
-    /// A topic whose partitions are counted. Can be given several times; at least once.
+    /// Adds a topic whose partitions are measured. Must be called at least once, and can be called several times.
     pub fn topic(mut self, name: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.topics).insert(name.into());
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this lag of all partitions together.",
-        fail_above: "Unhealthy above this lag of all partitions together.",
-        warn_below: "Degraded below this lag of all partitions together.",
-        fail_below: "Unhealthy below this lag of all partitions together.",
+        warn_above: "Sets the lag of all partitions, in messages, above which the check is Degraded. Default none.",
+        fail_above: "Sets the lag of all partitions, in messages, above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the lag of all partitions, in messages, below which the check is Degraded. Default none.",
+        fail_below: "Sets the lag of all partitions, in messages, below which the check is Unhealthy. Default none.",
     }
 
-    /// Degraded if one partition lags more.
+    /// Sets the lag of a single partition, in messages, above which the check is Degraded. Default none.
     pub fn warn_partition_above(mut self, messages: impl Into<Number>) -> Self {
         self.worst.warn_above = Some(messages.into());
         self
     }
 
-    /// Unhealthy if one partition lags more.
+    /// Sets the lag of a single partition, in messages, above which the check is Unhealthy. Default none.
     pub fn fail_partition_above(mut self, messages: impl Into<Number>) -> Self {
         self.worst.fail_above = Some(messages.into());
         self
@@ -128,14 +132,15 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
             partitions.add_partition(name, partition.id());
         }
     }
-    // Asked for first: what is committed meanwhile makes the lag too large by so much, never too small.
+    // The committed offsets are read before the ends, so that the measured lag is never too small. What the group
+    // commits in between is counted as lag.
     let committed = consumer.committed_offsets(partitions.clone(), patience())?;
     let ends = edge(consumer, &partitions, Offset::End)?;
     let offset = |list: &TopicPartitionList, topic: &str, partition: i32| match list.find_partition(topic, partition) {
         Some(element) => element.offset(),
         None => Offset::Invalid,
     };
-    // A commit beyond the end is of a topic that was deleted and created anew.
+    // A committed offset beyond the end belongs to a topic that was deleted and created anew.
     let usable =
         |end: &TopicPartitionListElem<'_>| match (offset(&committed, end.topic(), end.partition()), end.offset()) {
             (Offset::Offset(committed), Offset::Offset(end)) => (committed <= end).then_some(committed),
@@ -165,8 +170,8 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
     Ok(lag)
 }
 
-/// The first or the next offset of every partition, in one request to each leader: the brokers take these two for
-/// moments before and after all others.
+/// Returns the first or the next offset of every partition, with one request to each leader. The request is one for
+/// timestamps: brokers treat `Beginning` and `End` as timestamps before and after all others.
 fn edge<C: Consumer<X>, X: ConsumerContext>(
     consumer: &C,
     partitions: &TopicPartitionList,
@@ -184,7 +189,7 @@ impl Check for KafkaLag {
         let lag = self.thread.run(move || patiently(|| measure(&topics))).await??;
         let mut outcome: Outcome = self.limits.judge(lag.sum.into(), "messages behind");
         if lag.unknown > 0 {
-            let message = format!("of {} partitions the broker tells no end or beginning", lag.unknown);
+            let message = format!("the broker returned no first or last offset for {} partitions", lag.unknown);
             outcome = outcome.worsened(Status::Degraded, Reason::Failed, message);
         }
         Ok(outcome
@@ -199,18 +204,20 @@ impl Check for KafkaLag {
     }
 
     fn proves(&self) -> &'static str {
-        "What the group has committed is within its limits of the ends of the partitions. It does not prove that a \
-         consumer is running."
+        "The committed offsets of the group are within the limits of the ends of the partitions. It does not prove \
+         that a consumer is running."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if !self.has_group {
-            return Err(("the consumer has no group whose lag could be told: set group.id in its configuration"
-                .to_owned())
-            .into());
+            return Err(
+                ("the consumer has no group, so its lag cannot be measured: set group.id in its configuration"
+                    .to_owned())
+                .into(),
+            );
         }
         if self.topics.is_empty() || self.topics.contains("") {
-            return Err(("name at least one topic with .topic(name), and none with an empty name".to_owned()).into());
+            return Err(("no topic, or one with an empty name: add at least one with .topic(name)".to_owned()).into());
         }
         self.limits.validate_count()?;
         Ok(self.worst.validate_count()?)

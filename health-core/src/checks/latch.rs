@@ -1,5 +1,5 @@
-//! A gate that holds readiness until everything that must be done first is done. Green proves that every clone of the
-//! latch has been dropped; it does not prove that what held them succeeded: drop a clone only then.
+//! A latch that keeps a service not ready until its startup work is done. Green proves that every clone of the latch
+//! has been dropped. It does not prove that the work succeeded: the application drops a clone only after success.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,13 +10,16 @@ use crate::{
     model::status::{Kind, Reason},
 };
 
-/// Holds readiness until every clone is dropped: caches being filled, migrations, a first synchronisation.
+/// Keeps readiness Unhealthy until every clone is dropped, for example while caches are filled, migrations run or a
+/// first synchronisation is under way.
 ///
-/// A task that panics or returns early drops its clone, too; keep the latch where it lives as long as the work is not
-/// done. Once released it stays so. The release is published before the last drop returns; until then the reason is
-/// `starting`.
+/// Until the release the check is Unhealthy with `starting`. A released latch stays released. The release is published
+/// before the drop of the last clone returns.
 ///
-/// Least privilege: none; it looks at nothing outside of the process.
+/// Green proves that every clone of the latch has been dropped. It does not prove that the work succeeded, because a
+/// task that panics or returns early drops its clone, too. Keep the latch in a value that lives until the work is done.
+///
+/// Least privilege: none. The check reads nothing outside of the process.
 ///
 /// ```
 /// use health_core::{Health, Latch};
@@ -35,10 +38,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "a latch that is dropped at once holds nothing"]
+#[must_use = "a latch that is dropped at once is released at once"]
 pub struct Latch(Arc<Held>);
 
-/// What the clones of a latch hold together.
+/// The state that the clones of a latch share.
 #[derive(Debug, Default)]
 struct Held {
     handles: Mutex<Vec<CheckHandle>>,
@@ -54,18 +57,18 @@ impl Drop for Held {
 }
 
 impl Latch {
-    /// A latch that holds.
+    /// Creates a latch that is not released.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The check that waits for this latch and all its clones. It is [`Kind::Local`].
+    /// Returns the check of this latch and all its clones. Its kind is [`Kind::Local`].
     pub fn check(&self) -> LatchCheck {
         LatchCheck(Arc::downgrade(&self.0))
     }
 }
 
-/// The check made by [`Latch::check`].
+/// The check of a [`Latch`], created by [`Latch::check`].
 #[derive(Debug)]
 #[must_use]
 pub struct LatchCheck(Weak<Held>);
@@ -76,7 +79,7 @@ impl Check for LatchCheck {
         let held = self.0.strong_count();
         Ok(match held {
             0 => Outcome::healthy(),
-            _ => Outcome::unhealthy(format!("not everything that must be done first is done: {held} held"))
+            _ => Outcome::unhealthy(format!("startup work is not done: {held} clones of the latch are held"))
                 .reason(Reason::Starting),
         })
     }

@@ -1,5 +1,5 @@
-//! Memcached over a connection of the check's own. Green proves that the server answers on an authenticated connection;
-//! it does not prove that it keeps what is stored.
+//! Checks Memcached over a connection that belongs to the check. Green proves that the server answers on an
+//! authenticated connection. It does not prove that the server keeps what is stored.
 
 use std::{
     fmt,
@@ -29,32 +29,35 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The longest line of an answer that is read. That of a version is about 20 bytes.
+/// The maximum length of a line in an answer, in bytes. The answer to `version` has about 20.
 const LINE: usize = 512;
 
-/// How long a server may take for its refusal, which it sends before it is asked anything.
+/// The time to wait for a refusal, which the server sends before it receives a command.
 const REFUSAL: Duration = Duration::from_millis(200);
 
-/// How a server says that it has no room for a connection.
+/// The start of the line with which a server refuses a connection for want of room.
 const FULL: &str = "ERROR Too many open connections";
 
-/// How a server of the option `-Y` answers whoever has not logged in.
+/// The start of the line with which a server with the option `-Y` answers a connection that has not logged in.
 const UNAUTHENTICATED: &str = "CLIENT_ERROR unauthenticated";
 
-/// Asks a Memcached server for its version, over a connection of the check's own. Needs the feature `memcached`.
+/// Checks a Memcached server by the command `version`, over a connection that belongs to the check.
 ///
-/// The connection is kept between runs. No client of crates.io is stable, can be shared with a check, and brings no
-/// stack of TLS, so the check speaks the text protocol itself, over plain TCP. Proxies that do not answer `version` are
-/// `failed`.
+/// Green proves that the server answers on an authenticated connection. It does not prove that the server keeps what is
+/// stored, or that it has memory left.
 ///
-/// - Least privilege: a user of the server's file of passwords, where it has one ([`credentials`](Self::credentials));
-///   nothing is stored or read.
-/// - A kept connection that has died, with or without a word, is no outage: a new one is asked, at the latest after
-///   half of the deadline. A connection on which a run timed out is closed.
-/// - A server that has no room for one more connection is `saturated`, Degraded: the refusal proves that it lives, and
-///   the application has connections of its own.
-/// - A user or a password that the server does not accept is `rejected`; an error of the server is `failed`.
-/// - Several servers are several checks: see [`at_least`](crate::at_least).
+/// The check keeps the connection between runs. It speaks the text protocol itself, over plain TCP, because no client
+/// on crates.io is stable, can be shared with a check and works without a TLS stack. A proxy that does not answer
+/// `version` is `failed`.
+///
+/// - Least privilege: a user of the server's password file, if the server has one ([`credentials`](Self::credentials)).
+///   The check stores and reads nothing.
+/// - A kept connection that is dead is not an outage, whether it was closed or only fell silent. The check opens a new
+///   one, at the latest after half of the deadline. A connection on which a run timed out is closed.
+/// - A server without room for one more connection is Degraded with `saturated`: the refusal proves that the server
+///   runs, and the application has connections of its own.
+/// - A user or a password that the server does not accept is `rejected`. An error of the server is `failed`.
+/// - Each server needs a check of its own. [`at_least`](crate::at_least) combines the checks of several servers.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, Memcached};
@@ -71,7 +74,8 @@ pub struct Memcached {
     address: String,
     credentials: Option<Credentials>,
     resolver: Resolver,
-    /// Taken by a run, and put back once it has answered: a run that is cancelled closes it.
+    /// The connection kept between runs. A run takes it and puts it back after an answer, so that a cancelled run
+    /// closes it.
     kept: Mutex<Option<TcpStream>>,
 }
 
@@ -81,13 +85,14 @@ struct Credentials {
 }
 
 impl Memcached {
-    /// A host and a port: `cache.internal:11211`, `10.0.0.7:11211`, `[::1]:11211`.
+    /// Creates a check of the server at this host and port, such as `cache.internal:11211`, `10.0.0.7:11211` or
+    /// `[::1]:11211`.
     pub fn new(address: impl Into<String>) -> Self {
         Self { address: address.into(), credentials: None, resolver: Resolver::default(), kept: Mutex::default() }
     }
 
-    /// Logs in as this user if the server asks for it (its option `-Y`). To any other server they are not sent, because
-    /// it would store them.
+    /// Sets the user and the password for a server that requires a login (its option `-Y`). The check does not send
+    /// them to any other server, because such a server would store them as an item. Default none.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials { user: user.into(), password: password.into() });
         self
@@ -101,7 +106,8 @@ impl Memcached {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
-    /// Asks over the kept connection, and over a new one if that gives no answer in half of the time.
+    /// Asks over the kept connection. Opens a new one if none is kept, or if the kept one gives no answer in half of
+    /// the time.
     async fn ask(&self, limit: Duration) -> Result<Outcome, CheckError> {
         if let Some(mut connection) = self.take_kept() {
             let answer = timeout(limit / 2, self.question(&mut connection)).await;
@@ -114,7 +120,8 @@ impl Memcached {
         match self.question(&mut connection).await {
             Ok(answer) => self.judge(answer, connection),
             Err(error) if error.get_reason() == Reason::Unreachable => {
-                // The kernel may have dropped the server's refusal, because the question was on the way.
+                // The kernel may have dropped the server's refusal, because the command was already on its way. A
+                // connection without a command receives the refusal.
                 match timeout(REFUSAL, refusal(&addresses)).await {
                     Ok(Some(line)) if line.starts_with(FULL) => Ok(full(&line)),
                     _ => Err(error),
@@ -124,7 +131,7 @@ impl Memcached {
         }
     }
 
-    /// Asks for the version, and logs in first if the server wants it.
+    /// Asks for the version. If the server requires a login, logs in and asks again.
     async fn question(&self, connection: &mut TcpStream) -> Result<Answer, CheckError> {
         let answer = exchange(connection, b"version\r\n").await?;
         let Some(Credentials { user, password }) = &self.credentials else { return Ok(Answer(answer)) };
@@ -140,7 +147,7 @@ impl Memcached {
         exchange(connection, b"version\r\n").await.map(Answer)
     }
 
-    /// Judges an answer, and keeps the connection if it can be asked again.
+    /// Judges an answer, and keeps the connection if the answer is a version.
     fn judge(&self, answer: Answer, connection: TcpStream) -> Result<Outcome, CheckError> {
         let Answer(line) = answer;
         if line.starts_with("VERSION ") {
@@ -150,11 +157,11 @@ impl Memcached {
         if line.starts_with(FULL) {
             return Ok(full(&line));
         }
-        Err(CheckError::new(format!("the server answers: {line}")).reason(reason(&line)))
+        Err(CheckError::new(format!("the server answered: {line}")).reason(reason(&line)))
     }
 }
 
-/// A line of the server's, without its end.
+/// A line from the server, without its line end.
 struct Answer(String);
 
 /// Sends a command and reads one line.
@@ -163,17 +170,17 @@ async fn exchange(connection: &mut TcpStream, command: &[u8]) -> Result<String, 
     line(connection).await
 }
 
-/// Reads one line, without its end.
+/// Reads one line and returns it without its line end.
 async fn line(connection: &mut TcpStream) -> Result<String, CheckError> {
     let mut bytes = [0; LINE];
     let mut length = 0;
     loop {
         let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) else {
-            return Err(CheckError::new(format!("the server's answer has no end within {LINE} bytes")));
+            return Err(CheckError::new(format!("the server's answer has no line end within {LINE} bytes")));
         };
         let count = connection.read(room).await?;
         if count == 0 {
-            return Err(CheckError::new("the server ended the connection").reason(Reason::Unreachable));
+            return Err(CheckError::new("the server closed the connection").reason(Reason::Unreachable));
         }
         length += count;
         if let Some(end) = bytes[..length].iter().position(|byte| *byte == b'\n') {
@@ -183,17 +190,17 @@ async fn line(connection: &mut TcpStream) -> Result<String, CheckError> {
     }
 }
 
-/// Reads what the server says of its own accord on a new connection.
+/// Opens a new connection and reads the line that the server sends without a command.
 async fn refusal(addresses: &[SocketAddr]) -> Option<String> {
     let mut connection = connect(addresses).await.ok()?;
     line(&mut connection).await.ok()
 }
 
 fn full(line: &str) -> Outcome {
-    Outcome::degraded(format!("the server answers: {line}")).reason(Reason::Saturated)
+    Outcome::degraded(format!("the server answered: {line}")).reason(Reason::Saturated)
 }
 
-/// The public category of an answer that is no version.
+/// Returns the public category of an answer other than a version.
 fn reason(line: &str) -> Reason {
     if line.starts_with(UNAUTHENTICATED) || line.starts_with("CLIENT_ERROR authentication failure") {
         Reason::Rejected
@@ -208,13 +215,13 @@ impl Check for Memcached {
         let limit = time_left().unwrap_or(DEFAULT_LIMIT);
         let patience = limit.saturating_sub(limit / 100);
         timeout(patience, self.ask(limit)).await.unwrap_or_else(|_| {
-            let message = "no answer in time, over the kept connection and over a new one";
+            let message = "no answer in time over a new connection";
             Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
         })
     }
 
     fn proves(&self) -> &'static str {
-        "The server answers on an authenticated connection. It does not prove that it keeps what is stored, or that it \
+        "The server answers on an authenticated connection. It does not prove that the server keeps what is stored or \
          has memory left."
     }
 
@@ -244,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_refused_user_is_rejected() {
+    fn only_a_refused_login_is_rejected() {
         for (line, expected) in [
             ("CLIENT_ERROR unauthenticated", Reason::Rejected),
             ("CLIENT_ERROR authentication failure", Reason::Rejected),
@@ -264,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_protocol_is_refused() {
+    fn credentials_that_break_the_text_protocol_are_refused() {
         let with = |user: &str, password: &str| Memcached::new("cache:11211").credentials(user, password).validate();
         assert_eq!(with("app", "two words"), Ok(()));
         for (user, password) in [("", "x"), ("a b", "x"), ("a:b", "x"), ("app", ""), ("app", "x\r\nflush_all")] {

@@ -1,5 +1,6 @@
-//! The memory that this process may use. Green proves that the working set is within its share of the tightest limit, and
-//! that no group held at `memory.high` waits for memory; it does not prove that the next allocation succeeds.
+//! Measures the memory that this process may use. Green proves that the working set is within its share of the tightest
+//! limit, and that no control group at `memory.high` waits for memory. It does not prove that the next allocation
+//! succeeds.
 
 use std::{
     io,
@@ -24,29 +25,36 @@ use crate::{
     },
 };
 
-/// The working set against the control group's limit (version 2 or 1), or the host's memory where there is none.
+/// Compares the working set with the memory limit of the control group (version 2 or 1), or with the memory of the host
+/// if the group has no limit.
 ///
-/// The working set is what is in use less the file cache that can be dropped at once, as the kubelet reckons. Of nested
-/// groups with limits the fullest counts. The limits are those of the used share in percent.
+/// Green proves that the working set is within its share of the tightest limit, and that no control group at
+/// `memory.high` waits for memory. It does not prove that the next allocation succeeds.
 ///
-/// A group of version 2 that reaches `memory.high` is not killed but slowed down. Where there is a `memory.high`, the share
-/// of the last 10 s in which a task of the group waited for memory is judged, too
-/// ([pressure stall information](https://docs.kernel.org/accounting/psi.html), `some avg10`). Where the kernel tells no
-/// pressure, a working set at `memory.high` is Degraded.
+/// The working set is the used memory without the file cache that the kernel can drop at once. The kubelet computes it
+/// in the same way. Of several nested groups with limits, the group with the greatest used share counts. The limits of
+/// the check apply to the used share in percent.
 ///
-/// - Least privilege: reading `/proc` and `/sys/fs/cgroup`, which everyone may.
-/// - Default limits: Degraded above 85 %, Unhealthy above 95 %; Degraded above a pressure of 10 %. A limit of 100 % is never
-///   exceeded, which switches it off.
-/// - A host without `MemAvailable` (before Linux 3.14) has `MemFree`, `Buffers` and `Cached` available.
-/// - A number that cannot be read and is not needed is left out. If a group has a limit and no usage can be read, the
-///   check is Unhealthy with `failed`.
-/// - The files stay open, up to five for each group and a few more, so that they can be read when no further descriptor is
-///   free.
-/// - Linux only; elsewhere it is Unhealthy and says so.
-/// - A measure, by itself for the full report only. Observed: `used`, `limit` (in `bytes`), `used_percent`,
-///   `resident`, this process's own, and where there is a `memory.high` `high` and `pressure` (in `%`). Details: `limit_of`,
-///   one of `cgroup v2`, `cgroup v1` and `host`; `cgroup`, if the group's limit is not known: why; `unread`, the first
-///   file that should be there and could not be read.
+/// The kernel slows down a group of version 2 that reaches `memory.high`, and does not kill it. If a group has a
+/// `memory.high`, the check also judges its memory pressure: the share of the last 10 s in which a task of the group
+/// waited for memory ([pressure stall information](https://docs.kernel.org/accounting/psi.html), `some avg10`). If the
+/// kernel reports no pressure, a working set at `memory.high` is Degraded.
+///
+/// - Least privilege: read access to `/proc` and `/sys/fs/cgroup`, which every user has.
+/// - Default limits: Degraded above 85 %, Unhealthy above 95 %, and Degraded above a pressure of 10 %. A limit of 100 %
+///   is never exceeded, which switches it off.
+/// - On a host without `MemAvailable` (before Linux 3.14) the available memory is the sum of `MemFree`, `Buffers` and
+///   `Cached`.
+/// - A number that cannot be read is left out if the verdict does not need it. If a group has a limit and no usage can
+///   be read, the check is Unhealthy with `failed`.
+/// - The files stay open, up to five for each group and a few more, so that the check works in a process without a free
+///   file descriptor.
+/// - The check works on Linux only. On other systems it is Unhealthy, and its message says why.
+/// - By default the check counts for the full report only.
+/// - Observed values: `used` and `limit` (in `bytes`), `used_percent`, `resident` (of this process, in `bytes`), and,
+///   if there is a `memory.high`, `high` (in `bytes`) and `pressure` (in `%`).
+/// - Details: `limit_of` is `cgroup v2`, `cgroup v1` or `host`. `cgroup` says why the limit of the group is not known.
+///   `unread` names the first file that exists and could not be read.
 ///
 /// ```
 /// use health_core::{Health, Memory};
@@ -67,7 +75,7 @@ pub struct Memory {
     thread: BlockingThread,
 }
 
-/// What one reading tells.
+/// The result of one measurement.
 #[derive(Debug)]
 struct Measured {
     usage: Usage,
@@ -75,10 +83,11 @@ struct Measured {
     resident: Option<u64>,
     /// Why the limit of the group is not known.
     unknown_group: Option<String>,
+    /// The first file that exists and could not be read.
     unread: Option<String>,
 }
 
-/// What is used of what.
+/// The used memory and the limit that it counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Usage {
     used: u64,
@@ -86,14 +95,14 @@ struct Usage {
     limit_of: &'static str,
 }
 
-/// The groups that have a `memory.high`.
+/// The `memory.high` of a group, or of several nested groups.
 #[derive(Clone, Copy, Debug)]
 struct High {
-    /// The tightest.
+    /// The lowest `memory.high`.
     bytes: u64,
-    /// The greatest share of the last 10 s in which a task waited for memory, in percent.
+    /// The greatest pressure: the share of the last 10 s in which a task waited for memory, in percent.
     pressure: Option<f64>,
-    /// The greatest share of a `memory.high` that a working set has reached, in percent.
+    /// The greatest share that a working set has of its `memory.high`, in percent.
     reached: Option<f64>,
 }
 
@@ -104,43 +113,46 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// This process's memory.
+    /// Creates a check of the memory of this process.
     pub fn new() -> Self {
         let limits = Limits { warn_above: Some(85.into()), fail_above: Some(95.into()), ..Limits::default() };
         let pressure = Limits { warn_above: Some(10.into()), ..Limits::default() };
         Self { files: PathBuf::from("/").into(), limits, pressure, thread: BlockingThread::default() }
     }
 
-    /// Reads `proc` and `sys` below another root than `/`.
+    /// Sets the directory that contains `proc` and `sys`. Default `/`.
     pub fn root(mut self, path: impl Into<PathBuf>) -> Self {
         self.files = path.into().into();
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this percentage of the limit. Default 85.",
-        fail_above: "Unhealthy above this percentage of the limit. Default 95.",
-        warn_below: "Degraded below this percentage of the limit.",
-        fail_below: "Unhealthy below this percentage of the limit.",
+        warn_above: "Sets the used share, in percent, above which the check is Degraded. Default 85.",
+        fail_above: "Sets the used share, in percent, above which the check is Unhealthy. Default 95.",
+        warn_below: "Sets the used share, in percent, below which the check is Degraded. Default none.",
+        fail_below: "Sets the used share, in percent, below which the check is Unhealthy. Default none.",
     }
 
-    /// Degraded above this pressure in percent, where there is a `memory.high`. Default 10.
+    /// Sets the memory pressure, in percent, above which the check is Degraded. Applies if a group has a `memory.high`.
+    /// Default 10.
     pub fn warn_pressure_above(mut self, percent: impl Into<Number>) -> Self {
         self.pressure.warn_above = Some(percent.into());
         self
     }
 
-    /// Unhealthy above this pressure in percent, where there is a `memory.high`. No default.
+    /// Sets the memory pressure, in percent, above which the check is Unhealthy. Applies if a group has a
+    /// `memory.high`. Default none.
     pub fn fail_pressure_above(mut self, percent: impl Into<Number>) -> Self {
         self.pressure.fail_above = Some(percent.into());
         self
     }
 }
 
-/// From this share of `memory.high` on a group is held there, in percent.
+/// The share of `memory.high`, in percent, from which on the kernel holds a group at `memory.high`.
 const HELD: f64 = 98.0;
 
-/// From this limit on there is none. Version 1 says so by the greatest multiple of the page size below 2^63.
+/// The value from which on a limit, in bytes, means "no limit". Version 1 shows the greatest multiple of the page size
+/// below 2^63.
 const UNLIMITED: u64 = 1 << 62;
 
 fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
@@ -155,18 +167,19 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
         Groups::V1(folders) => (folders.as_slice(), V1),
         Groups::None | Groups::Unknown(_) => (&[][..], V2),
     };
-    // A limit above all memory there is limits nothing.
+    // A limit above the memory of the machine has no effect.
     let whole = machine.as_ref().map_or(UNLIMITED - 1, |machine| machine.limit);
     let (mut usages, mut is_limited) = (Vec::new(), false);
     for (depth, folder) in folders.iter().enumerate() {
-        // Of a group that is not visible the tightest limit is in the statistics of version 1.
+        // The statistics of version 1 include the tightest limit of all parent groups, also of those that are not
+        // visible.
         let of_all = if depth == 0 { files.of_all } else { None };
         let of_all = of_all.and_then(|key| host.field(folder.join("memory.stat"), key));
         let limits = [host.number(folder.join(files.limit)), of_all].into_iter().flatten();
         let Some(limit) = limits.filter(|limit| (1..=whole).contains(limit)).min() else { continue };
         is_limited = true;
         if let Some(used) = host.number(folder.join(files.used)) {
-            // Without the cache, the working set is not greater than what is used.
+            // If the size of the cache is unknown, the working set counts as all used memory, which it never exceeds.
             let cache = host.field(folder.join("memory.stat"), files.cache).unwrap_or(0);
             usages.push(Usage { used: used.saturating_sub(cache), limit, limit_of: files.name });
         }
@@ -182,13 +195,14 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
     let unread_text = unread.as_ref().or(machine.as_ref().err()).map(ToString::to_string);
     let usage = match fullest {
         Some(usage) => usage,
-        None if is_limited => return Err(unread.unwrap_or_else(|| io::Error::other("the group tells no usage"))),
+        None if is_limited => return Err(unread.unwrap_or_else(|| io::Error::other("the group reports no usage"))),
         None => machine?,
     };
     Ok(Measured { usage, high, resident, unknown_group: groups.unknown().map(str::to_owned), unread: unread_text })
 }
 
-/// Returns the `memory.high` of a group of version 2, if it has one, and its pressure.
+/// Returns the `memory.high` of a group of version 2, and the group's pressure. Returns `None` if it has no
+/// `memory.high`.
 fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
     let bytes = host.number(folder.join("memory.high")).filter(|bytes| (1..UNLIMITED).contains(bytes))?;
     let used = host.number(folder.join(V2.used));
@@ -204,13 +218,13 @@ fn high(host: &mut Reading<'_>, folder: &Path) -> Option<High> {
     Some(High { bytes, pressure, reached })
 }
 
-/// The names of the files of a version.
+/// The names of the files of a control group version.
 struct Files {
     name: &'static str,
     limit: &'static str,
     used: &'static str,
     cache: &'static str,
-    /// The key of the tightest limit of the group and all groups around it.
+    /// The key, in `memory.stat`, of the tightest limit of the group and all its parent groups.
     of_all: Option<&'static str>,
 }
 
@@ -224,7 +238,7 @@ const V1: Files = Files {
     of_all: Some("hierarchical_memory_limit"),
 };
 
-/// Returns the usage of the whole machine.
+/// Returns the usage of the whole machine, from the text of `/proc/meminfo`.
 fn machine(meminfo: &str) -> Option<Usage> {
     let number = |key| kibibytes(meminfo, key);
     let limit = number("MemTotal:").filter(|total| *total > 0)?;
@@ -236,7 +250,7 @@ fn machine(meminfo: &str) -> Option<Usage> {
     Some(Usage { used: limit.saturating_sub(available), limit, limit_of: "host" })
 }
 
-/// Returns the number behind a key in one of the kernel's tables, which count in units of 1024 bytes.
+/// Returns the value of a key in a table of the kernel, in bytes. The table has units of 1024 bytes.
 fn kibibytes(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
@@ -263,7 +277,7 @@ impl Check for Memory {
         if let Some(High { bytes, pressure, reached }) = measured.high {
             outcome = outcome.observe("high", bytes, "bytes");
             if pressure.is_none() && reached.is_some_and(|reached| reached >= HELD) {
-                let message = "the group is held at memory.high, and the kernel tells no pressure";
+                let message = "the group is at memory.high, and the kernel reports no memory pressure";
                 outcome = outcome.worsened(Status::Degraded, Reason::Threshold, message.to_owned());
             }
             if let Some(pressure) = pressure {
@@ -288,14 +302,14 @@ impl Check for Memory {
     }
 
     fn proves(&self) -> &'static str {
-        "The working set and the waits at memory.high are within their limits. It does not prove that the next \
-         allocation succeeds."
+        "The working set and the memory pressure at memory.high are within their limits. It does not prove that the \
+         next allocation succeeds."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         self.limits.validate_percent()?;
         self.pressure.validate_percent()?;
-        // Opens the files, so that the first run can read them when no further descriptor is free.
+        // Opens the files, so that the first run can read them even if no file descriptor is free by then.
         drop(measure(&mut self.files.reading()));
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! MongoDB over the application's own client. Green proves that a server of the deployment answers `ping` on an
-//! authenticated connection; it does not prove that it takes writes: `.writable()` asks for that.
+//! Checks MongoDB over the application's own client. Green proves that a server of the deployment answers `ping` on an
+//! authenticated connection. It does not prove that the server accepts writes: `.writable()` checks that.
 
 use std::{
     error::Error as _,
@@ -33,28 +33,34 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// A question is asked so often, if the connection ends under it each time.
+/// The maximum number of attempts in one run. The check asks again if the connection ends during a request.
 const ATTEMPTS: usize = 3;
 
-/// Asks MongoDB, or what speaks its protocol, over the application's own client. Needs the feature `mongodb`.
+/// Checks MongoDB, or a server with the same protocol, by `ping` over the application's own client.
 ///
-/// - Least privilege: none beside the right to log in, which every new connection of the client's pool does. Nothing is
-///   read and nothing is written. `ping` and `hello` go to the database `admin`, where they need no right.
-/// - Any member that has data counts: a replica set without a primary is healthy unless [`writable`](Self::writable) is
-///   said.
-/// - The driver waits 30 s for a server to be found, unless the client says otherwise; the check's deadline ends that,
-///   and the reason is then that of the driver's last failure with a server, as far as it shows that, else
-///   `unreachable`.
-/// - A connection that died in the pool is no outage: the question is asked again, twice at most, and without an answer
-///   in half of the deadline once more over another connection.
-/// - A client whose every connection is in use (`maxPoolSize`, 10 by default) is `timeout`, like a server that hangs:
-///   the driver tells of its pool by events alone, whose one handler is the application's. For the same reason nothing
-///   is observed. An application whose operations may occupy the pool gives the check a client of its own.
-/// - A wrong password, or a user without the right, is `rejected`; a server that shuts down, recovers or is no primary
-///   any more is `unreachable`; a limit of the server's own on time is `timeout`, and on requests `saturated`.
-/// - The feature brings no TLS. The driver does not compile without one, so the application's own dependency on
-///   `mongodb` has one of `rustls-tls`, `rustls-tls-aws-lc` and `openssl-tls`.
-/// - Tested against a server that was written from the documents of the protocol, as no package has MongoDB itself.
+/// Green proves that a server of the deployment answers on an authenticated connection. It does not prove that the
+/// server accepts writes, unless [`writable`](Self::writable) is set, or that the user can read or write any
+/// collection.
+///
+/// - Least privilege: the right to log in, which every new connection of the client's pool does. The check reads and
+///   writes nothing. It sends `ping` and `hello` to the database `admin`, where they need no right.
+/// - Any member that holds data counts: a replica set without a primary is healthy unless [`writable`](Self::writable)
+///   is set.
+/// - The driver waits 30 s for a server to be found, unless the client is configured otherwise. The deadline of the
+///   check ends this wait. The reason is then that of the driver's last failure with a server, or `unreachable` if the
+///   driver shows no failure.
+/// - A dead pooled connection is not an outage: the check repeats the request, twice at most. If half of the deadline
+///   passes without an answer, it sends the request once more over another connection.
+/// - A client whose connections are all in use (`maxPoolSize`, 10 by default) is `timeout`, like a server that hangs.
+///   The driver reports the state of its pool only by events, and their one handler belongs to the application. For the
+///   same reason the check has no observed values. If the operations of the application may use up the pool, give the
+///   check a client of its own.
+/// - A wrong password, or a user without the right, is `rejected`. A server that shuts down, recovers or is no longer
+///   the primary is `unreachable`. A time limit of the server is `timeout`, and a limit on requests is `saturated`.
+/// - The feature `mongodb` turns on no TLS feature of the driver, and the driver does not compile without one. So the
+///   application's own dependency on `mongodb` turns on one of `rustls-tls`, `rustls-tls-aws-lc` and `openssl-tls`.
+/// - The check is tested against a server written from the documentation of the protocol, because no package contains
+///   MongoDB itself.
 ///
 /// ```no_run
 /// use health_core::{Health, MongoDb};
@@ -72,13 +78,14 @@ pub struct MongoDb {
 }
 
 impl MongoDb {
-    /// Asks over this client.
+    /// Creates a check that sends its requests over this client.
     pub fn new(client: Client) -> Self {
         Self { client, is_writable: false }
     }
 
-    /// Asks for a server that takes writes, by `hello`: a primary, a router of a sharded cluster, or a server that
-    /// stands alone. Without one it is `unreachable`; one that says no is `rejected`. Nothing is written.
+    /// Requires a server that accepts writes: a primary, a router of a sharded cluster, or a standalone server. The
+    /// check asks by `hello` and writes nothing. Without such a server it is `unreachable`. A server that answers that
+    /// it accepts no writes is `rejected`. Off by default.
     pub fn writable(mut self) -> Self {
         self.is_writable = true;
         self
@@ -99,7 +106,7 @@ impl MongoDb {
     fn judge(&self, answer: &Document) -> Outcome {
         let says = |key: &str| answer.get_bool(key).unwrap_or(false);
         if self.is_writable && (!says("isWritablePrimary") || says("readOnly")) {
-            return Outcome::unhealthy("the server takes no writes").reason(Reason::Rejected);
+            return Outcome::unhealthy("the server accepts no writes").reason(Reason::Rejected);
         }
         Outcome::healthy()
     }
@@ -115,7 +122,7 @@ impl Check for MongoDb {
             let view = Arc::new(View::default());
             match timeout(patience, self.ask(&view)).await {
                 Ok(Ok(answer)) => return Ok(self.judge(&answer)),
-                // `ping` is idempotent, and the next connection may be well.
+                // `ping` and `hello` are idempotent, and the next connection may work.
                 Ok(Err(error)) if is_of_a_dying_connection(&error) => failure = Some(explain(error)),
                 Ok(Err(error)) => return Err(explain(error)),
                 Err(_) if attempt == 1 => {}
@@ -127,22 +134,22 @@ impl Check for MongoDb {
 
     fn proves(&self) -> &'static str {
         if self.is_writable {
-            "A server answers on an authenticated connection and says that it takes writes. It does not prove that any \
-             collection can be read or written by this user."
+            "A server answers on an authenticated connection that it accepts writes. It does not prove that the user \
+             can read or write any collection."
         } else {
             "A server of the deployment answers ping on an authenticated connection. It does not prove that there is a \
-             primary that takes writes."
+             primary that accepts writes."
         }
     }
 }
 
-/// What the driver knew of the servers while it looked for one. The driver tells it to nobody else but to the
-/// application's handlers of events, and to a predicate of the application's that chooses a server.
+/// The driver's knowledge of the servers during server selection. The driver shows it only to the application's event
+/// handlers and to a predicate that selects a server, which the check passes with each request.
 #[derive(Default)]
 struct View {
-    /// A server was found.
+    /// Whether a suitable server was found.
     is_found: AtomicBool,
-    /// Why the last one that the driver cannot use is not used.
+    /// The error of the last server that the driver cannot use.
     failure: Mutex<Option<Error>>,
 }
 
@@ -162,24 +169,24 @@ impl View {
         suits
     }
 
-    /// Returns what it means that nobody has answered in time.
+    /// Returns the error of a run without an answer in time.
     fn explain(&self) -> CheckError {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failure {
             Some(error) => explain(error),
             None if self.is_found.load(Ordering::Relaxed) => no_answer(),
-            None => CheckError::new("the driver knows no server that could be asked").reason(Reason::Unreachable),
+            None => CheckError::new("the driver has found no suitable server").reason(Reason::Unreachable),
         }
     }
 }
 
 fn no_answer() -> CheckError {
-    let message = "no answer: the server hangs, or every connection of the client is in use";
+    let message = "no answer in time: the server hangs, or all connections of the client are in use";
     CheckError::new(message).reason(Reason::Timeout)
 }
 
-/// Returns whether the connection came to its end before the answer. A server that closes a kept connection does so at
-/// any moment, also in that of the next question.
+/// Returns whether the connection ended before the answer. A server may close an idle connection at any moment, also at
+/// the moment of the next request.
 fn is_of_a_dying_connection(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Io(_) => reason(error) == Reason::Unreachable,
@@ -193,7 +200,7 @@ fn explain(error: Error) -> CheckError {
     CheckError::from(error).reason(reason)
 }
 
-/// The public category of a driver's error.
+/// Returns the public category of an error of the driver.
 fn reason(error: &Error) -> Reason {
     match &*error.kind {
         ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => Reason::Rejected,
@@ -207,27 +214,27 @@ fn reason(error: &Error) -> Reason {
     }
 }
 
-/// The category of a failure to connect that has no kind of its own.
+/// Returns the public category of a failed attempt to connect that has no error kind of its own.
 fn of_text(text: &str) -> Reason {
     let text = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["certificate", "handshake", "authentication", "scram failure", "tls", "ssl"]) {
         Reason::Rejected
     } else if says(&["timed out", "monitor timeout"]) {
-        // The driver has given the server up, and every connection with it.
+        // The driver has given up the server and closed all connections to it.
         Reason::Timeout
     } else if says(&["this version of the driver"]) {
-        // The server is too old or too new.
+        // The version of the server is too old or too new for the driver.
         Reason::Failed
     } else {
         Reason::Unreachable
     }
 }
 
-/// The category of a server's code of error.
+/// Returns the public category of an error code of the server.
 const fn of_code(code: i32) -> Reason {
     match code {
-        // UserNotFound, Unauthorized, AuthenticationFailed, and what Atlas has for all of them.
+        // UserNotFound, Unauthorized, AuthenticationFailed, and the one code of Atlas for all of them.
         11 | 13 | 18 | 8_000 => Reason::Rejected,
         // HostUnreachable, HostNotFound, ShutdownInProgress, FailedToSatisfyReadPreference, PrimarySteppedDown,
         // SocketException, NotWritablePrimary, InterruptedAtShutdown, InterruptedDueToReplStateChange,
@@ -254,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_io_kind_decides_and_the_text_only_where_it_says_nothing() {
+    fn an_io_kind_gives_the_reason_and_the_text_does_if_the_kind_is_unspecific() {
         let of = |error: io::Error| reason(&Error::from(error));
         assert_eq!(of(io::ErrorKind::ConnectionRefused.into()), Reason::Unreachable);
         assert_eq!(of(io::ErrorKind::UnexpectedEof.into()), Reason::Unreachable);
@@ -270,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_decides_on_an_answer() {
+    fn each_error_code_of_a_server_has_its_reason() {
         for (code, expected) in [
             (18, Reason::Rejected),
             (13, Reason::Rejected),
@@ -286,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ends_a_connection_is_asked_again() {
+    fn a_request_is_repeated_only_after_the_connection_ended() {
         let dies = |error: io::ErrorKind| is_of_a_dying_connection(&Error::from(error));
         assert!(dies(io::ErrorKind::ConnectionReset) && dies(io::ErrorKind::UnexpectedEof));
         assert!(!dies(io::ErrorKind::TimedOut));

@@ -1,5 +1,5 @@
-//! An MQTT broker over the application's own rumqttc client. Green proves that the broker answers a request over the
-//! live connection; it does not prove that the client may publish or subscribe.
+//! Checks an MQTT broker over the application's own rumqttc client. Green proves that the broker answers a request over
+//! the live connection. It does not prove that the client may publish or subscribe.
 
 mod events;
 mod session;
@@ -29,31 +29,34 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Between two attempts to put a question into a queue that is full.
+/// The pause between two attempts to put a request into a full queue.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A topic that nobody subscribes to.
+/// The topic of the unsubscribe requests. The check never subscribes to it.
 const TOPIC: &str = "health/never-subscribed";
 
-/// Asks an MQTT broker over the application's own client, of MQTT 3.1.1 or 5. Needs the feature `mqtt`.
+/// Checks an MQTT broker by an unsubscribe request over the application's own client, of MQTT 3.1.1 or 5.
 ///
-/// The check ends a subscription that does not exist, to `health/never-subscribed`, which every broker has to answer.
-/// Nothing is published or stored, and no other client hears of it. What the client's event loop receives is the
-/// application's alone, so the application hands each result to the [`MqttObserver`], in one line of its loop.
+/// Green proves that the broker answers a request over the live connection. It does not prove that the client may
+/// publish or subscribe, or that a message reaches a subscriber.
 ///
-/// - Least privilege: to connect. No right on any topic is needed.
-/// - While the client is not connected nothing is sent; the reason is that of its last attempt: refused is
-///   `unreachable`, a wrong password or client id `rejected`, a broker of MQTT 5 that is busy `saturated`. One question
-///   is under way at a time, so that none pile up in the client's queue.
-/// - A connection that was lost is no outage until an attempt to connect anew has failed, or the deadline has passed.
-/// - A loop that is not polled, or whose results are not handed over, is `timeout`; one whose observers were all
-///   dropped is `failed`. A queue of the client's that stays full is `saturated`, Unhealthy: the application could send
-///   nothing, either.
-/// - A broker that hangs is `timeout`. rumqttc gives such a connection up after two of its `keep_alive`, 60 s each
+/// The check unsubscribes from `health/never-subscribed`, a topic without a subscription. Every broker has to answer
+/// that. Nothing is published or stored, and no other client receives anything. Only the application can read from the
+/// client's event loop. So the application passes each result of the loop to the [`MqttObserver`], in one line of code.
+///
+/// - Least privilege: the right to connect. The check needs no right on any topic.
+/// - While the client is not connected, the check sends nothing, and the reason is that of the client's last attempt to
+///   connect. A refused connection is `unreachable`, a wrong password or client id is `rejected`, and a busy broker of
+///   MQTT 5 is `saturated`. At most one request is under way, so that requests do not pile up in the client's queue.
+/// - A lost connection is not an outage until an attempt to reconnect has failed or the deadline has passed.
+/// - If the event loop is not polled, or its results are not passed to the observer, the check is Unhealthy with
+///   `timeout`. If all observers were dropped, the reason is `failed`. If the client's queue stays full, the reason is
+///   `saturated`, because the application cannot send anything either.
+/// - A broker that hangs is `timeout`. rumqttc closes such a connection after twice its `keep_alive`, which is 60 s
 ///   unless configured.
-/// - Do not subscribe to `health/never-subscribed`: each run would end that.
-/// - Over MQTT 5 rumqttc writes a warning to the log in each run, from `rumqttc::v5::state`: the broker answers that
-///   there is no such subscription.
+/// - Do not subscribe to `health/never-subscribed`, because each run of the check ends that subscription.
+/// - With MQTT 5 rumqttc logs a warning in each run, from `rumqttc::v5::state`, because the broker answers that the
+///   subscription does not exist.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -89,8 +92,8 @@ enum Client {
     V5(v5::AsyncClient),
 }
 
-/// What tells an [`Mqtt`] check of the results of the client's event loop. Clones tell the same check; when the last
-/// one is dropped, because the task that polls has ended or panicked, the check fails.
+/// Passes the results of a client's event loop to an [`Mqtt`] check. All clones belong to the same check. The check
+/// fails once the last clone is dropped, because then the task that polls has ended or panicked.
 #[derive(Clone)]
 #[must_use = "an observer that is dropped at once fails its check"]
 pub struct MqttObserver {
@@ -102,12 +105,14 @@ struct Tap {
 }
 
 impl Mqtt {
-    /// Asks over a client of MQTT 3.1.1. Hand each result of its event loop to the observer.
+    /// Creates a check that sends its requests over this client of MQTT 3.1.1. Also returns the observer, which must
+    /// receive each result of the client's event loop by [`observe`](MqttObserver::observe).
     pub fn new(client: AsyncClient) -> (Self, MqttObserver) {
         Self::over(Client::V4(client))
     }
 
-    /// Asks over a client of MQTT 5. Hand each result of its event loop to the observer.
+    /// Creates a check that sends its requests over this client of MQTT 5. Also returns the observer, which must
+    /// receive each result of the client's event loop by [`observe_v5`](MqttObserver::observe_v5).
     pub fn v5(client: v5::AsyncClient) -> (Self, MqttObserver) {
         Self::over(Client::V5(client))
     }
@@ -118,10 +123,10 @@ impl Mqtt {
         (Self { client, session }, MqttObserver { tap })
     }
 
-    /// Asks as soon as there is a connection, and waits for the answer.
+    /// Sends a request as soon as there is a connection, and waits for its answer.
     async fn ask(&self, is_full: &AtomicBool) -> Outcome {
         let mut session = self.session.subscribe();
-        // How many questions had been answered when this run put its own.
+        // The number of answered requests at the moment at which this run put its own.
         let mut asked_at: Option<u64> = None;
         loop {
             let (connection, is_asked, answers) = {
@@ -130,7 +135,7 @@ impl Mqtt {
             };
             match connection {
                 Connection::Up if asked_at.is_some_and(|before| answers > before) => return Outcome::healthy(),
-                // That of an earlier run must be answered first, and does not count.
+                // A request of an earlier run must be answered first. Its answer does not count for this run.
                 Connection::Up if !is_asked => {
                     if self.put() {
                         asked_at = Some(answers);
@@ -143,18 +148,18 @@ impl Mqtt {
                 Connection::Down(Fault { reason, message }) => return Outcome::unhealthy(message).reason(reason),
                 Connection::Ended => {
                     let message =
-                        "every observer of the client's event loop was dropped: the task that polls has ended";
+                        "all observers of the client's event loop were dropped: the task that polls it has ended";
                     return Outcome::unhealthy(message).reason(Reason::Failed);
                 }
                 Connection::Up | Connection::Lost(_) | Connection::Unknown => {}
             }
-            // `self` has a sender.
+            // This never fails, because `self` holds a sender.
             let _ = session.changed().await;
         }
     }
 
-    /// Puts a question into the client's queue. Returns `false` if it has no room. A question that another run has put
-    /// meanwhile serves as well.
+    /// Puts a request into the client's queue. Returns `false` if the queue is full. If another run has put a request
+    /// in the meantime, returns `true` without a second one.
     fn put(&self) -> bool {
         if !self.session.send_if_modified(Session::ask) {
             return true;
@@ -169,33 +174,33 @@ impl Mqtt {
         is_put
     }
 
-    /// The outcome of a run whose time is over.
+    /// Returns the outcome of a run that reached its deadline.
     fn timed_out(&self, is_full: bool) -> Outcome {
         let session = self.session.borrow();
         let (reason, message) = match &session.connection {
             Connection::Unknown => {
-                let message = "the client's event loop has told nothing: poll it, and hand each result to the observer";
+                let message = "no result of the client's event loop: poll it, and pass each result to the MqttObserver";
                 (Reason::Timeout, message.to_owned())
             }
             Connection::Lost(Fault { message, .. }) => {
-                (Reason::Timeout, format!("the connection was lost, and there is no new one: {message}"))
+                (Reason::Timeout, format!("the connection was lost, and the client has not reconnected: {message}"))
             }
             Connection::Up if is_full && !session.is_asked() => {
-                (Reason::Saturated, "the client's queue of requests is full".to_owned())
+                (Reason::Saturated, "the client's request queue is full".to_owned())
             }
-            _ => (Reason::Timeout, "the broker gave no answer in time".to_owned()),
+            _ => (Reason::Timeout, "the broker did not answer in time".to_owned()),
         };
         Outcome::unhealthy(message).reason(reason)
     }
 }
 
 impl MqttObserver {
-    /// Takes a result of the event loop of MQTT 3.1.1, an error included.
+    /// Passes a result of the event loop of MQTT 3.1.1 to the check. Errors must be passed, too.
     pub fn observe(&self, polled: &Result<Event, ConnectionError>) {
         self.follow(events::of_v4(polled));
     }
 
-    /// Takes a result of the event loop of MQTT 5, an error included.
+    /// Passes a result of the event loop of MQTT 5 to the check. Errors must be passed, too.
     pub fn observe_v5(&self, polled: &Result<v5::Event, v5::ConnectionError>) {
         self.follow(events::of_v5(polled));
     }
@@ -225,7 +230,7 @@ impl Check for Mqtt {
 
     fn proves(&self) -> &'static str {
         "The broker answers a request over the live connection. It does not prove that the client may publish or \
-         subscribe, nor that anybody receives a message."
+         subscribe, or that a message reaches a subscriber."
     }
 }
 

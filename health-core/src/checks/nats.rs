@@ -1,5 +1,5 @@
-//! NATS over the application's own client. Green proves that the server answers a round trip on the live connection; it
-//! does not prove that anybody listens to any subject, nor that JetStream works.
+//! Checks NATS over the application's own client. Green proves that the server answers a round trip on the live
+//! connection. It does not prove that any subject has a subscriber, or that JetStream works.
 
 use std::{fmt, future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
@@ -18,18 +18,25 @@ use crate::{
     model::status::Reason,
 };
 
-/// Asks a NATS server over the application's own client. Needs the feature `nats`.
+/// Checks a NATS server by a message to itself, over the application's own client.
 ///
-/// It subscribes to a fresh inbox and publishes an empty message to it, which the server brings back: flushing alone only
-/// fills the kernel's buffer and succeeds towards a server that hangs. A listener to every subject changes nothing, but for a
-/// client with `no_echo`, which is told that nobody responds, and is told nothing while somebody listens. A stream of
-/// JetStream that takes every subject takes this message, too.
+/// Green proves that the server answers a round trip on the live connection. It does not prove that any subject has a
+/// subscriber, or that JetStream works.
 ///
-/// - Least privilege: subscribing and publishing to an inbox (`_INBOX.>` unless the client has another prefix), or to
-///   [`subject`](Self::subject). Without that right it is `timeout`: the server's refusal goes to the client's event
-///   callback only.
-/// - The client tells why it is not connected to its event callback only: refused and wrong credentials alike are
-///   `unreachable`, told at once. A client whose credentials were refused gives up for good.
+/// The check subscribes to a new inbox and publishes an empty message to it, which the server sends back. A flush is
+/// not enough: it only fills the kernel's buffer and succeeds even if the server hangs.
+///
+/// A client with `no_echo` does not receive its own messages. For such a client the round trip ends with the server's
+/// answer that there are no responders. A subscriber to all subjects prevents this answer, and then the check is
+/// `timeout`. Other clients are not affected by such a subscriber. A JetStream stream of all subjects stores the
+/// message of each run.
+///
+/// - Least privilege: the right to subscribe and publish to an inbox (`_INBOX.>` unless the client has another prefix),
+///   or to [`subject`](Self::subject). Without the right the check is `timeout`, because only the client's event
+///   callback receives the server's refusal.
+/// - A client that is not connected is `unreachable` at once. Only the client's event callback receives the cause, so
+///   that a refused connection and wrong credentials have the same reason. A client whose credentials were refused
+///   stops connecting for good.
 ///
 /// ```no_run
 /// use health_core::{Health, Nats};
@@ -49,13 +56,14 @@ pub struct Nats {
 }
 
 impl Nats {
-    /// Asks over this client.
+    /// Creates a check that sends its messages over this client.
     pub fn new(client: Client) -> Self {
         Self { client, subject: None }
     }
 
-    /// Publishes to this subject instead, where permissions allow no inbox, and subscribes to it. Every other subscriber
-    /// receives an empty message in each run, and an answer of one is as good as the message itself.
+    /// Sets the subject that the check publishes and subscribes to instead of an inbox, for permissions that allow no
+    /// inbox. Every other subscriber of the subject receives an empty message in each run. A subscriber's reply counts
+    /// like the message itself. Default: a new inbox in each run.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
@@ -63,13 +71,14 @@ impl Nats {
 }
 
 impl Nats {
-    /// Publishes a message and waits until it comes back, or an answer to it.
+    /// Publishes a message, and waits for the message or a reply to it.
     async fn round_trip(&self) -> CheckResult {
-        // An inbox of its own, so that a run that is given up leaves nothing in the client.
+        // Each run has an inbox of its own, so that a cancelled run leaves nothing in the client.
         let inbox = self.client.new_inbox();
         let mut subscribers = vec![self.client.subscribe(inbox.clone()).await.map_err(unsent)?];
         match &self.subject {
-            // The message is its own reply: a client that does not want its own messages back is told that nobody responds.
+            // The reply goes to the same inbox: a client with `no_echo` receives "no responders" instead of its
+            // message.
             None => self.client.publish_with_reply(inbox.clone(), inbox, "".into()).await.map_err(unsent)?,
             Some(subject) => {
                 subscribers.push(self.client.subscribe(subject.clone()).await.map_err(unsent)?);
@@ -84,7 +93,7 @@ impl Nats {
     }
 }
 
-/// Waits for a message of any subscription. Returns `false` if one of them has ended.
+/// Waits for a message of any subscription. Returns `false` if a subscription has ended.
 async fn first_message(subscribers: &mut [Subscriber]) -> bool {
     poll_fn(|context| {
         for subscriber in &mut *subscribers {
@@ -111,21 +120,20 @@ impl Check for Nats {
         }
         let patience = time_left().map_or(Duration::MAX, |left| left.saturating_sub(left / 100));
         timeout(patience, self.round_trip()).await.unwrap_or_else(|_| {
-            let message =
-                "no message came back: the server does not answer, or the user may not publish to the subject";
+            let message = "no message came back: the server does not answer, or the user has no right to the subject";
             Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
         })
     }
 
     fn proves(&self) -> &'static str {
-        "The server answers a round trip on the live connection. It does not prove that anybody listens to any \
-         subject, nor that JetStream works."
+        "The server answers a round trip on the live connection. It does not prove that any subject has a subscriber, \
+         or that JetStream works."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         match &self.subject {
             Some(subject) if subject.is_empty() || subject.contains(['*', '>', ' ']) => {
-                Err(format!("{subject:?} is not a subject to publish to: use one without wildcards and spaces").into())
+                Err(format!("subject({subject:?}) cannot be published to: use one without wildcards and spaces").into())
             }
             _ => Ok(()),
         }

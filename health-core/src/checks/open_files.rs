@@ -1,4 +1,4 @@
-//! Files that are read again and again, and stay open meanwhile.
+//! Files that are read repeatedly and stay open between readings.
 
 use std::{
     collections::HashMap,
@@ -8,20 +8,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The error number of a process whose table of open files is full (EMFILE).
+/// The error number for a process without a free file descriptor (EMFILE).
 pub(crate) const PROCESS_FULL: i32 = 24;
-/// The error number of a system whose table of open files is full (ENFILE).
+/// The error number for a system without a free file descriptor (ENFILE).
 pub(crate) const SYSTEM_FULL: i32 = 23;
 
-/// Whether a file could not be opened because all descriptors are in use.
+/// Returns whether a file could not be opened because all file descriptors are in use.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(PROCESS_FULL | SYSTEM_FULL))
 }
 
-/// The files below a root.
+/// The files below a root directory.
 ///
-/// Every file stays open after it was read. If no further descriptor is free, the open file is read again, so that a
-/// measure works in a process that is out of descriptors.
+/// Every file stays open after it was read. If no file descriptor is free, the open file is read again, so that a check
+/// works in a process that is out of descriptors.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenFiles {
     root: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct OpenFiles {
 }
 
 impl Default for OpenFiles {
-    /// Files by their whole paths.
+    /// Creates a set of files without a root: paths are used as they are.
     fn default() -> Self {
         Self::from(PathBuf::new())
     }
@@ -42,7 +42,7 @@ impl From<PathBuf> for OpenFiles {
 }
 
 impl OpenFiles {
-    /// Begins a reading of several files. Files that the reading does not read are closed at its end.
+    /// Begins a reading of several files. At its end, open files that it did not read are closed.
     pub(crate) fn reading(&self) -> Reading<'_> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         Reading { root: &self.root, open, read: HashMap::new(), unreadable: None }
@@ -71,8 +71,8 @@ impl Reading<'_> {
         })
     }
 
-    /// Returns the text of a file below the root; `None` if there is no such file. Any other error is kept for
-    /// [`unreadable`](Self::unreadable).
+    /// Returns the text of a file below the root, or `None` if the file does not exist. Any other error is kept for
+    /// [`unreadable`](Self::unreadable), and `None` is returned.
     pub(crate) fn find(&mut self, path: impl AsRef<Path>) -> Option<String> {
         match self.read(path) {
             Ok(text) => Some(text),
@@ -84,54 +84,55 @@ impl Reading<'_> {
         }
     }
 
-    /// Returns the number in a file of one number; `None` if there is no such file, or if it says that there is no such
-    /// number (`max`, -1). Any other text is kept for [`unreadable`](Self::unreadable).
+    /// Returns the number in a file that contains a single number. Returns `None` if the file does not exist, or if it
+    /// contains `max` or -1, which mean that there is no limit. For any other text an error is kept for
+    /// [`unreadable`](Self::unreadable), and `None` is returned.
     pub(crate) fn number(&mut self, path: impl AsRef<Path>) -> Option<u64> {
         let path = path.as_ref();
         let text = self.find(path)?;
         self.parse(path, text.trim())
     }
 
-    /// Returns the number after a key in a file of `key number` lines; `None` if there is none.
+    /// Returns the number after a key in a file of `key number` lines, or `None` if there is none.
     pub(crate) fn field(&mut self, path: impl AsRef<Path>, key: &str) -> Option<u64> {
         let text = self.find(path)?;
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
     }
 
-    /// Returns the number that a text of a file is; `None` for `max` and -1. Any other text is kept for
-    /// [`unreadable`](Self::unreadable).
+    /// Parses the text of a file as a number. Returns `None` for `max` and -1. For any other text an error is kept for
+    /// [`unreadable`](Self::unreadable), and `None` is returned.
     pub(crate) fn parse(&mut self, path: &Path, text: &str) -> Option<u64> {
         if matches!(text, "max" | "-1") {
             return None;
         }
         let number = text.parse().ok();
         if number.is_none() {
-            self.note(io::Error::other(format!("{} has no number", self.root.join(path).display())));
+            self.note(io::Error::other(format!("{} contains no number", self.root.join(path).display())));
         }
         number
     }
 
-    /// Keeps the first error for [`unreadable`](Self::unreadable).
+    /// Keeps an error for [`unreadable`](Self::unreadable), if it is the first one.
     pub(crate) fn note(&mut self, error: io::Error) {
         self.unreadable.get_or_insert(error);
     }
 
-    /// Takes the first error of a file that is there and could not be read.
+    /// Takes the first error of a file that exists and could not be read.
     pub(crate) fn unreadable(&mut self) -> Option<io::Error> {
         self.unreadable.take()
     }
 
-    /// Whether there is a directory of this path below the root.
+    /// Returns whether a directory exists at this path below the root.
     pub(crate) fn is_directory(&self, path: impl AsRef<Path>) -> bool {
         self.root.join(path).is_dir()
     }
 
-    /// Whether there is anything of this path below the root.
+    /// Returns whether anything exists at this path below the root.
     pub(crate) fn exists(&self, path: impl AsRef<Path>) -> bool {
         self.root.join(path).exists()
     }
 
-    /// Returns the names in a directory below the root; none if it cannot be read.
+    /// Returns the names in a directory below the root, or an empty list if it cannot be read.
     pub(crate) fn names(&self, path: impl AsRef<Path>) -> Vec<String> {
         let entries = fs::read_dir(self.root.join(path)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -143,7 +144,7 @@ impl Reading<'_> {
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if is_out_of_descriptors(&error) => {
-                // A file that does not exist is told apart without a descriptor.
+                // Needs no descriptor, and returns an error if the file does not exist any more.
                 fs::metadata(&path)?;
                 self.read.remove(&path).or_else(|| self.open.remove(&path)).ok_or(error)?
             }
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_are_read_no_more_are_closed() {
+    fn files_that_are_no_longer_read_are_closed() {
         let root = tempfile();
         let files = OpenFiles::from(root.clone());
         fs::write(root.join("a"), "1").unwrap();
@@ -182,13 +183,13 @@ mod tests {
         {
             let mut reading = files.reading();
             assert_eq!(reading.number("a"), None);
-            assert!(reading.unreadable().unwrap().to_string().ends_with("a has no number"));
+            assert!(reading.unreadable().unwrap().to_string().ends_with("a contains no number"));
         }
         assert_eq!(files.open.lock().unwrap().len(), 1);
         fs::remove_dir_all(root).unwrap();
     }
 
-    /// An empty folder of this process.
+    /// Creates an empty directory of this process.
     fn tempfile() -> PathBuf {
         let folder = std::env::temp_dir().join(format!("health-open-files-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();

@@ -1,6 +1,6 @@
-//! PostgreSQL on the application's own deadpool-postgres pool. Green proves that the server answers a round trip on
-//! an authenticated session, as the application would have one; it does not prove that any table can be read or that
-//! the server takes writes: `.writable()` asks for the latter.
+//! Checks PostgreSQL over the application's own deadpool-postgres pool. Green proves that the server answers a round
+//! trip on an authenticated session, opened like the sessions of the application. It does not prove that any table can
+//! be read or that the server accepts writes: `.writable()` checks the latter.
 
 use std::{fmt, time::Duration};
 
@@ -25,24 +25,33 @@ use crate::{
     model::status::Reason,
 };
 
-/// Asks for the role of the server and the default of the session. An application that leaves a read-only transaction open
-/// on a connection of its pool does not change the answer, nor do functions of its own by these names.
+/// Selects the role of the server and the session's default for new transactions. A read-only transaction that the
+/// application left open on a pooled connection does not change the answer. Neither do functions of the application
+/// with the same names, because the names are qualified.
 const WRITABLE: &str = "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
                         pg_catalog.current_setting('default_transaction_read_only')";
 
-/// Asks PostgreSQL over the application's own pool. Needs the feature `postgres`.
+/// Checks PostgreSQL by a round trip over the application's own pool.
 ///
-/// - Least privilege: the right to connect. No table is touched, nothing is written.
-/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
-///   `saturated`, Degraded, and so is a server that answers only on one connection beside the pool, or that has no room for
-///   one more connection. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - A connection that died in the pool, with or without a word, is no outage: the next one is asked, until a new one fails.
+/// Green proves that the server answers on an authenticated session, opened like the sessions of the application. It
+/// does not prove that any table can be read or, unless [`writable`](Self::writable) is set, that the server accepts
+/// writes.
+///
+/// - Least privilege: the right to connect. The check touches no table and writes nothing.
+/// - A busy pool is healthy if the check gets a connection from the pool's queue within half of its deadline. The check
+///   is Degraded with `saturated` if the connection comes later, if the server answers only on a connection beside the
+///   pool, or if the server has no room for one more connection. A pool that serves no connection is Unhealthy after
+///   [`saturated_for`](Self::saturated_for).
+/// - A dead pooled connection is not an outage, whether it was closed or only fell silent. The check takes the next
+///   connection, until a new one fails.
 /// - All checks of one pool share its queue and the connection beside it.
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
+/// - Observed values: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and, after a wait in the queue,
+///   `pool_wait` in ms.
 ///
-/// The pool may have been built with or without a runtime and timeouts; none of them is used. A pool in FIFO order,
-/// deadpool's default, gives its idle connections in turn, also to the check: an application that removes idle ones by
-/// `Pool::retain` uses `QueueMode::Lifo`, so that the check keeps one awake and not all.
+/// The pool may have been built with or without a runtime and timeouts, because the check uses neither. A pool in FIFO
+/// order, which is deadpool's default, hands out its idle connections in turn, also to the check. An application that
+/// removes idle connections by `Pool::retain` uses `QueueMode::Lifo`, so that the check keeps one connection in use and
+/// not all of them.
 ///
 /// ```no_run
 /// use health_core::{Health, Postgres};
@@ -68,19 +77,19 @@ enum Question {
 }
 
 impl Postgres {
-    /// Checks the server behind this pool.
+    /// Creates a check of the server behind this pool.
     pub fn new(pool: Pool) -> Self {
         Self { pool_check: PoolCheck::new(Deadpool::new(pool, explain)), question: Question::Alive }
     }
 
-    /// Fails with `rejected` on a standby and in sessions that are read-only by default, too. A read-only transaction that the
-    /// application leaves open on a connection does not count.
+    /// Requires a server that accepts writes. The check is `rejected` on a standby, and if sessions are read-only by
+    /// default. A read-only transaction that the application left open on a connection has no effect. Off by default.
     pub fn writable(mut self) -> Self {
         self.question = Question::Writable;
         self
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -97,11 +106,11 @@ impl Check for Postgres {
         match self.question {
             Question::Alive => {
                 "The server answers a round trip on an authenticated session. It does not prove that any table can be \
-                 read or that the server takes writes."
+                 read or that the server accepts writes."
             }
             Question::Writable => {
-                "The server answers on an authenticated session and takes writes. It does not prove that any table can \
-                 be read."
+                "The server answers on an authenticated session and accepts writes. It does not prove that any table \
+                 can be read."
             }
         }
     }
@@ -124,7 +133,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
                 Ok(Outcome::healthy())
             }
             Self::Writable => {
-                // The simple protocol leaves no prepared statement behind and passes every kind of proxy.
+                // The simple protocol leaves no prepared statement behind and works through every kind of proxy.
                 let answer = session.simple_query(WRITABLE).await.map_err(explain)?;
                 let row = answer.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => Some((row.get(0), row.get(1))),
@@ -133,23 +142,23 @@ impl RoundTrip<Deadpool<Manager>> for Question {
                 Ok(match row {
                     Some((Some("false"), Some("off"))) => Outcome::healthy(),
                     Some((Some("true"), _)) => {
-                        Outcome::unhealthy("the server is a standby and takes no writes").reason(Reason::Rejected)
+                        Outcome::unhealthy("the server is a standby and accepts no writes").reason(Reason::Rejected)
                     }
                     Some((_, Some("on"))) => Outcome::unhealthy("the session is read-only").reason(Reason::Rejected),
-                    _ => Outcome::unhealthy("the server did not say whether it takes writes"),
+                    _ => Outcome::unhealthy("the server did not answer whether it accepts writes"),
                 })
             }
         }
     }
 }
 
-/// Returns what a driver's error means.
+/// Converts an error of the driver, with its reason.
 fn explain(error: Error) -> Failure {
     let reason = reason(&error);
     let is_broken = match error.code() {
-        // A transaction that the application left open has failed: the connection takes no statement.
+        // A transaction that the application left open has failed, and the connection accepts no statement.
         Some(code) if *code == SqlState::IN_FAILED_SQL_TRANSACTION => true,
-        // Connection lost, shut down, terminated, or cancelled.
+        // The connection was lost, shut down, terminated or cancelled.
         Some(code) => reason == Reason::Unreachable || code.code().starts_with("08") || code.code().starts_with("57"),
         None => true,
     };
@@ -178,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// TLS whose handshake fails in this way.
+    /// TLS whose handshake fails with this error.
     struct Fails(io::Error);
 
     impl TlsConnect<DuplexStream> for Fails {
@@ -191,7 +200,7 @@ mod tests {
         }
     }
 
-    /// The error of connecting to a server that answers the request for TLS with this byte.
+    /// Returns the error of connecting to a server that answers the request for TLS with this byte.
     async fn refused(answer: u8, handshake: io::Error) -> Error {
         let (client, mut server) = duplex(64);
         server.write_all(&[answer]).await.unwrap();
@@ -201,11 +210,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_handshake_is_no_lost_connection() {
+    async fn a_failed_tls_handshake_is_rejected_and_a_lost_connection_unreachable() {
         let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
         for (answer, handshake, expected) in [
             (b'S', invalid("invalid peer certificate: UnknownIssuer"), Reason::Rejected),
-            // The driver's own text alone tells of TLS here.
+            // Only the text of the driver's own error mentions TLS here.
             (b'S', io::Error::new(io::ErrorKind::InvalidInput, "invalid dns name"), Reason::Rejected),
             (b'S', io::Error::from(io::ErrorKind::ConnectionReset), Reason::Unreachable),
             (b'N', invalid("never begun"), Reason::Rejected),

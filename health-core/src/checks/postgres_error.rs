@@ -1,11 +1,11 @@
-//! The public category of an error of tokio-postgres.
+//! The public category of errors of tokio-postgres.
 
 use tokio_postgres::Error;
 
 use super::sqlstate::sqlstate_reason;
 use crate::{check::error::classify, model::status::Reason};
 
-/// Returns the public category of a driver's error.
+/// Returns the public category of an error of the driver.
 pub(super) fn reason(error: &Error) -> Reason {
     if let Some(answer) = error.as_db_error() {
         return sqlstate_reason(answer.code().code(), answer.message());
@@ -14,12 +14,12 @@ pub(super) fn reason(error: &Error) -> Reason {
         return Reason::Unreachable;
     }
     classify(error).unwrap_or_else(|| {
-        // The driver keeps its own kinds private and has only these texts for them.
+        // The driver keeps its error kinds private. Only these texts show them.
         let text = error.to_string();
         if text.contains("TLS") || text.contains("authentication") || text.contains("configuration") {
             Reason::Rejected
         } else if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
-            // An input or output error of a kind that says nothing, such as failed name resolution.
+            // An I/O error of an unspecific kind, such as a failed name resolution.
             Reason::Unreachable
         } else {
             Reason::Failed

@@ -1,5 +1,5 @@
-//! Several checks as one: green proves that all of them are healthy, Degraded that as many are as are needed. Neither
-//! proves more than these checks do.
+//! Combines several checks into one. Healthy proves that all of them are Healthy, and Degraded proves that the required
+//! number of them succeeds. Neither proves more than these checks do.
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
@@ -24,23 +24,27 @@ use crate::{
     },
 };
 
-/// The part of the time left that is kept for the verdict after the last member.
+/// The reciprocal of the share of the time left that is reserved for the verdict after the last member: 1/20.
 const RESERVE: u32 = 20;
-/// The time for the members outside of a run of the scheduler.
+/// The time limit of the members outside a run of the scheduler.
 const UNBOUNDED: Duration = Duration::from_secs(60);
 
-/// Several checks as one, made by [`all_of`], [`any_of`] and [`at_least`].
+/// Combines several checks, the members, into one check. Created by [`all_of`], [`any_of`] and [`at_least`].
 ///
-/// - A member that knows when its outcome changes, such as a `Toggle`, has the group run at once, on the group's task: its turn
-///   shows a moment later, not before the call returns.
-/// - The members run beside each other, each on a task of its own. A member that panics or gives no answer in time fails.
-/// - Healthy if every member is Healthy. Degraded if enough members are Healthy or Degraded. Unhealthy else, with the
-///   reason that the failing members share, or `failed`.
-/// - The group counts as [`Kind::Local`] if every member does, as Critical if one member does, and for readiness if one
-///   member does.
-/// - Observed: `succeeded`, the number of members that are Healthy or Degraded. The detail `members` has the status, reason
-///   and message of each.
-/// - Least privilege: that of the members.
+/// Healthy proves that every member is Healthy, and Degraded proves that the required number of members succeeds.
+/// Neither proves more than the members do.
+///
+/// - The members run concurrently, each on a task of its own. A member that panics or gives no answer in time fails.
+/// - The group is Healthy if every member is Healthy. It is Degraded if the required number of members is Healthy or
+///   Degraded. Otherwise it is Unhealthy.
+/// - The reason is the one that all members with the worst status share, or `failed`.
+/// - The kind is [`Kind::Local`] if every member is local. The group is Critical if a member is Critical, and counts
+///   for readiness if a member does.
+/// - A member that knows when its outcome changes, such as a `Toggle`, starts a run of the whole group at once, on the
+///   group's task. So the change is published a moment after the call returns, and not before.
+/// - Observed value: `succeeded`, the number of members that are Healthy or Degraded. The detail `members` has the
+///   status, the reason and the message of each member.
+/// - Least privilege: the privileges of the members.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, at_least, check_fn};
@@ -60,7 +64,8 @@ pub struct Quorum {
     members: Vec<(Arc<str>, Arc<dyn Check>)>,
 }
 
-/// Makes one check of several, all of which must succeed. Checks of different types go as `Box<dyn Check>`.
+/// Combines named checks into one that requires all of them to succeed. Checks of different types are passed as
+/// `Box<dyn Check>`.
 ///
 /// ```
 /// use health_core::{Check, Heartbeat, Toggle, all_of};
@@ -76,19 +81,20 @@ pub fn all_of<N: Into<String>, C: Check>(members: impl IntoIterator<Item = (N, C
     Quorum { needed: group.members.len(), ..group }
 }
 
-/// Makes one check of several, one of which must succeed.
+/// Combines named checks into one that requires one of them to succeed.
 pub fn any_of<N: Into<String>, C: Check>(members: impl IntoIterator<Item = (N, C)>) -> Quorum {
     at_least(1, members)
 }
 
-/// Makes one check of several, of which this many must succeed.
+/// Combines named checks into one that requires this number of them to succeed. The number must be from 1 to the number
+/// of checks.
 pub fn at_least<N: Into<String>, C: Check>(needed: usize, members: impl IntoIterator<Item = (N, C)>) -> Quorum {
     let member = |(name, check): (N, C)| (Arc::from(name.into()), Arc::new(check) as Arc<dyn Check>);
     Quorum { needed, members: members.into_iter().map(member).collect() }
 }
 
 impl Quorum {
-    /// Runs every member, and returns their outcomes in the order of the members.
+    /// Runs every member and returns the outcomes in the order of the members.
     async fn outcomes(&self) -> Vec<Outcome> {
         let left = time_left().unwrap_or(UNBOUNDED);
         let deadline = Instant::now() + (left - left / RESERVE);
@@ -175,18 +181,18 @@ impl Check for Quorum {
         if counts { Membership::Readiness } else { Membership::ReportOnly }
     }
 
-    /// The shortest, if every member has one.
+    /// Returns the shortest interval of the members, or `None` if a member has no interval of its own.
     fn interval(&self) -> Option<Duration> {
         let intervals: Option<Vec<Duration>> = self.members.iter().map(|(_, check)| check.interval()).collect();
         intervals?.into_iter().min()
     }
 
     fn proves(&self) -> &'static str {
-        "Every check of the group is healthy. It does not prove more than these checks do."
+        "All checks of the group are healthy. It does not prove more than these checks do."
     }
 
-    /// A member that knows when its outcome changes has the whole group run. The members run in tasks of their own, so the
-    /// group cannot run on the member's thread.
+    /// Lets a member that knows when its outcome changes start a run of the whole group. The run takes place on the
+    /// group's task: the members run in tasks of their own, so the group cannot run on the thread of a member.
     fn attach(&self, handle: CheckHandle) {
         self.members.iter().for_each(|(_, check)| check.attach(handle.on_its_task()));
     }
@@ -197,11 +203,11 @@ impl Check for Quorum {
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.members.is_empty() {
-            return Err(("the group has no check: give it one".to_owned()).into());
+            return Err(("the group has no checks: add at least one".to_owned()).into());
         }
         if !(1..=self.members.len()).contains(&self.needed) {
             return Err((format!(
-                "{} of {} checks can never succeed: use 1 to {}",
+                "{} of {} checks can never succeed: use a number from 1 to {}",
                 self.needed,
                 self.members.len(),
                 self.members.len()

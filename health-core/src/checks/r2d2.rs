@@ -1,5 +1,5 @@
-//! Any server behind a pool of r2d2. Green proves what the pool's own test of a connection proves, which is the manager's
-//! `is_valid`; of PostgreSQL a round trip on an authenticated session.
+//! Checks any server behind a pool of r2d2. Green proves what the pool's own test of a connection proves, which is the
+//! `is_valid` of its manager. For PostgreSQL that is a round trip on an authenticated session.
 
 mod owned;
 mod unserved;
@@ -26,37 +26,44 @@ use crate::{
     model::status::Reason,
 };
 
-/// The default time in which a pool serves nothing, after which it is Unhealthy.
+/// The default time for which a pool may serve no connection before the check is Unhealthy.
 const SATURATED_FOR: Duration = Duration::from_secs(10);
 
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks any server over the application's own [`r2d2::Pool`]. Needs the feature `r2d2`.
+/// Checks any server by taking a connection from the application's own [`r2d2::Pool`].
 ///
-/// - The question is the manager's `is_valid`, which the pool asks before it gives a connection; so the pool must test its
-///   connections (`test_on_check_out`, its default).
-/// - It blocks, so it is asked on a thread of the check's own. A question that hangs is not asked a second time beside it.
-/// - Least privilege: the right to connect, and what `is_valid` needs.
-/// - A connection that died in the pool is no outage: the pool tests the next one.
+/// Green proves that the pool gave a connection that passed the test of the pool's manager, `is_valid`. It does not
+/// prove more than that test does.
+///
+/// - The pool must test a connection before it gives it (`test_on_check_out`, which is the default). A pool without
+///   this test is a build error.
+/// - The test blocks, so it runs on a thread that belongs to the check. While a test hangs, no second one starts.
+/// - Least privilege: the right to connect, and the rights that `is_valid` needs.
+/// - A dead pooled connection is not an outage: the pool tests the next one.
 /// - A pool is healthy as long as the check gets a connection within half of its deadline.
-/// - **Give it the manager**, by [`beside`](Self::beside): a pool of r2d2 lends its own to nobody. If the pool serves nothing for
-///   half of the deadline, one connection beside it is opened, asked and closed, on a second thread. If that answers, the pool is
-///   `saturated`, Degraded, and Unhealthy after [`saturated_for`](Self::saturated_for). If not, its error is the reason. The user
-///   needs room for one connection more than the pool may have.
-/// - Without the manager a pool whose every connection is in use is `saturated`, and a server that died behind it is told by the
-///   next connection that becomes free. Of an attempt to connect that failed the pool keeps the text alone, of which the check
-///   knows what the usual databases say. The texts of r2d2_postgres name no cause, so that every refusal is `failed`.
-/// - The reason of an error of the manager comes from its source chain and its text, and from SQLSTATE with the feature
-///   `tokio_postgres`. [`reasons`](Self::reasons) adds what the application knows.
-/// - A test that never ends, on a connection whose other end has gone without a word, is nothing that r2d2 can give up. The
-///   check stays `saturated`, or `timeout` without the manager, until the driver ends it: set TCP's keepalive and
-///   `tcp_user_timeout`, or what the driver has for that.
-/// - Observed: `pool_max`, `pool_size`, `pool_idle`, and `pool_wait`, in ms, if none was idle.
+/// - **Pass the manager** by [`beside`](Self::beside), because a pool of r2d2 does not give access to its own. If the
+///   pool serves no connection for half of the deadline, the check opens, tests and closes one connection beside the
+///   pool, on a second thread. If this connection works, the check is Degraded with `saturated`, and Unhealthy after
+///   [`saturated_for`](Self::saturated_for). If it fails, its error gives the reason. The user needs room for one
+///   connection more than the pool may have.
+/// - Without the manager a pool whose connections are all in use is `saturated`, and a dead server is noticed only when
+///   the next connection becomes free. The pool keeps only the text of a failed attempt to connect. The check knows the
+///   texts of the usual databases. The texts of r2d2_postgres name no cause, so every refused connection is `failed`.
+/// - The reason of an error of the manager comes from its source chain and its text, and from its SQLSTATE with the
+///   feature `tokio_postgres`. [`reasons`](Self::reasons) adds a function of the application.
+/// - r2d2 cannot cancel a test that never ends, such as one on a connection whose other end has vanished. The check
+///   stays `saturated`, or `timeout` without the manager, until the driver ends the test. Set TCP keepalive and
+///   `tcp_user_timeout`, or the corresponding options of the driver.
+/// - Observed values: `pool_max`, `pool_size`, `pool_idle`, and, if no connection was idle, `pool_wait` in ms.
 ///
 /// ```no_run
 /// use health_core::{Health, R2d2};
-/// # fn example<M: r2d2::ManageConnection + Clone>(pool: r2d2::Pool<M>, manager: M) -> Result<(), health_core::BuildError> {
+/// # fn example<M>(pool: r2d2::Pool<M>, manager: M) -> Result<(), health_core::BuildError>
+/// # where
+/// #     M: r2d2::ManageConnection + Clone,
+/// # {
 ///
 /// let health = Health::builder().check("database", R2d2::new(pool.clone()).beside(manager)).start()?;
 /// # drop(health);
@@ -66,16 +73,16 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 #[must_use]
 pub struct R2d2<M: ManageConnection> {
     owned: Arc<Owned<M>>,
-    /// Asks over the pool.
+    /// Takes connections from the pool.
     thread: BlockingThread,
-    /// Asks beside it.
+    /// Opens connections beside the pool.
     beside: BlockingThread,
     unserved: Unserved,
     saturated_for: Duration,
 }
 
 impl<M: ManageConnection> R2d2<M> {
-    /// Checks the server behind this pool.
+    /// Creates a check of the server behind this pool.
     pub fn new(pool: Pool<M>) -> Self {
         Self {
             owned: Arc::new(Owned::new(pool)),
@@ -86,35 +93,36 @@ impl<M: ManageConnection> R2d2<M> {
         }
     }
 
-    /// Opens a connection by this manager, which is made like that of the pool, if the pool serves nothing in time.
+    /// Sets the manager that opens a connection beside the pool if the pool serves none in time. It must be configured
+    /// like the manager of the pool. Default none.
     pub fn beside(mut self, manager: M) -> Self {
         Arc::make_mut(&mut self.owned).set_manager(manager);
         self
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.saturated_for = duration;
         self
     }
 
-    /// Finds the reason of an error of the application's own driver, for connections beside the pool. `None` leaves it to the
-    /// check.
+    /// Sets a function that returns the reason of an error of the manager, for connections beside the pool. If it
+    /// returns `None`, the check finds the reason itself. Default none.
     pub fn reasons(mut self, reason_of: impl Fn(&M::Error) -> Option<Reason> + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.owned).set_reasons(Arc::new(reason_of));
         self
     }
 
-    /// Asks over the pool, and after half of the deadline beside it, too.
+    /// Takes a connection from the pool, and after half of the deadline opens one beside the pool, too.
     async fn attempt(&self, limit: Duration) -> CheckResult {
         let half = limit / 2;
         let owned = Arc::clone(&self.owned);
         let mut pooled = pin!(self.thread.run(move || owned.ask_pool(half)));
-        // The pool itself gives up at half of the deadline, unless it tests a connection just then.
+        // The pool itself gives up at half of the deadline, unless it is testing a connection at that moment.
         let text = match timeout(half + limit / 20, &mut pooled).await {
             Ok(Ok(Ok(asked))) => return Ok(self.served(asked)),
             Ok(Ok(Err(NotServed { text }))) => text,
-            // The thread is still occupied by a test that hangs, or there is none.
+            // A test that hangs still occupies the thread, or no thread could be started.
             Ok(Err(error)) if error.get_reason() != Reason::Timeout || !self.owned.has_manager() => return Err(error),
             Ok(Err(_)) => None,
             Err(_) if !self.owned.has_manager() => {
@@ -146,12 +154,13 @@ impl<M: ManageConnection> R2d2<M> {
         }
     }
 
-    /// Asks on a connection beside the pool, which has served nothing.
+    /// Opens and tests a connection beside the pool, which has served none.
     async fn ask_beside(&self) -> CheckResult {
         let owned = Arc::clone(&self.owned);
         match self.beside.run(move || owned.ask_beside()).await? {
             Ok(()) => {
-                // An idle connection serves the application, even if the one that the check has taken hangs in its test.
+                // An idle connection serves the application, even if the test of the connection taken by the check
+                // hangs.
                 if self.owned.has_idle() {
                     self.unserved.fails();
                 }
@@ -165,7 +174,7 @@ impl<M: ManageConnection> R2d2<M> {
         }
     }
 
-    /// The outcome of a pool that has served nothing, of which nothing is known but its numbers and a text.
+    /// Returns the outcome of a pool that has served no connection, from its numbers and the text of its last error.
     fn without_manager(&self, text: Option<String>) -> Outcome {
         if self.owned.is_full() {
             return self.unserved.saturated("every connection is in use: the pool", self.saturated_for);
@@ -176,7 +185,8 @@ impl<M: ManageConnection> R2d2<M> {
         }
     }
 
-    /// The outcome where the server itself has no room for a connection. The refusal proves that it lives.
+    /// Returns the outcome of a server that refuses a connection for want of room. The refusal proves that the server
+    /// runs.
     fn refused(&self, message: String) -> Outcome {
         let has_nothing = !self.unserved.has_served() && !self.owned.has_connections();
         let tolerated = if has_nothing { Duration::ZERO } else { self.saturated_for };
@@ -189,10 +199,10 @@ impl<M: ManageConnection> Check for R2d2<M> {
     async fn check(&self) -> CheckResult {
         let limit = time_left().unwrap_or(DEFAULT_LIMIT);
         let numbers = self.owned.numbers();
-        // Ends 1 % before the scheduler's deadline, so that the outcome has the numbers, too.
+        // Ends 1 % before the scheduler's deadline, so that the outcome includes the observed values.
         let outcome = match timeout(limit.saturating_sub(limit / 100), self.attempt(limit)).await {
             Ok(outcome) => outcome.unwrap_or_else(Outcome::from),
-            Err(_) => Outcome::unhealthy("neither the pool nor its server answered in time").reason(Reason::Timeout),
+            Err(_) => Outcome::unhealthy("neither the pool nor the server answered in time").reason(Reason::Timeout),
         };
         Ok(numbers.into_iter().fold(outcome, |outcome, (name, value)| outcome.observe(name, value, "connections")))
     }
@@ -205,7 +215,7 @@ impl<M: ManageConnection> Check for R2d2<M> {
         if !self.owned.is_tested() {
             return Err(
                 "a pool with test_on_check_out(false) does not test connections before it gives them: build it with \
-                        test_on_check_out(true), or ask over it in a check_blocking"
+                        test_on_check_out(true), or use the pool in a check_blocking"
                     .into(),
             );
         }

@@ -1,6 +1,6 @@
-//! RabbitMQ behind the application's own deadpool-lapin pool. Green proves that the broker opens and closes a channel on an
-//! authenticated connection, that the pool has one to give, and that the broker blocks none of those seen; it does not prove
-//! that any exchange or queue exists.
+//! Checks RabbitMQ behind the application's own deadpool-lapin pool. Green proves that the broker opens and closes a
+//! channel on an authenticated connection, that the pool can give a connection, and that the broker blocks none of the
+//! connections that the check has seen. It does not prove that any exchange or queue exists.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,22 +20,31 @@ use super::{
 };
 use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
-/// Asks RabbitMQ over the application's own pool. Needs the feature `rabbitmq`.
+/// Checks RabbitMQ by opening and closing a channel beside the application's own pool, and by taking a connection from
+/// the pool.
 ///
-/// - Least privilege: access to the virtual host. Nothing is declared, published or consumed.
-/// - It asks on one connection of its own, which all checks of the pool share: a broker that refuses a channel ends the
-///   connection on which it was asked for. The connections of the pool are only looked at. The user needs room for one
-///   connection and one channel more.
-/// - Without room for its channel it is `saturated`, Degraded. Without room for its connection it is healthy as long as the pool
-///   has a connection to give, because the refusal proves that the broker lives; it asks for a connection in each run then.
-/// - A connection of the pool that the broker has blocked (an alarm on memory or disk, after it published) is Degraded with
-///   `saturated`, until the broker takes that back or the connection ends.
-/// - An attempt to connect that hangs cannot be cancelled, as lapin makes it on a thread of its own; so the next one
-///   comes after 1 s, then after 2 s, up to 60 s, and until then the check says `timeout`.
-/// - lapin keeps 7 to 10 kB of every attempt to connect that fails, whoever makes it: an outage costs that once per run.
-/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
-///   `saturated`, Degraded. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
+/// Green proves that the broker opens and closes a channel on an authenticated connection, that the pool can give a
+/// connection, and that the broker blocks none of the connections that the check has seen. It does not prove that any
+/// exchange or queue exists.
+///
+/// - Least privilege: access to the virtual host. The check declares, publishes and consumes nothing.
+/// - The check opens its channel on one connection beside the pool, which all checks of the pool share, because a
+///   broker that refuses a channel closes the connection of the request. The check sends nothing over the connections
+///   of the pool. The user needs room for one connection more and one channel more.
+/// - Without room for the channel the check is Degraded with `saturated`. Without room for the connection beside the
+///   pool it is healthy as long as the pool can give a connection, because the refusal proves that the broker runs. The
+///   check then tries to open the connection again in each run.
+/// - A connection of the pool that the broker has blocked is Degraded with `saturated`, until the broker unblocks it or
+///   the connection ends. The broker blocks connections that published, during a memory or disk alarm.
+/// - lapin connects on a thread of its own, so an attempt that hangs cannot be cancelled. While an attempt hangs, the
+///   pause before the next one doubles from 1 s up to 60 s, and the check is `timeout`.
+/// - lapin keeps 7 to 10 kB of memory for every failed attempt to connect, of the check and of the application. During
+///   an outage the check makes one attempt per run.
+/// - A busy pool is healthy if the check gets a connection from the pool's queue within half of its deadline. A later
+///   connection is Degraded with `saturated`. A pool that serves no connection is Unhealthy after
+///   [`saturated_for`](Self::saturated_for).
+/// - Observed values: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and, after a wait in the queue,
+///   `pool_wait` in ms.
 ///
 /// ```no_run
 /// use health_core::{Health, RabbitMq};
@@ -56,27 +65,28 @@ pub struct RabbitMq {
 struct Question;
 
 impl RabbitMq {
-    /// Checks the broker behind this pool.
+    /// Creates a check of the broker behind this pool.
     pub fn new(pool: Pool) -> Self {
         Self { pool_check: pool_check(pool) }
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
     }
 }
 
-/// Creates the check of a pool, asked on a connection beside it: a broker that refuses a channel, because the user has no
-/// more of them, ends the connection on which it was asked for. lapin connects on a thread of its own, which goes on when
-/// the attempt is dropped.
+/// Creates the check of a pool, with the question on a connection beside the pool: a broker that refuses a channel,
+/// because the user has reached a limit, closes the connection of the request. lapin connects on a thread of its own,
+/// which continues after the attempt was dropped.
 pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     PoolCheck::new(Deadpool::asked_beside(pool, explain))
 }
 
-/// Returns what a connection that the broker blocks has to say, until the broker takes that back or the connection ends. The
-/// broker blocks those connections alone that publish, so the others of the pool say nothing.
+/// Returns a remark for a connection that the broker blocks. The remark holds until the broker unblocks the connection
+/// or the connection ends. The broker blocks only connections that publish, so other connections of the pool show no
+/// block.
 pub(super) fn remark(connection: &Connection) -> Option<Remark> {
     let status = connection.status().clone();
     let remark = move || blocked(&status);
@@ -90,8 +100,8 @@ impl Check for RabbitMq {
     }
 
     fn proves(&self) -> &'static str {
-        "The broker opens a channel and blocks none of the connections seen. The pool has one to give. It does not \
-         prove that any exchange or queue exists."
+        "The broker opens a channel and blocks none of the connections that the check has seen. The pool can give a \
+         connection. It does not prove that any exchange or queue exists."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
@@ -106,7 +116,7 @@ impl Check for RabbitMq {
 #[async_trait]
 impl RoundTrip<Deadpool<Manager>> for Question {
     async fn ask(&self, connection: &Session<Manager>) -> Result<Outcome, Failure> {
-        // Connections stay "connected" after their task has died: only an answer of the broker tells.
+        // A connection stays "connected" after its task has died. Only an answer of the broker proves that it works.
         let channel = connection.create_channel().await.map_err(explain)?;
         close(&channel).await.map_err(explain)?;
         Ok(Outcome::healthy())

@@ -1,5 +1,5 @@
-//! RabbitMQ on a lapin connection of the application's own, without a pool. Green proves that the broker answers over exactly that
-//! connection and does not block it; it does not prove that any exchange or queue exists.
+//! Checks RabbitMQ over the application's own lapin connection, without a pool. Green proves that the broker answers
+//! over exactly this connection and does not block it. It does not prove that any exchange or queue exists.
 
 use std::{
     fmt,
@@ -23,24 +23,29 @@ use crate::{
     model::status::Reason,
 };
 
-/// How long no channel is asked for after the broker has refused one.
+/// The pause after the broker has refused a channel, before the check requests another one.
 const REFUSED_FOR: Duration = Duration::from_secs(300);
 
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks RabbitMQ over the application's own `lapin::Connection`. Needs the feature `rabbitmq_connection`.
+/// Checks RabbitMQ by a request over the application's own `lapin::Connection`.
 ///
-/// - Least privilege: access to the virtual host. Nothing is declared, published or consumed: `basic.qos` is asked for on a
-///   channel that nothing else uses.
-/// - The check keeps one channel open. The user needs room for one channel more: a broker that refuses a channel ends the
-///   connection on which it was asked for. After such a refusal the check is `saturated` and asks again after five minutes.
-/// - A connection that is closed, or that lapin is opening again, is `unreachable` at once. A broker that hangs is `timeout`, and
-///   no second question is sent before the first one is answered.
-/// - lapin opens a connection again only with `ConnectionProperties::enable_auto_recover`, and then gives up for good after 16
-///   attempts unless `configure_backoff` says otherwise. An application that makes a new one itself gives the check a function
-///   that returns the current one: [`current`](Self::current).
-/// - A connection that the broker blocks (an alarm on memory or disk, after it published) is Degraded with `saturated`.
+/// Green proves that the broker answers over exactly this connection and does not block it. It does not prove that any
+/// exchange or queue exists.
+///
+/// - Least privilege: access to the virtual host. The check declares, publishes and consumes nothing. It requests
+///   `basic.qos` on a channel that nothing else uses.
+/// - The check keeps one channel open, so the user needs room for one channel more. A broker that refuses a channel
+///   closes the connection of the request, which is the application's connection. After such a refusal the check is
+///   `saturated`, and requests a channel again after five minutes.
+/// - A connection that is closed, or that lapin is reopening, is `unreachable` at once. A broker that hangs is
+///   `timeout`. The check sends no second request before the first one is answered.
+/// - lapin reopens a connection only with `ConnectionProperties::enable_auto_recover`. It gives up for good after 16
+///   attempts unless `configure_backoff` is used. If the application itself replaces a lost connection, use
+///   [`current`](Self::current) with a function that returns the current connection.
+/// - A connection that the broker blocks is Degraded with `saturated`. The broker blocks connections that published,
+///   during a memory or disk alarm.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -52,7 +57,8 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let properties = ConnectionProperties::default().configure_backoff(|it| it.without_max_times()).enable_auto_recover();
+/// let properties =
+///     ConnectionProperties::default().configure_backoff(|it| it.without_max_times()).enable_auto_recover();
 /// let connection = Arc::new(Connection::connect("amqp://localhost", properties).await?);
 /// let health = Health::builder().check("broker", RabbitMqConnection::new(connection.clone())).start()?;
 /// # drop(health);
@@ -70,23 +76,23 @@ pub struct RabbitMqConnection {
 struct State {
     /// The check's channel, and the connection that it belongs to.
     channel: Option<(Arc<Connection>, Channel)>,
-    /// The question that has not been answered yet, and its connection.
+    /// The request that has not been answered yet, and its connection.
     asked: Option<(Arc<Connection>, Question)>,
-    /// When the broker refused a channel for want of room, and what it said.
+    /// The moment at which the broker refused a channel for want of room, and its error.
     refused: Option<(Instant, Failure)>,
 }
 
-/// A question under way, which returns the channel that it went over.
+/// A request under way. Returns the channel of the request.
 type Question = JoinHandle<Result<Channel, Error>>;
 
 impl RabbitMqConnection {
-    /// Checks the broker behind this connection.
+    /// Creates a check of the broker behind this connection.
     pub fn new(connection: Arc<Connection>) -> Self {
         Self::current(move || Some(Arc::clone(&connection)))
     }
 
-    /// Checks the broker behind the connection that this function returns in each run. `None`, while the application has no
-    /// connection, is `unreachable`. The function must not block.
+    /// Creates a check that calls this function in each run and checks the connection that it returns. The function
+    /// returns `None` while the application has no connection, which is `unreachable`. It must not block.
     pub fn current(current: impl Fn() -> Option<Arc<Connection>> + Send + Sync + 'static) -> Self {
         Self { current: Box::new(current), state: Mutex::default() }
     }
@@ -95,14 +101,14 @@ impl RabbitMqConnection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the question that is under way over this connection, or puts a new one.
+    /// Returns the request that is under way over this connection, or sends a new one.
     fn question(&self, connection: &Arc<Connection>) -> Question {
         let mut state = self.state();
         if let Some((of, task)) = state.asked.take() {
             if Arc::ptr_eq(&of, connection) {
                 return task;
             }
-            // It was put over a connection that the application has replaced.
+            // The request belongs to a connection that the application has replaced.
             task.abort();
         }
         let kept =
@@ -118,7 +124,7 @@ impl RabbitMqConnection {
         })
     }
 
-    /// Remembers a refusal for want of room, which has cost the connection.
+    /// Records a refusal for want of room after which the broker closed the connection.
     fn refused(&self, failure: Failure) -> Failure {
         if failure.reason == Reason::Saturated && failure.is_broken {
             self.state().refused = Some((Instant::now(), failure.clone()));
@@ -126,8 +132,8 @@ impl RabbitMqConnection {
         failure
     }
 
-    /// Forgets what belongs to another connection than the current one, so that the other one can end. Returns a refusal that is
-    /// not old yet.
+    /// Drops the channel and the request of any connection other than the current one, so that the other connection can
+    /// be closed. Returns the recorded refusal, unless it is older than [`REFUSED_FOR`].
     fn begin(&self, current: Option<&Arc<Connection>>) -> Option<Failure> {
         let is_old = |of: &Arc<Connection>| current.is_none_or(|now| !Arc::ptr_eq(of, now));
         let mut state = self.state();
@@ -155,7 +161,7 @@ impl RabbitMqConnection {
     }
 }
 
-/// A question that a run waits for. Dropped without an answer, it is left to the next run.
+/// A request that a run waits for. If it is dropped before the answer, the next run continues to wait for it.
 struct Asked<'c> {
     check: &'c RabbitMqConnection,
     connection: &'c Arc<Connection>,
@@ -169,7 +175,7 @@ impl Asked<'_> {
         self.task = None;
         match answer {
             Ok(answer) => answer,
-            // The scheduler tells of it, and keeps its text from the report.
+            // The scheduler reports the panic, and keeps its text out of the report.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(gone()),
         }
@@ -205,16 +211,16 @@ impl Check for RabbitMqConnection {
         let Some(connection) = current else { return unreachable("the application has no connection") };
         let status = connection.status();
         if status.reconnecting() {
-            return unreachable("the connection was lost, and lapin is opening it again");
+            return unreachable("the connection was lost, and lapin is reopening it");
         }
         if !status.connected() {
             return unreachable("the connection is closed");
         }
-        // The broker does not read from a connection that it blocks, so that a question would get no answer.
+        // The broker does not read from a connection that it blocks, so a request would get no answer.
         if let Some(blocked) = blocked(status) {
             return Ok(blocked);
         }
-        // Asking again would cost this connection, too.
+        // After another request for a channel the broker would close this connection, too.
         if let Some(refusal) = refusal {
             return Ok(refusal.outcome());
         }

@@ -1,5 +1,6 @@
-//! The length and the consumers of a RabbitMQ queue. Green proves that the queue exists, that its length is within its
-//! limits and that it has its consumers; it does not prove that these work anything off.
+//! Measures the length and the number of consumers of a RabbitMQ queue. Green proves that the queue exists, that its
+//! length is within its limits and that it has enough consumers. It does not prove that the consumers process any
+//! message.
 
 use std::{fmt, time::Duration};
 
@@ -28,17 +29,21 @@ use crate::{
     },
 };
 
-/// The number of messages ready in a RabbitMQ queue, with limits, over the application's own pool. Needs the feature
-/// `rabbitmq_queue`.
+/// Measures the number of ready messages in a RabbitMQ queue, and compares it with limits. Uses the application's own
+/// pool.
 ///
-/// - It asks with a passive declaration: nothing is declared, published or consumed.
-/// - Least privilege: RabbitMQ wants any one of `configure`, `write` and `read` on the queue; `read` is enough.
-/// - It asks on the connection beside the pool that [`RabbitMq`](crate::RabbitMq) describes. Without room for that, or for a
-///   channel, it is `saturated`, Degraded.
+/// Green proves that the queue exists, that its length is within its limits and that it has enough consumers. It does
+/// not prove that the consumers process any message.
+///
+/// - Least privilege: RabbitMQ requires one of `configure`, `write` and `read` on the queue, so `read` is enough. The
+///   check sends a passive declaration, which creates, publishes and consumes nothing.
+/// - The check uses the connection beside the pool that [`RabbitMq`](crate::RabbitMq) describes. Without room for this
+///   connection, or for a channel, it is Degraded with `saturated`.
 /// - A queue that does not exist is Unhealthy with `rejected`.
-/// - A measure: by itself it counts for the full report only, because a shared backlog must not take every instance
-///   out of traffic.
-/// - Observed: `length` (messages ready, in `messages`), `consumers`, and the pool's numbers.
+/// - By default the check counts for the full report only, because a shared backlog must not take every instance out of
+///   traffic.
+/// - Observed values: `length` (ready messages, in `messages`), `consumers`, and the values of the pool as in
+///   `RabbitMq`.
 ///
 /// ```no_run
 /// use health_core::{Health, RabbitMqQueue};
@@ -61,28 +66,28 @@ pub struct RabbitMqQueue {
 }
 
 impl RabbitMqQueue {
-    /// The queue of this name.
+    /// Creates a check of the queue with this name, from 1 to 255 bytes long.
     pub fn new(pool: Pool, queue: impl Into<String>) -> Self {
         Self { pool_check: pool_check(pool), queue: queue.into(), limits: Limits::default(), min_consumers: 0 }
     }
 
-    /// With fewer consumers than these it is Unhealthy with `threshold`. Default 0.
+    /// Sets the least number of consumers. With fewer the check is Unhealthy with `threshold`. Default 0.
     pub fn min_consumers(mut self, consumers: u32) -> Self {
         self.min_consumers = consumers;
         self
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this length.",
-        fail_above: "Unhealthy above this length.",
-        warn_below: "Degraded below this length.",
-        fail_below: "Unhealthy below this length.",
+        warn_above: "Sets the number of ready messages above which the check is Degraded. Default none.",
+        fail_above: "Sets the number of ready messages above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the number of ready messages below which the check is Degraded. Default none.",
+        fail_below: "Sets the number of ready messages below which the check is Unhealthy. Default none.",
     }
 }
 
@@ -97,18 +102,20 @@ impl Check for RabbitMqQueue {
     }
 
     fn proves(&self) -> &'static str {
-        "The queue exists, its length is within its limits and it has its consumers. It does not prove that these work \
-         anything off."
+        "The queue exists, its length is within its limits and it has enough consumers. It does not prove that the \
+         consumers process any message."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.queue.is_empty() {
-            return Err(("the name of the queue is empty, which RabbitMQ takes for the last one declared: name it"
+            return Err(("the name of the queue is empty, which RabbitMQ takes for the last declared queue: name it"
                 .to_owned())
             .into());
         }
         if self.queue.len() > 255 {
-            return Err(("the name of the queue is longer than the 255 bytes that AMQP allows".to_owned()).into());
+            return Err(
+                ("the name of the queue is longer than 255 bytes, the limit of AMQP: shorten it".to_owned()).into()
+            );
         }
         self.pool_check.validate()?;
         Ok(self.limits.validate_count()?)
@@ -124,7 +131,7 @@ impl Check for RabbitMqQueue {
 #[async_trait]
 impl RoundTrip<Deadpool<Manager>> for RabbitMqQueue {
     async fn ask(&self, connection: &Session<Manager>) -> Result<Outcome, Failure> {
-        // A channel of its own: the broker closes it when the queue does not exist.
+        // Each run opens a channel of its own, because the broker closes the channel if the queue does not exist.
         let channel = connection.create_channel().await.map_err(explain)?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = channel.queue_declare(self.queue.as_str().into(), passive, FieldTable::default()).await;

@@ -1,5 +1,6 @@
-//! Redis on the application's own deadpool-redis pool. Green proves that the server answers PING on an authenticated
-//! connection; it does not prove that it has memory left or takes writes: `.writable()` asks for that.
+//! Checks Redis over the application's own deadpool-redis pool. Green proves that the server answers PING on an
+//! authenticated connection. It does not prove that the server has memory left or accepts writes: `.writable()` checks
+//! that.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -18,20 +19,28 @@ use super::{
 };
 use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
-/// Asks Redis, Valkey or KeyDB over the application's own pool. Needs the feature `redis`.
+/// Checks Redis, Valkey or KeyDB by PING over the application's own pool.
 ///
-/// - Least privilege: `+ping` (and `+unwatch`, which the pool itself sends); more for [`writable`](Self::writable). Nothing
-///   is written.
-/// - A busy pool is healthy: the check waits in the pool's queue for up to half of its deadline. A connection that comes later is
-///   `saturated`, Degraded, and so is a server that answers only on one connection beside the pool, or that has no room for
-///   one more connection. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for).
-/// - A connection that died in the pool, with or without a word, is no outage: the next one is asked, until a new one fails.
-/// - A pool in FIFO order gives its idle connections in turn, also to the check: see `Postgres`.
-/// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one that is
-///   busy with a script, or cannot save, is `failed`.
-/// - A server that ends a new connection is asked for its reason over one more connection, on which nothing is sent.
+/// Green proves that the server answers PING on an authenticated connection. Unless [`writable`](Self::writable) is
+/// set, it does not prove that the server has memory left or accepts writes.
+///
+/// - Least privilege: `+ping`, and `+unwatch`, which the pool itself sends. [`writable`](Self::writable) needs more.
+///   The check writes nothing.
+/// - A busy pool is healthy if the check gets a connection from the pool's queue within half of its deadline. The check
+///   is Degraded with `saturated` if the connection comes later, if the server answers only on a connection beside the
+///   pool, or if the server has no room for one more connection. A pool that serves no connection is Unhealthy after
+///   [`saturated_for`](Self::saturated_for).
+/// - A dead pooled connection is not an outage, whether it was closed or only fell silent. The check takes the next
+///   connection, until a new one fails.
+/// - A pool in FIFO order hands out its idle connections in turn, also to the check. `Postgres` describes the
+///   consequence.
+/// - A key or a database that belongs to another server is `rejected`. A server that loads its data is `unreachable`. A
+///   server that is busy with a script, or cannot save, is `failed`.
+/// - If the server closes a new connection, the check opens one more connection, and sends nothing over it, to read the
+///   reason of the refusal.
 /// - All checks of one pool share its queue and the connection beside it.
-/// - Observed: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and `pool_wait`, in ms, after a wait in the queue.
+/// - Observed values: `pool_max`, `pool_size`, `pool_available`, `pool_waiting`, and, after a wait in the queue,
+///   `pool_wait` in ms.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Health, Redis};
@@ -50,35 +59,39 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Checks the server behind this pool.
+    /// Creates a check of the server behind this pool.
     pub fn new(pool: Pool) -> Self {
         Self { pool_check: pool_check(pool), question: Question::Alive }
     }
 
-    /// Asks for the role, too, and whether the server would take a write: `rejected` on anything but a master, and where the master
-    /// has too few replicas (`min-replicas-to-write`) or no memory left; `unreachable` in a cluster that has failed. Nothing is
-    /// written: it sends `SETRANGE health:writable 0 ""`, which changes no key and makes none.
+    /// Requires a server that accepts writes. The check is `rejected` if the server is not a master, if the master has
+    /// too few replicas (`min-replicas-to-write`) or if it has no memory left. It is `unreachable` in a failed cluster.
+    /// Off by default.
     ///
-    /// Least privilege: `+role`, and `+setrange` on the key `health:writable`. Without the latter the role alone tells, and the
-    /// attempt is made again every five minutes.
+    /// Nothing is written: the check sends `ROLE` and `SETRANGE health:writable 0 ""`, which changes no key and creates
+    /// none.
+    ///
+    /// Least privilege: `+role`, and `+setrange` on the key `health:writable`. Without `+setrange` only the role
+    /// decides, and the check tries `SETRANGE` again every five minutes.
     pub fn writable(mut self) -> Self {
         self.question = Question::writable();
         self
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
     }
 }
 
-/// A probe of the pool underneath deadpool-redis' own connection type, which hides how often one was used.
+/// Creates the check of the pool underneath deadpool-redis's own connection type, which hides how often a connection
+/// was used.
 pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     let weak = pool.weak();
     match weak.upgrade() {
         Some(plain) => PoolCheck::new(Deadpool::new(plain, explain).diagnosed_by(diagnose)),
-        None => unreachable!("`pool` itself keeps what the weak handle points to"),
+        None => unreachable!("`pool` keeps the target of the weak handle alive"),
     }
 }
 
@@ -108,7 +121,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
     }
 }
 
-/// Finds out whether a server that ended a new connection has no room for one.
+/// Finds out whether the server closed a new connection for want of room.
 fn diagnose(manager: &Manager, failure: Failure) -> Pin<Box<dyn Future<Output = Failure> + Send + '_>> {
     Box::pin(async move {
         match address(manager) {
@@ -118,8 +131,8 @@ fn diagnose(manager: &Manager, failure: Failure) -> Pin<Box<dyn Future<Output = 
     })
 }
 
-/// Returns the address of a server that is reached by TCP without TLS. The manager of the pool shows it in its `Debug` text
-/// alone; without it there is no diagnosis.
+/// Returns the address of a server behind plain TCP, without TLS. The manager of the pool shows the address only in its
+/// `Debug` text. Without an address there is no diagnosis.
 fn address(manager: &Manager) -> Option<(String, u16)> {
     let text = format!("{manager:?}");
     let (host, rest) = text.split_once("addr: Tcp(\"")?.1.split_once("\", ")?;
@@ -137,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_plain_server_is_known() {
+    fn the_address_of_a_server_without_tls_is_found() {
         let of = |url: &str| address(&Manager::new(url).unwrap());
         assert_eq!(of("redis://app:secret@cache.internal:7000/2"), Some(("cache.internal".to_owned(), 7_000)));
         assert_eq!(of("unix:///run/redis.sock"), None);

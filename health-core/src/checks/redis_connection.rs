@@ -1,5 +1,6 @@
-//! Redis on a connection of the application's own, without a pool. Green proves that the server answers PING over exactly that
-//! connection; it does not prove that the server has memory left or takes writes: `.writable()` asks for that.
+//! Checks Redis over the application's own connection, without a pool. Green proves that the server answers PING over
+//! exactly this connection. It does not prove that the server has memory left or accepts writes: `.writable()` checks
+//! that.
 
 use std::{
     fmt,
@@ -30,21 +31,27 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks Redis, Valkey or KeyDB over a connection that the application shares by cloning it: `ConnectionManager`,
-/// `MultiplexedConnection` or `ClusterConnection` of the redis crate. Needs the feature `redis_connection`.
+/// Checks Redis, Valkey or KeyDB by PING over a connection that the application shares by cloning it:
+/// `ConnectionManager`, `MultiplexedConnection` or `ClusterConnection` of the redis crate.
 ///
-/// - Least privilege: `+ping`; more for [`writable`](Self::writable). Nothing is written.
-/// - The question goes over the application's own connection. After half of the deadline without an answer, or after a timeout of
-///   the driver, one connection of the client is asked, too: it tells why. A `ConnectionManager` gives no reason while it connects
-///   again, and keeps a refused password for good.
-/// - A connection that died is no outage where the driver opens a new one at once: the question is put a second time. A
-///   `MultiplexedConnection` does not come back: it is `unreachable` until the application makes a new one.
-/// - A server that answers the client and not the application's connection is `timeout`: the application cannot reach it.
-/// - The driver keeps a question without an answer until its connection ends: a server that hangs costs some bytes per run.
-/// - The driver gathers an answer until it is whole, on the application's connection without a limit of time or size.
-/// - Of a cluster PING asks every master. The client is one of any node's.
-/// - A key or a database that is not this server's is `rejected`; a server that loads its data is `unreachable`; one that is
-///   busy with a script, or cannot save, is `failed`; one without room for the connection is `saturated`, Unhealthy.
+/// Green proves that the server answers PING over exactly this connection. Unless [`writable`](Self::writable) is set,
+/// it does not prove that the server has memory left or accepts writes.
+///
+/// - Least privilege: `+ping`. [`writable`](Self::writable) needs more. The check writes nothing.
+/// - The check sends its commands over the application's connection. If half of the deadline passes without an answer,
+///   or after a timeout of the driver, it also opens one connection by the client, to find the reason. A
+///   `ConnectionManager` reports no reason while it reconnects, and fails for good after a refused password.
+/// - A dead connection is not an outage if the driver opens a new one at once: the check repeats its commands. A
+///   `MultiplexedConnection` does not reconnect. It is `unreachable` until the application makes a new one.
+/// - If the server answers over the client's connection but not over the application's, the check is `timeout`, because
+///   the application cannot reach the server.
+/// - The driver keeps an unanswered command until its connection ends, so a server that hangs costs some bytes per run.
+/// - The driver buffers an answer until it is complete. On the application's connection there is no limit of time or
+///   size.
+/// - In a cluster PING goes to every master. The client can be one of any node.
+/// - A key or a database that belongs to another server is `rejected`. A server that loads its data is `unreachable`. A
+///   server that is busy with a script, or cannot save, is `failed`. A server without room for the connection is
+///   Unhealthy with `saturated`.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Health, RedisConnection, drivers::redis};
@@ -65,7 +72,7 @@ pub struct RedisConnection<C> {
     connection: C,
     client: Client,
     question: Question,
-    /// The connection of the client, while the application's one is in doubt.
+    /// The connection opened by the client. It is kept while the application's connection gives no answer.
     second: Mutex<Option<MultiplexedConnection>>,
 }
 
@@ -73,13 +80,14 @@ impl<C> RedisConnection<C>
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
-    /// Checks the server behind this connection. The client is the one that opened it, or opens the same.
+    /// Creates a check of the server behind this connection. The client must be the one that opened the connection, or
+    /// one for the same server.
     pub fn new(connection: C, client: Client) -> Self {
         Self { connection, client, question: Question::Alive, second: Mutex::default() }
     }
 
-    /// Asks for the role, too, and whether the server would take a write, as [`Redis::writable`] does. Not for a cluster, whose
-    /// nodes have roles of their own.
+    /// Requires a server that accepts writes, by the same commands and with the same privileges as [`Redis::writable`].
+    /// Cannot be used with a cluster, whose nodes have different roles. Off by default.
     ///
     /// [`Redis::writable`]: https://docs.rs/health-core/latest/health_core/struct.Redis.html#method.writable
     pub fn writable(mut self) -> Self {
@@ -91,7 +99,7 @@ where
         self.second.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks over the application's connection, and from half of the deadline on over one of the client, too.
+    /// Asks over the application's connection, and after half of the deadline over a connection of the client, too.
     async fn ask(&self, half: Instant, doubt: &Mutex<Option<Doubt>>) -> Result<Outcome, Failure> {
         let mut own = pin!(self.ask_own(doubt));
         match timeout_at(half, &mut own).await {
@@ -99,7 +107,7 @@ where
                 return Err(self.ask_client().await.explains(silence));
             }
             Ok(answer) => {
-                // It is definite, so that the client's connection is not needed.
+                // The answer is definite, so the client's connection is not needed any more.
                 self.second().take();
                 return answer;
             }
@@ -122,19 +130,20 @@ where
         }
     }
 
-    /// Asks over the application's connection; once more if that was broken, because the driver may have a new one.
+    /// Asks over the application's connection. Asks once more if the connection was broken, because the driver may have
+    /// opened a new one.
     async fn ask_own(&self, doubt: &Mutex<Option<Doubt>>) -> Result<Outcome, Failure> {
         match self.question.put(&mut self.connection.clone()).await {
-            // What the client's connection has said tells more.
+            // Keeps an answer over the client's connection, because it says more than this failure.
             Err(failure) if failure.is_broken => drop(lock(doubt).get_or_insert(Doubt::Broken(failure))),
             answer => return answer,
         }
         self.question.put(&mut self.connection.clone()).await
     }
 
-    /// Asks over a connection of the client, which is kept while it is needed.
+    /// Asks over the client's connection, which is kept while it is needed.
     async fn ask_client(&self) -> Doubt {
-        // A run that is cancelled closes it.
+        // The connection is taken out, so that a cancelled run closes it.
         let kept = self.second().take();
         if let Some(mut connection) = kept {
             let answer = self.question.put(&mut connection).await;
@@ -154,7 +163,7 @@ where
 
     async fn diagnosed(&self, failure: Failure) -> Failure {
         match self.client.get_connection_info().addr() {
-            // A name that was not found is not looked up again.
+            // If the name did not resolve, it is not resolved again.
             ConnectionAddr::Tcp(host, port)
                 if failure.reason == Reason::Unreachable && !failure.message.contains("lookup address") =>
             {
@@ -165,17 +174,17 @@ where
     }
 }
 
-/// What is known while the application's connection is silent.
+/// The information about a server whose answer over the application's connection is missing.
 #[derive(Debug)]
 enum Doubt {
-    /// It was broken, and the driver may be opening a new one.
+    /// The connection was broken, and the driver may be opening a new one.
     Broken(Failure),
-    /// What the client's connection said.
+    /// The result over the client's connection.
     Client(Result<Outcome, Failure>),
 }
 
 impl Doubt {
-    /// Returns why the application's connection was silent.
+    /// Returns the failure of the application's silent connection, with its cause.
     fn explains(self, silence: Failure) -> Failure {
         match self {
             Self::Client(Err(failure)) => {
@@ -194,7 +203,7 @@ impl Doubt {
     }
 }
 
-/// Returns why the application's connection was silent, as far as that is known.
+/// Returns the failure of the application's silent connection, with its cause if that is known.
 fn explained(doubt: &Mutex<Option<Doubt>>, silence: Failure) -> Failure {
     match lock(doubt).take() {
         Some(doubt) => doubt.explains(silence),
@@ -214,14 +223,14 @@ where
     async fn check(&self) -> CheckResult {
         let limit = time_left().unwrap_or(DEFAULT_LIMIT);
         let doubt = Mutex::default();
-        // Ends 1 % before the scheduler's deadline, so that the outcome says what is known.
+        // Ends 1 % before the scheduler's deadline, so that the outcome includes the cause.
         let answer = timeout(limit - limit / 100, self.ask(Instant::now() + limit / 2, &doubt)).await;
         let answer = answer.unwrap_or_else(|_| {
             let silence = Failure::new("no answer in time", Reason::Timeout, true);
             Err(explained(&doubt, silence))
         });
         if answer.is_ok() {
-            // It is not needed any more.
+            // The client's connection is not needed any more.
             self.second().take();
         }
         Ok(answer.unwrap_or_else(Failure::outcome))

@@ -1,4 +1,4 @@
-//! The questions to a Redis server and what its errors mean, for every client of the redis crate.
+//! The commands that the Redis checks send, and the reasons of a server's errors, for every client of the redis crate.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,52 +18,53 @@ use crate::{
     model::status::Reason,
 };
 
-/// What is asked of a server.
+/// The question to a server.
 #[derive(Debug)]
 pub(super) enum Question {
-    /// Whether it answers PING.
+    /// Asks whether the server answers PING.
     Alive,
-    /// Whether it takes writes.
+    /// Asks whether the server accepts writes.
     Writable {
-        /// When the user was last refused the attempt to write.
+        /// The last time that the server denied the user SETRANGE.
         forbidden: Mutex<Option<Instant>>,
     },
 }
 
-/// A user who may not try to write is not asked to for so long, so that the server's log of refusals stays short. The role alone
-/// tells meanwhile.
+/// The pause before the next attempt of a user who may not use SETRANGE. It keeps the server's log of denied commands
+/// short. In the meantime only the role decides.
 const FORBIDDEN_FOR: Duration = Duration::from_secs(300);
 
-/// A key that nothing is written to: SETRANGE of an empty text changes no key and makes none.
+/// The key of the SETRANGE command. Nothing is written: SETRANGE of an empty value changes no key and creates none.
 const TRIED_KEY: &str = "health:writable";
 
 impl Question {
-    /// The question whether the server takes writes.
+    /// Creates the question whether the server accepts writes.
     pub(super) fn writable() -> Self {
         Self::Writable { forbidden: Mutex::default() }
     }
 
-    /// Returns what a green answer proves.
+    /// Returns what a healthy outcome proves.
     pub(super) fn proves(&self) -> &'static str {
         match self {
             Self::Alive => {
                 "The server answers PING on an authenticated connection. It does not prove that the server has memory \
-                 left or takes writes."
+                 left or accepts writes."
             }
             Self::Writable { .. } => {
-                "The server answers PING and is a master that takes writes. It proves only the role where the user may \
-                 not use SETRANGE."
+                "The server answers PING and is a master that accepts writes. If the user may not use SETRANGE, it \
+                 proves only the role."
             }
         }
     }
 
-    /// Puts the question over a connection and judges the answer.
+    /// Sends the commands of the question over a connection and judges the answers.
     pub(super) async fn put(&self, connection: &mut impl ConnectionLike) -> Result<Outcome, Failure> {
         let Self::Writable { forbidden } = self else {
             cmd("PING").query_async::<Value>(connection).await.map_err(explain)?;
             return Ok(Outcome::healthy());
         };
-        // ROLE is answered while the server loads its data and while it cannot save: PING is not.
+        // PING is sent besides ROLE, because a server answers ROLE, but not PING, while it loads its data or cannot
+        // save.
         let mut questions = pipe();
         questions.ignore_errors().cmd("PING").cmd("ROLE");
         let forbidden_since = *forbidden.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,12 +73,12 @@ impl Question {
         }
         let answers: Vec<RedisResult<Value>> = questions.query_async(connection).await.map_err(explain)?;
         let mut answers = answers.into_iter();
-        // What was not asked is as good as answered.
+        // A command that was not sent counts as answered.
         let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
         next().map_err(explain)?;
         let role = role_name(&next().map_err(explain)?);
         if role != "master" {
-            let message = format!("the server takes no writes: its role is {role}");
+            let message = format!("the server accepts no writes: its role is {role}");
             return Ok(Outcome::unhealthy(message).reason(Reason::Rejected));
         }
         match next() {
@@ -87,10 +88,10 @@ impl Question {
                     *forbidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                     Ok(Outcome::healthy())
                 }
-                // The key is another node's, or is none of a text.
+                // The key belongs to another node, or has a value of another type.
                 Some("MOVED" | "ASK" | "TRYAGAIN" | "WRONGTYPE") => Ok(Outcome::healthy()),
                 Some("NOREPLICAS" | "OOM" | "READONLY") => {
-                    Ok(Outcome::unhealthy(format!("the server takes no writes: {error}")).reason(Reason::Rejected))
+                    Ok(Outcome::unhealthy(format!("the server accepts no writes: {error}")).reason(Reason::Rejected))
                 }
                 _ => Err(explain(error)),
             },
@@ -98,7 +99,7 @@ impl Question {
     }
 }
 
-/// Returns the first word of an answer to ROLE.
+/// Returns the role from an answer to ROLE, which is its first element.
 fn role_name(answer: &Value) -> String {
     let Value::Array(words) = answer else { return String::from("unknown") };
     match words.first() {
@@ -108,7 +109,7 @@ fn role_name(answer: &Value) -> String {
     }
 }
 
-/// Returns what an error of the redis crate means.
+/// Converts an error of the redis crate, with its reason.
 pub(super) fn explain(error: RedisError) -> Failure {
     let reason = reason(&error);
     let is_answered =
@@ -117,12 +118,12 @@ pub(super) fn explain(error: RedisError) -> Failure {
     Failure::new(error, reason, is_broken)
 }
 
-/// How long a server may take for its refusal, which it sends before it is asked anything.
+/// The time to wait for a refusal, which the server sends before it receives a command.
 const REFUSAL: Duration = Duration::from_millis(200);
 
-/// Finds out whether a server that ended a new connection has no room for one. It says so at once and closes the connection,
-/// on which the driver has asked several questions, so that the refusal is lost to the driver. A connection that asks nothing
-/// receives it.
+/// Finds out whether the server closed a new connection for want of room. Such a server sends its refusal at once and
+/// closes the connection. The driver has already sent several commands by then, so that it loses the refusal. A
+/// connection without a command receives the refusal.
 pub(super) async fn diagnosed(address: (String, u16), failure: Failure) -> Failure {
     let refusal = async {
         let mut text = [0; 64];
@@ -135,15 +136,15 @@ pub(super) async fn diagnosed(address: (String, u16), failure: Failure) -> Failu
     }
 }
 
-/// The public category of a driver's error.
+/// Returns the public category of an error of the driver.
 pub(super) fn reason(error: &RedisError) -> Reason {
     match error.kind() {
         ErrorKind::Io if error.is_timeout() => Reason::Timeout,
-        // A refused handshake of TLS, and a socket that may not be opened, are of this kind, too.
+        // A failed TLS handshake and a socket without permission have this kind, too.
         ErrorKind::Io => classify(error).unwrap_or(Reason::Unreachable),
-        // The driver of a cluster has no connection to a node.
+        // The cluster driver has no connection to a node.
         ErrorKind::ClusterConnectionNotFound => Reason::Unreachable,
-        // The driver's way of saying that the connection ended in mid-answer.
+        // The driver reports a connection that ended within an answer as this parse error.
         ErrorKind::Parse if error.to_string().contains("end of input") => Reason::Unreachable,
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Reason::Rejected,
         ErrorKind::Server(
@@ -152,7 +153,7 @@ pub(super) fn reason(error: &RedisError) -> Reason {
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::TryAgain,
         ) => Reason::Unreachable,
-        // The key, or the database, is not one of this server's.
+        // The key or the database belongs to another server, or the user has no right.
         ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ReadOnly | ServerErrorKind::Moved) => {
             Reason::Rejected
         }
@@ -169,18 +170,18 @@ pub(super) fn reason(error: &RedisError) -> Reason {
     }
 }
 
-/// How a server says that it has no room for a connection; the code is that of any error.
+/// The text of a server without room for a connection. Its error code is the general one.
 const FULL: &str = "max number of clients";
-/// How the driver says that a server has no database of the configured number; the code is that of any error.
+/// The text of the driver if the server has no database with the configured number. Its error code is the general one.
 const NO_DATABASE: &str = "refused to switch database";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The driver passes on what its library of TLS and the system say.
+    /// The driver passes on the errors of its TLS library and of the system.
     #[test]
-    fn a_refused_handshake_is_no_lost_connection() {
+    fn a_failed_tls_handshake_is_rejected_and_a_lost_connection_unreachable() {
         use std::io::{Error, ErrorKind as Kind};
         for (error, expected) in [
             (Error::new(Kind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_decides_and_the_text_only_where_the_code_says_nothing() {
+    fn the_error_code_gives_the_reason_and_the_text_does_if_the_code_is_general() {
         let server = |kind: ServerErrorKind, text: &str| {
             RedisError::from((ErrorKind::Server(kind), "the server says", text.to_owned()))
         };

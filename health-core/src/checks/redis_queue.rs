@@ -1,5 +1,5 @@
-//! The length of a Redis list, stream, sorted set or set that serves as a queue. Green proves that the server answers
-//! and the length is within its limits; it does not prove that anyone works the queue off.
+//! Measures the length of a Redis list, stream, sorted set or set that serves as a queue. Green proves that the server
+//! answers and the length is within its limits. It does not prove that the queue is being processed.
 
 use std::{fmt, time::Duration};
 
@@ -25,13 +25,16 @@ use crate::{
     },
 };
 
-/// The length of a queue in Redis, with limits, over the application's own pool. Needs the feature `redis_queue`.
+/// Measures the length of a queue in Redis, and compares it with limits. Uses the application's own pool.
 ///
-/// - Least privilege: `+llen`, `+xlen`, `+zcard` or `+scard` on the key, and what [`Redis`](crate::Redis) needs.
-/// - A key that does not exist has length 0; one of another type is Unhealthy with `rejected`.
-/// - A measure: by itself it counts for the full report only, because a shared backlog must not take every instance
-///   out of traffic.
-/// - Observed: `length`, in `messages`, and the pool's numbers.
+/// Green proves that the server answers and the length is within its limits. It does not prove that the queue is being
+/// processed.
+///
+/// - Least privilege: `+llen`, `+xlen`, `+zcard` or `+scard` on the key, and the privileges of [`Redis`](crate::Redis).
+/// - A key that does not exist has length 0. A key of another type is Unhealthy with `rejected`.
+/// - By default the check counts for the full report only, because a shared backlog must not take every instance out of
+///   traffic.
+/// - Observed values: `length`, in `messages`, and the values of the pool as in `Redis`.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Health, RedisQueue};
@@ -52,7 +55,7 @@ pub struct RedisQueue {
     limits: Limits,
 }
 
-/// Which command tells the length of which key.
+/// The command that returns the length, the type of the key for messages, and the key.
 #[derive(Debug)]
 struct Length {
     command: &'static str,
@@ -61,22 +64,22 @@ struct Length {
 }
 
 impl RedisQueue {
-    /// The length of a list (LLEN).
+    /// Creates a check of the length of a list (LLEN).
     pub fn list(pool: Pool, key: impl Into<String>) -> Self {
         Self::new(pool, "LLEN", "list", key.into())
     }
 
-    /// The number of entries of a stream (XLEN), delivered ones included.
+    /// Creates a check of the number of entries in a stream (XLEN), including delivered ones.
     pub fn stream(pool: Pool, key: impl Into<String>) -> Self {
         Self::new(pool, "XLEN", "stream", key.into())
     }
 
-    /// The number of members of a sorted set (ZCARD).
+    /// Creates a check of the number of members of a sorted set (ZCARD).
     pub fn sorted_set(pool: Pool, key: impl Into<String>) -> Self {
         Self::new(pool, "ZCARD", "sorted set", key.into())
     }
 
-    /// The number of members of a set (SCARD).
+    /// Creates a check of the number of members of a set (SCARD).
     pub fn set(pool: Pool, key: impl Into<String>) -> Self {
         Self::new(pool, "SCARD", "set", key.into())
     }
@@ -85,17 +88,17 @@ impl RedisQueue {
         Self { pool_check: pool_check(pool), question: Length { command, kind, key }, limits: Limits::default() }
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this length.",
-        fail_above: "Unhealthy above this length.",
-        warn_below: "Degraded below this length.",
-        fail_below: "Unhealthy below this length.",
+        warn_above: "Sets the length above which the check is Degraded. Default none.",
+        fail_above: "Sets the length above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the length below which the check is Degraded. Default none.",
+        fail_below: "Sets the length below which the check is Unhealthy. Default none.",
     }
 }
 
@@ -110,7 +113,7 @@ impl Check for RedisQueue {
     }
 
     fn proves(&self) -> &'static str {
-        "The server answers and the length is within its limits. It does not prove that anyone works the queue off."
+        "The server answers and the length is within its limits. It does not prove that the queue is being processed."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

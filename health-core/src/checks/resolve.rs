@@ -1,5 +1,5 @@
-//! Resolves names to addresses, and connects to addresses, for every check that needs it. The system's resolver runs on
-//! a thread of the check's own, because its call blocks and cannot be cancelled.
+//! Name resolution and TCP connections for all checks that need them. The call of the system's resolver runs on a
+//! thread that belongs to the check, because it blocks and cannot be cancelled.
 
 #[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 use std::time::Duration;
@@ -22,7 +22,11 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Returns the addresses of `host:port`. A numeric address needs no resolver.
+    /// Returns the addresses of `host:port`. A numeric address is returned without a call of the resolver.
+    ///
+    /// # Errors
+    ///
+    /// The reason is `unreachable` if the name does not resolve.
     pub(crate) async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, CheckError> {
         if let Ok(address) = address.parse() {
             return Ok(vec![address]);
@@ -47,7 +51,7 @@ pub(crate) fn check_address(address: &str) -> Result<(), String> {
     }
 }
 
-/// Connects to the first address that accepts a connection.
+/// Connects to the first address that accepts a connection. Returns the error of the last address if none does.
 #[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
 pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<tokio::net::TcpStream, CheckError> {
     let mut last = CheckError::new("the name has no address").reason(Reason::Unreachable);

@@ -1,5 +1,5 @@
-//! How late a Tokio runtime is. Green proves that its timers and tasks get their turn in time; it does not prove that
-//! the application's own work does anything useful.
+//! Measures how late a Tokio runtime wakes its tasks. Green proves that the timers and tasks of the runtime run in
+//! time. It does not prove that the application does any useful work.
 
 use std::{
     sync::{
@@ -25,24 +25,29 @@ use crate::{
     },
 };
 
-/// How often the lag is sampled.
+/// The sampling interval.
 const EVERY: Duration = Duration::from_millis(100);
-/// So many samples are enough to judge.
+/// The least number of samples for a verdict.
 const ENOUGH: u64 = 5;
 const WARN_ABOVE: Duration = Duration::from_millis(500);
 const FAIL_ABOVE: Duration = Duration::from_secs(5);
 
-/// Measures how late a Tokio runtime wakes its tasks: work that blocks a worker, or more work than there is processor
-/// for.
+/// Measures how late a Tokio runtime wakes its tasks. The lag grows if work blocks a worker thread, or if the runtime
+/// has more work than processor time.
 ///
-/// A task on the runtime sleeps for 100 ms again and again and notes by how much it overslept. Each run of the check judges
-/// the worst of at least five sleeps, a sleep still going on included: a run shortly after another one judges the sleeps of
-/// both. It is local and may count for liveness, where
-/// a `fail_above` of many seconds is wise. A runtime so blocked that the checks themselves do not run shows as `stale`.
+/// Green proves that the timers and tasks of the runtime run in time. It does not prove that the application does any
+/// useful work.
 ///
-/// - Least privilege: none; it looks at nothing outside of the process.
+/// A task on the runtime sleeps for 100 ms repeatedly and records how late it woke. Each run of the check judges the
+/// worst of at least five sleeps, including a sleep that is still under way. If fewer sleeps have ended since the
+/// previous run, the run also judges the sleeps of that run.
+///
+/// - The check is local, so it may count for liveness. For liveness set a `fail_above` of many seconds. If the runtime
+///   is so blocked that the checks themselves do not run, the results become `stale`.
+/// - Least privilege: none. The check reads nothing outside of the process.
 /// - Default limits: Degraded above 500 ms, Unhealthy above 5 s.
-/// - Observed: `lag`, in `ms`, from the first sleep on.
+/// - By default the check counts for the full report only.
+/// - Observed value: `lag`, in `ms`, once the first sleep has ended.
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,28 +72,30 @@ pub struct RuntimeLag {
     sampler: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the sampler notes: microseconds.
+/// The record of the sampler. Times are in microseconds.
 #[derive(Debug)]
 struct Samples {
     born: Instant,
     count: AtomicU64,
     worst: AtomicU64,
-    /// When the sleep going on should end, since birth.
+    /// The moment at which the current sleep should end, counted from `born`.
     due: AtomicU64,
 }
 
-/// The samples that a run judges: those since the run before, joined to earlier ones while they are too few.
+/// The samples that a run judges: those since the previous run. As long as they are too few, earlier samples are
+/// included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Window {
     /// The number of samples before this window.
     begin: u64,
     worst: u64,
-    /// The worst sample of the window before.
+    /// The worst sample of the previous window.
     before: u64,
 }
 
 impl Window {
-    /// Adds the worst sample since the last call and returns the worst that counts. `count` is the number of all samples.
+    /// Adds the worst sample since the last call and returns the worst sample to judge. `count` is the number of all
+    /// samples.
     fn add(&mut self, count: u64, worst: u64) -> u64 {
         self.worst = self.worst.max(worst);
         if count.saturating_sub(self.begin) < ENOUGH {
@@ -107,7 +114,7 @@ impl Default for RuntimeLag {
 }
 
 impl RuntimeLag {
-    /// Watches the runtime that the checks run on.
+    /// Creates a check of the runtime on which the checks run.
     pub fn new() -> Self {
         Self {
             runtime: None,
@@ -124,27 +131,28 @@ impl RuntimeLag {
         }
     }
 
-    /// Watches another runtime, for instance one that serves requests. One that has been shut down, or has no timer, is
-    /// late without end.
+    /// Creates a check of another runtime, for example one that serves requests. If the runtime has been shut down or
+    /// has no timer, the lag grows without limit.
     pub fn of(runtime: Handle) -> Self {
         let mut lag = Self::new();
         lag.runtime = Some(runtime);
         lag
     }
 
-    /// Degraded above this lag.
+    /// Sets the lag above which the check is Degraded. Must be more than 0 and less than `fail_above`. Default 500 ms.
     pub fn warn_above(mut self, lag: Duration) -> Self {
         self.warn_above = lag;
         self
     }
 
-    /// Unhealthy above this lag.
+    /// Sets the lag above which the check is Unhealthy. Must be more than `warn_above`. Default 5 s.
     pub fn fail_above(mut self, lag: Duration) -> Self {
         self.fail_above = lag;
         self
     }
 
-    /// Starts the sampler at the first run. A runtime that drops it is gone, and the lag grows from then on.
+    /// Starts the sampler at the first run. If the runtime shuts down and drops the sampler, the lag grows from then
+    /// on.
     fn sample(&self) {
         let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
         if sampler.is_some() {
@@ -219,15 +227,12 @@ impl Check for RuntimeLag {
     }
 
     fn proves(&self) -> &'static str {
-        "The runtime's timers and tasks get their turn in time. It does not prove that the application's own work does \
-         anything useful."
+        "The runtime's timers and tasks run in time. It does not prove that the application does any useful work."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
         if self.warn_above.is_zero() {
-            return Err("warn_above(0 s) warns at every moment: use the longest lag that is still well"
-                .to_owned()
-                .into());
+            return Err("warn_above(0 s) always warns: use the longest lag that is still acceptable".to_owned().into());
         }
         if self.warn_above >= self.fail_above {
             return Err((format!(
@@ -250,13 +255,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_of_few_samples_is_joined_to_the_one_before() {
+    fn a_window_with_too_few_samples_includes_the_previous_window() {
         let mut window = Window::default();
         for (count, worst, expected) in [
             (0, 0, 0),
             (2, 10, 10),
             (8, 900, 900),
-            // None since, and a few.
+            // No sample since the previous call, and then too few.
             (8, 0, 900),
             (12, 3, 900),
             (13, 4, 4),

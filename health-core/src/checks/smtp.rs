@@ -1,5 +1,6 @@
-//! A mail server over the application's own lettre transport. Green proves that the server opens a session, with the
-//! transport's credentials if it has any, and answers NOOP in it; it does not prove that a message is delivered.
+//! Checks a mail server over the application's own lettre transport. Green proves that the server opens a session, with
+//! the transport's credentials if it has any, and answers NOOP. It does not prove that a message is accepted or
+//! delivered.
 
 use std::{
     fmt,
@@ -19,20 +20,26 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks a mail server over the application's own transport, by NOOP. Needs the feature `smtp`.
+/// Checks a mail server by NOOP over the application's own transport.
 ///
-/// - Least privilege: whatever the transport's credentials may do. No message is begun.
-/// - The feature brings lettre's pool, which lettre has by default. An idle connection of it is asked, or a new one
-///   opened, which stays in the pool. A connection that died in the pool is no outage: lettre asks the next one, until
-///   a new one fails.
-/// - A run that times out does not drop its question, which continues until it is answered or its connection ends: lettre gives a connection back to
-///   its pool even if an answer is still to come, and the next message on it would be taken for accepted by the answers
-///   to other commands. One such question is left at a time; a later one that times out, too, is ended.
-/// - 535 and other refusals of the user, of the client or of its TLS are `rejected`; 421 is `unreachable`, or
-///   `saturated` if its text names a limit of connections. Other replies are `failed`.
-/// - A server that has no room for one more session is Unhealthy: it would refuse the application's next message, too.
-/// - With wrong credentials each run is one more failed login: say `.recheck(..)` where the server locks users out.
-/// - A server that closes idle sessions after a few minutes is no outage.
+/// Green proves that the server opens a session, with the transport's credentials if it has any, and answers NOOP. It
+/// does not prove that a message is accepted or delivered.
+///
+/// - Least privilege: the right to log in, if the transport has credentials. The check starts no message.
+/// - The feature `smtp` turns on lettre's pool, which is also lettre's default. The check uses an idle connection of
+///   the pool, or opens a new one that stays in the pool. A dead pooled connection is not an outage: lettre takes the
+///   next one, until a new one fails.
+/// - After a timeout the request continues until it is answered or its connection ends. If it were dropped, lettre
+///   would return the connection to its pool before the answer arrived, and the next message would be judged by the
+///   answers to earlier commands. At most one request continues in this way. A later request that times out is
+///   cancelled.
+/// - The reply 535 and other refusals of the user, of the client or of its TLS are `rejected`. The reply 421 is
+///   `unreachable`, or `saturated` if its text names a limit of connections. Other replies are `failed`.
+/// - A server without room for one more session is Unhealthy, because it would refuse the application's next message,
+///   too.
+/// - With wrong credentials each run is one more failed login. If the server locks users out, set a longer
+///   `.recheck(..)`.
+/// - A server that closes idle sessions after a few minutes is not an outage.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Health, Smtp};
@@ -49,32 +56,32 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 #[must_use]
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    /// The question of an earlier run that has got no answer so far.
+    /// The request of an earlier run that is still without an answer.
     left: Mutex<Option<Task>>,
 }
 
-/// Whether the last connection that was taken answered NOOP.
+/// Whether the server answered NOOP over the last connection that lettre took.
 type Answer = Result<bool, Error>;
 
 type Task = JoinHandle<Answer>;
 
 impl Smtp {
-    /// Asks over this transport.
+    /// Creates a check that sends its requests over this transport.
     pub fn new(transport: AsyncSmtpTransport<Tokio1Executor>) -> Self {
         Self { transport, left: Mutex::default() }
     }
 
-    /// Asks, and once more if the connection ended between lettre's own test of it and the question.
+    /// Sends NOOP. Sends it once more if the connection ended between lettre's own test of it and the check's NOOP.
     async fn ask(&self) -> Result<Outcome, CheckError> {
         for _ in 0..2 {
             if self.question().await? {
                 return Ok(Outcome::healthy());
             }
         }
-        Err(CheckError::new("the server ended the session, or refused NOOP").reason(Reason::Unreachable))
+        Err(CheckError::new("the server closed the session or refused NOOP").reason(Reason::Unreachable))
     }
 
-    /// Asks one question, which outlives this future if it is dropped.
+    /// Sends one request, which continues if this future is dropped.
     async fn question(&self) -> Result<bool, CheckError> {
         let transport = self.transport.clone();
         let task = tokio::spawn(async move { transport.test_connection().await });
@@ -84,14 +91,15 @@ impl Smtp {
         question.task = None;
         match answer {
             Ok(answer) => answer.map_err(explain),
-            // The scheduler tells of it, and keeps its text from the report.
+            // The scheduler reports the panic, and keeps its text out of the report.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Ok(false),
         }
     }
 
-    /// Leaves a question to itself, unless an earlier one still is. The server was silent when the later one began, so
-    /// that lettre is still testing or opening its connection, which is closed if the question is ended there.
+    /// Lets a request continue, unless an earlier one is still under way. In that case the request is cancelled. The
+    /// server was silent when it began, so lettre is still testing or opening its connection, and closes it on
+    /// cancellation.
     fn leave(&self, task: Task) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.as_ref().is_some_and(|earlier| !earlier.is_finished()) {
@@ -102,7 +110,7 @@ impl Smtp {
     }
 }
 
-/// A question in progress.
+/// A request under way.
 struct Question<'a> {
     check: &'a Smtp,
     task: Option<Task>,
@@ -116,7 +124,7 @@ impl Drop for Question<'_> {
     }
 }
 
-/// Returns what an error of lettre means.
+/// Converts an error of lettre, with its reason.
 fn explain(error: Error) -> CheckError {
     let by_code = error.status().map(|code| reason_of_reply(code.into(), &error.to_string()));
     let reason = by_code.or_else(|| reason_of_text(&error.to_string()));
@@ -127,25 +135,25 @@ fn explain(error: Error) -> CheckError {
     }
 }
 
-/// The public category of a negative reply.
+/// Returns the public category of a negative reply.
 fn reason_of_reply(code: u16, text: &str) -> Reason {
     match code {
         421 if names_a_limit(text) => Reason::Saturated,
         421 => Reason::Unreachable,
-        // No service for this client, a refused sender, and what RFC 4954 has for a refused user.
+        // No service for this client, a refused sender, and the codes of RFC 4954 for a refused user.
         521 | 530 | 534 | 535 | 538 | 550 | 554 => Reason::Rejected,
         _ => Reason::Failed,
     }
 }
 
-/// Whether a reply of 421, which has one code for everything, means too many connections: the words of Postfix, Exim
-/// and Sendmail.
+/// Returns whether a reply 421 means too many connections. The code has several meanings, so the text decides. The
+/// words are those of Postfix, Exim and Sendmail.
 fn names_a_limit(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["too many", "limit exceeded", "connection rate", "concurrent"].iter().any(|words| text.contains(words))
 }
 
-/// The public category of an error without a reply that only its text tells.
+/// Returns the public category of an error without a reply, from its text. Returns `None` if the text gives none.
 fn reason_of_text(text: &str) -> Option<Reason> {
     if text.starts_with("tls error") || text.contains("authentication mechanism") || text.contains("STARTTLS is not") {
         Some(Reason::Rejected)
@@ -162,7 +170,7 @@ impl Check for Smtp {
         let limit = time_left().unwrap_or(DEFAULT_LIMIT);
         let patience = limit.saturating_sub(limit / 100);
         timeout(patience, self.ask()).await.unwrap_or_else(|_| {
-            let message = "no answer in time to NOOP, or to what opens a session";
+            let message = "no answer in time to NOOP, or to the commands that open a session";
             Ok(Outcome::unhealthy(message).reason(Reason::Timeout))
         })
     }
@@ -184,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_decides_and_of_421_the_text() {
+    fn the_reply_code_gives_the_reason_and_for_421_the_text_does() {
         for (code, text, expected) in [
             (421, "4.3.2 mail.internal Service shutting down", Reason::Unreachable),
             (421, "4.7.0 mail.internal Error: too many connections from 10.0.0.7", Reason::Saturated),
@@ -201,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_reply_the_text_decides_where_it_says_something() {
+    fn an_error_without_a_reply_has_the_reason_of_its_text() {
         for (text, expected) in [
             ("tls error: certificate verify failed", Some(Reason::Rejected)),
             ("internal client error: No compatible authentication mechanism was found", Some(Reason::Rejected)),

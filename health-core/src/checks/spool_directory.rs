@@ -1,5 +1,6 @@
-//! A directory that serves as a queue. Green proves that it can be read and that the number of files, their size and the
-//! age of the oldest are within their limits; it does not prove that anyone works the files off.
+//! Measures a directory that serves as a queue. Green proves that the directory can be read and that the number of
+//! files, their total size and the age of the oldest are within their limits. It does not prove that the files are
+//! being processed.
 
 use std::{
     fs::{self, ReadDir},
@@ -28,21 +29,26 @@ use crate::{
     },
 };
 
-/// More files than these are not looked at one by one: a directory so full must not keep the check busy.
+/// The greatest number of files whose attributes one run reads, so that a very full directory does not keep the check
+/// busy.
 const LOOKED_AT: u64 = 100_000;
 
-/// The files of a directory that is a processing queue.
+/// Measures the files of a directory that serves as a queue, and compares their number, total size and age with limits.
 ///
-/// Regular files directly in it are counted, hidden ones (their name begins with `.`) and directories are not. The limits
-/// are those of the number of files; the oldest file's age and the sum of the sizes have their own.
+/// Green proves that the directory can be read and that its files are within the limits. It does not prove that the
+/// files are being processed.
 ///
-/// - Least privilege: reading the directory and asking for its files' attributes.
-/// - A directory that does not exist, or cannot be read, is Unhealthy. Of more than 100,000 files the rest is only counted,
-///   and that is Degraded.
-/// - It runs on one thread of its own, so that a network file system that hangs costs that thread and no more.
-/// - It keeps the directory open, so that it can count when no further descriptor is free. So the volume cannot be unmounted
-///   while the check is registered, but lazily (`umount -l`).
-/// - A measure, by itself for the full report only. Observed: `files`, `bytes` and `oldest` (in `s`).
+/// The check counts the regular files directly in the directory. It ignores subdirectories and hidden files, whose
+/// names begin with `.`. The total size and the age of the oldest file have limits of their own.
+///
+/// - Least privilege: the right to read the directory and the attributes of its files.
+/// - A directory that does not exist or cannot be read is Unhealthy. If the directory has more than 100,000 files, the
+///   check only counts the rest, and is Degraded.
+/// - The check runs on a thread of its own, so that a network file system that hangs holds this one thread.
+/// - The check keeps the directory open, so that it can count the files when no file descriptor is free. As long as the
+///   check is registered, the volume can only be unmounted lazily (`umount -l`).
+/// - By default the check counts for the full report only.
+/// - Observed values: `files`, `bytes` and `oldest` (in `s`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,11 +80,12 @@ pub struct SpoolDirectory {
 struct Scan {
     directory: PathBuf,
     extension: Option<String>,
-    /// The directory, open and not yet read. It is read if it cannot be opened because all descriptors are in use.
+    /// An open handle of the directory. It is read if the directory cannot be opened because no file descriptor is
+    /// free.
     reserve: Arc<Mutex<Option<ReadDir>>>,
 }
 
-/// What is in the directory.
+/// The result of one scan of the directory.
 #[derive(Debug, Default)]
 struct Found {
     files: u64,
@@ -87,7 +94,7 @@ struct Found {
 }
 
 impl SpoolDirectory {
-    /// Counts the files of this directory.
+    /// Creates a check of the files in this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             scan: Scan { directory: directory.into(), extension: None, reserve: Arc::default() },
@@ -98,39 +105,39 @@ impl SpoolDirectory {
         }
     }
 
-    /// Counts files with this extension only, given without its dot: `xml`, or `tar.gz` for names that end in `.tar.gz`.
-    /// Upper and lower case differ.
+    /// Counts only files with this extension, given without its leading dot: `xml`, or `tar.gz` for names that end in
+    /// `.tar.gz`. The comparison is case-sensitive. By default files with any extension count.
     pub fn extension(mut self, extension: impl Into<String>) -> Self {
         self.scan.extension = Some(extension.into());
         self
     }
 
     limit_methods! {
-        warn_above: "Degraded above this number of files.",
-        fail_above: "Unhealthy above this number of files.",
-        warn_below: "Degraded below this number of files.",
-        fail_below: "Unhealthy below this number of files.",
+        warn_above: "Sets the number of files above which the check is Degraded. Default none.",
+        fail_above: "Sets the number of files above which the check is Unhealthy. Default none.",
+        warn_below: "Sets the number of files below which the check is Degraded. Default none.",
+        fail_below: "Sets the number of files below which the check is Unhealthy. Default none.",
     }
 
-    /// Degraded above this many bytes in all.
+    /// Sets the total size of the files, in bytes, above which the check is Degraded. Default none.
     pub fn warn_bytes_above(mut self, bytes: u64) -> Self {
         self.bytes.warn_above = Some(bytes.into());
         self
     }
 
-    /// Unhealthy above this many bytes in all.
+    /// Sets the total size of the files, in bytes, above which the check is Unhealthy. Default none.
     pub fn fail_bytes_above(mut self, bytes: u64) -> Self {
         self.bytes.fail_above = Some(bytes.into());
         self
     }
 
-    /// Degraded if a file was last changed longer ago.
+    /// Sets the age of the oldest file, since its last change, above which the check is Degraded. Default none.
     pub fn warn_older_than(mut self, age: Duration) -> Self {
         self.age.warn_above = Some(age.as_secs_f64().into());
         self
     }
 
-    /// Unhealthy if a file was last changed longer ago.
+    /// Sets the age of the oldest file, since its last change, above which the check is Unhealthy. Default none.
     pub fn fail_older_than(mut self, age: Duration) -> Self {
         self.age.fail_above = Some(age.as_secs_f64().into());
         self
@@ -145,8 +152,8 @@ impl SpoolDirectory {
             .and(self.bytes.judge(found.bytes.into(), "bytes"))
             .and(self.age.judge(age, "s since the oldest file changed"));
         if found.files > LOOKED_AT {
-            // What was not looked at cannot be green.
-            let message = format!("only {LOOKED_AT} of {} files were looked at", found.files);
+            // The size and the age of the other files are unknown, so the check cannot be Healthy.
+            let message = format!("size and age were read of only {LOOKED_AT} of {} files", found.files);
             outcome = outcome.worsened(Status::Degraded, Reason::Threshold, message);
         }
         outcome
@@ -174,7 +181,7 @@ impl Scan {
             let attributes = match entry.metadata() {
                 Ok(attributes) if attributes.is_file() => attributes,
                 Ok(_) => continue,
-                // Worked off while we looked.
+                // The file was removed during the scan.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
@@ -186,14 +193,14 @@ impl Scan {
         Ok(found)
     }
 
-    /// Opens the directory, and once more for a time without a free descriptor.
+    /// Opens the directory, and opens it once more as a reserve for a time without a free file descriptor.
     fn open(&self) -> io::Result<ReadDir> {
         let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
         match fs::read_dir(&self.directory) {
             Err(error) if is_out_of_descriptors(&error) => reserve.take().ok_or(error),
             opened => {
                 let opened = opened?;
-                // Anew, because the name may stand for another directory than it did.
+                // The reserve is replaced, because the path may lead to another directory by now.
                 *reserve = fs::read_dir(&self.directory).ok();
                 Ok(opened)
             }
@@ -209,21 +216,21 @@ impl Scan {
     }
 }
 
-/// Whether a name ends in a dot and this extension, with something in front of the dot.
+/// Returns whether a name consists of at least one character, a dot and this extension.
 fn has_extension(name: &[u8], extension: &[u8]) -> bool {
     name.strip_suffix(extension).is_some_and(|stem| stem.len() > 1 && stem.ends_with(b"."))
 }
 
-/// Returns what is wrong with an extension: one that no name can have, or that means a pattern.
+/// Returns an error for an extension that no file name can have, or that is meant as a pattern or a list.
 fn validate_extension(extension: &str) -> Result<(), String> {
     let fault = if extension.is_empty() || extension.starts_with('.') {
         "give the extension without its dot, such as \"xml\""
     } else if extension.contains(['/', '\0']) {
-        "no file name has a slash or a NUL in it: give the extension alone, such as \"xml\""
+        "a file name contains no slash and no NUL: give only the extension, such as \"xml\""
     } else if extension.contains(['*', '?', '[', '{']) {
-        "patterns are not matched: give the extension alone, such as \"xml\""
+        "patterns are not supported: give only the extension, such as \"xml\""
     } else if extension.trim() != extension || extension.contains([',', ';', '|']) {
-        "one extension is matched as it is written: give it alone and without blanks, such as \"xml\""
+        "lists and spaces are not supported: give one extension as it is written, such as \"xml\""
     } else {
         return Ok(());
     };
@@ -242,7 +249,7 @@ impl Check for SpoolDirectory {
         match counted.await? {
             Ok(found) => Ok(self.judge(&found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Outcome::unhealthy(format!("there is no directory {}", self.scan.directory.display())))
+                Ok(Outcome::unhealthy(format!("the directory {} does not exist", self.scan.directory.display())))
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Err(CheckError::new(format!("{} cannot be read: {error}", self.scan.directory.display()))
@@ -258,7 +265,7 @@ impl Check for SpoolDirectory {
 
     fn proves(&self) -> &'static str {
         "The directory can be read, and its files are within the limits of number, size and age. It does not prove \
-         that anyone works them off."
+         that they are being processed."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

@@ -1,36 +1,38 @@
-//! The public category of an SQLSTATE of PostgreSQL, PgBouncer, MySQL or MariaDB.
+//! The public categories of the SQLSTATEs of PostgreSQL, PgBouncer, MySQL and MariaDB.
 
 use crate::model::status::Reason;
 
-/// What PgBouncer names, in the text of its one SQLSTATE for all refusals of its own, when it has no room for a client.
-/// They are names of its settings, which no language changes.
+/// The words in PgBouncer's text if it has no room for a client. PgBouncer has one SQLSTATE for all its own refusals.
+/// The words are names of its settings, which are the same in every language.
 const FULL: [&str; 3] = ["max_client_conn", "max_db_client_connections", "max_user_client_connections"];
 
-/// What it names when it had no connection to its server in time, because all are in use or because none can be opened.
+/// The word in PgBouncer's text if a client got no connection to the server in time, because all are in use or none can
+/// be opened.
 const LATE: &str = "query_wait_timeout";
 
-/// What PgBouncer names when it has no connection to its server.
+/// The word in PgBouncer's text if it has no connection to its server.
 const SERVER_IS_GONE: &str = "server_login_retry";
 
-/// Returns the public category of an [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html). The text
-/// counts for 08P01 alone.
+/// Returns the public category of an [SQLSTATE]. The text is used for 08P01 only.
+///
+/// [SQLSTATE]: https://www.postgresql.org/docs/current/errcodes-appendix.html
 pub(super) fn sqlstate_reason(code: &str, message: &str) -> Reason {
     match code {
-        // Too many connections, of the server, the database or the role.
+        // Too many connections of the server, the database or the role.
         "53300" => Reason::Saturated,
-        // Cancelled, as by statement_timeout.
+        // Cancelled, for example by statement_timeout.
         "57014" => Reason::Timeout,
-        // The session was idle in a transaction, or in one, for too long, and is terminated.
+        // The server ended the session, because a transaction was idle (25P03) or open (25P04) for too long.
         "25P03" | "25P04" => Reason::Unreachable,
-        // PgBouncer refuses; PostgreSQL says so of a client that breaks the protocol.
+        // The refusals of PgBouncer. PostgreSQL uses this code for a client that violates the protocol.
         "08P01" if FULL.iter().any(|setting| message.contains(setting)) => Reason::Saturated,
         "08P01" if message.contains(LATE) => Reason::Timeout,
         "08P01" if message.contains(SERVER_IS_GONE) => Reason::Unreachable,
         "08P01" => Reason::Rejected,
         _ => match code.get(..2) {
-            // Connection exceptions; starting up, shutting down, terminated.
+            // Connection exceptions, and a server that starts up, shuts down or terminates the session.
             Some("08" | "57") => Reason::Unreachable,
-            // Authentication, unknown database, permission, read-only, a database that takes no connections.
+            // Authentication, unknown database, permission, read-only, a database that accepts no connections.
             Some("25" | "28" | "3D" | "42" | "55") => Reason::Rejected,
             _ => Reason::Failed,
         },
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_decides_and_the_text_only_where_there_is_one_code_for_everything() {
+    fn the_sqlstate_gives_the_reason_and_for_08p01_the_text_does() {
         for (code, message, expected) in [
             ("53300", "sorry, too many clients already", Reason::Saturated),
             ("53100", "could not extend file", Reason::Failed),

@@ -1,5 +1,5 @@
-//! Any database behind a pool of sqlx. Green proves that the server answers a ping on an authenticated session; it does
-//! not prove that any table can be read or that the server takes writes.
+//! Checks any database behind a pool of sqlx. Green proves that the database answers a ping on an authenticated
+//! session. It does not prove that any table can be read or that the database accepts writes.
 
 use std::{
     fmt,
@@ -29,30 +29,34 @@ use crate::{
     model::status::Reason,
 };
 
-/// How long the check keeps a connection of its own after it was needed. A pool in use has several idle connections in one
-/// moment and none in the next, so that one that was closed at once would be opened again and again.
+/// The time for which the check keeps a connection of its own after the last use. The number of idle connections of a
+/// pool in use changes from moment to moment, so a connection closed at once would have to be opened repeatedly.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// The time that a connection beside the pool has to say goodbye to the server.
+/// The time limit for the orderly close of a connection beside the pool.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Pings PostgreSQL, MySQL, MariaDB or SQLite over the application's own [`sqlx::Pool`]. Needs the feature `sqlx`.
+/// Checks PostgreSQL, MySQL, MariaDB or SQLite by a ping over the application's own [`sqlx::Pool`].
 ///
-/// - Least privilege: the right to connect, with room for one connection more than the pool may have. No table is touched,
-///   nothing is written.
-/// - Needs Rust 1.94, as sqlx does.
-/// - A `DatabaseConnection` of sea-orm 2 hands out such a pool, for instance by `get_postgres_connection_pool()`.
-/// - Of SQLite the beginning of the file is read, so that a file that is no database is `failed`. A file that was removed stays
-///   readable on open connections. A check of a pool that has not connected yet connects, and creates the file where
-///   `create_if_missing` says so.
-/// - A pool of several idle connections is left alone, so that its `idle_timeout` ends them: one of them becomes the check's
-///   own. Where none is idle and the pool has room, one connection beside the pool is opened, and kept for a minute after it
-///   was needed: sqlx's own `acquire` tries again and again and cannot tell why it failed.
-/// - A connection that died in the pool is no outage: the next one is asked.
-/// - A pool whose every connection is in use is healthy as long as the check gets one within half of its deadline. A later
-///   one is `saturated`, Degraded. A pool that serves nobody is Unhealthy after [`saturated_for`](Self::saturated_for), and
-///   so is a server that has no room for one more connection.
-/// - Observed: `pool_max`, `pool_size`, `pool_idle`, and `pool_wait`, in ms, after a wait in the pool's queue.
+/// Green proves that the database answers a ping on an authenticated session. It does not prove that any table can be
+/// read or that the database accepts writes.
+///
+/// - Least privilege: the right to connect, with room for one connection more than the pool may have. The check touches
+///   no table and writes nothing.
+/// - The check needs Rust 1.94, like sqlx.
+/// - A `DatabaseConnection` of sea-orm 2 gives access to such a pool, for example by `get_postgres_connection_pool()`.
+/// - For SQLite the check reads the beginning of the file, so a file that is not a database is `failed`. The check does
+///   not notice the removal of the file, which stays readable on open connections. If the pool has not connected yet,
+///   the check makes it connect, which creates the file if `create_if_missing` is set.
+/// - If the pool has several idle connections, the check takes one of them out of the pool and keeps it, so that its
+///   use does not keep the others from their `idle_timeout`. If none is idle and the pool has room, the check opens one
+///   connection beside the pool and keeps it for a minute after the last use. It does not use sqlx's `acquire` for
+///   this, which retries until its own timeout and does not return the cause.
+/// - A dead pooled connection is not an outage: the check takes the next one.
+/// - A pool whose connections are all in use is healthy if the check gets one within half of its deadline. A later
+///   connection is Degraded with `saturated`. A pool that serves no connection is Unhealthy after
+///   [`saturated_for`](Self::saturated_for), and so is a server without room for one more connection.
+/// - Observed values: `pool_max`, `pool_size`, `pool_idle`, and, after a wait in the pool's queue, `pool_wait` in ms.
 ///
 /// ```no_run
 /// use health_core::{Health, Sqlx};
@@ -72,12 +76,12 @@ pub struct Sqlx<DB: Database> {
 }
 
 impl<DB: Database> Sqlx<DB> {
-    /// Checks the server behind this pool.
+    /// Creates a check of the database behind this pool.
     pub fn new(pool: Pool<DB>) -> Self {
         Self { pool_check: PoolCheck::new(SqlxPool(pool)) }
     }
 
-    /// Sets the time in which the pool may serve nobody before that is Unhealthy. Default 10 s.
+    /// Sets the time for which the pool may serve no connection before the check is Unhealthy. Default 10 s.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -95,7 +99,7 @@ where
 
     fn proves(&self) -> &'static str {
         "The database answers a ping on an authenticated session. It does not prove that any table can be read or that \
-         the database takes writes."
+         the database accepts writes."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {
@@ -124,12 +128,12 @@ where
         };
         connection.ping().await.map_err(explain)?;
         if SqlxPool::<DB>::is_a_file() {
-            // A ping asks the driver's own thread; this reads the beginning of the file. SQLite waits for another program's lock
-            // longer than most deadlines.
+            // A ping only reaches the driver's own thread. This statement reads the beginning of the file. The timeout
+            // is needed because SQLite waits for a lock of another program longer than most deadlines.
             let patience = time_left().map_or(Duration::MAX, |left| left.mul_f64(0.95));
             match timeout(patience, Executor::execute(connection, "PRAGMA schema_version")).await {
                 Ok(answer) => drop(answer.map_err(explain)?),
-                Err(_) => return Err(Failure::new("the file was locked all the time", Reason::Saturated, true)),
+                Err(_) => return Err(Failure::new("the file stayed locked", Reason::Saturated, true)),
             }
         }
         Ok(Outcome::healthy())
@@ -146,7 +150,7 @@ impl<DB: Database> Clone for SqlxPool<DB> {
 }
 
 impl<DB: Database> SqlxPool<DB> {
-    /// Returns whether the database is a file that this process opens, so that no server can be asked.
+    /// Returns whether the database is a file that this process opens, without a server.
     fn is_a_file() -> bool {
         DB::NAME == "SQLite"
     }
@@ -156,7 +160,7 @@ impl<DB: Database> SqlxPool<DB> {
     }
 }
 
-/// A connection of the pool, or one beside it. Driver and connection allow one question at a time.
+/// A connection of the pool, or one beside it. A connection allows one request at a time.
 struct Session<DB: Database>(Mutex<SomeConnection<DB>>);
 
 enum SomeConnection<DB: Database> {
@@ -182,7 +186,7 @@ impl<DB: Database> Session<DB> {
 
 impl<DB: Database> Drop for Session<DB> {
     fn drop(&mut self) {
-        // The server counts a connection that ends without a word as aborted.
+        // Closes the connection properly, because the server counts a connection that ends without a close as aborted.
         if let SomeConnection::Beside(connection) = self.take()
             && let Ok(runtime) = Handle::try_current()
         {
@@ -229,10 +233,10 @@ impl<DB: Database> Source for SqlxPool<DB> {
         self.0.num_idle() > 0
     }
 
-    /// Takes the idle connection, if there is one. Several are left alone: the pool gives them in turn, and each use keeps a
-    /// connection from its `idle_timeout`. The pool is not made to connect to a server: its `acquire` tries again and again
-    /// and does not tell why it failed. A file is opened by the pool alone, as a connection beside the pool could lock the
-    /// application out.
+    /// Takes the idle connection if there is exactly one. Several are left in the pool, because the pool hands them out
+    /// in turn and each use keeps a connection from its `idle_timeout`. The pool is not made to connect to a server,
+    /// because its `acquire` retries and does not return the cause of a failure. A file is opened by the pool only,
+    /// because a connection beside the pool could lock out the application.
     async fn take(&self) -> Taken<Self> {
         if self.0.is_closed() {
             return Taken::Failed(Failure::new("the pool has been closed", Reason::Failed, true));
@@ -258,7 +262,7 @@ impl<DB: Database> Source for SqlxPool<DB> {
 
     async fn connect(&self) -> Result<Connected<Self>, Failure> {
         if Self::is_a_file() {
-            return Err(Failure::new("the pool gives no connection", Reason::Saturated, false));
+            return Err(Failure::new("the pool has no free connection", Reason::Saturated, false));
         }
         let connection = DB::Connection::connect_with(&self.0.connect_options()).await.map_err(explain)?;
         Ok(Connected { session: Session::beside(connection), is_new: true })
@@ -293,7 +297,7 @@ impl<DB: Database> Source for SqlxPool<DB> {
     }
 }
 
-/// Returns what an error of sqlx means.
+/// Converts an error of sqlx, with its reason.
 fn explain(error: Error) -> Failure {
     let reason = reason(&error);
     let is_broken = match &error {
@@ -303,7 +307,7 @@ fn explain(error: Error) -> Failure {
     Failure::new(error, reason, is_broken)
 }
 
-/// Returns the public category of an error of sqlx: by its kind, or by the number that the server gave.
+/// Returns the public category of an error of sqlx, from its kind or from the error number of the server.
 fn reason(error: &Error) -> Reason {
     match error {
         Error::Database(error) => answer_reason(&**error),
@@ -314,8 +318,8 @@ fn reason(error: &Error) -> Reason {
     }
 }
 
-/// Returns the public category of a server's answer. sqlx shows the error of MySQL as `1040 (08004): …`, that of SQLite as
-/// `(code: 5) …`, and that of PostgreSQL without a number, which has its SQLSTATE.
+/// Returns the public category of an error that the database answered. sqlx shows an error of MySQL as `1040 (08004):
+/// …` and an error of SQLite as `(code: 5) …`. An error of PostgreSQL has no number, so its SQLSTATE is used.
 fn answer_reason(error: &dyn DatabaseError) -> Reason {
     let text = error.to_string();
     let code = error.code().unwrap_or_default();
@@ -337,16 +341,18 @@ fn leading_number(text: &str) -> Option<u32> {
     text[..end].parse().ok()
 }
 
-/// Returns the public category of an error number of [MySQL](https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html)
-/// or [MariaDB](https://mariadb.com/kb/en/mariadb-error-code-reference/), where the SQLSTATE does not tell.
+/// Returns the public category of an error number of [MySQL] or [MariaDB]. Returns `None` if the SQLSTATE decides.
+///
+/// [MySQL]: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+/// [MariaDB]: https://mariadb.com/kb/en/mariadb-error-code-reference/
 fn mysql_reason(number: u32) -> Option<Reason> {
     match number {
-        // Too many connections; of the user; a limit per hour of the user.
+        // Too many connections of the server or of the user, or an hourly limit of the user.
         1040 | 1203 | 1226 => Some(Reason::Saturated),
-        // Shutting down; offline; the connection was killed, or was idle for too long.
+        // The server shuts down or is offline, or the connection was killed or was idle for too long.
         1053 | 1077 | 1079 | 1927 | 3032 | 4031 => Some(Reason::Unreachable),
-        // The host is blocked, or may not connect; the account is locked, or its password has expired; a read-only server; a
-        // plugin that is not there; TLS is required.
+        // The host is blocked or may not connect, the account is locked, its password has expired or is wrong, the
+        // database may not be used, the server is read-only, a plugin is missing, or TLS is required.
         1129 | 1130 | 3118 | 4151 | 1820 | 1862 | 1290 | 1251 | 1524 | 3159 | 1044 | 1045 | 1049 | 1698 => {
             Some(Reason::Rejected)
         }
@@ -356,8 +362,8 @@ fn mysql_reason(number: u32) -> Option<Reason> {
     }
 }
 
-/// Returns the public category of a [result code of SQLite](https://www.sqlite.org/rescode.html); its lower byte is the
-/// primary one.
+/// Returns the public category of a [result code of SQLite](https://www.sqlite.org/rescode.html). Its lower byte is the
+/// primary result code.
 fn sqlite_reason(code: u32) -> Reason {
     match code & 0xff {
         // Busy, locked.
@@ -383,13 +389,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_handshake_is_no_lost_connection() {
+    fn a_failed_tls_handshake_is_rejected_and_a_lost_connection_unreachable() {
         let io = |kind: io::ErrorKind, text: &str| Error::Io(io::Error::new(kind, text.to_owned()));
         for (error, expected) in [
             (io(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"), Reason::Rejected),
             (Error::Tls("server does not support TLS".into()), Reason::Rejected),
             (io(io::ErrorKind::ConnectionReset, "reset"), Reason::Unreachable),
-            (io(io::ErrorKind::InvalidData, "nothing that is known"), Reason::Unreachable),
+            (io(io::ErrorKind::InvalidData, "an unknown text"), Reason::Unreachable),
         ] {
             assert_eq!(reason(&error), expected, "{error}");
         }

@@ -1,5 +1,5 @@
-//! Whether a task still runs. Green proves that the task has neither ended nor panicked nor been aborted; it does not
-//! prove that it gets anything done: [`Heartbeat`](crate::Heartbeat) does.
+//! Checks whether a task still runs. Green proves that the task has not returned, panicked or been aborted. It does not
+//! prove that the task makes progress. [`Heartbeat`](crate::Heartbeat) proves that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,9 +11,13 @@ use crate::{
     model::status::{Kind, Reason},
 };
 
-/// Watches a task that must never end: a consumer, a refresher, a server on another port.
+/// Checks that a task still runs, for a task that must never end, such as a consumer, a refresher or a server on
+/// another port.
 ///
-/// Least privilege: none; it looks at nothing outside of the process.
+/// Green proves that the task has not returned, panicked or been aborted. It does not prove that the task makes
+/// progress. [`Heartbeat`](crate::Heartbeat) proves that.
+///
+/// Its kind is [`Kind::Local`]. Least privilege: none. The check reads nothing outside of the process.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, TaskAlive};
@@ -30,11 +34,11 @@ use crate::{
 #[must_use]
 pub struct TaskAlive {
     handle: AbortHandle,
-    /// Told by the task's watcher; nobody watches a task that is known by its abort handle alone.
+    /// How the task ended. Set by the task that awaits it, which exists only for a check created by [`TaskAlive::new`].
     end: Arc<Mutex<Option<End>>>,
 }
 
-/// How it ended.
+/// How a task ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Returned,
@@ -43,12 +47,12 @@ enum End {
 }
 
 impl TaskAlive {
-    /// Watches a task and can tell how it ended. Its output is dropped; a task whose output you want is watched with
-    /// [`of`](Self::of). Must be called in a Tokio runtime.
+    /// Creates a check of this task. Its message says how the task ended. The output of the task is dropped: use
+    /// [`of`](Self::of) for a task whose output is needed.
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime, as [`tokio::spawn`] does.
+    /// Panics outside a Tokio runtime, like [`tokio::spawn`].
     pub fn new<T: Send + 'static>(task: JoinHandle<T>) -> Self {
         let handle = task.abort_handle();
         let end = Arc::new(Mutex::new(None));
@@ -60,7 +64,7 @@ impl TaskAlive {
         Self { handle, end }
     }
 
-    /// Watches a task without taking its handle. How it ended cannot be told.
+    /// Creates a check of a task without its [`JoinHandle`]. Its message cannot say how the task ended.
     pub fn of(task: AbortHandle) -> Self {
         Self { handle: task, end: Arc::default() }
     }
@@ -92,6 +96,6 @@ impl Check for TaskAlive {
     }
 
     fn proves(&self) -> &'static str {
-        "The task has neither ended nor panicked nor been aborted. It does not prove that the task gets anything done."
+        "The task has not returned, panicked or been aborted. It does not prove that the task makes progress."
     }
 }

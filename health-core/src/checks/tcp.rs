@@ -1,18 +1,23 @@
-//! A TCP connection to an address. Green proves that something there accepts connections; it does not prove that it
-//! answers, or that it is the right program.
+//! Checks an address by a TCP connection. Green proves that a program at the address accepts connections. It does not
+//! prove that the program answers, or that it is the right program.
 
 use async_trait::async_trait;
 
 use super::resolve::{Resolver, check_address, connect};
 use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
-/// Connects and closes again. Needs the feature `tcp`. For anything that has a check of its own, use that.
+/// Checks an address by opening a TCP connection and closing it again. If there is a check for the protocol of the
+/// server, use that check instead.
 ///
-/// - Every address of the name is tried in turn, within the deadline; one that accepts is enough.
-/// - Least privilege: none; the other side sees a connection that closes without a word, which some log.
-/// - Not for MySQL and MariaDB: they count each such connection as an error of the host, and refuse the host after
-///   `max_connect_errors` of them (100 by default), also to the application. Use [`Sqlx`](crate::Sqlx).
-/// - Unlike every other check it opens a connection in each run, as there is none to keep.
+/// Green proves that a program at the address accepts connections. It does not prove that the program answers, or that
+/// it is the right program.
+///
+/// - The check tries all addresses of the name in turn, within the deadline. One address that accepts is enough.
+/// - Least privilege: none. The server sees a connection that is closed without any data, which some servers log.
+/// - Do not use it for MySQL and MariaDB. They count each such connection as an error of the host. After
+///   `max_connect_errors` of them (100 by default) they refuse the host, and with it the application. Use
+///   [`Sqlx`](crate::Sqlx).
+/// - The check opens a connection in each run, because it has no connection to keep.
 ///
 /// ```
 /// use health_core::{Health, Tcp};
@@ -32,7 +37,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// A host and a port: `mail.internal:25`, `10.0.0.7:25`, `[::1]:25`.
+    /// Creates a check of this host and port, such as `mail.internal:25`, `10.0.0.7:25` or `[::1]:25`.
     pub fn new(address: impl Into<String>) -> Self {
         Self { address: address.into(), resolver: Resolver::default() }
     }
@@ -47,8 +52,8 @@ impl Check for Tcp {
     }
 
     fn proves(&self) -> &'static str {
-        "Something at the address accepts connections. It does not prove that it answers or that it is the right \
-         program."
+        "A program at the address accepts connections. It does not prove that the program answers or that it is the \
+         right program."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

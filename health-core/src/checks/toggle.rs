@@ -1,5 +1,5 @@
-//! A switch that an operator or the program itself turns. Green proves that nobody has turned it; it does not prove that
-//! anything works.
+//! A switch that an operator or the application sets. Green proves that the switch is set to Healthy. It does not prove
+//! that anything works.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,13 +10,18 @@ use crate::{
     model::status::{Kind, Reason, Status},
 };
 
-/// A switch with a message: maintenance, a feature that was turned off, a decision only the program can take.
+/// A switch with a status and a message, for example for maintenance, for a feature that is turned off, or for a
+/// decision that only the application can make.
 ///
-/// Clones turn the same switch. A turn is published before the call returns. The reason of a switch that is not on Healthy
-/// is `maintenance`. Each turn counts as a run: with `failures(3)` the first turn to Unhealthy shows Degraded, as of every
-/// check. In a group ([`all_of`](crate::all_of)) a turn shows with the group's next run, which it requests at once.
+/// Green proves that the switch is set to Healthy. It does not prove that anything works.
 ///
-/// Least privilege: none; it looks at nothing outside of the process.
+/// - All clones set the same switch. A change is published before the call returns.
+/// - The reason of a switch that is not set to Healthy is `maintenance`.
+/// - Each change counts as a run of the check. With `failures(3)` the first change to Unhealthy is published as
+///   Degraded, as for every check.
+/// - In a group ([`all_of`](crate::all_of)) a change starts a run of the group at once, and is published with the
+///   result of that run.
+/// - Least privilege: none. The check reads nothing outside of the process.
 ///
 /// ```
 /// use health_core::{Health, Toggle};
@@ -41,7 +46,7 @@ struct Shared {
     handles: Mutex<Vec<CheckHandle>>,
 }
 
-/// How it stands.
+/// The position of the switch.
 #[derive(Clone, Debug)]
 struct Turned {
     status: Status,
@@ -55,28 +60,28 @@ impl Default for Turned {
 }
 
 impl Toggle {
-    /// A switch that stands on Healthy.
+    /// Creates a switch that is set to Healthy.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Turns it to Healthy.
+    /// Sets the switch to Healthy.
     pub fn healthy(&self) {
         self.turn(Status::Healthy, String::new());
     }
 
-    /// Turns it to Degraded. The message is shown at full visibility only, redacted, and logged.
+    /// Sets the switch to Degraded. The message is logged and shown at full visibility only, in both cases redacted.
     pub fn degraded(&self, message: impl Into<String>) {
         self.turn(Status::Degraded, message.into());
     }
 
-    /// Turns it to Unhealthy. The message is shown at full visibility only, redacted, and logged.
+    /// Sets the switch to Unhealthy. The message is logged and shown at full visibility only, in both cases redacted.
     pub fn unhealthy(&self, message: impl Into<String>) {
         self.turn(Status::Unhealthy, message.into());
     }
 
-    /// The check that shows how the switch stands. It is [`Kind::Local`].
+    /// Returns the check that publishes the status of the switch. Its kind is [`Kind::Local`].
     pub fn check(&self) -> ToggleCheck {
         ToggleCheck(self.clone())
     }
@@ -84,7 +89,7 @@ impl Toggle {
     fn turn(&self, status: Status, message: String) {
         *self.0.turned.lock().unwrap_or_else(PoisonError::into_inner) = Turned { status, message };
         let handles = self.0.handles.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Without the lock, because a log subscriber may turn the switch, too.
+        // The lock is released before the runs, because a log subscriber may set the switch, too.
         let removed: Vec<CheckHandle> = handles.into_iter().filter(|handle| !handle.run_now()).collect();
         if !removed.is_empty() {
             let mut handles = self.0.handles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +98,7 @@ impl Toggle {
     }
 }
 
-/// The check made by [`Toggle::check`].
+/// The check of a [`Toggle`], created by [`Toggle::check`].
 #[derive(Debug)]
 #[must_use]
 pub struct ToggleCheck(Toggle);
@@ -114,7 +119,7 @@ impl Check for ToggleCheck {
     }
 
     fn proves(&self) -> &'static str {
-        "Nobody has turned the switch. It does not prove that anything works."
+        "The switch is set to Healthy. It does not prove that anything works."
     }
 
     fn attach(&self, handle: CheckHandle) {

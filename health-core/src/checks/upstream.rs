@@ -1,5 +1,5 @@
-//! Another service, by its own word. Green proves that the service's health document says that it works; it does not
-//! prove more than the service's own checks do, nor that the operations which this application needs of it work.
+//! Checks another service by its own health document. Green proves that the document reports Healthy or Degraded. It
+//! does not prove more than the service's own checks do, or that the operations which the application needs work.
 
 use std::fmt;
 
@@ -14,28 +14,33 @@ use crate::{
     model::status::{Impact, Status},
 };
 
-/// A document is read so far.
+/// The maximum length of a document, in bytes.
 const LONGEST: usize = 256 << 10;
-/// Failing components carried into ours.
+/// The maximum number of failing components in the details.
 const CARRIED: usize = 32;
 
-/// What we can read, ours first.
+/// The formats that the check can read, with the preferred one first.
 const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plain;q=0.5, */*;q=0.1";
 
-/// Reads another service's health document over the application's own [`reqwest::Client`]. Needs the feature `upstream`.
+/// Checks another service by reading its health document over the application's own [`reqwest::Client`].
 ///
-/// It reads our own JSON, `application/health+json`, Spring Boot's, MicroProfile's and ASP.NET's documents, and the Kubernetes
-/// text, whatever the service speaks; the crate `health-documents` has the table of dialects.
+/// Green proves that the document reports Healthy or Degraded. It does not prove more than the service's own checks do,
+/// or that the operations which the application needs work.
 ///
-/// - Its Healthy is Healthy here. Its Degraded is Healthy here, too, with a message: it does its work. Its Unhealthy, an
-///   answer that is no health document, and any code from 400 on but 429 are Unhealthy.
-/// - Its failing components are carried into the details, shown at full visibility only.
-/// - It asks with `Health-Local: 1`, which an endpoint of ours answers without its own `Upstream` checks: services that
-///   check each other cannot lock each other out.
-/// - A kept connection that ends under the request is no outage: the request is sent again, as that of `Http` is.
-/// - Least privilege: reading the health document.
-/// - Optional unless `.critical()` is said: it is another service.
-/// - Redirects are not accepted. Observed: `code`. Details: `components`.
+/// The check reads the JSON of this crate, `application/health+json`, the documents of Spring Boot, MicroProfile and
+/// ASP.NET, and the Kubernetes text. It detects the format. The crate `health-documents` has a table of all formats.
+///
+/// - A service that reports Healthy is Healthy. A service that reports Degraded is also Healthy, with a message,
+///   because it does its work. A service that reports Unhealthy is Unhealthy. So is an answer that is not a health
+///   document, and any status code from 400 on except 429.
+/// - The failing components of the service appear in the details, at full visibility only.
+/// - The check sends the header `Health-Local: 1`. An endpoint of this crate then leaves out its own `Upstream` checks,
+///   so that services that check each other do not keep each other Unhealthy.
+/// - A kept connection that ends during the request is not an outage: the request is sent again, as by `Http`.
+/// - Least privilege: the right to read the health document.
+/// - The check is Optional unless `.critical()` is set, because it depends on another service.
+/// - Redirects are not accepted.
+/// - Observed value: `code`. Detail: `components`.
 ///
 /// ```no_run
 /// use health_core::{Health, Upstream};
@@ -52,7 +57,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Reads the document at this URL.
+    /// Creates a check that reads the health document at this URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         let mut target = Target::new(client, Method::GET, &url.into());
         target.send("health-local", "1");
@@ -60,7 +65,7 @@ impl Upstream {
         Self { target }
     }
 
-    /// A header to send, such as a token. Its value appears in no output.
+    /// Adds a header to the request, for example a token. Its value appears in no output.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send(name.as_ref(), value.as_ref());
         self
@@ -69,7 +74,7 @@ impl Upstream {
 
 fn judge(answer: &Answer) -> Outcome {
     if answer.is_cut {
-        return Outcome::unhealthy("the answer is longer than 256 KiB, which no health document is");
+        return Outcome::unhealthy("the answer is longer than 256 KiB, the limit for a health document");
     }
     if matches!(answer.code, 401 | 403 | 407) {
         return refused(answer.code);
@@ -77,15 +82,16 @@ fn judge(answer: &Answer) -> Outcome {
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(document) = health_documents::read(answer.code, content_type, &answer.body) else {
         return if (200..300).contains(&answer.code) {
-            Outcome::unhealthy("the answer is no health document that we know")
+            Outcome::unhealthy("the answer is not a health document of a known format")
         } else {
             refused(answer.code)
         };
     };
-    // 429 is how some are told of Degraded; whatever else is no success is none, whatever the document says.
+    // Some services report Degraded with code 429. Every other code from 400 on is Unhealthy, whatever the document
+    // says.
     let status = if answer.code >= 400 && answer.code != 429 { Status::Unhealthy } else { own(document.status) };
     let mut failing = failing(&document);
-    // The worst first, as the last ones may have no room.
+    // The worst come first, because the list is cut after `CARRIED` components.
     failing.sort_by_key(|component| std::cmp::Reverse(component.status));
     let reason = document.reason.clone();
     let causes: Vec<String> = reason.into_iter().chain(failing.iter().map(ToString::to_string)).take(CARRIED).collect();
@@ -126,7 +132,7 @@ const fn own(status: health_documents::Status) -> Status {
     }
 }
 
-/// Returns the status of a document, and its failing components as plain texts.
+/// Returns the status of a document, and its failing components as text.
 #[cfg(feature = "testing")]
 pub(crate) fn verdict(code: u16, content_type: &str, body: &[u8]) -> Option<(Status, Vec<String>)> {
     let document = health_documents::read(code, content_type, body)?;
@@ -149,8 +155,8 @@ impl Check for Upstream {
     }
 
     fn proves(&self) -> &'static str {
-        "The service's health document says that it works. It does not prove more than the service's own checks do, \
-         nor that the operations needed of it work."
+        "The service's health document reports Healthy or Degraded. It does not prove more than the service's own \
+         checks do, or that the operations which the application needs work."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

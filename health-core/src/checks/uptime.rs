@@ -1,5 +1,5 @@
-//! How long the checks and the host have been running, as numbers. Always green: it proves no more than that this process
-//! answers, and does not prove that anything works.
+//! Reports the uptime of the check and of the host as numbers. The check is always Healthy. That proves only that this
+//! process answers, and not that anything works.
 
 use std::{fs, time::Duration};
 
@@ -11,10 +11,13 @@ use crate::{
     model::status::{Kind, Membership},
 };
 
-/// Tells how long this process's check and, on Linux, the host have been up.
+/// Reports the uptime of the process and, on Linux, of the host.
 ///
-/// - Least privilege: reading `/proc/uptime`, which everyone may.
-/// - Observed: `process`, since this value was made, and `host`, both in `s`.
+/// The check is always Healthy. That proves only that this process answers, and not that anything works.
+///
+/// - Least privilege: read access to `/proc/uptime`, which every user has.
+/// - By default the check counts for the full report only.
+/// - Observed values: `process`, the time since [`Uptime::new`], and `host`, both in `s`.
 ///
 /// ```
 /// use health_core::{Health, Uptime};
@@ -39,7 +42,7 @@ impl Default for Uptime {
 }
 
 impl Uptime {
-    /// Counts from now on.
+    /// Creates a check whose value `process` counts from this call on.
     pub fn new() -> Self {
         Self { since: Instant::now() }
     }
@@ -49,7 +52,7 @@ impl Uptime {
 impl Check for Uptime {
     async fn check(&self) -> CheckResult {
         let outcome = Outcome::healthy().observe("process", tenths(self.since.elapsed()), "s");
-        // In memory: reading it does not wait.
+        // The file is in memory, so the read does not block.
         let host = fs::read_to_string("/proc/uptime").ok();
         let host = host.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
         Ok(match host {

@@ -1,4 +1,4 @@
-//! What the results of rumqttc's event loop mean, those of MQTT 3.1.1 and those of MQTT 5.
+//! Converts the results of rumqttc's event loops, of MQTT 3.1.1 and of MQTT 5, into events of the session.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use rumqttc::{ConnectReturnCode, ConnectionError, Event as EventV4, Outgoing, Pa
 use super::session::{Event, Fault};
 use crate::{check::error::CheckError, model::status::Reason};
 
-/// Returns what the check follows of a result of [`rumqttc::EventLoop::poll`].
+/// Converts a result of [`rumqttc::EventLoop::poll`]. Returns `None` if the check does not need it.
 pub(super) fn of_v4(polled: &Result<EventV4, ConnectionError>) -> Option<Event> {
     match polled {
         Ok(EventV4::Incoming(Packet::ConnAck(_))) => Some(Event::Connected),
@@ -18,7 +18,7 @@ pub(super) fn of_v4(polled: &Result<EventV4, ConnectionError>) -> Option<Event> 
     }
 }
 
-/// Returns what the check follows of a result of [`rumqttc::v5::EventLoop::poll`].
+/// Converts a result of [`rumqttc::v5::EventLoop::poll`]. Returns `None` if the check does not need it.
 pub(super) fn of_v5(polled: &Result<v5::Event, v5::ConnectionError>) -> Option<Event> {
     use v5::mqttbytes::v5::Packet;
     match polled {
@@ -30,10 +30,10 @@ pub(super) fn of_v5(polled: &Result<v5::Event, v5::ConnectionError>) -> Option<E
     }
 }
 
-/// Returns an error's reason, its own or that of its source chain, and its text.
+/// Returns the text of an error, and the given reason. Without a given reason, the source chain and the text decide.
 fn fault(error: &(dyn Error + 'static), reason: Option<Reason>) -> Fault {
     let (found, message) = CheckError::from_chain(error).into_parts();
-    // The variants of TLS exist with features of rumqttc only; the end of a stream within a packet has no kind.
+    // The variants for TLS exist only with features of rumqttc. The end of a stream within a packet has no error kind.
     let by_text = || match found {
         Reason::Failed if message.starts_with("TLS: ") => Reason::Rejected,
         Reason::Failed if message.contains("bytes remaining on stream") => Reason::Unreachable,
@@ -42,7 +42,7 @@ fn fault(error: &(dyn Error + 'static), reason: Option<Reason>) -> Fault {
     Fault { reason: reason.unwrap_or_else(by_text), message }
 }
 
-/// The public category of an error of MQTT 3.1.1; `None` if its source chain tells.
+/// Returns the public category of an error of MQTT 3.1.1, or `None` if its source chain and its text decide.
 fn reason_v4(error: &ConnectionError) -> Option<Reason> {
     match error {
         ConnectionError::NetworkTimeout
@@ -55,7 +55,7 @@ fn reason_v4(error: &ConnectionError) -> Option<Reason> {
     }
 }
 
-/// The public category of an error of MQTT 5; `None` if its source chain tells.
+/// Returns the public category of an error of MQTT 5, or `None` if its source chain and its text decide.
 fn reason_v5(error: &v5::ConnectionError) -> Option<Reason> {
     use v5::{ConnectionError, StateError, mqttbytes::v5::DisconnectReasonCode as Disconnect};
     match error {
@@ -77,7 +77,7 @@ fn reason_v5(error: &v5::ConnectionError) -> Option<Reason> {
     }
 }
 
-/// The public category of a refusal of MQTT 5.
+/// Returns the public category of a refused connection of MQTT 5.
 fn refused_v5(code: v5::mqttbytes::v5::ConnectReturnCode) -> Reason {
     use v5::mqttbytes::v5::ConnectReturnCode as Code;
     match code {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_has_its_reason() {
+    fn each_error_of_mqtt_3_has_its_reason() {
         use rumqttc::{ConnectReturnCode as Code, ConnectionError as Error};
         let io = |kind: io::ErrorKind| io::Error::from(kind);
         for (error, expected) in [
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_check_asked_for_is_followed() {
+    fn only_connections_and_unsubscriptions_become_events() {
         use rumqttc::{ConnAck, UnsubAck};
         let accepted = ConnAck::new(ConnectReturnCode::Success, false);
         assert_eq!(of_v4(&Ok(EventV4::Incoming(Packet::ConnAck(accepted)))), Some(Event::Connected));

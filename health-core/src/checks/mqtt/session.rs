@@ -1,29 +1,30 @@
-//! What is known of the client's connection, and of the question that is under way. Pure: it waits for nothing.
+//! The state of the client's connection, and the request that is under way. Pure: it does no I/O and never waits.
 
 use std::collections::VecDeque;
 
 use crate::model::status::Reason;
 
-/// How many numbers of requests are remembered of one question, the application's own among them.
+/// The maximum number of packet identifiers remembered for one question. They include those of the application's
+/// requests.
 const REMEMBERED: usize = 16;
 
-/// What the event loop has told.
+/// The state of the connection, from the results of the event loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// Nothing so far.
+    /// The event loop has returned no result so far.
     Unknown,
     /// The broker has accepted the client.
     Up,
-    /// The connection was lost, and no attempt to connect anew has failed so far.
+    /// The connection was lost, and no attempt to reconnect has failed so far.
     Lost(Fault),
     /// The last attempt to connect has failed.
     Down(Fault),
-    /// Nobody tells any more.
+    /// All observers were dropped, so no further result arrives.
     Ended,
 }
 
 impl Connection {
-    /// Returns what it is called, without the text of an error.
+    /// Returns the name of the state, without the text of an error.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -42,25 +43,25 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
-/// One event of the event loop.
+/// An event that changes the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Connected,
-    /// A request of the kind that the check makes was sent, with this number.
+    /// The client has sent an unsubscribe request with this packet identifier.
     Sent(u16),
-    /// The broker has answered the request of this number.
+    /// The broker has answered the unsubscribe request with this packet identifier.
     Answered(u16),
     Failed(Fault),
     Ended,
 }
 
-/// The connection, and the one question that may be under way.
+/// The connection, and the check's question that may be under way: an unsubscribe request.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) connection: Connection,
-    /// The numbers of the requests that were sent since the question was put, one of which is its own.
+    /// The packet identifiers of the requests that were sent since the question was put. One of them is the question's.
     question: Option<VecDeque<u16>>,
-    /// How many questions were answered.
+    /// The number of answered questions.
     pub(super) answers: u64,
 }
 
@@ -69,12 +70,12 @@ impl Session {
         Self { connection: Connection::Unknown, question: None, answers: 0 }
     }
 
-    /// Returns whether a question is under way, so that no other may be put.
+    /// Returns whether a question is under way. Then no other may be put.
     pub(super) const fn is_asked(&self) -> bool {
         self.question.is_some()
     }
 
-    /// Begins a question. Returns `false` if another is under way, or there is no connection to put one over.
+    /// Begins a question. Returns `false` if another one is under way or there is no connection.
     pub(super) fn ask(&mut self) -> bool {
         let may_ask = self.connection == Connection::Up && self.question.is_none();
         if may_ask {
@@ -83,12 +84,12 @@ impl Session {
         may_ask
     }
 
-    /// Forgets a question that could not be put.
+    /// Removes a question that could not be put into the client's queue.
     pub(super) fn take_back(&mut self) {
         self.question = None;
     }
 
-    /// Follows an event. Returns whether anything is different.
+    /// Applies an event. Returns whether a waiting run must look at the session again.
     pub(super) fn follow(&mut self, event: Event) -> bool {
         match event {
             Event::Connected => {
@@ -96,8 +97,8 @@ impl Session {
                 self.question = None;
             }
             Event::Sent(number) => {
-                // The client numbers its requests after they were put, and does not tell whose they are. Whichever it
-                // is, it was sent after the question was put, so that its answer proves the same.
+                // The client assigns packet identifiers when it sends, and does not report to whom a request belongs.
+                // An answer to any request sent after the question was put proves the same.
                 if let Some(numbers) = &mut self.question {
                     if numbers.len() == REMEMBERED {
                         numbers.pop_front();
@@ -144,35 +145,35 @@ mod tests {
     }
 
     #[test]
-    fn without_a_connection_nothing_is_asked_and_with_one_a_single_question() {
+    fn a_question_needs_a_connection_and_only_one_is_under_way() {
         let mut session = Session::new();
-        assert!(!session.ask(), "nothing is known");
+        assert!(!session.ask(), "the connection is unknown");
         session.follow(Event::Connected);
         assert!(session.ask());
-        assert!(!session.ask(), "one is under way");
+        assert!(!session.ask(), "a question is under way");
         session.follow(Event::Failed(fault("gone")));
-        assert!(!session.ask(), "lost");
+        assert!(!session.ask(), "the connection is lost");
         session.follow(Event::Connected);
-        assert!(session.ask(), "what was asked over the lost connection is forgotten");
+        assert!(session.ask(), "the question over the lost connection is forgotten");
     }
 
     #[test]
-    fn only_an_answer_to_what_was_sent_since_counts() {
+    fn only_an_answer_to_a_request_sent_after_the_question_counts() {
         let mut session = connected();
         session.follow(Event::Sent(1));
         assert!(session.ask());
-        assert!(!session.follow(Event::Answered(1)), "sent before the question");
+        assert!(!session.follow(Event::Answered(1)), "sent before the question was put");
         session.follow(Event::Sent(2));
         session.follow(Event::Sent(3));
         assert!(!session.follow(Event::Answered(4)));
         assert_eq!((session.answers, session.is_asked()), (0, true));
-        assert!(session.follow(Event::Answered(2)), "the application's own may come first");
+        assert!(session.follow(Event::Answered(2)), "a request of the application may be answered first");
         assert_eq!((session.answers, session.is_asked()), (1, false));
-        assert!(!session.follow(Event::Answered(3)), "nothing is asked any more");
+        assert!(!session.follow(Event::Answered(3)), "no question is under way any more");
     }
 
     #[test]
-    fn a_loss_becomes_an_outage_with_the_first_attempt_that_fails() {
+    fn a_lost_connection_is_down_after_the_first_failed_attempt_to_reconnect() {
         let mut session = connected();
         session.follow(Event::Failed(fault("reset")));
         assert_eq!(session.connection, Connection::Lost(fault("reset")));
@@ -180,13 +181,13 @@ mod tests {
         assert_eq!(session.connection, Connection::Down(fault("refused")));
         let mut session = Session::new();
         session.follow(Event::Failed(fault("refused")));
-        assert_eq!(session.connection, Connection::Down(fault("refused")), "there was none to lose");
+        assert_eq!(session.connection, Connection::Down(fault("refused")), "there was no connection to lose");
         session.follow(Event::Ended);
         assert_eq!(session.connection, Connection::Ended);
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_remembered_packet_identifiers_are_bounded() {
         let mut session = connected();
         session.ask();
         for number in 1..=100 {

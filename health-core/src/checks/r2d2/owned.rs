@@ -1,4 +1,4 @@
-//! The pool and the manager of a check, and what blocks with them.
+//! The pool and the manager of a check, with their blocking operations.
 
 use std::{
     sync::Arc,
@@ -13,27 +13,28 @@ use crate::{
     model::status::Reason,
 };
 
-/// The pool, the manager and what the application says of the driver's errors. Clients that block may not be closed on a thread
-/// of a runtime, and the last user of a pool closes its connections; so this ends on a thread of its own.
+/// The pool, the manager and the application's function for the reasons of errors. It is dropped on a thread of its
+/// own: the last owner of a pool closes its connections, and blocking clients must not be closed on a thread of a
+/// runtime.
 pub(super) struct Owned<M: ManageConnection> {
     pool: Option<Pool<M>>,
     manager: Option<Arc<M>>,
     reason_of: ReasonOf<M::Error>,
 }
 
-/// A connection was given.
+/// The result of a run that got a connection.
 pub(super) struct Asked {
-    /// The time until then, if none was idle.
+    /// The wait for the connection, if none was idle.
     pub(super) waited: Option<Duration>,
 }
 
-/// No connection was given in time.
+/// The result of a run that got no connection in time.
 pub(super) struct NotServed {
-    /// What the last failed attempt to connect said, if one has failed since somebody was told.
+    /// The text of the last failed attempt to connect. The pool reports each failure once.
     pub(super) text: Option<String>,
 }
 
-/// How r2d2 begins the text of its only error, before what the driver said.
+/// The start of the text of r2d2's only error. The driver's text follows.
 const LATE: &str = "timed out waiting for connection: ";
 
 impl<M: ManageConnection> Owned<M> {
@@ -62,11 +63,11 @@ impl<M: ManageConnection> Owned<M> {
         self.pool.as_ref().is_some_and(|pool| pool.state().connections > 0)
     }
 
-    /// Returns whether every connection that the pool may have is open and in use.
     pub(super) fn has_idle(&self) -> bool {
         self.pool.as_ref().is_some_and(|pool| pool.state().idle_connections > 0)
     }
 
+    /// Returns whether every connection that the pool may have is open and in use.
     pub(super) fn is_full(&self) -> bool {
         self.pool.as_ref().is_some_and(|pool| {
             let state = pool.state();
@@ -74,14 +75,14 @@ impl<M: ManageConnection> Owned<M> {
         })
     }
 
-    /// Returns the pool's numbers.
+    /// Returns the observed values of the pool.
     pub(super) fn numbers(&self) -> Vec<(&'static str, u32)> {
         let Some(pool) = &self.pool else { return Vec::new() };
         let state = pool.state();
         vec![("pool_max", pool.max_size()), ("pool_size", state.connections), ("pool_idle", state.idle_connections)]
     }
 
-    /// Takes a connection, which the pool tests before it gives it, and gives it back.
+    /// Takes a connection from the pool, which tests it, and gives it back. Blocks.
     pub(super) fn ask_pool(&self, patience: Duration) -> Result<Asked, NotServed> {
         let Some(pool) = &self.pool else { return Err(NotServed { text: None }) };
         let has_idle = pool.state().idle_connections > 0;
@@ -96,7 +97,7 @@ impl<M: ManageConnection> Owned<M> {
         }
     }
 
-    /// Opens a connection beside the pool, asks over it and closes it.
+    /// Opens a connection beside the pool, tests it and closes it. Blocks.
     pub(super) fn ask_beside(&self) -> Result<(), (Reason, String)> {
         let Some(manager) = &self.manager else {
             return Err((Reason::Failed, "the check has no manager".to_owned()));
@@ -115,7 +116,7 @@ impl<M: ManageConnection> Clone for Owned<M> {
 impl<M: ManageConnection> Drop for Owned<M> {
     fn drop(&mut self) {
         let ended = (self.pool.take(), self.manager.take());
-        // If there is no further thread, it ends here.
+        // If no thread can be started, the pool is dropped here.
         drop(thread::Builder::new().name("health-r2d2".to_owned()).spawn(move || drop(ended)));
     }
 }

@@ -1,4 +1,4 @@
-//! Since when a pool has served nobody, and what it said last.
+//! Records since when a pool has served no connection, and the text of its last error.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,16 +13,17 @@ use crate::{
     model::status::{Reason, Status},
 };
 
-/// What is known of a pool that serves nobody.
+/// The record of a pool that serves no connection.
 #[derive(Debug, Default)]
 pub(super) struct Unserved(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when the pool has had no connection for a run that asked.
+    /// The first moment of the current saturation.
     since: Option<Instant>,
     has_served: bool,
-    /// What an attempt to connect said. The pool tells it once, to whoever asks first, and tries again after pauses.
+    /// The text of the last failed attempt to connect. The pool reports it once, to the first caller, and connects
+    /// again after pauses.
     text: Option<String>,
 }
 
@@ -31,7 +32,7 @@ impl Unserved {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers that the pool gave a connection.
+    /// Records that the pool gave a connection.
     pub(super) fn serves(&self) {
         *self.state() = State { has_served: true, ..State::default() };
     }
@@ -40,12 +41,13 @@ impl Unserved {
         self.state().has_served
     }
 
-    /// Remembers that the server does not answer, which is another matter than saturation.
+    /// Records that the server does not answer. That is no saturation, so its time starts anew.
     pub(super) fn fails(&self) {
         self.state().since = None;
     }
 
-    /// Returns what the pool said of its last failed attempt to connect, now or before, and what that means.
+    /// Returns the text of the last failed attempt to connect, from this run or an earlier one, and its reason. Without
+    /// a text the reason is `None`.
     pub(super) fn reason_of(&self, text: Option<String>) -> (Option<Reason>, String) {
         let mut state = self.state();
         let text = text.or_else(|| state.text.take());
@@ -54,10 +56,11 @@ impl Unserved {
             state.since = None;
         }
         state.text.clone_from(&text);
-        (reason, text.unwrap_or_else(|| "the pool gave no connection in time, and no reason".to_owned()))
+        (reason, text.unwrap_or_else(|| "the pool gave no connection in time and reported no error".to_owned()))
     }
 
-    /// The outcome of a pool that serves nobody: Degraded, and Unhealthy once that has lasted for the tolerated time.
+    /// Returns the outcome of a pool that serves no connection: Degraded, and Unhealthy once that has lasted for the
+    /// tolerated time.
     pub(super) fn saturated(&self, who: &str, tolerated: Duration) -> Outcome {
         let lasted = self.state().since.get_or_insert_with(Instant::now).elapsed();
         let message = format!("{who} has had no free connection for {:.1} s", lasted.as_secs_f64());
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_pool_that_serves_nobody_is_an_outage_after_a_time() {
+    async fn a_pool_that_serves_no_connection_is_unhealthy_after_the_tolerated_time() {
         let unserved = Unserved::default();
         let status = || unserved.saturated("the pool", Duration::from_secs(10)).status;
         assert_eq!(status(), Status::Degraded);
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pool_has_said_once_holds_until_it_serves() {
+    fn the_error_of_a_pool_is_kept_until_the_pool_serves() {
         let unserved = Unserved::default();
         assert_eq!(unserved.reason_of(None).0, None);
         let refused = || Some("Connection refused (os error 111)".to_owned());

@@ -28,7 +28,7 @@ async fn brokers_and_topics_are_seen_by_consumers_and_producers() {
         let report = rerun(&health).await;
         assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)));
         let message = report.message().unwrap_or_default();
-        assert!(message.contains("there is no topic missing"), "asking did not create it: {message}");
+        assert!(message.contains("topic missing does not exist"), "asking did not create it: {message}");
     }
     let report = shown(&checked(Kafka::consumer(consumer).min_brokers(2)).await);
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Threshold)));

@@ -71,7 +71,7 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
             200,
             "<html>\n<p>wait\nbrowser check passed\n</html>",
             UNHEALTHY,
-            Some("the answer is no health document that we know"),
+            Some("the answer is not a health document of a known format"),
             None,
         ),
         ("text/plain", 302, "OK", UNHEALTHY, Some("the service answers with the code 302"), None),
@@ -95,7 +95,7 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
             Some("vault-token"),
         ),
         (JSON, 200, r#"{"status":"UP","n":1e400}"#, HEALTHY, None, None),
-        (JSON, 200, r#"{"hello":1}"#, UNHEALTHY, Some("the answer is no health document that we know"), None),
+        (JSON, 200, r#"{"hello":1}"#, UNHEALTHY, Some("the answer is not a health document of a known format"), None),
         ("text/html", 404, "<html>", UNHEALTHY, Some("the service answers with the code 404"), None),
     ] {
         let status = StatusCode::from_u16(code).unwrap();

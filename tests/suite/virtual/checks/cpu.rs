@@ -87,7 +87,7 @@ async fn a_word_or_a_number_for_none_is_no_quota() {
     assert_eq!(observed(&shown(&checked(Cpu::new().root(root.path())).await), "quota"), 0.5);
     write(root.path(), "sys/fs/cgroup/cpu.max", "much");
     let report = shown(&checked(Cpu::new().root(root.path())).await);
-    assert!(report.detail("unread").unwrap().as_str().unwrap().ends_with("cpu.max has no number"), "{report:?}");
+    assert!(report.detail("unread").unwrap().as_str().unwrap().ends_with("cpu.max contains no number"), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

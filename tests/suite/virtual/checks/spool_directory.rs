@@ -78,7 +78,7 @@ async fn an_extension_of_several_parts_is_what_the_name_ends_in() {
 async fn a_directory_that_is_not_there_is_unhealthy() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(SpoolDirectory::new(directory.path().join("nowhere"))).await;
-    assert!(shown(&health).message().unwrap().contains("there is no directory"));
+    assert!(shown(&health).message().unwrap().contains("does not exist"));
     assert_eq!(shown(&health).status(), Status::Unhealthy);
 }
 
@@ -93,7 +93,7 @@ fn bad_input_is_refused() {
         ("*.xml", "patterns"),
         ("xm?", "patterns"),
         ("{xml,json}", "patterns"),
-        (" xml", "without blanks"),
+        (" xml", "spaces"),
         ("xml,json", "one extension"),
     ] {
         let message = invalid(SpoolDirectory::new("/x").extension(extension));
