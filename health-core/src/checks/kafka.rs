@@ -230,7 +230,7 @@ impl Check for Kafka {
             return Err(("topic(\"\") has an empty name: give the topic's name".to_owned()).into());
         }
         if self.min_brokers == 0 {
-            return Err(("min_brokers(0) never fails: use 1 or more".to_owned()).into());
+            return Err(("min_brokers(0) can never fail: use 1 or more".to_owned()).into());
         }
         Ok(())
     }

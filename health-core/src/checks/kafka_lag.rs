@@ -217,7 +217,9 @@ impl Check for KafkaLag {
             );
         }
         if self.topics.is_empty() || self.topics.contains("") {
-            return Err(("no topic, or one with an empty name: add at least one with .topic(name)".to_owned()).into());
+            return Err(
+                ("no topic, or an empty topic name: name at least one topic with .topic(name)".to_owned()).into()
+            );
         }
         self.limits.validate_count()?;
         Ok(self.worst.validate_count()?)

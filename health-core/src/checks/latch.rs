@@ -79,7 +79,7 @@ impl Check for LatchCheck {
         let held = self.0.strong_count();
         Ok(match held {
             0 => Outcome::healthy(),
-            _ => Outcome::unhealthy(format!("startup work is not done: {held} clones of the latch are held"))
+            _ => Outcome::unhealthy(format!("startup work is not done: latch clones still held: {held}"))
                 .reason(Reason::Starting),
         })
     }

@@ -47,8 +47,8 @@ const UNAUTHENTICATED: &str = "CLIENT_ERROR unauthenticated";
 /// stored, or that it has memory left.
 ///
 /// The check keeps the connection between runs. It speaks the text protocol itself, over plain TCP, because no client
-/// on crates.io is stable, can be shared with a check and works without a TLS stack. A proxy that does not answer
-/// `version` is `failed`.
+/// on crates.io has all three properties: it is stable, it can be shared with a check, and it brings no TLS stack. A
+/// proxy that does not answer `version` is `failed`.
 ///
 /// - Least privilege: a user of the server's password file, if the server has one ([`credentials`](Self::credentials)).
 ///   The check stores and reads nothing.

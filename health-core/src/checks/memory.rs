@@ -148,10 +148,10 @@ impl Memory {
     }
 }
 
-/// The share of `memory.high`, in percent, from which on the kernel holds a group at `memory.high`.
+/// The least share of `memory.high`, in percent, at which a group counts as held at `memory.high`.
 const HELD: f64 = 98.0;
 
-/// The value from which on a limit, in bytes, means "no limit". Version 1 shows the greatest multiple of the page size
+/// The least value of a limit, in bytes, that means "no limit". Version 1 shows the greatest multiple of the page size
 /// below 2^63.
 const UNLIMITED: u64 = 1 << 62;
 
@@ -171,7 +171,7 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
     let whole = machine.as_ref().map_or(UNLIMITED - 1, |machine| machine.limit);
     let (mut usages, mut is_limited) = (Vec::new(), false);
     for (depth, folder) in folders.iter().enumerate() {
-        // The statistics of version 1 include the tightest limit of all parent groups, also of those that are not
+        // The statistics of version 1 contain the tightest limit of all parent groups, including groups that are not
         // visible.
         let of_all = if depth == 0 { files.of_all } else { None };
         let of_all = of_all.and_then(|key| host.field(folder.join("memory.stat"), key));
@@ -179,7 +179,7 @@ fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {
         let Some(limit) = limits.filter(|limit| (1..=whole).contains(limit)).min() else { continue };
         is_limited = true;
         if let Some(used) = host.number(folder.join(files.used)) {
-            // If the size of the cache is unknown, the working set counts as all used memory, which it never exceeds.
+            // If the size of the cache is unknown, all used memory counts. The real working set is not greater.
             let cache = host.field(folder.join("memory.stat"), files.cache).unwrap_or(0);
             usages.push(Usage { used: used.saturating_sub(cache), limit, limit_of: files.name });
         }

@@ -42,8 +42,8 @@ const ATTEMPTS: usize = 3;
 /// server accepts writes, unless [`writable`](Self::writable) is set, or that the user can read or write any
 /// collection.
 ///
-/// - Least privilege: the right to log in, which every new connection of the client's pool does. The check reads and
-///   writes nothing. It sends `ping` and `hello` to the database `admin`, where they need no right.
+/// - Least privilege: the right to log in. Every new connection of the client's pool logs in. The check reads and
+///   writes nothing. Its commands `ping` and `hello` go to the database `admin`, where they need no right.
 /// - Any member that holds data counts: a replica set without a primary is healthy unless [`writable`](Self::writable)
 ///   is set.
 /// - The driver waits 30 s for a server to be found, unless the client is configured otherwise. The deadline of the
@@ -55,8 +55,9 @@ const ATTEMPTS: usize = 3;
 ///   The driver reports the state of its pool only by events, and their one handler belongs to the application. For the
 ///   same reason the check has no observed values. If the operations of the application may use up the pool, give the
 ///   check a client of its own.
-/// - A wrong password, or a user without the right, is `rejected`. A server that shuts down, recovers or is no longer
-///   the primary is `unreachable`. A time limit of the server is `timeout`, and a limit on requests is `saturated`.
+/// - A wrong password, or a user without the required right, is `rejected`. A server that shuts down, recovers or is no
+///   longer the primary is `unreachable`. A time limit of the server is `timeout`, and a limit on requests is
+///   `saturated`.
 /// - The feature `mongodb` turns on no TLS feature of the driver, and the driver does not compile without one. So the
 ///   application's own dependency on `mongodb` turns on one of `rustls-tls`, `rustls-tls-aws-lc` and `openssl-tls`.
 /// - The check is tested against a server written from the documentation of the protocol, because no package contains
@@ -134,8 +135,8 @@ impl Check for MongoDb {
 
     fn proves(&self) -> &'static str {
         if self.is_writable {
-            "A server answers on an authenticated connection that it accepts writes. It does not prove that the user \
-             can read or write any collection."
+            "A server answers on an authenticated connection and reports that it accepts writes. It does not prove that \
+             the user can read or write any collection."
         } else {
             "A server of the deployment answers ping on an authenticated connection. It does not prove that there is a \
              primary that accepts writes."

@@ -145,7 +145,7 @@ impl RoundTrip<Deadpool<Manager>> for Question {
                         Outcome::unhealthy("the server is a standby and accepts no writes").reason(Reason::Rejected)
                     }
                     Some((_, Some("on"))) => Outcome::unhealthy("the session is read-only").reason(Reason::Rejected),
-                    _ => Outcome::unhealthy("the server did not answer whether it accepts writes"),
+                    _ => Outcome::unhealthy("the server did not report whether it accepts writes"),
                 })
             }
         }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The reciprocal of the share of the time left that is reserved for the verdict after the last member: 1/20.
+/// The divisor of the time left that gives the time reserved for the verdict after the last member.
 const RESERVE: u32 = 20;
 /// The time limit of the members outside a run of the scheduler.
 const UNBOUNDED: Duration = Duration::from_secs(60);

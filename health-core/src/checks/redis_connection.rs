@@ -48,7 +48,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 /// - The driver keeps an unanswered command until its connection ends, so a server that hangs costs some bytes per run.
 /// - The driver buffers an answer until it is complete. On the application's connection there is no limit of time or
 ///   size.
-/// - In a cluster PING goes to every master. The client can be one of any node.
+/// - In a cluster PING goes to every master. The client can be a client of any node.
 /// - A key or a database that belongs to another server is `rejected`. A server that loads its data is `unreachable`. A
 ///   server that is busy with a script, or cannot save, is `failed`. A server without room for the connection is
 ///   Unhealthy with `saturated`.

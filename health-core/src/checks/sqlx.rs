@@ -133,7 +133,7 @@ where
             let patience = time_left().map_or(Duration::MAX, |left| left.mul_f64(0.95));
             match timeout(patience, Executor::execute(connection, "PRAGMA schema_version")).await {
                 Ok(answer) => drop(answer.map_err(explain)?),
-                Err(_) => return Err(Failure::new("the file stayed locked", Reason::Saturated, true)),
+                Err(_) => return Err(Failure::new("the file was locked until the deadline", Reason::Saturated, true)),
             }
         }
         Ok(Outcome::healthy())
@@ -318,8 +318,9 @@ fn reason(error: &Error) -> Reason {
     }
 }
 
-/// Returns the public category of an error that the database answered. sqlx shows an error of MySQL as `1040 (08004):
-/// …` and an error of SQLite as `(code: 5) …`. An error of PostgreSQL has no number, so its SQLSTATE is used.
+/// Returns the public category of an error that the database answered. sqlx shows an error of MySQL as
+/// `1040 (08004): …` and an error of SQLite as `(code: 5) …`. An error of PostgreSQL has no number, so its SQLSTATE is
+/// used.
 fn answer_reason(error: &dyn DatabaseError) -> Reason {
     let text = error.to_string();
     let code = error.code().unwrap_or_default();

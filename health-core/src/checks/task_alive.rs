@@ -17,7 +17,7 @@ use crate::{
 /// Green proves that the task has not returned, panicked or been aborted. It does not prove that the task makes
 /// progress. [`Heartbeat`](crate::Heartbeat) proves that.
 ///
-/// Its kind is [`Kind::Local`]. Least privilege: none. The check reads nothing outside of the process.
+/// The kind of the check is [`Kind::Local`]. Least privilege: none. The check reads nothing outside of the process.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, TaskAlive};

@@ -32,11 +32,12 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 ///
 /// - A service that reports Healthy is Healthy. A service that reports Degraded is also Healthy, with a message,
 ///   because it does its work. A service that reports Unhealthy is Unhealthy. So is an answer that is not a health
-///   document, and any status code from 400 on except 429.
+///   document, and any status code from 400 on except 429. The codes 401, 403 and 407 have the reason `rejected`.
 /// - The failing components of the service appear in the details, at full visibility only.
 /// - The check sends the header `Health-Local: 1`. An endpoint of this crate then leaves out its own `Upstream` checks,
 ///   so that services that check each other do not keep each other Unhealthy.
-/// - A kept connection that ends during the request is not an outage: the request is sent again, as by `Http`.
+/// - A kept-alive connection that ends during the request is not an outage: the check sends the request again, like
+///   `Http`.
 /// - Least privilege: the right to read the health document.
 /// - The check is Optional unless `.critical()` is set, because it depends on another service.
 /// - Redirects are not accepted.

@@ -41,7 +41,7 @@ impl Unserved {
         self.state().has_served
     }
 
-    /// Records that the server does not answer. That is no saturation, so its time starts anew.
+    /// Records that the server does not answer. This ends a saturation, so the time of the next one starts anew.
     pub(super) fn fails(&self) {
         self.state().since = None;
     }

@@ -103,7 +103,7 @@ async fn a_task_that_no_longer_polls_is_told_of() {
     turns(&health, Status::Healthy, None).await;
     polling.abort();
     turns(&health, Status::Unhealthy, Some(Reason::Failed)).await;
-    assert!(shown(&health).message().unwrap().contains("the task that polls has ended"), "{:?}", shown(&health));
+    assert!(shown(&health).message().unwrap().contains("the task that polls it has ended"), "{:?}", shown(&health));
 }
 
 /// Nobody polls here: the check sees what the observer is told.
@@ -114,7 +114,7 @@ async fn what_the_observer_is_not_told_of_is_a_timeout_and_a_full_queue_saturate
     let (mqtt, _observer) = Mqtt::new(client);
     let health = checked_quickly(mqtt).await;
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Timeout)));
-    assert!(shown(&health).message().unwrap().contains("hand each result"), "{:?}", shown(&health));
+    assert!(shown(&health).message().unwrap().contains("pass each result"), "{:?}", shown(&health));
 
     let (client, _event_loop) = queue_of_one();
     client.try_publish("orders", QoS::AtMostOnce, false, "x").unwrap();

@@ -253,6 +253,6 @@ fn numbers_that_cannot_be_meant_are_refused() {
     refused(builder(DiskSpace::new("/").fail_below(-5).into()), invalid, &["use 0 to 100"]);
     refused(builder(ErrorRate::new().fail_above(25).check().into()), invalid, &["share", "use 0.25"]);
     refused(builder(ErrorRate::new().fail_above(1).check().into()), invalid, &["never exceeded", "0.01 for 1 %"]);
-    refused(builder(RuntimeLag::new().warn_above(Duration::ZERO).into()), invalid, &["at every moment"]);
+    refused(builder(RuntimeLag::new().warn_above(Duration::ZERO).into()), invalid, &["always warns"]);
     refused(builder(Cpu::new().warn_above(-1).into()), invalid, &["use 0 or more"]);
 }
