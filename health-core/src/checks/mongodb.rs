@@ -135,8 +135,8 @@ impl Check for MongoDb {
 
     fn proves(&self) -> &'static str {
         if self.is_writable {
-            "A server answers on an authenticated connection and reports that it accepts writes. It does not prove that \
-             the user can read or write any collection."
+            "A server answers on an authenticated connection and reports that it accepts writes. It does not prove \
+             that the user can read or write any collection."
         } else {
             "A server of the deployment answers ping on an authenticated connection. It does not prove that there is a \
              primary that accepts writes."

@@ -1,4 +1,4 @@
-//! The grammar of secrets in a text. Reads the text once, from its beginning to its end.
+//! The grammar of secrets in a text. It reads the text once, from beginning to end.
 
 use super::{
     key, prose,
@@ -10,7 +10,7 @@ use super::{
 
 pub(super) const MASK: &str = "***";
 
-/// Replaces what the grammar finds by the mask.
+/// Replaces every secret that the grammar finds by [`MASK`].
 pub(super) fn redacted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = Run::default();
@@ -30,7 +30,7 @@ pub(super) fn redacted(text: &str) -> String {
                 at = span.to;
                 continue;
             }
-            // Nothing begins within a word.
+            // No secret begins within a word.
             None if is_word(c) => word_end(text, at).max(at + c.len_utf8()),
             None => at + c.len_utf8(),
         };
@@ -40,7 +40,8 @@ pub(super) fn redacted(text: &str) -> String {
     out
 }
 
-/// Reads what begins with a word: a known token, an address of Go's driver, a key and its value.
+/// Returns the secret part of a shape that begins with the word here: a known token, an address of Go's MySQL driver,
+/// or a key and its value.
 fn word(text: &str, at: usize) -> Option<Span> {
     let end = word_end(text, at);
     if let Some(found) = token(text, at).or_else(|| dsn(text, end)) {
@@ -48,7 +49,7 @@ fn word(text: &str, at: usize) -> Option<Span> {
     }
     let word = &text[at..end];
     let kind = key::kind(word).or_else(|| is_second_word(text, at, word).then_some(key::Key::Secret));
-    // SQL: `SET PASSWORD FOR app = '…'`.
+    // SQL: `SET PASSWORD FOR app = '…'`
     if word.eq_ignore_ascii_case("password")
         && text[end..].len() > 5
         && text.as_bytes()[end..end + 5].eq_ignore_ascii_case(b" for ")
@@ -63,7 +64,7 @@ fn word(text: &str, at: usize) -> Option<Span> {
     if let Some(kind) = kind {
         return value(text, at, end, kind);
     }
-    // SQL: `IDENTIFIED BY '…'`.
+    // SQL: `IDENTIFIED BY '…'`
     let is_of_sql = word.eq_ignore_ascii_case("by") && ends_with_word(text, at, "identified");
     let quote = skip(text, end, |c| c == ' ');
     if is_of_sql && text[quote..].starts_with(['\'', '"']) {
@@ -73,7 +74,7 @@ fn word(text: &str, at: usize) -> Option<Span> {
     None
 }
 
-/// Returns whether this is the second word of a key such as `Account Key`.
+/// Returns whether the word is the second one of a key such as `Account Key`.
 fn is_second_word(text: &str, at: usize, word: &str) -> bool {
     let is_key = word.eq_ignore_ascii_case("key") && text[..at].ends_with([' ', '.']);
     let start = at.saturating_sub(1);

@@ -1,6 +1,7 @@
-//! Which keys name a secret.
+//! Decides which keys name a secret.
 
-/// Endings of a key, in lower case and without separators, so that `api_key`, `api-key`, `apiKey` and `APIKEY` are one.
+/// Endings of keys that name a secret, in lower case and without separators. `apikey` stands for `api_key`, `api-key`,
+/// `apiKey` and `APIKEY`.
 const ENDINGS: [&str; 37] = [
     "password",
     "passwd",
@@ -41,10 +42,11 @@ const ENDINGS: [&str; 37] = [
     "storepass",
 ];
 
-/// The last word of a key; many harmless keys end with the same letters.
+/// Last words of keys that name a secret. They must be whole words, because many harmless keys end with the same
+/// letters.
 const LAST_WORDS: [&str; 8] = ["cookie", "jwt", "pass", "passwds", "psk", "pw", "sas", "sig"];
 
-/// Words behind a key that change nothing about its value.
+/// Words at the end of a key that only describe the form of the value, as in `password_hash`.
 const FORMS: [&str; 16] = [
     "b64",
     "base64",
@@ -64,20 +66,20 @@ const FORMS: [&str; 16] = [
     "value",
 ];
 
-/// What a key tells of its value.
+/// The kind of value that a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// A secret, whatever it is.
+    /// A secret.
     Secret,
-    /// Several secrets, or how many there are.
+    /// Several secrets, or the number of them.
     Secrets,
-    /// The value of a header that ends with its line.
+    /// The value of a header, which ends with its line.
     Header,
 }
 
-/// Returns what a key names, or nothing if its value is harmless.
+/// Returns the kind of a key, or `None` if its value is harmless.
 pub(super) fn kind(key: &str) -> Option<Key> {
-    // Longer ones are values, such as tokens in a list.
+    // Longer words are not keys but values, such as tokens in a list.
     if key.is_empty() || key.len() > 80 {
         return None;
     }
@@ -93,7 +95,7 @@ pub(super) fn kind(key: &str) -> Option<Key> {
     if squashed.ends_with("authorization") || matches!(squashed.as_str(), "cookie" | "setcookie") {
         return Some(Key::Header);
     }
-    // Tests that pass are counted, and signals have numbers.
+    // `pass` may be the number of passed tests, and `sig` the number of a signal.
     if matches!(squashed.as_str(), "pass" | "sig") {
         return Some(Key::Secrets);
     }
@@ -108,7 +110,8 @@ fn is_form(word: &str) -> bool {
     FORMS.contains(&word) || word.trim_start_matches('v').bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Returns the words of a key in any style, in lower case: `dbPass`, `DB_PASS`, `db-pass` and `DBPass` are `db` and `pass`.
+/// Returns the words of a key of any case style, in lower case. `dbPass`, `DB_PASS`, `db-pass` and `DBPass` all have
+/// the words `db` and `pass`.
 fn words(key: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut letters = key.chars().peekable();
@@ -120,7 +123,8 @@ fn words(key: &str) -> Vec<String> {
             continue;
         }
         let is_upper = c.is_uppercase();
-        // A capital begins a word after a small letter, and as the last of several capitals before a small letter.
+        // An uppercase letter begins a word after a lowercase letter. So does the last of several uppercase letters
+        // before a lowercase one.
         let begins = is_upper && (was_lower || was_upper && letters.peek().is_some_and(|next| next.is_lowercase()));
         if begins {
             words.push(String::new());
@@ -145,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_known_in_every_style() {
+    fn keys_are_recognized_in_every_case_style() {
         for key in [
             "password",
             "PASSWORD",

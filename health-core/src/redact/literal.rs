@@ -1,19 +1,20 @@
-//! Quoted values and brackets, in the spellings of JSON, Rust's `Debug`, Python, SQL, ODBC and shells.
+//! Quoted values and brackets, in the syntax of JSON, Rust's `Debug`, Python, SQL, ODBC and shells.
 
 use super::span::{before, first, skip};
 
 /// A quoted value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Literal {
-    /// The first byte behind the opening quote.
+    /// The place after the opening quote.
     pub(super) from: usize,
-    /// The closing quote, with the backslashes before it, or the end of the text.
+    /// The place of the closing quote, or of the backslashes that escape it, or the end of the text.
     pub(super) to: usize,
-    /// The first byte behind the closing quote.
+    /// The place after the closing quote.
     pub(super) end: usize,
 }
 
-/// Reads the literal that begins here: `"…"`, `'…'`, `` `…` ``, `“…”`, `\"…\"` at any depth of escaping, `b"…"`, `r#"…"#`.
+/// Returns the literal that begins here: `"…"`, `'…'`, `` `…` ``, `“…”`, `\"…\"` at any depth of escaping, `b"…"` or
+/// `r#"…"#`.
 pub(super) fn literal(text: &str, at: usize) -> Option<Literal> {
     let at = prefix(text, at);
     let hashes = skip(text, at, |c| c == '#') - at;
@@ -41,10 +42,10 @@ pub(super) fn literal(text: &str, at: usize) -> Option<Literal> {
         let position = look + found;
         let end = position + closing.len_utf8();
         let backslashes = text[from..position].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        // Each depth of escaping doubles what stands before a quote within, and adds one.
+        // Each depth of escaping doubles the backslashes before an inner quote and adds one.
         let closes =
             if (depth + 1).is_power_of_two() { backslashes % (2 * (depth + 1)) == depth } else { backslashes == depth };
-        // SQL and ADO double a quote within.
+        // SQL and ADO double an inner quote.
         let is_doubled =
             depth == 0 && position > from && matches!(closing, '\'' | '"') && text[end..].starts_with(closing);
         if closes && !is_doubled {
@@ -55,7 +56,7 @@ pub(super) fn literal(text: &str, at: usize) -> Option<Literal> {
     Some(Literal { from, to: text.len(), end: text.len() })
 }
 
-/// Skips the letters before a quote that belong to the literal.
+/// Returns the place after the prefix letters of a literal, such as `b` or `r`.
 fn prefix(text: &str, at: usize) -> usize {
     let letters = skip(text, at, |c| matches!(c, 'b' | 'r' | 'c' | 'u' | 'f' | 'B' | 'R' | 'N'));
     let quote = skip(text, letters, |c| c == '#');
@@ -63,7 +64,7 @@ fn prefix(text: &str, at: usize) -> usize {
     if is_literal && (quote == letters || text[at..letters].contains('r')) { letters } else { at }
 }
 
-/// Reads `r#"…"#` from its hashes on.
+/// Returns the literal of `r#"…"#`, whose hashes begin here.
 fn raw(text: &str, at: usize, hashes: usize) -> Option<Literal> {
     let from = at + hashes + 1;
     if !text[at + hashes..].starts_with('"') || before(text, at) != Some('r') {
@@ -76,8 +77,11 @@ fn raw(text: &str, at: usize, hashes: usize) -> Option<Literal> {
     })
 }
 
-/// Returns the place of the bracket that closes the one here; else the place where it is clear that none does. Brackets
-/// within double quotes do not count.
+/// Returns the place of the bracket that closes the bracket here. Brackets within double quotes do not count.
+///
+/// # Errors
+///
+/// Returns the place from which on no bracket can close it: a bracket of another kind, or the end of the text.
 pub(super) fn closing_bracket(text: &str, at: usize) -> Result<usize, usize> {
     let mut open = Vec::new();
     let mut look = at;

@@ -1,32 +1,35 @@
 //! Redaction: removes secrets from every text that leaves the process.
 //!
-//! `grammar` reads a text once and knows, in this order:
+//! `grammar` reads a text once and recognizes these shapes:
 //!
 //! | shape | kept | removed | file |
 //! |---|---|---|---|
-//! | PEM blocks | nothing | from `-----BEGIN` to the end of the block, or of the text | `token` |
-//! | `scheme://user:password@host`, `user:password@tcp(host)` | scheme and host | what stands before the host | `url` |
-//! | tokens of GitHub, GitLab, Slack, Google, Stripe and others by their prefix, AWS's access key ids, JSON web tokens | nothing | the token | `token` |
-//! | `Bearer …`, `Basic …` | the scheme | the credentials, unless a sentence goes on | `token` |
+//! | PEM blocks | nothing | from `-----BEGIN` to the end of the block or of the text | `token` |
+//! | `scheme://user:password@host` | scheme and host | the part before the host | `url` |
+//! | `user:password@tcp(host)` | user and host | the password | `url` |
+//! | prefixed tokens of GitHub, GitLab, Slack, Google, Stripe and others | nothing | the token | `token` |
+//! | access key ids of AWS, JSON Web Tokens | nothing | the token | `token` |
+//! | `Bearer …`, `Basic …` | the scheme | the credentials, unless the text is a sentence | `token` |
 //! | a key that names a secret, in any case style, and its value | the key | the value | `key`, `value`, `literal` |
 //!
-//! Between a key and its value may stand `=`, `:`, `=>`, `:=`, white space, the key's closing quote, and in front of a literal
-//! the names and brackets of `Debug`. A value ends as its dialect says:
+//! Between a key and its value the grammar accepts `=`, `:`, `=>`, `:=`, white space and the closing quote of the key.
+//! Before a literal it also accepts the names and brackets of `Debug` output. The end of a value depends on the
+//! dialect:
 //!
-//! | dialect | the value ends |
+//! | dialect | end of the value |
 //! |---|---|
-//! | query | at `&` or `#` |
-//! | libpq, environment | at white space without a backslash |
-//! | ODBC, ADO | at the closing brace or quote, which doubled belongs to the value; at `;` before another pair |
-//! | JSON, `Debug`, Python | at the closing quote of the same depth of escaping, or at the closing bracket |
-//! | headers | at the end of the line; `Bearer` and `Basic` have one token |
-//! | XML | at the closing tag |
+//! | query | `&` or `#` |
+//! | libpq, environment | white space that does not follow a backslash |
+//! | ODBC, ADO | the closing brace or quote, unless it is doubled; `;` before another pair |
+//! | JSON, `Debug`, Python | the closing quote of the same depth of escaping, or the closing bracket |
+//! | headers | the end of the line; after `Bearer` and `Basic` the end of one token |
+//! | XML | the closing tag |
 //!
-//! What says that there is no secret stays: `None`, `false`, `***`, and a sentence as in `invalid token: expected …`; so does a
-//! number behind several secrets, as in `max_tokens=4096`.
+//! Values that show the absence of a secret stay: `None`, `false`, `***`, and a sentence as in `invalid token: expected
+//! …`. A number after a plural key stays, too, as in `max_tokens=4096`.
 //!
-//! Every string given to [`Builder::secret`](crate::Builder::secret) is also removed, at any place in a text, as it is and as a
-//! URL or JSON spells it.
+//! Every string given to [`Builder::secret`](crate::Builder::secret) is also removed, at any place in a text, both
+//! verbatim and as URLs and JSON encode it.
 
 mod grammar;
 mod key;
@@ -49,19 +52,19 @@ use self::grammar::MASK;
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Adds a secret. Ignores an empty string.
+    /// Adds a secret and its encoded forms. Ignores an empty string.
     pub(crate) fn add(&mut self, secret: String) {
         if !secret.is_empty() {
             self.0.extend(spellings(&secret));
             self.0.push(secret);
-            // The longest first, so that a shorter secret does not mask part of a longer secret that contains it.
+            // The longest comes first, so that a shorter secret does not mask part of a longer secret that contains it.
             self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         }
     }
 
-    /// Removes the registered secrets and the known shapes.
+    /// Replaces the registered secrets and the known shapes of secrets by `***`.
     pub(crate) fn redact(&self, text: &str) -> String {
-        // Registered secrets first: the mask of a shape could cover part of one and leave the rest in the text.
+        // Registered secrets are replaced first, because a mask of a shape could cover part of one and leave the rest.
         let mut text = Cow::Borrowed(text);
         for secret in &self.0 {
             if text.contains(secret.as_str()) {
@@ -78,8 +81,8 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Returns a secret as URLs and JSON spell it, where that differs: percent-encoded in full, in a URL's userinfo, in its query and
-/// in a form, and with JSON's escapes.
+/// Returns the encoded forms of a secret that differ from it: percent-encoded in full, as in the userinfo of a URL, as
+/// in a query and as in a form, and with the escapes of JSON.
 fn spellings(secret: &str) -> Vec<String> {
     let in_userinfo = |byte: u8| !byte.is_ascii_graphic() || br##""#<>?`{}/:;=@[\]^|"##.contains(&byte);
     let in_query = |byte: u8| !byte.is_ascii_graphic() || br##""#<>'"##.contains(&byte);
@@ -116,7 +119,7 @@ fn percent_encoded(text: &str, is_encoded: impl Fn(u8) -> bool) -> String {
     out
 }
 
-/// Returns a percent-encoded text with small hexadecimal digits.
+/// Returns a percent-encoded text with lowercase hexadecimal digits.
 fn lower_hex(text: &str) -> String {
     let mut parts = text.split('%');
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -138,7 +141,7 @@ impl From<&str> for Secrets {
     }
 }
 
-/// Removes the known shapes of secrets.
+/// Replaces the known shapes of secrets by `***`.
 pub(crate) fn shapes(text: &str) -> String {
     grammar::redacted(text)
 }
@@ -148,8 +151,8 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
     key::kind(key).is_some()
 }
 
-/// Returns one line of at most `limit` characters. Replaces control characters, and `|`, which starts the performance
-/// data of Nagios and ends a field of DogStatsD.
+/// Returns the text as one line of at most `limit` characters. Replaces control characters by spaces, and `|` by `/`,
+/// because `|` starts the performance data of Nagios and ends a field of DogStatsD.
 pub(crate) fn single_line(text: &str, limit: usize) -> String {
     let mut line: String = text
         .chars()

@@ -209,7 +209,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("CREATE USER app IDENTIFIED BY 'k7q'", "CREATE USER app IDENTIFIED BY '***'"),
     ("mysql --password k7q -h db", "mysql --password *** -h db"),
     ("mysql --password=k7q -h db", "mysql --password=*** -h db"),
-    // A diagnosis stays readable.
+    // Error messages without a secret stay readable.
     ("invalid token: expected `,` or `}` at line 1", "invalid token: expected `,` or `}` at line 1"),
     ("Basic authentication failed", "Basic authentication failed"),
     ("Bearer authentication is required", "Bearer authentication is required"),
@@ -257,16 +257,16 @@ fn a_text_cut_off_after_its_secret_leaks_nothing() {
     }
 }
 
-/// What is masked once is not masked again.
+/// A masked text does not change when it is redacted again.
 #[test]
-fn redaction_changes_nothing_the_second_time() {
+fn a_second_redaction_changes_nothing() {
     for (_, expected) in CORPUS {
         assert_eq!(shapes(expected), *expected, "{expected}");
     }
 }
 
 #[test]
-fn registered_secrets_are_removed_as_urls_and_json_spell_them() {
+fn registered_secrets_are_removed_in_the_encodings_of_urls_and_json() {
     let secrets = Secrets::from("k7 q/\"p@9");
     for text in [
         "k7 q/\"p@9",
@@ -281,9 +281,9 @@ fn registered_secrets_are_removed_as_urls_and_json_spell_them() {
     }
 }
 
-/// Sentences and drivers' errors without a secret.
+/// The texts are sentences and errors of drivers without a secret.
 #[test]
-fn harmless_texts_stay_untouched() {
+fn texts_without_a_secret_stay_unchanged() {
     let harmless = include_str!("harmless.txt");
     assert!(harmless.lines().count() >= 300);
     let wrong: Vec<String> =
@@ -292,7 +292,7 @@ fn harmless_texts_stay_untouched() {
 }
 
 #[test]
-fn registered_secrets_are_removed_at_any_place() {
+fn registered_secrets_are_removed_at_any_place_in_a_text() {
     let mut secrets = Secrets::from("hunter2");
     assert_eq!(secrets.redact("xhunter2x in a://b:hunter2@c"), "x***x in a://***@c");
     secrets.add(String::new());
@@ -308,9 +308,10 @@ fn a_single_line_is_bounded_and_has_no_control_characters() {
     assert_eq!(single_line("abcd", 3), "ab…");
 }
 
-/// The time grows with the length of a text, whatever it is made of: eight times as much of it takes eight times as long, not 64.
+/// The time grows linearly with the length of a text, for every repeated part: eight times the length takes about eight
+/// times as long, and not 64 times.
 #[test]
-fn redaction_is_linear() {
+fn redaction_takes_linear_time() {
     for part in PARTS {
         let text = |length: usize| "password: ".to_owned() + &part.repeat(length / part.len());
         let time = |text: &str| {
@@ -320,7 +321,7 @@ fn redaction_is_linear() {
         };
         let (short, long) = (text(4 << 10), text(32 << 10));
         let mut least = (Duration::MAX, Duration::MAX);
-        // The least of several times, as others may have the processor in between.
+        // The least of several times counts, because other programs may use the processor in between.
         let is_linear = (0..40).any(|_| {
             least = (least.0.min(time(&short)), least.1.min(time(&long)));
             least.1 < least.0 * 24
@@ -329,7 +330,7 @@ fn redaction_is_linear() {
     }
 }
 
-/// What begins something that the grammar would look far ahead for.
+/// Beginnings of shapes for which the grammar may search far ahead.
 const PARTS: &[&str] = &[
     "://",
     "a://b:c ",
@@ -413,6 +414,6 @@ proptest! {
 }
 
 #[test]
-fn debug_shows_the_number_of_secrets_and_none_of_them() {
+fn debug_output_shows_the_number_of_secrets_and_no_secret() {
     assert_eq!(format!("{:?}", Secrets::from("opensesame")), "[1 redacted]");
 }

@@ -1,11 +1,12 @@
-//! Secrets that are known by themselves: by the prefix of their issuer, by their encoding, or by the word before them.
+//! Secrets that are recognized without a key: by the prefix of their issuer, by their encoding, or by the word before
+//! them.
 
 use super::{
     prose,
     span::{Span, first, is_word, skip, word_end},
 };
 
-/// What a token may consist of behind its prefix.
+/// The characters that may follow the prefix of a token.
 #[derive(Clone, Copy)]
 enum Letters {
     /// Letters and digits.
@@ -16,7 +17,7 @@ enum Letters {
     Dotted,
 }
 
-/// Prefixes of tokens, the fewest letters behind them, and what these are.
+/// Prefixes of tokens, the least number of characters after each prefix, and the kind of these characters.
 const PREFIXES: [(&str, usize, Letters); 33] = [
     // GitHub, GitLab.
     ("ghp_", 16, Letters::Alphanumeric),
@@ -58,10 +59,10 @@ const PREFIXES: [(&str, usize, Letters); 33] = [
     ("sk-proj-", 20, Letters::Word),
 ];
 
-/// The first four letters of AWS's access key ids, which have 20.
+/// The first four characters of AWS access key ids, which are 20 characters long.
 const AWS: [&str; 4] = ["ABIA", "ACCA", "AKIA", "ASIA"];
 
-/// Returns the token that begins here, or the credentials behind the word that begins here.
+/// Returns the token that begins here, or the credentials after the scheme that begins here.
 pub(super) fn token(text: &str, at: usize) -> Option<Span> {
     known(text, at).map(|to| Span { from: at, to }).or_else(|| credentials(text, at)).or_else(|| webhook(text, at))
 }
@@ -87,7 +88,7 @@ fn known(text: &str, at: usize) -> Option<usize> {
     })
 }
 
-/// Reads `Bearer …` and `Basic …`, unless a sentence goes on.
+/// Returns the credentials of `Bearer …` and `Basic …`, unless the word is part of a sentence.
 fn credentials(text: &str, at: usize) -> Option<Span> {
     let end = word_end(text, at);
     let is_basic = text[at..end].eq_ignore_ascii_case("basic");
@@ -97,12 +98,12 @@ fn credentials(text: &str, at: usize) -> Option<Span> {
     let from = if text[end..].starts_with("%20") { end + 3 } else { skip(text, end, |c| matches!(c, ' ' | '\t')) };
     let to = token68(text, from);
     let token = &text[from..to];
-    // `Basic realm="…"` is a challenge.
+    // `Basic realm="…"` is a challenge of a server.
     let is_challenge = token.ends_with('=') && text[to..].starts_with('"');
     (from > end && !is_challenge && looks_like_credentials(token, is_basic)).then_some(Span { from, to })
 }
 
-/// Returns the end of the credentials of a scheme.
+/// Returns the end of the credentials that begin here.
 pub(super) fn token68(text: &str, at: usize) -> usize {
     skip(text, at, |c| !c.is_whitespace() && !matches!(c, '"' | '\'' | '`' | ',' | '<' | '>'))
 }
@@ -115,13 +116,13 @@ fn looks_like_credentials(token: &str, is_basic: bool) -> bool {
     }
     let has_capital_within = word.chars().skip(1).any(char::is_uppercase) && word.chars().any(char::is_lowercase);
     if word.contains(|c: char| !c.is_alphabetic()) {
-        // A name with hyphens, such as `basic-auth`, has no digit.
+        // A name of lowercase letters and hyphens, such as `basic-auth`, is no credential.
         return word.contains(|c: char| !c.is_ascii_lowercase() && c != '-');
     }
     has_capital_within || !is_basic && word.len() >= 8
 }
 
-/// Reads the path of Slack's incoming webhooks, which is a secret.
+/// Returns the path of a Slack incoming webhook, which is a secret.
 fn webhook(text: &str, at: usize) -> Option<Span> {
     const PLACE: &str = "hooks.slack.com/services/";
     let from = at + text[at..].starts_with(PLACE).then_some(PLACE.len())?;
@@ -129,7 +130,7 @@ fn webhook(text: &str, at: usize) -> Option<Span> {
     (to > from).then_some(Span { from, to })
 }
 
-/// Returns whether a PEM block begins here, and reads it to its end, or to that of the text.
+/// Returns the PEM block that begins here, up to its end or the end of the text.
 pub(super) fn pem(text: &str, at: usize) -> Option<Span> {
     const BEGIN: &str = "-----BEGIN ";
     const END: &str = "-----END ";

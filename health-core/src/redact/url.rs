@@ -2,10 +2,11 @@
 
 use super::span::{Span, before, first, is_word, skip, skip_near};
 
-/// How far a password with a blank or a quote is followed.
+/// The maximum distance, in bytes, in which the end of a password is searched.
 const FAR: usize = 256;
 
-/// The run of characters without white space that was looked at last: its end, and its last `@`.
+/// The last run of characters without white space: its beginning, its end and its last `@`. Kept, so that a run is
+/// searched once.
 #[derive(Default)]
 pub(super) struct Run {
     begin: usize,
@@ -14,7 +15,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Returns the end of the run at this place, and its last `@`.
+    /// Returns the end of the run at this place, and the place of its last `@`.
     fn at(&mut self, text: &str, at: usize) -> (usize, Option<usize>) {
         if at < self.begin || at >= self.end {
             self.begin = at;
@@ -25,12 +26,12 @@ impl Run {
     }
 }
 
-/// Reads what stands before the host of a URL.
+/// Returns the userinfo of a URL, the part before its host.
 ///
-/// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these, too: it does if the authority
-/// has no valid port, and then it reaches to the last `@`.
+/// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these characters, too. That is
+/// assumed if the authority has no valid port. The userinfo then ends at the last `@`.
 pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
-    // JSON may escape the slashes, once or several times.
+    // JSON may escape the slashes one or several times.
     let slash = skip_near(text, at + 1, 8, |c| c == '\\');
     let second = skip_near(text, slash + usize::from(text[slash..].starts_with('/')), 8, |c| c == '\\');
     let is_url = second > slash && text[slash..].starts_with('/') && text[second..].starts_with('/');
@@ -42,7 +43,7 @@ pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
     let found = |to| (to > from).then_some(Span { from, to });
     if let Some(own) = authority.rfind('@') {
         let own = from + own;
-        // A later `@` belongs to the password, unless it belongs to a query or a path.
+        // A later `@` belongs to the password, unless it belongs to the query or the path.
         return match last_at {
             Some(last) if last > own && !is_part_of_the_rest(text, own, last, is_of_the_web) => found(last),
             _ => found(own),
@@ -51,17 +52,17 @@ pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
     let has_password = !has_valid_ports(authority);
     if let Some(last) = last_at {
         let is_digest = text[last..].starts_with("@sha256:");
-        // A password may begin with digits, which look like a port. Paths of databases and brokers have no `@`.
+        // A password may begin with digits, which look like a port. The paths of databases and brokers contain no `@`.
         let looks_like_one = authority.contains(':') && !is_of_the_web && !is_digest;
         return if has_password || looks_like_one { found(last) } else { None };
     }
     if !has_password || is_of_the_web && authority_end < end {
         return None;
     }
-    // A password with a blank or a quote: its `@` comes later in the line.
+    // In a password with a space or a quote the `@` comes later in the line.
     let line_end = skip_near(text, end, FAR, |c| c != '\n');
     let later = end + text[end..line_end].find('@')?;
-    // The end of a JSON string or of an attribute, and another one.
+    // A JSON string or an attribute ends before the `@`, which belongs to a later one.
     if ["\",", "\":", "\"}", "\"]", "\")", "\">"].iter().any(|end_of_string| text[end..later].contains(end_of_string)) {
         return None;
     }
@@ -69,15 +70,15 @@ pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
     found(later)
 }
 
-/// Returns whether the scheme before `://` is one whose paths have `@` in them.
+/// Returns whether the scheme before `://` is one whose paths can contain `@`.
 fn is_of_the_web(text: &str, at: usize) -> bool {
     ["http", "https", "ws", "wss", "ftp", "file", "s3", "gs", "oci", "docker"]
         .iter()
         .any(|scheme| text[..at].ends_with(scheme) && !before(text, at - scheme.len()).is_some_and(is_word))
 }
 
-/// Returns whether an `@` behind that of the authority belongs to a query, or on the web to a path. Else it belongs to an
-/// unescaped password.
+/// Returns whether an `@` after the authority's one belongs to the query or, for a scheme of the web, to the path.
+/// Otherwise it belongs to an unescaped password.
 fn is_part_of_the_rest(text: &str, own: usize, last: usize, is_of_the_web: bool) -> bool {
     if is_of_the_web && before(text, last) == Some('/') {
         return true;
@@ -89,9 +90,9 @@ fn is_part_of_the_rest(text: &str, own: usize, last: usize, is_of_the_web: bool)
     query.contains('=') && has_host && is_key && (is_of_the_web || path.contains('/'))
 }
 
-/// Returns whether each host of an authority has a port or none.
+/// Returns whether every host of an authority has a numeric port or no port.
 fn has_valid_ports(authority: &str) -> bool {
-    // Punctuation behind a URL is none of its own.
+    // Punctuation after a URL does not belong to it.
     authority.trim_end_matches([':', ';', ',', '.', ')']).split(',').all(|host| {
         let host = host.rsplit_once(']').map_or(host, |(_, port)| port);
         host.split_once(':').is_none_or(|(name, port)| {
@@ -101,7 +102,7 @@ fn has_valid_ports(authority: &str) -> bool {
     })
 }
 
-/// Reads the password in `user:password@tcp(host)/database`.
+/// Returns the password in `user:password@tcp(host)/database`, where the user ends at `name_end`.
 pub(super) fn dsn(text: &str, name_end: usize) -> Option<Span> {
     if !text[name_end..].starts_with(':') {
         return None;

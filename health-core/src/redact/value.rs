@@ -1,4 +1,4 @@
-//! Where the value of a key begins and ends, in each dialect.
+//! Finds where the value of a key begins and ends, in each dialect.
 
 use super::{
     key::Key,
@@ -8,7 +8,7 @@ use super::{
     token::token68,
 };
 
-/// How far the end of a value with blanks is looked for.
+/// The maximum distance, in bytes, in which the end of a value with spaces, or of a tag, is searched.
 const FAR: usize = 128;
 
 /// What separates a key from its value.
@@ -20,26 +20,26 @@ enum Separator {
     Colon,
     /// `<key>`
     Element,
-    /// `Key(` before a literal.
+    /// `Key(` before a literal
     Call,
     /// `--key value`, `PASSWORD 'value'`
     Blank,
 }
 
-/// Returns the secret part of the value behind a key, which stands from `at` to `key_end`.
+/// Returns the secret part of the value of a key. The key stands from `at` to `key_end`.
 pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<Span> {
     let (separator, behind) = separator(text, at, key_end)?;
     let from = behind_block_sign(text, skip(text, behind, char::is_whitespace));
     let has_space = from > behind;
     if text[behind..from].contains('\n') && !begins_a_structure(text, from) && separator != Separator::Element {
-        // The key ends its line, and the next line has a life of its own, unless it is the value alone.
+        // The key is the end of its line. The next line is its value only if it consists of a single word.
         let line = text[from..].lines().next().unwrap_or_default().trim_end();
         if line.contains(char::is_whitespace) || line.contains([':', '=']) {
             return None;
         }
     }
     let word = &text[from..skip(text, from, |c| c.is_alphanumeric() || matches!(c, '\'' | '_'))];
-    // OpenSSL separates its words by colons alone.
+    // OpenSSL separates the parts of its messages by colons without spaces.
     let may_be_prose = separator == Separator::Colon && (has_space || before(text, at) == Some(':'));
     let is_scheme = kind == Key::Header && word.eq_ignore_ascii_case("token");
     let is_a_type = word.starts_with(char::is_uppercase) && begins_a_structure(text, from);
@@ -54,7 +54,7 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
             return masked(text, begin, content.find("]]>").map_or(text.len(), |length| begin + length));
         }
         let tag = skip_near(text, from, 4 * FAR, |c| c != '<');
-        // Without a closing tag it is cut off, or no element but a place-holder in a sentence.
+        // Without a closing tag the element is cut off, or it is a placeholder such as `<token>` in a sentence.
         let to = match text[tag..].starts_with("</") {
             true => tag,
             false if has_space => from,
@@ -77,19 +77,21 @@ pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<
     {
         return header(text, at, from);
     }
-    // `PWD` is a shell's directory, too.
+    // `PWD` is also the working directory of a shell.
     if &text[at..key_end] == "PWD" && text[from..].starts_with('/') {
         return None;
     }
-    // `token: Bearer …`: the scheme goes, too.
+    // In `token: Bearer …` the mask replaces the scheme, too.
     let begins = if begins_with_a_scheme(text, from) { skip(text, word_end(text, from), |c| c == ' ') } else { from };
     masked(text, from, bare_end(text, at, begins, separator))
 }
 
+/// Returns the span, unless it is empty or a value that is no secret.
 fn masked(text: &str, from: usize, to: usize) -> Option<Span> {
     (to > from && !prose::is_harmless(&text[from..to])).then_some(Span { from, to })
 }
 
+/// Returns the separator after a key, and the place after the separator.
 fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)> {
     if text[key_end..].starts_with('(') {
         let from = skip(text, key_end + 1, char::is_whitespace);
@@ -99,14 +101,14 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     if text[key_end..].starts_with('>') && matches!(before(text, begin), Some('<' | '/')) {
         return (before(text, begin) == Some('<')).then_some((Separator::Element, key_end + 1));
     }
-    // An element with attributes.
+    // An XML element with attributes.
     if text[key_end..].starts_with(' ') && before(text, begin) == Some('<') {
         let end = skip_near(text, key_end, FAR, |c| !matches!(c, '<' | '>'));
         let is_element =
             text[key_end..end].contains('=') && text[end..].starts_with('>') && !text[..end].ends_with('/');
         return is_element.then_some((Separator::Element, end + 1));
     }
-    // A pair of `Debug`: `("password", "…")`.
+    // A tuple in `Debug` output: `("password", "…")`
     let quote = literal_end_of_key(text, at, key_end);
     if let Some(comma) = quote.filter(|quote| text[*quote..].starts_with(", ") && starts_a_literal(text, quote + 2)) {
         return Some((Separator::Colon, comma + 1));
@@ -114,7 +116,7 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     if let Some(value) = behind_its_name(text, key_end) {
         return Some((Separator::Colon, value));
     }
-    // The end of a quoted key, or of an index.
+    // The closing quote of a key, or the closing bracket of an index.
     let unquoted = skip_near(text, key_end, 16, |c| matches!(c, '\\' | '"' | '\'' | '`' | ']'));
     let unquoted = if text[unquoted..].starts_with("%22") { unquoted + 3 } else { unquoted };
     let sign = skip_near(text, unquoted, 80, |c| matches!(c, ' ' | '\t'));
@@ -132,7 +134,7 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
         (":", Separator::Colon),
     ] {
         if rest.starts_with(spelling) {
-            // A path of modules, or a page of that name.
+            // A module path such as `token::…`, or the last part of a URL's path before a colon.
             let is_path = rest.starts_with("::") || separator == Separator::Colon && before(text, at) == Some('/');
             return (!is_path).then_some((separator, sign + spelling.len()));
         }
@@ -145,7 +147,8 @@ fn separator(text: &str, at: usize, key_end: usize) -> Option<(Separator, usize)
     (is_an_option || is_of_sql).then_some((Separator::Blank, sign))
 }
 
-/// Returns the place behind `"value":` or `value=`, where a key is the value of `name` itself: `{"name":"TOKEN","value":"…"}`.
+/// Returns the place after `"value":` or `value=` if the key is itself the value of `name`, as in
+/// `{"name":"TOKEN","value":"…"}`.
 fn behind_its_name(text: &str, key_end: usize) -> Option<usize> {
     let quotes = |at| skip_near(text, at, 4, |c| matches!(c, '"' | '\\' | '\''));
     let closing = quotes(key_end);
@@ -158,21 +161,22 @@ fn behind_its_name(text: &str, key_end: usize) -> Option<usize> {
     text[sign..].starts_with([':', '=']).then_some(sign + 1)
 }
 
-/// Returns the place behind the quote of a key that is the first of two in parentheses.
+/// Returns the place after the closing quote of a key that is the first item of a tuple.
 fn literal_end_of_key(text: &str, at: usize, key_end: usize) -> Option<usize> {
     let opening = text[..at].trim_end_matches(['"', '\\']);
     let closing = skip_near(text, key_end, 8, |c| matches!(c, '"' | '\\'));
     (opening.len() < at && opening.ends_with('(') && closing > key_end).then_some(closing)
 }
 
-/// Passes over the sign of a block of YAML: `|` or `>` at the end of the key's line.
+/// Returns the beginning of the content of a YAML block, whose sign `|` or `>` ends the line of the key. Returns `at`
+/// if there is no such sign.
 fn behind_block_sign(text: &str, at: usize) -> usize {
     let sign = skip_near(text, at, 2, |c| matches!(c, '|' | '>' | '-' | '+'));
     let is_block = sign > at && matches!(first(text, at), Some('|' | '>')) && text[sign..].starts_with('\n');
     if is_block { skip(text, sign, char::is_whitespace) } else { at }
 }
 
-/// Returns whether a scheme of `Authorization` and its credentials stand here.
+/// Returns whether a scheme of the `Authorization` header and a space stand here.
 fn begins_with_a_scheme(text: &str, at: usize) -> bool {
     let end = word_end(text, at);
     let scheme = text[at..end].to_ascii_lowercase();
@@ -181,7 +185,7 @@ fn begins_with_a_scheme(text: &str, at: usize) -> bool {
     text[end..].starts_with(' ') && (is_known || scheme.starts_with("aws4-"))
 }
 
-/// Returns the beginning of a key such as `sasl.password` or `ns:password`.
+/// Returns the beginning of the whole key, such as `sasl.password` or `ns:password`, whose last word begins at `at`.
 fn begin_of_dotted(text: &str, at: usize) -> usize {
     let near = floor(text, at.saturating_sub(64));
     let key = &text[near..at];
@@ -193,16 +197,17 @@ fn starts_a_literal(text: &str, at: usize) -> bool {
     literal(text, at).is_some()
 }
 
-/// Returns whether a literal or a bracket begins here, or the name of a type before one.
+/// Returns whether a literal or a bracket begins here, or the name of a type before a bracket.
 fn begins_a_structure(text: &str, at: usize) -> bool {
     starts_a_literal(text, at) || bracket_behind_a_name(text, at).is_some()
 }
 
-/// Returns the bracket of `[…`, `Some(…`, `Pw {…` or `value::String(…`, if a literal or another bracket follows.
+/// Returns the place of the first bracket in `[…`, `Some(…`, `Pw {…` or `value::String(…`, if a literal or another
+/// bracket follows.
 fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
     let mut look = at;
     let mut outermost = None;
-    // Deeper ones are no value that somebody printed.
+    // Real values are not nested more deeply.
     for _ in 0..8 {
         look = skip(text, look, |c| c.is_whitespace() || c == '&');
         if starts_a_literal(text, look) {
@@ -212,7 +217,7 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
         let mut bracket = name_end;
         let is_field = text[look..name_end].ends_with(':');
         if is_field && outermost.is_some() {
-            // `Pw { value: "…" }`: the field's value decides.
+            // In `Pw { value: "…" }` the value of the field decides.
             look = name_end;
             continue;
         }
@@ -222,7 +227,7 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
         match first(text, bracket) {
             Some('[' | '(' | '{') if name_end == look || first(text, look).is_some_and(char::is_alphabetic) => {
                 outermost = outermost.or(Some(bracket));
-                // A number in a list is a byte of a secret.
+                // A number in a list counts as a byte of a secret.
                 let inside = skip(text, bracket + 1, char::is_whitespace);
                 let is_the_value = name_end == look && look == at;
                 if bracket == name_end + 1 && is_a_field(text, inside)
@@ -240,21 +245,21 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
     outermost
 }
 
-/// Returns whether a field of a structure stands here.
+/// Returns whether a field name and `: ` stand here.
 fn is_a_field(text: &str, at: usize) -> bool {
     let end = skip_near(text, at, 80, |c| c.is_alphanumeric() || c == '_');
     end > at && text[end..].starts_with(": ")
 }
 
-/// Returns whether somebody has masked what stands here: tokio-postgres writes `Some(_)`.
+/// Returns whether a value that the driver has masked stands here. tokio-postgres, for example, writes `Some(_)`.
 fn is_masked(text: &str, at: usize) -> bool {
     ["***", "_)", "[REDACTED", "<redacted>"].iter().any(|mask| text[at..].starts_with(mask))
 }
 
-/// Reads a literal, or what stands within brackets: `"…"`, `Some("…")`, `["…", "…"]`, `{…}`.
+/// Returns the secret part of a literal or a bracketed value: `"…"`, `Some("…")`, `["…", "…"]`, `{…}`.
 fn structure(text: &str, at: usize, from: usize, separator: Separator) -> Option<Span> {
     if let Some(found) = literal(text, from) {
-        // In a shell, what follows the quote at once belongs to the value.
+        // In a shell, characters directly after the closing quote belong to the value.
         let goes_on = found.to > found.from && first(text, found.end).is_some_and(is_word);
         return Some(if goes_on {
             Span { from, to: bare_end(text, at, found.end, separator) }
@@ -267,11 +272,11 @@ fn structure(text: &str, at: usize, from: usize, separator: Separator) -> Option
         return Some(odbc(text, from));
     }
     if separator == Separator::Equals && bracket > from {
-        // `password=Some("…")`, or a secret with a bracket in it: all of it goes.
+        // `password=Some("…")`, or a secret that contains a bracket. The mask replaces all of it.
         let bare = bare_end(text, at, from, separator);
         let to = match closing_bracket(text, bracket) {
             Ok(close) => bare_end(text, at, close + 1, separator).max(close + 1),
-            // What is not closed is masked as far as it was looked through, so that nothing is looked through twice.
+            // Without a closing bracket everything that was searched is masked, so that no part is searched twice.
             Err(end) => end,
         };
         return Some(Span { from, to: to.max(bare) });
@@ -286,7 +291,7 @@ fn structure(text: &str, at: usize, from: usize, separator: Separator) -> Option
     Some(leaf(text, bracket, close))
 }
 
-/// Reads `{…}` as ODBC writes it: a doubled `}` belongs to the value.
+/// Returns the value in `{…}` of ODBC, where a doubled `}` belongs to the value.
 fn odbc(text: &str, from: usize) -> Span {
     let mut look = from + 1;
     while let Some(found) = text[look..].find('}') {
@@ -299,7 +304,7 @@ fn odbc(text: &str, from: usize) -> Span {
     Span { from: from + 1, to: text.len() }
 }
 
-/// Returns what is secret between two brackets: of a single literal its content, else all.
+/// Returns the secret part between two brackets: the content of a single literal, or else everything.
 fn leaf(text: &str, bracket: usize, close: usize) -> Span {
     let last = text[..close].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ']' | '}')).len();
     let mut from = bracket + 1;
@@ -332,7 +337,8 @@ fn leaf(text: &str, bracket: usize, close: usize) -> Span {
     Span { from: begin, to: last.max(begin) }
 }
 
-/// Reads the value of a header, which ends with its line: of `Bearer` and `Basic` one token, else all.
+/// Returns the secret part of a header's value, which ends with its line. After `Bearer` and `Basic` that is one token,
+/// and otherwise the whole value.
 fn header(text: &str, at: usize, from: usize) -> Option<Span> {
     let scheme_end = word_end(text, from);
     let scheme = &text[from..scheme_end];
@@ -343,7 +349,7 @@ fn header(text: &str, at: usize, from: usize) -> Option<Span> {
             None => masked(text, token, token68(text, token)),
         };
     }
-    // Debug of `HeaderMap`.
+    // The `Debug` output of a `HeaderMap` shows sensitive values in this way.
     if scheme == "Sensitive" {
         return None;
     }
@@ -357,20 +363,20 @@ fn header(text: &str, at: usize, from: usize) -> Option<Span> {
 
 /// Returns the end of a value without quotes.
 ///
-/// In a query only `&` and `#` end it. Elsewhere white space does, and `,`, `;` or `&` if another pair follows, so that a secret
-/// may have any of them.
+/// In a query the value ends at `&` or `#`. Elsewhere it ends at white space, and at `,`, `;` or `&` if another pair
+/// follows, so that a secret may contain these characters.
 fn bare_end(text: &str, at: usize, from: usize, separator: Separator) -> usize {
     let is_query = is_of_a_query(text, at);
     let mut look = from;
     while let Some(c) = first(text, look) {
         let next = look + c.len_utf8();
         let ends = match c {
-            // libpq takes a blank behind a backslash for a part of the value.
+            // In libpq's syntax a space after a backslash is part of the value.
             '\\' => {
                 let quote = skip(text, next, |c| c == '\\');
                 let ends = match first(text, quote) {
                     Some('"' | '\'') => ends_behind(text, quote + 1),
-                    // An escaped end of a line.
+                    // An escaped line end.
                     Some('n' | 'r') => quote == next && is_another_pair(text, quote + 1, Separator::Colon),
                     _ => false,
                 };
@@ -397,17 +403,18 @@ fn bare_end(text: &str, at: usize, from: usize, separator: Separator) -> usize {
     trimmed(text, from, look)
 }
 
-/// Returns whether a key is one of a URL's query.
+/// Returns whether a key belongs to the query of a URL.
 fn is_of_a_query(text: &str, at: usize) -> bool {
     matches!(before(text, at), Some('?' | '&' | '#'))
 }
 
-/// Leaves punctuation that follows the value.
+/// Returns the end of the value without the punctuation after it.
 fn trimmed(text: &str, from: usize, to: usize) -> usize {
     from + text[from..to].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '>']).len()
 }
 
-/// ADO allows blanks in a value: it goes on to the next `;` if another pair follows that.
+/// Returns the end of a value at a space. ADO allows spaces in a value, so a value of ADO continues to the next `;` if
+/// another pair or the end follows it.
 fn blanks(text: &str, at: usize, from: usize, blank: usize, separator: Separator) -> usize {
     let is_ado = separator == Separator::Equals && matches!(before(text, at), Some(';') | None);
     let line = &text[blank..floor(text, blank + FAR)];
@@ -424,28 +431,28 @@ fn blanks(text: &str, at: usize, from: usize, blank: usize, separator: Separator
     }
 }
 
-/// Returns whether a key and its separator stand here.
+/// Returns whether a further key and its separator stand here.
 fn is_another_pair(text: &str, at: usize, separator: Separator) -> bool {
     let from = skip_near(text, at, 8, |c| matches!(c, ' ' | '"' | '\\' | '{' | '\''));
     let end = skip_near(text, from, 48, |c| is_word(c) || matches!(c, '.' | ' '));
     let key = text[from..end].trim_end();
     let behind = skip_near(text, end, 4, |c| matches!(c, '"' | '\\' | '\''));
-    // A colon separates this pair only if it separated the one before, or if the key is quoted.
+    // A colon counts as a separator only if the previous pair had a colon, too, or if the key is quoted.
     let may_be_colon = separator == Separator::Colon || behind > end || from > at && text[behind..].starts_with(": ");
     let is_separated = match first(text, behind) {
         Some('=') => !text[behind..].starts_with("=="),
         Some(':') => may_be_colon,
         _ => false,
     };
-    // ADO has keys of several words, such as `User Id` and `Initial Catalog`.
+    // ADO has keys with several words, such as `User Id` and `Initial Catalog`.
     let is_word = !key.contains(' ')
         || key.split(' ').all(|word| word.starts_with(char::is_uppercase))
         || ["user id", "data source", "initial catalog"].contains(&key);
     key.starts_with(char::is_alphabetic) && is_word && is_separated
 }
 
-/// Returns whether the text ends here, or goes on as it does behind a closing quote: with white space, or with punctuation that
-/// no letter follows.
+/// Returns whether a value can end here: at the end of the text, or before white space or punctuation that is not
+/// followed by a letter, as after a closing quote.
 fn ends_behind(text: &str, at: usize) -> bool {
     let at = skip(text, at, |c| matches!(c, '"' | '\'' | '`' | '\\'));
     let Some(c) = first(text, at) else { return true };
