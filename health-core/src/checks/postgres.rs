@@ -217,7 +217,7 @@ mod tests {
             // Only the text of the driver's own error mentions TLS here.
             (b'S', io::Error::new(io::ErrorKind::InvalidInput, "invalid dns name"), Reason::Rejected),
             (b'S', io::Error::from(io::ErrorKind::ConnectionReset), Reason::Unreachable),
-            (b'N', invalid("never begun"), Reason::Rejected),
+            (b'N', invalid("the handshake never starts"), Reason::Rejected),
         ] {
             let error = refused(answer, handshake).await;
             assert_eq!(reason(&error), expected, "{error:?}");

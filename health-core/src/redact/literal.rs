@@ -81,7 +81,8 @@ fn raw(text: &str, at: usize, hashes: usize) -> Option<Literal> {
 ///
 /// # Errors
 ///
-/// Returns the place from which on no bracket can close it: a bracket of another kind, or the end of the text.
+/// Returns the place at which the search ended without a match: a closing bracket of another kind, or the end of the
+/// text.
 pub(super) fn closing_bracket(text: &str, at: usize) -> Result<usize, usize> {
     let mut open = Vec::new();
     let mut look = at;

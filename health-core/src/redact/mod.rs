@@ -25,8 +25,8 @@
 //! | headers | the end of the line; after `Bearer` and `Basic` the end of one token |
 //! | XML | the closing tag |
 //!
-//! Values that show the absence of a secret stay: `None`, `false`, `***`, and a sentence as in `invalid token: expected
-//! …`. A number after a plural key stays, too, as in `max_tokens=4096`.
+//! Values that show the absence of a secret stay: `None`, `false`, `***`, and a sentence as in
+//! `invalid token: expected …`. A number after a plural key stays, too, as in `max_tokens=4096`.
 //!
 //! Every string given to [`Builder::secret`](crate::Builder::secret) is also removed, at any place in a text, both
 //! verbatim and as URLs and JSON encode it.

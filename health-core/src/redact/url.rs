@@ -2,7 +2,7 @@
 
 use super::span::{Span, before, first, is_word, skip, skip_near};
 
-/// The maximum distance, in bytes, in which the end of a password is searched.
+/// The maximum number of bytes in which the end of a password is searched.
 const FAR: usize = 256;
 
 /// The last run of characters without white space: its beginning, its end and its last `@`. Kept, so that a run is
@@ -77,7 +77,7 @@ fn is_of_the_web(text: &str, at: usize) -> bool {
         .any(|scheme| text[..at].ends_with(scheme) && !before(text, at - scheme.len()).is_some_and(is_word))
 }
 
-/// Returns whether an `@` after the authority's one belongs to the query or, for a scheme of the web, to the path.
+/// Returns whether an `@` after the `@` of the authority belongs to the query or, for a scheme of the web, to the path.
 /// Otherwise it belongs to an unescaped password.
 fn is_part_of_the_rest(text: &str, own: usize, last: usize, is_of_the_web: bool) -> bool {
     if is_of_the_web && before(text, last) == Some('/') {

@@ -8,7 +8,8 @@ use super::{
     token::token68,
 };
 
-/// The maximum distance, in bytes, in which the end of a value with spaces, or of a tag, is searched.
+/// The maximum number of bytes in which the end of a value with spaces, or of a tag, is searched. The content of an
+/// element may be four times as long.
 const FAR: usize = 128;
 
 /// What separates a key from its value.

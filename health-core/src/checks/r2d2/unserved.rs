@@ -93,7 +93,7 @@ mod tests {
         let refused = || Some("Connection refused (os error 111)".to_owned());
         assert_eq!(unserved.reason_of(refused()).0, Some(Reason::Unreachable));
         assert_eq!(unserved.reason_of(None).0, Some(Reason::Unreachable));
-        assert_eq!(unserved.reason_of(Some("nobody knows".to_owned())).0, Some(Reason::Failed));
+        assert_eq!(unserved.reason_of(Some("an unknown text".to_owned())).0, Some(Reason::Failed));
         unserved.serves();
         assert_eq!(unserved.reason_of(None).0, None);
     }
