@@ -86,10 +86,9 @@ where
         Self { connection, client, question: Question::Alive, second: Mutex::default() }
     }
 
-    /// Requires a server that accepts writes, by the same commands and with the same privileges as [`Redis::writable`].
-    /// Cannot be used with a cluster, whose nodes have different roles. Off by default.
-    ///
-    /// [`Redis::writable`]: https://docs.rs/health-core/latest/health_core/struct.Redis.html#method.writable
+    /// Requires a server that accepts writes, by the same commands and with the same privileges as
+    /// [`Redis::writable`](crate::Redis::writable). Cannot be used with a cluster, whose nodes have different roles. Off
+    /// by default.
     pub fn writable(mut self) -> Self {
         self.question = Question::writable();
         self
