@@ -188,12 +188,9 @@ fn the_golden_answers_are_valid() {
 #[test]
 fn the_answers_in_the_documentation_are_valid() {
     let schemas = AnswerSchemas::read();
-    for (path, at_least) in [
-        ("README.md", 1),
-        ("docs/src/endpoint.md", 3),
-        ("docs/src/getting-started.md", 1),
-        ("docs/src/tenants.md", 1),
-    ] {
+    for (path, at_least) in
+        [("README.md", 1), ("docs/src/endpoint.md", 3), ("docs/src/getting-started.md", 1), ("docs/src/tenants.md", 1)]
+    {
         let text = fs::read_to_string(root().join(path)).unwrap();
         let blocks = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
         let documents = blocks.map(|block| {
