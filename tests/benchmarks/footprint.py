@@ -1,4 +1,4 @@
-"""What each adapter adds to its bare framework: crates, build time and the size of a program."""
+"""Measures the crates, the build time and the program size that each adapter adds to its bare framework."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def _source(framework, has_health):
 
 
 def _built(framework, has_health):
-    """The number of crates, the seconds of a build from nothing, and the bytes of the program without symbols."""
+    """Returns the number of crates, the seconds of a clean build, and the bytes of the program without symbols."""
     name = f"{framework}-{'with' if has_health else 'without'}"
     folder = os.path.abspath(f"{TARGET}/footprint/{name}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -62,6 +62,6 @@ def measured():
         bare, ours = _built(framework, False), _built(framework, True)
         rows.append([framework, f"{bare[0]} + {ours[0] - bare[0]}", f"{bare[1]:.0f} s + {ours[1] - bare[1]:.0f} s",
                      f"{bare[2] / 1e6:.2f} MB + {(ours[2] - bare[2]) / 1e3:.0f} kB"])
-    text = (table(["framework", "crates", "release build from nothing", "program, stripped"], rows)
-            + "\n\nA program that says hello, and the same with one check and the health routes.")
+    text = (table(["framework", "crates", "clean release build", "program, stripped"], rows)
+            + "\n\nA program that answers `hello`, and what one check and the health routes add to it.")
     return text, {}

@@ -1,4 +1,4 @@
-"""Instructions of a health route beside the framework's own constant of the same bytes, by callgrind, in one process."""
+"""Counts by callgrind the instructions of a health route beside those of a constant with the same bytes."""
 
 import json
 import re
@@ -35,13 +35,14 @@ def measured():
     ratios = {subject: round(health / constant, 4) for subject, (health, constant) in found.items()}
     rows = [[subject, f"{constant:,.0f}", f"{health:,.0f}", f"{ratios[subject]:.2f}"]
             for subject, (health, constant) in found.items()]
-    text = (table(["framework", "constant", "`/health`", "ratio"], rows) + f"\n\nInstructions per request, of which the core "
-            f"takes {core:,.0f}: callgrind, 10 checks, one thread, no sockets.")
+    text = (table(["framework", "constant", "`/health`", "ratio"], rows)
+            + "\n\nInstructions per request, counted by callgrind "
+            f"with 10 checks, one thread and no sockets. The core takes {core:,.0f} of them.")
     return text, {COMMITTED: json.dumps({"core": round(core), **ratios}, indent=2) + "\n"}
 
 
 def check():
-    """Compares with the committed ratios; the number of faults."""
+    """Compares with the committed ratios, and returns the number of failures."""
     with open(COMMITTED) as file:
         committed = json.load(file)
     core, found = _found()

@@ -1,4 +1,5 @@
-"""The time that one answer of a thousand exceeds, of the health route and of the application's own route while PostgreSQL hangs, beside a healthy one."""
+"""Measures the 99.9th percentile of the response time of the health route and of the application's own route while
+PostgreSQL hangs, beside that with a healthy one."""
 
 import os
 import shutil
@@ -55,7 +56,8 @@ def measured():
         if database:
             database.end()
         shutil.rmtree(folder, ignore_errors=True)
-    text = (table(["framework", "path", "healthy", "hung", "ratio"], rows) + "\n\nThe time that one answer of a thousand exceeds, over "
-            f"{CONNECTIONS} connections at full load, with a check of PostgreSQL and ten others: medians of\n{ROUNDS} rounds in turn. "
-            "The generator of load runs on the same cores.")
+    text = (table(["framework", "path", "healthy", "hung", "ratio"], rows)
+            + "\n\nThe 99.9th percentile of the response time over "
+            f"{CONNECTIONS} connections at full load, with a check of PostgreSQL and ten others.\n"
+            f"Medians of {ROUNDS} alternating rounds. The load generator runs on the same cores.")
     return text, {}

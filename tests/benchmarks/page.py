@@ -1,4 +1,4 @@
-"""The page with what was measured: one part between two marks for each part of the benchmark."""
+"""Writes the measurements into the page: each part of the benchmark stands between two marks."""
 
 import datetime
 import os
@@ -6,7 +6,7 @@ import platform
 import subprocess
 
 PAGE = "docs/src/performance.md"
-# The headings of parts that the page does not have yet.
+# The headings for parts that are not on the page yet.
 HEADINGS = {
     "growth": "By the number of checks",
     "routes": "Requests per second, beside constants",
@@ -22,18 +22,18 @@ def _of(command):
 
 
 def circumstances():
-    """When, on what and with what a part was measured."""
+    """Returns when, on which machine and with which compiler a part was measured."""
     with open("/proc/cpuinfo") as lines:
         model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
     commit = _of(["git", "rev-parse", "--short=10", "HEAD"])
     changed = "+" if _of(["git", "status", "--porcelain", "--", "Cargo.toml",
                              "health-core", "health-axum", "health-actix", "health-warp", "tests/benchmarks"]) else ""
-    return (f"Measured {datetime.date.today()} at {commit}{changed} on {os.cpu_count()} cores of {model}, "
+    return (f"Measured on {datetime.date.today()} at commit {commit}{changed} with {os.cpu_count()} cores of {model}, "
             f"Linux {platform.release().split('-')[0]}, {' '.join(_of(['rustc', '--version']).split()[:2])}.")
 
 
 def write(part, text, files):
-    """Writes a part into the page, and the files that belong to it."""
+    """Writes a part into the page, and the files that the part needs."""
     for name, content in files.items():
         with open(name, "w") as file:
             file.write(content)

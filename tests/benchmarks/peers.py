@@ -1,4 +1,5 @@
-"""Health routes of other ecosystems beside ours, over one PostgreSQL: at rest, under load, while it hangs and while it dies."""
+"""Measures health routes of other ecosystems beside those of this library, over one PostgreSQL: at rest, under load,
+while it hangs and while it dies."""
 
 import contextlib
 import glob
@@ -24,7 +25,7 @@ def _run(*command, **options):
 
 
 def _installed():
-    """Installs the peers, and returns the command of each by its name, and the folder that it runs in."""
+    """Installs the peers, and returns by name the command of each and the folder in which it runs."""
     python = f"{FOLDER}/venv/bin/python"
     constraints = os.path.abspath(f"{HERE}/constraints.txt")
     if not os.path.exists(python):
@@ -58,7 +59,7 @@ def _installed():
 
 
 class Database:
-    """PostgreSQL in a folder of its own, as a user who is not root."""
+    """A PostgreSQL server in a folder of its own, as a user who is not root."""
 
     def __init__(self, folder):
         binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
@@ -99,7 +100,7 @@ class Database:
                 os.kill(pid, number)
 
     def counts(self):
-        """The transactions and sessions so far."""
+        """Returns the numbers of transactions and sessions so far."""
         # A backend tells what it has counted when it has rested for ten seconds.
         time.sleep(11)
         query = "SELECT sum(xact_commit + xact_rollback), sum(sessions) FROM pg_stat_database WHERE datname = 'postgres'"
@@ -113,7 +114,7 @@ class Database:
 
 
 def _asked(port, path="/health", timeout=PATIENCE):
-    """The code of an answer, and the seconds that it took; no code if there was none."""
+    """Returns the code of an answer and the seconds that it took; no code without an answer."""
     began = time.monotonic()
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -126,7 +127,7 @@ def _asked(port, path="/health", timeout=PATIENCE):
 
 
 def _outage(port, begin):
-    """The seconds until an answer is not 200, and those of the slowest answer."""
+    """Returns the seconds until an answer is not 200, and the seconds of the slowest answer."""
     begin()
     began, slowest = time.monotonic(), 0
     while time.monotonic() - began < PATIENCE:
@@ -141,7 +142,7 @@ def _outage(port, begin):
 
 
 def _switches(process):
-    """How often the threads of a process and of its children have waited for something."""
+    """Returns how often the threads of a process and of its children have waited."""
     pids, found = [process.pid], 0
     while pids:
         pid = pids.pop()
@@ -206,7 +207,9 @@ def measured():
         shutil.rmtree(folder, ignore_errors=True)
     head = ["`/health` of", "requests/s", "of its own `/hello`", "transactions/s", "new connections/s",
             "hung: noticed / slowest answer", "dead: noticed / slowest answer", "resident", "at rest: transactions/s / waits/s"]
-    text = (table(head, rows) + f"\n\nThe same PostgreSQL for all. Rates over {CONNECTIONS} connections, medians of {ROUNDS} rounds, on the "
-            f"cores that the generator\nof load uses, too. An outage is watched for {PATIENCE} s, by one client that asks again and again. NestJS runs "
-            "in one process,\nas documented, and the Python servers in two. The pings of health-* and axum-health are no transactions.")
+    text = (table(head, rows)
+            + f"\n\nAll services use the same PostgreSQL. Rates are those of {CONNECTIONS} connections, medians of {ROUNDS} "
+            f"rounds, on the cores that the\nload generator uses, too. An outage is observed for {PATIENCE} s by one client "
+            "that sends one request after another. *Noticed*\nis the time until the first answer that is not 200. NestJS runs "
+            "in one process, as documented, and the Python servers in\ntwo. The pings of health-* and axum-health do not count as transactions.")
     return text, {}

@@ -1,4 +1,4 @@
-"""Requests per second of health routes beside the framework's own constants: alternating, medians of nine rounds."""
+"""Measures requests per second of health routes beside constants of the framework, in alternating rounds."""
 
 from benchmarks.build import free_port, load, median, program, running, table
 
@@ -6,7 +6,7 @@ CONNECTIONS, MILLISECONDS, ROUNDS = 32, 1_000, 9
 
 
 def compared(command, *paths, environment=None):
-    """The requests per second of each path, and its share of the first path in the same round."""
+    """Returns the requests per second of each path, and their ratio to the first path in the same round."""
     port = free_port()
     with running(command, port, environment):
         load(port, CONNECTIONS, 300, 1, *paths)
@@ -25,8 +25,9 @@ def measured():
         cell = lambda pair: f"{pair[0]:,.0f} ({pair[1]:.2f})"
         rows.append([framework, f"{ten['/constant'][0]:,.0f}", cell(ten["/health"]), cell(ten["/hello"]), cell(ten["/livez"]),
                      cell(ten["/health/metrics"]), cell(hundred["/health"])])
-    head = ["framework", "constant of the same bytes", "`/health`, 10 checks", "`/hello`", "`/livez`", "`/health/metrics`",
-            "`/health`, 100 checks, beside its constant"]
-    text = (table(head, rows) + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the share of the "
-            f"constant in the same round: medians of {ROUNDS}\nrounds in turn. The generator of load runs on the same cores.")
+    head = ["framework", "constant with the same bytes", "`/health`, 10 checks", "`/hello`", "`/livez`", "`/health/metrics`",
+            "`/health`, 100 checks (ratio to its own constant)"]
+    text = (table(head, rows)
+            + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the ratio to the "
+            f"constant in the same round. Medians of {ROUNDS}\nalternating rounds. The load generator runs on the same cores.")
     return text, {}
