@@ -33,8 +33,8 @@ def measured():
             "size of `/health`", "slowest change of 20", "memory per check", "500 checks inserted at once / one by one"]
     text = (table(head, rows)
             + "\n\nEach check succeeds at once and runs once a second, in one process without sockets. A request is sent "
-            "every 23 ms, so\nthat with 100 checks or more most requests find new results. The time of a change is "
-            "measured from its cause to the\nsubscriber and the next request. Memory is resident memory after "
+            "every 23 ms, so\nthat with 100 checks or more most requests find new results. The time of a change "
+            "is measured from its cause to the\nsubscriber and the next request. Memory is resident memory after "
             f"{RUNS} runs of each check, without a rendered body.\n\n"
             "![CPU and response time by the number of checks](growth.svg)")
     return text, {PICTURE: _picture(results)}

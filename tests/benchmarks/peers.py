@@ -208,8 +208,9 @@ def measured():
     head = ["`/health` of", "requests/s", "of its own `/hello`", "transactions/s", "new connections/s",
             "hung: noticed / slowest answer", "dead: noticed / slowest answer", "resident", "at rest: transactions/s / waits/s"]
     text = (table(head, rows)
-            + f"\n\nAll services use the same PostgreSQL. Rates are those of {CONNECTIONS} connections, medians of {ROUNDS} "
-            f"rounds, on the cores that the\nload generator uses, too. An outage is observed for {PATIENCE} s by one client "
-            "that sends one request after another. *Noticed*\nis the time until the first answer that is not 200. NestJS runs "
-            "in one process, as documented, and the Python servers in\ntwo. The pings of health-* and axum-health do not count as transactions.")
+            + f"\n\nAll services use the same PostgreSQL. Rates are those of {CONNECTIONS} connections, medians of "
+            f"{ROUNDS} rounds, on the cores that the\nload generator uses, too. An outage is observed for {PATIENCE} s "
+            "by one client that sends one request after another. *Noticed*\nis the time until the first answer that is "
+            "not 200. NestJS runs in one process, as documented, and the Python servers in\ntwo. The pings of health-* "
+            "and axum-health do not count as transactions.")
     return text, {}

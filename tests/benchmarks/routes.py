@@ -29,5 +29,6 @@ def measured():
             "`/health`, 100 checks (ratio to its own constant)"]
     text = (table(head, rows)
             + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the ratio to the "
-            f"constant in the same round. Medians of {ROUNDS}\nalternating rounds. The load generator runs on the same cores.")
+            f"constant in the same round. Medians of {ROUNDS}\nalternating rounds. The load generator runs on the "
+            "same cores.")
     return text, {}
