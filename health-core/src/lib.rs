@@ -17,7 +17,9 @@
 //! | `bb8` | [`Bb8`] on any pool of bb8 |
 //! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
 //! | `disk_space` | [`DiskSpace`] of a file system |
+//! | `elasticsearch` | [`Elasticsearch`] on a reqwest client; OpenSearch too |
 //! | `eyre` | finds the [`Reason`] of a bare error in an `eyre::Report`, too |
+//! | `fred` | [`Fred`] on a client of fred |
 //! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
 //! | `html` | the [status page](Format) for browsers, and badges; every adapter brings it by default |
 //! | `http` | [`Http`] on a reqwest client |
@@ -25,6 +27,7 @@
 //! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
 //! | `memcached` | [`Memcached`], over a connection of its own |
 //! | `metrics` | [`Metrics`], the numbers of the metrics page through the facade of that name |
+//! | `mongodb` | [`MongoDb`] on a client of mongodb |
 //! | `mqtt` | [`Mqtt`] on a rumqttc client |
 //! | `nats` | [`Nats`] on an async-nats client |
 //! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
@@ -48,7 +51,6 @@
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 //! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
 // The table names what only its features have; the complete documentation is that of all of them.
 #![cfg_attr(
     not(all(
@@ -56,10 +58,13 @@
         feature = "bb8",
         feature = "certificate",
         feature = "disk_space",
+        feature = "elasticsearch",
+        feature = "fred",
         feature = "grpc",
         feature = "kafka_lag",
         feature = "memcached",
         feature = "metrics",
+        feature = "mongodb",
         feature = "mqtt",
         feature = "nats",
         feature = "opentelemetry",

@@ -1,5 +1,5 @@
 //! Every fault against every networked check, one test for each check: a proxy in front of the real server makes the
-//! network's faults; the server itself is frozen, killed and started again. The README shows the table.
+//! network's faults; the server itself is frozen, killed and started again. `docs/src/checks.md` shows the table.
 
 use std::{
     io::{self, Read as _},

@@ -68,7 +68,6 @@ fn feature_module_file_and_test_share_one_name() {
     assert_eq!(features["default"], Value::Array(Vec::new()), "default features add no driver");
 }
 
-/// The documents name tests as the runner does: `virtual::contract::cost`, or with the function.
 /// A planted fault whose place has moved would be planted nowhere.
 #[test]
 fn every_planted_fault_has_its_place() {
@@ -82,6 +81,7 @@ fn every_planted_fault_has_its_place() {
     }
 }
 
+/// The documents name tests as the runner does: `virtual::contract::cost`, or with the function.
 #[test]
 fn every_guard_in_the_documents_exists() {
     let mut found = 0;
