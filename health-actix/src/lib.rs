@@ -83,10 +83,11 @@ pub use health_core::shutdown;
 /// Returns the endpoint's paths as resources, for `App::service` and, nested, for `web::scope(..).service`. They need
 /// no `app_data`.
 ///
-/// Register them first. A service or scope that is registered before and matches a path of the endpoint hides it, for instance
-/// `web::scope("/health")`, or a resource for every path; `App::default_service` does not. A guard that refuses a request hides
-/// it, too: the guards of a scope around the endpoint. So does `NormalizePath` with `TrailingSlash::Always`, because no path
-/// of the endpoint ends in a slash. An endpoint that nobody asks for a minute is mentioned in the log.
+/// Register them first. A service or scope that is registered before and matches a path of the endpoint hides it, for
+/// instance `web::scope("/health")`, or a resource for every path; `App::default_service` does not. A guard that
+/// refuses a request hides it, too: the guards of a scope around the endpoint. So does `NormalizePath` with
+/// `TrailingSlash::Always`, because no path of the endpoint ends in a slash. An endpoint that nobody asks for a minute
+/// is mentioned in the log.
 ///
 /// Call it before `HttpServer::new` and clone the result inside, so that a refused option fails there and not
 /// in every worker.
@@ -179,9 +180,9 @@ impl HttpServiceFactory for HealthRoutes {
 ///
 /// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
 /// probes. It answers before any service of the application, in every order but one: `NormalizePath` with
-/// `TrailingSlash::Always` that is wrapped after it. Create it before the server and clone it for each worker, so that a refused option ends the start, not a worker.
-/// While the service drains, answers of the application close their HTTP/1 connections
-/// ([`Endpoint::close_connections`]).
+/// `TrailingSlash::Always` that is wrapped after it. Create it before the server and clone it for each worker, so that
+/// a refused option ends the start, not a worker. While the service drains, answers of the application close their
+/// HTTP/1 connections ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};

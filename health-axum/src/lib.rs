@@ -78,9 +78,9 @@ pub use health_core::shutdown;
 
 /// Returns the endpoint's paths as routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
 ///
-/// They are answered in whatever order routers are merged and nested and get a fallback. Merge them after the router's own
-/// `.layer(..)` calls, so that the layers of the application (authentication, limits, traces) do not wrap the probes. A route
-/// of the application at one of their paths is a panic of axum when the program starts.
+/// They are answered in whatever order routers are merged and nested and get a fallback. Merge them after the router's
+/// own `.layer(..)` calls, so that the layers of the application (authentication, limits, traces) do not wrap the
+/// probes. A route of the application at one of their paths is a panic of axum when the program starts.
 ///
 /// If the routes are nested, a path with a doubled slash after the prefix is answered with an empty 404, because axum
 /// passes it to no fallback.
@@ -177,15 +177,15 @@ impl<B> Service<Request<B>> for Mounted {
     }
 }
 
-/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose
-/// body has data of the type `Bytes`, not only on axum's, and around layers that change the body: every answer has axum's
+/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose body
+/// has data of the type `Bytes`, not only on axum's, and around layers that change the body: every answer has axum's
 /// [`Body`], which costs nothing where the inner service has it, too.
 ///
 /// # Outermost and last
 ///
-/// [`Router::layer`] wraps what the router has at that moment: its routes, and its fallback. The paths of the endpoint are
-/// no routes of the application, so they reach the layer through the fallback alone. In these orders they do not, and the
-/// application answers in the place of the endpoint, with 200 if it has a page for every path:
+/// [`Router::layer`] wraps what the router has at that moment: its routes, and its fallback. The paths of the endpoint
+/// are no routes of the application, so they reach the layer through the fallback alone. In these orders they do not,
+/// and the application answers in the place of the endpoint, with 200 if it has a page for every path:
 ///
 /// - `.layer(HealthLayer)` before `.fallback(..)`, which puts the new fallback outside of the layer;
 /// - `.layer(HealthLayer)` on a router without a fallback that is then nested or merged into another one;

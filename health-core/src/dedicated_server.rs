@@ -1,5 +1,5 @@
-//! A dedicated server: health on a thread, a runtime and a port of its own, which answers while every worker of the
-//! application's runtime is blocked.
+//! The dedicated server: serves the endpoint on its own thread, runtime and port, and so answers while every worker of
+//! the application's runtime is blocked.
 
 use std::{
     fmt, io,
@@ -13,26 +13,27 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// How long dropping the server waits for answers under way. A client that never finishes its request delays it no
-/// longer.
+/// How long dropping the server waits for responses in progress. A client that never finishes its request cannot delay
+/// the drop any longer.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// A health server on its own thread, runtime and port, from `serve_dedicated` of every adapter. Dropping it ends it, and
-/// waits up to a second for answers under way.
+/// A health server on its own thread, runtime and port, from `serve_dedicated` of an adapter. Dropping the value ends
+/// the server and waits up to 1 s for responses in progress.
 ///
-/// It reports unhealthy if the application's runtime stalls: the checks still run on that runtime, so readiness turns 503
-/// when their results are stale, and every view, liveness included, once the runtime has not moved for 30 s. After
-/// [`stop`](crate::Health::stop) it keeps the last verdict on liveness, as every endpoint does.
+/// The server reports Unhealthy if the application's runtime stalls, because the checks still run on that runtime:
+/// readiness turns 503 when their results become stale. Every view, liveness included, turns 503 once the scheduler
+/// has not run for 30 s. After [`stop`](crate::Health::stop) the server keeps the last verdict on liveness, as every
+/// endpoint does.
 #[derive(Debug)]
 #[must_use = "dropping the server ends it"]
 pub struct DedicatedServer {
     address: SocketAddr,
     end: Option<oneshot::Sender<()>>,
-    // A mutex, so that the server can be shared between threads.
+    // In a mutex, because a receiver is not `Sync` and the server must be.
     finished: Mutex<mpsc::Receiver<()>>,
 }
 
-/// The end of a dedicated server: completes when its [`DedicatedServer`] is dropped.
+/// A future that completes when its [`DedicatedServer`] is dropped.
 #[must_use = "a server that does not await it never ends"]
 pub struct DedicatedServerEnd(oneshot::Receiver<()>);
 
@@ -40,7 +41,7 @@ impl Future for DedicatedServerEnd {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // An error says that the sender was dropped, which is an end, too.
+        // An error means that the sender was dropped, which also ends the server.
         Pin::new(&mut self.0).poll(context).map(|_| ())
     }
 }
@@ -52,12 +53,15 @@ impl fmt::Debug for DedicatedServerEnd {
 }
 
 impl DedicatedServer {
-    /// For adapters: runs a server on a thread of its own until the value is dropped. `serve` receives the listener, set
-    /// to non-blocking, and must return after its second argument completes.
+    /// Runs a server on its own thread until the returned value is dropped. For adapters.
+    ///
+    /// `serve` receives the listener in non-blocking mode, and must return after its second argument completes. An
+    /// error that `serve` returns is logged.
     ///
     /// # Errors
     ///
-    /// The listener has no address, or the system has no thread to give.
+    /// Returns an error if the listener cannot be set to non-blocking or has no address, or if the system cannot start
+    /// a thread.
     pub fn run(
         listener: TcpListener,
         serve: impl FnOnce(TcpListener, DedicatedServerEnd) -> io::Result<()> + Send + 'static,
@@ -65,7 +69,7 @@ impl DedicatedServer {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (end, ended) = oneshot::channel();
-        // A panic of the thread drops the sender, which counts as finished, too.
+        // A panic of the thread drops the sender, which also counts as finished.
         let (finishing, finished) = mpsc::channel::<()>();
         thread::Builder::new().name("health-server".to_owned()).spawn(move || {
             let _finishing = finishing;
@@ -76,7 +80,7 @@ impl DedicatedServer {
         Ok(Self { address, end: Some(end), finished: Mutex::new(finished) })
     }
 
-    /// The address of the listener.
+    /// Returns the address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -88,7 +92,7 @@ impl Drop for DedicatedServer {
         if let Some(end) = self.end.take() {
             let _ = end.send(());
         }
-        // An error in either case: the thread has finished, or the time is over.
+        // Both results are errors: the thread has finished, or the wait has timed out.
         let finished = self.finished.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = finished.recv_timeout(LAST_ANSWERS);
     }

@@ -1,4 +1,4 @@
-//! The services of `grpc.health.v1` by name, each serving or not:
+//! The services of `grpc.health.v1` by name, and whether each is serving:
 //! <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
 
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::{
     model::status::{Probe, Status},
 };
 
-/// The name of the server itself: whether to send it traffic.
+/// The name of the server as a whole, which has the status of readiness.
 const SERVER: &str = "";
 
-/// Returns the probe whose status a service has; `None` if the service is a check or does not exist.
+/// Returns the probe whose status a service has; `None` if the service is a check or unknown.
 fn probe(snapshot: &Snapshot, service: &str) -> Option<Probe> {
     if service == SERVER {
         return Some(Probe::Readiness);
@@ -21,7 +21,8 @@ fn probe(snapshot: &Snapshot, service: &str) -> Option<Probe> {
     of_its_own.or_else(|| Probe::ALL.iter().copied().find(|probe| probe.as_str() == service))
 }
 
-/// Returns the page of a service. The name of a probe hides a check of the same name, whose status HTTP has.
+/// Returns the page of a service. The name of a probe hides a check of the same name, which remains available over
+/// HTTP.
 fn find<'s>(snapshot: &'s Snapshot, service: &str) -> Option<Page<'s>> {
     match probe(snapshot, service) {
         Some(probe) => Some(snapshot.probe(probe, false)),
@@ -31,10 +32,12 @@ fn find<'s>(snapshot: &'s Snapshot, service: &str) -> Option<Page<'s>> {
 
 /// # For adapters of `grpc.health.v1`
 impl Health {
-    /// Whether a service serves as of now; `None` if there is none of that name. The services are `readiness`, which is
-    /// also the empty name, `liveness`, `startup`, those of [`Builder::grpc_service`](crate::Builder::grpc_service), and every
-    /// check. Degraded serves, Unhealthy does not. Like a request
-    /// over HTTP it wakes checks whose results are too old, and waits for nothing.
+    /// Returns whether a service is serving now; `None` if no service has this name.
+    ///
+    /// The services are `readiness`, which the empty name also stands for, `liveness`, `startup`, those of
+    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and every check. A Healthy or Degraded service is
+    /// serving, an Unhealthy one is not. Like a request over HTTP, the call wakes checks whose results are older than
+    /// their `max_age`, and does not wait for them.
     #[must_use]
     pub fn serving(&self, service: &str) -> Option<bool> {
         let reading = self.store().read();
@@ -44,20 +47,22 @@ impl Health {
         find(reading.current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
-    /// Whether a service serves as of now, for watchers of changes: it wakes no check.
+    /// Returns whether a service is serving now, without waking a check; `None` if no service has this name. For
+    /// callers that watch for changes.
     #[must_use]
     pub fn known_serving(&self, service: &str) -> Option<bool> {
         find(self.store().read().current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
-    /// The probe whose status a service has; `None` if the service is a check or does not exist.
+    /// Returns the probe whose status a service has; `None` if the service is a check or unknown.
     #[must_use]
     pub fn service_probe(&self, service: &str) -> Option<Probe> {
         probe(&self.store().published(), service)
     }
 
-    /// The names of all services: the probes, the services with names of their own
-    /// ([`Builder::grpc_service`](crate::Builder::grpc_service)), and every check.
+    /// Returns the names of all services: the empty name, the probes, the services of
+    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and the checks. A check whose name already stands for
+    /// a probe is left out.
     #[must_use]
     pub fn services(&self) -> Vec<Arc<str>> {
         let snapshot = self.store().published();

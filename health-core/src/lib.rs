@@ -1,57 +1,59 @@
-//! Truthful liveness, readiness and startup probes for Rust services: the core that knows no framework.
+//! Liveness, readiness and startup probes for Rust services: the core, which is independent of web frameworks.
 //!
-//! - [`Health`] runs the checks, apart from requests, and publishes what they found.
-//! - [`Check`], [`check_fn`], [`check_blocking`] and the ready-made checks ask the questions.
-//! - [`Endpoint`] answers requests from the published snapshot; `health-actix`, `health-axum` and `health-warp` mount
+//! - [`Health`] runs the checks on their own tasks, apart from requests, and publishes a snapshot of their results.
+//! - [`Check`] is the trait of a check. [`check_fn`] and [`check_blocking`] make a check from a closure, and the
+//!   module [`checks`] has ready-made checks.
+//! - [`Endpoint`] answers requests from the published snapshot. `health-actix`, `health-axum` and `health-warp` mount
 //!   it, and `health-hyper` serves it without a framework.
-//! - [`Report`] is the model that every format is written from.
+//! - [`Report`] is the model that every format is rendered from.
 //!
-//! How it hangs together, and what guards each promise: [`architecture`].
+//! The page [`architecture`] describes the modules, the path of a request and of a result, and where the invariants
+//! are listed.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
-//! | `agent_check` | [`AgentCheck`], the agent that HAProxy asks |
-//! | `anyhow` | finds the [`Reason`] of a bare error in an `anyhow::Error`, too |
+//! | `agent_check` | [`AgentCheck`], the agent that HAProxy queries |
+//! | `anyhow` | classification of the first error of an `anyhow::Error` for its [`Reason`] |
 //! | `bb8` | [`Bb8`] on any pool of bb8 |
-//! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography |
+//! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography provider |
 //! | `disk_space` | [`DiskSpace`] of a file system |
-//! | `elasticsearch` | [`Elasticsearch`] on a reqwest client; OpenSearch too |
-//! | `eyre` | finds the [`Reason`] of a bare error in an `eyre::Report`, too |
-//! | `fred` | [`Fred`] on a client of fred |
-//! | `grpc` | [`Grpc`], a client of grpc.health.v1 on a tonic channel |
-//! | `html` | the [status page](Format) for browsers, and badges; every adapter brings it by default |
+//! | `elasticsearch` | [`Elasticsearch`], the health of a cluster of Elasticsearch or OpenSearch, on a reqwest client |
+//! | `eyre` | classification of the first error of an `eyre::Report` for its [`Reason`] |
+//! | `fred` | [`Fred`] on a client or a pool of fred |
+//! | `grpc` | [`Grpc`], a client of `grpc.health.v1` on a tonic channel |
+//! | `html` | the [status page](Format) for browsers, and badges; every adapter enables it by default |
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |
-//! | `kafka_lag` | [`KafkaLag`], how far a consumer group is behind |
+//! | `kafka_lag` | [`KafkaLag`], the lag of a consumer group |
 //! | `memcached` | [`Memcached`], over a connection of its own |
-//! | `metrics` | [`Metrics`], the numbers of the metrics page through the facade of that name |
-//! | `mongodb` | [`MongoDb`] on a client of mongodb |
+//! | `metrics` | [`Metrics`], the values of the metrics page through the `metrics` facade |
+//! | `mongodb` | [`MongoDb`] on a mongodb client |
 //! | `mqtt` | [`Mqtt`] on a rumqttc client |
 //! | `nats` | [`Nats`] on an async-nats client |
-//! | `opentelemetry` | [`OpenTelemetry`], the same through its metrics API |
+//! | `opentelemetry` | [`OpenTelemetry`], the values of the metrics page through OpenTelemetry's metrics API |
 //! | `postgres` | [`Postgres`] on a deadpool-postgres pool |
 //! | `r2d2` | [`R2d2`] on any pool of r2d2 |
 //! | `rabbitmq` | [`RabbitMq`] on a deadpool-lapin pool |
 //! | `rabbitmq_connection` | [`RabbitMqConnection`] on a lapin connection |
-//! | `rabbitmq_queue` | [`RabbitMqQueue`], the length and the consumers of a queue |
+//! | `rabbitmq_queue` | [`RabbitMqQueue`], the length of a queue and the number of its consumers |
 //! | `redis` | [`Redis`] on a deadpool-redis pool |
 //! | `redis_connection` | [`RedisConnection`] on a connection of the redis crate: `ConnectionManager` and others |
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
-//! | `serde` | [`Settings`], options of checks from configuration, and [`Health::apply`], which replaces them without a restart |
+//! | `serde` | [`Settings`], options of checks from configuration; [`Health::apply`] replaces them without a restart |
 //! | `settings_file` | [`Settings::load`] and [`SettingsLoader`]: TOML, YAML and JSON files, environment variables |
-//! | `signal` | [`shutdown`], which drains when the process is asked to leave; every adapter brings it |
+//! | `signal` | [`shutdown`], which drains on SIGTERM, SIGINT or Ctrl-C; every adapter enables it by default |
 //! | `smtp` | [`Smtp`] on a lettre transport |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
-//! | `tcp` | [`Tcp`], a connection |
-//! | `tokio_postgres` | [`Bb8`] and [`R2d2`] find the [`Reason`] of an error of tokio-postgres by its SQLSTATE |
-//! | `upstream` | [`Upstream`], another service's health document |
+//! | `tcp` | [`Tcp`], a TCP connection |
+//! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
+//! | `tokio_postgres` | classification of tokio-postgres errors by their SQLSTATE in [`Bb8`] and [`R2d2`] |
+//! | `upstream` | [`Upstream`], the health document of another service |
 //! | `utoipa` | [`Endpoint::openapi`], the paths and schemas of the endpoint as an OpenAPI document |
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
-//! | `testing` | [`testing`]: scripted checks and a frozen [`Health`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The table names what only its features have; the complete documentation is that of all of them.
+// A build without one of these features lacks an item that the table above links to.
 #![cfg_attr(
     not(all(
         feature = "agent_check",
@@ -109,8 +111,8 @@ mod time;
 #[doc = include_str!("../ARCHITECTURE.md")]
 pub mod architecture {}
 
-/// The drivers of the ready-made checks, and the other crates whose types this one takes or returns, in the same versions. An
-/// application that uses these exports has the same versions by construction.
+/// Re-exports of the drivers of the ready-made checks, and of the other crates whose types are part of this crate's
+/// API. An application that uses these re-exports has the versions that this crate expects.
 pub mod drivers {
     #[cfg(feature = "nats")]
     pub use async_nats;

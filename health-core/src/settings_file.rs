@@ -17,31 +17,32 @@ use crate::config::{
     settings::Settings,
 };
 
-/// The prefix of variables for [`Settings::load`].
+/// The prefix of environment variables for [`Settings::load`].
 const PREFIX: &str = "HEALTH";
 
-/// The size up to which a file is read, in bytes.
+/// The maximum size of a file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 impl Settings {
-    /// Reads a file and then the variables that begin with `HEALTH_`, which override it. The file must exist. Short for a
-    /// [`SettingsLoader`]. Needs the feature `settings_file`.
+    /// Reads a file, then the environment variables that begin with `HEALTH_`, which override it. The file must exist.
+    /// Equivalent to a [`SettingsLoader`] with this file and the prefix `HEALTH`.
     ///
     /// # Errors
     ///
-    /// Every mistake that can be told before the checks are known. [`Builder::start`](crate::Builder::start) tells the
-    /// others, with the same places.
+    /// Returns every mistake that can be found without the checks. [`Builder::start`](crate::Builder::start) returns
+    /// the others, also with their files and lines or variables.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, SettingsError> {
         SettingsLoader::new().file(path).environment(PREFIX).load()
     }
 }
 
-/// Reads [`Settings`] from files and environment variables. What is named later overrides what is named before, one
-/// option at a time. Needs the feature `settings_file`.
+/// Reads [`Settings`] from files and environment variables. A later source overrides an earlier one, one option at a
+/// time.
 ///
-/// The extension of a file tells its format: `.toml`, `.yaml`, `.yml` or `.json`. An empty file sets nothing. Of YAML it
-/// reads one document without anchors, aliases and tags. A variable sets one option: `HEALTH_CHECKS__DATABASE__TIMEOUT`,
-/// `HEALTH_INSERTED__TENANT_42__TIMEOUT` or `HEALTH_DEFAULTS__EVERY`.
+/// The extension of a file selects its format: `.toml`, `.yaml`, `.yml` or `.json`. A file may have up to 1 MiB. An
+/// empty file sets nothing. A YAML file must be one document without anchors, aliases and tags. A variable sets one
+/// option, for instance `HEALTH_CHECKS__DATABASE__TIMEOUT`, `HEALTH_INSERTED__TENANT_42__TIMEOUT` or
+/// `HEALTH_DEFAULTS__EVERY`.
 ///
 /// ```
 /// use health_core::{Health, SettingsLoader, check_fn};
@@ -61,7 +62,7 @@ impl Settings {
 /// let settings = SettingsLoader::new().variables("HEALTH", variables).load()?;
 /// let error = Health::builder().settings(settings).check("license", check_fn(|| async { Ok(()) })).start();
 /// let text = error.unwrap_err().to_string();
-/// assert!(text.starts_with("HEALTH_CHECKS__LICENSE__TIMEOT: the settings of \"license\" have \"timeot\": "), "{text}");
+/// assert!(text.starts_with("HEALTH_CHECKS__LICENSE__TIMEOT: the settings of \"license\" have \"timeot\": "));
 /// # Ok(())
 /// # }
 /// ```
@@ -71,16 +72,18 @@ pub struct SettingsLoader {
     sources: Vec<Source>,
 }
 
+/// One source of settings.
 #[derive(Clone)]
 enum Source {
     File {
         path: PathBuf,
         must_exist: bool,
     },
-    /// The variables of the process.
+    /// The environment variables of the process.
     Environment {
         prefix: String,
     },
+    /// Environment variables that the caller gives.
     Variables {
         prefix: String,
         variables: Vec<(OsString, OsString)>,
@@ -88,30 +91,30 @@ enum Source {
 }
 
 impl SettingsLoader {
-    /// Creates a loader that reads nothing.
+    /// Creates a loader without sources.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads a file that must exist.
+    /// Adds a file that must exist.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.sources.push(Source::File { path: path.into(), must_exist: true });
         self
     }
 
-    /// Reads a file if it exists. One that exists and cannot be read is an error.
+    /// Adds a file that may be missing. An existing file that cannot be read is an error.
     pub fn optional_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.sources.push(Source::File { path: path.into(), must_exist: false });
         self
     }
 
-    /// Reads the variables of the process whose names begin with a prefix and `_`.
+    /// Adds the environment variables of the process whose names begin with this prefix and `_`.
     pub fn environment(mut self, prefix: impl Into<String>) -> Self {
         self.sources.push(Source::Environment { prefix: prefix.into() });
         self
     }
 
-    /// Reads these variables as those of the process.
+    /// Adds these variables, which are read like the environment variables of the process, for instance in a test.
     pub fn variables(
         mut self,
         prefix: impl Into<String>,
@@ -122,12 +125,12 @@ impl SettingsLoader {
         self
     }
 
-    /// Reads every source.
+    /// Reads every source, in the order in which the sources were added. Blocks the thread while it reads files.
     ///
     /// # Errors
     ///
-    /// Every mistake that can be told before the checks are known. [`Builder::start`](crate::Builder::start) tells the
-    /// others, with the same places.
+    /// Returns every mistake that can be found without the checks. [`Builder::start`](crate::Builder::start) returns
+    /// the others, also with their files and lines or variables.
     pub fn load(self) -> Result<Settings, SettingsError> {
         let (mut settings, mut mistakes, mut cause) = (Settings::default(), Vec::new(), None);
         for (position, source) in self.sources.into_iter().enumerate() {
@@ -157,7 +160,7 @@ impl SettingsLoader {
 
 impl fmt::Debug for SettingsLoader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the values of variables, some of which are not ours.
+        // Variables are omitted, because their values may be secrets of other programs.
         f.debug_struct("SettingsLoader").field("sources", &self.sources.len()).finish_non_exhaustive()
     }
 }
@@ -181,11 +184,11 @@ impl Unread {
             }
             Self::Missing(_) => "there is no such file".to_owned(),
             Self::Failed(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                "this process may not read the file".to_owned()
+                "permission denied: let this process read the file".to_owned()
             }
             Self::Failed(error) => format!("the file cannot be read: {error}"),
             Self::Directory => "it is a directory: name a file".to_owned(),
-            Self::Extension => "the name does not tell the format: use .toml, .yaml, .yml or .json".to_owned(),
+            Self::Extension => "unknown format: use the extension .toml, .yaml, .yml or .json".to_owned(),
             Self::TooLarge => "the file is larger than 1 MiB".to_owned(),
         };
         SettingsMistake::of_file(path, message)
@@ -209,7 +212,7 @@ impl From<io::Error> for Unread {
     }
 }
 
-/// Reads a file whole.
+/// Reads a whole file.
 fn read(path: &Path) -> Result<(Format, String), Unread> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
@@ -232,8 +235,10 @@ fn read(path: &Path) -> Result<(Format, String), Unread> {
     }
 }
 
-/// The mistakes in files and variables of settings. Its text has one line for each: the file with line and column, or the
-/// variable, then the key, what is wrong, and what to use instead.
+/// The mistakes in the files and environment variables of settings, from [`SettingsLoader::load`].
+///
+/// The text has one line for each mistake: the file with line and column, or the variable, then the key, what is wrong,
+/// and what to use instead.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SettingsError {
@@ -266,7 +271,7 @@ impl fmt::Debug for SettingsError {
 }
 
 impl Error for SettingsError {
-    /// Returns the first error of reading a file.
+    /// Returns the first I/O error of reading a file.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
     }

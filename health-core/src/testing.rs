@@ -1,6 +1,6 @@
-//! Support for users' own tests: a check with scripted outcomes, and a [`Health`] in which time stands still.
+//! Support for applications' tests: a check with scripted outcomes, and a [`Health`] with a frozen clock.
 //!
-//! A check of one's own is tested by calling it and looking into its outcome:
+//! A test of a custom check calls the check and inspects its outcome:
 //!
 //! ```
 //! use health_core::{Check, CheckResult, Outcome, Reason, Status, async_trait};
@@ -17,7 +17,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let outcome = License { days_left: 3 }.check().await.expect("it answers");
+//! let outcome = License { days_left: 3 }.check().await.expect("the check succeeds");
 //! assert_eq!((outcome.get_status(), outcome.get_reason()), (Status::Degraded, Some(Reason::Failed)));
 //! assert_eq!(outcome.get_message(), Some("expires soon"));
 //! assert_eq!(outcome.get_observed()[0].value, 3.into());
@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! How it behaves in a service, over hours, is tested on Tokio's virtual clock (its feature `test-util`), on which a minute
-//! takes no time:
+//! A test of a check's behaviour over hours uses Tokio's paused clock (Tokio's feature `test-util`), on which waiting
+//! takes no real time:
 //!
 //! ```
 //! use std::time::Duration;
@@ -51,7 +51,7 @@
 //! sleep(Duration::from_secs(3_500)).await;
 //! assert_eq!(health.status(Probe::Readiness), Status::Healthy);
 //! sleep(Duration::from_secs(300)).await;
-//! assert_eq!(health.status(Probe::Readiness), Status::Unhealthy, "it has failed three times");
+//! assert_eq!(health.status(Probe::Readiness), Status::Unhealthy, "three runs have failed");
 //! # health.stop().await;
 //! # Ok(())
 //! # }
@@ -86,6 +86,7 @@ enum Line {
     Panic,
 }
 
+/// The state that a [`Scripted`] check and its [`Prompter`] share.
 #[derive(Debug)]
 struct Script {
     line: Mutex<Line>,
@@ -93,15 +94,15 @@ struct Script {
     started: AtomicU64,
 }
 
-/// A check whose runs its [`Prompter`] scripts.
+/// A check whose runs a [`Prompter`] scripts, from [`scripted`].
 #[derive(Debug)]
 pub struct Scripted(Arc<Script>);
 
-/// Scripts the runs of a [`Scripted`] check, and counts them.
+/// Scripts the runs of a [`Scripted`] check, and counts them. Clones script the same check.
 #[derive(Clone, Debug)]
 pub struct Prompter(Arc<Script>);
 
-/// Returns a check that is Healthy at first, and the handle that scripts it.
+/// Returns a check that is Healthy until it is scripted otherwise, and the handle that scripts it.
 ///
 /// ```
 /// use health_core::{CheckExt, Health, Outcome, Probe, Reason, Status, testing::scripted};
@@ -127,27 +128,27 @@ pub fn scripted() -> (Scripted, Prompter) {
 }
 
 impl Prompter {
-    /// Makes every run from now on return this outcome.
+    /// Makes every run that starts after this call return this outcome.
     pub fn answer(&self, outcome: Outcome) {
         self.say(Line::Answer(outcome));
     }
 
-    /// Makes every run from now on hang: it never returns.
+    /// Makes every run that starts after this call hang: it never returns.
     pub fn hang(&self) {
         self.say(Line::Hang);
     }
 
-    /// Makes every run from now on panic.
+    /// Makes every run that starts after this call panic.
     pub fn panic(&self) {
         self.say(Line::Panic);
     }
 
-    /// Makes every run from now on wait this long before it returns, hangs or panics.
+    /// Makes every run that starts after this call wait this long before it returns, hangs or panics. Default zero.
     pub fn delay(&self, delay: Duration) {
         *self.0.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 
-    /// Returns the number of runs that have begun.
+    /// Returns the number of runs that have started.
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.0.started.load(Ordering::SeqCst)
@@ -175,9 +176,9 @@ impl Check for Scripted {
     }
 }
 
-/// A [`Health`] in which nothing runs and time stands still. Every result comes from the test, and goes through the
-/// same policy as the result of a real run. The time is 2026-01-05T08:00:00Z until the test advances it. Needs no
-/// runtime.
+/// A [`Health`] in which no check runs and the clock stands still. Every result comes from the test, and passes through
+/// the same policy as the result of a real run. The time is 2026-01-05T08:00:00Z until the test advances it. No runtime
+/// is needed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -187,7 +188,7 @@ impl Check for Scripted {
 /// let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) })))?;
 /// frozen.record("database", Outcome::unhealthy("refused").reason(Reason::Unreachable), Duration::from_micros(1420))?;
 /// let request = Request::new("GET", "/readyz", None, None, &|_, _| None);
-/// let response = Endpoint::new(frozen.health()).respond(&request).expect("it is ours");
+/// let response = Endpoint::new(frozen.health()).respond(&request).expect("the path belongs to the endpoint");
 /// assert_eq!(response.status, 503);
 /// assert_eq!(response.body, "[-]database failed: unreachable\nreadyz check failed\n");
 /// # Ok(())
@@ -198,7 +199,7 @@ pub struct Frozen {
     health: Health,
 }
 
-/// The time in a new [`Frozen`], since 1970: 2026-01-05T08:00:00Z.
+/// The time in a new [`Frozen`], 2026-01-05T08:00:00Z, as the duration since 1970.
 const MOMENT: Duration = Duration::from_secs(1_767_600_000);
 
 impl Frozen {
@@ -212,17 +213,17 @@ impl Frozen {
         Ok(Self { health: builder.freeze(clock)? })
     }
 
-    /// Returns the handle of the service, to be mounted.
+    /// Returns the handle of the service, for instance to mount an endpoint.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Advances the time by `duration`, and records a run of that duration that finishes then.
+    /// Advances the clock by `duration`, and records a run of that duration that ends at the new time.
     ///
     /// # Errors
     ///
-    /// There is no check of that name.
+    /// Returns an error if no check has this name.
     pub fn record(&self, check: &str, outcome: Outcome, duration: Duration) -> Result<(), UnknownCheck> {
         let store = self.health.store();
         let signals = store.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
@@ -236,7 +237,7 @@ impl Frozen {
     ///
     /// # Errors
     ///
-    /// There is no check of that name.
+    /// Returns an error if no check has this name.
     pub fn forget(&self, check: &str) -> Result<(), UnknownCheck> {
         let store = self.health.store();
         let signals = store.signals(check).ok_or_else(|| UnknownCheck { name: check.to_owned() })?;
@@ -244,13 +245,13 @@ impl Frozen {
         Ok(())
     }
 
-    /// Sets the lifecycle, in either direction. As in a running service, `Starting` becomes `Ready` at once if no
-    /// readiness member is pending.
+    /// Sets the lifecycle, also to an earlier one. Evaluates startup again: it stays passed only if every startup check
+    /// has succeeded. As in a running service, `Starting` becomes `Ready` at once if no readiness check is pending.
     pub fn lifecycle(&self, lifecycle: Lifecycle) {
         self.health.store().set_lifecycle(lifecycle);
     }
 
-    /// Advances the time.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         if let Clock::Frozen { elapsed, .. } = self.health.store().clock() {
             elapsed.fetch_add(nanos(by), Ordering::AcqRel);
@@ -258,8 +259,8 @@ impl Frozen {
     }
 }
 
-/// Returns a text as every output shows it: without the known shapes of secrets. For tests of a check's own messages. The strings
-/// that [`Builder::secret`](crate::Builder::secret) registers are not known here.
+/// Returns a text with the known shapes of secrets redacted, as every output shows it. For tests of the messages of a
+/// custom check. Strings that are registered with [`Builder::secret`](crate::Builder::secret) are not redacted here.
 ///
 /// ```
 /// use health_core::testing::redacted;
@@ -271,9 +272,9 @@ pub fn redacted(text: &str) -> String {
     crate::redact::shapes(text)
 }
 
-/// Returns what the check `Upstream` reads from the health document of another service: the status, and the components
-/// that are not Healthy, each with its reason or status. Returns `None` if the body is no health document. Also needs
-/// the feature `upstream`.
+/// Reads the health document of another service as the check `Upstream` does. Returns the status, and the components
+/// that are not Healthy, each with its reason or status. Returns `None` if the body is not a health document. Assumes
+/// that the response has the status code 200.
 ///
 /// ```
 /// use health_core::{Status, testing::upstream_document};

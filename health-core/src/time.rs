@@ -1,4 +1,4 @@
-//! The clock of the store: nanoseconds since its start for ages, and the system's wall clock for display.
+//! The clock of the store: nanoseconds since its start to compute ages, and the system's wall clock for display.
 
 use std::{
     fmt,
@@ -9,35 +9,38 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A moment: nanoseconds since the start of the clock.
+/// A point in time, in nanoseconds since the start of the clock.
 pub(crate) type Nanos = u64;
 
 /// The longest accepted duration, 366 days. Adding it to the current time of a clock does not overflow.
 pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// A moment that never comes.
+/// A point in time that is never reached.
 pub(crate) const NEVER: Nanos = Nanos::MAX;
 
-/// The clock of the store. Ages come from the monotonic clock, times of day from the system's wall clock.
+/// The clock of the store. Ages are computed with the monotonic clock. Times for display come from the system's wall
+/// clock.
 #[derive(Debug)]
 pub(crate) enum Clock {
     /// Real time.
     Running { started: Instant },
-    /// A time that stands still until a test moves it.
+    /// A clock that stands still until a test advances it.
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "constructed by the testing feature"))]
     Frozen { started: SystemTime, elapsed: AtomicU64 },
 }
 
 impl Clock {
+    /// Creates a clock that starts now.
     pub(crate) fn running() -> Self {
         Self::Running { started: Instant::now() }
     }
 
-    /// Whether the time stands still until a test moves it.
+    /// Returns whether the clock stands still until a test advances it.
     pub(crate) fn is_frozen(&self) -> bool {
         matches!(self, Self::Frozen { .. })
     }
 
+    /// Returns the nanoseconds since the start of the clock.
     pub(crate) fn now(&self) -> Nanos {
         match self {
             Self::Running { started } => nanos(started.elapsed()),
@@ -45,6 +48,7 @@ impl Clock {
         }
     }
 
+    /// Returns the wall-clock time.
     pub(crate) fn wall(&self) -> SystemTime {
         match self {
             Self::Running { .. } => SystemTime::now(),
@@ -53,18 +57,19 @@ impl Clock {
     }
 }
 
-/// Returns a moment as milliseconds since 1970, in 48 bits: zero before 1970, and the greatest number after the year 10889.
+/// Converts a time to milliseconds since 1970, in 48 bits. Clamps a time before 1970 to 0, and a time after the year
+/// 10889 to the greatest value.
 pub(crate) fn unix_millis(at: SystemTime) -> u64 {
     let passed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).min((1 << 48) - 1)
 }
 
-/// Returns the moment this many milliseconds after the beginning of 1970.
+/// Converts milliseconds since 1970 to a time.
 pub(crate) fn at_unix_millis(millis: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
-/// Formats a moment as RFC 3339 with milliseconds, in UTC. Clamps a moment before 1970 to the start of 1970, and one
+/// Formats a time as RFC 3339 with milliseconds, in UTC. Clamps a time before 1970 to the start of 1970, and a time
 /// after 9999, which the format cannot express, to the end of 9999.
 pub(crate) fn rfc3339(at: SystemTime) -> Rfc3339 {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
@@ -81,7 +86,7 @@ pub(crate) fn rfc3339(at: SystemTime) -> Rfc3339 {
         (19, second % 60),
         (23, u64::from(passed.subsec_millis())),
     ] {
-        // Fills digits from the right, up to the separator before them.
+        // Fills the digits from the right, up to the preceding separator.
         for digit in text[..end].iter_mut().rev().take_while(|digit| **digit == b'0') {
             *digit += u8::try_from(number % 10).unwrap_or_default();
             number /= 10;
@@ -90,7 +95,7 @@ pub(crate) fn rfc3339(at: SystemTime) -> Rfc3339 {
     Rfc3339(text)
 }
 
-/// A moment as text, without allocation.
+/// A time formatted as RFC 3339, without allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rfc3339([u8; 24]);
 
@@ -106,10 +111,11 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Returns year, month and day of a number of days since 1970, in the Gregorian calendar. Years begin in March here, so
-/// that the leap day is the last of its year: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+/// Converts days since 1970 to year, month and day in the Gregorian calendar. The algorithm lets years begin in March,
+/// so that the leap day is the last day of its year:
+/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
 fn civil(days: u64) -> (u64, u64, u64) {
-    // From 1 March of the year 0.
+    // Days since 1 March of the year 0.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -125,15 +131,17 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)
 }
 
-/// Varies durations by ±10 %, so that instances do not run their checks at the same moments.
+/// Varies durations by ±10 %, so that instances do not run their checks at the same time.
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
+    /// Creates a generator with a random seed.
     pub(crate) fn new() -> Self {
         // Every `RandomState` has different keys, so it yields a seed without a dependency on a random number crate.
         Self(RandomState::new().build_hasher().finish() | 1)
     }
 
+    /// Returns the duration, varied by ±10 %.
     pub(crate) fn around(&mut self, duration: Duration) -> Duration {
         // xorshift64: random enough for jitter.
         self.0 ^= self.0 << 13;
@@ -152,14 +160,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn moments_are_those_of_another_implementation(seconds in 0_u64..253_402_300_800, millis in 0_u64..1_000) {
+        fn rfc3339_agrees_with_humantime(seconds in 0_u64..253_402_300_800, millis in 0_u64..1_000) {
             let at = SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + millis);
             prop_assert_eq!(rfc3339(at).to_string(), humantime::format_rfc3339_millis(at).to_string());
         }
     }
 
     #[test]
-    fn moments_survive_as_milliseconds() {
+    fn times_survive_a_round_trip_through_milliseconds() {
         let epoch = SystemTime::UNIX_EPOCH;
         for millis in [0, 1, 1_764_000_000_123] {
             assert_eq!(
@@ -172,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_outside_the_format_are_clamped() {
+    fn times_outside_rfc3339_are_clamped() {
         let (day, year) = (Duration::from_secs(86_400), Duration::from_secs(366 * 86_400));
         assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - day).as_str(), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + year * 9_000).as_str(), "9999-12-31T23:59:59.000Z");
@@ -181,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_within_a_tenth_and_moves() {
+    fn jitter_varies_and_stays_within_ten_percent() {
         let mut jitter = Jitter::new();
         let spread: Vec<Duration> = (0..1000).map(|_| jitter.around(Duration::from_secs(10))).collect();
         assert!(spread.iter().all(|d| (Duration::from_secs(9)..=Duration::from_secs(11)).contains(d)));

@@ -106,8 +106,8 @@ impl<S: AsyncRead + Unpin> Read for Limited<S> {
         let mut read = ReadBuf::uninit(&mut bytes[..room]);
         match Pin::new(&mut this.stream).poll_read(context, &mut read) {
             Poll::Ready(Ok(())) => {
-                // A client that goes on sending does not prolong its answer. The beginning of a request that arrived with
-                // the one before it counts as idle, which a client may be anyway.
+                // A client that goes on sending does not prolong its answer. The beginning of a request that arrived
+                // with the one before it counts as idle, which a client may be anyway.
                 if !read.filled().is_empty() && this.phase == Phase::Idle {
                     this.enter(Phase::Request);
                 }

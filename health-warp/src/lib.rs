@@ -60,8 +60,8 @@ pub use health_core::shutdown;
 /// Returns the endpoint's paths as one filter, which rejects every other path with "not found". Nests below
 /// `warp::path(..)`, without a `warp::path::end()` in between.
 ///
-/// Join the application to it, not it to the application: `routes(health).or(app)`. A filter that answers every path, or
-/// every segment, hides what is joined to it by `.or(..)`. Behind a filter that never rejects, such as one after
+/// Join the application to it, not it to the application: `routes(health).or(app)`. A filter that answers every path,
+/// or every segment, hides what is joined to it by `.or(..)`. Behind a filter that never rejects, such as one after
 /// `.recover(..)`, this does not compile:
 ///
 /// ```compile_fail

@@ -1,4 +1,5 @@
-//! Blocking work: one named thread per check, started at the first use and reused. Tokio's blocking pool is not used.
+//! Blocking work on one named thread per check, which starts at the first use and is reused. Tokio's blocking pool is
+//! not used.
 
 use std::{
     any::Any,
@@ -19,17 +20,18 @@ use crate::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread that does one piece of work at a time. Work that never ends occupies it for good, and no second thread is
-/// started.
+/// A thread that does one piece of work at a time. Work that never ends occupies the thread for good: no second thread
+/// is started.
 #[derive(Default)]
 pub(crate) struct BlockingThread {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     busy: Arc<Mutex<Option<Busy>>>,
-    /// Whether the system is to refuse the thread.
+    /// Whether the system refuses the thread.
     #[cfg(test)]
     is_refused: bool,
 }
 
+/// The start of the work that occupies the thread.
 #[derive(Clone, Copy)]
 struct Busy {
     since: Instant,
@@ -47,14 +49,12 @@ impl BlockingThread {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CheckError> {
-        self.run_or(work, |_, error| {
-            Err(CheckError::new(format!("the system starts no further thread for the check: {error}")))
-        })
-        .await
+        self.run_or(work, |_, error| Err(CheckError::new(format!("cannot start a thread for the check: {error}"))))
+            .await
     }
 
-    /// As [`run`](Self::run), for work that never blocks for long, such as reading files of the kernel. If no thread can
-    /// be started, the work is done on the thread of the caller.
+    /// Runs work that never blocks for long, such as reading files of the kernel. If no thread can be started, the work
+    /// runs on the calling thread. Otherwise the same as [`run`](Self::run).
     pub(crate) async fn run_short<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -66,6 +66,7 @@ impl BlockingThread {
         .await
     }
 
+    /// Runs the work on the thread. `without_thread` receives the work if no thread can be started.
     async fn run_or<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -106,7 +107,7 @@ impl BlockingThread {
         }
     }
 
-    /// Sends the job to the thread, and starts the thread if there is none.
+    /// Sends the job to the thread, and starts the thread if it does not exist yet.
     fn send(
         &self,
         job: Job,
@@ -118,7 +119,7 @@ impl BlockingThread {
             Some(sender) => sender,
             None => {
                 let (sender, queue) = mpsc::channel::<Job>();
-                // The thread ends when the check is dropped, and the sender with it.
+                // The thread ends when the check, and with it the sender, is dropped.
                 match self.builder().name(name).spawn(move || queue.iter().for_each(|job| job())) {
                     Ok(_) => sender,
                     Err(error) => return without_thread(job, error),
@@ -142,7 +143,7 @@ impl BlockingThread {
     #[cfg(test)]
     fn builder(&self) -> thread::Builder {
         match self.is_refused {
-            // More than any system has.
+            // More memory than any system has.
             true => thread::Builder::new().stack_size(1 << 60),
             false => thread::Builder::new(),
         }
@@ -155,13 +156,13 @@ impl fmt::Debug for BlockingThread {
     }
 }
 
-/// Returns the text of a panic, or a placeholder if it has none.
+/// Returns the message of a panic, or a placeholder if it has none.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&'static str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
+        .unwrap_or("a panic without a message")
 }
 
 #[cfg(test)]
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn short_work_is_done_without_a_thread() {
+    async fn short_work_runs_on_the_caller_if_no_thread_can_be_started() {
         let refused = BlockingThread { is_refused: true, ..BlockingThread::default() };
         let here = thread::current().id();
         for _ in 0..2 {
@@ -177,7 +178,7 @@ mod tests {
         }
         let error = refused.run(|| ()).await.unwrap_err();
         let text = error.get_message();
-        assert!(text.starts_with("the system starts no further thread for the check: "), "{text}");
+        assert!(text.starts_with("cannot start a thread for the check: "), "{text}");
         assert_eq!(error.get_reason(), Reason::Failed);
         let granted = BlockingThread::default();
         assert_ne!(granted.run_short(|| thread::current().id()).await.unwrap(), here);

@@ -1,4 +1,4 @@
-//! The time left until the deadline of the current run.
+//! The current run, and the time left until its deadline.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,48 +13,50 @@ tokio::task_local! {
 pub(crate) struct Run {
     pub(crate) check: Arc<str>,
     pub(crate) deadline: Instant,
-    /// The checks inside of whose runs this run is made: those of the groups that it belongs to.
+    /// The names of the checks whose runs contain this run: a check such as `Quorum` runs its members inside its own
+    /// run.
     pub(crate) outer: Vec<Arc<str>>,
 }
 
 impl Run {
-    /// Runs a future in which this run is the current one.
+    /// Polls a future with this run as the current one.
     pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
         RUN.scope(self, future).await
     }
 
-    /// Runs work on another thread in which this run is the current one.
+    /// Runs work on the calling thread with this run as the current one.
     pub(crate) fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
         RUN.sync_scope(self, work)
     }
 
-    /// A run of a member of the check that is running now.
+    /// Creates the run of a member of the check that is running now.
     pub(crate) fn of_member(check: &Arc<str>, deadline: Instant) -> Self {
         let outer = Self::current().map_or_else(Vec::new, |run| [run.outer, vec![run.check]].concat());
         Self { check: Arc::clone(check), deadline, outer }
     }
 
-    /// Whether this is a run of a check with this name, or inside of one. Names are compared by address, because another
+    /// Returns whether this is a run of the named check, or inside one. Names are compared by address, because another
     /// service may have a check of the same name.
     pub(crate) fn is_of(&self, check: &Arc<str>) -> bool {
         self.outer.iter().chain([&self.check]).any(|name| Arc::ptr_eq(name, check))
     }
 
+    /// Returns the current run; `None` outside a run.
     pub(crate) fn current() -> Option<Self> {
         RUN.try_with(Clone::clone).ok()
     }
 }
 
-/// Returns the time until the deadline of the current run, so that a check can do less if little time is left. Returns
-/// `None` outside a run of the scheduler.
+/// Returns the time until the deadline of the current run, so that a check can set shorter timeouts for the parts of
+/// its work. Returns `None` outside a run of the scheduler.
 ///
 /// ```
-/// # async fn ask(_: std::time::Duration) -> Result<(), std::io::Error> { Ok(()) }
+/// # async fn query(_: std::time::Duration) -> Result<(), std::io::Error> { Ok(()) }
 /// use health_core::{check_fn, time_left};
 ///
 /// let check = check_fn(|| async {
-///     let patience = time_left().unwrap_or_default() / 2;
-///     ask(patience).await?;
+///     let timeout = time_left().unwrap_or_default() / 2;
+///     query(timeout).await?;
 ///     Ok(())
 /// });
 /// ```

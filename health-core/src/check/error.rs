@@ -1,4 +1,4 @@
-//! The error of one run of a check.
+//! Errors of checks: of one run, and of a configuration that cannot work.
 
 #[cfg(any(feature = "anyhow", feature = "eyre"))]
 use std::any::Any;
@@ -6,14 +6,17 @@ use std::{error::Error, fmt, io, sync::Arc};
 
 use crate::{model::status::Reason, redact};
 
-/// The error of a failed run. Opaque: consists of a public [`Reason`] and a private text.
+/// The error of a failed run: a public [`Reason`] and a private message.
 ///
-/// Everything that converts into a boxed error converts into it, so `?` works inside a check: every error type, boxed
-/// errors, `String`, `&'static str`, `anyhow::Error` and `eyre::Report`. The reason comes from the source chain: an
-/// [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in it is classified; any other error is [`Reason::Failed`].
-/// The first error of an `anyhow::Error` or an `eyre::Report` is classified only with the feature of that name, because
-/// their boxed forms hide it. The text of the whole chain is redacted and then goes to the log and to callers with full
-/// visibility. No public answer contains it.
+/// Everything that converts into a boxed error converts into a `CheckError`, so `?` works inside a check: every error
+/// type, boxed errors, `String`, `&'static str`, `anyhow::Error` and `eyre::Report`.
+///
+/// The reason comes from the source chain. An [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in the chain is
+/// classified; any other error is [`Reason::Failed`]. The first error of an `anyhow::Error` or an `eyre::Report` is
+/// classified only with the feature `anyhow` or `eyre`, because their boxed forms hide it.
+///
+/// The message contains the texts of the whole chain. It is redacted, and then shown in the log and to callers with
+/// full visibility. No other response contains it.
 ///
 /// `CheckError` does not implement [`Error`], because that would rule out the conversion from every error type.
 pub struct CheckError {
@@ -34,6 +37,7 @@ impl CheckError {
         self
     }
 
+    /// Creates an error from an error and its sources.
     pub(crate) fn from_chain(error: &(dyn Error + 'static)) -> Self {
         Self { reason: classify(error).unwrap_or(Reason::Failed), message: chain(error) }
     }
@@ -44,7 +48,7 @@ impl CheckError {
         self.reason
     }
 
-    /// Returns the private text, not redacted.
+    /// Returns the private message, not redacted.
     #[must_use]
     pub fn get_message(&self) -> &str {
         &self.message
@@ -70,8 +74,8 @@ impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> From<E> for CheckError {
     }
 }
 
-/// A check that cannot work as it is configured: what is wrong, and what to change. From
-/// [`Check::validate`](crate::Check::validate).
+/// The error of a check that cannot work as it is configured, from [`Check::validate`](crate::Check::validate). The
+/// text says what is wrong and what to change.
 ///
 /// ```
 /// use health_core::{Check, CheckResult, InvalidCheck, Outcome, async_trait};
@@ -139,7 +143,7 @@ impl fmt::Debug for CheckError {
     }
 }
 
-/// Returns the texts of an error and its sources. Omits a source whose text is already contained.
+/// Joins the texts of an error and its sources. Omits a source whose text the result already contains.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -154,7 +158,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Returns the reason found in the source chain; `None` if nothing in it can be classified.
+/// Returns the reason of the first error in the source chain that can be classified; `None` if there is none.
 pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -178,7 +182,7 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
-/// Parts of the texts of errors of rustls, and of OpenSSL in the last line, that mean a failed handshake.
+/// Parts of error texts that mean a failed TLS handshake. The last one is from OpenSSL, the others are from rustls.
 const TLS_REFUSALS: [&str; 11] = [
     "invalid peer certificate",
     "received fatal alert",
@@ -208,7 +212,7 @@ fn classify_io(error: &io::Error) -> Option<Reason> {
         | Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown => Some(Reason::Unreachable),
-        // Libraries of TLS report a refused handshake by one of these kinds, which have other uses, too.
+        // TLS libraries report a refused handshake with one of these kinds, which also have other uses.
         Kind::InvalidData | Kind::InvalidInput | Kind::Other
             if TLS_REFUSALS.iter().any(|words| error.to_string().contains(words)) =>
         {
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_io_kind_anywhere_in_the_chain_is_the_reason() {
+    fn an_io_error_kind_anywhere_in_the_source_chain_sets_the_reason() {
         #[derive(Debug)]
         struct Driver(io::Error);
         impl fmt::Display for Driver {
@@ -259,9 +263,9 @@ mod tests {
         assert_eq!(reason(io::Error::other("failed to lookup address information: no")), Reason::Unreachable);
     }
 
-    /// The texts are those of rustls 0.23 and of OpenSSL 3.
+    /// The texts are from rustls 0.23 and OpenSSL 3.
     #[test]
-    fn a_refused_handshake_is_told_by_its_text() {
+    fn a_refused_tls_handshake_is_classified_by_its_text() {
         use io::ErrorKind::{InvalidData, InvalidInput, Other};
         for (kind, text, expected) in [
             (
@@ -286,22 +290,22 @@ mod tests {
             (Other, "the worker is gone", Reason::Failed),
         ] {
             assert_eq!(reason(io::Error::new(kind, text)), expected, "{kind:?} {text}");
-            // As a library wraps it once more.
+            // A library may wrap the error once more.
             assert_eq!(reason(io::Error::other(io::Error::new(kind, text))), expected, "{kind:?} {text}");
         }
-        // Whatever the text is, a connection that ended is gone.
+        // The end of a connection is `unreachable`, whatever the text.
         let ended = io::Error::new(io::ErrorKind::UnexpectedEof, "received fatal alert");
         assert_eq!(reason(ended), Reason::Unreachable);
     }
 
     #[test]
-    fn the_text_contains_every_source_once() {
+    fn the_message_contains_each_source_once() {
         let error = CheckError::from(io::Error::new(io::ErrorKind::ConnectionRefused, "no one there"));
         assert_eq!(error.into_parts(), (Reason::Unreachable, "no one there".to_owned()));
     }
 
     #[test]
-    fn debug_shows_no_password() {
+    fn debug_output_redacts_passwords() {
         let error = CheckError::new("postgres://app:hunter2@db/orders refused");
         assert!(!format!("{error:?}").contains("hunter2"));
     }

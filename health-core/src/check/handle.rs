@@ -1,8 +1,8 @@
-//! The handle by which a check asks to be run at once.
+//! The handle with which a check requests an immediate run.
 
 use std::{fmt, sync::Arc};
 
-/// Where a check is run.
+/// The place where a check runs.
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
     /// On the thread that calls the handle.
@@ -13,7 +13,8 @@ pub(crate) enum Place {
 
 type RunNow = dyn Fn(Place) -> bool + Send + Sync;
 
-/// Runs one registered check at once: see [`Check::attach`](crate::Check::attach). Clones run the same check.
+/// Runs one registered check at once. A check receives the handle in [`Check::attach`](crate::Check::attach). Clones
+/// run the same check.
 #[derive(Clone)]
 pub struct CheckHandle {
     run: Arc<RunNow>,
@@ -31,20 +32,21 @@ impl CheckHandle {
         Self { run: Arc::clone(&self.run), place: Place::Task }
     }
 
-    /// Whether this is a clone of another handle.
+    /// Returns whether this handle is a clone of another one.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.run, &other.run)
     }
 
-    /// Runs the check on the calling thread, and publishes its outcome before it returns. An outcome of a run that began
-    /// earlier is dropped.
-    ///
-    /// A check that waits for something is dropped at its first wait, and runs on its task instead, as soon as possible.
-    /// Its first part runs twice then, and beside a run under way. Use the handle for checks that only look at a state,
-    /// not for those that start a thread, as `check_blocking` does, or need a runtime.
-    ///
-    /// Must not be called while the check's own lock is held. Returns `false` if the check was removed. Does nothing after
+    /// Runs the check on the calling thread, and publishes the outcome before the call returns. The outcome of a run
+    /// that started earlier is dropped. Returns `false` if the check was removed. Does nothing after
     /// [`Health::stop`](crate::Health::stop).
+    ///
+    /// If the future of the check is pending at its first poll, it is dropped, and the check runs on its own task
+    /// instead, as soon as possible. Its first part then runs twice, and may run at the same time as another run of the
+    /// check. Use the handle for checks that only read a state. Do not use it for checks that need a runtime or start a
+    /// thread, as `check_blocking` does.
+    ///
+    /// Do not call it while holding a lock that the check itself acquires.
     pub fn run_now(&self) -> bool {
         (self.run)(self.place)
     }

@@ -1,4 +1,4 @@
-//! The contract of a check, which tests one thing asynchronously.
+//! The trait of a check, which tests one thing asynchronously, and the types of its API.
 
 pub(crate) mod blocking;
 pub(crate) mod deadline;
@@ -30,10 +30,10 @@ pub type CheckResult = Result<Outcome, CheckError>;
 
 /// A check: tests one thing asynchronously.
 ///
-/// Each check runs on its own task, apart from requests, one run at a time, under a deadline. A check therefore need
-/// not limit its own duration or avoid panics. A check should hold the application's own pool or client; opening a
-/// connection per run is a defect. If a run is cancelled at its deadline, its future is dropped, so unfinished work
-/// must clean up in `Drop`.
+/// Each check runs on its own task, apart from requests, one run at a time, under a deadline. A check therefore does
+/// not need to limit its own duration or to catch panics. A check should hold the application's own pool or client;
+/// opening a connection per run is a defect. If a run is cancelled at its deadline, its future is dropped, so
+/// unfinished work must clean up in `Drop`.
 ///
 /// ```
 /// use health_core::{Check, CheckResult, Kind, Outcome, async_trait};
@@ -58,10 +58,11 @@ pub trait Check: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any error is an Unhealthy outcome with its [`Reason`](crate::Reason).
+    /// Any error counts as an Unhealthy outcome with the [`Reason`](crate::Reason) of the error.
     async fn check(&self) -> CheckResult;
 
-    /// Returns the scope of what can cause a failure. Default [`Kind::Dependency`].
+    /// Returns whether only this process or host can cause a failure, or something shared with other instances.
+    /// Default [`Kind::Dependency`].
     fn kind(&self) -> Kind {
         Kind::Dependency
     }
@@ -71,8 +72,9 @@ pub trait Check: Send + Sync + 'static {
         Impact::Critical
     }
 
-    /// Returns the check's own default of the time between runs while healthy. Default `None`; of the ready-made checks
-    /// only `Certificate` has one.
+    /// Returns the check's own default of [`every`](crate::CheckExt::every), the time between runs while Healthy.
+    /// Default `None`: the builder's default, or else 5 s. Of the ready-made checks only `Certificate` has a default of
+    /// its own.
     fn interval(&self) -> Option<Duration> {
         None
     }
@@ -83,21 +85,22 @@ pub trait Check: Send + Sync + 'static {
         Membership::Readiness
     }
 
-    /// Returns whether the check asks another service for its health. Answers to requests with `Health-Local: 1` leave
-    /// such checks out, so that services that check each other cannot keep each other Unhealthy. Default `false`; of
-    /// the ready-made checks only `Upstream` returns `true`.
+    /// Returns whether the check asks another service for its health. Responses to requests with `Health-Local: 1`
+    /// exclude such checks, so that services that check each other cannot keep each other Unhealthy. Default `false`.
+    /// Of the ready-made checks only `Upstream` returns `true`.
     fn asks_a_service(&self) -> bool {
         false
     }
 
-    /// Returns what a healthy result proves and what it does not, in one or two sentences for the reader of the check's
-    /// page. Default: an empty text, and the page says nothing about it.
+    /// Returns what a Healthy result proves and what it does not prove, in one or two sentences, for the check's page.
+    /// Default: an empty text, with which the page omits this part.
     fn proves(&self) -> &'static str {
         ""
     }
 
-    /// Receives a handle by which the check can be run at once, for a check that knows when its outcome changes, such as a
-    /// switch. Called once, when the check starts; a check in two services receives two handles. Default: nothing.
+    /// Receives a handle that runs the check at once. For a check that knows when its outcome changes, such as a
+    /// switch. Called once per service, when the check starts; a check in two services receives two handles. Default:
+    /// drops the handle.
     ///
     /// ```
     /// use std::sync::Mutex;
@@ -107,7 +110,7 @@ pub trait Check: Send + Sync + 'static {
     /// struct License { problem: Mutex<Option<String>>, handles: Mutex<Vec<CheckHandle>> }
     ///
     /// impl License {
-    ///     /// Called by whatever learns that the license was revoked. The verdict holds when this returns.
+    ///     /// Revokes the license. The new status is published when this returns.
     ///     fn revoke(&self, why: &str) {
     ///         *self.problem.lock().unwrap() = Some(why.to_owned());
     ///         let handles = self.handles.lock().unwrap().clone();
@@ -133,26 +136,26 @@ pub trait Check: Send + Sync + 'static {
         drop(handle);
     }
 
-    /// Validates the configuration of the check. Called once, when the check is registered.
+    /// Validates the configuration of the check. Called when the check is registered. Default: accepts it.
     ///
     /// # Errors
     ///
-    /// The text says what is wrong with the configuration and what to change. It becomes
-    /// [`BuildError::InvalidCheck`](crate::BuildError::InvalidCheck).
+    /// Returns an error if the check cannot work as it is configured. The text says what is wrong and what to change.
+    /// It becomes [`BuildError::InvalidCheck`](crate::BuildError::InvalidCheck).
     fn validate(&self) -> Result<(), InvalidCheck> {
         Ok(())
     }
 
-    /// Returns the names of the options of this kind of check that an operator's settings can set, such as its limits.
-    /// The options that every check has come first: an option with the name of one of those is never asked for. Default:
-    /// none. Needs the feature `serde`.
+    /// Returns the names of the check's own options that an operator's settings can set, such as its limits. An option
+    /// must not have the name of an option that every check has, such as `timeout`: the settings would set that option
+    /// instead. Default: none.
     #[cfg(feature = "serde")]
     fn settings(&self) -> Vec<&'static str> {
         Vec::new()
     }
 
-    /// Sets one of the options that [`settings`](Self::settings) names. Called before [`validate`](Self::validate), and
-    /// only for those names. Returns `false` if there is no such option, which is the default. Needs the feature `serde`.
+    /// Sets one of the options that [`settings`](Self::settings) returns. Called before [`validate`](Self::validate),
+    /// only for those names. Returns `false` if the check has no such option, which is the default.
     ///
     /// ```
     /// use health_core::{
@@ -193,7 +196,8 @@ pub trait Check: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The value is not usable. The text says what to give instead; [`Setting::refused`] makes it.
+    /// Returns an error if the option does not accept the value. [`Setting::refused`] creates the error from a text
+    /// that says what to use instead.
     #[cfg(feature = "serde")]
     fn apply_setting(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
         let _ = (option, value);
@@ -201,12 +205,12 @@ pub trait Check: Send + Sync + 'static {
     }
 }
 
-/// The error of a setting of a check that something else holds, too.
+/// The error text for a setting of a check that is shared.
 #[cfg(feature = "serde")]
 pub(crate) const SHARED: &str = "the check is shared, so its own options cannot be set: register a check that nothing \
                                  else holds, not a clone";
 
-/// Delegates to the check inside, so that checks of different types can stand in one list.
+/// Implements [`Check`] for smart pointers by delegation, so that one list can contain checks of different types.
 macro_rules! delegate {
     ($($pointer:ident: $this:ident => $exclusive:expr),+) => {
         $(#[async_trait]

@@ -1,4 +1,4 @@
-//! The options of a registered check: one table, which every use of an option is made from.
+//! The options of a registered check, in one table from which all code for options is generated.
 
 use std::time::Duration;
 
@@ -9,107 +9,112 @@ use crate::{
     model::status::{Impact, Kind, Membership, Probe},
 };
 
-/// Writes the table of options out for the macro `$make`: [`options`] makes the fields and what settings set, and
-/// `registration` the methods.
+/// Passes the table of options to the macro `$make`. The macro [`options`] generates the fields and the settings from
+/// it, and `methods` in `registration` generates the methods.
 ///
 /// - `durations` and `counts` have a method with the named argument, and a setting.
 /// - `flags` have a method that turns them on, and a setting.
-/// - `probes` have a method and a setting for each way to join.
-/// - `lists` have a method that adds one word, and a setting of the field's name.
-/// - `methods` and `settings` hold what fits none of these.
+/// - `probes` have a method and a setting for each way to join the probe.
+/// - `lists` have a method that adds one word, and a setting with the name of the field.
+/// - `methods` and `settings` contain the methods and settings that fit none of these groups.
 macro_rules! option_table {
     ($make:ident) => {
         $make! {
             durations {
-                /// Sets the time from the start of one run to the start of the next while the check is healthy, ±10 %.
-                /// Default 5 s.
+                /// Sets the interval: the time from the start of one run to the start of the next while the check is
+                /// Healthy, ±10 %. Default 5 s.
                 ///
-                /// With it, a request does not wake the check before its interval is over: see
-                /// [`max_age`](Self::max_age).
+                /// It also becomes the default of [`max_age`](Self::max_age), so that a request does not wake the check
+                /// before its interval is over.
                 every(interval);
 
-                /// Sets the spacing of runs while the check is not healthy, ±10 %. Default a fifth of the interval,
-                /// within 1 s to 60 s and at most the interval. After ten failed runs in a row it doubles, up to the
-                /// interval.
+                /// Sets the spacing of runs while the check is not Healthy, ±10 %. Default a fifth of the interval,
+                /// but at least 1 s and at most 60 s, and never more than the interval. It doubles with every failed
+                /// run in a row from the tenth on, up to the interval.
                 recheck(spacing);
 
-                /// Sets the age from which on a request wakes the check, at most once in this time. Default 1 s with
-                /// the default interval, and the interval itself where [`every`](Self::every) is given.
+                /// Sets the age at which a request wakes the check, at most once in this time. Default 1 s, or the
+                /// interval if [`every`](Self::every) is set.
                 max_age(age);
 
-                /// Sets the deadline of one run. When it passes, the run is cancelled and the outcome `timeout` is
-                /// published. Default 2 s.
+                /// Sets the deadline of one run. When it passes, the run is cancelled and an Unhealthy outcome with the
+                /// reason `timeout` is published. Default 2 s.
                 timeout(deadline);
 
-                /// Sets the age from which on a result counts as Unhealthy with the reason `stale`. Default three
-                /// intervals and a timeout.
+                /// Sets the age at which a result counts as Unhealthy with the reason `stale`. Default three intervals
+                /// plus one timeout. Must be more than the interval, a tenth of the interval and the timeout together.
                 stale_after(age);
 
-                /// Sets the duration above which a healthy run counts as Degraded with the reason `slow`. Default: none.
+                /// Sets the duration above which a Healthy run counts as Degraded with the reason `slow`. Default none.
+                /// Must be less than the timeout.
                 slow_above(duration);
             }
             counts {
-                /// Sets how many runs in a row must fail before a good check turns Unhealthy; until then it is Degraded
-                /// with the real reason. Default 1. Before the first success one failure is enough.
+                /// Sets how many runs in a row must fail before the check turns Unhealthy. Until then a failing check
+                /// is Degraded with the reason of the failure. Default 1. Before the first success one failure is
+                /// enough.
                 failures(in_a_row);
 
-                /// Sets how many runs in a row must succeed before an Unhealthy check turns good again. Default 1. Before
-                /// the first success one is enough.
+                /// Sets how many runs in a row must succeed before an Unhealthy check recovers. Default 1. Before the
+                /// first success one success is enough.
                 successes(in_a_row);
             }
             flags {
-                /// Runs the check until its first success, and keeps that result: for migrations and the like.
+                /// Runs the check until its first success, and keeps that result. For instance for migrations.
                 once;
 
-                /// Counts for readiness, which measures do not by default.
+                /// Adds the check to readiness. Connectivity checks and closures are part of readiness by default,
+                /// measures are not.
                 readiness;
 
-                /// Leaves the check out of the series per check: on the metrics page, through the `metrics` facade and
-                /// OpenTelemetry, and in DogStatsD. It counts for the totals as before. For checks by the hundred, such as
-                /// one per tenant.
+                /// Leaves out the check's own metric series: on the metrics page, in the `metrics` facade, in
+                /// OpenTelemetry and in DogStatsD. The check still counts for the totals. For services with hundreds of
+                /// checks, such as one per tenant.
                 no_metrics;
             }
             probes {
                 liveness {
-                    /// Counts for liveness, too: a failure gets this process restarted. Refused for anything shared with
-                    /// other instances, because an outage would restart all of them.
+                    /// Adds the check to liveness: a failure gets this process restarted. A check of kind
+                    /// [`Dependency`](crate::Kind::Dependency) is refused when it is registered, because an outage of a
+                    /// shared resource would restart every instance.
                     liveness => LocalOnly;
 
-                    /// Counts for liveness although other instances share what the check looks at. An outage restarts
-                    /// all of them.
+                    /// Adds the check to liveness even if it is of kind [`Dependency`](crate::Kind::Dependency). An
+                    /// outage of the shared resource restarts every instance.
                     liveness_despite_dependency => DespiteDependency;
                 }
                 startup {
-                    /// Counts for startup, too: until the check has succeeded once, startup is 503. Refused for anything
-                    /// shared with other instances, because an outage would loop every rollout.
+                    /// Adds the check to startup: startup is 503 until the check has succeeded once. A check of kind
+                    /// [`Dependency`](crate::Kind::Dependency) is refused when it is registered, because an outage of a
+                    /// shared resource would loop every rollout.
                     startup => LocalOnly;
 
-                    /// Counts for startup although other instances share what the check looks at. An outage stops every
-                    /// rollout.
+                    /// Adds the check to startup even if it is of kind [`Dependency`](crate::Kind::Dependency). An
+                    /// outage of the shared resource stops every rollout.
                     startup_despite_dependency => DespiteDependency;
                 }
             }
             lists {
-                /// Does not run the check while the last run of the named check failed, and shows the reason
-                /// `dependency` while that check is Unhealthy. The check runs at once when the named check recovers. Can be given
-                /// several times.
+                /// Holds the check back while the last run of the named check failed: the check does not run. It shows
+                /// the reason `dependency` while the named check is Unhealthy, and runs at once when the named check
+                /// recovers. Can be called several times.
                 depends_on => depends_on(name);
 
-                /// Adds the check to a group of your own, answered at `/health/tags/{tag}`. Can be given several times.
+                /// Adds a tag. The checks with a tag are reported at `/health/tags/{tag}`. Can be called several times.
                 tags => tag(tag);
             }
             methods {
-                /// Sets the impact of a failure to Optional: it makes the report Degraded at most.
+                /// Sets the impact to Optional: a failure makes the report Degraded at most.
                 optional(options) { options.impact = Some(Impact::Optional); }
 
-                /// Sets the impact of a failure to Critical: it makes the report Unhealthy.
+                /// Sets the impact to Critical: a failure makes the report Unhealthy.
                 critical(options) { options.impact = Some(Impact::Critical); }
 
-                /// Declares that only this process or host can cause a failure, so that the check may count for liveness
-                /// and startup.
+                /// Sets the kind to [`Local`](crate::Kind::Local): only this process or host can cause a failure, so
+                /// the check may be part of liveness and startup.
                 local(options) { options.kind = Kind::Local; }
 
-                /// Counts for no probe, only for the full report, its tags and its own page.
+                /// Removes the check from every probe. It still counts for the full report, its tags and its own page.
                 report_only(options) { options.report_only(); }
             }
             settings {
@@ -117,7 +122,7 @@ macro_rules! option_table {
                 local(options, value) { options.kind = if value.flag()? { Kind::Local } else { Kind::Dependency }; }
                 report_only(options, value) {
                     if !value.flag()? {
-                        return Err(value.refused("say readiness, liveness or startup instead"));
+                        return Err(value.refused("set readiness, liveness or startup instead"));
                     }
                     options.report_only();
                 }
@@ -128,15 +133,16 @@ macro_rules! option_table {
 
 pub(super) use option_table;
 
-/// The way a check was added to liveness or startup.
+/// The way in which a check was added to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joining {
-    /// Refused if anything shared with other instances can fail the check.
+    /// Refused if the check is of kind `Dependency`.
     LocalOnly,
-    /// Accepted in any case.
+    /// Accepted for every kind of check.
     DespiteDependency,
 }
 
+/// Generates the struct [`Options`] and the code for its settings.
 macro_rules! options {
     (
         durations { $($(#[$duration_doc:meta])+ $duration:ident($_d:ident);)+ }
@@ -147,7 +153,7 @@ macro_rules! options {
         methods { $($methods:tt)* }
         settings { $($setting:ident($options:ident, $value:ident) $body:block)+ }
     ) => {
-        /// The options of one check as given; `None` where nothing was.
+        /// The options of one check as set; `None` where an option is not set.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub(crate) struct Options {
             $(pub(crate) $duration: Option<Duration>,)+
@@ -157,14 +163,14 @@ macro_rules! options {
             $(pub(crate) $list: Vec<String>,)+
             pub(crate) kind: Kind,
             pub(crate) impact: Option<Impact>,
-            /// The impact of the check itself, where none is given.
+            /// The check's own default of the impact.
             own_impact: Impact,
             pub(crate) asks_a_service: bool,
             pub(crate) proves: &'static str,
         }
 
         impl Options {
-            /// The options of a check to which none was given.
+            /// Returns the options of a check on which no option is set.
             pub(crate) fn of(check: &impl Check) -> Self {
                 let mut options = Self {
                     $($duration: None,)+
@@ -183,12 +189,12 @@ macro_rules! options {
                 options
             }
 
-            /// The durations by name.
+            /// Iterates over the durations with their names.
             pub(crate) fn durations(&self) -> impl Iterator<Item = (&'static str, Option<Duration>)> {
                 [$((stringify!($duration), self.$duration)),+].into_iter()
             }
 
-            /// The counts by name.
+            /// Iterates over the counts with their names.
             pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, Option<u32>)> {
                 [$((stringify!($count), self.$count)),+].into_iter()
             }
@@ -206,11 +212,11 @@ macro_rules! options {
                 $(stringify!($setting),)+
             ];
 
-            /// Sets an option by the name of its setting. Returns `false` if there is no such setting.
+            /// Sets an option by the name of its setting. Returns `false` if no setting has this name.
             ///
             /// # Errors
             ///
-            /// The value is not usable.
+            /// Returns an error if the option does not accept the value.
             pub(crate) fn set(&mut self, name: &str, value: &Setting) -> Result<bool, InvalidCheck> {
                 match name {
                     $(stringify!($duration) => self.$duration = Some(value.duration()?),)+
@@ -234,27 +240,27 @@ macro_rules! options {
 
 option_table!(options);
 
-/// Returns how a check counts for a probe after a setting: joined in this way, or out of it. `false` for the plain way
-/// ends either.
+/// Returns how a check is part of a probe after the setting for one way to join is set to `is_in`. `false` for
+/// `LocalOnly` removes the check whichever way it joined.
 #[cfg(feature = "serde")]
 fn joined(before: Option<Joining>, way: Joining, is_in: bool) -> Option<Joining> {
     if is_in { Some(way) } else { before.filter(|before| *before != way && way != Joining::LocalOnly) }
 }
 
 impl Options {
-    /// The impact as given, or else that of the check itself.
+    /// Returns the impact as set, or else the check's own default.
     pub(crate) fn impact(&self) -> Impact {
         self.impact.unwrap_or(self.own_impact)
     }
 
-    /// Takes the check out of every probe.
+    /// Removes the check from every probe.
     pub(crate) fn report_only(&mut self) {
         self.readiness = false;
         self.liveness = None;
         self.startup = None;
     }
 
-    /// The way in which the check counts for a probe; `None` if it does not.
+    /// Returns the way in which the check joined a probe; `None` if the check is not part of it.
     pub(crate) fn joins(&self, probe: Probe) -> Option<Joining> {
         match probe {
             Probe::Liveness => self.liveness,

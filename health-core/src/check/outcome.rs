@@ -13,7 +13,7 @@ use crate::{
     redact,
 };
 
-/// The outcome of one run.
+/// The outcome of one run of a [`Check`](crate::Check).
 #[derive(Clone)]
 #[must_use = "an outcome does nothing by itself: return it from a check"]
 pub struct Outcome {
@@ -29,24 +29,25 @@ impl Outcome {
         Self { status, reason, message, observed: Vec::new(), details: Vec::new() }
     }
 
-    /// Creates a Healthy outcome.
+    /// Creates a Healthy outcome: fully operational.
     pub fn healthy() -> Self {
         Self::new(Status::Healthy, None, None)
     }
 
-    /// Creates a Degraded outcome: operational, but an operator should look at it. The message is redacted, shown at
-    /// full visibility only, and logged.
+    /// Creates a Degraded outcome: operational, but an operator should look at it. The message is redacted, logged, and
+    /// shown at full visibility only.
     pub fn degraded(message: impl Into<String>) -> Self {
         Self::new(Status::Degraded, Some(Reason::Failed), Some(message.into()))
     }
 
-    /// Creates an Unhealthy outcome: not operational. The message is redacted, shown at full visibility only, and
-    /// logged.
+    /// Creates an Unhealthy outcome: not operational. The message is redacted, logged, and shown at full visibility
+    /// only.
     pub fn unhealthy(message: impl Into<String>) -> Self {
         Self::new(Status::Unhealthy, Some(Reason::Failed), Some(message.into()))
     }
 
-    /// Sets the public reason of a Degraded or Unhealthy outcome. Default [`Reason::Failed`]. Ignored on a Healthy one.
+    /// Sets the public reason of a Degraded or Unhealthy outcome. Default [`Reason::Failed`]. Ignored on a Healthy
+    /// outcome.
     pub fn reason(mut self, reason: Reason) -> Self {
         if self.status != Status::Healthy {
             self.reason = Some(reason);
@@ -54,15 +55,15 @@ impl Outcome {
         self
     }
 
-    /// Sets the message for operators and replaces an earlier one. The message is redacted and shown at full visibility
-    /// only. A Healthy outcome can have one, too.
+    /// Sets the message for operators and replaces an earlier one. The message is redacted, and shown at full
+    /// visibility only. A Healthy outcome can also have a message.
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// Adds an observed number with its unit, shown at full visibility. At most 16 are kept. A number of the same name
-    /// replaces the earlier one, and a number that is not finite is dropped.
+    /// Adds an observed number with its unit, shown at full visibility only. At most 16 numbers are kept. A number with
+    /// the name of an earlier one replaces it. A number that is not finite is dropped.
     pub fn observe(
         self,
         name: impl Into<Cow<'static, str>>,
@@ -72,8 +73,8 @@ impl Outcome {
         self.observe_within(name, value, unit, Limits::new())
     }
 
-    /// Adds an observed number with its unit and its limits, which are shown beside it. The limits do not judge the number:
-    /// the check does.
+    /// Adds an observed number with its unit and its limits, as [`observe`](Self::observe) does. The limits are only
+    /// shown beside the number: they do not change the status of the outcome.
     pub fn observe_within(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -87,8 +88,8 @@ impl Outcome {
         self
     }
 
-    /// Adds a detail as JSON, shown at full visibility. At most 4 KiB of details are kept. A detail of the same key
-    /// replaces the earlier one.
+    /// Adds a detail as a JSON value, shown at full visibility only. At most 4 KiB of details are kept. A detail with
+    /// the key of an earlier one replaces it.
     pub fn detail(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         let key = key.into();
         self.details.retain(|(earlier, _)| *earlier != key);
@@ -102,30 +103,30 @@ impl Outcome {
         self.status
     }
 
-    /// Returns the public reason; `None` on a healthy outcome.
+    /// Returns the public reason; `None` for a Healthy outcome.
     #[must_use]
     pub fn get_reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// Returns the text for operators, not redacted; `None` if there is none.
+    /// Returns the message for operators, not redacted; `None` if the outcome has none.
     #[must_use]
     pub fn get_message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// Returns the observed numbers, in the order of their first observation.
+    /// Returns the observed numbers, in the order in which they were added.
     #[must_use]
     pub fn get_observed(&self) -> &[Observed] {
         &self.observed
     }
 
-    /// Returns the details: keys and JSON values.
+    /// Iterates over the details: keys and JSON values, in the order in which they were added.
     pub fn get_details(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.details.iter().map(|(key, value)| (&**key, value))
     }
 
-    /// Takes this status, reason and message if the status is worse. Keeps the numbers and details.
+    /// Replaces status, reason and message if the given status is worse. Keeps the numbers and details.
     pub(crate) fn worsened(mut self, status: Status, reason: Reason, message: String) -> Self {
         if status > self.status {
             self.status = status;
@@ -135,8 +136,8 @@ impl Outcome {
         self
     }
 
-    /// Adds the numbers and details of another outcome of the same check, and its status, reason and message if its
-    /// status is worse.
+    /// Adds the numbers and details of another outcome of the same check, and takes its status, reason and message if
+    /// its status is worse.
     pub(crate) fn and(mut self, other: Self) -> Self {
         if other.status > self.status {
             self = Self { status: other.status, reason: other.reason, message: other.message, ..self };

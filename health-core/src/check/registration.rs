@@ -1,4 +1,4 @@
-//! A check together with its options.
+//! The registration: a check with its options.
 
 #[cfg(feature = "serde")]
 use std::collections::BTreeMap;
@@ -14,19 +14,20 @@ use crate::{
     model::status::{Impact, Kind},
 };
 
-/// A check with its options, for [`Builder::check`](crate::Builder::check) or [`Health::insert`](crate::Health::insert).
+/// A check with its options, for [`Builder::check`](crate::Builder::check) or
+/// [`Health::insert`](crate::Health::insert).
 ///
-/// Every [`Check`] converts into one. [`CheckExt`] gives every check the same methods, so that a chain can begin at the
-/// check itself.
+/// Every [`Check`] converts into a registration. [`CheckExt`] gives every check the same methods, so a chain of methods
+/// can start with the check itself. Clones share the check.
 #[derive(Clone)]
 #[must_use = "a registration does nothing until it is given to Builder::check or Health::insert"]
 pub struct Registration {
     pub(crate) check: Arc<dyn Check>,
     pub(crate) options: Options,
-    /// The options as the code gave them, once settings and defaults have changed `options`.
+    /// The options as set in the code, kept once settings and defaults change `options`.
     #[cfg(feature = "serde")]
     pub(crate) code: Option<Arc<Options>>,
-    /// The settings of the check's own options that have been applied to it.
+    /// The settings that have been applied to the options inside the check.
     #[cfg(feature = "serde")]
     pub(crate) own_settings: BTreeMap<String, Setting>,
 }
@@ -47,8 +48,8 @@ impl<C: Check> From<C> for Registration {
 
 #[cfg(feature = "serde")]
 impl Registration {
-    /// Keeps the options as the code gave them, before settings and defaults change them. What was changed by an earlier call
-    /// is taken back.
+    /// Keeps a copy of the options as set in the code, before settings and defaults change them. A later call restores
+    /// that copy.
     pub(crate) fn keep_code(&mut self) {
         match &self.code {
             Some(code) => {
@@ -59,18 +60,18 @@ impl Registration {
         }
     }
 
-    /// The names of all settings: of the options that every check has, then of the check's own.
+    /// Returns the names of all settings: first the options that every check has, then the check's own options.
     pub(crate) fn settings(&self) -> Vec<&'static str> {
         let mut names = Options::SETTINGS.to_vec();
         names.extend(self.check.settings());
         names
     }
 
-    /// Sets an option by the name of its setting. Returns `false` if there is no such setting.
+    /// Sets an option by the name of its setting. Returns `false` if no setting has this name.
     ///
     /// # Errors
     ///
-    /// The value is not usable, or the check cannot be changed because something else holds it, too.
+    /// Returns an error if the option does not accept the value, or if the check is shared and so cannot be changed.
     pub(crate) fn set(&mut self, name: &str, value: &Setting) -> Result<bool, InvalidCheck> {
         if self.options.set(name, value)? {
             return Ok(true);
@@ -95,7 +96,7 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// Makes the methods of every option, for [`Registration`] and, for a chain that begins at a check, for [`CheckExt`].
+/// Generates the methods of every option, for [`Registration`] and for [`CheckExt`].
 macro_rules! methods {
     (
         durations { $($(#[$duration_doc:meta])+ $duration:ident($length:ident);)+ }
@@ -145,7 +146,9 @@ macro_rules! methods {
             })+
         }
 
-        /// The options of a registration, on every [`Check`]: each turns the check into a [`Registration`].
+        /// The options of a registration as methods of every [`Check`]. Each method turns the check into a
+        /// [`Registration`]. Every duration must be within 1 ms to 366 days; others are refused when the check is
+        /// registered.
         pub trait CheckExt: Check + Sized {
             $($(#[$duration_doc])+
             fn $duration(self, $length: Duration) -> Registration {

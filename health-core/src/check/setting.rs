@@ -1,4 +1,4 @@
-//! One value of an operator's settings, read as the type of its option. Pure.
+//! One value of an operator's settings, read as the type of its option. Pure functions.
 
 use std::time::Duration;
 
@@ -9,14 +9,13 @@ use crate::{
     model::{observed::Number, status::Impact},
 };
 
-/// The longest part of a value that an error shows, in characters.
+/// The number of characters of a value that an error shows.
 const SHOWN: usize = 64;
 
-/// One value of an operator's settings, for [`Check::apply_setting`](crate::Check::apply_setting). Needs the feature
-/// `serde`.
+/// One value of an operator's settings, for [`Check::apply_setting`](crate::Check::apply_setting).
 ///
-/// Each method reads the value as one type. Its error shows the value, cut to 64 characters, and says what to give
-/// instead, so settings are no place for secrets. Numbers and booleans may be text, as in environment variables.
+/// Each method reads the value as one type. The error of a method shows the value, cut to 64 characters, and says what
+/// to use instead, so settings must not contain secrets. Numbers and booleans may be text, as in environment variables.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,7 +41,7 @@ impl From<Value> for Setting {
 }
 
 impl Setting {
-    /// Returns the value as it was given.
+    /// Returns the value as configured.
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
@@ -52,17 +51,17 @@ impl Setting {
     ///
     /// # Errors
     ///
-    /// The value is not such a text.
+    /// Returns an error if the value is not such a text.
     pub fn duration(&self) -> Result<Duration, InvalidCheck> {
         let parsed = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
         parsed.ok_or_else(|| self.refused("use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\""))
     }
 
-    /// Reads a number: a whole one, or one with a point.
+    /// Reads a number, such as `80` or `0.5`.
     ///
     /// # Errors
     ///
-    /// The value is not a finite number.
+    /// Returns an error if the value is not a finite number.
     pub fn number(&self) -> Result<Number, InvalidCheck> {
         let number = match &self.value {
             Value::String(text) => parsed(text.trim()),
@@ -72,20 +71,20 @@ impl Setting {
         number.ok_or_else(|| self.refused("use a number, such as 80 or 0.5"))
     }
 
-    /// Reads a whole number from 0.
+    /// Reads a whole number, 0 or greater.
     ///
     /// # Errors
     ///
-    /// The value is not such a number.
+    /// Returns an error if the value is not such a number.
     pub fn whole(&self) -> Result<u64, InvalidCheck> {
         self.unsigned().ok_or_else(|| self.refused("use a whole number"))
     }
 
-    /// Reads `true` or `false`.
+    /// Reads `true` or `false`. Text is read without regard to case.
     ///
     /// # Errors
     ///
-    /// The value is neither.
+    /// Returns an error for any other value.
     pub fn flag(&self) -> Result<bool, InvalidCheck> {
         match &self.value {
             Value::Bool(flag) => Ok(*flag),
@@ -99,16 +98,16 @@ impl Setting {
     ///
     /// # Errors
     ///
-    /// The value is not a text.
+    /// Returns an error if the value is not a text.
     pub fn text(&self) -> Result<&str, InvalidCheck> {
         self.value.as_str().ok_or_else(|| self.refused("use a text"))
     }
 
-    /// Reads a list of words, or words between commas.
+    /// Reads a list of texts, or one text with words separated by commas.
     ///
     /// # Errors
     ///
-    /// The value is neither.
+    /// Returns an error for any other value.
     pub fn words(&self) -> Result<Vec<String>, InvalidCheck> {
         let words: Option<Vec<String>> = match &self.value {
             Value::String(text) => {
@@ -117,17 +116,17 @@ impl Setting {
             Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
             _ => None,
         };
-        words.ok_or_else(|| self.refused("use a list of names, or names between commas"))
+        words.ok_or_else(|| self.refused("use a list of names, or names separated by commas"))
     }
 
-    /// Returns the error of a value that the option does not take. `expected` says what to give instead.
+    /// Creates the error for a value that an option does not accept. `expected` says what to use instead.
     #[must_use]
     pub fn refused(&self, expected: &str) -> InvalidCheck {
         let value: String = self.value.to_string().chars().take(SHOWN).collect();
         InvalidCheck::new(format!("{value} is not usable: {expected}"))
     }
 
-    /// Whether both say the same, also where one of them is a text, as from an environment variable.
+    /// Returns whether both have the same meaning, also if one of them is a text, as from an environment variable.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         let text = |setting: &Self| match &setting.value {
             Value::String(text) => text.trim().to_owned(),
@@ -136,31 +135,32 @@ impl Setting {
         self.value == other.value || text(self) == text(other)
     }
 
-    /// Reads how many runs in a row count.
+    /// Reads a threshold of runs in a row. Whether it is at least 1 is validated with the plan of the check.
     pub(crate) fn count(&self) -> Result<u32, InvalidCheck> {
         let number = self.unsigned().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| self.refused("use a whole number from 1"))
     }
 
+    /// Reads `critical` or `optional`.
     pub(crate) fn impact(&self) -> Result<Impact, InvalidCheck> {
         let word = self.value.as_str().unwrap_or_default();
         let impact = Impact::ALL.iter().find(|impact| impact.as_str().eq_ignore_ascii_case(word));
         impact.copied().ok_or_else(|| self.refused("use \"critical\" or \"optional\""))
     }
 
-    /// Reads a duration as a number of seconds, for limits of ages.
+    /// Reads a duration as a number of seconds, for limits on ages.
     pub(crate) fn seconds(&self) -> Result<Number, InvalidCheck> {
         Ok(self.duration()?.as_secs_f64().into())
     }
 
-    /// Reads a whole number from 0, for limits of how many there are.
+    /// Reads a whole number, 0 or greater, for limits on counts.
     #[cfg(feature = "rabbitmq_queue")]
     pub(crate) fn small(&self) -> Result<u32, InvalidCheck> {
         let number = self.unsigned().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| self.refused("use a whole number"))
     }
 
-    /// Reads a whole number from 0, for limits of how many there are.
+    /// Reads a whole number, 0 or greater, for limits on counts.
     pub(crate) fn size(&self) -> Result<usize, InvalidCheck> {
         let number = self.unsigned().and_then(|number| usize::try_from(number).ok());
         number.ok_or_else(|| self.refused("use a whole number"))
@@ -174,7 +174,7 @@ impl Setting {
     }
 }
 
-/// Reads a finite number from its digits.
+/// Parses a finite number.
 fn parsed(text: &str) -> Option<Number> {
     if let Ok(integer) = text.parse::<i64>() {
         return Some(integer.into());
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_read_as_numbers_and_as_text() {
+    fn numbers_are_read_from_numbers_and_from_text() {
         let number = |value: Value| Setting::from(value).number();
         for value in [json!(80), json!("80"), json!(" 80 ")] {
             assert_eq!(number(value), Ok(Number::Integer(80)));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_more_than_the_beginning_of_a_value() {
+    fn an_error_shows_at_most_64_characters_of_a_value() {
         let text = Setting::from(json!("x".repeat(10_000))).duration().unwrap_err().to_string();
         assert!(text.starts_with(&format!("\"{} is not usable", "x".repeat(63))), "{text}");
     }

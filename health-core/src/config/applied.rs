@@ -1,8 +1,8 @@
-//! What settings have changed in a running service. Pure.
+//! The result of applying settings to a running service. Pure functions.
 
 use std::{fmt, sync::Arc};
 
-/// What [`Health::apply`](crate::Health::apply) has changed, and what only a restart changes.
+/// The result of [`Health::apply`](crate::Health::apply): the options that have changed, and those that need a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     pub(super) changed: Vec<ChangedOption>,
@@ -10,15 +10,15 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// Returns the options that have changed, in the order of the checks. An option whose default follows another one is among
-    /// them: with `every` also `recheck` and `stale_after`.
+    /// Returns the options that have changed, in the order of the checks. They include options whose default depends on
+    /// a changed option: `recheck` and `stale_after` change with `every`.
     #[must_use]
     pub fn changed(&self) -> &[ChangedOption] {
         &self.changed
     }
 
-    /// Returns the options that the settings set to another value than the check has, and that stay as they are until a
-    /// restart.
+    /// Returns the options whose value in the settings differs from that of the running check, and that keep their
+    /// value until a restart.
     #[must_use]
     pub fn needs_restart(&self) -> &[RestartOption] {
         &self.needs_restart
@@ -29,18 +29,18 @@ impl Applied {
     }
 }
 
-/// An option of a check that [`Health::apply`](crate::Health::apply) has changed. Its text is
+/// An option of a check that [`Health::apply`](crate::Health::apply) has changed. Displayed as
 /// `database: timeout 2s -> 1s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChangedOption {
-    /// The check.
+    /// The name of the check.
     pub check: Arc<str>,
-    /// The name of the option's setting.
+    /// The name of the option in the settings.
     pub option: &'static str,
-    /// The value before, as text; `none` where there was none.
+    /// The previous value as text; `none` if the option was not set.
     pub from: String,
-    /// The value now, as text; `none` where there is none.
+    /// The new value as text; `none` if the option is not set.
     pub to: String,
 }
 
@@ -50,13 +50,13 @@ impl fmt::Display for ChangedOption {
     }
 }
 
-/// An option of a check that only a restart changes. Its text is `jobs: warn_above`.
+/// An option of a check that only a restart can change. Displayed as `jobs: warn_above`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartOption {
-    /// The check.
+    /// The name of the check.
     pub check: Arc<str>,
-    /// The name of the option's setting.
+    /// The name of the option in the settings.
     pub option: &'static str,
 }
 

@@ -8,21 +8,20 @@ use std::{
 
 use crate::{config::nearest::hint, model::status::Probe, time::rfc3339};
 
-/// The error of [`Builder::start`](crate::Builder::start), [`Health::insert`](crate::Health::insert) and, with the feature
-/// `serde`, `Health::apply`. Its text says what to change.
+/// The error of [`Builder::start`](crate::Builder::start), [`Health::insert`](crate::Health::insert) and, with the
+/// feature `serde`, `Health::apply`. Its text says what to change.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The builder has more than one mistake.
+    /// The configuration has more than one mistake.
     Several {
-        /// The mistakes: of the runtime, of the settings, of groups, of each check, of the checks together, of gRPC
-        /// services.
+        /// The mistakes, in this order: runtime, settings, groups, single checks, checks together, gRPC services.
         mistakes: Vec<BuildError>,
     },
-    /// A mistake that comes from what files or variables set: see [`Settings`](crate::Settings).
+    /// A mistake in settings from files or environment variables: see [`Settings`](crate::Settings).
     Located {
-        /// The places that the mistake comes from, the one at fault first: `health.toml:7:1` for line and column of a
-        /// file, or the name of a variable.
+        /// The places where the options of the mistake were set, the one at fault first: `health.toml:7:1` for line and
+        /// column of a file, or the name of a variable.
         at: Vec<String>,
         /// The mistake, which is never `Located` itself.
         mistake: Box<BuildError>,
@@ -33,55 +32,55 @@ pub enum BuildError {
     NoTimer,
     /// The checks have been stopped, so no check can be inserted and no settings can be applied.
     Stopped,
-    /// The runtime that runs the checks has ended, so no check that is inserted would run.
+    /// The runtime that runs the checks has ended, so an inserted check would never run.
     RuntimeEnded,
-    /// The name of a check is empty, longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
+    /// The name of a check is empty, is longer than 64 characters, has a character outside `A-Z a-z 0-9 _ - .`, or
     /// consists of dots alone.
     InvalidName {
-        /// The name as given, cut to 64 characters.
+        /// The name as configured, cut to 64 characters.
         name: String,
         /// What is wrong with the name.
         message: &'static str,
     },
-    /// A tag of a check has a name that no check could have: see [`InvalidName`](Self::InvalidName).
+    /// A tag of a check breaks the rules for names: see [`InvalidName`](Self::InvalidName).
     InvalidTag {
-        /// The check.
+        /// The name of the check.
         name: String,
-        /// The tag as given, cut to 64 characters.
+        /// The tag as configured, cut to 64 characters.
         tag: String,
         /// What is wrong with the tag.
         message: &'static str,
     },
-    /// The name of a group is one that no tag can have: see [`InvalidName`](Self::InvalidName). Or it is reserved for a
+    /// The name of a group breaks the rules for names, see [`InvalidName`](Self::InvalidName), or is reserved for a
     /// lifecycle line of the text output.
     InvalidGroup {
-        /// The name as given, cut to 64 characters.
+        /// The name as configured, cut to 64 characters.
         group: String,
         /// What is wrong with the name.
         message: &'static str,
     },
-    /// A check has the name of a group.
+    /// A check and a group have the same name.
     NameOfGroup {
         /// The name of both.
         name: String,
     },
     /// A check has the tags of several groups.
     SeveralGroups {
-        /// The check.
+        /// The name of the check.
         name: String,
-        /// The groups.
+        /// The names of the groups.
         groups: Vec<String>,
     },
-    /// The name of a gRPC service means something else already.
+    /// The name of a gRPC service is already taken.
     InvalidGrpcService {
-        /// The name as given.
+        /// The name as configured.
         name: String,
-        /// What the name means.
+        /// What the name already stands for.
         meaning: &'static str,
     },
-    /// The name is reserved for a lifecycle line of the text output.
+    /// The name of a check is reserved for a lifecycle line of the text output.
     ReservedName {
-        /// The name as given.
+        /// The name as configured.
         name: String,
     },
     /// Two checks have the same name.
@@ -89,66 +88,66 @@ pub enum BuildError {
         /// The duplicate name.
         name: String,
     },
-    /// A duration is not within 1 ms to 366 days, or contradicts another one.
+    /// A duration is not within 1 ms to 366 days, or contradicts another duration.
     InvalidDuration {
-        /// The check.
+        /// The name of the check.
         name: String,
-        /// The name of the option's method.
+        /// The name of the option.
         option: &'static str,
-        /// The value given.
+        /// The value as configured.
         value: Duration,
-        /// What the value must be.
+        /// What is wrong with the value, and what to use instead.
         message: String,
     },
     /// A threshold is zero: `failures(0)` or `successes(0)`.
     InvalidThreshold {
-        /// The check.
+        /// The name of the check.
         name: String,
-        /// The name of the option's method.
+        /// The name of the option.
         option: &'static str,
     },
-    /// The check reports that it is misconfigured, for instance that its limits are in the wrong order.
+    /// The configuration of a check is invalid, for instance because its limits are in the wrong order.
     InvalidCheck {
-        /// The check.
+        /// The name of the check.
         name: String,
         /// The text from [`Check::validate`](crate::Check::validate).
         message: String,
     },
-    /// A name in the settings matches no check, or more than one.
+    /// A name under `checks` in the settings matches no check, or more than one.
     UnknownSetting {
-        /// The name as given, cut to 64 characters.
+        /// The name as configured, cut to 64 characters.
         name: String,
         /// The names of all checks.
         checks: Vec<String>,
     },
     /// The settings have an option that does not exist, or a value that the option does not accept.
     InvalidSetting {
-        /// The check, or `defaults`.
+        /// The name of the check; `defaults` for an option of the defaults; `inserted` for an invalid name there.
         name: String,
-        /// The option as given, cut to 64 characters.
+        /// The option as configured, cut to 64 characters.
         option: String,
         /// What is wrong, and what to use instead.
         message: String,
     },
     /// A check of kind [`Kind::Dependency`](crate::Kind::Dependency) was added to liveness or startup.
     DependencyInProbe {
-        /// The check.
+        /// The name of the check.
         name: String,
         /// The probe: liveness or startup.
         probe: Probe,
     },
     /// A liveness or startup check depends, directly or indirectly, on a check of kind `Dependency`.
     ProbeBehindDependency {
-        /// The check.
+        /// The name of the check.
         name: String,
         /// The probe: liveness or startup.
         probe: Probe,
-        /// The check of kind `Dependency` on which it depends.
+        /// The name of the check of kind `Dependency` on which it depends.
         upstream: String,
     },
     /// `depends_on` names a check that does not exist.
     UnknownDependency {
-        /// The check.
+        /// The name of the check that has the dependency.
         name: String,
         /// The name that no check has.
         missing: String,
@@ -160,14 +159,14 @@ pub enum BuildError {
     },
     /// A Critical check depends on an Optional one.
     CriticalBehindOptional {
-        /// The Critical check.
+        /// The name of the Critical check.
         name: String,
-        /// The Optional check.
+        /// The name of the Optional check.
         upstream: String,
     },
 }
 
-/// Returns the name of a probe's option, for error texts.
+/// Returns the option that adds a check to a probe, for error texts.
 fn option(probe: Probe) -> &'static str {
     match probe {
         Probe::Liveness => "liveness",
@@ -189,36 +188,38 @@ impl fmt::Display for BuildError {
                  #[actix_web::main], or after entering a runtime with Runtime::enter()",
             ),
             Self::NoTimer => f.write_str(
-                "the Tokio runtime has no timer, so no deadline could hold: build it with enable_time() or enable_all()",
+                "the Tokio runtime has no timer, which deadlines need: build it with enable_time() or enable_all()",
             ),
-            Self::Stopped => f.write_str("the checks have been stopped: insert checks and apply settings before stop()"),
+            Self::Stopped => {
+                f.write_str("the checks have been stopped: insert checks and apply settings before stop()")
+            }
             Self::RuntimeEnded => f.write_str(
-                "the Tokio runtime in which start() was called has ended, so no check would run: insert checks before it \
-                 ends, or call start() in a runtime that lasts as long as the service",
+                "the Tokio runtime in which start() was called has ended, so the check would never run: insert checks \
+                 before it ends, or call start() in a runtime that lasts as long as the service",
             ),
             Self::InvalidName { name, message } => write!(
                 f,
-                "invalid name {name:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of them \
-                 not a dot"
+                "invalid name {name:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of \
+                 them not a dot"
             ),
             Self::InvalidTag { name, tag, message } => write!(
                 f,
-                "check {name:?}: invalid tag {tag:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least \
-                 one of them not a dot"
+                "check {name:?}: invalid tag {tag:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at \
+                 least one of them not a dot"
             ),
             Self::InvalidGroup { group, message } => write!(
                 f,
-                "group({group:?}) is no tag that a group can have: {message}; use 1 to 64 letters, digits, '_', '-' or \
-                 '.', at least one of them not a dot, but neither \"starting\" nor \"shutdown\""
+                "invalid group {group:?}: {message}; use 1 to 64 letters, digits, '_', '-' or '.', at least one of \
+                 them not a dot, but neither \"starting\" nor \"shutdown\""
             ),
             Self::NameOfGroup { name } => write!(
                 f,
-                "a check is called {name:?}, as a group is, and a line of an answer could mean either: rename the check \
-                 or the group's tag"
+                "a check and a group are both called {name:?}, so a line of a response would be ambiguous: rename the \
+                 check or the group's tag"
             ),
             Self::SeveralGroups { name, groups } => write!(
                 f,
-                "check {name:?} has the tags of several groups, {}, and only one can stand for it: leave it one of \
+                "check {name:?} has the tags of several groups, {}, but can be a member of one group only: keep one of \
                  these tags, or group by another tag",
                 groups.join(", ")
             ),
@@ -240,8 +241,8 @@ impl fmt::Display for BuildError {
             Self::InvalidCheck { name, message } => write!(f, "check {name:?}: {message}"),
             Self::UnknownSetting { name, checks } => write!(
                 f,
-                "the settings name a check {name:?}, which does not exist{}: correct the name, remove it, or move it to \
-                 \"inserted\" if it is inserted later; there are {}",
+                "the settings name a check {name:?}, which does not exist{}: correct the name, remove it, or move it \
+                 to \"inserted\" if it is inserted later; existing checks: {}",
                 hint(name, checks.iter().map(String::as_str)),
                 checks.join(", ")
             ),
@@ -250,16 +251,17 @@ impl fmt::Display for BuildError {
             }
             Self::DependencyInProbe { name, probe } => write!(
                 f,
-                "check {name:?} looks at something shared with other instances, so .{0}() is refused: a failing {probe} \
-                 probe kills the container, and an outage of the shared thing would {1}. Leave it in readiness, mark it \
-                 .local() if only this process or host can cause its failure, or say .{0}_despite_dependency()",
+                "check {name:?} is of kind Dependency, so .{0}() is refused: other instances share what it checks, and \
+                 a failing {probe} probe kills the container, so an outage would {1}. Leave the check in readiness, \
+                 call .local() if only this process or host can cause its failure, or call .{0}_despite_dependency()",
                 option(*probe),
                 if *probe == Probe::Startup { "loop every rollout" } else { "restart the whole fleet" },
             ),
             Self::ProbeBehindDependency { name, probe, upstream } => write!(
                 f,
-                "check {name:?} counts for {probe} and would wait for {upstream:?}, which is shared with other \
-                 instances: drop the depends_on, take {name:?} out of {probe}, or say .{}_despite_dependency()",
+                "check {name:?} counts for {probe}, but depends, directly or through other checks, on {upstream:?}, \
+                 which is of kind Dependency and shared with other instances: remove the depends_on, remove {name:?} \
+                 from {probe}, or call .{}_despite_dependency()",
                 option(*probe),
             ),
             Self::UnknownDependency { name, missing } => write!(
@@ -267,7 +269,7 @@ impl fmt::Display for BuildError {
                 "check {name:?} depends on {missing:?}, which does not exist: register {missing:?} or correct the name"
             ),
             Self::DependencyCycle { path } => {
-                write!(f, "checks depend on each other in a circle: {}; remove one depends_on", path.join(" -> "))
+                write!(f, "the dependencies of checks form a cycle: {}; remove one depends_on", path.join(" -> "))
             }
             Self::CriticalBehindOptional { name, upstream } => write!(
                 f,
@@ -287,7 +289,7 @@ impl fmt::Debug for BuildError {
 
 impl Error for BuildError {}
 
-/// The error for a name that no check has.
+/// The error for a name that belongs to no check.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownCheck {
@@ -319,7 +321,7 @@ pub enum MuteError {
     Stopped,
     /// The end of the mute is not in the future.
     Past {
-        /// The given end of the mute.
+        /// The requested end of the mute.
         until: SystemTime,
     },
 }
@@ -329,7 +331,7 @@ impl fmt::Display for MuteError {
         match self {
             Self::Unknown(unknown) => unknown.fmt(f),
             Self::Stopped => f.write_str("the checks have been stopped: mute before stop()"),
-            Self::Past { until } => write!(f, "{} has passed: mute until a later moment", rfc3339(*until)),
+            Self::Past { until } => write!(f, "{} has passed: mute until a later time", rfc3339(*until)),
         }
     }
 }
@@ -350,9 +352,9 @@ pub enum RemoveError {
     Unknown(UnknownCheck),
     /// Other checks depend on the check and must be removed first.
     HasDependants {
-        /// The check that was not removed.
+        /// The name of the check that was not removed.
         name: String,
-        /// The checks that depend on it.
+        /// The names of the checks that depend on it.
         dependants: Vec<String>,
     },
 }
@@ -362,7 +364,11 @@ impl fmt::Display for RemoveError {
         match self {
             Self::Unknown(unknown) => unknown.fmt(f),
             Self::HasDependants { name, dependants } => {
-                write!(f, "check {name:?} stays: remove what depends on it first: {}", dependants.join(", "))
+                write!(
+                    f,
+                    "check {name:?} was not removed: first remove the checks that depend on it: {}",
+                    dependants.join(", ")
+                )
             }
         }
     }

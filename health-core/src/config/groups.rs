@@ -1,4 +1,4 @@
-//! The groups of a builder: tags whose checks are shown together. Pure.
+//! The groups of a builder: tags whose checks are shown in one row. Pure functions.
 
 use std::sync::Arc;
 
@@ -12,23 +12,24 @@ use crate::{
     model::group::Group,
 };
 
-/// The tags whose checks are shown together, in the order in which they were named.
+/// The tags that are groups, in the order of the calls to `Builder::group`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups(Vec<Arc<str>>);
 
 impl Groups {
-    /// Adds a group. One that is known already stays where it is.
+    /// Adds a group. A group that is known already keeps its position.
     pub(crate) fn add(&mut self, tag: Arc<str>) {
         if !self.0.contains(&tag) {
             self.0.push(tag);
         }
     }
 
+    /// Returns the names in order.
     pub(crate) fn names(&self) -> &[Arc<str>] {
         &self.0
     }
 
-    /// Collects names that no tag can have, and those of the lifecycle lines of the text output.
+    /// Collects invalid names, and names that are reserved for the lifecycle lines of the text output.
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         for group in &self.0 {
             let message = match check_word(group) {
@@ -40,8 +41,8 @@ impl Groups {
         }
     }
 
-    /// Returns the group that a check is a member of; `None` if it is a member of none. Collects a check that has the
-    /// name of a group, and one with the tags of several.
+    /// Returns the group of a check; `None` if the check is in no group. Collects a check that has the name of a group,
+    /// and a check with the tags of several groups.
     pub(crate) fn group_of(&self, name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Group> {
         if self.0.iter().any(|group| **group == *name) {
             mistakes.push(BuildError::NameOfGroup { name: name.to_owned() });

@@ -1,10 +1,10 @@
-//! The mistakes of a builder, collected so that one attempt tells them all. Pure.
+//! Collects the mistakes in a configuration, so that one start reports all of them. Pure functions.
 
 use crate::config::error::BuildError;
 #[cfg(feature = "serde")]
 use crate::config::origin::Origins;
 
-/// The mistakes of a builder, and where the options that can be part of one were set.
+/// The mistakes found so far, and the places where options were set.
 #[derive(Debug, Default)]
 pub(crate) struct Mistakes {
     found: Vec<BuildError>,
@@ -13,6 +13,7 @@ pub(crate) struct Mistakes {
 }
 
 impl Mistakes {
+    /// Adds a mistake.
     pub(crate) fn push(&mut self, mistake: BuildError) {
         self.found.push(mistake);
     }
@@ -22,15 +23,17 @@ impl Mistakes {
         result.map_err(|mistake| self.push(mistake)).ok()
     }
 
+    /// Returns the number of mistakes.
     pub(crate) fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// Returns the one mistake, or all of them as [`BuildError::Several`], each with the places that it comes from.
+    /// Returns `Ok` if there are no mistakes.
     ///
     /// # Errors
     ///
-    /// There is a mistake.
+    /// Returns the only mistake, or several as [`BuildError::Several`], each with the places where its options were
+    /// set.
     pub(crate) fn result(self) -> Result<(), BuildError> {
         #[cfg(feature = "serde")]
         let mut found: Vec<BuildError> = self.found.into_iter().map(|mistake| self.origins.locate(mistake)).collect();

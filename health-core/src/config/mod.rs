@@ -1,4 +1,4 @@
-//! Configuration: turns the options from the code and from the settings into the plan of each check.
+//! Configuration: computes the plan of each check from the options in the code, the defaults and the settings.
 
 #[cfg(feature = "serde")]
 pub(crate) mod applied;

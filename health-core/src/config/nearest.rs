@@ -1,9 +1,10 @@
-//! The nearest of several words to one that was mistyped. Pure.
+//! Finds the word that was probably meant by a mistyped one. Pure functions.
 
-/// The longest word that is compared, in characters.
+/// The length up to which words are compared, in characters.
 const LONGEST: usize = 64;
 
-/// Returns the candidate that differs least from a word, if it differs little: by a third of its characters at most.
+/// Returns the candidate that differs least from a word; `None` if it differs in more than a third of the word's
+/// characters.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_ascii_lowercase();
     let length = word.chars().count();
@@ -20,7 +21,7 @@ pub(crate) fn hint<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>
     nearest(word, candidates).map(|candidate| format!(" (did you mean {candidate:?}?)")).unwrap_or_default()
 }
 
-/// Returns how many characters must be inserted, removed or replaced.
+/// Returns the Levenshtein distance: the number of characters that must be inserted, removed or replaced.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().take(LONGEST).collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_word_has_its_nearest() {
+    fn the_nearest_candidate_is_found_for_a_mistyped_word() {
         let options = ["every", "timeout", "failures", "warn_above"];
         for (word, expected) in [
             ("timeot", Some("timeout")),

@@ -1,25 +1,25 @@
-//! Where a setting comes from, so that an error names its file and line, or its variable. Pure.
+//! The origin of a setting, so that an error names its file and line, or its environment variable. Pure functions.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{check::options::Options, config::error::BuildError, model::status::Probe};
 
-/// Where a setting comes from.
+/// The place where a setting was set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(feature = "settings_file"), allow(dead_code, reason = "only what is loaded has an origin"))]
 pub(crate) enum Origin {
-    /// A place in a file: line and column begin at 1.
+    /// A place in a file. Line and column begin at 1.
     File { path: Arc<str>, line: usize, column: usize },
     /// An environment variable.
     Variable {
         name: Arc<str>,
-        /// The position of the source among all sources, of which the later one counts.
+        /// The position of the source among all sources. A later source overrides an earlier one.
         source: usize,
     },
 }
 
 impl Origin {
-    /// Whether both come from one file, or from one source of variables.
+    /// Returns whether both come from the same file, or from the same source of variables.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
@@ -38,7 +38,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The name under which the origins of defaults are kept. No check has it, because of its space.
+/// The name under which the origins of defaults are kept. It contains a space, so no check can have it.
 const DEFAULTS: &str = "the defaults";
 
 /// The origins of the options that were set, by check and option.
@@ -60,13 +60,13 @@ impl Origins {
         self.note(DEFAULTS, option, origin);
     }
 
-    /// Notes that a default will hold for an option of a check.
+    /// Notes that an option of a check takes its value from the defaults.
     pub(crate) fn note_use_of_default(&mut self, check: &str, option: &str) {
         let origin = self.by_check.get(DEFAULTS).and_then(|options| options.get(option)).cloned();
         self.note(check, option, origin.as_ref());
     }
 
-    /// Adds to a mistake where the options that it is about were set.
+    /// Adds to a mistake the places where its options were set.
     pub(crate) fn locate(&self, mistake: BuildError) -> BuildError {
         let mut at: Vec<String> = Vec::new();
         for origin in self.of(&mistake) {
@@ -78,10 +78,11 @@ impl Origins {
         located(mistake, at)
     }
 
+    /// Returns the places where the options of a mistake were set.
     fn of(&self, mistake: &BuildError) -> Vec<&Origin> {
         let find = |(check, option): &(&str, &str)| self.by_check.get(*check)?.get(*option);
         if let BuildError::InvalidCheck { name, .. } = mistake {
-            // The check does not tell which of its options it means.
+            // The error of a check does not name the option, so all of the check's own options are listed.
             let own = |option: &str| !Options::SETTINGS.contains(&option) && option != "enabled";
             let options = self.by_check.get(name).into_iter().flatten();
             return options.filter(|(option, _)| own(option)).map(|(_, origin)| origin).collect();
@@ -90,12 +91,12 @@ impl Origins {
     }
 }
 
-/// Returns a mistake with the places that it comes from, or as it is if there are none.
+/// Wraps a mistake in [`BuildError::Located`]; returns it unchanged if there are no places.
 pub(crate) fn located(mistake: BuildError, at: Vec<String>) -> BuildError {
     if at.is_empty() { mistake } else { BuildError::Located { at, mistake: Box::new(mistake) } }
 }
 
-/// Returns the options that a mistake is about, each with its check: the one at fault first.
+/// Returns the options that cause a mistake, each with its check. The option at fault is the first.
 fn concerned(mistake: &BuildError) -> Vec<(&str, &str)> {
     match mistake {
         BuildError::InvalidDuration { name, option, .. } => match *option {
@@ -123,10 +124,12 @@ fn concerned(mistake: &BuildError) -> Vec<(&str, &str)> {
     }
 }
 
+/// Pairs each option with the name of the check.
 fn of<'m>(name: &'m str, options: &[&'static str]) -> Vec<(&'m str, &'m str)> {
     options.iter().map(|option| (name, *option)).collect()
 }
 
+/// Returns the option that adds a check to a probe.
 fn joins(probe: Probe) -> &'static str {
     match probe {
         Probe::Liveness => "liveness",

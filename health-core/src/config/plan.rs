@@ -1,4 +1,4 @@
-//! Plans: fills in the defaults of options, and refuses contradictory options and dependencies. Pure.
+//! Plans: fills in the defaults of options, and refuses contradictory options and dependencies. Pure functions.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +26,8 @@ const MAX_NAME: usize = 64;
 /// The names of the lifecycle lines in the Kubernetes text output.
 pub(super) const RESERVED: [&str; 2] = ["starting", "shutdown"];
 
-/// The plan of a check: its options with every default filled in, which decide how it is run, judged and shown.
+/// The plan of a check: its options with every default filled in. The plan decides how the check is run, judged and
+/// shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) recheck: Duration,
@@ -44,17 +45,17 @@ pub(crate) struct Plan {
     pub(crate) asks_a_service: bool,
     pub(crate) no_metrics: bool,
     pub(crate) depends_on: Vec<Arc<str>>,
-    /// The group that the check is a member of, which the other options do not tell.
+    /// The group of the check, which follows from the tags and the groups of the builder.
     pub(crate) group: Option<Group>,
     pub(crate) traits: Arc<Traits>,
 }
 
-/// Fills in the defaults of one check. Collects every mistake: an invalid name, an option out of range, options that
-/// contradict each other.
+/// Computes the plan of one check. Collects every mistake: an invalid name, an option out of range, options that
+/// contradict each other. Returns `None` if there is a mistake.
 pub(crate) fn plan(name: &str, options: &Options, mistakes: &mut Mistakes) -> Option<Plan> {
     let before = mistakes.len();
     check_each(name, options, mistakes);
-    // Durations out of range have no meaning beside each other, and no defaults can be made of them.
+    // Durations out of range cannot be compared, and no defaults can be computed from them.
     if !check_ranges(name, options, mistakes) {
         return None;
     }
@@ -63,7 +64,7 @@ pub(crate) fn plan(name: &str, options: &Options, mistakes: &mut Mistakes) -> Op
     (mistakes.len() == before).then_some(plan)
 }
 
-/// Checks the names, and each option but the durations by itself.
+/// Checks the name, and each option except the durations by itself.
 fn check_each(name: &str, options: &Options, mistakes: &mut Mistakes) {
     mistakes.collect(check_name(name));
     if RESERVED.contains(&name) {
@@ -86,7 +87,7 @@ fn check_each(name: &str, options: &Options, mistakes: &mut Mistakes) {
     }
 }
 
-/// Checks the range of each duration. Returns whether all are usable.
+/// Checks the range of each duration. Returns whether all durations are valid.
 fn check_ranges(name: &str, options: &Options, mistakes: &mut Mistakes) -> bool {
     let before = mistakes.len();
     for (option, value) in options.durations() {
@@ -98,6 +99,7 @@ fn check_ranges(name: &str, options: &Options, mistakes: &mut Mistakes) -> bool 
     mistakes.len() == before
 }
 
+/// Fills in the defaults.
 fn with_defaults(options: &Options) -> Plan {
     let interval = options.every.unwrap_or(DEFAULT_INTERVAL);
     let timeout = options.timeout.unwrap_or(DEFAULT_TIMEOUT);
@@ -142,20 +144,22 @@ fn check_durations(name: &str, plan: &Plan, mistakes: &mut Mistakes) {
     let Plan { recheck, stale_after, .. } = *plan;
     let Traits { interval, timeout, .. } = *plan.traits;
     if recheck > interval {
-        let message = format!("it is the faster pace while not healthy, so at most the interval of {interval:?}");
+        let message = format!(
+            "it is the spacing of runs while the check is not healthy: use at most the interval of {interval:?}"
+        );
         refuse("recheck", recheck, message);
     }
     // Jitter may make the interval a tenth longer.
     let between = interval + interval / 10 + timeout;
     if stale_after <= between {
         let message = format!(
-            "a result that merely waits for the next run would be stale: use more than the interval, a tenth of it, and \
-             the timeout together, {between:?}"
+            "a result would become stale before the next run ends: use more than the interval, a tenth of the interval \
+             and the timeout together, {between:?}"
         );
         refuse("stale_after", stale_after, message);
     }
     if let Some(slow) = plan.slow_above.filter(|slow| *slow >= timeout) {
-        let message = format!("an answer that slow has already timed out: use less than the timeout of {timeout:?}");
+        let message = format!("a run that slow has already timed out: use less than the timeout of {timeout:?}");
         refuse("slow_above", slow, message);
     }
 }
@@ -164,20 +168,21 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     check_word(name).map_err(|message| BuildError::InvalidName { name: shortened(name), message })
 }
 
+/// Cuts a name to the length that an error shows.
 pub(super) fn shortened(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }
 
-/// Checks the name of a check or a tag, and says what is wrong with it.
+/// Checks the name of a check or a tag. The error says what is wrong with the name.
 pub(super) fn check_word(name: &str) -> Result<(), &'static str> {
     let message = if name.is_empty() {
         "it is empty"
     } else if name.len() > MAX_NAME {
         "it is too long"
     } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
-        "it has a character that cannot stand in a path, a label and a line of text alike"
+        "it has a character that is not safe in a path, a metric label or a line of text"
     } else if name.bytes().all(|b| b == b'.') {
-        "clients remove such a segment from a path"
+        "it consists of dots alone, which clients remove from a path"
     } else {
         return Ok(());
     };
@@ -191,7 +196,7 @@ pub(crate) struct Node<'a> {
     pub(crate) options: &'a Options,
 }
 
-/// A check on which others depend: a new one, or one that is known already and has a plan.
+/// A check on which others depend: a new check, or a known one, which has a plan.
 #[derive(Clone, Copy)]
 enum Upstream<'a> {
     New(Node<'a>),
@@ -228,7 +233,7 @@ impl<'a> Upstream<'a> {
     }
 }
 
-/// The graph of dependencies between new checks, and from them to checks that are known already and free of mistakes.
+/// The graph of dependencies between new checks, and from new checks to known ones, which are free of mistakes.
 pub(crate) struct Graph<'a, K> {
     new: &'a [Node<'a>],
     by_name: HashMap<&'a str, Node<'a>>,
@@ -236,22 +241,22 @@ pub(crate) struct Graph<'a, K> {
 }
 
 impl<'a, K: Fn(&str) -> Option<(&'a str, &'a Plan)>> Graph<'a, K> {
-    /// Creates a graph of new checks, and of known ones by their names.
+    /// Creates a graph of new checks. `known` finds a known check by its name.
     pub(crate) fn new(new: &'a [Node<'a>], known: K) -> Self {
-        // Of two checks of one name the first is meant.
+        // If two checks have the same name, the name stands for the first.
         let by_name = new.iter().rev().map(|node| (node.name, *node)).collect();
         Self { new, by_name, known }
     }
 
-    /// Collects duplicate names, and dependencies that are unknown, form a cycle, put a Critical check behind an Optional
-    /// one, or put a liveness or startup check behind a check of kind `Dependency`.
+    /// Collects duplicate names, and dependencies that are unknown, that form a cycle, that put a Critical check behind
+    /// an Optional one, or that put a liveness or startup check behind a check of kind `Dependency`.
     pub(crate) fn check(&self, mistakes: &mut Mistakes) {
         self.check_names(mistakes);
         self.check_cycles(mistakes);
         self.check_upstreams(mistakes);
     }
 
-    /// Collects names of gRPC services that mean something else already.
+    /// Collects names of gRPC services that are already taken.
     pub(crate) fn check_grpc_services(&self, services: &[(Arc<str>, Probe)], mistakes: &mut Mistakes) {
         for (position, (name, _)) in services.iter().enumerate() {
             let meaning = if name.is_empty() {
@@ -271,6 +276,7 @@ impl<'a, K: Fn(&str) -> Option<(&'a str, &'a Plan)>> Graph<'a, K> {
         }
     }
 
+    /// Finds a check by its name.
     fn find(&self, name: &str) -> Option<Upstream<'a>> {
         let known = (self.known)(name).map(|(name, plan)| Upstream::Known(name, plan));
         known.or_else(|| self.by_name.get(name).map(|node| Upstream::New(*node)))
@@ -305,6 +311,7 @@ impl<'a, K: Fn(&str) -> Option<(&'a str, &'a Plan)>> Graph<'a, K> {
         }
     }
 
+    /// Collects dependencies on a check whose impact or kind does not allow it.
     fn check_upstreams(&self, mistakes: &mut Mistakes) {
         for node in self.new {
             for upstream in node.options.depends_on.iter().filter_map(|name| self.find(name)) {
@@ -347,7 +354,7 @@ impl<'a, K: Fn(&str) -> Option<(&'a str, &'a Plan)>> Graph<'a, K> {
 
     /// Returns a path of dependencies from `start` back to itself; `None` if there is none.
     fn cycle(&self, start: Node<'a>) -> Option<Vec<String>> {
-        // Each check by the one that leads to it.
+        // For each check, the check from which the search reached it.
         let mut led_to: HashMap<&str, &str> = HashMap::new();
         let mut open = vec![start.name];
         while let Some(name) = open.pop() {

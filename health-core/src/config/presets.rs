@@ -1,4 +1,4 @@
-//! Presets: what a builder says about all checks, those that are inserted later included. Pure.
+//! Presets: what a builder configures for all checks, including those that are inserted later. Pure functions.
 
 #[cfg(feature = "serde")]
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::{
     config::{defaults::Defaults, groups::Groups, mistakes::Mistakes},
 };
 
-/// The defaults of a builder, its groups, and the settings of an operator.
+/// The defaults and groups of a builder, and the operator's settings.
 #[derive(Debug, Default)]
 pub(crate) struct Presets {
-    /// The defaults of the code, overridden by those of the settings once these are applied.
+    /// The defaults from the code, overridden by those of the settings once the settings are applied.
     pub(crate) defaults: Defaults,
     pub(crate) groups: Groups,
     #[cfg(feature = "serde")]
@@ -22,20 +22,21 @@ pub(crate) struct Presets {
     pub(super) builder: Arc<OfBuilder>,
 }
 
-/// What other settings need to know of the builder.
+/// The parts of the builder that are needed to apply new settings.
 #[cfg(feature = "serde")]
 #[derive(Debug, Default)]
 pub(super) struct OfBuilder {
-    /// The defaults of the code.
+    /// The defaults from the code.
     defaults: Defaults,
-    /// The names of all checks, the disabled ones included.
+    /// The names of all checks, including the disabled ones.
     names: Vec<String>,
-    /// The checks that the settings of the start disabled.
+    /// The checks that the settings disabled at the start.
     pub(super) disabled: Vec<(String, Registered)>,
 }
 
 impl Presets {
-    /// Applies the presets to the checks of the builder. Removes disabled checks, also from the dependencies of others.
+    /// Applies the presets to the checks of the builder. Removes disabled checks, also from the dependencies of other
+    /// checks.
     #[cfg_attr(not(feature = "serde"), expect(clippy::ptr_arg, reason = "settings remove disabled checks"))]
     pub(crate) fn apply(&mut self, checks: &mut Vec<(String, Registration)>, mistakes: &mut Mistakes) {
         // The settings come first, because they override the code.
@@ -51,9 +52,9 @@ impl Presets {
         self.fill(checks, mistakes);
     }
 
-    /// Applies the presets to checks that are inserted, beside those that run. Returns which are enabled, and removes the others
-    /// from the dependencies. May be called again with other presets, which begin with what the code said of the options that
-    /// all checks have.
+    /// Applies the presets to checks that are inserted beside the running ones. Returns for each check whether it is
+    /// enabled, and removes disabled checks from the dependencies. May be called again with other presets: the options
+    /// that every check has then start from the values in the code again.
     #[cfg_attr(not(feature = "serde"), expect(unused_variables, reason = "without settings no check is disabled"))]
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
@@ -72,7 +73,7 @@ impl Presets {
         enabled
     }
 
-    /// Returns the presets of the same builder with other settings. Collects the mistakes that no single check has.
+    /// Returns the presets of the same builder with new settings. Collects the mistakes that belong to no single check.
     #[cfg(feature = "serde")]
     pub(super) fn with_settings(&self, mut settings: Settings, mistakes: &mut Mistakes) -> Self {
         let names: Vec<&str> = self.builder.names.iter().map(String::as_str).collect();
@@ -82,6 +83,7 @@ impl Presets {
         Self { defaults, groups: self.groups.clone(), settings, builder: Arc::clone(&self.builder) }
     }
 
+    /// Sets the defaults of the options that the checks leave open.
     fn fill<N: AsRef<str>>(&self, checks: &mut [(N, Registration)], mistakes: &mut Mistakes) {
         for (name, registration) in checks {
             let filled = self.defaults.fill(&mut registration.options);

@@ -1,5 +1,5 @@
-//! Other settings for running checks: the plan that the start would have made of them for each check, or every mistake.
-//! Pure.
+//! New settings for running checks: computes for each check the plan that a start with these settings would have made,
+//! or returns every mistake. Pure functions.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,26 +21,26 @@ use crate::{
     model::status::Kind,
 };
 
-/// A check that runs.
+/// A running check.
 pub(crate) struct Running<'a> {
     pub(crate) name: &'a str,
     pub(crate) registered: &'a Registered,
     pub(crate) plan: &'a Plan,
 }
 
-/// What other settings make of the running checks.
+/// The result of new settings for the running checks.
 pub(crate) struct Replanned {
     pub(crate) presets: Presets,
-    /// The plans that differ, each with the position of its check.
+    /// The changed plans, each with the position of its check.
     pub(crate) plans: Vec<(usize, Arc<Plan>)>,
     pub(crate) applied: Applied,
 }
 
-/// Returns the plans of running checks by other settings.
+/// Computes the plans of the running checks from new settings.
 ///
 /// # Errors
 ///
-/// The mistakes that [`Builder::start`](crate::Builder::start) would find.
+/// Returns the mistakes that [`Builder::start`](crate::Builder::start) would find.
 pub(crate) fn replan(before: &Presets, settings: Settings, running: &[Running<'_>]) -> Result<Replanned, BuildError> {
     let mut mistakes = Mistakes::default();
     let presets = before.with_settings(settings, &mut mistakes);
@@ -60,7 +60,7 @@ pub(crate) fn replan(before: &Presets, settings: Settings, running: &[Running<'_
     let mut changed: Vec<(usize, Arc<Plan>)> = Vec::new();
     for (position, ((check, wanted), plan)) in running.iter().zip(&wanted).zip(plans).enumerate() {
         let Some(mut plan) = plan else { continue };
-        // A check that is enabled at the next start does not run yet.
+        // A dependency may be a check that the settings enable at the next start, which does not run yet.
         plan.depends_on.retain(|upstream| names.contains(&**upstream));
         note_restarts(check, wanted, &plan, &mut applied);
         plan.once = check.plan.once;
@@ -74,14 +74,14 @@ pub(crate) fn replan(before: &Presets, settings: Settings, running: &[Running<'_
     Ok(Replanned { presets, plans: changed, applied })
 }
 
-/// What the settings want of one check.
+/// The configuration of one check according to the settings.
 struct Wanted<'a> {
     name: &'a str,
     registered: &'a Registered,
     options: Options,
     own_settings: BTreeMap<String, Setting>,
     is_enabled: bool,
-    /// Whether the settings say on which checks it depends.
+    /// Whether the settings set `depends_on`.
     sets_depends_on: bool,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Wanted<'a> {
 }
 
 impl Settable for Wanted<'_> {
-    /// The check's own options are only noted, because the check is in use.
+    /// Sets an option. An option inside the check is only noted, because the check is in use.
     fn set(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
         if self.options.set(option, value)? {
             return Ok(true);
@@ -122,18 +122,19 @@ impl Settable for Wanted<'_> {
     }
 }
 
-/// Returns what the settings want of each running check, and behind them of the checks that they enable at the next start.
+/// Returns the configuration of each running check according to the settings, followed by that of each check that the
+/// settings enable at the next start.
 fn wanted<'a>(presets: &'a Presets, running: &[Running<'a>], mistakes: &mut Mistakes) -> Vec<Wanted<'a>> {
     let mut wanted = Vec::with_capacity(running.len());
     for check in running {
         let mut it = Wanted::new(check.name, check.registered, presets, mistakes);
-        // The check's own options stay as they are, and so does what a healthy result proves.
+        // The options inside the check keep their values, so what a Healthy result proves stays the same.
         it.options.proves = check.plan.traits.proves;
         wanted.push(it);
     }
     for (name, registered) in &presets.builder.disabled {
         let it = Wanted::new(name, registered, presets, mistakes);
-        // Another check may have been inserted under the name.
+        // Another check may have been inserted under this name.
         if it.is_enabled && !running.iter().any(|check| check.name == name) {
             wanted.push(it);
         }
@@ -143,7 +144,8 @@ fn wanted<'a>(presets: &'a Presets, running: &[Running<'a>], mistakes: &mut Mist
         for option in presets.defaults.fill(&mut it.options) {
             mistakes.origins.note_use_of_default(it.name, option);
         }
-        // What the code says was accepted when the check was registered; a check can have been removed or disabled since.
+        // Dependencies from the code existed when the check was registered, but may have been removed or disabled
+        // since.
         let must_exist = it.sets_depends_on;
         let is_off = |upstream: &str| is_disabled(&presets.settings.of_inserted(upstream));
         it.options.depends_on.retain(|upstream| names.contains(upstream.as_str()) || (must_exist && !is_off(upstream)));
@@ -151,7 +153,7 @@ fn wanted<'a>(presets: &'a Presets, running: &[Running<'a>], mistakes: &mut Mist
     wanted
 }
 
-/// Notes what a running check cannot change.
+/// Notes the options that differ and that cannot change while the check runs.
 fn note_restarts(check: &Running<'_>, wanted: &Wanted<'_>, plan: &Plan, applied: &mut Applied) {
     if !wanted.is_enabled {
         applied.restart(check.name, "enabled");
@@ -182,7 +184,7 @@ fn note_changes(check: &str, before: &Plan, after: &Plan, applied: &mut Applied)
     }));
 }
 
-/// The options that a plan can change, as texts.
+/// Returns the options that a new plan can change, as texts.
 fn texts(plan: &Plan) -> [(&'static str, String); 16] {
     let duration = |duration: Duration| format!("{duration:?}");
     let list = |words: &[Arc<str>]| if words.is_empty() { "none".to_owned() } else { words.join(", ") };
@@ -206,7 +208,7 @@ fn texts(plan: &Plan) -> [(&'static str, String); 16] {
     ]
 }
 
-/// Returns the last plan if it is the same, because there can be thousands of checks.
+/// Shares the last plan if it is equal, which saves memory with thousands of checks.
 fn shared(plan: Plan, changed: &[(usize, Arc<Plan>)]) -> Arc<Plan> {
     match changed.last() {
         Some((_, last)) if **last == plan => Arc::clone(last),

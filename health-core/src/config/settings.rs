@@ -1,4 +1,4 @@
-//! Settings: options of checks that an operator sets without a rebuild. Pure.
+//! Settings: options of checks that an operator sets without a rebuild. Pure functions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,31 +18,34 @@ use crate::{
     },
 };
 
-/// The longest part of a name that an error shows, in characters.
+/// The number of characters of a name that an error shows.
 const SHOWN: usize = 64;
 
-/// The options of `defaults`.
+/// The options that `defaults` accepts.
 const DEFAULTS: [&str; 4] = ["every", "timeout", "failures", "impact"];
 
-/// Options of checks by name, read from any format that serde supports, for
-/// [`Builder::settings`](crate::Builder::settings). Needs the feature `serde`. With the feature `settings_file`,
-/// [`Settings::load`] reads files and environment variables, and errors name the place of each value.
+/// Options of checks by name, for [`Builder::settings`](crate::Builder::settings). Deserializes from any format that
+/// serde supports. With the feature `settings_file`, [`Settings::load`] reads files and environment variables, and
+/// errors name the file and line, or the variable, of each value.
 ///
-/// - `checks.<name>` takes `enabled` and every option of a registration under its own name: `every`, `recheck`,
-///   `max_age`, `timeout`, `stale_after`, `slow_above` (`"500ms"`, `"1m 30s"`), `failures`, `successes` (whole numbers
-///   from 1), `once`, `local`, `liveness`, `readiness`, `startup`, `liveness_despite_dependency`,
-///   `startup_despite_dependency`, `report_only`, `no_metrics` (`true` or `false`), `impact` (`"critical"`,
-///   `"optional"`), `depends_on` and `tags` (a list, or words separated by commas). It takes the options of the kind of
-///   check, too, such as `warn_above` and `saturated_for`: see [`Check::settings`](crate::Check::settings).
-/// - `inserted.<name>` takes the same for checks that are inserted later, which need not exist at the start. A name that
-///   ends in `*` stands for all names that begin so; the longer name counts more.
-/// - `defaults` takes `every`, `timeout`, `failures` and `impact`, which override the builder's defaults.
+/// - `checks.<name>` accepts `enabled` and every option of a registration under its own name: `every`, `recheck`,
+///   `max_age`, `timeout`, `stale_after`, `slow_above` (durations such as `"500ms"` or `"1m 30s"`), `failures`,
+///   `successes` (whole numbers from 1), `once`, `local`, `liveness`, `readiness`, `startup`,
+///   `liveness_despite_dependency`, `startup_despite_dependency`, `report_only`, `no_metrics` (`true` or `false`),
+///   `impact` (`"critical"` or `"optional"`), `depends_on` and `tags` (a list, or words separated by commas). It also
+///   accepts the check's own options, such as `warn_above` and `saturated_for`: see
+///   [`Check::settings`](crate::Check::settings).
+/// - `inserted.<name>` accepts the same options for checks that are inserted later. Such a check does not need to exist
+///   at the start. A name that ends in `*` matches every name that begins with the part before the `*`. A longer
+///   pattern overrides a shorter one, and an exact name overrides every pattern.
+/// - `defaults` accepts `every`, `timeout`, `failures` and `impact`, which override the builder's defaults.
 ///
-/// These settings override the code. Numbers and booleans may be text, as in environment variables. What is set for a check
-/// of the builder under `checks` applies again if a check of that name is removed and inserted.
+/// Settings override the options in the code. Numbers and booleans may be text, as in environment variables. The
+/// settings of a check of the builder under `checks` apply again if that check is removed and a check of the same name
+/// is inserted.
 ///
 /// A name is first matched exactly. If no check has that name, it is matched without regard to case and with `-` and
-/// `.` read as `_`, because names of environment variables cannot distinguish more.
+/// `.` read as `_`, because names of environment variables cannot distinguish these.
 ///
 /// ```
 /// use health_core::{BuildError, Health, Settings, check_fn};
@@ -59,12 +62,12 @@ const DEFAULTS: [&str; 4] = ["every", "timeout", "failures", "impact"];
 #[serde(from = "Sections")]
 pub struct Settings {
     defaults: Vec<(String, Given)>,
-    /// In the order of their sources: what comes later counts.
+    /// In the order of their sources. A later source overrides an earlier one.
     checks: Vec<Section>,
     inserted: Vec<Section>,
 }
 
-/// The form of settings in any format.
+/// The serialized form of settings.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sections {
@@ -76,7 +79,7 @@ struct Sections {
     inserted: BTreeMap<String, Map<String, Value>>,
 }
 
-/// What one source says about one check.
+/// The settings of one check from one source.
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub(crate) name: String,
@@ -84,7 +87,7 @@ pub(crate) struct Section {
     pub(crate) options: BTreeMap<String, Given>,
 }
 
-/// One value, and where it comes from.
+/// One value and its origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
     pub(crate) value: Setting,
@@ -107,7 +110,7 @@ impl From<Sections> for Settings {
     }
 }
 
-/// The parts of settings, for what reads them from files and variables.
+/// Setters of the parts of settings, for the readers of files and variables.
 #[cfg(feature = "settings_file")]
 impl Settings {
     pub(crate) fn add_default(&mut self, option: String, given: Given) {
@@ -124,7 +127,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// Returns the defaults of the code, overridden by those of the settings.
+    /// Returns the defaults from the code, overridden by those of the settings.
     pub(crate) fn defaults(&self, code: Defaults, mistakes: &mut Mistakes) -> Defaults {
         let mut defaults = code;
         for (option, given) in &self.defaults {
@@ -144,8 +147,8 @@ impl Settings {
         defaults
     }
 
-    /// Applies the settings to the checks of a builder. Removes disabled checks, also from the dependencies of others, and
-    /// returns them.
+    /// Applies the settings to the checks of a builder. Removes disabled checks, also from the dependencies of other
+    /// checks, and returns them.
     pub(crate) fn apply(
         &mut self,
         checks: &mut Vec<(String, Registration)>,
@@ -170,8 +173,8 @@ impl Settings {
         left_out
     }
 
-    /// Applies the settings to checks that are inserted. Returns which are enabled. Removes disabled checks from the dependencies
-    /// of others, unless they run.
+    /// Applies the settings to checks that are inserted. Returns for each check whether it is enabled. Removes disabled
+    /// checks from the dependencies of other checks, unless they are running.
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
         checks: &mut [(N, Registration)],
@@ -190,7 +193,7 @@ impl Settings {
         enabled
     }
 
-    /// Joins the sections of each check of a builder, and gives them the name of that check.
+    /// Merges the sections of each check of a builder into one section with the name of that check.
     pub(super) fn resolve(&mut self, checks: &[&str], mistakes: &mut Mistakes) {
         let mut joined: BTreeMap<usize, Section> = BTreeMap::new();
         for section in mem::take(&mut self.checks) {
@@ -211,7 +214,7 @@ impl Settings {
             for (option, given) in section.options {
                 let before = of_check.options.get(&option);
                 if let Some(before) = before.filter(|before| is_beside(before, &given)) {
-                    let message = "it is set twice, under names that mean one check: keep one of them";
+                    let message = "it is set twice, under two spellings of one name: keep one of them";
                     let mistake = BuildError::InvalidSetting {
                         name: name.clone(),
                         option: shortened(&option),
@@ -228,11 +231,11 @@ impl Settings {
         self.checks = joined.into_values().collect();
     }
 
-    /// Collects the names of `inserted` that mean nothing, or a check of the builder.
+    /// Collects invalid names under `inserted`, and names of checks of the builder.
     pub(super) fn check_inserted(&self, checks: &[&str], mistakes: &mut Mistakes) {
         for Section { name, origin, .. } in &self.inserted {
             let message = if name.trim_end_matches('*').contains('*') || name.ends_with("**") {
-                "a name has at most one \"*\", at its end: it stands for all names that begin so"
+                "use at most one \"*\", at the end of the name, to match every name that begins with the part before it"
             } else if find(checks, name).is_some() {
                 "a check of the builder has this name: set its options under \"checks\""
             } else {
@@ -242,18 +245,18 @@ impl Settings {
         }
     }
 
-    /// What is set for a check of the builder, once the names are resolved.
+    /// Returns the options that are set for a check of the builder, after the names are resolved.
     pub(super) fn of_builder(&self, name: &str) -> BTreeMap<&str, &Given> {
         self.checks.iter().find(|section| section.name == name).map(Section::given).unwrap_or_default()
     }
 
-    /// What is set for a check that is inserted: what counts more replaces what counts less.
+    /// Returns the options that are set for an inserted check. A more specific name overrides a less specific one.
     pub(super) fn of_inserted(&self, name: &str) -> BTreeMap<&str, &Given> {
         let inserted = self.inserted.iter().filter_map(|section| Some((weight(&section.name, name)?, section)));
-        // What was set for a check of the builder is meant for that name alone.
+        // The settings of a check of the builder apply to that exact name alone.
         let of_builder = self.checks.iter().filter(|section| section.name == name);
         let mut sections: Vec<(usize, &Section)> = inserted.chain(of_builder.map(|it| (usize::MAX, it))).collect();
-        // Stable: among equals the later source counts.
+        // The sort is stable, so among equal weights the later source overrides the earlier one.
         sections.sort_by_key(|(weight, _)| *weight);
         let options = sections.into_iter().flat_map(|(_, section)| &section.options);
         options.map(|(option, given)| (option.as_str(), given)).collect()
@@ -266,12 +269,12 @@ impl Section {
     }
 }
 
-/// Whether these options disable a check.
+/// Returns whether these options disable a check.
 pub(super) fn is_disabled(options: &BTreeMap<&str, &Given>) -> bool {
     matches!(options.get("enabled").map(|given| given.value.flag()), Some(Ok(false)))
 }
 
-/// Whether two values come from one source, so that none of them overrides the other.
+/// Returns whether two values come from the same source, so that neither overrides the other.
 fn is_beside(before: &Given, given: &Given) -> bool {
     match (&before.origin, &given.origin) {
         (Some(before), Some(given)) => before.is_beside(given),
@@ -279,12 +282,12 @@ fn is_beside(before: &Given, given: &Given) -> bool {
     }
 }
 
-/// What takes the options of one check.
+/// A target for the options of one check.
 pub(super) trait Settable {
     /// Sets an option. Returns `false` if there is no such option.
     fn set(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck>;
 
-    /// The names of all options.
+    /// Returns the names of all options.
     fn names(&self) -> Vec<&'static str>;
 }
 
@@ -306,7 +309,8 @@ pub(super) fn set(
     mistakes: &mut Mistakes,
 ) -> bool {
     let mut is_enabled = true;
-    // `report_only` comes first: it takes the check out of every probe, and other options can add it to one.
+    // `report_only` comes first, because it removes the check from every probe, and other options may then add it to
+    // one.
     let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| **option == "report_only");
     for (option, given) in first.into_iter().chain(rest) {
         let result = match *option {
@@ -333,7 +337,7 @@ pub(super) fn set(
     is_enabled
 }
 
-/// Returns the position of the check that a name in the settings matches; `None` if there is none, or more than one.
+/// Returns the position of the check that a name in the settings matches; `None` if it matches no check, or several.
 fn find(checks: &[&str], name: &str) -> Option<usize> {
     if let Some(position) = checks.iter().position(|check| *check == name) {
         return Some(position);
@@ -345,7 +349,8 @@ fn find(checks: &[&str], name: &str) -> Option<usize> {
     }
 }
 
-/// Returns how much a name of `inserted` counts for a check; `None` if it is not meant.
+/// Returns the weight of a name under `inserted` for a check: a greater weight overrides a smaller one. Returns `None`
+/// if the name does not match.
 fn weight(section: &str, name: &str) -> Option<usize> {
     match section.strip_suffix('*') {
         Some(prefix) => {
@@ -356,7 +361,7 @@ fn weight(section: &str, name: &str) -> Option<usize> {
     }
 }
 
-/// The bytes of a name as far as variables can tell it apart.
+/// Normalizes a name to what environment variables can distinguish.
 fn plain(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().map(|byte| if matches!(byte, b'-' | b'.') { b'_' } else { byte.to_ascii_lowercase() })
 }

@@ -56,9 +56,9 @@ impl Builder {
         self
     }
 
-    /// Adds a service of `grpc.health.v1` under a name of its own, with the status of a probe. Envoy and gRPC's own clients
-    /// ask for the full name of a service, such as `orders.v1.Orders`, which should have the status of readiness. Can be
-    /// given several times. A name that a check or a probe has is refused.
+    /// Adds a service of `grpc.health.v1` under a name of its own, with the status of a probe. Envoy and gRPC's own
+    /// clients ask for the full name of a service, such as `orders.v1.Orders`, which should have the status of
+    /// readiness. Can be given several times. A name that a check or a probe has is refused.
     pub fn grpc_service(mut self, name: impl Into<String>, probe: Probe) -> Self {
         self.about.grpc_services.push((name.into().into(), probe));
         self
@@ -71,8 +71,8 @@ impl Builder {
         self
     }
 
-    /// Adds a check. A name has 1 to 64 letters, digits, `_`, `-` and `.`, and not dots alone; `starting` and `shutdown` are
-    /// reserved. Reports list the checks in this order.
+    /// Adds a check. A name has 1 to 64 letters, digits, `_`, `-` and `.`, and not dots alone; `starting` and
+    /// `shutdown` are reserved. Reports list the checks in this order.
     pub fn check(mut self, name: impl Into<String>, check: impl Into<Registration>) -> Self {
         self.checks.push((name.into(), check.into()));
         self

@@ -72,18 +72,18 @@ impl Health {
         }
     }
 
-    /// Marks work as in progress for as long as the value is kept: a drain does not complete before, unless its limit is
-    /// reached. It is for work that no request waits for, such as a job taken off a queue. Servers wait for their own
-    /// answers.
+    /// Marks work as in progress for as long as the value is kept: a drain does not complete before, unless its limit
+    /// is reached. It is for work that no request waits for, such as a job taken off a queue. Servers wait for their
+    /// own answers.
     pub fn in_flight(&self) -> InFlight {
         self.inner().drain_state.in_flight()
     }
 
-    /// Stops every check for good. Answers keep the verdicts of the last results, which no longer become stale; readiness, the full report and tags are 503 with the
-    /// reason `stopped`.
+    /// Stops every check for good. Answers keep the verdicts of the last results, which no longer become stale;
+    /// readiness, the full report and tags are 503 with the reason `stopped`.
     ///
-    /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either. It
-    /// needs no runtime to wait in.
+    /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either.
+    /// It needs no runtime to wait in.
     pub async fn stop(&self) {
         self.inner().store.advance(Lifecycle::Stopped);
         let tasks = self.inner().take_tasks();
@@ -97,8 +97,8 @@ impl Health {
                 () = &mut patience => break,
             }
         }
-        // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so that
-        // one that hangs is aborted with the last handle, also if this future is dropped.
+        // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so
+        // that one that hangs is aborted with the last handle, also if this future is dropped.
         let publishers_end = async {
             while !self.inner().publishers_have_ended() {
                 pause_until(Instant::now() + POLL_INTERVAL).await;

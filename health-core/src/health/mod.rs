@@ -269,9 +269,9 @@ impl Health {
     }
 
     /// Runs a check, waits for a run that started after this call, and returns the status of the check. A check that is
-    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned, and so it
-    /// is at once where a run of the check itself, or of a member of it, makes the call: a check that runs itself again would
-    /// never rest.
+    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned, and so
+    /// it is at once where a run of the check itself, or of a member of it, makes the call: a check that runs itself
+    /// again would never rest.
     ///
     /// # Errors
     ///
@@ -347,14 +347,14 @@ impl Health {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`Builder::start`](crate::Builder::start), [`BuildError::Stopped`] after [`stop`](Self::stop), and
-    /// [`BuildError::RuntimeEnded`] if the runtime of the checks has ended.
+    /// Returns the errors of [`Builder::start`](crate::Builder::start), [`BuildError::Stopped`] after
+    /// [`stop`](Self::stop), and [`BuildError::RuntimeEnded`] if the runtime of the checks has ended.
     pub fn insert(&self, name: impl AsRef<str>, check: impl Into<Registration>) -> Result<(), BuildError> {
         self.insert_all([(name, check)])
     }
 
-    /// Adds many checks to the running service, all or none, and publishes once. For checks by the hundred, such as one per
-    /// tenant, together with [`group`](crate::Builder::group) or [`no_metrics`](crate::CheckExt::no_metrics).
+    /// Adds many checks to the running service, all or none, and publishes once. For checks by the hundred, such as one
+    /// per tenant, together with [`group`](crate::Builder::group) or [`no_metrics`](crate::CheckExt::no_metrics).
     ///
     /// ```
     /// use health_core::{CheckExt, Health, check_fn};
@@ -393,8 +393,8 @@ impl Health {
         Ok(())
     }
 
-    /// Adds checks to the store by the settings that hold now. Returns what is to be started; `None` if other settings were
-    /// applied meanwhile.
+    /// Adds checks to the store by the settings that hold now. Returns what is to be started; `None` if other settings
+    /// were applied meanwhile.
     fn insert_by_presets<N: AsRef<str>>(
         &self,
         checks: &mut [(N, Registration)],

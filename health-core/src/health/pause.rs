@@ -1,5 +1,5 @@
-//! Waiting for a moment, also where Tokio's timers do not work: outside of a runtime, in one without a timer, in one that has
-//! ended, and in one that nobody drives.
+//! Waiting for a moment, also where Tokio's timers do not work: outside of a runtime, in one without a timer, in one
+//! that has ended, and in one that nobody drives.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

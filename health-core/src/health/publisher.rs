@@ -45,8 +45,8 @@ use crate::{
 #[async_trait]
 pub trait Publisher: Send + 'static {
     /// Publishes until [`Source::next`] returns `None`. The task is aborted when the last [`Health`](crate::Health) is
-    /// dropped, and a panic ends nothing but the task. It runs on the runtime of the checks, so that work that blocks its
-    /// thread belongs into `spawn_blocking`.
+    /// dropped, and a panic ends nothing but the task. It runs on the runtime of the checks, so that work that blocks
+    /// its thread belongs into `spawn_blocking`.
     async fn publish(self: Box<Self>, source: Source);
 }
 

@@ -11,8 +11,9 @@ use crate::health::{Health, drain::Drain};
 
 /// Waits for a termination signal (SIGTERM, SIGINT, Ctrl-C), then drains. Readiness is 503 from that moment on. The
 /// future completes when the delay has passed and no work is in progress ([`Health::in_flight`]), so that the
-/// framework's own graceful shutdown can begin. A later signal ends the process at once, with the exit code 128 plus the
-/// signal's number. Signals within a second after the first are ignored, because wrappers and terminals send duplicates.
+/// framework's own graceful shutdown can begin. A later signal ends the process at once, with the exit code 128 plus
+/// the signal's number. Signals within a second after the first are ignored, because wrappers and terminals send
+/// duplicates.
 ///
 /// Signals are handled from this call on, so that none is missed while the server starts. From then on the first signal
 /// no longer ends the process by itself, so await the future.
@@ -105,9 +106,9 @@ mod signals {
 
     use super::DUPLICATES;
 
-    /// Returns a future that waits for the first signal. A signal that is no duplicate of it ends the process. The signal
-    /// handler itself does that, and a thread of its own tells duplicates, so that a runtime whose workers are all blocked
-    /// cannot delay it.
+    /// Returns a future that waits for the first signal. A signal that is no duplicate of it ends the process. The
+    /// signal handler itself does that, and a thread of its own tells duplicates, so that a runtime whose workers are
+    /// all blocked cannot delay it.
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -26,8 +26,8 @@ pub struct History {
     transitions: Ring<Transition, TRANSITIONS, { ring::blocks(TRANSITIONS) }>,
     pub(crate) flaps: u64,
     pub(crate) totals: Totals,
-    /// The number of the registration, which distinguishes a check from a later check of the same name; 0 until the first
-    /// record.
+    /// The number of the registration, which distinguishes a check from a later check of the same name; 0 until the
+    /// first record.
     registration: u64,
     /// The known time in which the check was not Unhealthy.
     good: Nanos,
@@ -214,7 +214,8 @@ impl History {
         }
     }
 
-    /// Records the status at a moment, and the time since the last record. A changed status is also recorded as a transition.
+    /// Records the status at a moment, and the time since the last record. A changed status is also recorded as a
+    /// transition.
     pub(crate) fn record_status(
         &mut self,
         now: Nanos,
@@ -259,9 +260,9 @@ pub(crate) struct Span {
 
 /// The share of time in which a check was up, weighted by time.
 ///
-/// A mute changes nothing: a check that fails while it is muted fails. Time without knowledge is in no denominator: before
-/// the first verdict, while the last result was stale, while the runtime was stalled, and while the machine was suspended. Both shares are rounded down to four decimals, so that 1 means no
-/// failure and no gap at all.
+/// A mute changes nothing: a check that fails while it is muted fails. Time without knowledge is in no denominator:
+/// before the first verdict, while the last result was stale, while the runtime was stalled, and while the machine was
+/// suspended. Both shares are rounded down to four decimals, so that 1 means no failure and no gap at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UptimeShare {
@@ -340,8 +341,8 @@ impl Packed for Transition {
     }
 }
 
-/// The bits of a record, from the lowest: a status, a reason, and then 25 days of microseconds or another status. What is
-/// left, 48 bits, is the time.
+/// The bits of a record, from the lowest: a status, a reason, and then 25 days of microseconds or another status. What
+/// is left, 48 bits, is the time.
 const STATUS_BITS: u32 = 2;
 const JUDGEMENT_BITS: u32 = STATUS_BITS + 5;
 const DURATION_BITS: u32 = 41;

@@ -334,8 +334,8 @@ impl CheckReport {
         self.muted.as_deref()
     }
 
-    /// Returns what a healthy result proves and what it does not; an empty text if the check does not say. Shown at full
-    /// visibility only.
+    /// Returns what a healthy result proves and what it does not; an empty text if the check does not say. Shown at
+    /// full visibility only.
     #[must_use]
     pub fn proves(&self) -> &'static str {
         self.traits.proves
@@ -349,8 +349,8 @@ impl CheckReport {
 }
 
 impl CheckReport {
-    /// Returns the uptime as of a moment after the start of the service; `None` before the first verdict. What has passed
-    /// since the last record is known unless the last result is stale.
+    /// Returns the uptime as of a moment after the start of the service; `None` before the first verdict. What has
+    /// passed since the last record is known unless the last result is stale.
     pub(crate) fn uptime_at(&self, moment: Duration) -> Option<UptimeShare> {
         let passed = nanos(moment).saturating_sub(self.history.last());
         let is_stale = self.reason == Some(Reason::Stale);

@@ -22,7 +22,8 @@ pub(crate) trait Packed {
 /// Some records. A word is written once, before any copy of the ring counts its record, and not changed after it.
 type Block<const LENGTH: usize> = [[AtomicU32; 3]; LENGTH];
 
-/// The number of blocks of this length: the newest may be nearly empty, and the oldest hold one record that is still kept.
+/// The number of blocks of this length: the newest may be nearly empty, and the oldest hold one record that is still
+/// kept.
 pub(crate) const fn blocks(length: usize) -> usize {
     KEPT.div_ceil(length) + 1
 }

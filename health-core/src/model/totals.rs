@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_duration_is_in_the_bucket_of_the_first_bound_that_is_not_below_it() {
+    fn a_bucket_includes_its_upper_bound() {
         let mut totals = Totals::default();
         for (millis, status) in
             [(1, Status::Healthy), (2, Status::Degraded), (5_000, Status::Unhealthy), (5_001, Status::Unhealthy)]

@@ -1,14 +1,15 @@
-//! JSON with places. Pure.
+//! Parses JSON and keeps the place of each key. Pure functions.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 
 use crate::config::parse::tree::{Fault, Field, Lines, Node, Place};
 
-/// Reads a document, and the place at which it begins.
+/// Parses a document. Returns it with the place where it begins.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
     let lines = Lines::new(text);
-    // Reads it whole first: only this tells what is wrong, and refuses what is nested too deeply.
+    // The first pass validates the whole document: it has the error messages, and refuses a document that is nested too
+    // deeply.
     serde_json::from_str::<Value>(text).map_err(|error| {
         let place = lines.place_in_line(error.line(), error.column());
         let message = error.to_string();
@@ -18,17 +19,18 @@ pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
     let mut scanner = Scanner { lines, at: 0 };
     scanner.space();
     let place = scanner.place();
-    let node = scanner.node().ok_or_else(|| Fault { place, message: "it is not read as JSON".to_owned() })?;
+    let node = scanner.node().ok_or_else(|| Fault { place, message: "the document is not valid JSON".to_owned() })?;
     Ok((place, node))
 }
 
-/// Reads valid JSON and notes the places of its keys.
+/// Reads valid JSON and notes the place of each key.
 struct Scanner<'t> {
     lines: Lines<'t>,
     at: usize,
 }
 
 impl Scanner<'_> {
+    /// Reads a table or a value.
     fn node(&mut self) -> Option<Node> {
         if self.peek() != Some(b'{') {
             return self.take().map(Node::Value);
@@ -56,7 +58,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads one value to its end.
+    /// Reads one value and moves behind it.
     fn take<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut values = Deserializer::from_str(self.lines.text.get(self.at..)?).into_iter::<T>();
         let value = values.next()?.ok()?;
@@ -64,6 +66,7 @@ impl Scanner<'_> {
         Some(value)
     }
 
+    /// Skips white space.
     fn space(&mut self) {
         while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
             self.at += 1;

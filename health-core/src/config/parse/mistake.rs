@@ -1,31 +1,32 @@
-//! One mistake in files and variables of settings. Pure.
+//! One mistake in a file or an environment variable of settings. Pure functions.
 
 use std::{fmt, path::PathBuf};
 
 use crate::config::origin::Origin;
 
-/// The longest part of a key that an error shows, in characters.
+/// The number of characters of a key or a variable's name that an error shows.
 const SHOWN: usize = 160;
 
-/// One mistake of a [`SettingsError`](crate::SettingsError): where it is, and what to change.
+/// One mistake of a [`SettingsError`](crate::SettingsError): its place, and what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsMistake {
-    /// The file; `None` for a variable.
+    /// The path of the file; `None` for an environment variable.
     pub file: Option<PathBuf>,
-    /// The line in the file, from 1; `None` for the file as a whole.
+    /// The line in the file, counted from 1; `None` if the mistake concerns the whole file, or for a variable.
     pub line: Option<usize>,
-    /// The column in the line, in characters from 1.
+    /// The column in the line, in characters, counted from 1; `None` if there is no line.
     pub column: Option<usize>,
-    /// The environment variable; `None` for a file.
+    /// The name of the environment variable, cut to 160 characters; `None` for a file.
     pub variable: Option<String>,
-    /// The key, such as `checks.database.timeout`; `None` if the mistake is in no key.
+    /// The key, such as `checks.database.timeout`, cut to 160 characters; `None` if the mistake belongs to no key.
     pub key: Option<String>,
     /// What is wrong, and what to use instead.
     pub message: String,
 }
 
 impl SettingsMistake {
+    /// Creates a mistake at a place in a file, or in a variable.
     pub(crate) fn at(origin: &Origin, key: Option<&str>, message: String) -> Self {
         let key = key.map(|key| key.chars().take(SHOWN).collect());
         match origin {
@@ -48,7 +49,7 @@ impl SettingsMistake {
         }
     }
 
-    /// A mistake of a file as a whole.
+    /// Creates a mistake that concerns a whole file.
     pub(crate) fn of_file(path: PathBuf, message: String) -> Self {
         Self { file: Some(path), line: None, column: None, variable: None, key: None, message }
     }

@@ -1,4 +1,4 @@
-//! Settings from the text of a file and from variables, each value with its place. Pure.
+//! Parses settings from the text of a file and from environment variables, each value with its place. Pure functions.
 
 mod json;
 pub(crate) mod mistake;
@@ -24,7 +24,7 @@ use crate::config::{
     settings::{Given, Section, Settings},
 };
 
-/// The names at the top of settings.
+/// The top-level keys of settings.
 pub(super) const SECTIONS: [&str; 3] = ["defaults", "checks", "inserted"];
 
 /// The format of a file.
@@ -36,7 +36,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Returns the format that the extension of a file's name stands for.
+    /// Returns the format of a file extension; `None` for an unknown extension.
     pub(crate) fn of(extension: &str) -> Option<Self> {
         match extension.to_ascii_lowercase().as_str() {
             "toml" => Some(Self::Toml),
@@ -47,7 +47,7 @@ impl Format {
     }
 }
 
-/// Adds the settings of a file. Collects every mistake that can be told before the checks are known.
+/// Adds the settings of a file. Collects every mistake that can be found without the checks.
 pub(crate) fn document(
     format: Format,
     path: &Arc<str>,
@@ -55,7 +55,7 @@ pub(crate) fn document(
     settings: &mut Settings,
     mistakes: &mut Vec<SettingsMistake>,
 ) {
-    // Some editors put a mark of the byte order there.
+    // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
         return;
@@ -84,6 +84,7 @@ struct Document<'d> {
 }
 
 impl Document<'_> {
+    /// Adds the settings of the whole document.
     fn add(&mut self, place: Place, node: Node) {
         for section in self.table(place, None, node) {
             let Field { key, place, node } = section;
@@ -115,6 +116,7 @@ impl Document<'_> {
         }
     }
 
+    /// Reads the options of one check.
     fn section(&mut self, parent: &str, check: Field) -> Section {
         let path = format!("{parent}.{}", check.key);
         let origin = Some(self.origin(check.place));
@@ -126,11 +128,11 @@ impl Document<'_> {
         Section { name: check.key, origin, options }
     }
 
-    /// Returns the fields of a table, each name once.
+    /// Returns the fields of a table without duplicates. Collects a mistake for each duplicate.
     fn table(&mut self, place: Place, path: Option<&str>, node: Node) -> Vec<Field> {
         let fields = match node {
             Node::Table(fields) => fields,
-            // A key without a value, in YAML: nothing is set.
+            // A YAML key without a value sets nothing.
             Node::Value(Value::Null) => Vec::new(),
             Node::Value(value) => {
                 let message = match path {
@@ -146,7 +148,7 @@ impl Document<'_> {
         for field in fields {
             if let Some(line) = known.get(&field.key) {
                 let path = path.map_or_else(|| field.key.clone(), |path| format!("{path}.{}", field.key));
-                let message = format!("the key stands in line {line}, too: keep one of them");
+                let message = format!("the key is already set in line {line}: keep one of them");
                 self.mistake(field.place, Some(&path), message);
             } else {
                 known.insert(field.key.clone(), field.place.line);
@@ -156,6 +158,7 @@ impl Document<'_> {
         once
     }
 
+    /// Reads the value of one option. Collects a mistake if it is a table.
     fn value(&mut self, path: &str, option: Field) -> Option<(String, Given)> {
         match option.node {
             Node::Value(value) => {
@@ -178,7 +181,7 @@ impl Document<'_> {
     }
 }
 
-/// Returns what a value is, for error texts.
+/// Returns the type of a value, for error texts.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",

@@ -1,4 +1,4 @@
-//! TOML with places. Pure.
+//! Parses TOML and keeps the place of each key. Pure functions.
 
 use serde_json::{Number, Value};
 use toml::{
@@ -8,7 +8,7 @@ use toml::{
 
 use crate::config::parse::tree::{Fault, Field, Lines, Node, Place};
 
-/// Reads a document, and the place at which it begins. Returns all of its faults together.
+/// Parses a document. Returns it with the place where it begins, or all syntax errors together.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Vec<Fault>> {
     let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -34,12 +34,13 @@ fn field(lines: &Lines<'_>, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue
     Field { key: key.get_ref().to_string(), place: lines.place(key.span().start), node }
 }
 
+/// Converts a value without its place.
 fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Integer(integer) => {
-            // What does not fit is refused as a text, where the option is known.
+            // An integer that does not fit becomes a text, which the option refuses later with its own message.
             let number = i64::from_str_radix(integer.as_str(), integer.radix());
             number.map_or_else(|_| Value::String(integer.to_string()), Value::from)
         }

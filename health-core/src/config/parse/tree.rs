@@ -1,8 +1,8 @@
-//! What every format is read as: tables whose keys know their places. Pure.
+//! The tree that every format is parsed into: tables whose keys have a place in the text. Pure functions.
 
 use serde_json::Value;
 
-/// A place in a text. Both numbers begin at 1; a column counts characters.
+/// A place in a text. Line and column are counted from 1. A column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -13,10 +13,10 @@ impl Place {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 }
 
-/// A text and where its lines begin.
+/// A text and the starts of its lines.
 pub(super) struct Lines<'t> {
     pub(super) text: &'t str,
-    /// The first byte of each line.
+    /// The offset of the first byte of each line.
     starts: Vec<usize>,
 }
 
@@ -26,31 +26,31 @@ impl<'t> Lines<'t> {
         Self { text, starts: std::iter::once(0).chain(ends).collect() }
     }
 
-    /// Returns the place of a byte.
+    /// Returns the place of the byte at an offset.
     pub(super) fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let before = self.text.as_bytes().get(self.starts[line - 1]..offset).unwrap_or_default();
-        // Not the bytes that continue a character.
+        // Continuation bytes of UTF-8 begin no character.
         let column = before.iter().filter(|byte| (**byte & 0xc0) != 0x80).count() + 1;
         Place { line, column }
     }
 
-    /// Returns the place of the byte with this number in a line; both begin at 1.
+    /// Returns the place of a byte by its line and its number in the line, both counted from 1.
     pub(super) fn place_in_line(&self, line: usize, byte: usize) -> Place {
         let start = self.starts.get(line.max(1) - 1).copied().unwrap_or(self.text.len());
         self.place(start + byte.max(1) - 1)
     }
 }
 
-/// What does not follow the rules of a format, and where.
+/// A syntax error and its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) place: Place,
     pub(super) message: String,
 }
 
-/// One key of a table.
+/// One key of a table with its place and its value.
 #[derive(Debug, PartialEq)]
 pub(super) struct Field {
     pub(super) key: String,
@@ -58,7 +58,7 @@ pub(super) struct Field {
     pub(super) node: Node,
 }
 
-/// A table, or a value without a table at its top.
+/// A table, or any other value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Node {
     Table(Vec<Field>),
@@ -66,7 +66,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The node as a value, for tables in lists, whose places nobody asks for.
+    /// Converts the node to a value without places, for tables in lists, whose places no error needs.
     pub(super) fn into_value(self) -> Value {
         match self {
             Self::Value(value) => value,

@@ -1,4 +1,4 @@
-//! Settings from environment variables. Pure.
+//! Parses settings from environment variables. Pure functions.
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
@@ -11,11 +11,12 @@ use crate::config::{
     settings::{Given, Section, Settings},
 };
 
-/// What stands between the parts of a name.
+/// The separator between the parts of a variable's name.
 const SEPARATOR: &str = "__";
 
-/// Adds the settings of variables: `PREFIX_CHECKS__<CHECK>__<OPTION>`, `PREFIX_INSERTED__<CHECK>__<OPTION>` and
-/// `PREFIX_DEFAULTS__<OPTION>`. `source` is the position among all sources. Others are left alone, unless their names look like these mistyped.
+/// Adds the settings of the variables `PREFIX_CHECKS__<CHECK>__<OPTION>`, `PREFIX_INSERTED__<CHECK>__<OPTION>` and
+/// `PREFIX_DEFAULTS__<OPTION>`. Ignores other variables, unless a name looks like a mistyped one of these, which is a
+/// mistake. `source` is the position of these variables among all sources.
 pub(crate) fn variables(
     prefix: &str,
     source: usize,
@@ -28,7 +29,7 @@ pub(crate) fn variables(
         let rest = shown.strip_prefix(prefix)?.strip_prefix('_')?.to_owned();
         rest.contains(SEPARATOR).then(|| Variable { is_readable: name.to_str().is_some(), name: shown, rest, value })
     };
-    // The environment has no order, and errors have one.
+    // Sorted, because the environment has no defined order and the order of errors must be stable.
     let mut variables: Vec<Variable> = variables.into_iter().filter_map(ours).collect();
     variables.sort_by(|one, other| one.name.cmp(&other.name));
     let mut known: BTreeMap<Key, String> = BTreeMap::new();
@@ -45,7 +46,7 @@ pub(crate) fn variables(
         let path = key.path();
         let mut refuse = |message| mistakes.push(SettingsMistake::at(&origin, Some(&path), message));
         if let Some(other) = known.get(&key) {
-            refuse(format!("{other} means the same key: keep one of them"));
+            refuse(format!("{other} sets the same key: keep one of them"));
             continue;
         }
         known.insert(key.clone(), variable.name.clone());
@@ -66,16 +67,16 @@ fn add(key: Key, given: Given, settings: &mut Settings) {
     if key.section == "checks" { settings.add_check(section) } else { settings.add_inserted(section) }
 }
 
-/// A variable whose name begins as ours do.
+/// A variable whose name begins with the prefix and contains a separator.
 struct Variable {
     name: String,
     is_readable: bool,
-    /// The name without the prefix.
+    /// The name without the prefix and its underscore.
     rest: String,
     value: OsString,
 }
 
-/// What a variable sets.
+/// The key that a variable sets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     section: &'static str,
@@ -92,7 +93,7 @@ impl Key {
 }
 
 impl Variable {
-    /// Returns the key that the name stands for; `None` for a variable of something else.
+    /// Returns the key that the name stands for; `None` if the variable does not belong to the settings.
     fn key(&self, prefix: &str) -> Result<Option<Key>, String> {
         let parts: Vec<String> = self.rest.split(SEPARATOR).map(str::to_ascii_lowercase).collect();
         let form = |section: &str| {
@@ -100,7 +101,7 @@ impl Variable {
             format!("{prefix}_{}__{check}<OPTION>", section.to_ascii_uppercase())
         };
         let Some(section) = SECTIONS.into_iter().find(|section| *section == parts[0]) else {
-            // A separator after the prefix, too, or a mistyped section.
+            // The section is mistyped, or a separator follows the prefix in place of one underscore.
             let first = parts.iter().map(|part| part.trim_matches('_')).find(|part| !part.is_empty());
             let meant = first.and_then(|first| nearest(first, SECTIONS));
             let refused = |meant| format!("there is no such key: did you mean {}?", form(meant));
@@ -108,7 +109,7 @@ impl Variable {
         };
         let (check, option) = match (section, &parts[1..]) {
             ("defaults", [option]) => (None, option),
-            // A check's name may have the separator in it.
+            // A check's name may contain the separator.
             ("checks" | "inserted", [check @ .., option]) if !check.concat().is_empty() => {
                 (Some(check.join(SEPARATOR)), option)
             }

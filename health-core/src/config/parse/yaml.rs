@@ -1,21 +1,22 @@
-//! YAML with places: one document of tables, lists and scalars, without anchors, aliases and tags. Pure.
+//! Parses YAML and keeps the place of each key: one document of tables, lists and scalars, without anchors, aliases and
+//! tags. Pure functions.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Number, Value};
 
 use crate::config::parse::tree::{Fault, Field, Node, Place};
 
-/// The number of tables and lists inside each other that are read.
+/// The maximum nesting depth of tables and lists.
 const DEEPEST: usize = 32;
 
-/// Reads a document, and the place at which it begins.
+/// Parses a document. Returns it with the place where it begins.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
     let mut events = Events { parser: Parser::new_from_str(text) };
     let mut document = None;
     while let Some((event, span)) = events.event()? {
         match event {
             Event::DocumentStart(_) if document.is_some() => {
-                return Err(fault(span, "there is a second document: use one"));
+                return Err(fault(span, "there is a second document: use only one"));
             }
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => {}
             event => document = Some((place(span), events.node(event, span, 0)?)),
@@ -36,22 +37,22 @@ impl<'t> Events<'t> {
         })
     }
 
-    /// The next event of a table or a list, which always has one more.
+    /// Returns the next event of a table or a list, which always has a further event: its end.
     fn inside(&mut self, begin: Span) -> Result<(Event<'t>, Span), Fault> {
-        self.event()?.ok_or_else(|| fault(begin, "it does not end"))
+        self.event()?.ok_or_else(|| fault(begin, "the table or list does not end"))
     }
 
-    /// Reads what begins with an event.
+    /// Reads the table, list or scalar that begins with an event.
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Fault> {
         if depth > DEEPEST {
             return Err(fault(span, "tables and lists are nested too deeply"));
         }
         match event {
             Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
-                Err(fault(span, "tags are not read: remove the word with the exclamation mark"))
+                Err(fault(span, "tags are not supported: remove the word with the exclamation mark"))
             }
             Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) => {
-                Err(fault(span, "anchors are not read: remove the word with the ampersand"))
+                Err(fault(span, "anchors are not supported: remove the word with the ampersand"))
             }
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Ok(Node::Value(plain(&text))),
             Event::Scalar(text, ..) => Ok(Node::Value(Value::String(text.into_owned()))),
@@ -65,7 +66,7 @@ impl<'t> Events<'t> {
                 }
             }
             Event::MappingStart(..) => self.table(span, depth),
-            Event::Alias(_) => Err(fault(span, "aliases are not read: repeat the value")),
+            Event::Alias(_) => Err(fault(span, "aliases are not supported: repeat the value")),
             _ => Err(fault(span, "expected a value")),
         }
     }
@@ -92,7 +93,7 @@ fn fault(span: Span, message: &str) -> Fault {
     Fault { place: place(span), message: message.to_owned() }
 }
 
-/// Reads a scalar without quotes by the core schema of YAML 1.2, in which `yes` and `on` are texts.
+/// Converts a scalar without quotes by the core schema of YAML 1.2, in which `yes` and `on` are texts.
 fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,

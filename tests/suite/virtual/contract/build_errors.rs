@@ -112,7 +112,7 @@ fn a_shared_dependency_in_liveness_or_startup_is_refused() {
         .check("pool", ok().local().depends_on("database"))
         .check("worker", ok().local().liveness().depends_on("pool"));
     let is = |error: &BuildError| matches!(error, BuildError::ProbeBehindDependency { upstream, .. } if upstream == "database");
-    refused(builder, is, &["\"worker\"", "\"database\"", "drop the depends_on"]);
+    refused(builder, is, &["\"worker\"", "\"database\"", "remove the depends_on"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let builder = Health::builder()
@@ -201,11 +201,11 @@ fn no_mistake_hides_another() {
     let text = error.to_string();
     for words in [
         "\"cache\": timeout(0ns)",
-        "\"cache\" looks at something shared",
+        "\"cache\" is of kind Dependency",
         "\"a\" depends on \"nobody\"",
         "a -> b -> a",
         "the critical check \"b\" depends on the optional \"optional\"",
-        "\"queue\" counts for liveness and would wait for \"optional\"",
+        "\"queue\" counts for liveness, but depends, directly or through other checks, on \"optional\"",
         "two checks are called \"queue\"",
     ] {
         assert!(text.contains(words), "no {words} in {text}");

@@ -146,8 +146,8 @@ fn every_option_has_its_effect() {
         (json!({"liveness": true, "local": false}), ".liveness() is refused"),
         (json!({"startup": true, "local": false}), ".startup() is refused"),
         (json!({"depends_on": "nothing"}), "depends on \"nothing\""),
-        (json!({"depends_on": ["up"], "liveness": true}), "would wait for \"up\""),
-        (json!({"report_only": false}), "say readiness"),
+        (json!({"depends_on": ["up"], "liveness": true}), "through other checks, on \"up\""),
+        (json!({"report_only": false}), "set readiness"),
     ] {
         let text = report(options.clone()).unwrap_err().to_string();
         assert!(text.contains(words), "{options}: {text}");
@@ -382,8 +382,8 @@ fn names_of_inserted_checks_mean_one_thing() {
     for (name, words) in [
         ("database", "a check of the builder has this name"),
         ("DATABASE", "a check of the builder has this name"),
-        ("a*b", "at most one \"*\", at its end"),
-        ("a**", "at most one \"*\", at its end"),
+        ("a*b", "at most one \"*\", at the end of the name"),
+        ("a**", "at most one \"*\", at the end of the name"),
     ] {
         let builder = Health::builder().check("database", ok());
         let error = Frozen::new(builder.settings(settings(json!({"inserted": {name: {}}})))).unwrap_err().to_string();

@@ -164,7 +164,7 @@ fn every_mistake_of_a_file_is_told_with_its_place() {
             ("checks:\n  databse:\n", "2:3"),
             ("{\"checks\": {\n\n \"databse\": {}}}", "3:2"),
             " the settings name a check \"databse\", which does not exist (did you mean \"database\"?): correct the name, \
-             remove it, or move it to \"inserted\" if it is inserted later; there are database, jobs"
+             remove it, or move it to \"inserted\" if it is inserted later; existing checks: database, jobs"
                 .to_owned(),
         ),
         (
@@ -259,8 +259,8 @@ fn a_contradiction_names_every_place_that_it_comes_from() {
         && matches!(**mistake, BuildError::InvalidDuration { option: "recheck", .. })));
     assert_eq!(
         files.plain(&error.to_string()),
-        "a.toml:4:1, a.toml:2:1: check \"database\": recheck(30s) is not usable: it is the faster pace while not healthy, so \
-         at most the interval of 20s"
+        "a.toml:4:1, a.toml:2:1: check \"database\": recheck(30s) is not usable: it is the spacing of runs while the \
+         check is not healthy: use at most the interval of 20s"
     );
     // What the code says has no place.
     let settings = SettingsLoader::new().file(&toml).load().unwrap();
@@ -285,9 +285,9 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
         ("a.toml", "[checks.database]\ntimeout = soon\n", "a.toml:2:11: ", ""),
         ("a.toml", "[checks.database]\ntimeout = \"1s\"\ntimeout = \"2s\"\n", "a.toml:3:1: ", "duplicate"),
         ("a.yaml", "checks:\n  database: [\n", "a.yaml:", ""),
-        ("a.yaml", "checks:\n  database: &x {timeout: 1s}\n  jobs: *x\n", "a.yaml:2:13: ", "anchors are not read"),
-        ("a.yaml", "checks:\n  database:\n    timeout: !!str 1s\n", "a.yaml:3:", "tags are not read"),
-        ("a.yaml", "checks: {}\n---\nchecks: {}\n", "a.yaml:2:1: ", "there is a second document: use one"),
+        ("a.yaml", "checks:\n  database: &x {timeout: 1s}\n  jobs: *x\n", "a.yaml:2:13: ", "anchors are not supported"),
+        ("a.yaml", "checks:\n  database:\n    timeout: !!str 1s\n", "a.yaml:3:", "tags are not supported"),
+        ("a.yaml", "checks: {}\n---\nchecks: {}\n", "a.yaml:2:1: ", "there is a second document: use only one"),
         ("a.yaml", "- checks\n", "a.yaml:1:1: ", "expected a table of defaults, checks, inserted, found a list"),
         ("a.json", "{\"checks\": {}", "a.json:1:13: ", "EOF while parsing an object"),
         ("a.json", "{\n  \"checks\": {},\n}", "a.json:3:1: ", "trailing comma"),
@@ -301,12 +301,12 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
         (
             "a.yaml",
             "checks:\n  database:\n    timeout: 1s\n    timeout: 2s\n",
-            "a.yaml:4:5: checks.database.timeout: the key stands in line 3, too: keep one of them",
+            "a.yaml:4:5: checks.database.timeout: the key is already set in line 3: keep one of them",
         ),
         (
             "a.json",
             "{\"checks\": {},\n\"checks\": {}}",
-            "a.json:2:1: checks: the key stands in line 1, too: keep one of them",
+            "a.json:2:1: checks: the key is already set in line 1: keep one of them",
         ),
     ] {
         assert_eq!(files.plain(&load(&files.write(name, text)).unwrap_err().to_string()), says);
@@ -325,8 +325,8 @@ fn a_file_that_cannot_be_read_is_told_with_its_cause() {
     for (path, says) in [
         (files.path("none.toml"), "none.toml: there is no such file"),
         (files.path("d.toml"), "d.toml: it is a directory: name a file"),
-        (files.write("a.ini", ""), "a.ini: the name does not tell the format: use .toml, .yaml, .yml or .json"),
-        (files.write("health", ""), "health: the name does not tell the format: use .toml, .yaml, .yml or .json"),
+        (files.write("a.ini", ""), "a.ini: unknown format: use the extension .toml, .yaml, .yml or .json"),
+        (files.write("health", ""), "health: unknown format: use the extension .toml, .yaml, .yml or .json"),
         (files.write("a.toml", b"# \xc3\xa4\n# \xc3\xa4 \xff\n"), "a.toml:2:5: the file is not UTF-8"),
         (files.write("b.toml", "#".repeat((1 << 20) + 1)), "b.toml: the file is larger than 1 MiB"),
     ] {
@@ -371,7 +371,7 @@ fn every_mistake_of_a_variable_names_it() {
         ),
         (
             vec![("HEALTH_CHECKS__DATABASE__TIMEOUT", "1s"), ("HEALTH_CHECKS__database__Timeout", "2s")],
-            "HEALTH_CHECKS__database__Timeout: checks.database.timeout: HEALTH_CHECKS__DATABASE__TIMEOUT means the same \
+            "HEALTH_CHECKS__database__Timeout: checks.database.timeout: HEALTH_CHECKS__DATABASE__TIMEOUT sets the same \
              key: keep one of them",
         ),
     ] {
@@ -382,8 +382,8 @@ fn every_mistake_of_a_variable_names_it() {
             "HEALTH_CHECKS__DATABSE__TIMEOUT",
             "1s",
             "HEALTH_CHECKS__DATABSE__TIMEOUT: the settings name a check \"databse\", which does not exist (did you mean \
-             \"database\"?): correct the name, remove it, or move it to \"inserted\" if it is inserted later; there are \
-             database, jobs",
+             \"database\"?): correct the name, remove it, or move it to \"inserted\" if it is inserted later; existing \
+             checks: database, jobs",
         ),
         (
             "HEALTH_CHECKS__DATABASE__FAILURES",
@@ -407,7 +407,7 @@ fn every_mistake_of_a_variable_names_it() {
     assert_eq!(
         twice,
         "HEALTH_CHECKS__A.B__EVERY, HEALTH_CHECKS__A_B__EVERY: the settings of \"a-b\" have \"every\": it is set twice, \
-         under names that mean one check: keep one of them"
+         under two spellings of one name: keep one of them"
     );
     // A separator in the name of a check.
     let settings = variables(&[("HEALTH_CHECKS__A__B__EVERY", "1s")]).load().unwrap();
