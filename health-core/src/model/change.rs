@@ -1,4 +1,4 @@
-//! Changes that subscribers receive: of a check's status and of the lifecycle.
+//! The changes that subscribers receive: changes of a check's status and of the lifecycle.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -6,10 +6,10 @@ use tokio::sync::broadcast;
 
 use crate::model::status::{Lifecycle, Reason, Status};
 
-/// The number of changes that a subscriber can fall behind before it loses the oldest.
+/// The number of unread changes that a subscription keeps. A further change drops the oldest.
 pub(crate) const BACKLOG: usize = 1024;
 
-/// A change of a check's status or of the lifecycle.
+/// A change of a check's status or of the lifecycle, from [`Changes::next`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
@@ -25,16 +25,16 @@ pub enum Change {
 pub struct CheckChange {
     /// The name of the check.
     pub check: Arc<str>,
-    /// The status before; `None` if the check was pending.
+    /// The previous status; `None` if the check was pending.
     pub from: Option<Status>,
-    /// The status now.
+    /// The new status.
     pub to: Status,
-    /// The reason of a Degraded or Unhealthy status.
+    /// The reason of a Degraded or Unhealthy status; `None` for a Healthy one.
     pub reason: Option<Reason>,
-    /// The redacted message of the check.
+    /// The redacted message of the check; `None` if the check has none.
     pub message: Option<Arc<str>>,
     pub(crate) log_message: Option<Arc<str>>,
-    /// The root causes of a status with the reason `dependency`.
+    /// The names of the checks that caused a status with the reason `dependency`; otherwise empty.
     pub caused_by: Vec<Arc<str>>,
     /// The time of the change.
     pub at: SystemTime,
@@ -44,15 +44,16 @@ pub struct CheckChange {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LifecycleChange {
-    /// The lifecycle before.
+    /// The previous lifecycle.
     pub from: Lifecycle,
-    /// The lifecycle now.
+    /// The new lifecycle.
     pub to: Lifecycle,
     /// The time of the change.
     pub at: SystemTime,
 }
 
-/// A subscription from [`Health::subscribe`](crate::Health::subscribe). Receives every later change, in order.
+/// A subscription to changes, from [`Health::subscribe`](crate::Health::subscribe). Receives every later change, in
+/// order.
 #[derive(Debug)]
 pub struct Changes {
     receiver: broadcast::Receiver<Change>,
@@ -67,8 +68,8 @@ impl Changes {
 
     /// Waits for the next change. Returns `None` once the checks are stopped or dropped and every change was returned.
     ///
-    /// Cancelling the call loses no change. A subscriber that falls more than 1024 changes behind loses the oldest;
-    /// [`missed`](Self::missed) returns their number.
+    /// Cancel safe: dropping the future loses no change. A subscription with more than 1024 unread changes loses the
+    /// oldest ones; [`missed`](Self::missed) returns their number.
     pub async fn next(&mut self) -> Option<Change> {
         while !self.stopped {
             match self.receiver.recv().await {
@@ -83,14 +84,14 @@ impl Changes {
         None
     }
 
-    /// Returns the number of changes that this subscription has lost because it was read too slowly.
+    /// Returns the number of changes that this subscription has lost because they were not read in time.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
     }
 }
 
-/// How a drain ended.
+/// The way in which a [`Drain`](crate::Drain) ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drained {
@@ -98,7 +99,7 @@ pub enum Drained {
     Finished,
     /// The limit was reached while work was still in progress.
     LimitReached {
-        /// The number of pieces of work still in progress.
+        /// The number of [`InFlight`](crate::InFlight) values that still exist.
         in_flight: usize,
     },
 }

@@ -1,10 +1,10 @@
-//! Groups: checks that a report shows together, in one row.
+//! Groups: checks that a report shows in one row.
 
 use std::sync::Arc;
 
 use crate::model::status::{Reason, Status};
 
-/// The group that a check is a member of.
+/// The group of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     /// The position of the group among all groups of the service.
@@ -12,8 +12,8 @@ pub(crate) struct Group {
     pub(crate) name: Arc<str>,
 }
 
-/// A group in a report, from [`Builder::group`](crate::Builder::group): what its members in the report amount to. Each
-/// member counts by its own status, whatever its impact.
+/// A group in a report, from [`Builder::group`](crate::Builder::group). Summarizes the members that are part of the
+/// report. Each member counts with its own status, whatever its impact.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GroupReport {
@@ -25,7 +25,7 @@ pub struct GroupReport {
     pub(crate) pending: usize,
     /// The first members, in registration order, that are not Healthy.
     pub(crate) not_healthy: Vec<Arc<str>>,
-    /// Whether the status of every member that is as bad as the group is unknown: pending or stale.
+    /// Whether every member that has the status of the group is unknown: pending or stale.
     pub(crate) is_unknown: bool,
 }
 
@@ -36,7 +36,7 @@ impl GroupReport {
         &self.name
     }
 
-    /// Returns the worst status of a member.
+    /// Returns the worst status among the members.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
@@ -55,18 +55,19 @@ impl GroupReport {
         self.counts.iter().sum()
     }
 
-    /// Returns the number of members with this status. A pending member is Unhealthy, and Degraded while it is muted.
+    /// Returns the number of members with this status. A pending member counts as Unhealthy, or as Degraded while it is
+    /// muted.
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.counts[status as usize]
     }
 
-    /// Returns the names of the members that are not Healthy, in registration order: the first ten of them.
+    /// Iterates over the names of the first ten members, in registration order, that are not Healthy.
     pub fn not_healthy(&self) -> impl Iterator<Item = &str> {
         self.not_healthy.iter().map(|name| &**name)
     }
 
-    /// Returns the number of members of which no run has finished. They are counted by their status, too.
+    /// Returns the number of members that have not finished a run yet. [`count`](Self::count) includes them.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending

@@ -1,4 +1,4 @@
-//! The history of a check, in bounded memory.
+//! The history of a check in bounded memory.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -14,11 +14,11 @@ use crate::{
     time::{Nanos, at_unix_millis, unix_millis},
 };
 
-/// The lengths of the blocks of results, which come in every run, and of transitions, which hardly ever come.
+/// The number of records per block of memory: for results, which every run adds, and for transitions, which are rare.
 const RESULTS: usize = 15;
 const TRANSITIONS: usize = 6;
 
-/// The last results and transitions of a check, newest first.
+/// The last results and transitions of a check, newest first, with its counts and its uptime since the registration.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct History {
@@ -33,34 +33,34 @@ pub struct History {
     good: Nanos,
     known: Nanos,
     unknown: Nanos,
-    /// The moment of the last record; before the first, that of the registration.
+    /// The time of the last record, or of the registration before the first record.
     last: Nanos,
     /// The time of the registration.
     since_millis: u64,
     reported: Option<Status>,
-    /// Whether the check fails by itself, whatever a mute makes of it.
+    /// Whether the check would be Unhealthy without a mute.
     is_failing: bool,
     has_failed: bool,
 }
 
 impl History {
-    /// The number of runs and of transitions that are kept.
+    /// The maximum number of runs and of transitions that are kept.
     #[cfg(feature = "html")]
     pub(crate) const KEPT: usize = ring::KEPT;
 
-    /// Returns the last runs, at most 60.
+    /// Iterates over the last runs, newest first, at most 60.
     #[must_use]
     pub fn results(&self) -> impl DoubleEndedIterator<Item = PastResult> + ExactSizeIterator {
         self.results.iter()
     }
 
-    /// Returns the last transitions of the status, at most 60.
+    /// Iterates over the last transitions of the status, newest first, at most 60.
     #[must_use]
     pub fn transitions(&self) -> impl DoubleEndedIterator<Item = Transition> + ExactSizeIterator {
         self.transitions.iter()
     }
 
-    /// Returns the number of times that the status turned from good to Unhealthy or back since the first result.
+    /// Returns how often the status changed to Unhealthy or from Unhealthy since the first result.
     #[must_use]
     pub fn flaps(&self) -> u64 {
         self.flaps
@@ -73,7 +73,7 @@ impl History {
     }
 }
 
-/// One finished run.
+/// One finished run in a [`History`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PastResult {
@@ -96,7 +96,7 @@ impl PastResult {
         self.status
     }
 
-    /// Returns the reason of a Degraded or Unhealthy run.
+    /// Returns the reason of a Degraded or Unhealthy run; `None` for a Healthy one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason
@@ -109,7 +109,7 @@ impl PastResult {
     }
 }
 
-/// One change of a check's status.
+/// One change of a check's status in a [`History`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
@@ -126,19 +126,19 @@ impl Transition {
         self.at
     }
 
-    /// Returns the status before; `None` for the first transition of the check.
+    /// Returns the previous status; `None` for the first status of the check.
     #[must_use]
     pub fn from(&self) -> Option<Status> {
         self.from
     }
 
-    /// Returns the status after the change.
+    /// Returns the new status.
     #[must_use]
     pub fn to(&self) -> Status {
         self.to
     }
 
-    /// Returns the reason of a Degraded or Unhealthy status.
+    /// Returns the reason of a Degraded or Unhealthy status; `None` for a Healthy one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason
@@ -146,18 +146,18 @@ impl Transition {
 }
 
 impl History {
-    /// Creates the history of a check that is registered at this moment.
+    /// Creates the history of a check that is registered now.
     pub(crate) fn begun(now: Nanos, at: SystemTime) -> Self {
         Self { last: now, since_millis: unix_millis(at), ..Self::default() }
     }
 
-    /// Returns the uptime as of the last record of the status; `None` before the first verdict.
+    /// Returns the uptime up to the last record of the status; `None` before the first verdict.
     #[must_use]
     pub fn uptime(&self) -> Option<UptimeShare> {
         self.uptime_with(Span::default())
     }
 
-    /// Returns the uptime with the time that has passed since the last record; `None` before the first verdict.
+    /// Returns the uptime including the time since the last record; `None` before the first verdict.
     pub(crate) fn uptime_with(&self, span: Span) -> Option<UptimeShare> {
         self.reported?;
         let is_good = !self.is_failing;
@@ -165,19 +165,19 @@ impl History {
         let good = if is_good { self.good.saturating_add(span.known) } else { self.good };
         let share = if known == 0 { ten_thousandths(Nanos::from(is_good), 1) } else { ten_thousandths(good, known) };
         Some(UptimeShare {
-            // A failure of no length is a failure, too.
+            // A failure without a duration still counts, so that a share of 1 means no failure.
             share: if self.has_failed { share.min(WHOLE - 1) } else { share },
             coverage: ten_thousandths(known, known.saturating_add(self.unknown).saturating_add(span.unknown).max(1)),
             since: at_unix_millis(self.since_millis),
         })
     }
 
-    /// The moment of the last record; before the first, that of the registration.
+    /// Returns the time of the last record, or of the registration before the first record.
     pub(crate) fn last(&self) -> Nanos {
         self.last
     }
 
-    /// Gives the history of a check that begins to run a number of its own.
+    /// Assigns a unique number of registration at the first record.
     fn register(&mut self) {
         static REGISTRATIONS: AtomicU64 = AtomicU64::new(1);
         if self.registration == 0 {
@@ -198,13 +198,14 @@ impl History {
         Since { runs, transitions: self.totals.transitions - seen.transitions, durations }
     }
 
+    /// Records a finished run.
     pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, reason: Option<Reason>, duration: Duration) {
         self.register();
         self.results.push(PastResult { at, status, reason, duration });
         self.totals.record_run(at, status, duration);
     }
 
-    /// Records that time has passed without another verdict.
+    /// Records that time has passed without a new verdict.
     pub(crate) fn pass(&mut self, now: Nanos, span: Span) {
         self.last = now;
         self.known = self.known.saturating_add(span.known);
@@ -214,8 +215,8 @@ impl History {
         }
     }
 
-    /// Records the status at a moment, and the time since the last record. A changed status is also recorded as a
-    /// transition.
+    /// Records the status at a point in time, and the time since the last record. A changed status is also recorded as
+    /// a transition.
     pub(crate) fn record_status(
         &mut self,
         now: Nanos,
@@ -225,7 +226,7 @@ impl History {
     ) {
         self.register();
         let from = self.reported.replace(status);
-        // Before the first verdict nothing was known.
+        // Time before the first verdict counts as unknown.
         let Span { known, unknown } = match from {
             Some(_) => span,
             None => Span { known: 0, unknown: span.known.saturating_add(span.unknown) },
@@ -242,7 +243,7 @@ impl History {
     }
 }
 
-/// The verdict on a check at a moment.
+/// The verdict on a check at a point in time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     pub(crate) status: Status,
@@ -251,18 +252,20 @@ pub(crate) struct Verdict {
     pub(crate) is_failing: bool,
 }
 
-/// A time between two records of a status, split by whether the status was known.
+/// The time between two records of a status, split by whether the status was known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) known: Nanos,
     pub(crate) unknown: Nanos,
 }
 
-/// The share of time in which a check was up, weighted by time.
+/// The uptime of a check: the share of time in which the check was not Unhealthy, and the share of time in which its
+/// status was known.
 ///
-/// A mute changes nothing: a check that fails while it is muted fails. Time without knowledge is in no denominator:
-/// before the first verdict, while the last result was stale, while the runtime was stalled, and while the machine was
-/// suspended. Both shares are rounded down to four decimals, so that 1 means no failure and no gap at all.
+/// The uptime ignores mutes: a check that fails while it is muted counts as failing. The status is unknown before the
+/// first verdict, while the last result is stale, while the runtime is stalled, and while the machine is suspended.
+/// Unknown time lowers the [`coverage`](Self::coverage) and does not change the [`share`](Self::share). Both are
+/// rounded down to four decimals: a share of 1 means no failure, a coverage of 1 means no gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UptimeShare {
@@ -272,48 +275,48 @@ pub struct UptimeShare {
 }
 
 impl UptimeShare {
-    /// Returns the share of the known time in which the check was not Unhealthy: 0 to 1, rounded down to four decimals.
+    /// Returns the part of the known time in which the check was not Unhealthy: 0 to 1, rounded down to four decimals.
     #[must_use]
     pub fn share(&self) -> f64 {
         f64::from(self.share) / f64::from(WHOLE)
     }
 
-    /// Returns the share of the time since the registration in which the status was known: 0 to 1, rounded down to four
+    /// Returns the part of the time since the registration in which the status was known: 0 to 1, rounded down to four
     /// decimals.
     #[must_use]
     pub fn coverage(&self) -> f64 {
         f64::from(self.coverage) / f64::from(WHOLE)
     }
 
-    /// Returns the time of the registration of the check, to the millisecond.
+    /// Returns the time at which the check was registered, to the millisecond.
     #[must_use]
     pub fn since(&self) -> SystemTime {
         self.since
     }
 
-    /// The share in ten thousandths.
+    /// Returns the share in ten thousandths.
     #[cfg(any(test, feature = "html"))]
     pub(crate) fn share_in_ten_thousandths(&self) -> u32 {
         self.share
     }
 
-    /// The coverage in ten thousandths.
+    /// Returns the coverage in ten thousandths.
     #[cfg(any(test, feature = "html"))]
     pub(crate) fn coverage_in_ten_thousandths(&self) -> u32 {
         self.coverage
     }
 }
 
-/// One, in ten thousandths.
+/// The value 1 in ten thousandths.
 const WHOLE: u32 = 10_000;
 
-/// Returns a share in ten thousandths, rounded down.
+/// Returns `part / whole` in ten thousandths, rounded down.
 fn ten_thousandths(part: Nanos, whole: Nanos) -> u32 {
     let share = u128::from(part.min(whole)) * u128::from(WHOLE) / u128::from(whole.max(1));
     u32::try_from(share).unwrap_or(WHOLE)
 }
 
-/// A result is its time to the millisecond, its duration to the microsecond, and its judgement.
+/// Packs the time in milliseconds, the duration in microseconds, and the status with its reason.
 impl Packed for PastResult {
     fn pack(&self) -> [u32; 3] {
         let longest = u64::MAX >> (64 - DURATION_BITS);
@@ -328,7 +331,7 @@ impl Packed for PastResult {
     }
 }
 
-/// A transition is its time to the millisecond, the status before, and the judgement after.
+/// Packs the time in milliseconds, the previous status, and the new status with its reason.
 impl Packed for Transition {
     fn pack(&self) -> [u32; 3] {
         packed(self.at, self.from.map_or(0, |from| from as u64 + 1), judgement(self.to, self.reason))
@@ -341,8 +344,8 @@ impl Packed for Transition {
     }
 }
 
-/// The bits of a record, from the lowest: a status, a reason, and then 25 days of microseconds or another status. What
-/// is left, 48 bits, is the time.
+/// The layout of a record of 96 bits, from the lowest bit: a status (2 bits), a reason (5 bits), a duration of up to 25
+/// days in microseconds or the previous status (41 bits), and the time in milliseconds (48 bits).
 const STATUS_BITS: u32 = 2;
 const JUDGEMENT_BITS: u32 = STATUS_BITS + 5;
 const DURATION_BITS: u32 = 41;
@@ -360,6 +363,7 @@ fn unpacked([low, middle, high]: [u32; 3]) -> (SystemTime, u64, u64) {
     (at, field(JUDGEMENT_BITS, DURATION_BITS), field(0, JUDGEMENT_BITS))
 }
 
+/// Packs a status and its reason.
 fn judgement(status: Status, reason: Option<Reason>) -> u64 {
     let reason = reason.map_or(0, |reason| reason as u64 + 1);
     (reason << STATUS_BITS) | status as u64
@@ -376,7 +380,7 @@ fn status_of(position: u64) -> Status {
     Status::ALL.get(position).copied().unwrap_or(Status::Unhealthy)
 }
 
-/// The counts of a check at a reader's previous reading.
+/// The counts of a check at the previous reading of a reader.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -431,17 +435,17 @@ mod tests {
             assert_eq!(uptime.since(), at);
             (uptime.share_in_ten_thousandths(), uptime.coverage_in_ten_thousandths())
         };
-        // Whatever came before the first verdict, nothing was known.
+        // The time before the first verdict counts as unknown.
         assert_eq!(record(30, 10, Status::Healthy), (10_000, 0));
         assert_eq!(record(60, 0, Status::Degraded), (10_000, 6_000));
         assert_eq!(record(1_000_000, 0, Status::Unhealthy), (9_999, 9_999));
-        // A hundred-thousandth is not rounded away.
+        // A failure of one hundred-thousandth of the time still lowers the share.
         assert_eq!(record(10, 0, Status::Healthy), (9_999, 9_999));
         assert_eq!(record(0, 1_000_100, Status::Healthy), (9_999, 4_999));
     }
 
     #[test]
-    fn the_first_verdict_alone_is_all_or_nothing() {
+    fn the_uptime_after_the_first_verdict_is_0_or_1() {
         for (status, share) in [(Status::Healthy, 1.0), (Status::Degraded, 1.0), (Status::Unhealthy, 0.0)] {
             let mut history = History::default();
             history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), verdict(status));
@@ -451,9 +455,11 @@ mod tests {
     }
 
     proptest! {
-        /// The shares are those of the sums, whatever was recorded in which order.
+        /// The shares are those of the sums, for any records in any order.
         #[test]
-        fn shares_are_weighted_by_time(records in prop::collection::vec((0_u64..1 << 50, 0_u64..1 << 50, 0_usize..3), 1..80)) {
+        fn uptime_is_weighted_by_time(
+            records in prop::collection::vec((0_u64..1 << 50, 0_u64..1 << 50, 0_usize..3), 1..80),
+        ) {
             let mut history = History::default();
             let (mut good, mut known, mut all, mut before, mut failed) = (0_u128, 0_u128, 0_u128, None, false);
             for (knew, not, status) in records {
@@ -478,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_unpacked() {
+    fn packed_records_are_unpacked_without_loss() {
         let reasons = Reason::ALL.iter().copied().map(Some).chain([None]);
         let froms = [None, Some(Status::Healthy), Some(Status::Unhealthy)];
         for (reason, status) in reasons.flat_map(|reason| Status::ALL.iter().map(move |status| (reason, *status))) {
@@ -498,29 +504,29 @@ mod tests {
 
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     #[test]
-    fn since_returns_only_what_was_recorded_after_the_previous_reading() {
+    fn since_returns_only_the_records_after_the_previous_reading() {
         let mut history = History::default();
         let mut run = |status, millis| {
             history.record_run(SystemTime::UNIX_EPOCH, status, None, Duration::from_millis(millis));
             history.record_status(0, SystemTime::UNIX_EPOCH, Span::default(), verdict(status));
             history.clone()
         };
-        let told = |history: &History, seen: &mut Seen| {
+        let counted = |history: &History, seen: &mut Seen| {
             let since = history.since(seen);
             (since.runs, since.transitions, since.durations.map(|it| it.as_millis()).collect::<Vec<_>>())
         };
         let mut seen = Seen::default();
         let first = run(Status::Healthy, 1);
-        assert_eq!(told(&first, &mut seen), ([1, 0, 0], 0, vec![1]));
-        assert_eq!(told(&first, &mut seen), ([0, 0, 0], 0, vec![]));
+        assert_eq!(counted(&first, &mut seen), ([1, 0, 0], 0, vec![1]));
+        assert_eq!(counted(&first, &mut seen), ([0, 0, 0], 0, vec![]));
         run(Status::Unhealthy, 2);
         let third = run(Status::Unhealthy, 3);
-        assert_eq!(told(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
-        // The check was removed, and another check of the same name was inserted and has had as many runs.
+        assert_eq!(counted(&third, &mut seen), ([0, 0, 2], 1, vec![3, 2]));
+        // The check was removed, and another check of the same name was inserted and has had the same number of runs.
         let mut another = History::default();
         (0..3).for_each(|_| {
             another.record_run(SystemTime::UNIX_EPOCH, Status::Unhealthy, None, Duration::from_millis(4));
         });
-        assert_eq!(told(&another, &mut seen), ([0, 0, 3], 0, vec![4, 4, 4]));
+        assert_eq!(counted(&another, &mut seen), ([0, 0, 3], 0, vec![4, 4, 4]));
     }
 }

@@ -1,4 +1,4 @@
-//! Plain data for callers: statuses, reports, histories and changes.
+//! Plain data that callers read: statuses, reports, histories and changes.
 
 pub(crate) mod change;
 pub(crate) mod group;

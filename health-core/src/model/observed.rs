@@ -1,8 +1,8 @@
-//! Numbers that checks observe.
+//! The numbers that checks observe, and their limits.
 
 use std::{borrow::Cow, fmt};
 
-/// A number that a check observed.
+/// A number that a check observed, for instance the length of a queue.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Observed {
@@ -10,27 +10,27 @@ pub struct Observed {
     pub name: Cow<'static, str>,
     /// The measured value.
     pub value: Number,
-    /// The unit; empty for a number without a unit.
+    /// The unit, such as `messages`; empty for a number without a unit.
     pub unit: Cow<'static, str>,
-    /// The limits of the number; empty for a number that is only shown.
+    /// The limits of the number; empty for a number without limits.
     pub limits: Limits,
 }
 
-/// The limits beyond which a number is Degraded (`warn`) or Unhealthy (`fail`), above and below.
+/// The limits of a number: beyond a `warn` limit the check is Degraded, beyond a `fail` limit Unhealthy.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Degraded above this number.
+    /// The number above which the check is Degraded.
     pub warn_above: Option<Number>,
-    /// Unhealthy above this number.
+    /// The number above which the check is Unhealthy.
     pub fail_above: Option<Number>,
-    /// Degraded below this number.
+    /// The number below which the check is Degraded.
     pub warn_below: Option<Number>,
-    /// Unhealthy below this number.
+    /// The number below which the check is Unhealthy.
     pub fail_below: Option<Number>,
 }
 
-/// Makes the setters of limits.
+/// Generates the setters of limits.
 macro_rules! setters {
     ($($name:ident: $doc:literal;)+) => {
         impl Limits {
@@ -52,13 +52,13 @@ setters! {
 }
 
 impl Limits {
-    /// Returns limits without any limit.
+    /// Returns an empty set of limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the limits without those that are not finite.
+    /// Removes the limits that are not finite.
     pub(crate) fn finite(self) -> Self {
         let finite = |limit: Option<Number>| limit.filter(|limit| limit.is_finite());
         Self {
@@ -69,7 +69,7 @@ impl Limits {
         }
     }
 
-    /// Every limit with its name: `None` where there is none.
+    /// Returns every limit with its name; `None` for a limit that is not set.
     pub(crate) fn named(&self) -> [(&'static str, Option<Number>); 4] {
         [
             ("warn_above", self.warn_above),
@@ -80,20 +80,20 @@ impl Limits {
     }
 }
 
-/// An integer or a floating-point number. Displayed without loss.
+/// An integer or a floating-point number. Displayed without loss of precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Number {
-    /// A whole number.
+    /// An integer.
     Integer(i128),
-    /// Any other number.
+    /// A floating-point number.
     Float(f64),
 }
 
 impl Number {
     /// Returns the nearest floating-point number.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "the nearest number is what is asked for")]
+    #[expect(clippy::cast_precision_loss, reason = "the method returns the nearest number")]
     pub fn as_f64(self) -> f64 {
         match self {
             Self::Integer(integer) => integer as f64,

@@ -1,4 +1,4 @@
-//! The report: the statuses of checks at one moment, as plain data. The formats are in `render`.
+//! The report: the statuses of checks at one point in time, as plain data. The formats are in `render`.
 
 use std::{
     borrow::Cow,
@@ -28,13 +28,13 @@ pub enum Subject {
     Probe(Probe),
     /// The checks with a tag.
     Tag(Arc<str>),
-    /// One check by its own status, whatever its impact.
+    /// One check, with its own status whatever its impact.
     Check(Arc<str>),
 }
 
-/// The status of all checks, or of those of one probe, one tag or one check, at one moment.
+/// The statuses of all checks, of the checks of one probe or one tag, or of one check, at one point in time.
 ///
-/// Immutable and cheap to share.
+/// A report is immutable and cheap to share.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -43,7 +43,7 @@ pub struct Report {
     pub(crate) reason: Option<Reason>,
     pub(crate) root_causes: Vec<Arc<str>>,
     pub(crate) checks: Vec<Arc<CheckReport>>,
-    /// The groups that stand for checks of the report.
+    /// The groups that the report shows in place of their members.
     pub(crate) groups: Vec<Arc<GroupReport>>,
     pub(crate) service: Option<Arc<str>>,
     pub(crate) version: Option<Arc<str>>,
@@ -59,39 +59,42 @@ impl Report {
         &self.subject
     }
 
-    /// Returns the worst status that a check counts for in this report. Unhealthy if [`reason`](Self::reason) is set.
+    /// Returns the status of the report: the worst status that one of its checks counts for, or Unhealthy if
+    /// [`reason`](Self::reason) is set.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Returns the reason why the report is Unhealthy whatever the status of its checks: `starting`, `draining`,
-    /// `stopped` or `stale`.
+    /// Returns the reason for which the report is Unhealthy whatever the status of its checks: `starting`, `draining`,
+    /// `stopped`, or `stale` if the scheduler has stalled. Returns `None` if the checks decide.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// Returns the root causes: the Unhealthy checks that no other check explains, and the checks outside the report
-    /// that explain an Unhealthy check in it.
+    /// Returns the names of the root causes of the Unhealthy checks in the report: the check itself, or for a check with
+    /// the reason `dependency` the checks that caused it, which may be outside the report. A pending check is not a root
+    /// cause.
     #[must_use]
     pub fn root_causes(&self) -> &[Arc<str>] {
         &self.root_causes
     }
 
-    /// Returns the checks, in registration order, the members of groups included.
+    /// Returns the checks in registration order, including the members of groups.
     #[must_use]
     pub fn checks(&self) -> &[Arc<CheckReport>] {
         &self.checks
     }
 
-    /// Returns the checks that documents list one by one: those for which no group stands.
+    /// Iterates over the checks that documents list one by one: all checks except the members of
+    /// [`groups`](Self::groups).
     pub fn listed(&self) -> impl Iterator<Item = &CheckReport> {
         self.checks.iter().map(|check| &**check).filter(|check| self.group_of(check).is_none())
     }
 
-    /// Returns the groups that stand for checks of the report, in the order in which the builder named them. The report
-    /// on the tag of a group lists its members, so that none stands for them there.
+    /// Returns the groups that the report shows in place of their members, in the order of the calls to
+    /// [`Builder::group`](crate::Builder::group). The report on the tag of a group lists the members themselves.
     #[must_use]
     pub fn groups(&self) -> &[Arc<GroupReport>] {
         &self.groups
@@ -115,7 +118,7 @@ impl Report {
         self.lifecycle
     }
 
-    /// Returns the time from the start of the checks to the last published change.
+    /// Returns the time from the start of the checks to the last publication of a snapshot.
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.uptime
@@ -129,14 +132,14 @@ impl Report {
         self.checks.iter().find(|check| &*check.name == name).map(|check| &**check)
     }
 
-    /// Returns the status that a check counts for in this report. An Optional check, for instance, counts as Degraded
-    /// at most.
+    /// Returns the status that a check counts for in this report. For instance, an Optional check counts as Degraded at
+    /// most.
     #[must_use]
     pub fn counted(&self, check: &CheckReport) -> Status {
         contribution(check, &self.subject, self.startup_passed)
     }
 
-    /// Returns the group that stands for a check of this report; `None` if the report lists the check.
+    /// Returns the group that the report shows in place of a check; `None` if the report lists the check itself.
     pub(crate) fn group_of<'c>(&self, check: &'c CheckReport) -> Option<&'c Group> {
         check.group.as_ref().filter(|group| match &self.subject {
             Subject::All | Subject::Probe(_) => true,
@@ -145,8 +148,8 @@ impl Report {
         })
     }
 
-    /// Returns the report with everything that `visibility` hides removed or set to zero. The lifecycle and each
-    /// check's kind remain even if hidden, because they have no empty value.
+    /// Returns a copy of the report in which everything that `visibility` hides is removed or set to zero. The
+    /// lifecycle and the kind of each check remain even if they are hidden, because they have no empty value.
     #[must_use]
     pub fn limited_to(&self, visibility: Visibility) -> Self {
         let mut report = self.clone();
@@ -184,7 +187,7 @@ pub struct CheckReport {
     pub(crate) duration: Option<Duration>,
     pub(crate) since: Option<SystemTime>,
     pub(crate) message: Option<Arc<str>>,
-    /// The message of a bad status at the length limit of a log line.
+    /// The message of a Degraded or Unhealthy status, cut to the length limit of a log line.
     pub(crate) log_message: Option<Arc<str>>,
     pub(crate) observed: Arc<[Observed]>,
     pub(crate) details: Arc<[(Cow<'static, str>, Value)]>,
@@ -195,8 +198,8 @@ pub struct CheckReport {
     pub(crate) caused_by: Vec<Arc<str>>,
     pub(crate) muted: Option<Arc<Muted>>,
     pub(crate) history: Arc<History>,
-    /// Whether the check counts for probes and the report. One inserted after Starting is only shown until its first
-    /// result.
+    /// Whether the check counts for probes and the report. A check inserted after Starting is only shown until its
+    /// first result.
     pub(crate) counts: bool,
     pub(crate) ever_succeeded: bool,
     /// Whether the check has series of its own in metrics.
@@ -204,7 +207,7 @@ pub struct CheckReport {
     pub(crate) group: Option<Group>,
 }
 
-/// What the options of a check have set. Checks with the same options share it.
+/// The options of a check that its report shows. Checks with the same options share one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traits {
     pub(crate) tags: Arc<[Arc<str>]>,
@@ -220,19 +223,19 @@ impl CheckReport {
         &self.name
     }
 
-    /// Returns the check's own status. A check that has not run yet is Unhealthy with the reason `pending`.
+    /// Returns the check's own status. A check that has not finished a run yet is Unhealthy with the reason `pending`.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Returns the reason of a Degraded or Unhealthy status.
+    /// Returns the reason of a Degraded or Unhealthy status; `None` for a Healthy one.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// Returns the effect of the check's failure on the report.
+    /// Returns the effect of a failure of the check on the report.
     #[must_use]
     pub fn impact(&self) -> Impact {
         self.impact
@@ -256,8 +259,8 @@ impl CheckReport {
         self.since
     }
 
-    /// Returns the redacted message of the last outcome, or of the reason `dependency` or `stale`. Shown at full
-    /// visibility only.
+    /// Returns the redacted message of the last outcome, or of the reason `dependency` or `stale`; `None` if there is
+    /// none. Shown at full visibility only.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
@@ -269,36 +272,36 @@ impl CheckReport {
         &self.observed
     }
 
-    /// Returns the details that the last run returned. Shown at full visibility only.
+    /// Iterates over the details that the last run returned: keys and JSON values. Shown at full visibility only.
     pub fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.details.iter().map(|(key, value)| (&**key, value))
     }
 
-    /// Returns the value of a detail of the last run; `None` if the run returned no detail of this key.
+    /// Returns the value of a detail of the last run; `None` if the run returned no detail with this key.
     #[must_use]
     pub fn detail(&self, key: &str) -> Option<&Value> {
         self.details().find(|(found, _)| *found == key).map(|(_, value)| value)
     }
 
-    /// Returns the scope of what can cause the check's failure.
+    /// Returns whether the cause of a failure is local or shared with other instances.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Returns the tags: the application's own groups of checks.
+    /// Returns the tags of the check.
     #[must_use]
     pub fn tags(&self) -> &[Arc<str>] {
         &self.traits.tags
     }
 
-    /// Returns the name of the group that the check is a member of.
+    /// Returns the name of the check's group; `None` if the check is in no group.
     #[must_use]
     pub fn group(&self) -> Option<&str> {
         self.group.as_ref().map(|group| &*group.name)
     }
 
-    /// Returns the time between runs while healthy.
+    /// Returns the time between runs while the check is Healthy.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.traits.interval
@@ -310,38 +313,38 @@ impl CheckReport {
         self.traits.timeout
     }
 
-    /// Returns the number of failed runs in a row, up to the last run.
+    /// Returns the number of failed runs in a row up to and including the last run; 0 if the last run succeeded.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
         self.consecutive_failures
     }
 
-    /// Returns the number of successful runs in a row, up to the last run.
+    /// Returns the number of successful runs in a row up to and including the last run; 0 if the last run failed.
     #[must_use]
     pub fn consecutive_successes(&self) -> u32 {
         self.consecutive_successes
     }
 
-    /// Returns the root causes of a status with the reason `dependency`.
+    /// Returns the names of the checks that caused a status with the reason `dependency`; otherwise empty.
     #[must_use]
     pub fn caused_by(&self) -> &[Arc<str>] {
         &self.caused_by
     }
 
-    /// Returns the mute that an operator set. Until it ends, the check is Degraded at most.
+    /// Returns the mute that an operator set; `None` if the check is not muted. A muted check is Degraded at most.
     #[must_use]
     pub fn muted(&self) -> Option<&Muted> {
         self.muted.as_deref()
     }
 
-    /// Returns what a healthy result proves and what it does not; an empty text if the check does not say. Shown at
-    /// full visibility only.
+    /// Returns what a Healthy result proves and what it does not prove; an empty text if the check does not declare it.
+    /// Shown at full visibility only.
     #[must_use]
     pub fn proves(&self) -> &'static str {
         self.traits.proves
     }
 
-    /// Returns the last results and transitions.
+    /// Returns the history of the check: its last results and transitions, its counts and its uptime.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
@@ -349,8 +352,8 @@ impl CheckReport {
 }
 
 impl CheckReport {
-    /// Returns the uptime as of a moment after the start of the service; `None` before the first verdict. What has
-    /// passed since the last record is known unless the last result is stale.
+    /// Returns the uptime at a time after the start of the service; `None` before the first verdict. The time since the
+    /// last record counts as known, unless the last result is stale.
     pub(crate) fn uptime_at(&self, moment: Duration) -> Option<UptimeShare> {
         let passed = nanos(moment).saturating_sub(self.history.last());
         let is_stale = self.reason == Some(Reason::Stale);
@@ -358,7 +361,7 @@ impl CheckReport {
         self.history.uptime_with(span)
     }
 
-    /// Returns the numbers of the last run, without those that repeat the name and the unit of an earlier one.
+    /// Iterates over the numbers of the last run, without those that repeat the name and the unit of an earlier number.
     pub(crate) fn distinct_observed(&self) -> impl Iterator<Item = &Observed> {
         self.observed
             .iter()
@@ -380,13 +383,13 @@ pub struct Muted {
 }
 
 impl Muted {
-    /// Returns the time from which on the check counts in full again.
+    /// Returns the time at which the mute ends and the check counts in full again.
     #[must_use]
     pub fn until(&self) -> SystemTime {
         self.until
     }
 
-    /// Returns the operator's redacted note. Shown at full visibility only.
+    /// Returns the operator's redacted note; `None` if there is none. Shown at full visibility only.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
@@ -400,17 +403,17 @@ impl CheckReport {
         self.checked_at.is_none()
     }
 
-    /// Whether the status is unknown: no run has finished, or the last result is stale.
+    /// Returns whether the status is unknown: no run has finished yet, or the last result is stale.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self.reason, Some(Reason::Pending | Reason::Stale))
     }
 
-    /// Returns the severity of the check by itself.
+    /// Returns the severity of the check's own status.
     pub(crate) fn severity(&self) -> u8 {
         severity(self.status, self.is_unknown())
     }
 
-    /// Returns the check without everything that only full visibility shows.
+    /// Returns a copy of the check without the parts that only full visibility shows.
     fn public(&self) -> Self {
         Self {
             message: None,
@@ -446,8 +449,8 @@ pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passe
     }
 }
 
-/// Returns the severity of a status, for alerts: 0 Healthy, 1 Degraded, 2 Unhealthy, and 3 if the status is unknown and
-/// not Healthy.
+/// Returns the severity of a status, for alerts: 0 for Healthy, 1 for Degraded, 2 for Unhealthy, and 3 for a status
+/// that is unknown and not Healthy.
 pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
     match status {
         Status::Healthy => 0,
@@ -457,7 +460,7 @@ pub(crate) fn severity(status: Status, is_unknown: bool) -> u8 {
     }
 }
 
-/// The statuses that the metrics show. The lifecycle changes none of them, so that a deployment triggers no alert.
+/// The statuses that the metrics show. They do not depend on the lifecycle, so that a deployment triggers no alert.
 #[derive(Debug)]
 pub(crate) struct MetricsReport {
     /// The full report.
@@ -467,12 +470,12 @@ pub(crate) struct MetricsReport {
     /// The severity of the full report without the lifecycle.
     pub(crate) severity: u8,
     pub(crate) probes: [(Probe, Status); 3],
-    /// Every group of the service, also one without a member.
+    /// Every group of the service, including groups without members.
     pub(crate) groups: Vec<Arc<GroupReport>>,
 }
 
 impl Report {
-    /// The checks with series of their own in metrics.
+    /// Iterates over the checks that have their own series in metrics.
     pub(crate) fn checks_with_metrics(&self) -> impl Iterator<Item = &CheckReport> {
         self.checks.iter().map(|check| &**check).filter(|check| check.has_metrics)
     }

@@ -1,5 +1,5 @@
-//! The last records of a kind, in bounded memory. A record is appended to memory that earlier copies share, and never
-//! copied again.
+//! A ring of the last records in bounded memory. A record is appended to memory that earlier copies share, and is never
+//! copied.
 
 use std::{
     fmt,
@@ -10,30 +10,31 @@ use std::{
     },
 };
 
-/// The number of records that are kept.
+/// The maximum number of records that are kept.
 pub(crate) const KEPT: usize = 60;
 
-/// A record in three words of 32 bits.
+/// A record that can be packed into three words of 32 bits.
 pub(crate) trait Packed {
     fn pack(&self) -> [u32; 3];
     fn unpack(words: [u32; 3]) -> Self;
 }
 
-/// Some records. A word is written once, before any copy of the ring counts its record, and not changed after it.
+/// A block of records. A word is written once, before any copy of the ring counts its record, and is not changed after
+/// that.
 type Block<const LENGTH: usize> = [[AtomicU32; 3]; LENGTH];
 
-/// The number of blocks of this length: the newest may be nearly empty, and the oldest hold one record that is still
-/// kept.
+/// Returns the number of blocks of this length that a ring needs. One more than the records fill, because the newest
+/// block may be nearly empty while the oldest contains a single record that is still kept.
 pub(crate) const fn blocks(length: usize) -> usize {
     KEPT.div_ceil(length) + 1
 }
 
-/// The last 60 records. A copy shares the records, and does not see those that are appended to another copy.
+/// The last 60 records. A copy shares the records, and does not see records that are appended to another copy.
 ///
-/// One copy at a time may be appended to: the one with the most records. The writer of results has it.
+/// Records may be appended to one copy only, the one with the most records. The writer of results owns that copy.
 pub(crate) struct Ring<T, const LENGTH: usize, const BLOCKS: usize> {
     blocks: [Option<Arc<Block<LENGTH>>>; BLOCKS],
-    /// The number of all records ever appended.
+    /// The number of records appended so far, including those that are no longer kept.
     appended: usize,
     record: PhantomData<T>,
 }
@@ -51,6 +52,7 @@ impl<T, const LENGTH: usize, const BLOCKS: usize> Clone for Ring<T, LENGTH, BLOC
 }
 
 impl<T: Packed, const LENGTH: usize, const BLOCKS: usize> Ring<T, LENGTH, BLOCKS> {
+    /// Appends a record.
     pub(crate) fn push(&mut self, record: T) {
         let (block, place) = Self::place(self.appended);
         if place == 0 {
@@ -58,7 +60,7 @@ impl<T: Packed, const LENGTH: usize, const BLOCKS: usize> Ring<T, LENGTH, BLOCKS
                 Some(Arc::new([const { [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)] }; LENGTH]));
         }
         if let Some(block) = &self.blocks[block] {
-            // The publication of the copy that counts this record orders these writes before its readers.
+            // Relaxed is enough: publishing the copy that counts this record orders these writes before its readers.
             for (word, value) in block[place].iter().zip(record.pack()) {
                 word.store(value, Ordering::Relaxed);
             }
@@ -75,6 +77,7 @@ impl<T: Packed, const LENGTH: usize, const BLOCKS: usize> Ring<T, LENGTH, BLOCKS
         })
     }
 
+    /// Returns the block of a record and the position in the block.
     fn place(number: usize) -> (usize, usize) {
         (number / LENGTH % BLOCKS, number % LENGTH)
     }

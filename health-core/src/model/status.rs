@@ -1,8 +1,9 @@
-//! The enums of the model, with their fixed spelling in every output.
+//! The enums of the model, each value with its fixed word in every output.
 
 use std::fmt;
 
-/// Defines a fieldless enum with a fixed, public spelling: `as_str`, `Display`, and the list `ALL` of all values.
+/// Defines a fieldless enum whose values have a fixed, public word: generates `as_str`, `Display`, and the list `ALL`
+/// of all values.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -28,25 +29,25 @@ macro_rules! words {
 }
 
 words! {
-    /// The status of a check or a report. The worst status is the greatest, and the worst status of the checks decides
-    /// that of the report. Exhaustive within a major version.
+    /// The status of a check or a report. The worst status is the greatest. The status of a report is the worst status
+    /// that one of its checks counts for. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Status {
         /// Fully operational.
         Healthy = "healthy",
-        /// Operational, but an operator should look at it. Answered with 200 by default.
+        /// Operational, but an operator should look at it. Code 200 by default.
         Degraded = "degraded",
-        /// Not operational. Answered with 503.
+        /// Not operational. Code 503 by default.
         Unhealthy = "unhealthy",
     }
 }
 
 words! {
-    /// The public, fixed category of a Degraded or Unhealthy status. Never contains text of a driver.
+    /// The public, fixed category of a Degraded or Unhealthy status. Never contains an error text of a driver.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     Reason {
-        /// No answer came before the deadline, or the driver's own timeout passed.
+        /// No response arrived before the deadline, or a timeout of the driver passed.
         Timeout = "timeout",
         /// The connection was refused or reset, the stream ended, name resolution failed, or the server is still
         /// starting.
@@ -55,15 +56,15 @@ words! {
         Rejected = "rejected",
         /// The pool or the server has no free connection.
         Saturated = "saturated",
-        /// A closed `Toggle`: an operator or the program itself switched it.
+        /// An operator or the program itself has turned a [`Toggle`](crate::Toggle).
         Maintenance = "maintenance",
         /// A measured value crossed its limit.
         Threshold = "threshold",
-        /// The run was healthy, but took longer than `slow_above`.
+        /// The run was Healthy, but took longer than `slow_above`.
         Slow = "slow",
         /// The last result is older than `stale_after`.
         Stale = "stale",
-        /// The check panicked. The panic's text is in the log only.
+        /// The check panicked. The message of the panic is in the log only.
         Panicked = "panicked",
         /// A check on which this check depends is Unhealthy.
         Dependency = "dependency",
@@ -71,23 +72,24 @@ words! {
         Pending = "pending",
         /// Any other failure.
         Failed = "failed",
-        /// A closed `Latch`: something that must be done first is not done. Of a report: a readiness check has neither
-        /// finished its first run nor been held back.
+        /// A [`Latch`](crate::Latch) is closed: something that must happen first has not happened. As the reason of a
+        /// report: a readiness check has neither finished its first run nor been held back.
         Starting = "starting",
-        /// Of a report: the service drains and should receive no new traffic.
+        /// Reason of a report only: the service drains and should receive no new traffic.
         Draining = "draining",
-        /// Of a report: the checks have been stopped.
+        /// Reason of a report only: the checks have been stopped.
         Stopped = "stopped",
     }
 }
 
 words! {
-    /// The scope of what can cause a check's failure. Exhaustive within a major version.
+    /// Whether the cause of a check's failure is local or shared with other instances. Exhaustive within a major
+    /// version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Kind {
         /// Only this process or host can cause a failure.
         Local = "local",
-        /// Something shared with other instances can cause a failure.
+        /// Something that other instances share can cause a failure.
         Dependency = "dependency",
     }
 }
@@ -104,20 +106,20 @@ words! {
 }
 
 words! {
-    /// The three probes of an orchestrator. Exhaustive within a major version.
+    /// The three probes of an orchestrator such as Kubernetes. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Probe {
-        /// Whether this process must be restarted.
+        /// Fails if this process must be restarted.
         Liveness = "liveness",
-        /// Whether this process may receive traffic.
+        /// Passes while this process may receive traffic.
         Readiness = "readiness",
-        /// Whether this process has finished starting.
+        /// Passes once this process has finished starting.
         Startup = "startup",
     }
 }
 
 words! {
-    /// The lifecycle of the service. Only moves forward.
+    /// The lifecycle of the service. It only moves forward.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
     Lifecycle {
@@ -133,7 +135,8 @@ words! {
 }
 
 impl Lifecycle {
-    /// Returns the reason why readiness, the full report and tags are 503 in this lifecycle; `None` if they are not.
+    /// Returns the reason for which readiness, the full report and tags are 503 in this lifecycle; `None` for `Ready`,
+    /// in which the checks decide.
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self {
@@ -146,27 +149,27 @@ impl Lifecycle {
 }
 
 words! {
-    /// The part of a report that a caller sees. Decided once per request, for every output.
+    /// The part of a report that a caller may see. Decided once per request, for every output.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
     Visibility {
-        /// Only the status word.
+        /// The status word alone.
         Status = "status",
-        /// Also the checks' names, statuses, public reasons and times. The default.
+        /// In addition, the names, statuses, public reasons and times of the checks. The default.
         Checks = "checks",
-        /// Also redacted messages, observed numbers, details, service and version.
+        /// In addition, redacted messages, observed numbers, details, and the name and version of the service.
         Full = "full",
     }
 }
 
 words! {
-    /// Whether a check counts for readiness by default, when its registration sets no probe.
+    /// Whether a check is part of readiness by default, if its registration sets no probe.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     Membership {
-        /// Counts for readiness and the full report: connectivity checks and closures.
+        /// Part of readiness and the full report. For connectivity checks and closures.
         Readiness = "readiness",
-        /// Counts for the full report only: measures, because a shared backlog must not take every instance out of
+        /// Part of the full report only. For measures, because a shared backlog must not take every instance out of
         /// traffic.
         ReportOnly = "report_only",
     }

@@ -1,4 +1,4 @@
-//! Counts for the metrics, from the registration of a check on, never reset.
+//! Counts of a check for metrics, from its registration on. They are never reset.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,26 +12,27 @@ pub struct Totals {
     pub(crate) runs: [u64; 3],
     /// The number of changes of the check's status. The first status is not counted.
     pub(crate) transitions: u64,
-    /// The time of the last successful run, that is Healthy or Degraded; `None` if there was none.
+    /// The time of the last successful run (Healthy or Degraded); `None` if there was none.
     pub(crate) last_success: Option<SystemTime>,
     /// The durations of the finished runs.
     pub(crate) durations: Durations,
 }
 
-/// A histogram of durations.
+/// A histogram of the durations of runs.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Durations {
-    /// The number of runs per bucket: at most as long as the bound at the same position of [`BOUNDS`](Self::BOUNDS) and
-    /// longer than the bound before it. The last bucket holds the runs longer than every bound.
+    /// The number of runs per bucket. A bucket counts the runs that took at most the bound at the same position of
+    /// [`BOUNDS`](Self::BOUNDS) and longer than the previous bound. The last bucket counts the runs longer than every
+    /// bound.
     pub(crate) counts: [u64; Durations::BOUNDS.len() + 1],
     /// The sum of the durations of all runs.
     pub(crate) sum: Duration,
 }
 
 impl Durations {
-    /// The upper bounds of the buckets: from 1 ms, enough for a cached connection, to 5 s, which only a long deadline
-    /// allows.
+    /// The upper bounds of the buckets: from 1 ms, enough for a query on an open connection, to 5 s, which only a long
+    /// deadline allows.
     pub(crate) const BOUNDS: [Duration; 12] = [
         Duration::from_millis(1),
         Duration::from_micros(2_500),
@@ -47,14 +48,15 @@ impl Durations {
         Duration::from_secs(5),
     ];
 
-    /// Returns the upper bounds of the buckets in ascending order, without the last bucket, which has none.
+    /// Returns the upper bounds of the buckets in ascending order: 1, 2.5, 5, 10, 25, 50, 100, 250 and 500 ms, 1, 2.5
+    /// and 5 s. The last bucket has no bound.
     #[must_use]
     pub fn bounds() -> &'static [Duration] {
         &Self::BOUNDS
     }
 
-    /// Returns the buckets in ascending order: the upper bound, which a run may reach, and the number of runs within it
-    /// that are longer than the bound before. The last bucket has no bound.
+    /// Iterates over the buckets in ascending order: the inclusive upper bound, and the number of runs that took at
+    /// most this bound and longer than the previous one. The last bucket has no bound. The counts are not cumulative.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
         Self::BOUNDS.into_iter().map(Some).chain([None]).zip(self.counts)
     }
@@ -71,6 +73,7 @@ impl Durations {
         self.sum
     }
 
+    /// Records the duration of a run.
     pub(crate) fn record(&mut self, duration: Duration) {
         let position = Self::BOUNDS.iter().position(|bound| duration <= *bound).unwrap_or(Self::BOUNDS.len());
         self.counts[position] += 1;
@@ -79,7 +82,7 @@ impl Durations {
 }
 
 impl Totals {
-    /// Returns the number of finished runs with this status of their own, before thresholds.
+    /// Returns the number of finished runs with this status, before thresholds.
     #[must_use]
     pub fn runs(&self, status: Status) -> u64 {
         self.runs[status as usize]
@@ -91,18 +94,19 @@ impl Totals {
         self.transitions
     }
 
-    /// Returns the time of the last successful run, that is Healthy or Degraded; `None` if there was none.
+    /// Returns the time of the last successful run (Healthy or Degraded); `None` if there was none.
     #[must_use]
     pub fn last_success(&self) -> Option<SystemTime> {
         self.last_success
     }
 
-    /// Returns the durations of the finished runs.
+    /// Returns the histogram of the durations of the finished runs.
     #[must_use]
     pub fn durations(&self) -> &Durations {
         &self.durations
     }
 
+    /// Records a finished run.
     pub(crate) fn record_run(&mut self, at: SystemTime, status: Status, duration: Duration) {
         self.runs[status as usize] += 1;
         if status < Status::Unhealthy {
