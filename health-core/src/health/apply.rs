@@ -1,4 +1,4 @@
-//! Other settings without a restart.
+//! New settings without a restart.
 
 use crate::{
     config::{applied::Applied, error::BuildError, settings::Settings},
@@ -6,18 +6,19 @@ use crate::{
 };
 
 impl Health {
-    /// Replaces the operator's settings of the running service, all or nothing: those of the checks that run now, the
-    /// inserted ones included, and those that are kept for checks that are inserted later. The change is published at
-    /// once and whole before the call returns. Needs the feature `serde`.
+    /// Replaces the operator's settings of the running service, all or nothing. The new settings apply to the running
+    /// checks, including inserted ones, and to checks that are inserted later. The change is published in one snapshot
+    /// before the call returns.
     ///
-    /// The plan of each check becomes the one that [`Builder::start`](crate::Builder::start) would have made: an option
-    /// that the settings mention no more has the code's value again. History, streaks and mutes stay. A run under way
-    /// keeps its deadline. A shorter interval holds at once, a longer one from the next run on. New thresholds judge
-    /// from the next result on. A shorter `stale_after` counts from the call on, so that it expires no result that was
-    /// fresh.
+    /// Each check gets the options that [`Builder::start`](crate::Builder::start) would have computed: an option that
+    /// is no longer in the settings has the value from the code again. History, streaks and mutes are kept. A run in
+    /// progress keeps its deadline. A shorter interval takes effect at once, a longer one with the next run. New
+    /// thresholds take effect with the next result. A shorter `stale_after` counts from the call on, so that no fresh
+    /// result expires.
     ///
-    /// What a running check cannot change stays as it is and is listed in [`Applied::needs_restart`]: `enabled`,
-    /// `once`, and the options inside a check, such as limits, whose values are read at the restart.
+    /// Options that a running check cannot change keep their values and are listed in [`Applied::needs_restart`]:
+    /// `enabled`, `once`, and the options inside a check, such as its limits. The values of the latter are not
+    /// validated before the restart.
     ///
     /// ```
     /// use health_core::{Health, Settings, check_fn, serde_json::from_str};
@@ -40,8 +41,8 @@ impl Health {
     ///
     /// # Errors
     ///
-    /// Every mistake that [`Builder::start`](crate::Builder::start) would find in these settings, with the same places,
-    /// and [`BuildError::Stopped`] after [`stop`](Self::stop). Nothing has changed then.
+    /// Returns every mistake that [`Builder::start`](crate::Builder::start) would find in these settings, with the same
+    /// places, and [`BuildError::Stopped`] after [`stop`](Self::stop). In both cases nothing changes.
     pub fn apply(&self, settings: Settings) -> Result<Applied, BuildError> {
         self.store().apply(settings)
     }

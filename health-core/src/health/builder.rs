@@ -1,4 +1,4 @@
-//! The builder of a service.
+//! The builder of a [`Health`].
 
 use std::{panic, sync::Arc, time::Duration};
 
@@ -44,49 +44,53 @@ impl Health {
 }
 
 impl Builder {
-    /// Sets the name of the service, shown at full visibility and sent by publishers.
+    /// Sets the name of the service, which is shown at full visibility and sent by publishers. Default none.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.about.service = Some(name.into().into());
         self
     }
 
-    /// Sets the version of the service, shown at full visibility.
+    /// Sets the version of the service, which is shown at full visibility. Default none.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.about.version = Some(version.into().into());
         self
     }
 
-    /// Adds a service of `grpc.health.v1` under a name of its own, with the status of a probe. Envoy and gRPC's own
-    /// clients ask for the full name of a service, such as `orders.v1.Orders`, which should have the status of
-    /// readiness. Can be given several times. A name that a check or a probe has is refused.
+    /// Adds a service of `grpc.health.v1` with this name and the status of a probe. Envoy and gRPC clients request the
+    /// full name of a service, such as `orders.v1.Orders`, which should have the status of readiness. Can be called
+    /// several times. [`start`](Self::start) refuses an empty name and the name of a probe, a check or another such
+    /// service.
     pub fn grpc_service(mut self, name: impl Into<String>, probe: Probe) -> Self {
         self.about.grpc_services.push((name.into().into(), probe));
         self
     }
 
-    /// Adds a string that must appear in no body and no log line, besides the known shapes of secrets. An empty string
-    /// is ignored.
+    /// Adds a secret that is redacted in every body, log line, metric label and notification. Known shapes of secrets
+    /// are redacted without this call. An empty string is ignored. Can be called several times.
     pub fn secret(mut self, secret: impl Into<String>) -> Self {
         self.secrets.add(secret.into());
         self
     }
 
-    /// Adds a check. A name has 1 to 64 letters, digits, `_`, `-` and `.`, and not dots alone; `starting` and
-    /// `shutdown` are reserved. Reports list the checks in this order.
+    /// Adds a check. Reports list the checks in the order of these calls.
+    ///
+    /// A name consists of 1 to 64 letters, digits, `_`, `-` and `.`, at least one of them not a dot. The names
+    /// `starting` and `shutdown` are reserved.
     pub fn check(mut self, name: impl Into<String>, check: impl Into<Registration>) -> Self {
         self.checks.push((name.into(), check.into()));
         self
     }
 
-    /// Makes a tag a group: every check with this tag, those inserted later included, is a member, and documents and
-    /// metrics show one row for all members. For checks by the hundred, such as one per tenant. Can be given several
-    /// times.
+    /// Turns a tag into a group. Every check with this tag is a member, including checks that are inserted later.
+    /// Documents and metrics show one row for all members. For services with hundreds of checks, such as one per
+    /// tenant. Can be called several times.
     ///
-    /// It changes what is shown and nothing else: verdicts, codes, root causes, excludes, subscriptions and the history
-    /// stay those of the members. `/health/tags/{tag}` lists the members, and each has its `/health/checks/{name}`.
+    /// A group changes only what is shown. Verdicts, codes, root causes, excludes, subscriptions and the history remain
+    /// those of the members. `/health/tags/{tag}` lists the members, and each member has its own
+    /// `/health/checks/{name}`.
     ///
-    /// A check with the tags of two groups is refused, and so is one that has the name of a group. A group without
-    /// members is shown in metrics alone.
+    /// [`start`](Self::start) refuses a check with the tags of two groups, and a check with the name of a group. A
+    /// group without members is shown in metrics only.
     ///
     /// ```
     /// use health_core::{CheckExt, Health, check_fn};
@@ -110,27 +114,29 @@ impl Builder {
         self
     }
 
-    /// Sets the defaults for options that a check leaves open. They also apply to checks inserted later.
+    /// Sets the defaults for options that a check does not set. They also apply to checks that are inserted later.
     pub fn defaults(mut self, defaults: Defaults) -> Self {
         self.presets.defaults = defaults;
         self
     }
 
-    /// Sets an operator's options of checks, which override the options in the code. They are kept for checks that are
-    /// inserted later. [`Health::apply`] replaces them in the running service. Needs the feature `serde`.
+    /// Sets the operator's settings, which override the options in the code. They also apply to checks that are
+    /// inserted later. [`Health::apply`] replaces them while the service runs.
     #[cfg(feature = "serde")]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.presets.settings = settings;
         self
     }
 
-    /// Starts one task per check on the current Tokio runtime; every check runs at once. The runtime is captured
-    /// here, so that no check ever runs on the runtime of a worker that only serves requests.
+    /// Starts one task per check on the current Tokio runtime. Every check runs at once.
+    ///
+    /// All checks, including those inserted later, stay on this runtime. They never run on the runtime of a worker that
+    /// only serves requests.
     ///
     /// # Errors
     ///
     /// Returns a [`BuildError`] that says what to change if the configuration is invalid or contradicts itself, or if
-    /// the call is made outside a runtime with a timer. Nothing has been started then.
+    /// the call is made outside a Tokio runtime with a timer. In this case nothing has been started.
     pub fn start(self) -> Result<Health, BuildError> {
         let mut mistakes = Mistakes::default();
         let runtime = mistakes.collect(runtime());
@@ -155,7 +161,7 @@ impl Builder {
         Ok(Health { inner: Arc::new(inner) })
     }
 
-    /// Validates the whole configuration before anything starts, and returns all its mistakes together.
+    /// Validates the whole configuration before anything starts. Returns all mistakes together.
     fn prepare(mut self, mut mistakes: Mistakes) -> Result<Prepared, BuildError> {
         self.presets.apply(&mut self.checks, &mut mistakes);
         let groups = &self.presets.groups;
@@ -175,7 +181,7 @@ impl Builder {
     }
 }
 
-/// Returns the current runtime, if it can run checks.
+/// Returns the current runtime, or an error if there is none or it has no timer.
 fn runtime() -> Result<Handle, BuildError> {
     let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
     // Tokio offers no other way to find out whether a runtime has a timer.

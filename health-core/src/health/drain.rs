@@ -1,4 +1,4 @@
-//! The drain: its state, its future, and the work in progress that holds it.
+//! The drain: its state, its future, and the work in progress that delays its end.
 
 use std::{
     fmt,
@@ -12,8 +12,8 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{engine::log, health::pause::pause_until, model::change::Drained, time::LONGEST};
 
-/// The default limit of work in progress. With a delay of 10 s, and 5 s for the last answers of a server, it fits into
-/// the 30 s of grace that Kubernetes grants.
+/// The default time that work in progress may delay the end of a drain. With a delay of 10 s, and 5 s for the last
+/// responses of a server, it fits into the default grace period of Kubernetes, 30 s.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(15);
 
 /// The state of the drain of one service.
@@ -31,26 +31,28 @@ impl Default for DrainState {
 }
 
 impl DrainState {
-    /// The end of the delay; `None` until the drain has begun.
+    /// Returns the end of the delay; `None` until the drain has begun.
     pub(super) fn delay_end(&self) -> Option<Instant> {
         *self.delay_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the drain and returns its future. The delay of the first call holds for all.
+    /// Begins the drain and returns its future. The delay of the first call applies to all calls.
     pub(super) fn begin(&self, delay: Duration) -> Drain {
         let mut known = self.delay_end.lock().unwrap_or_else(PoisonError::into_inner);
         let delay_end = *known.get_or_insert_with(|| Instant::now() + delay.min(LONGEST));
         Drain { delay_end, limit: DEFAULT_LIMIT, in_flight: Arc::clone(&self.in_flight), waiting: None }
     }
 
+    /// Returns a value that counts as work in progress.
     pub(super) fn in_flight(&self) -> InFlight {
         InFlight::new(&self.in_flight)
     }
 }
 
-/// Work in progress, which holds the drain: see [`Health::in_flight`](crate::Health::in_flight). Every clone counts.
+/// Work in progress, which delays the end of a drain until the value is dropped: see
+/// [`Health::in_flight`](crate::Health::in_flight). Every clone counts as work in progress.
 #[derive(Debug)]
-#[must_use = "work in progress holds the drain only while this value is kept"]
+#[must_use = "work in progress delays the end of a drain only while this value exists"]
 pub struct InFlight(Arc<watch::Sender<usize>>);
 
 impl InFlight {
@@ -72,9 +74,9 @@ impl Drop for InFlight {
     }
 }
 
-/// A drain that has begun. The future completes when the server should shut down: see
-/// [`Health::drain`](crate::Health::drain).
-#[must_use = "the drain has begun, but only the future tells when to shut down"]
+/// A drain that has begun, from [`Health::drain`](crate::Health::drain). The future completes when the server should
+/// shut down.
+#[must_use = "the drain has begun: await the future to know when to shut down"]
 pub struct Drain {
     delay_end: Instant,
     limit: Duration,
@@ -83,7 +85,7 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Sets how long work in progress ([`Health::in_flight`](crate::Health::in_flight)) may hold the drain after its
+    /// Sets how long work in progress ([`Health::in_flight`](crate::Health::in_flight)) may extend the drain after its
     /// delay. Default 15 s.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -97,7 +99,7 @@ impl Future for Drain {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Drained> {
         let (delay_end, end) = (self.delay_end, self.delay_end + self.limit.min(LONGEST));
         let count = Arc::clone(&self.in_flight);
-        // Created at the first poll, in the runtime that waits, if there is one.
+        // Created at the first poll, so that the timer belongs to the runtime that polls, if there is one.
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(wait(delay_end, end, count)));
         waiting.as_mut().poll(context)
     }

@@ -1,4 +1,4 @@
-//! The methods of [`Health`] that move the lifecycle or wait for it. The lifecycle only moves forward.
+//! The methods of [`Health`] that advance the lifecycle or wait for it. The lifecycle only moves forward.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::{
     model::status::{Lifecycle, Status},
 };
 
-/// How long `stop` waits for cancelled tasks, and then for publishers. A task that blocks its thread delays it no
-/// longer.
+/// How long `stop` waits for cancelled tasks, and then again for publishers. A task that blocks its thread cannot delay
+/// `stop` any longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
-/// The time between two looks whether publishers have ended.
+/// The interval at which `stop` polls whether publishers have ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Health {
-    /// Begins to drain, at once and for good: readiness, the full report and tags turn 503 with the reason `draining`,
-    /// liveness stays as it is, and checks go on.
+    /// Begins to drain, at once and for good. Readiness, the full report and tags turn 503 with the reason `draining`.
+    /// Liveness stays as it is, and checks continue to run.
     ///
-    /// The future completes after `delay`, which should cover the time in which load balancers notice, and once no work
-    /// is in progress ([`in_flight`](Self::in_flight)) or its [`limit`](Drain::limit) is reached. It returns which of
-    /// the two it was. Then shut the server down.
+    /// The future completes when `delay` has passed, which should cover the time until load balancers notice, and no
+    /// work is in progress ([`in_flight`](Self::in_flight)) or the [`limit`](Drain::limit) for such work is reached,
+    /// default 15 s. It returns which of the two happened. Then shut the server down.
     ///
-    /// Dropping the future, or never awaiting it, does not undo the drain. Further calls change nothing: the delay of
-    /// the first call holds for all.
+    /// Dropping the future, or never awaiting it, does not undo the drain. The delay of the first call applies to all
+    /// calls.
     ///
     /// ```
     /// use std::time::Duration;
@@ -40,7 +40,7 @@ impl Health {
     /// let health = Health::builder().start()?;
     /// let job = health.in_flight();
     /// tokio::spawn(async move {
-    ///     // The last of the work, and then:
+    ///     // // Finish the work, then:
     ///     drop(job);
     /// });
     /// assert_eq!(health.drain(Duration::from_millis(10)).limit(Duration::from_secs(20)).await, Drained::Finished);
@@ -48,19 +48,19 @@ impl Health {
     /// # }
     /// ```
     pub fn drain(&self, delay: Duration) -> Drain {
-        // The end of the delay is known before anyone sees that the drain has begun.
+        // Sets the end of the delay before the drain becomes visible.
         let drain = self.inner().drain_state.begin(delay);
         self.inner().store.advance(Lifecycle::Draining);
         drain
     }
 
-    /// Waits until the delay of the drain has passed, or the checks have stopped. From then on nothing should keep a
-    /// client waiting, for instance a stream that lasts.
+    /// Waits until the delay of the drain has passed, or the checks have stopped. Long-lived responses such as streams
+    /// should then end.
     pub async fn drained(&self) {
         let inner = self.inner();
         let mut progress = inner.store.progress();
         let at_least = |wanted: Lifecycle| move |now: &Progress| now.lifecycle >= wanted;
-        // Fails only if the store is gone, and `self` holds it.
+        // Fails only if the store is dropped, and `self` owns it.
         let _ = progress.wait_for(at_least(Lifecycle::Draining)).await.map(|_| ());
         let delay_end = inner.drain_state.delay_end();
         tokio::select! {
@@ -72,18 +72,18 @@ impl Health {
         }
     }
 
-    /// Marks work as in progress for as long as the value is kept: a drain does not complete before, unless its limit
-    /// is reached. It is for work that no request waits for, such as a job taken off a queue. Servers wait for their
-    /// own answers.
+    /// Marks work as in progress until the returned value is dropped. A drain does not complete before that, unless its
+    /// limit is reached. For work outside of requests, such as a job from a queue. Servers wait for their own
+    /// responses.
     pub fn in_flight(&self) -> InFlight {
         self.inner().drain_state.in_flight()
     }
 
-    /// Stops every check for good. Answers keep the verdicts of the last results, which no longer become stale;
-    /// readiness, the full report and tags are 503 with the reason `stopped`.
+    /// Stops every check for good. Reports keep the last results, which no longer become stale. Readiness, the full
+    /// report and tags are 503 with the reason `stopped`.
     ///
-    /// Waits until the tasks have ended and publishers have sent their last messages, but at most a second for either.
-    /// It needs no runtime to wait in.
+    /// Waits until the tasks have ended, at most 1 s, and then until publishers have sent their last messages, at most
+    /// 1 s. The future can be awaited outside a Tokio runtime.
     pub async fn stop(&self) {
         self.inner().store.advance(Lifecycle::Stopped);
         let tasks = self.inner().take_tasks();
@@ -92,13 +92,13 @@ impl Health {
         for task in tasks {
             tokio::select! {
                 biased;
-                // An error only says that the task was cancelled, as it was.
+                // An error only means that the task was cancelled.
                 _ = task => {}
                 () = &mut patience => break,
             }
         }
-        // Publishers have a second of their own, because checks may have used up theirs. They stay in their list, so
-        // that one that hangs is aborted with the last handle, also if this future is dropped.
+        // Publishers have a time limit of their own, because the checks may have used up theirs. They stay in their
+        // list, so that a hanging publisher is aborted with the last handle, also if this future is dropped.
         let publishers_end = async {
             while !self.inner().publishers_have_ended() {
                 pause_until(Instant::now() + POLL_INTERVAL).await;
@@ -111,8 +111,8 @@ impl Health {
         }
     }
 
-    /// Waits until the readiness probe passes and returns `true`, or until the service begins to drain and returns
-    /// `false`. Returns at once if either holds already.
+    /// Waits until the readiness probe passes, and returns `true`. Returns `false` once the service drains or stops.
+    /// Returns at once if either is already the case.
     pub async fn ready(&self) -> bool {
         let mut progress = self.inner().store.progress();
         let passes = |now: &Progress| now.lifecycle == Lifecycle::Ready && now.readiness < Status::Unhealthy;

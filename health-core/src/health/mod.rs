@@ -45,7 +45,8 @@ use crate::{
     time::nanos,
 };
 
-/// A handle to the running checks. Cheap to clone. Dropping the last handle stops the tasks.
+/// A handle to the running checks of a service. Clones are cheap and share the checks. Dropping the last handle stops
+/// the tasks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,17 +70,17 @@ pub struct Health {
 
 struct Inner {
     store: Arc<Store>,
-    /// `None` in a service that is frozen for a test, where nothing runs.
+    /// `None` in a service that is frozen for a test, in which nothing runs.
     runtime: Option<Handle>,
     tasks: Mutex<Vec<Task>>,
     /// The tasks of publishers. They end by themselves once the checks have stopped and the last messages are sent.
     publishers: Mutex<Vec<JoinHandle<()>>>,
     drain_state: DrainState,
-    /// The checks of a frozen service, which no task keeps.
+    /// The checks of a frozen service, which has no tasks to own them.
     frozen: Mutex<Vec<Job>>,
 }
 
-/// A running task, and the signals of the check that it runs. The task of the coordinator has no signals.
+/// A running task and the signals of its check. The task of the coordinator has no signals.
 struct Task {
     signals: Option<Arc<Signals>>,
     handle: JoinHandle<()>,
@@ -97,6 +98,7 @@ impl Inner {
         }
     }
 
+    /// Starts the task of the coordinator.
     fn spawn_coordinator(&self) {
         self.keep(None, scheduler::coordinate(Arc::clone(&self.store)));
     }
@@ -112,6 +114,7 @@ impl Inner {
         self.keep(Some(signals), scheduler::run_check(Arc::clone(&self.store), job));
     }
 
+    /// Spawns a task and keeps its handle.
     fn keep(&self, signals: Option<Arc<Signals>>, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
             let handle = runtime.spawn(task);
@@ -119,7 +122,7 @@ impl Inner {
         }
     }
 
-    /// Whether the runtime that runs the checks has been shut down.
+    /// Returns whether the runtime of the checks has been shut down.
     fn runtime_has_ended(&self) -> bool {
         self.runtime.as_ref().is_some_and(|runtime| {
             // A runtime that has ended drops a task at once.
@@ -156,7 +159,8 @@ impl Drop for Inner {
     }
 }
 
-/// What the last check was given, and the next one shares if it is the same, because there can be thousands.
+/// Values of the last prepared check. The next check shares them if its values are equal, which saves memory with
+/// thousands of checks.
 struct Shared {
     plan: Option<Arc<Plan>>,
     #[cfg(feature = "serde")]
@@ -185,14 +189,14 @@ impl Shared {
     }
 }
 
-/// Returns the last value if it is the same, and keeps the value for the next one.
+/// Returns the last value if it is equal, otherwise the new one. Keeps the returned value as the last one.
 fn shared<T: PartialEq>(last: &mut Option<Arc<T>>, value: T) -> Arc<T> {
     let value = last.take().filter(|last| **last == value).unwrap_or_else(|| Arc::new(value));
     *last = Some(Arc::clone(&value));
     value
 }
 
-/// Validates one registration, and prepares it for the store and the scheduler. Collects its mistakes.
+/// Validates a registration and prepares it for the store and the scheduler. Collects mistakes.
 fn prepare(
     name: &str,
     registration: &Registration,
@@ -227,35 +231,37 @@ impl Health {
         &self.inner
     }
 
-    /// Returns the full report as of now, with expired results marked stale. Its parts are shared, not copied.
+    /// Returns the current full report. Expired results are marked stale. The parts of the report are shared, not
+    /// copied.
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         self.inner.store.report(None)
     }
 
-    /// Returns the report of one probe as of now.
+    /// Returns the current report of one probe.
     #[must_use]
     pub fn probe(&self, probe: Probe) -> Arc<Report> {
         self.inner.store.report(Some(probe))
     }
 
-    /// Returns the status of one probe as of now.
+    /// Returns the current status of one probe.
     #[must_use]
     pub fn status(&self, probe: Probe) -> Status {
         self.inner.store.read().current().probe(probe, false).status()
     }
 
-    /// Subscribes to every change from now on.
+    /// Subscribes to every later change of a check's status and of the lifecycle.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         self.inner.store.subscribe()
     }
 
-    /// Runs a publisher, which sends the state of the service to another system, on a task of its own until the checks
-    /// stop. Does nothing for a frozen service, which has no runtime, and warns in the log if the runtime has ended.
+    /// Runs a publisher, which sends the state of the service to another system, on its own task until the checks stop.
+    /// Does nothing for a frozen service, which has no runtime. Logs a warning and does nothing if the runtime has
+    /// ended.
     ///
-    /// Call [`stop`](Self::stop) before the runtime ends: it waits for the last messages of publishers. Without it, the
-    /// tasks of publishers end with the runtime.
+    /// Call [`stop`](Self::stop) before the runtime ends, because it waits for the last messages of publishers.
+    /// Otherwise the tasks of publishers end with the runtime.
     pub fn publish(&self, publisher: impl Publisher) {
         if self.inner.runtime_has_ended() {
             tracing::warn!(target: "health", "publisher not started: the runtime of the checks has ended");
@@ -268,14 +274,15 @@ impl Health {
         }
     }
 
-    /// Runs a check, waits for a run that started after this call, and returns the status of the check. A check that is
-    /// held back by `depends_on` runs all the same. For a check that runs no more, the last status is returned, and so
-    /// it is at once where a run of the check itself, or of a member of it, makes the call: a check that runs itself
-    /// again would never rest.
+    /// Runs a check, waits for a run that started after this call, and returns the status of the check. Also runs a
+    /// check that `depends_on` holds back.
+    ///
+    /// Returns the last status at once for a check that no longer runs. The same applies if the call is made from a run
+    /// of the check itself or of one of its members, because the check would otherwise run itself without end.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or it was removed during the wait.
+    /// Returns an error if no check has this name, or if the check was removed during the wait.
     pub async fn refresh(&self, name: &str) -> Result<Status, UnknownCheck> {
         let unknown = || UnknownCheck { name: name.to_owned() };
         let signals = self.inner.store.signals(name).ok_or_else(unknown)?;
@@ -286,18 +293,19 @@ impl Health {
         self.inner.store.read().current().check(name).map(|page| page.status()).ok_or_else(unknown)
     }
 
-    /// Whether a run of this check, or of a member of it, makes the call.
+    /// Returns whether the call is made from a run of this check or of one of its members.
     fn is_run_by(&self, name: &str) -> bool {
         let is_of = |run: &Run| self.inner.store.published().check_name(name).is_some_and(|name| run.is_of(name));
         Run::current().is_some_and(|run| is_of(&run))
     }
 
     /// Reports that a call of the application to the resource behind a check has failed. The check runs at once, even
-    /// while its runs are spaced out after many failures. The call costs next to nothing and may be made on every
-    /// failure: it causes at most one run a second, and none while a run of the check is under way or a check that it
-    /// depends on has failed.
+    /// if its runs are spaced out after many failures.
     ///
-    /// Returns `false` if there is no check of that name.
+    /// The call is cheap and may be made on every failure. It causes at most one run per second, and none while a run
+    /// of the check is in progress or a check that it depends on has failed.
+    ///
+    /// Returns `false` if no check has this name.
     ///
     /// ```
     /// # use health_core::{Health, check_fn};
@@ -315,14 +323,16 @@ impl Health {
         self.inner.store.suspect(name)
     }
 
-    /// Mutes a check until a moment, because its failure is known. The check goes on running. It counts as Degraded at
-    /// most, is shown as muted with the note (redacted; at full visibility), and counts in full again within a second
-    /// after that moment. A check that depends on it is held back as before, and is Degraded, too, if every check that
-    /// it waits for is muted. A further mute replaces the earlier one.
+    /// Mutes a check until the given time, because its failure is known. The check continues to run, but counts as
+    /// Degraded at most. It is shown as muted; the redacted note is shown at full visibility only. The check counts in
+    /// full again within 1 s after the given time. A later mute replaces an earlier one.
+    ///
+    /// A check that depends on the muted one is still held back. It is also Degraded if every check that holds it back
+    /// is muted.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, the moment has passed, or the checks have been stopped.
+    /// Returns an error if no check has this name, if the time has passed, or if the checks have been stopped.
     pub fn mute(&self, name: &str, until: SystemTime, note: impl AsRef<str>) -> Result<(), MuteError> {
         if until <= self.inner.store.clock().wall() {
             return Err(MuteError::Past { until });
@@ -330,20 +340,21 @@ impl Health {
         self.inner.store.mute(name, Some((until, note.as_ref())))
     }
 
-    /// Ends the mute of a check before its time.
+    /// Ends the mute of a check early. Does nothing if the check is not muted.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or the checks have been stopped.
+    /// Returns an error if no check has this name, or if the checks have been stopped.
     pub fn unmute(&self, name: &str) -> Result<(), MuteError> {
         self.inner.store.mute(name, None)
     }
 
-    /// Adds a check to the running checks. It runs at once. While the service is Ready, the new check counts for
-    /// nothing until its first result, so that an insertion alone never changes the status of a probe.
+    /// Adds a check to the running checks. The check runs at once. If it is inserted while the service is Ready, it
+    /// does not count until its first result, so that an insertion alone never changes the status of a probe.
     ///
-    /// The builder's defaults and settings apply to it: with the feature `serde`, `inserted.<name>` of the settings
-    /// overrides the options in the code. A check that is not `enabled` there is not added, which is no error.
+    /// The builder's defaults and settings apply to the check. With the feature `serde`, `inserted.<name>` in the
+    /// settings overrides the options in the code. If the settings there disable the check, it is not added, and the
+    /// call succeeds.
     ///
     /// # Errors
     ///
@@ -353,8 +364,9 @@ impl Health {
         self.insert_all([(name, check)])
     }
 
-    /// Adds many checks to the running service, all or none, and publishes once. For checks by the hundred, such as one
-    /// per tenant, together with [`group`](crate::Builder::group) or [`no_metrics`](crate::CheckExt::no_metrics).
+    /// Adds many checks to the running checks: all of them, or none if one is refused. Publishes once. For hundreds of
+    /// checks, such as one per tenant, together with [`group`](crate::Builder::group) or
+    /// [`no_metrics`](crate::CheckExt::no_metrics).
     ///
     /// ```
     /// use health_core::{CheckExt, Health, check_fn};
@@ -374,7 +386,7 @@ impl Health {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert), with the mistakes of all checks.
+    /// Returns the errors of [`insert`](Self::insert), with the mistakes of all checks.
     pub fn insert_all<N: AsRef<str>, R: Into<Registration>>(
         &self,
         checks: impl IntoIterator<Item = (N, R)>,
@@ -387,14 +399,14 @@ impl Health {
         };
         jobs.into_iter().for_each(|job| self.inner.spawn(job));
         if self.inner.store.published().lifecycle() == Lifecycle::Stopped {
-            // The service was stopped in the meantime, by a call that could not know of these tasks.
+            // A concurrent call of `stop` could not see these tasks.
             self.inner.take_tasks().iter().for_each(JoinHandle::abort);
         }
         Ok(())
     }
 
-    /// Adds checks to the store by the settings that hold now. Returns what is to be started; `None` if other settings
-    /// were applied meanwhile.
+    /// Adds checks to the store with the current settings. Returns the jobs to start; `None` if other settings were
+    /// applied in the meantime.
     fn insert_by_presets<N: AsRef<str>>(
         &self,
         checks: &mut [(N, Registration)],
@@ -420,11 +432,11 @@ impl Health {
         Ok(is_inserted.then_some(jobs))
     }
 
-    /// Removes a check. A run under way is cancelled.
+    /// Removes a check. A run in progress is cancelled.
     ///
     /// # Errors
     ///
-    /// There is no check of that name, or other checks depend on it; then the check stays.
+    /// Returns an error if no check has this name, or if other checks depend on it. In both cases nothing changes.
     pub fn remove(&self, name: &str) -> Result<(), RemoveError> {
         let signals = self.inner.store.remove(name)?;
         self.inner.tasks().retain(|task| {

@@ -1,5 +1,5 @@
-//! Waiting for a moment, also where Tokio's timers do not work: outside of a runtime, in one without a timer, in one
-//! that has ended, and in one that nobody drives.
+//! Waits until a point in time, also where Tokio's timers do not work: outside a runtime, in a runtime without a timer,
+//! in a runtime that has ended, and in a runtime that nothing drives.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// Waits until a moment, by a timer of the current runtime, or by a thread if there is none that works.
+/// Waits until a point in time. Uses a timer of the current runtime, or a thread if no timer works.
 pub(super) fn pause_until(moment: Instant) -> Pause {
     Pause { moment, has_begun: false, is_backed: false, timer: None, thread: None }
 }
@@ -30,7 +30,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Waits by a thread besides, because a runtime that nobody drives moves no timer.
+    /// Also waits with a thread, because the timers of a runtime do not advance while nothing drives it.
     pub(super) fn backed_by_a_thread(mut self) -> Self {
         self.is_backed = true;
         self
@@ -43,13 +43,13 @@ impl Future for Pause {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let moment = self.moment;
         if !std::mem::replace(&mut self.has_begun, true) {
-            // Tokio tells by a panic alone that a runtime has no timer.
+            // Tokio panics if the runtime has no timer, and offers no other way to find out.
             let timer = || catch_unwind(|| Box::pin(sleep_until(moment))).ok();
             self.timer = Handle::try_current().ok().and_then(|_| timer());
             self.thread = (self.is_backed || self.timer.is_none()).then(|| Waiting::until(moment));
         }
         if let Some(timer) = &mut self.timer {
-            // And by another panic that a runtime has ended.
+            // Tokio also panics if the runtime has ended.
             match catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(context))) {
                 Ok(Poll::Ready(())) => return Poll::Ready(()),
                 Ok(Poll::Pending) => {}
@@ -66,7 +66,7 @@ impl Future for Pause {
     }
 }
 
-/// A thread that waits for a moment. It ends when this value is dropped.
+/// A thread that waits until a point in time. It ends when this value is dropped.
 struct Waiting {
     over: oneshot::Receiver<()>,
     _cancel: mpsc::Sender<()>,
@@ -78,12 +78,12 @@ impl Waiting {
         let (cancel, cancelled) = mpsc::channel::<()>();
         let left = moment.saturating_duration_since(Instant::now());
         let wait = move || {
-            // An error says that the time is over, or that nobody waits any more.
+            // Both results are errors: the time has passed, or the value was dropped.
             let _ = cancelled.recv_timeout(left);
             drop(over);
         };
         if thread::Builder::new().name("health-pause".to_owned()).spawn(wait).is_err() {
-            // Without a thread, too, the moment must pass.
+            // The wait must also end if no thread can be started.
             thread::sleep(left);
         }
         Self { over: passed, _cancel: cancel }

@@ -1,4 +1,4 @@
-//! The contract of publishers, which tell other systems how the service is.
+//! The trait of publishers, which send the state of the service to other systems.
 
 use std::sync::Arc;
 #[cfg(feature = "opentelemetry")]
@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-/// Tells another system how the service is, from the call of [`Health::publish`](crate::Health::publish) on.
+/// A publisher: sends the state of the service to another system, from the call of
+/// [`Health::publish`](crate::Health::publish) on.
 ///
 /// ```
 /// use health_core::{Health, Publisher, Source, async_trait};
@@ -29,7 +30,7 @@ use crate::{
 /// impl Publisher for Printer {
 ///     async fn publish(self: Box<Self>, mut source: Source) {
 ///         while let Some(change) = source.next().await {
-///             println!("{change:?}, and all is {}", source.report().status());
+///             println!("{change:?}, the full report is {}", source.report().status());
 ///         }
 ///     }
 /// }
@@ -44,13 +45,13 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait Publisher: Send + 'static {
-    /// Publishes until [`Source::next`] returns `None`. The task is aborted when the last [`Health`](crate::Health) is
-    /// dropped, and a panic ends nothing but the task. It runs on the runtime of the checks, so that work that blocks
-    /// its thread belongs into `spawn_blocking`.
+    /// Publishes until [`Source::next`] returns `None`. The task runs on the runtime of the checks, so blocking work
+    /// belongs in `spawn_blocking`. The task is aborted when the last [`Health`](crate::Health) is dropped. A panic
+    /// ends this task only.
     async fn publish(self: Box<Self>, source: Source);
 }
 
-/// The service, as a [`Publisher`] reads it. It does not keep the checks running.
+/// The state of the service, for a [`Publisher`]. It does not keep the checks running.
 #[derive(Debug)]
 pub struct Source {
     store: Arc<Store>,
@@ -63,44 +64,44 @@ impl Source {
         Self { store, changes }
     }
 
-    /// The number of changes that were lost because they were read too slowly.
+    /// Returns the number of changes that were lost because they were not read in time.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.changes.missed()
     }
 
-    /// Waits for the next change. Returns `None` once the checks have stopped and every change was returned. Cancelling
-    /// it loses no change.
+    /// Waits for the next change. Returns `None` once the checks have stopped and every change was returned. Cancel
+    /// safe: dropping the future loses no change.
     pub async fn next(&mut self) -> Option<Change> {
         self.changes.next().await
     }
 
-    /// The full report as of now.
+    /// Returns the current full report.
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         self.store.report(None)
     }
 
-    /// The report of one probe as of now.
+    /// Returns the current report of one probe.
     #[must_use]
     pub fn probe(&self, probe: Probe) -> Arc<Report> {
         self.store.report(Some(probe))
     }
 
-    /// The severity of the full report as of now, without the lifecycle: 0 healthy, 1 degraded, 2 unhealthy, and 3
-    /// unknown, if every check that makes it as bad as it is, is pending or stale.
+    /// Returns the current severity of the full report, without the lifecycle: 0 for Healthy, 1 for Degraded, 2 for
+    /// Unhealthy, and 3 for unknown. The severity is unknown if every check with the worst status is pending or stale.
     #[must_use]
     pub fn severity(&self) -> u8 {
         self.store.read().current().severity()
     }
 
-    /// Reads the verdicts of the metrics as of now.
+    /// Reads the current statuses for metrics.
     #[cfg(feature = "metrics")]
     pub(crate) fn metrics<R>(&self, read: impl FnOnce(&MetricsReport) -> R) -> R {
         read(&self.store.read().current().metrics_report())
     }
 
-    /// Returns a function that removes secrets from a text, those registered with the builder included.
+    /// Returns a function that redacts secrets in a text, including those registered with the builder.
     #[cfg(feature = "webhook")]
     pub(crate) fn redactor(&self) -> impl Fn(&str) -> String + Send + use<> {
         let store = Arc::clone(&self.store);
@@ -114,14 +115,14 @@ impl Source {
     }
 }
 
-/// The service, as a callback reads it that must not keep it alive.
+/// The state of the service, for a callback that must not keep the service alive.
 #[cfg(feature = "opentelemetry")]
 #[derive(Clone)]
 pub(crate) struct WeakSource(Weak<Store>);
 
 #[cfg(feature = "opentelemetry")]
 impl WeakSource {
-    /// Reads the verdicts of the metrics as of now. Does nothing once the service is gone.
+    /// Reads the current statuses for metrics. Does nothing once the service is dropped.
     pub(crate) fn metrics(&self, read: impl FnOnce(&MetricsReport)) {
         if let Some(store) = self.0.upgrade() {
             read(&store.read().current().metrics_report());

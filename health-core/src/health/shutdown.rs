@@ -1,4 +1,4 @@
-//! Graceful shutdown: from the signal to the moment at which the server should shut down.
+//! Graceful shutdown: waits for a termination signal, drains, and completes when the server should shut down.
 
 use std::{
     fmt, io,
@@ -9,20 +9,21 @@ use std::{
 
 use crate::health::{Health, drain::Drain};
 
-/// Waits for a termination signal (SIGTERM, SIGINT, Ctrl-C), then drains. Readiness is 503 from that moment on. The
-/// future completes when the delay has passed and no work is in progress ([`Health::in_flight`]), so that the
-/// framework's own graceful shutdown can begin. A later signal ends the process at once, with the exit code 128 plus
-/// the signal's number. Signals within a second after the first are ignored, because wrappers and terminals send
-/// duplicates.
+/// Returns a future that waits for a termination signal (SIGTERM, SIGINT, Ctrl-C) and then drains. Readiness turns 503
+/// with the signal. The future completes when the delay has passed and no work is in progress ([`Health::in_flight`]),
+/// or when work in progress has reached its limit. Then the framework's own graceful shutdown can begin.
 ///
 /// Signals are handled from this call on, so that none is missed while the server starts. From then on the first signal
-/// no longer ends the process by itself, so await the future.
+/// no longer ends the process by itself: await the future. Signals within 1 s after the first are ignored, because
+/// wrappers and terminals send duplicates. A later signal ends the process at once, with the exit code 128 plus the
+/// number of the signal.
 ///
-/// Needs the feature `signal`, which every adapter enables.
+/// Every adapter re-exports this function.
 ///
 /// # Errors
 ///
-/// The process cannot listen for signals, or the call was made outside a Tokio runtime with I/O enabled.
+/// Returns an error if the process cannot listen for signals, or if the call is made outside a Tokio runtime with I/O
+/// enabled.
 pub fn shutdown(health: &Health, delay: Duration) -> io::Result<Shutdown> {
     // Tokio offers no other way to find out whether a runtime has I/O.
     let asked = std::panic::catch_unwind(signals::asked).map_err(|_| {
@@ -33,8 +34,8 @@ pub fn shutdown(health: &Health, delay: Duration) -> io::Result<Shutdown> {
     Ok(Shutdown { health: health.clone(), delay, limit: None, state: State::Waiting(asked) })
 }
 
-/// The future that [`shutdown`] returns, for the graceful shutdown of a framework.
-#[must_use = "signals are taken, but only the future drains"]
+/// The future of [`shutdown`], for the graceful shutdown of a framework.
+#[must_use = "signals no longer end the process: await the future to drain"]
 pub struct Shutdown {
     health: Health,
     delay: Duration,
@@ -48,7 +49,7 @@ enum State {
 }
 
 impl Shutdown {
-    /// Sets how long work in progress may hold the drain after its delay. Default 15 s.
+    /// Sets how long work in progress may extend the drain after its delay. Default 15 s.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
@@ -79,7 +80,7 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// How long after the first signal further ones are taken for its duplicates.
+/// The time after the first signal in which further signals are ignored as duplicates.
 const DUPLICATES: Duration = Duration::from_secs(1);
 
 #[cfg(unix)]
@@ -106,9 +107,9 @@ mod signals {
 
     use super::DUPLICATES;
 
-    /// Returns a future that waits for the first signal. A signal that is no duplicate of it ends the process. The
-    /// signal handler itself does that, and a thread of its own tells duplicates, so that a runtime whose workers are
-    /// all blocked cannot delay it.
+    /// Returns a future that waits for the first signal. A later signal that is not a duplicate ends the process. The
+    /// signal handler itself ends the process, and a dedicated thread waits until duplicates are over, so that a
+    /// runtime whose workers are all blocked cannot delay the end.
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -146,7 +147,7 @@ mod signals {
     /// The exit code after a second Ctrl-C.
     const INTERRUPTED: i32 = 130;
 
-    /// Returns a future that waits for the first Ctrl-C. A Ctrl-C that is no duplicate of it ends the process.
+    /// Returns a future that waits for the first Ctrl-C. A later Ctrl-C that is not a duplicate ends the process.
     pub(super) fn asked() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
         let mut interrupts = ctrl_c()?;
         Ok(Box::pin(async move {
