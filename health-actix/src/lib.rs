@@ -1,10 +1,11 @@
-//! Mounts [`health_core`]'s endpoint on actix-web, as a service or as a middleware. The core decides everything that a
-//! caller sees; this crate translates requests and answers.
+//! Mounts the endpoint of [`health_core`] on actix-web, as a service or as a middleware. The core decides everything
+//! that a caller sees. This crate translates requests and responses.
 //!
 //! # Access logs and traces without probes
 //!
-//! The last `wrap` is the outermost, so a logger inside [`HealthMiddleware`] never sees the requests that the
-//! middleware answers. If the endpoint is mounted as a service, `Logger` excludes its paths by a regular expression.
+//! The last `wrap` is the outermost, so a logger inside [`HealthMiddleware`] does not see the requests that the
+//! middleware answers. If the endpoint is mounted as a service, exclude its paths from `Logger` with a regular
+//! expression.
 //!
 //! ```
 //! use actix_web::{App, middleware::Logger, web};
@@ -56,7 +57,7 @@ use health_core::{Endpoint, HeaderCache, Headers};
 use pin_project_lite::pin_project;
 
 pub use health_core;
-/// Returns a future for `HttpServer::shutdown_signal(..)`.
+/// Returns the future for `HttpServer::shutdown_signal(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -83,14 +84,19 @@ pub use health_core::shutdown;
 /// Returns the endpoint's paths as resources, for `App::service` and, nested, for `web::scope(..).service`. They need
 /// no `app_data`.
 ///
-/// Register them first. A service or scope that is registered before and matches a path of the endpoint hides it, for
-/// instance `web::scope("/health")`, or a resource for every path; `App::default_service` does not. A guard that
-/// refuses a request hides it, too: the guards of a scope around the endpoint. So does `NormalizePath` with
-/// `TrailingSlash::Always`, because no path of the endpoint ends in a slash. An endpoint that nobody asks for a minute
-/// is mentioned in the log.
+/// Call `routes` before `HttpServer::new` and clone the result inside the closure. Otherwise a refused option panics in
+/// every worker instead of at the start.
 ///
-/// Call it before `HttpServer::new` and clone the result inside, so that a refused option fails there and not
-/// in every worker.
+/// # Order
+///
+/// Register the routes before other services. These hide the endpoint, and the application answers in its place:
+///
+/// - a service or scope that was registered before and matches the path, for instance `web::scope("/health")` or a
+///   resource for every path (`App::default_service` does not hide the endpoint);
+/// - a guard of a scope around the endpoint that refuses the request;
+/// - `NormalizePath` with `TrailingSlash::Always`, because no path of the endpoint ends in a slash.
+///
+/// The log warns if the endpoint receives no request within one minute.
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};
@@ -110,15 +116,14 @@ pub use health_core::shutdown;
 ///
 /// # Panics
 ///
-/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+/// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
 #[track_caller]
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into().mounted())
 }
 
-/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
-/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
-/// `dedicated_server`.
+/// Serves the endpoint on this listener, on a thread and a runtime of its own, so that probes are answered while every
+/// worker of the application's runtime is blocked. Dropping the returned value ends the server.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -135,8 +140,9 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 ///
 /// # Errors
 ///
-/// Returns an error if the listener cannot be used or the system cannot start a thread, and one of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) with the sentence of an option of the endpoint that was refused.
+/// Returns an error if the listener cannot be used or the system cannot start a thread. Returns an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), with the text of the mistake, if an option of the endpoint was
+/// refused.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -153,7 +159,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// The resources that [`routes`] returns: a service factory.
+/// The endpoint's resources, from [`routes`]. A service factory.
 #[derive(Clone, Debug)]
 #[must_use = "routes do nothing until they are given to `.service(..)`"]
 pub struct HealthRoutes(Endpoint);
@@ -176,13 +182,17 @@ impl HttpServiceFactory for HealthRoutes {
     }
 }
 
-/// Answers the probes in front of an application or scope and passes every other request on.
+/// A middleware that answers probes in front of an application or scope, and passes every other request on.
 ///
-/// Wrap it last: the last middleware is the outermost, so that neither logs nor limits nor authentication see the
-/// probes. It answers before any service of the application, in every order but one: `NormalizePath` with
-/// `TrailingSlash::Always` that is wrapped after it. Create it before the server and clone it for each worker, so that
-/// a refused option ends the start, not a worker. While the service drains, answers of the application close their
-/// HTTP/1 connections ([`Endpoint::close_connections`]).
+/// Wrap it last: the last middleware is the outermost, so that logs, limits and authentication do not see the probes.
+/// It answers before every service of the application. The one exception is `NormalizePath` with
+/// `TrailingSlash::Always` that is wrapped after it, because no path of the endpoint ends in a slash.
+///
+/// Create the middleware before `HttpServer::new` and clone it inside the closure. Otherwise a refused option panics in
+/// every worker instead of at the start.
+///
+/// While the service drains, responses of the application close their HTTP/1 connections
+/// ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use actix_web::{App, HttpServer, web};
@@ -204,11 +214,11 @@ impl HttpServiceFactory for HealthRoutes {
 pub struct HealthMiddleware(Endpoint);
 
 impl HealthMiddleware {
-    /// Creates a middleware over an endpoint, or over a `Health` with every endpoint option at its default.
+    /// Creates a middleware from an endpoint, or from a `Health` with every endpoint option at its default.
     ///
     /// # Panics
     ///
-    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    /// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
     #[track_caller]
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
         Self(endpoint.into().mounted())
@@ -231,7 +241,7 @@ where
     }
 }
 
-/// The service that [`HealthMiddleware`] wraps around an inner service.
+/// The service that [`HealthMiddleware`] puts around an inner service.
 #[derive(Debug)]
 pub struct HealthService<S> {
     endpoint: Endpoint,
@@ -252,7 +262,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        // Segments that a scope around this middleware has matched are not part of the endpoint's path.
+        // The endpoint's path excludes the segments that a scope around this middleware has matched.
         let segments = request.match_info().unprocessed().matches('/').count();
         let answered = answer(&self.endpoint, request.request(), last(request.uri().path(), segments));
         let state = match answered {
@@ -264,7 +274,7 @@ where
 }
 
 pin_project! {
-    /// The future of an answer of [`HealthService`].
+    /// The response future of [`HealthService`].
     pub struct ResponseFuture<F> {
         #[pin]
         state: State<F>,
@@ -308,15 +318,15 @@ where
     }
 }
 
-/// Returns the last `segments` segments of a path as sent; an empty text if the path has fewer.
+/// Returns the last `segments` segments of a path as sent; an empty text if the path has fewer segments.
 fn last(path: &str, segments: usize) -> &str {
     let start = segments.checked_sub(1).and_then(|before| path.rmatch_indices('/').nth(before));
     start.map_or("", |(start, _)| &path[start..])
 }
 
-/// The core's headers in this framework's types.
+/// The core's headers converted to actix-web's types.
 static HEADERS: HeaderCache<Vec<(HeaderName, HeaderValue)>> = HeaderCache::new(|headers| {
-    // The core's values are visible ASCII, which no framework refuses.
+    // The core's values are visible ASCII, so the conversion never fails.
     let value = |value: &health_core::HeaderValue| match value {
         health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
         other => HeaderValue::from_bytes(other.as_bytes()).ok(),
@@ -324,12 +334,12 @@ static HEADERS: HeaderCache<Vec<(HeaderName, HeaderValue)>> = HeaderCache::new(|
     headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
 });
 
-/// The header by which callers exclude upstream checks.
+/// Request header that excludes upstream checks.
 const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
-/// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
+/// Returns a line of a request header by its number, counted from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    // Names that the core itself reads are not parsed for each request.
+    // The names that the core reads are constants, so that no name is parsed on each request.
     let found = match name {
         "accept" => headers.get_all(header::ACCEPT),
         "authorization" => headers.get_all(header::AUTHORIZATION),
@@ -339,7 +349,7 @@ fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str
     found.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
-/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
+/// Returns the endpoint's response to a request; `None` if the path belongs to the application.
 fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<HttpResponse> {
     let headers = request.headers();
     let answer = endpoint.respond(&health_core::Request::new(
@@ -349,15 +359,15 @@ fn answer(endpoint: &Endpoint, request: &HttpRequest, path: &str) -> Option<Http
         request.peer_addr(),
         &|name, number| line(headers, name, number),
     ))?;
-    // actix-web omits the body of an answer to HEAD and keeps its length.
+    // actix-web omits the body of a response to HEAD and keeps its length.
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
     set(&mut response, &answer.headers, answer.close);
     Some(response)
 }
 
-/// Sets the core's headers on an answer, and closes the connection after the answer if `close` is true. actix-web omits
-/// `Connection` from answers over HTTP/2.
+/// Sets the core's headers on a response, and closes the connection after the response if `close` is true. actix-web
+/// omits `Connection` from responses over HTTP/2.
 fn set<B>(response: &mut HttpResponse<B>, ours: &Headers, close: bool) {
     let headers = response.headers_mut();
     HEADERS.with(ours, |ours| {

@@ -1,5 +1,5 @@
-//! Mounts [`health_core`]'s endpoint on axum, as routes or as a layer. The core decides everything that a caller sees;
-//! this crate translates requests and answers.
+//! Mounts the endpoint of [`health_core`] on axum, as routes or as a layer. The core decides everything that a caller
+//! sees. This crate translates requests and responses.
 //!
 //! # Access logs and traces without probes
 //!
@@ -55,7 +55,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use health_core;
-/// Returns a future for `axum::serve(..).with_graceful_shutdown(..)`.
+/// Returns the future for `axum::serve(..).with_graceful_shutdown(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -76,14 +76,14 @@ pub use health_core;
 #[doc(inline)]
 pub use health_core::shutdown;
 
-/// Returns the endpoint's paths as routes, for [`Router::merge`] and [`Router::nest`] on a router of any state.
+/// Returns the endpoint's paths as routes, for [`Router::merge`] and [`Router::nest`] on a router with any state type.
 ///
-/// They are answered in whatever order routers are merged and nested and get a fallback. Merge them after the router's
-/// own `.layer(..)` calls, so that the layers of the application (authentication, limits, traces) do not wrap the
-/// probes. A route of the application at one of their paths is a panic of axum when the program starts.
+/// The routes work in every order in which routers are merged, nested and given a fallback. Merge the routes after the
+/// router's own `.layer(..)` calls, so that the layers of the application (authentication, limits, traces) do not wrap
+/// the probes. If the application has a route at one of the endpoint's paths, axum panics when the routers are merged.
 ///
-/// If the routes are nested, a path with a doubled slash after the prefix is answered with an empty 404, because axum
-/// passes it to no fallback.
+/// If the routes are nested, a path with a doubled slash after the prefix gets an empty 404, because axum does not pass
+/// it to a fallback.
 ///
 /// ```
 /// use axum::Router;
@@ -102,15 +102,14 @@ pub use health_core::shutdown;
 ///
 /// # Panics
 ///
-/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+/// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
 #[track_caller]
 pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
     HealthRoutes(endpoint.into().mounted())
 }
 
-/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
-/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
-/// `dedicated_server`.
+/// Serves the endpoint on this listener, on a thread and a runtime of its own, so that probes are answered while every
+/// worker of the application's runtime is blocked. Dropping the returned value ends the server.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -127,8 +126,9 @@ pub fn routes(endpoint: impl Into<Endpoint>) -> HealthRoutes {
 ///
 /// # Errors
 ///
-/// Returns an error if the listener cannot be used or the system cannot start a thread, and one of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) with the sentence of an option of the endpoint that was refused.
+/// Returns an error if the listener cannot be used or the system cannot start a thread. Returns an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), with the text of the mistake, if an option of the endpoint was
+/// refused.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -142,7 +142,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// The routes that [`routes`] returns, which convert into a [`Router`].
+/// The endpoint's routes, from [`routes`]. They convert into a [`Router`].
 #[derive(Clone, Debug)]
 #[must_use = "routes do nothing until they are merged into a router"]
 pub struct HealthRoutes(Endpoint);
@@ -177,26 +177,28 @@ impl<B> Service<Request<B>> for Mounted {
     }
 }
 
-/// Answers the probes in front of a service and passes every other request on. Works on any tower service whose body
-/// has data of the type `Bytes`, not only on axum's, and around layers that change the body: every answer has axum's
-/// [`Body`], which costs nothing where the inner service has it, too.
+/// A layer that answers probes in front of a service, and passes every other request on.
 ///
-/// # Outermost and last
+/// The layer works on any tower service whose body has data of the type `Bytes`, not only on axum's, and around layers
+/// that change the body. Every response has axum's [`Body`], which costs nothing if the inner service also has it.
 ///
-/// [`Router::layer`] wraps what the router has at that moment: its routes, and its fallback. The paths of the endpoint
-/// are no routes of the application, so they reach the layer through the fallback alone. In these orders they do not,
-/// and the application answers in the place of the endpoint, with 200 if it has a page for every path:
+/// # Order: outermost and last
 ///
-/// - `.layer(HealthLayer)` before `.fallback(..)`, which puts the new fallback outside of the layer;
-/// - `.layer(HealthLayer)` on a router without a fallback that is then nested or merged into another one;
+/// [`Router::layer`] wraps the routes and the fallback that the router has at the time of the call. The paths of the
+/// endpoint are not routes of the application, so they reach the layer only through the fallback. In the following
+/// orders they do not reach it, and the application answers in place of the endpoint, with 200 if it has a page for
+/// every path:
+///
+/// - `.layer(HealthLayer)` before `.fallback(..)`, which puts the new fallback outside the layer;
+/// - `.layer(HealthLayer)` on a router without a fallback that is then nested or merged into another router;
 /// - `.route_layer(HealthLayer)`, which never wraps the fallback;
 /// - `NormalizePathLayer::append_trailing_slash` around either form, because no path of the endpoint ends in a slash.
 ///
-/// Add the layer to the outermost router after everything else. [`routes`] have no wrong order: merge or nest them
-/// anywhere. An endpoint that nobody asks for a minute is mentioned in the log.
+/// Add the layer to the outermost router, after everything else. [`routes`] can be merged or nested in any order. The
+/// log warns if the endpoint receives no request within one minute.
 ///
-/// Probes do not wait until the inner service is ready, so no limit inside it delays them. While the service drains,
-/// answers of the application close their HTTP/1 connections ([`Endpoint::close_connections`]).
+/// Probes do not wait until the inner service is ready, so a limit inside it does not delay them. While the service
+/// drains, responses of the application close their HTTP/1 connections ([`Endpoint::close_connections`]).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -215,11 +217,11 @@ impl<B> Service<Request<B>> for Mounted {
 pub struct HealthLayer(Endpoint);
 
 impl HealthLayer {
-    /// Creates a layer over an endpoint, or over a `Health` with every endpoint option at its default.
+    /// Creates a layer from an endpoint, or from a `Health` with every endpoint option at its default.
     ///
     /// # Panics
     ///
-    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    /// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
     #[track_caller]
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
         Self(endpoint.into().mounted())
@@ -234,7 +236,7 @@ impl<S> Layer<S> for HealthLayer {
     }
 }
 
-/// The service that [`HealthLayer`] wraps around an inner service.
+/// The service that [`HealthLayer`] puts around an inner service.
 #[derive(Debug)]
 pub struct HealthService<S> {
     endpoint: Endpoint,
@@ -244,7 +246,7 @@ pub struct HealthService<S> {
 
 impl<S: Clone> Clone for HealthService<S> {
     fn clone(&self) -> Self {
-        // The clone of a ready service need not be ready.
+        // The clone of a ready service is not necessarily ready.
         Self { endpoint: self.endpoint.clone(), inner: self.inner.clone(), inner_is_ready: false }
     }
 }
@@ -284,7 +286,7 @@ where
 }
 
 pin_project! {
-    /// The future of an answer of [`HealthService`].
+    /// The response future of [`HealthService`].
     pub struct ResponseFuture<S, Q, F> {
         #[pin]
         state: State<S, Q, F>,
@@ -347,14 +349,14 @@ where
     }
 }
 
-/// The core's headers in this framework's types, with a `Content-Length` to be set.
+/// The core's headers converted to types of the `http` crate, with a placeholder for `Content-Length`.
 static HEADERS: HeaderCache<HeaderMap> = HeaderCache::new(|headers| {
     let mut converted = converted(headers);
     converted.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     converted
 });
 
-/// Converts the core's headers, whose values are visible ASCII, which no framework refuses.
+/// Converts the core's headers. Their values are visible ASCII, so the conversion never fails.
 fn converted(headers: &Headers) -> HeaderMap {
     let value = |value: &health_core::HeaderValue| match value {
         health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
@@ -363,12 +365,12 @@ fn converted(headers: &Headers) -> HeaderMap {
     headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
 }
 
-/// The header by which callers exclude upstream checks.
+/// Request header that excludes upstream checks.
 const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
-/// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
+/// Returns a line of a request header by its number, counted from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    // Names that the core itself reads are not parsed for each request.
+    // The names that the core reads are constants, so that no name is parsed on each request.
     let found = match name {
         "accept" => headers.get_all(header::ACCEPT),
         "authorization" => headers.get_all(header::AUTHORIZATION),
@@ -378,10 +380,10 @@ fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str
     found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
-/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
+/// Returns the endpoint's response to a request; `None` if the path belongs to the application.
 fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>> {
     let (headers, path) = (request.headers(), request.uri().path());
-    // `Router::nest` strips one slash too many from a path with a doubled slash. Such a path is not the endpoint's.
+    // `Router::nest` strips one slash too many from a path with a doubled slash. The endpoint does not own such a path.
     let original = request.extensions().get::<OriginalUri>().and_then(|original| original.path().strip_suffix(path));
     if original.is_some_and(|before| before.ends_with('/')) {
         return None;
@@ -398,7 +400,7 @@ fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut headers = HEADERS.with(&answer.headers, HeaderMap::clone);
-    // An answer to HEAD has the length of the body that it leaves out.
+    // A response to HEAD has the length of the body that it omits.
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     *response.headers_mut() = headers;
     if answer.close {
@@ -407,7 +409,7 @@ fn answer<B>(endpoint: &Endpoint, request: &Request<B>) -> Option<Response<Body>
     Some(response)
 }
 
-/// Closes the connection after an answer, over HTTP/1 only.
+/// Closes the connection after a response, over HTTP/1 only.
 fn close<B>(response: &mut Response<B>, version: Version) {
     if version <= Version::HTTP_11 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -12,11 +12,11 @@ use tokio::{
 
 use crate::{limited::Limited, service::HealthService};
 
-/// The size of a request line with its headers.
+/// The maximum size of a request line with its headers, in bytes.
 const LARGEST_REQUEST: usize = 128 << 10;
 
-/// Serves a connection until its client or a limit ends it. When `closing` changes, it ends after the request in
-/// progress.
+/// Serves a connection until its client or a time limit ends it. When `closing` changes, the connection ends after the
+/// request in progress.
 pub(crate) async fn serve_connection<S>(
     stream: S,
     peer: Option<SocketAddr>,
@@ -28,12 +28,13 @@ pub(crate) async fn serve_connection<S>(
     let answer =
         service_fn(move |request: Request<Incoming>| ready(Ok::<_, Infallible>(service.answer(&request, peer))));
     let connection = http1::Builder::new()
-        // `Limited` has the limits of time.
+        // `Limited` enforces the time limits.
         .header_read_timeout(None::<Duration>)
         .max_buf_size(LARGEST_REQUEST)
         .serve_connection(Limited::new(stream), answer);
     let mut connection = pin!(connection);
-    // What has arrived is answered first. An error is a client that left, said nonsense or took too long.
+    // Biased: requests that have arrived are answered first. An error means that the client disconnected, sent a
+    // malformed request or took too long.
     select! {
         biased;
         _ = connection.as_mut() => return,
@@ -55,7 +56,8 @@ mod tests {
 
     const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-    /// A connection that holds so many bytes each way, the task that serves it, and what asks it to end.
+    /// Opens a connection that buffers `room` bytes in each direction. Returns the client's side, the task that serves
+    /// the connection, and the sender that requests its end.
     fn connect(room: usize) -> (DuplexStream, JoinHandle<()>, watch::Sender<()>) {
         let service = HealthService::new(Health::builder().start().unwrap());
         let (client, server) = duplex(room);
@@ -64,7 +66,7 @@ mod tests {
         (client, task, closing)
     }
 
-    /// One answer to `/livez` on a connection that stays open.
+    /// Requests `/livez` on a connection that stays open, and returns the response.
     async fn live(client: &mut DuplexStream) -> String {
         client.write_all(LIVE).await.unwrap();
         let mut answer = Vec::new();
@@ -74,10 +76,10 @@ mod tests {
         String::from_utf8(answer).unwrap()
     }
 
-    /// What is answered to a whole connection.
+    /// Sends the requests on a new connection, and returns everything that the server sends until it closes.
     async fn answers(request: &str) -> String {
         let (mut client, task, _closing) = connect(1 << 16);
-        // The server may have had enough before everything was sent.
+        // The server may close the connection before everything is sent.
         let _ = client.write_all(request.as_bytes()).await;
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_does_not_end_has_ten_seconds_however_busy_it_is() {
+    async fn an_unfinished_request_is_cut_off_after_10_seconds_even_if_bytes_keep_arriving() {
         for begun in [&b""[..], b"G", b"GET /livez HTTP/1.1\r\nhost: "] {
             let (mut client, task, _closing) = connect(1 << 16);
             client.write_all(begun).await.unwrap();
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_between_two_requests_is_kept_for_75_seconds_each_time() {
+    async fn an_idle_connection_is_kept_for_75_seconds_after_each_request() {
         let (mut client, task, _closing) = connect(1 << 16);
         for _ in 0..3 {
             assert!(!live(&mut client).await.contains("connection: close"));
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_nobody_takes_has_30_seconds() {
+    async fn an_unread_response_is_cut_off_after_30_seconds() {
         let (mut client, task, _closing) = connect(16);
         client.write_all(LIVE).await.unwrap();
         let began = Instant::now();
@@ -134,9 +136,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_to_end_ends_after_the_request_in_progress() {
+    async fn a_closing_connection_ends_after_the_request_in_progress() {
         let began = Instant::now();
-        // Before the first request, and between two.
+        // Closed before the first request, and between two requests.
         let (_client, task, closing) = connect(1 << 16);
         closing.send_replace(());
         task.await.unwrap();
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_method_has_its_answer_and_nonsense_a_400() {
+    async fn each_method_gets_its_response_and_a_malformed_request_gets_a_400() {
         let close = "HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let answer = answers(&format!("HEAD /livez {close}")).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");

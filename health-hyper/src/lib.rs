@@ -1,6 +1,6 @@
-//! Serves [`health_core`]'s endpoint without a web framework, on hyper alone: for a worker that has no HTTP server of
-//! its own. The core decides everything that a caller sees; this crate accepts connections and translates requests and
-//! answers.
+//! Serves the endpoint of [`health_core`] without a web framework, on hyper alone. For workers that have no HTTP server
+//! of their own. The core decides everything that a caller sees. This crate accepts connections, and translates
+//! requests and responses.
 //!
 //! ```
 //! use health_core::{CheckExt as _, Health, Heartbeat};
@@ -18,21 +18,21 @@
 //! # }
 //! ```
 //!
-//! [`HealthService`] is the same as a tower service, below a router of axum or tonic or in a server of your own.
+//! [`HealthService`] is the endpoint as a tower service, for a router of axum or tonic or for a server of your own.
 //!
 //! # The server
 //!
-//! It speaks HTTP/1 on a TCP port or a Unix socket, without TLS. It limits what a client can take:
+//! The server speaks HTTP/1 on a TCP port or a Unix socket, without TLS. It limits the resources that a client can use:
 //!
-//! - The first request must have arrived within 10 s of the connection, a further one within 10 s of its first byte. An
-//!   answer must be taken within 30 s. A connection between two requests is kept for 75 s.
-//! - A request line with its headers takes at most 128 KiB.
-//! - At most 256 connections are open ([`Serve::max_connections`]). Whoever takes the last place has every other
-//!   connection closed that has no request in progress, so that idle clients keep nobody out.
-//! - An error of `accept`, such as a process without a free descriptor, closes idle connections, too. The server logs
-//!   it once a minute and tries again within a second.
+//! - The first request must arrive within 10 s of the connection, a further request within 10 s of its first byte. The
+//!   client must read a response within 30 s. An idle connection is kept for 75 s.
+//! - A request line with its headers may have up to 128 KiB.
+//! - At most 256 connections are open ([`Serve::max_connections`]). When a connection takes the last place, the server
+//!   closes every other connection that has no request in progress, so that idle clients cannot exclude other clients.
+//! - If `accept` fails, for instance because the process has no free file descriptor, the server also closes idle
+//!   connections. It logs the error at most once per minute, and tries again within 1 s.
 //!
-//! While the service drains, each answer closes its connection.
+//! While the service drains, each response closes its connection.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
@@ -49,7 +49,7 @@ use health_core::DedicatedServer;
 use health_core::Endpoint;
 
 pub use health_core;
-/// Returns a future for [`Serve::until`].
+/// Returns the future for [`Serve::until`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -77,8 +77,8 @@ pub use crate::{
     service::{HealthBody, HealthService},
 };
 
-/// Prepares a server of the endpoint on a listener of Tokio's: a TCP port or a Unix socket. [`Serve::until`] or
-/// [`Serve::spawn`] runs it. Every path that is not the endpoint's is a 404.
+/// Prepares a server for the endpoint on a Tokio listener: a TCP port or a Unix socket. [`Serve::until`] or
+/// [`Serve::spawn`] runs the server. Every path that the endpoint does not own gets a 404.
 ///
 /// ```
 /// use health_core::Health;
@@ -96,15 +96,14 @@ pub use crate::{
 ///
 /// # Panics
 ///
-/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+/// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
 #[track_caller]
 pub fn serve(endpoint: impl Into<Endpoint>, listener: impl Into<Listener>) -> Serve {
     Serve::new(HealthService::new(endpoint), listener.into())
 }
 
-/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
-/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
-/// `dedicated_server`.
+/// Serves the endpoint on this listener, on a thread and a runtime of its own, so that probes are answered while every
+/// worker of the application's runtime is blocked. Dropping the returned value ends the server.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -121,8 +120,9 @@ pub fn serve(endpoint: impl Into<Endpoint>, listener: impl Into<Listener>) -> Se
 ///
 /// # Errors
 ///
-/// Returns an error if the listener cannot be used or the system cannot start a thread, and one of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) with the sentence of an option of the endpoint that was refused.
+/// Returns an error if the listener cannot be used or the system cannot start a thread. Returns an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), with the text of the mistake, if an option of the endpoint was
+/// refused.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

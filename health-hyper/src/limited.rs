@@ -1,7 +1,8 @@
-//! A stream of Tokio's for hyper that ends a connection whose client takes too long.
+//! Adapts a Tokio stream for hyper, and ends a connection whose client takes too long.
 //!
-//! hyper's own limit for headers also holds between two requests. Kept connections of clients that ask every ten
-//! seconds would be closed just when the next request is on its way, so the limits are kept here, each its own.
+//! hyper's own timeout for headers also applies between two requests. It would close the kept connection of a client
+//! that sends a request every ten seconds just when the next request is on its way. This stream therefore has a
+//! separate limit for each phase of a connection.
 
 use std::{
     io::{self, IoSlice},
@@ -17,35 +18,36 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// The number of bytes that one read takes at most.
+/// The maximum number of bytes of one read.
 const CHUNK: usize = 4 << 10;
 
-/// A stream with a limit for each phase of its connection. When the limit is over, reads and writes fail.
+/// A stream with a time limit for each phase of its connection. After the limit, reads and writes fail with `TimedOut`.
 pub(crate) struct Limited<S> {
     stream: S,
     phase: Phase,
     deadline: Instant,
-    // Set to the deadline when a read or write waits.
+    // Reset to the deadline only when a read or write waits.
     sleep: Pin<Box<Sleep>>,
 }
 
-/// What a connection waits for.
+/// The phase of a connection, by what the server waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// For the first request, or for the rest of one.
+    /// The first request, or the rest of a request.
     Request,
-    /// For the client to take an answer.
+    /// The client reading a response.
     Answer,
-    /// For a further request.
+    /// A further request.
     Idle,
 }
 
 impl Phase {
+    /// Returns the time limit of the phase.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Request => 10,
             Self::Answer => 30,
-            // Longer than what keeps connections usually waits between two uses of one, a minute.
+            // Clients that keep connections usually wait up to a minute between two requests.
             Self::Idle => 75,
         })
     }
@@ -57,6 +59,7 @@ impl<S> Limited<S> {
         Self { stream, phase, deadline, sleep: Box::pin(sleep_until(deadline)) }
     }
 
+    /// Starts a phase with a new deadline. Does nothing in the same phase.
     fn enter(&mut self, phase: Phase) {
         if phase != self.phase {
             self.phase = phase;
@@ -64,7 +67,7 @@ impl<S> Limited<S> {
         }
     }
 
-    /// Waits for the deadline, in place of a stream that is not ready.
+    /// Polls the deadline while the stream is not ready. Ready with the error `TimedOut` after the deadline.
     fn poll_deadline<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if self.sleep.deadline() != self.deadline {
             self.sleep.as_mut().reset(self.deadline);
@@ -72,7 +75,7 @@ impl<S> Limited<S> {
         self.sleep.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Follows a write of this length.
+    /// Updates the phase after a write of this length.
     fn wrote(
         &mut self,
         length: usize,
@@ -81,7 +84,7 @@ impl<S> Limited<S> {
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(count)) => {
-                // The rest of a part is written next, under the same limit.
+                // After a partial write, the rest is written next under the same limit.
                 self.enter(if count < length { Phase::Answer } else { Phase::Idle });
                 Poll::Ready(Ok(count))
             }
@@ -106,8 +109,8 @@ impl<S: AsyncRead + Unpin> Read for Limited<S> {
         let mut read = ReadBuf::uninit(&mut bytes[..room]);
         match Pin::new(&mut this.stream).poll_read(context, &mut read) {
             Poll::Ready(Ok(())) => {
-                // A client that goes on sending does not prolong its answer. The beginning of a request that arrived
-                // with the one before it counts as idle, which a client may be anyway.
+                // A client that keeps sending does not extend the limit of its response. The start of a request that
+                // arrived together with the previous one counts as idle, a phase that every client may use anyway.
                 if !read.filled().is_empty() && this.phase == Phase::Idle {
                     this.enter(Phase::Request);
                 }

@@ -1,4 +1,4 @@
-//! What is listened on: a TCP port, or a Unix socket.
+//! The listener of the server: a TCP port or a Unix socket.
 
 use std::{io, net::SocketAddr};
 #[cfg(unix)]
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-/// A listener of Tokio's, which converts into this: a TCP port, or a Unix socket.
+/// A TCP port or a Unix socket. Tokio's listeners convert into it.
 #[derive(Debug)]
 pub struct Listener(Kind);
 
@@ -19,7 +19,7 @@ enum Kind {
     Unix(UnixListener),
 }
 
-/// An accepted connection. On a Unix socket the peer has no address.
+/// An accepted connection. The peer of a Unix socket has no address.
 pub(crate) enum Accepted {
     Tcp(TcpStream, SocketAddr),
     #[cfg(unix)]
@@ -27,12 +27,12 @@ pub(crate) enum Accepted {
 }
 
 impl Listener {
-    /// Accepts a connection. Dropping the future loses none.
+    /// Accepts a connection. Cancel safe: dropping the future loses no connection.
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // An answer is written at once and whole. Where this fails it may arrive a moment later.
+                // A response is written at once and whole. If the option fails, the response may only arrive later.
                 let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream, peer))
             }
@@ -55,11 +55,11 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// Binds a Unix socket. A socket at this path that nobody listens on any more, such as that of a process that was
-/// killed, is replaced. A file of any other kind, and a socket that somebody listens on, stay.
+/// Binds a Unix socket. Replaces an abandoned socket at this path, such as that of a process that was killed. Does not
+/// replace a socket with a listener, or a file of any other kind.
 ///
-/// Who may connect is decided by the rights of the file, which follow the umask of the process, and those of its
-/// directory. The file stays when the server ends. Two processes that start at the same moment with the same path can
+/// The permissions of the file, which follow the umask of the process, and those of its directory decide who may
+/// connect. The file remains when the server ends. Two processes that start at the same time with the same path can
 /// replace each other's socket.
 ///
 /// ```
@@ -79,7 +79,8 @@ impl From<UnixListener> for Listener {
 ///
 /// # Errors
 ///
-/// The path cannot be bound, for instance because its directory does not exist, or what stands there stays.
+/// Returns an error if the path cannot be bound, for instance because its directory does not exist, or because a file
+/// exists there that is not replaced.
 #[cfg(unix)]
 pub async fn bind_unix(path: impl AsRef<Path>) -> io::Result<UnixListener> {
     let path = path.as_ref();
@@ -92,7 +93,8 @@ pub async fn bind_unix(path: impl AsRef<Path>) -> io::Result<UnixListener> {
     bound
 }
 
-/// Whether this is a socket that nobody listens on. A file of another kind refuses connections, too.
+/// Returns whether the path is a socket without a listener. Checks the type, because a file of another kind also
+/// refuses connections.
 #[cfg(unix)]
 async fn is_abandoned(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());

@@ -15,22 +15,22 @@ use crate::{
     service::HealthService,
 };
 
-/// Few enough to leave most of the usual 1,024 descriptors to the application.
+/// The default limit of open connections. It leaves most of the usual 1,024 file descriptors to the application.
 const MOST_CONNECTIONS: usize = 256;
 
-/// How long the end waits for answers in progress.
+/// How long the end of the server waits for responses in progress.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// The pause after an error of `accept`. It is doubled with each further one.
+/// The pause after an error of `accept`. It doubles with each further error in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The shortest time between two lines of the log about `accept`.
+/// The minimum time between two log lines about `accept`.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
-/// A server that [`serve`](crate::serve) has prepared.
+/// A prepared server, from [`serve`](crate::serve).
 #[derive(Debug)]
-#[must_use = "a server answers nobody until `until` is awaited or `spawn` is called"]
+#[must_use = "a server does nothing until `until` is awaited or `spawn` is called"]
 pub struct Serve {
     service: HealthService,
     listener: Listener,
@@ -42,20 +42,21 @@ impl Serve {
         Self { service, listener, most_connections: MOST_CONNECTIONS }
     }
 
-    /// Sets how many connections are open at most; default 256, at least 2. Others wait in the queue of the listener
-    /// until one ends. Whoever takes the last place has every other connection closed that has no request in progress.
+    /// Sets the maximum number of open connections. Default 256, at least 2. Further connections wait in the queue of
+    /// the listener until one ends. When a connection takes the last place, the server closes every other connection
+    /// that has no request in progress.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.most_connections = most.max(2);
         self
     }
 
-    /// Serves until the future completes. Then the listener and idle connections are closed, answers in progress are
-    /// finished within a second, and the rest is cut off. Dropping the returned future ends the server at once.
+    /// Serves until the future completes. Then closes the listener and idle connections, waits up to 1 s for responses
+    /// in progress, and cuts off the remaining connections. Dropping the returned future ends the server at once.
     pub async fn until(self, end: impl Future<Output = ()>) {
         let Self { service, listener, most_connections } = self;
         let mut end = pin!(end);
         let mut connections = JoinSet::new();
-        // Each change asks the connections that are open at that moment to end.
+        // Each change requests the end of the connections that are open at that time.
         let closing = watch::Sender::new(());
         let mut failures = Failures::default();
         loop {
@@ -70,7 +71,7 @@ impl Serve {
                 Ok(accepted) => {
                     failures.end();
                     if connections.len() + 1 >= most_connections {
-                        // Before the new connection is among those that are asked.
+                        // Sent before the new connection subscribes, so that it is not closed itself.
                         closing.send_replace(());
                     }
                     let (service, closes) = (service.clone(), closing.subscribe());
@@ -87,7 +88,7 @@ impl Serve {
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
                     failures.add(&error);
-                    // Idle connections hold descriptors, which may be what is missing.
+                    // The process may lack free descriptors, which closing idle connections releases.
                     closing.send_replace(());
                 }
             }
@@ -95,28 +96,28 @@ impl Serve {
         drop(listener);
         closing.send_replace(());
         let finished = async { while connections.join_next().await.is_some() {} };
-        // Whoever is left is cut off with the set of connections.
+        // Dropping the set cuts off the remaining connections.
         let _ = timeout(LAST_ANSWERS, finished).await;
     }
 
-    /// Serves as a task of the current runtime until the returned value is dropped or [`Server::end`] is called.
+    /// Serves on a task of the current runtime until the returned value is dropped or [`Server::end`] is called.
     ///
     /// # Panics
     ///
-    /// The call was made outside a Tokio runtime. The runtime must have I/O and time enabled.
+    /// Panics if the call is made outside a Tokio runtime. The runtime must have I/O and time enabled.
     #[track_caller]
     pub fn spawn(self) -> Server {
         let (end, ended) = oneshot::channel::<()>();
         let task = tokio::spawn(self.until(async {
-            // An error says that the value was dropped.
+            // An error means that the value was dropped.
             let _ = ended.await;
         }));
         Server { end, task }
     }
 }
 
-/// A server as a task, from [`Serve::spawn`]. Dropping it ends the server as the completed future of [`Serve::until`]
-/// does, without waiting.
+/// A server that runs on a task, from [`Serve::spawn`]. Dropping the value ends the server in the background, as the
+/// completed future of [`Serve::until`] does.
 #[derive(Debug)]
 #[must_use = "dropping the server ends it"]
 pub struct Server {
@@ -125,16 +126,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Ends the server, and waits up to a second for answers in progress.
+    /// Ends the server, and waits up to 1 s for responses in progress.
     pub async fn end(self) {
         let Self { end, task } = self;
         drop(end);
-        // An error says that the runtime has ended, and the server with it.
+        // An error means that the runtime, and with it the server, has ended.
         let _ = task.await;
     }
 }
 
-/// Errors of `accept` in a row.
+/// The state of errors of `accept` in a row.
 #[derive(Debug, Default)]
 struct Failures {
     pause: Duration,
@@ -159,13 +160,13 @@ impl Failures {
     }
 }
 
-/// Whether a client left before its connection was accepted.
+/// Returns whether the error means that a client disconnected before its connection was accepted.
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Accepts a connection, not before the end of a pause.
+/// Accepts a connection after the end of a pause.
 async fn accept(listener: &Listener, pause_end: Option<Instant>) -> io::Result<Accepted> {
     if let Some(end) = pause_end {
         sleep_until(end).await;

@@ -1,4 +1,4 @@
-//! The endpoint as a tower service: request in, response out.
+//! The endpoint as a tower service.
 
 use std::{
     convert::Infallible,
@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::{Body, Frame, SizeHint};
 use tower_service::Service;
 
-/// The endpoint as a [`tower_service::Service`] for requests with any body. A path that is not the endpoint's is a 404
-/// in plain text.
+/// The endpoint as a [`tower_service::Service`] for requests with any body. A path that the endpoint does not own gets
+/// a 404 in plain text.
 ///
-/// A request tells the address of its client to [`Endpoint::full_for`] by a [`SocketAddr`] among its extensions.
+/// A [`SocketAddr`] in the extensions of a request is the address of its client for [`Endpoint::full_for`].
 ///
 /// ```
 /// use health_core::Health;
@@ -39,17 +39,17 @@ use tower_service::Service;
 pub struct HealthService(Endpoint);
 
 impl HealthService {
-    /// Creates a service over an endpoint, or over a `Health` with every endpoint option at its default.
+    /// Creates a service from an endpoint, or from a `Health` with every endpoint option at its default.
     ///
     /// # Panics
     ///
-    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    /// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
     #[track_caller]
     pub fn new(endpoint: impl Into<Endpoint>) -> Self {
         Self(endpoint.into().mounted())
     }
 
-    /// Returns the answer to a request of this peer.
+    /// Returns the response to a request from this peer.
     pub(crate) fn answer<B>(&self, request: &Request<B>, peer: Option<SocketAddr>) -> Response<HealthBody> {
         let headers = request.headers();
         let answer = self.0.respond(&health_core::Request::new(
@@ -64,7 +64,7 @@ impl HealthService {
         let mut response = Response::new(HealthBody(body));
         *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut headers = HEADERS.with(&answer.headers, HeaderMap::clone);
-        // An answer to HEAD has the length of the body that it leaves out.
+        // A response to HEAD has the length of the body that it omits.
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
         if answer.close && request.version() <= Version::HTTP_11 {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -89,7 +89,7 @@ impl<B> Service<Request<B>> for HealthService {
     }
 }
 
-/// The body of an answer, in one piece.
+/// The body of a response of [`HealthService`], in one frame.
 #[derive(Clone, Debug, Default)]
 pub struct HealthBody(Bytes);
 
@@ -111,14 +111,14 @@ impl Body for HealthBody {
     }
 }
 
-/// The core's headers in the types of the `http` crate, with a `Content-Length` to be set.
+/// The core's headers converted to types of the `http` crate, with a placeholder for `Content-Length`.
 static HEADERS: HeaderCache<HeaderMap> = HeaderCache::new(|headers| {
     let mut converted = converted(headers);
     converted.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     converted
 });
 
-/// Converts the core's headers, whose values are visible ASCII, which the `http` crate does not refuse.
+/// Converts the core's headers. Their values are visible ASCII, so the conversion never fails.
 fn converted(headers: &Headers) -> HeaderMap {
     let value = |value: &health_core::HeaderValue| match value {
         health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
@@ -127,12 +127,12 @@ fn converted(headers: &Headers) -> HeaderMap {
     headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
 }
 
-/// The header by which callers exclude upstream checks.
+/// Request header that excludes upstream checks.
 const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
-/// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
+/// Returns a line of a request header by its number, counted from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    // Names that the core itself reads are not parsed for each request.
+    // The names that the core reads are constants, so that no name is parsed on each request.
     let found = match name {
         "accept" => headers.get_all(header::ACCEPT),
         "authorization" => headers.get_all(header::AUTHORIZATION),
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// The body that a request of this client is answered with.
+    /// Returns the body of the response to a request from this client.
     fn body(service: &mut HealthService, peer: Option<SocketAddr>) -> String {
         let mut request = Request::get("/health").body(()).unwrap();
         if let Some(peer) = peer {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_tells_its_clients_address_by_an_extension() {
+    async fn the_client_address_is_read_from_a_request_extension() {
         let health = Health::builder().version("1.4.2").start().unwrap();
         let endpoint =
             Endpoint::new(health).full_for(|request| request.peer().is_some_and(|peer| peer.ip().is_loopback()));
@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_one_piece_and_then_ends() {
+    fn a_body_yields_one_frame_and_then_ends() {
         let mut body = HealthBody(Bytes::from_static(b"ok"));
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut next = || Pin::new(&mut body).poll_frame(&mut context);
-        let Poll::Ready(Some(Ok(frame))) = next() else { panic!("no piece") };
+        let Poll::Ready(Some(Ok(frame))) = next() else { panic!("no frame") };
         assert_eq!(frame.into_data().unwrap(), "ok");
         assert!(matches!(next(), Poll::Ready(None)));
         assert!(body.is_end_stream() && HealthBody::default().is_end_stream());

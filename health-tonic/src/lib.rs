@@ -15,20 +15,23 @@
 //! # }
 //! ```
 //!
-//! | service | serves while |
+//! | service | is serving while |
 //! |---|---|
 //! | the empty name, `readiness` | the readiness probe passes: the service should receive traffic |
 //! | `liveness`, `startup` | the probe of that name passes |
 //! | a check's name | the check is not Unhealthy |
 //!
-//! Degraded serves. The empty name and `readiness` do not serve while the service starts or drains. Check of an unknown
-//! name fails with `NOT_FOUND`; Watch of an unknown name sends `SERVICE_UNKNOWN` until a service of that name appears.
-//! Watch ends with `UNAVAILABLE` when the delay of the drain has passed or the checks have stopped, because a server
-//! that shuts down waits for its streams. Every caller can learn the names of the checks; [`probes_only`] hides them.
+//! A Degraded service is `SERVING`. The empty name and `readiness` are `NOT_SERVING` while the service starts or
+//! drains. [`Builder::grpc_service`](health_core::Builder::grpc_service) adds further names.
+//!
+//! Check of an unknown name fails with `NOT_FOUND`. Watch of an unknown name sends `SERVICE_UNKNOWN` until a service of
+//! this name appears. Watch ends with `UNAVAILABLE` when the delay of the drain has passed or the checks have stopped,
+//! because a server that shuts down waits for its streams. List fails with `RESOURCE_EXHAUSTED` for more than 100
+//! services. Every caller can learn the names of the checks; [`probes_only`] hides them.
 //!
 //! # Traces without probes
 //!
-//! A server's layers wrap all of its services, so the span function must exclude the health service:
+//! The layers of a server wrap all of its services, so the span function must exclude the health service:
 //!
 //! ```
 //! use tonic::{codegen::http, transport::Server};
@@ -67,7 +70,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-/// The generated messages and server.
+/// The generated messages and server of `grpc.health.v1`.
 pub mod pb {
     pub use crate::generated::*;
 }
@@ -77,9 +80,10 @@ use crate::generated::{
     health_check_response::ServingStatus, health_server,
 };
 
-/// The interval at which Watch rereads the status, because a result that turns stale publishes no change.
+/// The interval at which Watch reads the status again, because a result that becomes stale publishes no change.
 const LOOK: Duration = Duration::from_secs(1);
-/// The maximum number of services that List returns, as in gRPC's own servers. More fail with `RESOURCE_EXHAUSTED`.
+/// The maximum number of services that List returns, as in gRPC's own servers. With more services, List fails with
+/// `RESOURCE_EXHAUSTED`.
 const LISTED: usize = 100;
 
 /// The health service in the form that a tonic server takes.
@@ -91,7 +95,7 @@ pub fn service(health: Health) -> HealthServer {
     HealthServer::new(Service { health, names: true })
 }
 
-/// Returns the health service without the checks: their names are unknown to every caller.
+/// Returns the health service without the checks: every name of a check is unknown, and List omits it.
 #[must_use]
 pub fn probes_only(health: Health) -> HealthServer {
     HealthServer::new(Service { health, names: false })
@@ -105,6 +109,7 @@ pub struct Service {
 }
 
 impl Service {
+    /// Returns whether callers may see a service.
     fn shows(&self, service: &str) -> bool {
         self.names || self.health.service_probe(service).is_some()
     }
@@ -148,16 +153,16 @@ impl health_server::Health for Service {
     type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        // One place for the latest status, and one reserved for the error that ends the stream.
+        // Capacity for the latest status, and for the error that ends the stream, which is reserved.
         let (sender, receiver) = mpsc::channel(2);
         tokio::spawn(watch(self.clone(), request.into_inner().service, sender));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
-/// Sends the status now and whenever it changes, until the client disconnects, the delay of the drain has passed or the
-/// checks have stopped. A client that does not read delays no other caller, and receives the latest status once it
-/// reads.
+/// Sends the current status and every change, until the client disconnects, the delay of the drain has passed or the
+/// checks have stopped. A client that does not read does not delay other callers, and receives the latest status once
+/// it reads.
 async fn watch(service: Service, name: String, client: mpsc::Sender<Result<HealthCheckResponse, Status>>) {
     let Ok(last_word) = client.clone().reserve_owned().await else { return };
     let mut changes = service.health.subscribe();
@@ -170,12 +175,12 @@ async fn watch(service: Service, name: String, client: mpsc::Sender<Result<Healt
         let now = service.watched(&name);
         if told != Some(now) {
             tokio::select! {
-                // If the channel has room, the status is sent even if the delay of the drain has passed.
+                // If the channel has capacity, the status is sent even if the delay of the drain has passed.
                 biased;
                 sent = client.send(Ok(response(now))) => if sent.is_err() {
                     return;
                 },
-                // A client that does not read must not delay the end of the stream.
+                // A client that does not read cannot delay the end of the stream.
                 () = &mut drained => break,
             }
             told = Some(now);

@@ -1,10 +1,10 @@
-//! Mounts [`health_core`]'s endpoint on warp, as a filter or in front of another filter. The core decides everything
-//! that a caller sees; this crate translates requests and answers.
+//! Mounts the endpoint of [`health_core`] on warp, as a filter or in front of another filter. The core decides
+//! everything that a caller sees. This crate translates requests and responses.
 //!
 //! # Access logs and traces without probes
 //!
-//! `.with(..)` wraps only the filter that it is called on. Call it on the application's filters before the health
-//! filter is joined to them, so that probes are answered outside those wrappers.
+//! `.with(..)` wraps only the filter that it is called on. Call it on the application's filters before they are
+//! combined with the health filter, so that probes are answered outside those wrappers.
 //!
 //! ```
 //! use health_core::Health;
@@ -38,7 +38,7 @@ use warp::{
 };
 
 pub use health_core;
-/// Returns a future for `warp::serve(..).bind(..).await.graceful(..)`.
+/// Returns the future for `warp::serve(..).bind(..).await.graceful(..)`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -57,12 +57,12 @@ pub use health_core;
 #[doc(inline)]
 pub use health_core::shutdown;
 
-/// Returns the endpoint's paths as one filter, which rejects every other path with "not found". Nests below
-/// `warp::path(..)`, without a `warp::path::end()` in between.
+/// Returns the endpoint's paths as one filter, which rejects every other path with "not found". The filter can be
+/// nested below `warp::path(..)`, without a `warp::path::end()` in between.
 ///
-/// Join the application to it, not it to the application: `routes(health).or(app)`. A filter that answers every path,
-/// or every segment, hides what is joined to it by `.or(..)`. Behind a filter that never rejects, such as one after
-/// `.recover(..)`, this does not compile:
+/// Put the health filter first: `routes(health).or(app)`. A filter that answers every path, or every segment, hides the
+/// filters that follow it in `.or(..)`. After a filter that never rejects, such as one with `.recover(..)`, the health
+/// filter does not compile:
 ///
 /// ```compile_fail
 /// # use std::convert::Infallible;
@@ -74,7 +74,7 @@ pub use health_core::shutdown;
 /// # }
 /// ```
 ///
-/// An endpoint that nobody asks for a minute is mentioned in the log.
+/// The log warns if the endpoint receives no request within one minute.
 ///
 /// ```
 /// use health_core::Health;
@@ -93,15 +93,15 @@ pub use health_core::shutdown;
 ///
 /// # Panics
 ///
-/// An option of the endpoint was refused: see [`Endpoint::mounted`].
+/// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
 #[track_caller]
 pub fn routes(
     endpoint: impl Into<Endpoint>,
 ) -> impl Filter<Extract = (warp::reply::Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let endpoint = endpoint.into().mounted();
     let owner = endpoint.clone();
-    // The path is checked first, so that nothing is copied for requests of the application. A request without any path
-    // (`CONNECT host:443`) has no segment, and warp panics when asked for its path.
+    // The path is checked first, so that nothing is copied for requests of the application. A request without a path
+    // (`CONNECT host:443`) has no segment, and is rejected before `warp::path::full`, which would panic.
     warp::path::param()
         .and(warp::path::full())
         .and(warp::path::peek())
@@ -120,9 +120,8 @@ pub fn routes(
         })
 }
 
-/// Serves the endpoint on this listener, with a thread and a runtime of its own, so that probes are answered while
-/// every worker of the application's runtime is blocked. Dropping the returned value ends the server. Needs the feature
-/// `dedicated_server`.
+/// Serves the endpoint on this listener, on a thread and a runtime of its own, so that probes are answered while every
+/// worker of the application's runtime is blocked. Dropping the returned value ends the server.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -139,8 +138,9 @@ pub fn routes(
 ///
 /// # Errors
 ///
-/// Returns an error if the listener cannot be used or the system cannot start a thread, and one of the kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) with the sentence of an option of the endpoint that was refused.
+/// Returns an error if the listener cannot be used or the system cannot start a thread. Returns an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), with the text of the mistake, if an option of the endpoint was
+/// refused.
 #[cfg(feature = "dedicated_server")]
 pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> io::Result<DedicatedServer> {
     let endpoint = endpoint.into().validated().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -154,11 +154,11 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// Answers the probes in front of an application and passes every other request on. Works on filters that can reject
-/// and, after `.recover()`, on filters that cannot.
+/// Answers probes in front of an application, and passes every other request on. Implemented for filters that can
+/// reject and for filters that cannot, such as those with `.recover()`.
 ///
-/// While the service drains, answers of the application close their HTTP/1 connections
-/// ([`Endpoint::close_connections`]), except the answers that warp itself makes to rejections.
+/// While the service drains, responses of the application close their HTTP/1 connections
+/// ([`Endpoint::close_connections`]), except the responses that warp itself generates for rejections.
 ///
 /// ```
 /// use health_core::Health;
@@ -174,11 +174,11 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
 /// # }
 /// ```
 pub trait WithHealth<E>: Sized {
-    /// Returns a filter that answers the probes and passes every other request on to this filter.
+    /// Returns a filter that answers probes, and passes every other request on to this filter.
     ///
     /// # Panics
     ///
-    /// An option of the endpoint was refused: see [`Endpoint::mounted`].
+    /// Panics if an option of the endpoint was refused: see [`Endpoint::mounted`].
     fn with_health(
         self,
         endpoint: impl Into<Endpoint>,
@@ -210,7 +210,7 @@ macro_rules! with_health {
 
 with_health!(Rejection, Infallible);
 
-/// The length of a segment of the path.
+/// The length of a path segment.
 struct SegmentLength(usize);
 
 impl FromStr for SegmentLength {
@@ -228,10 +228,10 @@ struct OwnPath {
 }
 
 impl OwnPath {
-    /// Creates the part from the length of its first segment and what follows this segment.
+    /// Creates the part from the length of its first segment and the rest of the path.
     fn new(SegmentLength(first): SegmentLength, full: FullPath, rest: &Peek) -> Self {
         let rest = rest.as_str().len();
-        // A slash stands before each of the two.
+        // Both parts are preceded by a slash.
         let own = 1 + first + if rest > 0 { 1 + rest } else { 0 };
         Self { start: full.as_str().len().saturating_sub(own), full }
     }
@@ -241,10 +241,10 @@ impl OwnPath {
     }
 }
 
-/// The core's headers in this framework's types.
+/// The core's headers converted to types of the `http` crate.
 static HEADERS: HeaderCache<HeaderMap> = HeaderCache::new(converted);
 
-/// Converts the core's headers, whose values are visible ASCII, which no framework refuses.
+/// Converts the core's headers. Their values are visible ASCII, so the conversion never fails.
 fn converted(headers: &Headers) -> HeaderMap {
     let value = |value: &health_core::HeaderValue| match value {
         health_core::HeaderValue::Static(text) => Some(HeaderValue::from_static(text)),
@@ -253,12 +253,12 @@ fn converted(headers: &Headers) -> HeaderMap {
     headers.iter().filter_map(|(name, sent)| Some((HeaderName::from_static(name), value(sent)?))).collect()
 }
 
-/// The header by which callers exclude upstream checks.
+/// Request header that excludes upstream checks.
 const HEALTH_LOCAL: HeaderName = HeaderName::from_static("health-local");
 
-/// Returns a line of a request's header by its number, from 0. Lines that are not UTF-8 are skipped.
+/// Returns a line of a request header by its number, counted from 0. Lines that are not UTF-8 are skipped.
 fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str> {
-    // Names that the core itself reads are not parsed for each request.
+    // The names that the core reads are constants, so that no name is parsed on each request.
     let found = match name {
         "accept" => headers.get_all(header::ACCEPT),
         "authorization" => headers.get_all(header::AUTHORIZATION),
@@ -268,7 +268,7 @@ fn line<'r>(headers: &'r HeaderMap, name: &str, number: usize) -> Option<&'r str
     found.into_iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).nth(number)
 }
 
-/// Returns the endpoint's answer to a request; `None` if the request belongs to the application.
+/// Returns the endpoint's response to a request; `None` if the path belongs to the application.
 fn answer(
     endpoint: &Endpoint,
     path: &str,
@@ -287,7 +287,7 @@ fn answer(
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = HEADERS.with(&answer.headers, HeaderMap::clone);
     if is_head {
-        // Without this length the server would take that of the empty body.
+        // Without this header the server would send the length of the empty body.
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.content_length));
     }
     if answer.close {
@@ -296,12 +296,12 @@ fn answer(
     Some(response)
 }
 
-/// Closes the connection after an answer. hyper removes this header from answers over HTTP/2.
+/// Closes the connection after a response. hyper removes this header from responses over HTTP/2.
 fn close(response: &mut warp::reply::Response) {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// Returns an answer of the application with the headers that the core adds while the service drains.
+/// Adds the headers that the core requests while the service drains to a response of the application.
 fn with_extras(endpoint: &Endpoint, mut response: warp::reply::Response) -> warp::reply::Response {
     if let Some(extras) = endpoint.response_extras(response.status().as_u16()) {
         response.headers_mut().extend(converted(&extras.headers));
