@@ -81,13 +81,14 @@ fn begins(sent: &[u8], with: &[u8]) -> usize {
 #[must_use]
 pub fn document(costs: &[(&str, Costs)]) -> String {
     let mut text = String::from(
-        "# What a run costs the server that it asks\n\n\
-         Written by the test `real::faults::costs`, which counts the traffic between each check and the real server;\n\
-         `HEALTH_WRITE_COSTS=1 tests/run costs` writes it anew. The application has used one connection of its pool, and the\n\
-         runs follow each other. *Kept* are the connections while nothing runs, the application's one included; *messages* are\n\
-         those of the protocol: queries of PostgreSQL, packets of MySQL, commands of Redis, frames of AMQP, lines of NATS,\n\
-         requests of HTTP; of other protocols the round trips. The checks of Kafka are not here, as librdkafka sends much of its\n\
-         own accord.\n\n\
+        "# What a check run costs the server\n\n\
+         Written by the test `real::faults::costs`, which counts the traffic between each check and the real server.\n\
+         `HEALTH_WRITE_COSTS=1 tests/run costs` updates this page. The application has used one connection of its\n\
+         pool, and the runs follow each other.\n\n\
+         - *Connections kept* counts the connections while no run is in progress, including the application's one.\n\
+         - *Messages* counts the messages of the protocol: queries of PostgreSQL, packets of MySQL, commands of\n\
+         \x20\x20Redis, frames of AMQP, lines of NATS, requests of HTTP, and round trips for other protocols.\n\
+         - The Kafka checks are not listed, because librdkafka sends much traffic on its own.\n\n\
          | check | connections opened | connections kept | round trips | messages | channels opened |\n\
          |---|---|---|---|---|---|\n",
     );
@@ -99,10 +100,11 @@ pub fn document(costs: &[(&str, Costs)]) -> String {
         let _ = writeln!(text, "| `{row}` | {opened} | {kept} | {round_trips} | {messages} | {channels} |");
     }
     text.push_str(
-        "\nRabbitMQ ends the connection on which a channel is asked for that the user may not have. So the checks of a pool have\n\
-         a connection of their own, beside the application's, which they share. sqlx gives idle connections in turn, and each\n\
-         use keeps one from its `idle_timeout`; so of several idle ones the check takes one for itself. The one that it opens for a\n\
-         pool that had none is kept for a minute after it was needed, and is counted here.\n",
+        "\nRabbitMQ closes a connection if a channel is requested on it that the user may not open. The checks of one\n\
+         pool therefore share a connection of their own beside the application's.\n\n\
+         sqlx hands out idle connections in turn, and each use keeps a connection from reaching its `idle_timeout`.\n\
+         If there are several idle connections, the check therefore reserves one of them. If the pool has no\n\
+         connection, the check opens one, which is counted here and kept for one minute after it was needed.\n",
     );
     text
 }

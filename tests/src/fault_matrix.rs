@@ -68,13 +68,13 @@ pub const FAULTS: [Fault; 13] = [
         within: HANGS,
     },
     Fault {
-        name: "black hole there",
+        name: "black hole to the server",
         cause: Cause::Network(NetworkFault::DropRequests),
         cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
     },
     Fault {
-        name: "black hole back",
+        name: "black hole from the server",
         cause: Cause::Network(NetworkFault::DropAnswers),
         cells: ["timeout", "timeout", "timeout", "timeout", "timeout/unreachable", "timeout"],
         within: HANGS,
@@ -100,19 +100,19 @@ pub const FAULTS: [Fault; 13] = [
         within: HANGS,
     },
     Fault {
-        name: "every connection of the pool always waited for",
+        name: "busy pool: every connection always has waiters",
         cause: Cause::Pool("busy"),
         cells: ["healthy", "healthy", "healthy", "healthy", "-", "-"],
         within: Duration::ZERO,
     },
     Fault {
-        name: "all connections in use, and a full server",
+        name: "all connections in use, and the server is full",
         cause: Cause::Pool("full server"),
         cells: ["saturated", "saturated", "saturated", "saturated", "-", "-"],
         within: HANGS,
     },
     Fault {
-        name: "locked out",
+        name: "user locked out",
         cause: Cause::Pool("locked out"),
         cells: ["rejected", "rejected", "rejected", "rejected", "-", "-"],
         within: LOCKED_OUT,
@@ -126,12 +126,15 @@ pub type Measured = Vec<Duration>;
 #[must_use]
 pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
     let mut text = String::from(
-        "# What a network does, and what the checks say\n\n\
-         Written by the test `measured::faults::fault_matrix`, which runs each cell against the real server behind a proxy that\n\
-         makes the fault; `HEALTH_WRITE_FAULTS=1 tests/run fault_matrix` writes it anew. The checks run every 0.3 s with a\n\
-         deadline of 1 s. A reason is there at the latest moment of its row, measured from the moment the fault began, on the\n\
-         clock of a bare thread that does the same work again and again; *healthy* means that none of eight runs said anything\n\
-         else, and what was measured is the longest run.\n\n",
+        "# What the checks report under network and pool faults\n\n\
+         Written by the test `measured::faults::fault_matrix`, which runs each cell against the real server behind a\n\
+         proxy that causes the fault. `HEALTH_WRITE_FAULTS=1 tests/run fault_matrix` updates this page. The checks\n\
+         run every 0.3 s with a timeout of 1 s.\n\n\
+         - A reason is reported no later than the time in the column *latest*, measured from the start of the fault,\n\
+         \x20\x20on the clock of a bare thread that repeats the same work, so that a slow machine slows down the clock,\n\
+         \x20\x20too. The measured time follows in parentheses.\n\
+         - *healthy* means that each of eight runs was Healthy. The duration of the longest run follows in\n\
+         \x20\x20parentheses.\n\n",
     );
     let _ = write!(text, "| fault | latest |");
     for check in CHECKS {

@@ -191,10 +191,11 @@ fn file(name: &str) -> String {
 fn write(samples: &[Sample], grown: &[(f64, f64)], answers: u64, flaps: &[u64]) {
     let minutes = samples[samples.len() - 1].0.as_secs_f64() / 60.0;
     let mut text = format!(
-        "# Under load for {minutes:.0} minutes\n\n\
-         Written by the test `real::operations::soak`: `HEALTH_WRITE_SOAK=1 tests/run --long soak` writes it anew. Three servers and their\n\
-         clients in one process, which checks PostgreSQL and Redis behind proxies that refuse, reset and swallow in turn. The\n\
-         clients got {answers} answers; meanwhile the two checks turned {} and {} times between good and Unhealthy.\n\n\
+        "# Memory, descriptors, threads and tasks under load for {minutes:.0} minutes\n\n\
+         Written by the test `real::operations::soak`. `HEALTH_WRITE_SOAK=1 tests/run --long soak` updates this page.\n\
+         Three servers and their clients run in one process. Between the checks and PostgreSQL and Redis are\n\
+         proxies that refuse, reset and drop connections in turn. The clients received {answers} responses.\n\
+         Meanwhile the two checks changed {} and {} times to or from Unhealthy.\n\n\
          ![Memory, descriptors, threads and tasks over time](soak.svg)\n\n\
          | | in the first third | in the last third |\n|---|---|---|\n",
         flaps[0], flaps[1]
