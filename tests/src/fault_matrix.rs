@@ -127,12 +127,12 @@ pub type Measured = Vec<Duration>;
 pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
     let mut text = String::from(
         "# What the checks report under network and pool faults\n\n\
-         Written by the test `measured::faults::fault_matrix`, which runs each cell against the real server behind a\n\
-         proxy that causes the fault. `HEALTH_WRITE_FAULTS=1 tests/run fault_matrix` updates this page. The checks\n\
-         run every 0.3 s with a timeout of 1 s.\n\n\
-         - A reason is reported no later than the time in the column *latest*, measured from the start of the fault,\n\
-         \x20\x20on the clock of a bare thread that repeats the same work, so that a slow machine slows down the clock,\n\
-         \x20\x20too. The measured time follows in parentheses.\n\
+         Written by the test `measured::faults::fault_matrix`, which runs each cell against the real server\n\
+         behind a proxy that causes the fault. `HEALTH_WRITE_FAULTS=1 tests/run fault_matrix` updates this\n\
+         page. The checks run every 0.3 s with a timeout of 1 s.\n\n\
+         - A reason is reported no later than the time in the column *latest*, measured from the start of the\n\
+         \x20\x20fault, on the clock of a bare thread that repeats the same work, so that a slow machine slows down\n\
+         \x20\x20the clock, too. The measured time follows in parentheses.\n\
          - *healthy* means that each of eight runs was Healthy. The duration of the longest run follows in\n\
          \x20\x20parentheses.\n\n",
     );
