@@ -193,9 +193,9 @@ fn write(samples: &[Sample], grown: &[(f64, f64)], answers: u64, flaps: &[u64]) 
     let mut text = format!(
         "# Memory, descriptors, threads and tasks under load for {minutes:.0} minutes\n\n\
          Written by the test `real::operations::soak`. `HEALTH_WRITE_SOAK=1 tests/run --long soak` updates this page.\n\
-         Three servers and their clients run in one process. Proxies between its checks and the servers\n\
-         of PostgreSQL and Redis refuse, reset and drop connections in turn. The clients received {answers} responses.\n\
-         Meanwhile the two checks changed {} and {} times to or from Unhealthy.\n\n\
+         Three servers and their clients run in one process. Proxies between the checks and the\n\
+         servers of PostgreSQL and Redis refuse, reset and drop connections in turn. The clients received {answers}\n\
+         responses. Meanwhile the two checks changed {} and {} times to or from Unhealthy.\n\n\
          ![Memory, descriptors, threads and tasks over time](soak.svg)\n\n\
          | | in the first third | in the last third |\n|---|---|---|\n",
         flaps[0], flaps[1]
