@@ -73,9 +73,9 @@ impl Report {
         self.reason
     }
 
-    /// Returns the names of the root causes of the Unhealthy checks in the report: the check itself, or for a check with
-    /// the reason `dependency` the checks that caused it, which may be outside the report. A pending check is not a root
-    /// cause.
+    /// Returns the names of the root causes of the Unhealthy checks in the report: the check itself, or for a check
+    /// with the reason `dependency` the checks that caused it, which may be outside the report. A pending check is not
+    /// a root cause.
     #[must_use]
     pub fn root_causes(&self) -> &[Arc<str>] {
         &self.root_causes
