@@ -40,7 +40,7 @@ impl Health {
     /// let health = Health::builder().start()?;
     /// let job = health.in_flight();
     /// tokio::spawn(async move {
-    ///     // // Finish the work, then:
+    ///     // Finish the work, then:
     ///     drop(job);
     /// });
     /// assert_eq!(health.drain(Duration::from_millis(10)).limit(Duration::from_secs(20)).await, Drained::Finished);
