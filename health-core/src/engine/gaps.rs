@@ -1,5 +1,5 @@
-//! The times in which nothing was known about any check: while the runtime was stalled, and while the machine was suspended.
-//! Pure.
+//! The times in which the status of every check was unknown: while the runtime was stalled, and while the machine was
+//! suspended. Pure.
 
 use std::{collections::VecDeque, ops::RangeInclusive, time::SystemTime};
 
@@ -8,25 +8,29 @@ use crate::{
     time::{Nanos, unix_millis},
 };
 
-/// The most gaps that are kept. Beyond them the earliest are forgotten, and count as known.
+/// The largest number of gaps of each kind that are kept. A further gap replaces the earliest one, whose time then
+/// counts as known.
 const KEPT: usize = 60;
 
-/// The steps of the time of day against the monotonic clock, in milliseconds, that count as a suspension: of a second to 30
-/// days. Smaller ones come from corrections of the time of day, and greater ones from a machine that did not know it.
+/// The range of forward steps of the time of day against the monotonic clock that count as a suspension, in
+/// milliseconds: from one second to 30 days. Smaller steps are corrections of the time of day. Greater steps come from
+/// a machine that did not know the time of day when it started.
 const SUSPENDED_MILLIS: RangeInclusive<i128> = 1_000..=30 * 24 * 3_600_000;
 
 /// The gaps of the recent past, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
+    /// The beginnings and the ends of stalls.
     stalls: VecDeque<(Nanos, Nanos)>,
-    /// The moments after suspensions, in which the monotonic clock stands still, and their lengths.
+    /// For each suspension, the moment at which it was noticed and its length. The monotonic clock stands still during
+    /// a suspension.
     suspensions: VecDeque<(Nanos, Nanos)>,
-    /// The time of day less the monotonic clock, in milliseconds.
+    /// The time of day minus the monotonic clock at the last comparison, in milliseconds.
     offset: Option<i128>,
 }
 
 impl Gaps {
-    /// Records that the runtime was stalled. A later call with the same beginning replaces the end.
+    /// Records a stall of the runtime. A later call with the same beginning extends the stall.
     pub(super) fn record_stall(&mut self, from: Nanos, to: Nanos) {
         match self.stalls.back_mut() {
             Some(last) if last.0 == from => last.1 = last.1.max(to),
@@ -34,7 +38,8 @@ impl Gaps {
         }
     }
 
-    /// Compares the two clocks, and records a suspension if the time of day has run ahead. Returns whether it has.
+    /// Compares the two clocks with the last comparison, and records a suspension if the time of day has advanced
+    /// further than the monotonic clock. Returns whether a suspension was recorded.
     pub(super) fn compare(&mut self, now: Nanos, at: SystemTime) -> bool {
         let offset = i128::from(unix_millis(at)) - i128::from(now / 1_000_000);
         let ahead = offset - self.offset.replace(offset).unwrap_or(offset);
@@ -46,7 +51,8 @@ impl Gaps {
         is_suspension
     }
 
-    /// Splits the time from one record of a check to the next. The status of the first is known until it expires.
+    /// Splits the time between two records of a check into known and unknown time. The status of the first record is
+    /// known until it expires.
     pub(super) fn split(&self, from: Nanos, to: Nanos, expires_at: Nanos) -> Span {
         let passed = to.saturating_sub(from);
         let end = to.min(expires_at).max(from);
@@ -91,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_unknown_even_before_a_result_expires() {
+    fn a_stall_is_unknown_time_even_before_a_result_expires() {
         let mut gaps = Gaps::default();
         gaps.record_stall(40 * SECOND, 60 * SECOND);
         gaps.record_stall(40 * SECOND, 70 * SECOND);
@@ -103,7 +109,7 @@ mod tests {
 
     /// The monotonic clock stands still while the machine is suspended.
     #[test]
-    fn a_suspension_is_unknown_and_a_corrected_time_of_day_is_not() {
+    fn a_suspension_is_unknown_time_and_a_clock_correction_is_not() {
         let mut gaps = Gaps::default();
         let mut compare =
             |second: u64, day: u64| gaps.compare(second * SECOND, SystemTime::UNIX_EPOCH + Duration::from_millis(day));
@@ -113,22 +119,22 @@ mod tests {
         assert_eq!(split(&gaps, 40, 50, u64::MAX), (10, 90));
         assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
         assert_eq!(split(&gaps, 0, 40, u64::MAX), (40, 0));
-        // The first time of day that a board without a clock hears of.
+        // A machine without a battery-backed clock gets the time of day for the first time.
         assert!(!gaps.compare(60 * SECOND, SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000)));
         assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
     }
 
     proptest! {
-        /// What is known and what is unknown add up to the time that passed, whatever the gaps are.
+        /// Known and unknown time add up to the time that passed, whatever the gaps are.
         #[test]
-        fn no_time_is_lost_and_none_is_invented(
+        fn known_and_unknown_time_add_up_to_the_time_that_passed(
             stalls in prop::collection::vec((0_u64..1_000, 0_u64..100), 0..10),
             from in 0_u64..1_000,
             length in 0_u64..500,
             expires_at in 0_u64..2_000,
         ) {
             let mut gaps = Gaps::default();
-            // Stalls follow each other.
+            // Stalls do not overlap.
             let mut clock = 0;
             for (pause, stall) in stalls {
                 gaps.record_stall(clock + pause, clock + pause + stall);

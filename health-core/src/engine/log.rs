@@ -1,8 +1,8 @@
-//! The log of the service, under the target `health`: one line per change. It is the one output with the text of errors
-//! at the length of a log line, redacted.
+//! The log of the service, under the tracing target `health`: one line per change. It is the only output with the long
+//! form of error texts (4096 characters instead of 256). The texts are redacted.
 //!
-//! [`LogLimiter`] admits at most one line of one kind in ten seconds for each check, so that a check that flaps, or panics in every
-//! run, does not fill the log. The last line that was held back is written once the time is over.
+//! [`LogLimiter`] admits at most one line of each kind per check in ten seconds, so that a check that flaps, or panics
+//! in every run, does not fill the log. The last line that was held back is written when the ten seconds are over.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     time::{Nanos, rfc3339},
 };
 
-/// The shortest time between two lines of one kind on one check.
+/// The shortest time between two lines of one kind about one check.
 const PAUSE: Nanos = 10_000_000_000;
 
-/// Decides which lines are written now and which are held back.
+/// The rate limit of log lines, which decides whether a line is written now or held back.
 #[derive(Debug, Default)]
 pub(super) struct LogLimiter {
     changes: HashMap<Arc<str>, LimitedChanges>,
@@ -29,20 +29,22 @@ pub(super) struct LogLimiter {
 #[derive(Debug, Default)]
 struct LimitedChanges {
     written: Option<Nanos>,
-    /// The number of changes held back since, and the last of them.
+    /// The number of changes held back since the last line.
     suppressed: u32,
+    /// The last change held back.
     last: Option<CheckChange>,
 }
 
 #[derive(Debug)]
 struct LimitedPanics {
     written: Nanos,
-    /// The number of panics held back since, and the text of the last of them.
+    /// The number of panics held back since the last line.
     suppressed: u32,
+    /// The text of the last panic held back.
     last: Option<Box<str>>,
 }
 
-/// A line to write, and how many of its kind on the same check were suppressed before it.
+/// A line to write, with the number of lines of the same kind about the same check that were suppressed before it.
 #[derive(Debug)]
 pub(super) enum LogLine {
     Change(Change, u32),
@@ -50,7 +52,8 @@ pub(super) enum LogLine {
 }
 
 impl LogLimiter {
-    /// Returns the lines to write now for these changes. Once the service stops, nothing is held back.
+    /// Returns the lines to write now for these changes. The change to Stopped also returns every line that is held
+    /// back.
     pub(super) fn admit_changes(&mut self, changes: &[Change], now: Nanos) -> Vec<LogLine> {
         let mut lines = Vec::new();
         for change in changes {
@@ -76,7 +79,7 @@ impl LogLimiter {
         lines
     }
 
-    /// Returns the lines that were held back for long enough: the last change and the last panic of each check.
+    /// Returns the held-back lines that may be written now: the last change and the last panic of each check.
     pub(super) fn overdue(&mut self, now: Nanos) -> Vec<LogLine> {
         let mut overdue = Vec::new();
         self.panics.retain(|check, limited| {
@@ -98,15 +101,15 @@ impl LogLimiter {
             *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
             true
         });
-        // Every check has its first change at the start, and then hardly any.
+        // At startup every check has a change. Later few checks have one, so the memory is released.
         if self.changes.capacity() > 8 * self.changes.len() {
             self.changes.shrink_to(2 * self.changes.len());
         }
         overdue
     }
 
-    /// Returns the line for a panic of a check, or holds it back. The change of status that a panic causes has a line of
-    /// its own.
+    /// Returns the line for a panic of a check, or holds it back. The change of status that a panic causes is logged
+    /// separately.
     pub(super) fn admit_panic(&mut self, check: &Arc<str>, payload: Box<str>, now: Nanos) -> Option<LogLine> {
         let suppressed = match self.panics.get_mut(check) {
             Some(limited) if now.saturating_sub(limited.written) < PAUSE => {
@@ -131,7 +134,7 @@ impl LogLimiter {
     }
 }
 
-/// Writes a line. The text of a panic appears nowhere else.
+/// Writes a line. The text of a panic appears in the log only.
 pub(super) fn write(line: &LogLine) {
     match line {
         LogLine::Change(Change::Check(change), suppressed) => write_check(change, *suppressed),
@@ -145,7 +148,7 @@ pub(super) fn write(line: &LogLine) {
     }
 }
 
-/// Writes the change of a check: at the level error if it is Unhealthy, warn if Degraded, info if Healthy.
+/// Writes the change of a check, at the level error if it is Unhealthy, warn if Degraded, and info if Healthy.
 fn write_check(change: &CheckChange, suppressed: u32) {
     let check = &*change.check;
     let from = change.from.map_or("pending", Status::as_str);
@@ -164,12 +167,12 @@ fn write_check(change: &CheckChange, suppressed: u32) {
     }
 }
 
-/// Warns that results of a check exceed a limit. Called once per check.
+/// Warns that a result of a check exceeds a limit. Called once per check.
 pub(super) fn limit_exceeded(check: &str, limit: &str) {
-    tracing::warn!(target: "health", check, limit, "check result exceeds a limit and is shown without the excess");
+    tracing::warn!(target: "health", check, limit, "check result exceeds a limit: the excess is dropped");
 }
 
-/// Logs that a check is muted, or no longer.
+/// Logs that a check is muted, or that it is no longer muted.
 pub(super) fn muted(check: &str, muted: Option<&Muted>) {
     match muted {
         Some(Muted { until, note }) => {
@@ -180,26 +183,32 @@ pub(super) fn muted(check: &str, muted: Option<&Muted>) {
     }
 }
 
-/// Warns that the runtime has run no task for this long. Results may have expired without any change of a check.
+/// Warns that the runtime has run no task for `gap`. Results may have expired meanwhile, which is no change of a check
+/// and has no log line of its own.
 pub(super) fn stall(gap: Duration) {
     let seconds = gap.as_secs_f64();
-    tracing::warn!(target: "health", seconds, "runtime stalled: no check ran, and expired results were stale");
-}
-
-/// Warns that a mounted endpoint was never asked.
-pub(super) fn unasked() {
     tracing::warn!(
         target: "health",
-        "endpoint not asked for a minute: nobody probes it, or the application answers its paths: mount it outermost and last"
+        seconds,
+        "runtime stalled: no check ran, and results that expired meanwhile were reported as stale"
     );
 }
 
-/// Logs why a drain is over.
+/// Warns that a mounted endpoint has never received a request.
+pub(super) fn unasked() {
+    tracing::warn!(
+        target: "health",
+        "endpoint received no request for a minute: nothing probes it, or the application answers its paths; \
+         mount the endpoint outermost and last"
+    );
+}
+
+/// Logs the end of a drain and its cause.
 pub(crate) fn drained(drained: Drained) {
     match drained {
         Drained::Finished => tracing::info!(target: "health", "drained: no work is in progress"),
         Drained::LimitReached { in_flight } => {
-            tracing::warn!(target: "health", in_flight, "drained: the limit was reached while work was in progress");
+            tracing::warn!(target: "health", in_flight, "drained: time limit reached while work was in progress");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The engine: runs checks, judges their results, and publishes one snapshot for all readers.
+//! The engine, which runs checks, judges their results, and publishes one snapshot for all readers.
 
 mod gaps;
 pub(crate) mod log;

@@ -1,5 +1,5 @@
-//! Whether an endpoint is mounted, and whether it was ever asked. An application can be put together so that it answers in
-//! the place of the endpoint, and a page with 200 for every path looks like a healthy service.
+//! Whether an endpoint is mounted, and whether it has ever received a request. An application can be assembled so that
+//! it answers the endpoint's paths itself. A page with 200 for every path then looks like a healthy service.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,7 +7,7 @@ const NOT_MOUNTED: u8 = 0;
 const MOUNTED: u8 = 1;
 const ASKED: u8 = 2;
 
-/// What is known of the endpoints of one service.
+/// The state of the endpoints of one service: not mounted, mounted, or requested.
 #[derive(Debug)]
 pub(super) struct Mounting(AtomicU8);
 
@@ -23,14 +23,15 @@ impl Mounting {
         self.0.fetch_max(MOUNTED, Ordering::Relaxed);
     }
 
-    /// Records that an endpoint is asked. Writes only the first time, so that requests share no line of a cache.
+    /// Records a request to an endpoint. Writes only at the first request, so that later requests do not contend for a
+    /// cache line.
     pub(super) fn asked(&self) {
         if self.0.load(Ordering::Relaxed) != ASKED {
             self.0.store(ASKED, Ordering::Relaxed);
         }
     }
 
-    /// Whether an endpoint is mounted and none was ever asked.
+    /// Whether an endpoint is mounted and no endpoint has received a request.
     pub(super) fn is_unasked(&self) -> bool {
         self.0.load(Ordering::Relaxed) == MOUNTED
     }

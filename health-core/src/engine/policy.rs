@@ -1,8 +1,9 @@
-//! Every verdict, as pure functions: from runs to the state of a check, from checks to a report.
+//! The policy: pure functions that derive the state of a check from its runs, and the verdict of a report from its
+//! checks.
 //!
 //! [`fold`] applies the thresholds, [`spacing`] decides when a check runs next, [`effective_status`] applies
-//! dependencies and mutes, and [`verdict`] judges a report. What a check contributes to a report is
-//! [`contribution`]. Nothing here waits, locks, reads a clock or knows a format.
+//! dependencies and mutes, and [`verdict`] judges a report. [`contribution`] is the status with which a check counts in
+//! a report. Nothing here waits, locks, reads a clock or depends on a format.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -15,10 +16,10 @@ use crate::{
     },
 };
 
-/// The state of a check by its own runs.
+/// The state of a check that follows from its own runs alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CheckState {
-    /// The status after thresholds; `None` while pending, that is until the first run has finished.
+    /// The status after thresholds; `None` while pending, that is, until the first run has finished.
     pub(super) status: Option<Status>,
     pub(super) reason: Option<Reason>,
     /// The number of failed runs in a row, up to the last run.
@@ -28,20 +29,20 @@ pub(super) struct CheckState {
     pub(super) ever_succeeded: bool,
 }
 
-/// The numbers of runs in a row that change the status of a check.
+/// The number of runs in a row that change the status of a check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thresholds {
-    /// Failed runs that turn a good check Unhealthy.
+    /// The number of failed runs in a row that turn a Healthy or Degraded check Unhealthy.
     pub(super) failures: u32,
-    /// Successful runs that turn an Unhealthy check good.
+    /// The number of successful runs in a row that end the status Unhealthy.
     pub(super) successes: u32,
 }
 
 /// Folds one finished run into the state of its check.
 ///
-/// Until the first success thresholds do not apply. After it, a good check is Degraded with the real reason until
-/// `failures` runs in a row have failed, and an Unhealthy check stays Unhealthy until `successes` runs in a row have
-/// succeeded. A run of the opposite outcome resets the count.
+/// Until the first success the thresholds do not apply. After it, a failing check is Degraded, with the reason of the
+/// failure, until `failures` runs in a row have failed. An Unhealthy check stays Unhealthy until `successes` runs in a
+/// row have succeeded. A run with the opposite outcome resets the count.
 pub(super) fn fold(
     previous: &CheckState,
     status: Status,
@@ -62,8 +63,9 @@ pub(super) fn fold(
     }
 }
 
-/// Returns the time from the start of one run to the start of the next: the interval while the check is Healthy, else
-/// the recheck, which doubles with every failed run in a row from the tenth on, up to the interval.
+/// Returns the time from the start of one run to the start of the next: the interval while the check is Healthy,
+/// otherwise the recheck. From the tenth failed run in a row on, each failed run doubles the recheck, up to the
+/// interval.
 pub(super) fn spacing(plan: &Plan, state: &CheckState) -> Duration {
     if state.status == Some(Status::Healthy) {
         return plan.traits.interval;
@@ -72,10 +74,10 @@ pub(super) fn spacing(plan: &Plan, state: &CheckState) -> Duration {
     plan.recheck.saturating_mul(1 << doublings).min(plan.traits.interval)
 }
 
-/// A check on which another depends.
+/// A check on which another check depends.
 pub(super) struct Upstream<'a> {
     pub(super) name: &'a Arc<str>,
-    /// Whether its dependants do not run: its last run failed, or it is held back itself.
+    /// Whether its dependants are held back, because its last run failed or because it is held back itself.
     pub(super) holds_back: bool,
     pub(super) effective: &'a EffectiveStatus,
 }
@@ -87,14 +89,14 @@ pub(super) struct EffectiveStatus {
     pub(super) reason: Option<Reason>,
     /// The checks that explain the reason `dependency`.
     pub(super) caused_by: Vec<Arc<str>>,
-    /// Whether the check would be Unhealthy without a mute.
+    /// Whether the check would be Unhealthy if neither it nor a check that it waits for were muted.
     pub(super) failing: bool,
 }
 
 /// Returns the status of a check after dependencies and mutes.
 ///
-/// A check that is held back keeps its own status until an upstream is Unhealthy; then it takes the reason
-/// `dependency`. A muted check is at most Degraded, and so is a check that waits for muted checks alone.
+/// A check that is held back keeps its own status until an upstream is Unhealthy. Then it is Unhealthy with the reason
+/// `dependency`. A muted check is at most Degraded, and so is a check that waits only for muted checks.
 pub(super) fn effective_status(
     state: &CheckState,
     held_back: bool,
@@ -134,26 +136,26 @@ fn unmuted_status(state: &CheckState, held_back: bool, upstreams: &[Upstream<'_>
     }
 }
 
-/// The state of the service, which judges every report beside the checks.
+/// The state of the service, which affects the verdict of every report in addition to the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ServiceState {
     pub(super) lifecycle: Lifecycle,
-    /// Whether startup has passed once, after which it stays passed.
+    /// Whether startup has passed. Once passed, it stays passed.
     pub(super) startup_passed: bool,
-    /// Whether the scheduler has shown no sign of life for too long, so that no result can be trusted.
+    /// Whether the scheduler has given no sign of life for so long that no result can be trusted.
     pub(super) scheduler_stale: bool,
 }
 
-/// The judgement of a report.
+/// The verdict of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) status: Status,
-    /// The reason of the whole report, which no check gives.
+    /// The reason of the report itself, which comes from the service and from no check.
     pub(super) reason: Option<Reason>,
 }
 
-/// Judges a report on `subject` by how its members count: the worst contribution, or Unhealthy with a reason of the
-/// service's.
+/// Returns the verdict of a report on `subject`: Unhealthy with a reason if the state of the service demands it,
+/// otherwise the worst status with which a member counts.
 pub(super) fn verdict(tally: &Tally, subject: &Subject, state: ServiceState) -> Verdict {
     let lifecycle = match subject {
         Subject::All | Subject::Tag(_) | Subject::Probe(Probe::Readiness) => state.lifecycle.reason(),
@@ -163,8 +165,8 @@ pub(super) fn verdict(tally: &Tally, subject: &Subject, state: ServiceState) -> 
     Verdict { status: if reason.is_some() { Status::Unhealthy } else { tally.worst() }, reason }
 }
 
-/// Returns the status of a report without the lifecycle, and its severity for whoever is paged: 0 to 2 by status, 3 if
-/// every check that makes the report as bad as it is, is pending or stale.
+/// Returns the status of a report without the lifecycle, and its severity for alerts: 0 Healthy, 1 Degraded, 2
+/// Unhealthy, and 3 if every check that counts with the worst status is pending or stale.
 pub(super) fn severity(tally: &Tally, state: ServiceState) -> (Status, u8) {
     if state.scheduler_stale {
         return (Status::Unhealthy, 3);
@@ -172,8 +174,8 @@ pub(super) fn severity(tally: &Tally, state: ServiceState) -> (Status, u8) {
     (tally.worst(), report::severity(tally.worst(), tally.worst_is_unknown()))
 }
 
-/// Returns the Unhealthy checks that no other check explains, and the checks outside the report that explain one in it.
-/// Looks at no check if the tally has only Healthy ones.
+/// Returns the names of the root causes: the Unhealthy members that no other check explains, and the checks, in the
+/// report or not, that explain an Unhealthy member. Looks at no check if all of them count as Healthy.
 pub(super) fn root_causes<'c>(
     tally: &Tally,
     members: impl Iterator<Item = &'c CheckReport>,

@@ -1,4 +1,5 @@
-//! Redaction and limits of what a check may put into a report. Pure. The store applies both before it publishes.
+//! Redaction and size limits of the outcomes of checks, as pure functions. The store applies them before it publishes
+//! an outcome.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,18 +14,18 @@ use crate::{
     redact::{self, Secrets},
 };
 
-/// The number of characters of a message in a report.
+/// The largest number of characters of a message in a report.
 const MESSAGE: usize = 256;
-/// The number of characters of a message in a log line.
+/// The largest number of characters of a message in a log line.
 const LOG_MESSAGE: usize = 4096;
-/// The number of observed numbers of one check.
+/// The largest number of observed numbers of one check.
 const OBSERVED: usize = 16;
-/// The number of characters of the name or the unit of an observed number.
+/// The largest number of characters of a detail's key, and of the name or the unit of an observed number.
 const LABEL: usize = 64;
-/// The number of bytes of the details of one check, as JSON.
+/// The largest number of bytes of the details of one check, as JSON.
 const DETAILS: usize = 4096;
 
-/// An outcome after redaction and within the limits.
+/// An outcome that is redacted and within the limits.
 #[derive(Debug)]
 pub(super) struct SanitizedOutcome {
     pub(super) status: Status,
@@ -33,21 +34,21 @@ pub(super) struct SanitizedOutcome {
     pub(super) log_message: Option<Arc<str>>,
     pub(super) observed: Arc<[Observed]>,
     pub(super) details: Arc<[(Cow<'static, str>, Value)]>,
-    /// What exceeded a limit and was dropped.
+    /// The description of a value that exceeded a limit and was dropped; `None` if nothing was dropped.
     pub(super) exceeded: Option<&'static str>,
 }
 
-/// Returns the redacted note of an operator, cut to the length of a message.
+/// Returns the redacted note of an operator, truncated to the length of a message in a report.
 pub(super) fn note(text: &str, secrets: &Secrets) -> Arc<str> {
     Arc::from(redact::single_line(&secrets.redact(text), MESSAGE))
 }
 
-/// Returns a redacted text, cut to the length of a log line.
+/// Returns a redacted text, truncated to the length of a message in a log line.
 pub(super) fn log_text(text: &str, secrets: &Secrets) -> String {
     redact::single_line(&secrets.redact(text), LOG_MESSAGE)
 }
 
-/// Redacts an outcome and drops what exceeds a limit.
+/// Redacts an outcome, truncates long texts, and drops numbers and details that exceed a limit.
 pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome {
     let mut exceeded = None;
     let text = outcome.message.map(|message| secrets.redact(&message));
@@ -71,7 +72,7 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
     for (key, mut value) in outcome.details {
         redact_member(&key, &mut value, secrets);
         let key = label(key);
-        // The quotes of the key, a colon and a comma.
+        // The two quotes of the key, a colon and a comma.
         let size = key.len() + value.to_string().len() + 4;
         if let Some(left) = room.checked_sub(size) {
             room = left;
@@ -91,7 +92,7 @@ pub(super) fn sanitized(outcome: Outcome, secrets: &Secrets) -> SanitizedOutcome
     }
 }
 
-/// Replaces a reason that only the engine gives by `failed`.
+/// Returns the reason of a check. A reason that only the engine may give becomes `failed`.
 fn own_reason(reason: Reason) -> Reason {
     match reason {
         Reason::Stale | Reason::Dependency | Reason::Pending | Reason::Draining | Reason::Stopped => Reason::Failed,
@@ -99,8 +100,8 @@ fn own_reason(reason: Reason) -> Reason {
     }
 }
 
-/// Redacts a value, and removes all of it if its key names a secret. A status under such a key, as that of a component called
-/// `vault-token`, stays.
+/// Redacts the value of a detail, and replaces the whole value with `***` if its key names a secret. A status under
+/// such a key stays, for example the status of a component called `vault-token`. So do null and booleans.
 fn redact_member(key: &str, value: &mut Value, secrets: &Secrets) {
     redact_value(value, secrets);
     let is_harmless = match value {
@@ -113,7 +114,7 @@ fn redact_member(key: &str, value: &mut Value, secrets: &Secrets) {
     }
 }
 
-/// Returns whether a text is a status alone, or with one of the reasons that are public.
+/// Returns whether a text is a status, or a status, `: ` and a public reason.
 fn is_status(text: &str) -> bool {
     let (status, reason) = text.split_once(": ").map_or((text, None), |(status, reason)| (status, Some(reason)));
     let is_known = |reason: &str| Reason::ALL.iter().any(|known| known.as_str() == reason);
@@ -135,7 +136,7 @@ fn redact_value(value: &mut Value, secrets: &Secrets) {
     }
 }
 
-/// Shares a list. Empty ones, which nearly every result has, share one memory.
+/// Converts a list into a shared one. All empty lists, which nearly every result has, share one allocation.
 fn shared<T>(list: Vec<T>) -> Arc<[T]> {
     if list.is_empty() { Arc::default() } else { list.into() }
 }
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_exceeds_a_limit_is_dropped_and_named() {
+    fn values_over_a_limit_are_dropped_and_named() {
         let mut outcome = Outcome::unhealthy("x".repeat(10_000));
         for number in 0..20_u32 {
             outcome = outcome.observe(format!("n{number}"), number, "");
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_leave_details_at_any_depth() {
+    fn secrets_in_details_are_redacted_at_any_depth() {
         let details =
             json!({"a": ["postgres://u:hunter2@h"], "password": "hunter2", "token": ["hunter2"], "b": {"c": "sesame"}});
         let outcome = Outcome::healthy().detail("all", details).detail("password", "hunter2");
@@ -171,7 +172,7 @@ mod tests {
         assert!(!text.contains("hunter2") && !text.contains("sesame"), "{text}");
     }
 
-    /// A name of a component is no key of a secret.
+    /// The key may be the name of a component, which is not the key of a secret.
     #[test]
     fn a_status_under_a_secret_key_stays() {
         let said = |value: &str| {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_cannot_give_a_reason_of_the_engine() {
+    fn a_reason_reserved_for_the_engine_becomes_failed() {
         let outcome = sanitized(Outcome::unhealthy("").reason(Reason::Draining), &Secrets::default());
         assert_eq!(outcome.reason, Some(Reason::Failed));
     }

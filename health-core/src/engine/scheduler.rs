@@ -1,5 +1,5 @@
-//! The scheduler: one task per check, and one coordinator for signs of life and wake requests. It judges no result: the
-//! store does, and says when the next run is due.
+//! The scheduler: one task per check, and one coordinator for signs of life, wake requests and delayed publications.
+//! The store judges the results and decides when the next run is due.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,25 +35,28 @@ use crate::{
 
 /// The time between two signs of life of the coordinator.
 const BEAT: Duration = Duration::from_secs(1);
-/// The time between two signs of life from which on the runtime has stalled. No result expires sooner by default.
+/// The time between two signs of life from which on the runtime counts as stalled. By default no result expires in less
+/// time.
 const STALL: Duration = Duration::from_secs(3);
-/// So many signs of life, a minute, without a question to a mounted endpoint are worth a line in the log.
+/// The number of signs of life, which make one minute, after which a mounted endpoint without a request is logged.
 const UNASKED: u32 = 60;
 
-/// A run that blocks its thread is given up two graces after its deadline. A run that yields is cancelled at its deadline.
+/// The grace period. A run that blocks its thread is abandoned two grace periods after its deadline. A run that yields
+/// is cancelled at its deadline.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A check for the scheduler to run.
+/// A check that the scheduler runs.
 pub(crate) struct Job {
     pub(crate) name: Arc<str>,
     pub(crate) check: Arc<dyn Check>,
     pub(crate) signals: Arc<Signals>,
 }
 
-/// Runs one check until the task is dropped, the check is removed, or a check that runs once has succeeded.
+/// Runs one check until the task is dropped, the check is removed, the service stops, or a check with `once` has
+/// succeeded.
 pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()> + Send + 'static {
-    // Created before the future, so that it also covers a task that is dropped before it is ever polled. There is one such
-    // future for each check, so its fields exist once, not once per await.
+    // Created before the future, so that the signals also end if the task is dropped before its first poll. One struct
+    // holds the fields, so that the future of each check stores them once and not once per await point.
     let end = EndOnDrop(Arc::clone(&job.signals));
     let mut runner = Runner { job, given_up: None, _end: end };
     async move {
@@ -72,7 +75,7 @@ pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()>
             signals.run_finished(number);
             let Some(NextRun::After(spacing)) = next else { return };
             let spacing = jitter.around(spacing);
-            // A run that took longer than the spacing is followed by a pause, too.
+            // Also after a run that took longer than the spacing, the next run starts only after a pause.
             let mut due = (began + spacing).max(Instant::now() + spacing / 4);
             loop {
                 select! {
@@ -81,7 +84,8 @@ pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()>
                         break;
                     },
                 }
-                // The check was run at once meanwhile: what is not healthy any more is looked at sooner.
+                // `run_now` has recorded a result, or the settings have changed, so that the next run may be due
+                // sooner.
                 if let Some(NextRun::After(spacing)) = store.next_run(signals) {
                     due = due.min(Instant::now() + jitter.around(spacing));
                 }
@@ -90,7 +94,7 @@ pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()>
     }
 }
 
-/// Ends the signals of a check when its task ends in any way.
+/// Ends the signals of a check when its task ends for any reason.
 struct EndOnDrop(Arc<Signals>);
 
 impl Drop for EndOnDrop {
@@ -99,12 +103,12 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Runs one check, one run at a time.
+/// The runner of one check, which has at most one run at a time.
 struct Runner {
     job: Job,
-    /// The last run, if it was given up. Its future may still be alive, because it blocks its thread.
+    /// The last run, if it was abandoned. Its future may still be alive, because it blocks its thread.
     given_up: Option<Box<GivenUp>>,
-    /// Dropped last: whoever waits for a run is released when nothing of it is left.
+    /// Dropped last, so that callers that wait for a run are released after everything else of the runner is gone.
     _end: EndOnDrop,
 }
 
@@ -142,14 +146,14 @@ impl Runner {
             }
             self.given_up = None;
         }
-        // Read once: a run keeps its deadline when settings change it.
+        // Read once, because a run keeps its deadline when the settings change.
         let timeout = Duration::from_nanos(self.job.signals.timeout());
         let (since, began) = (SystemTime::now(), Instant::now());
         let deadline = began + timeout;
         let check = Arc::clone(&self.job.check);
         let run = Run { check: Arc::clone(&self.job.name), deadline, outer: Vec::new() };
-        // `timeout_at` polls the check first and the clock second, so that a late but finished answer counts. The run is
-        // a task of its own, so that neither a panic nor a check that never yields takes this task down.
+        // `timeout_at` polls the check before the clock, so that an answer that is ready counts even if it is late. The
+        // run is a separate task, so that this task survives a panic of the check and a check that never yields.
         let mut handle = AbortOnDrop(tokio::spawn(async move {
             match timeout_at(deadline, run.scope(async move { check.check().await })).await {
                 Ok(result) => result.map_err(Failure::Error),
@@ -159,8 +163,8 @@ impl Runner {
         let joined = select! {
             biased;
             joined = &mut handle.0 => Some(joined),
-            // Two timers: after a stall of the whole machine the first is over at once, and the run must be polled
-            // before it is given up.
+            // Two timers in a row: after a stall of the whole machine the first one is over at once, and the run must
+            // be polled once more before it is abandoned.
             () = async { sleep_until(deadline + GRACE).await; sleep(GRACE).await } => None,
         };
         match joined {
@@ -170,7 +174,7 @@ impl Runner {
             Some(Err(join)) => match join.try_into_panic() {
                 Ok(payload) => {
                     store.log_panic(&self.job.name, panic_text(&*payload));
-                    Outcome::unhealthy("the check panicked; the log has what it said").reason(Reason::Panicked)
+                    Outcome::unhealthy("the check panicked; the log has the panic message").reason(Reason::Panicked)
                 }
                 Err(_) => Outcome::unhealthy("the runtime cancelled the run"),
             },
@@ -187,7 +191,8 @@ fn timed_out(timeout: Duration) -> Outcome {
     Outcome::unhealthy(format!("no answer within {timeout:?}")).reason(Reason::Timeout)
 }
 
-/// Returns the handle by which a check asks to be run at once. The handle keeps neither the store nor the check alive.
+/// Returns the handle with which a check requests that it runs at once. The handle keeps neither the store nor the
+/// check alive.
 pub(crate) fn handle(store: &Arc<Store>, job: &Job) -> CheckHandle {
     let (store, check) = (Arc::downgrade(store), Arc::downgrade(&job.check));
     let signals = Arc::clone(&job.signals);
@@ -201,7 +206,8 @@ pub(crate) fn handle(store: &Arc<Store>, job: &Job) -> CheckHandle {
     })
 }
 
-/// Polls a check once. Records the outcome of a check that is ready, and requests a run of one that is not.
+/// Polls a check once on the caller's thread. Records the outcome if the check is ready, otherwise requests a run on
+/// its task.
 fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
     let (started, reading) = (store.clock().now(), signals.reading());
     let polled =
@@ -210,20 +216,21 @@ fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
         Ok(Poll::Ready(result)) => {
             let outcome = result.unwrap_or_else(Outcome::from);
             store.record(signals, CompletedRun { outcome, started, reading });
-            // The application may read what it has just set off.
+            // Published at once, because the application may read the result right after this call.
             store.flush();
             signals.repace();
         }
-        // The task of the check waits, and says of a panic what there is to say.
+        // The task of the check runs it again, and reports a panic.
         Ok(Poll::Pending) | Err(_) => signals.request_run(),
     }
 }
 
-/// Shows signs of life to the store, passes wake requests on to the tasks of checks, and publishes the results that wait.
+/// Gives signs of life to the store, forwards wake requests to the tasks of checks, and publishes the results that
+/// wait.
 pub(crate) async fn coordinate(store: Arc<Store>) {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first gap is unknown.
+    // The first sign of life has none before it to compare with.
     let mut last = None;
     let mut unasked = 0;
     let mut publication = pin!(sleep(Duration::ZERO));

@@ -1,5 +1,5 @@
-//! What passes between the task of one check, the store and readers: wakes, requests for runs, and the age of the last
-//! recorded result.
+//! The signals of one check, which its task, the store and readers share: wakes, requests for runs, and the age of the
+//! last recorded result.
 
 use std::{
     pin::pin,
@@ -14,10 +14,11 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The shortest time between two runs that suspicions cause.
+/// The shortest time between two runs that `suspect` requests.
 const SUSPICION_PAUSE: Nanos = 1_000_000_000;
 
-/// Signals to the task of one check, and what readers must know of a result before it is published.
+/// The signals to the task of one check, and the ages of its last recorded result, which readers need before the result
+/// is published.
 #[derive(Debug)]
 pub(crate) struct Signals {
     changed: Notify,
@@ -29,24 +30,25 @@ pub(crate) struct Signals {
     finished: AtomicU64,
     run_finished: Notify,
     ended: AtomicBool,
-    /// The position among the tracked checks. Written and read under the lock of the store.
+    /// The position of the check in the store. Written and read under the lock of the store.
     position: AtomicUsize,
     slot: OnceLock<WakeSlot>,
-    /// The age from which on a request wakes the check.
+    /// The age of a result from which on a request wakes the check.
     max_age: AtomicU64,
-    /// The deadline of the next run, from its start on.
+    /// The time from the start of the next run to its deadline.
     timeout: AtomicU64,
     /// The moment from which on the last recorded result counts as stale.
     stale_at: AtomicU64,
     /// The moment from which on a request wakes the check.
     wake_at: AtomicU64,
-    /// Admits one suspicion a second, because an application's failed calls come by the thousand.
+    /// Admits one call of `suspect` per second, because an application may call it for each of thousands of failed
+    /// calls.
     suspicion: Throttle,
     page_throttle: Throttle,
 }
 
 impl Signals {
-    /// Creates the signals of a check whose results are old enough to be renewed after `max_age`, and whose runs have
+    /// Creates the signals of a check. A request renews results older than `max_age`, and a run has the deadline
     /// `timeout`.
     pub(crate) fn new(max_age: Nanos, timeout: Nanos) -> Self {
         Self {
@@ -72,14 +74,14 @@ impl Signals {
 
     // --- Runs --------------------------------------------------------------------------------------------------
 
-    /// Requests a run that starts from now on, also while the check is held back, and waits until it has finished.
-    /// Returns `false` if the check runs no more.
+    /// Requests a run that starts after this call, also while the check is held back, and waits until it has finished.
+    /// Returns `false` if the check no longer runs.
     pub(crate) async fn refreshed(&self) -> bool {
         // A read-modify-write orders the caller's earlier writes before a run that starts later.
         let target = self.started.fetch_add(0, Ordering::AcqRel) + 1;
         self.request_run();
         loop {
-            // Listens before it looks, so that no end of a run is missed.
+            // Enabled before the check of `finished`, so that the end of a run between the two is not missed.
             let mut run_finished = pin!(self.run_finished.notified());
             run_finished.as_mut().enable();
             if self.finished.load(Ordering::Acquire) >= target {
@@ -92,19 +94,19 @@ impl Signals {
         }
     }
 
-    /// Releases everyone who waits for a run, because the check runs no more.
+    /// Marks the check as no longer running and wakes all callers that wait for a run.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.run_finished.notify_waiters();
     }
 
-    /// Numbers a reading of the check, before the check looks at anything. Of two readings, the one with the greater
-    /// number sees whatever the other could see.
+    /// Returns the number of a new reading of the check. Called before the check reads the state of its subject. Of two
+    /// readings, the one with the greater number sees every change that the other could see.
     pub(crate) fn reading(&self) -> u64 {
         self.readings.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Tells the task of the check that the time of the next run may have changed.
+    /// Notifies the task of the check that the time of the next run may have changed.
     pub(super) fn repace(&self) {
         self.changed.notify_one();
     }
@@ -114,7 +116,8 @@ impl Signals {
         self.started.load(Ordering::Acquire) > self.finished.load(Ordering::Acquire)
     }
 
-    /// Requests a run that starts from now on, after a run under way, also while the check is held back.
+    /// Requests a run that starts after this call, also while the check is held back. A run that is under way finishes
+    /// first.
     pub(super) fn request_run(&self) {
         self.refresh.store(true, Ordering::Release);
         self.changed.notify_one();
@@ -126,7 +129,7 @@ impl Signals {
         self.changed.notify_one();
     }
 
-    /// Ends a hold-back: the check runs at once.
+    /// Ends the hold-back of the check, which then runs at once.
     pub(super) fn release(&self) {
         self.released.store(true, Ordering::Release);
         self.changed.notify_one();
@@ -137,12 +140,12 @@ impl Signals {
         self.changed.notified().await;
     }
 
-    /// Whether a refresh is requested, which also runs a check that is held back.
+    /// Whether a refresh is requested. A refresh also runs a check that is held back.
     pub(super) fn refresh_requested(&self) -> bool {
         self.refresh.load(Ordering::Acquire)
     }
 
-    /// Whether any signal requests a run before the next one is due.
+    /// Whether a signal requests a run before the next scheduled one.
     pub(super) fn run_requested(&self) -> bool {
         let is_set = |flag: &AtomicBool| flag.load(Ordering::Acquire);
         is_set(&self.wake) || is_set(&self.refresh) || is_set(&self.released)
@@ -155,7 +158,7 @@ impl Signals {
         self.started.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Marks a run as finished, and drops the wakes that came during the run.
+    /// Marks a run as finished, and discards the wakes that arrived during the run.
     pub(super) fn run_finished(&self, number: u64) {
         self.wake.store(false, Ordering::Release);
         self.finished.store(number, Ordering::Release);
@@ -164,7 +167,7 @@ impl Signals {
 
     // --- Ages and wake requests --------------------------------------------------------------------------------
 
-    /// Records from when on the last result is stale, and from when on a request wakes the check.
+    /// Sets the moment from which on the last result is stale, and the moment from which on a request wakes the check.
     pub(super) fn set_ages(&self, stale_at: Nanos, wake_at: Nanos) {
         self.stale_at.store(stale_at, Ordering::Release);
         self.wake_at.store(wake_at, Ordering::Release);
@@ -175,21 +178,21 @@ impl Signals {
         self.stale_at.load(Ordering::Acquire)
     }
 
-    /// Requests an early run if the last recorded result is older than its `max_age`. Returns whether it did, and the first
-    /// moment at which there can be something to request again, whatever is recorded from now on.
+    /// Requests an early run if the last recorded result is older than `max_age`. Returns whether a run was requested,
+    /// and the earliest moment at which the next request can be due, whatever results are recorded meanwhile.
     pub(super) fn wake_if_old(&self, now: Nanos) -> (bool, Nanos) {
         match self.wake_at.load(Ordering::Acquire) {
             wake_at if now >= wake_at => {
                 self.request_wake();
                 (true, now.saturating_add(self.max_age()))
             }
-            // The check rests. Its next result comes after now.
+            // The check rests, so its next result is recorded later than `now`.
             NEVER => (false, now.saturating_add(self.max_age())),
             wake_at => (false, wake_at),
         }
     }
 
-    /// Requests an early run on suspicion, at most once a second. Returns whether it did.
+    /// Requests an early run for a call of `suspect`, at most once a second. Returns whether a run was requested.
     pub(super) fn suspect(&self, now: Nanos) -> bool {
         let is_admitted = self.suspicion.try_acquire(now, SUSPICION_PAUSE);
         if is_admitted {
@@ -198,16 +201,16 @@ impl Signals {
         is_admitted
     }
 
-    /// Changes the age from which on a request wakes the check, and the deadline of the runs that start from now on.
+    /// Changes the age from which on a request wakes the check, and the deadline of runs that start after this call.
     #[cfg(feature = "serde")]
     pub(super) fn set_pace(&self, max_age: Nanos, timeout: Nanos) {
         self.max_age.store(max_age, Ordering::Release);
         self.timeout.store(timeout, Ordering::Release);
-        // It may be closed for the time that the age before allowed.
+        // The throttle may be closed until a moment that the former `max_age` set.
         self.page_throttle.set(0);
     }
 
-    /// The deadline of a run that starts now.
+    /// The time from the start of a run that starts now to its deadline.
     pub(super) fn timeout(&self) -> Nanos {
         self.timeout.load(Ordering::Acquire)
     }
@@ -236,7 +239,7 @@ impl Signals {
         }
     }
 
-    /// Takes the slot back.
+    /// Frees the slot of the check.
     pub(super) fn untrack(&self, slots: &mut WakeSlots<Self>) {
         if let Some(slot) = self.slot.get() {
             slots.free_slot(slot);

@@ -1,4 +1,5 @@
-//! The snapshot: everything that readers see, immutable, as of one moment.
+//! The snapshot: the immutable state of all checks and of the service at one moment. Every answer is made from a
+//! snapshot.
 
 pub(crate) mod assembly;
 pub(crate) mod contents;
@@ -26,15 +27,16 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// Everything that readers see, as of one moment.
+/// The state of all checks and of the service at one moment, from which every answer is made.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     contents: Contents,
     /// Whether results have expired since the publication and are marked stale here.
     is_aged: bool,
-    /// The moment at which the next result expires, for an aged snapshot.
+    /// The moment at which the next result expires; `NEVER` in a published snapshot. Set in a snapshot that
+    /// [`aged`](Self::aged) caches.
     expires_at: Nanos,
-    /// This snapshot with expired results marked stale. The first reader who needs it makes it.
+    /// This snapshot with expired results marked stale. The first reader that needs it creates it.
     aged: ArcSwapOption<Snapshot>,
 }
 
@@ -56,19 +58,20 @@ impl Snapshot {
         self.contents.entry(name)
     }
 
-    /// The shared name of a check; `None` if there is none of that name.
+    /// The shared name of a check; `None` if there is no check of that name.
     pub(crate) fn check_name(&self, name: &str) -> Option<&Arc<str>> {
         self.entry(name).map(|entry| &entry.report.name)
     }
 
-    /// The services of `grpc.health.v1` with names of their own.
+    /// The named services of `grpc.health.v1`, each with the probe whose status it has.
     pub(crate) fn grpc_services(&self) -> &[(Arc<str>, Probe)] {
         &self.contents.about.grpc_services
     }
 
     // --- Pages -------------------------------------------------------------------------------------------------
 
-    /// The page on all checks. A local page leaves out the checks that ask other services.
+    /// The page on all checks. A local page leaves out the checks that call other services, and the checks that fail
+    /// only because they wait for such a check.
     pub(crate) fn all(&self, is_local: bool) -> Page<'_> {
         Page::of_view(&self.contents, &self.contents.views(is_local).all)
     }
@@ -83,17 +86,18 @@ impl Snapshot {
         self.contents.views(is_local).tag(name).map(|view| Page::of_view(&self.contents, view))
     }
 
-    /// The page of one check; `None` if there is none of that name.
+    /// The page of one check; `None` if there is no check of that name.
     pub(crate) fn check(&self, name: &str) -> Option<Page<'_>> {
         self.entry(name).map(|entry| Page::of_check(&self.contents, entry))
     }
 
-    /// Requests runs of the members of large views for which a request asked.
+    /// Requests runs of the members of the large views that requests have marked.
     pub(super) fn wake_requested_views(&self, now: Nanos) {
         self.contents.all_views().for_each(|view| Page::of_view(&self.contents, view).wake_if_requested(now));
     }
 
-    /// The verdicts of the metrics, which leave the lifecycle out. The report of all checks is made by each call.
+    /// The report and the verdicts for metrics. The verdicts ignore the lifecycle. Each call creates the report of all
+    /// checks.
     pub(crate) fn metrics_report(&self) -> MetricsReport {
         let probes = [Probe::Liveness, Probe::Readiness, Probe::Startup];
         let views = self.contents.views(false);
@@ -107,12 +111,12 @@ impl Snapshot {
         }
     }
 
-    /// The report of a probe, or of all checks, made by each call.
+    /// The report of a probe, or of all checks. Each call creates it.
     pub(crate) fn report(&self, probe: Option<Probe>) -> Report {
         probe.map_or_else(|| self.all(false), |probe| self.probe(probe, false)).report()
     }
 
-    /// The severity of all checks, without the lifecycle.
+    /// The severity of all checks, which ignores the lifecycle.
     pub(crate) fn severity(&self) -> u8 {
         self.severity_of(&self.contents.views(false).all).1
     }
@@ -132,7 +136,7 @@ impl Snapshot {
             return aged.is_aged.then_some(aged);
         }
         let aged = Arc::new(self.with_stale_entries(now, scheduler_stale));
-        // Another reader may have been faster and made an equivalent one.
+        // If another reader was faster, this replaces an equivalent snapshot.
         self.aged.store(Some(Arc::clone(&aged)));
         aged.is_aged.then_some(aged)
     }

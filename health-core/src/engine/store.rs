@@ -1,5 +1,5 @@
-//! The store: the one writer of results and lifecycle. It publishes each snapshot by one atomic swap, and readers load
-//! it without waiting.
+//! The store: the only writer of results and of the lifecycle. It publishes each snapshot by one atomic swap, and
+//! readers load the snapshot without waiting.
 
 #[cfg(feature = "serde")]
 mod apply;
@@ -52,25 +52,25 @@ use crate::{
     time::{Clock, NEVER, Nanos, nanos},
 };
 
-/// The age of the scheduler's last sign of life from which on every view is Unhealthy, liveness included.
+/// The age of the scheduler's last sign of life from which on every view is Unhealthy, including liveness.
 const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// The longest time that a result waits to be published with others. With the granularity of the timer, no reader is
-/// further behind than 20 ms.
+/// The longest time that a result waits to be published together with others. The granularity of the timer adds up to 5
+/// ms, so that a published snapshot is at most 20 ms behind.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(15);
 
-/// The state of every check, and the snapshot published from it.
+/// The state of every check, and the published snapshot.
 #[derive(Debug)]
 pub(crate) struct Store {
     clock: Clock,
     about: Arc<About>,
     secrets: Secrets,
-    /// Replaced under the lock of the state alone.
+    /// Replaced only under the lock of `state`.
     presets: ArcSwap<Presets>,
     published: ArcSwap<Snapshot>,
     /// The moment at which the next recorded result expires, published or not.
     expires_at: AtomicU64,
-    /// The scheduler's last sign of life.
+    /// The moment of the scheduler's last sign of life.
     beat: AtomicU64,
     has_muted: AtomicBool,
     state: Mutex<State>,
@@ -80,13 +80,13 @@ pub(crate) struct Store {
     mounting: Mounting,
     /// Wakes the scheduler's coordinator.
     wake_requested: Notify,
-    /// Whether a request asks for a large view.
+    /// Whether a request has marked a large view, in which the coordinator must look for checks to wake.
     views_requested: AtomicBool,
-    /// Tells the scheduler's coordinator that a recorded result waits to be published.
+    /// Notifies the scheduler's coordinator that a recorded result waits to be published.
     waiting: Notify,
 }
 
-/// The state of the service for callers that wait for it.
+/// The state of the service for callers that wait for a change of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) lifecycle: Lifecycle,
@@ -97,12 +97,12 @@ pub(crate) struct Progress {
 pub(crate) struct CompletedRun {
     pub(crate) outcome: Outcome,
     pub(crate) started: Nanos,
-    /// The number that [`Signals::reading`] gave before the check looked.
+    /// The number that [`Signals::reading`] returned before the check read the state of its subject.
     pub(crate) reading: u64,
 }
 
-/// One reading of the store. Readers of results use [`current`](Self::current); requests that wake checks use
-/// `published`, whose throttles are shared by all readers.
+/// One reading of the store. Readers of results use [`current`](Self::current). Requests that wake checks use
+/// `published`, whose throttles all readers share.
 pub(crate) struct Reading {
     pub(crate) published: Guard<Arc<Snapshot>>,
     /// The published snapshot with expired results marked stale; `None` if no result has expired.
@@ -111,12 +111,12 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The snapshot as of now, expired results marked stale.
+    /// The snapshot as of now, with expired results marked stale.
     pub(crate) fn current(&self) -> &Snapshot {
         self.aged.as_deref().unwrap_or(&self.published)
     }
 
-    /// Whether the current snapshot is the published one, because no result has expired.
+    /// Whether the current snapshot is the published one. It is unless a result has expired.
     pub(crate) fn is_published(&self) -> bool {
         self.aged.is_none()
     }
@@ -128,7 +128,7 @@ impl Store {
         let mut state = State::new(Arc::clone(&about), checks, clock.now(), clock.wall());
         let (snapshot, _) = state.publish(0, clock.wall());
         Self {
-            // A frozen store has no scheduler that could die.
+            // A store with a frozen clock has no scheduler that could die.
             beat: AtomicU64::new(if clock.is_frozen() { NEVER } else { clock.now() }),
             expires_at: AtomicU64::new(NEVER),
             has_muted: AtomicBool::new(false),
@@ -159,12 +159,12 @@ impl Store {
         &self.secrets
     }
 
-    /// What holds for checks that are inserted now.
+    /// The presets for checks that are inserted now.
     pub(crate) fn presets(&self) -> Arc<Presets> {
         self.presets.load_full()
     }
 
-    /// The snapshot as published, for readers of the lifecycle alone.
+    /// The published snapshot, for readers that need only the lifecycle.
     pub(crate) fn published(&self) -> Guard<Arc<Snapshot>> {
         self.published.load()
     }
@@ -174,7 +174,7 @@ impl Store {
         let published = self.published.load();
         let now = self.clock.now();
         let scheduler_stale = published.lifecycle() != Lifecycle::Stopped && now >= self.beat_stale_at();
-        // By what is recorded: a published result may have been renewed since.
+        // `expires_at` follows the recorded results, because a newer result may be recorded and not yet published.
         let has_expired = scheduler_stale || now >= self.expires_at.load(Ordering::Acquire);
         let aged = if has_expired { published.aged(now, scheduler_stale) } else { None };
         Reading { published, aged, now }
@@ -186,7 +186,7 @@ impl Store {
     }
 
     /// Requests runs of the members of a published page whose results are older than their `max_age`. Waking the
-    /// coordinator for them is the one thing in a request that goes through locks of Tokio.
+    /// coordinator is the only step of a request that takes a lock, which is inside Tokio.
     pub(crate) fn wake(&self, page: Page<'_>, now: Nanos) {
         let woken = page.wake(now);
         if woken == Woken::View {
@@ -212,7 +212,7 @@ impl Store {
         self.mounting.mounted();
     }
 
-    /// Records that an endpoint over this store is asked.
+    /// Records that an endpoint over this store has received a request.
     pub(crate) fn asked(&self) {
         self.mounting.asked();
     }
@@ -238,7 +238,7 @@ impl Store {
         self.wake_requested.notified().await;
     }
 
-    /// Returns the signals of every check that readers have requested since the last call.
+    /// Returns the signals of every check whose run readers have requested since the last call.
     pub(super) fn take_requested(&self) -> Vec<Arc<Signals>> {
         if self.views_requested.swap(false, Ordering::Acquire) {
             self.published.load().wake_requested_views(self.clock.now());
@@ -246,17 +246,17 @@ impl Store {
         self.lock().take_requested()
     }
 
-    /// Whether a check is not to run because one of its upstreams failed.
+    /// Whether a check must not run because one of its upstreams failed.
     pub(super) fn is_held_back(&self, signals: &Arc<Signals>) -> bool {
         self.lock().check_of(signals).is_some_and(|check| check.held_back)
     }
 
-    /// Waits until a recorded result waits to be published. It is published by [`flush`](Self::flush).
+    /// Waits until there is a recorded result to publish, which [`flush`](Self::flush) does.
     pub(super) async fn waiting(&self) {
         self.waiting.notified().await;
     }
 
-    /// Publishes what was recorded and waits.
+    /// Publishes the recorded results that wait to be published.
     pub(crate) fn flush(&self) {
         let state = self.lock();
         if state.has_waiting() {
@@ -264,12 +264,12 @@ impl Store {
         }
     }
 
-    /// The moment from which on the scheduler counts as dead, unless it gives another sign of life.
+    /// The moment from which on the scheduler counts as dead unless it gives another sign of life.
     pub(crate) fn beat_stale_at(&self) -> Nanos {
         self.beat.load(Ordering::Relaxed).saturating_add(nanos(SCHEDULER_STALE_AFTER))
     }
 
-    /// Notes a sign of life of the scheduler, ends mutes whose time is over, and writes log lines that were held back.
+    /// Records a sign of life of the scheduler, ends mutes that have expired, and writes log lines that were held back.
     pub(super) fn beat(&self) {
         let mut state = self.lock();
         // Read under the lock, so that no gap is recorded twice.
@@ -292,19 +292,19 @@ impl Store {
         }
     }
 
-    /// Logs a panic of a check, at most once in a while per check.
+    /// Logs a panic of a check, at most once in ten seconds per check.
     pub(super) fn log_panic(&self, check: &Arc<str>, payload: &str) {
         let payload = sanitize::log_text(payload, &self.secrets).into();
         let line = self.log().admit_panic(check, payload, self.clock.now());
         line.iter().for_each(log::write);
     }
 
-    /// Whether an endpoint is mounted in a service that is ready, and none was ever asked.
+    /// Whether the service is Ready and has a mounted endpoint, and no endpoint has received a request.
     pub(super) fn is_unasked(&self) -> bool {
         self.mounting.is_unasked() && self.published.load().lifecycle() == Lifecycle::Ready
     }
 
-    /// Logs that no task has run for this long, at most once in a while.
+    /// Logs that no task has run for `gap`, at most once in ten seconds.
     pub(super) fn log_stall(&self, gap: Duration) {
         let is_admitted = self.log().admit_stall(self.clock.now());
         if is_admitted {
@@ -314,11 +314,11 @@ impl Store {
 
     // --- Writing -----------------------------------------------------------------------------------------------
 
-    /// Records a finished run and returns the time of the next one; `None` if the check was removed or the service has
-    /// stopped, so that the check runs no more. Drops an outcome that a later reading of the check has overtaken.
+    /// Records a finished run and returns the time of the next one; `None` if the check no longer runs, because it was
+    /// removed or the service has stopped. Discards the outcome if the result of a later reading of the check is
+    /// already recorded.
     ///
-    /// A result that changes no verdict may wait for others, so that publications do not come faster than readers can use
-    /// them.
+    /// A result that changes no verdict may wait to be published with others, which limits the rate of publications.
     pub(crate) fn record(&self, signals: &Arc<Signals>, run: CompletedRun) -> Option<NextRun> {
         let finished = self.clock.now();
         let at = self.clock.wall();
@@ -335,7 +335,7 @@ impl Store {
         let exceeded = outcome.exceeded.filter(|_| !check.limits_logged).map(|limit| (Arc::clone(&check.name), limit));
         let run = LastRun { finished, at, duration, reading: run.reading, outcome };
         let next = state.record(signals, run);
-        // Read under the lock, so that no change is dated before an earlier one.
+        // Read under the lock, so that no change has an earlier time than the change before it.
         let (now, at) = (self.clock.now(), self.clock.wall());
         state.record_gaps(now, at, self.beat_stale_at());
         state.settle(now, at);
@@ -355,12 +355,12 @@ impl Store {
         next
     }
 
-    /// The time of the next run by the last result; `None` if the check runs no more.
+    /// The time of the next run after the last result; `None` if the check no longer runs.
     pub(super) fn next_run(&self, signals: &Arc<Signals>) -> Option<NextRun> {
         self.lock().check_of(signals).map(TrackedCheck::next_run)
     }
 
-    /// Mutes a check until a moment, with a note, or unmutes it.
+    /// Mutes a check until the given time, with a note. `None` unmutes it.
     pub(crate) fn mute(&self, name: &str, mute: Option<(SystemTime, &str)>) -> Result<(), MuteError> {
         let (now, at) = (self.clock.now(), self.clock.wall());
         let mut state = self.lock();
@@ -388,8 +388,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adds checks to a running service, all or none, with one publication. Returns `false`, and adds none, if other presets
-    /// hold than those by which the checks were planned.
+    /// Adds all checks to a running service with one publication, or none of them. Returns `false`, and adds none, if
+    /// the presets have changed since the checks were planned.
     pub(crate) fn insert(
         &self,
         new: Vec<NewCheck>,
@@ -413,7 +413,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes a check and returns its signals, so that its task can be ended.
+    /// Removes a check and returns its signals, with which the caller ends its task.
     pub(crate) fn remove(&self, name: &str) -> Result<Arc<Signals>, RemoveError> {
         let mut state = self.lock();
         let Some(check) = state.check(name) else {
@@ -439,7 +439,8 @@ impl Store {
         }
     }
 
-    /// Publishes a snapshot whose views have other members, and takes the requests that were set for the views before.
+    /// Publishes a snapshot whose views have other members, and handles the wake requests that were set in the previous
+    /// views.
     fn publish_members(&self, state: MutexGuard<'_, State>) {
         let before = self.published.load_full();
         self.publish(state);
@@ -447,26 +448,27 @@ impl Store {
         self.wake_requested.notify_one();
     }
 
-    /// Publishes a new snapshot, and tells subscribers and the log what has changed. The only place that publishes.
+    /// Publishes a new snapshot, and reports the changes to subscribers and the log. No other function publishes.
     fn publish(&self, mut state: MutexGuard<'_, State>) {
         let (now, at) = (self.clock.now(), self.clock.wall());
         state.record_gaps(now, at, self.beat_stale_at());
         state.settle(now, at);
         let (snapshot, changes) = state.publish(now, at);
         let progress = Progress::of(&snapshot);
-        // Before the snapshot, so that no reader takes a result of this snapshot for an expired one.
+        // Stored before the snapshot, so that no reader takes a result of the new snapshot for expired.
         self.expires_at.store(state.expires_at(), Ordering::Release);
         self.has_muted.store(state.has_muted(), Ordering::Relaxed);
         let previous = self.published.swap(Arc::new(snapshot));
         for change in &changes {
-            // Fails if nobody listens.
+            // Fails if there is no subscriber.
             let _ = self.changes.send(change.clone());
         }
         self.progress.send_if_modified(|known| mem::replace(known, progress) != progress);
         // Admitted under the lock, in the order of publication, and written without it, because a log subscriber may
         // call back into the service.
         let admitted = if changes.is_empty() { Vec::new() } else { self.log().admit_changes(&changes, now) };
-        // Freed by the writer if possible, not by a reader, and one publication later, when hardly a reader still has it.
+        // The writer keeps the previous snapshot for one more publication and then frees it. By then readers have
+        // usually released it, so that no reader pays for freeing it.
         let outdated = state.retire(previous);
         drop(state);
         drop(outdated);
@@ -478,7 +480,7 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No operation leaves the data half written, so the state is whole even after a panic of a log subscriber.
+        // No operation leaves the state half written, so it is consistent even after a panic of a log subscriber.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -492,7 +494,7 @@ impl Store {
         self.publish(state);
     }
 
-    /// Sets the lifecycle, in either direction, and startup to not passed.
+    /// Sets the lifecycle, forward or back, and resets startup to not passed.
     pub(crate) fn set_lifecycle(&self, lifecycle: Lifecycle) {
         let mut state = self.lock();
         state.restart_startup();

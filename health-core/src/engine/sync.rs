@@ -1,4 +1,5 @@
-//! The primitives under the signals and the waiting publication. A model checker puts its own in their place.
+//! The synchronization primitives of the signals and the wake requests. The tests in `tests/loom` replace this module
+//! with the primitives of the model checker loom.
 
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 

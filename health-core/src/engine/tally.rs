@@ -1,28 +1,29 @@
-//! A tally: how many checks count with which status, so that a verdict needs no walk over all checks.
+//! The tally: the number of checks that count with each status. It gives a verdict without a walk over all checks.
 
 use crate::model::status::Status;
 
-/// The number of checks by the status with which they count.
+/// The number of checks that count with each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     counted: [usize; 3],
-    /// Those of them whose own status is unknown: pending or stale.
+    /// The number of these checks whose own status is unknown: pending or stale.
     unknown: [usize; 3],
 }
 
 impl Tally {
+    /// Adds a check that counts with the status `counted`. `is_unknown` tells whether its own status is unknown.
     pub(super) fn add(&mut self, counted: Status, is_unknown: bool) {
         self.counted[counted as usize] += 1;
         self.unknown[counted as usize] += usize::from(is_unknown);
     }
 
-    /// Takes away what [`add`](Self::add) added with the same arguments.
+    /// Removes a check that [`add`](Self::add) added with the same arguments.
     pub(super) fn remove(&mut self, counted: Status, is_unknown: bool) {
         self.counted[counted as usize] -= 1;
         self.unknown[counted as usize] -= usize::from(is_unknown);
     }
 
-    /// The worst status with which a check counts; Healthy without any check.
+    /// The worst status with which a check counts; Healthy if there is no check.
     pub(super) fn worst(&self) -> Status {
         let counts = |status: &&Status| self.counted[**status as usize] > 0;
         Status::ALL.iter().rev().find(counts).copied().unwrap_or(Status::Healthy)
@@ -33,7 +34,7 @@ impl Tally {
         self.counted
     }
 
-    /// Whether the own status of every check that counts with the worst status is unknown.
+    /// Whether every check that counts with the worst status has an unknown status of its own.
     pub(super) fn worst_is_unknown(&self) -> bool {
         let worst = self.worst() as usize;
         self.unknown[worst] == self.counted[worst]
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_status_that_is_left_is_the_worst() {
+    fn the_worst_status_ignores_removed_checks() {
         let mut tally = Tally::default();
         assert_eq!(tally.worst(), Status::Healthy);
         tally.add(Status::Healthy, false);

@@ -1,4 +1,4 @@
-//! Wake requests: how a reader asks for an early run of a check, and how often it may.
+//! Wake requests: how a reader requests an early run of a check, and how often.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The number of checks whose requests share a word.
+/// The number of checks whose requests share one atomic word.
 const BITS: usize = 64;
 
-/// Where the requests for one check are set. Readers set a bit, and the scheduler's coordinator takes whole words, so that
-/// neither depends on the number of checks.
+/// The bit that requests an early run of one check. A reader sets one bit, and the scheduler's coordinator reads 64
+/// bits at a time, so that the cost of a request does not depend on the number of checks.
 #[derive(Clone, Debug)]
 pub(super) struct WakeSlot {
     word: Arc<AtomicU64>,
@@ -26,7 +26,7 @@ impl WakeSlot {
     }
 }
 
-/// The slots of all checks, each with what it wakes.
+/// The slots of all checks, each with the signals that it wakes.
 #[derive(Debug)]
 pub(super) struct WakeSlots<W> {
     words: Vec<Arc<AtomicU64>>,
@@ -41,7 +41,7 @@ impl<W> Default for WakeSlots<W> {
 }
 
 impl<W> WakeSlots<W> {
-    /// Returns a free slot for something to wake.
+    /// Returns a free slot, which wakes `woken`.
     pub(super) fn take_slot(&mut self, woken: Arc<W>) -> WakeSlot {
         let number = self.free.pop().unwrap_or(self.woken.len());
         if number == self.woken.len() {
@@ -54,18 +54,18 @@ impl<W> WakeSlots<W> {
         WakeSlot { word: Arc::clone(&self.words[number / BITS]), bit: 1 << (number % BITS), number }
     }
 
-    /// Frees the slot of a check that was removed. A late request may wake the next check with this slot, which runs early
-    /// once.
+    /// Frees the slot of a check that was removed. A late request for that check can wake the next owner of the slot,
+    /// which then runs early once.
     pub(super) fn free_slot(&mut self, slot: &WakeSlot) {
         self.woken[slot.number] = None;
         self.free.push(slot.number);
     }
 
-    /// Returns everything that was requested since the last call.
+    /// Returns the signals of all slots that were requested since the last call.
     pub(super) fn take_requested(&self) -> Vec<Arc<W>> {
         let mut requested = Vec::new();
         for (word, woken) in self.words.iter().zip(self.woken.chunks(BITS)) {
-            // Most words are empty, and a load shares their line of the cache with the readers.
+            // Most words are empty. A load, unlike a swap, leaves the cache line shared with the readers.
             if word.load(Ordering::Relaxed) == 0 {
                 continue;
             }
@@ -78,7 +78,7 @@ impl<W> WakeSlots<W> {
     }
 }
 
-/// The request for a view: whether the scheduler is to look for members whose results are too old.
+/// The wake request of a large view: whether the scheduler must look for members whose results are too old.
 #[derive(Debug)]
 pub(super) struct ViewRequest {
     is_requested: AtomicBool,
@@ -92,7 +92,8 @@ impl Default for ViewRequest {
 }
 
 impl ViewRequest {
-    /// Sets the request if the throttle admits this caller. Admits no further one until the scheduler has looked.
+    /// Sets the request if the throttle admits this caller, and returns whether it did. The throttle admits no further
+    /// caller until the scheduler has looked at the view.
     pub(super) fn request(&self, now: Nanos) -> bool {
         let is_admitted = self.throttle.claim(now, NEVER);
         if is_admitted {
@@ -101,34 +102,35 @@ impl ViewRequest {
         is_admitted
     }
 
-    /// Whether the request was set since the last call.
+    /// Clears the request. Returns whether it was set.
     pub(super) fn take(&self) -> bool {
         self.is_requested.load(Ordering::Relaxed) && self.is_requested.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Admits one of any number of callers, from a moment on.
+/// A throttle, which admits one caller and then none until a given moment.
 #[derive(Debug)]
 pub(super) struct Throttle(AtomicU64);
 
 impl Throttle {
+    /// Creates a throttle that admits its first caller from the moment `due` on.
     pub(super) fn new(due: Nanos) -> Self {
         Self(AtomicU64::new(due))
     }
 
-    /// Whether this caller is the one admitted now. The next one is admitted after a pause.
+    /// Returns whether this caller is admitted. The next caller is admitted after `pause`.
     pub(super) fn try_acquire(&self, now: Nanos, pause: Nanos) -> bool {
         self.claim(now, now.saturating_add(pause))
     }
 
-    /// Calls `decide` if this caller is the one admitted now, and admits the next one from the moment on that it returns.
+    /// Calls `decide` if this caller is admitted. The next caller is admitted from the moment on that `decide` returns.
     pub(super) fn acquire(&self, now: Nanos, decide: impl FnOnce() -> Nanos) {
         if self.claim(now, NEVER) {
             self.set(decide());
         }
     }
 
-    /// Admits the next caller from this moment on.
+    /// Admits the next caller from the moment `due` on.
     pub(super) fn set(&self, due: Nanos) {
         self.0.store(due, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Tests of the log: the lines of a check that flaps, or that panics in every run.
+//! Tests of the log: the lines about a check that flaps, and about a check that panics in every run.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use tracing::{
 use super::*;
 use crate::model::{change::LifecycleChange, status::Reason};
 
-/// Keeps every event as one line: its level and its fields as `name=value`.
+/// A subscriber that keeps every event as one line: its level and its fields as `name=value`.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<String>>>);
 
@@ -90,7 +90,7 @@ fn a_check_has_one_line_in_ten_seconds_and_its_last_change_is_not_lost() {
         // A change long after the last line is written at once.
         change(&mut limiter, Status::Healthy, 60 * second);
         write_overdue(&mut limiter, 90 * second);
-        assert!(limiter.changes.is_empty(), "nothing is kept of a check that is quiet");
+        assert!(limiter.changes.is_empty(), "the limiter keeps state of a check without recent lines");
     });
     let lines = kept.0.lock().unwrap();
     assert_eq!(lines.len(), 3, "{lines:?}");
@@ -138,13 +138,13 @@ fn the_last_panic_held_back_is_written() {
         assert_eq!(kept.0.lock().unwrap().len(), 1);
         write_overdue(&mut limiter, 10 * second);
         panicked(&mut limiter, "C", 11 * second);
-        // The stop writes the line that is held back.
+        // The change to Stopped writes the line that is held back.
         let stopped = LifecycleChange { from: Lifecycle::Ready, to: Lifecycle::Stopped, at: SystemTime::UNIX_EPOCH };
         limiter.admit_changes(&[Change::Lifecycle(stopped)], 12 * second).iter().for_each(write);
         let mut quiet = LogLimiter::default();
         panicked(&mut quiet, "D", 0);
         write_overdue(&mut quiet, 10 * second);
-        assert!(quiet.panics.is_empty(), "nothing is kept of a check that is quiet");
+        assert!(quiet.panics.is_empty(), "the limiter keeps state of a check without recent lines");
     });
     let lines = kept.0.lock().unwrap();
     assert_eq!(lines.len(), 5, "{lines:?}");

@@ -1,4 +1,5 @@
-//! Tests of the policy, by properties that hold for any sequence of events, and by examples of its documentation.
+//! Tests of the policy: properties that hold for any sequence of events, and examples for the rules in its
+//! documentation.
 
 use proptest::prelude::*;
 
@@ -54,7 +55,7 @@ fn below_the_threshold_of_successes_the_reason_stays() {
     assert_eq!((recovering.status, recovering.reason), (Some(Status::Unhealthy), Some(Reason::Timeout)));
 }
 
-/// How these checks count in the full report.
+/// Returns the tally of these checks in the full report.
 #[cfg(feature = "testing")]
 fn tally(members: &[Arc<CheckReport>]) -> Tally {
     let mut tally = Tally::default();
@@ -94,14 +95,14 @@ fn a_held_back_check_keeps_its_verdict_until_an_upstream_is_unhealthy() {
     let unhealthy = failing(Status::Unhealthy, Reason::Timeout, vec![]);
     let explained = effective_status(&own, true, &up(&unhealthy), false);
     assert_eq!(explained, failing(Status::Unhealthy, Reason::Dependency, vec![Arc::clone(&a)]));
-    // Through another dependant, `caused_by` names the root cause, not the dependant in between.
+    // In a chain of dependencies, `caused_by` names the root cause, not the dependant in between.
     let through = [Upstream { name: &b, holds_back: true, effective: &explained }];
     assert_eq!(effective_status(&own, true, &through, false).caused_by, [Arc::clone(&a)]);
     assert_eq!(effective_status(&own, false, &up(&unhealthy), false).status, Status::Healthy);
 }
 
 #[test]
-fn a_mute_covers_a_check_and_what_waits_for_nothing_else() {
+fn a_mute_covers_a_check_and_the_checks_that_wait_only_for_it() {
     let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
     let down = after(&[Status::Healthy, Status::Unhealthy], Thresholds { failures: 1, successes: 1 });
     let muted = effective_status(&down, false, &[], true);
@@ -125,7 +126,7 @@ fn status() -> impl Strategy<Value = Status> {
 
 proptest! {
     #[test]
-    fn never_good_before_the_first_success(
+    fn a_check_is_never_good_before_its_first_success(
         runs in proptest::collection::vec(status(), 0..40),
         failures in 1_u32..6,
         successes in 1_u32..6,
@@ -141,7 +142,7 @@ proptest! {
             if !succeeded {
                 prop_assert_eq!(state.status, Some(Status::Unhealthy));
             }
-            // An opposite outcome resets the count.
+            // A run with the opposite outcome resets the count.
             let (count, other) = if run == Status::Unhealthy {
                 (state.failures, state.successes)
             } else {
@@ -182,7 +183,7 @@ fn event() -> impl Strategy<Value = Event> {
 #[cfg(feature = "testing")]
 proptest! {
     #[test]
-    fn the_worst_wins_and_readiness_waits_for_every_critical_first_success(
+    fn the_worst_contribution_wins_and_readiness_needs_a_success_of_every_critical_check(
         events in proptest::collection::vec(event(), 0..60),
         failures in 1_u32..4,
     ) {
@@ -229,7 +230,7 @@ proptest! {
     }
 }
 
-/// Returns the report of a check in a frozen service, as `change` changes it.
+/// Returns the report of a Healthy check in a frozen service, modified by `change`.
 #[cfg(feature = "testing")]
 fn report(name: &str, change: impl FnOnce(&mut CheckReport)) -> Arc<CheckReport> {
     let check = check_fn(|| async { Ok(()) });

@@ -1,5 +1,6 @@
-//! The contents of a snapshot: the entries of all checks, the views over them and the state of the service. The writer
-//! changes its own, and publishes copies, which cost no more than what has changed between them.
+//! The contents of a snapshot: the entries of all checks, the views over them and the state of the service. The store
+//! changes its own contents and publishes clones of them. The cost of a clone depends on the changes since the last
+//! one, not on the number of checks.
 
 use std::{iter, mem, sync::Arc, time::Duration};
 
@@ -25,32 +26,32 @@ use crate::{
     },
 };
 
-/// What the owner says of the service itself.
+/// The description of the service, which the application sets in the builder.
 #[derive(Debug, Default)]
 pub(crate) struct About {
     pub(crate) service: Option<Arc<str>>,
     pub(crate) version: Option<Arc<str>>,
-    /// The services of `grpc.health.v1` with names of their own, each with the probe whose status it has.
+    /// The named services of `grpc.health.v1`, each with the probe whose status it has.
     pub(crate) grpc_services: Vec<(Arc<str>, Probe)>,
-    /// The names of the groups, at their positions.
+    /// The names of the groups. The position of a name is the position of its group.
     pub(crate) groups: Vec<Arc<str>>,
 }
 
-/// Everything that a snapshot shows.
+/// The contents of a snapshot.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Contents {
-    /// The number of the publication.
+    /// The number of the publication. Each publication increases it by one.
     pub(in crate::engine) generation: u64,
     /// The time from the start of the service to the publication.
     pub(in crate::engine) uptime: Duration,
     pub(super) state: ServiceState,
     pub(super) about: Arc<About>,
-    /// The number of changes of entries.
+    /// The number of changes of entries so far.
     change: u64,
     places: PersistentVec<Placed>,
     index: NameIndex,
     views: Views,
-    /// The views without the checks that ask other services; `None` if there are no such checks.
+    /// The views without the checks that call other services; `None` if there is no such check.
     local_views: Option<Views>,
 }
 
@@ -70,7 +71,7 @@ impl Contents {
         }
     }
 
-    /// Returns the same contents with other entries, all of which are counted anew.
+    /// Returns contents with the same service and other entries. Builds all views again.
     pub(in crate::engine) fn with_entries(
         &self,
         state: ServiceState,
@@ -83,7 +84,8 @@ impl Contents {
         contents
     }
 
-    /// Returns the same contents with some entries replaced, for readers who see them beside the writer's next contents.
+    /// Returns the same contents with some entries replaced. Readers use them at the same time as the next contents of
+    /// the store, so that the views get their own documents.
     pub(super) fn with_replaced(&self, state: ServiceState, replaced: Vec<(usize, Arc<Entry>)>) -> Self {
         let mut contents = self.clone();
         contents.set_service(state);
@@ -96,7 +98,7 @@ impl Contents {
         contents
     }
 
-    /// Adds a check behind all others.
+    /// Adds a check after all others.
     pub(in crate::engine) fn push(&mut self, entry: Arc<Entry>) {
         let position = self.places.len();
         self.change += 1;
@@ -115,7 +117,7 @@ impl Contents {
         self.places.push(Placed { change: self.change, entry });
     }
 
-    /// Replaces the entry of a check and returns the one before; `None` if there is no such position.
+    /// Replaces the entry of a check and returns the previous one; `None` if there is no such position.
     pub(in crate::engine) fn replace(&mut self, position: usize, entry: Arc<Entry>) -> Option<Arc<Entry>> {
         let place = self.places.get_mut(position)?;
         self.change += 1;
@@ -130,7 +132,7 @@ impl Contents {
         self.state
     }
 
-    /// Sets the state of the service, by which every view is judged.
+    /// Sets the state of the service, and updates the verdict of every view.
     pub(in crate::engine) fn set_service(&mut self, state: ServiceState) {
         let before = mem::replace(&mut self.state, state);
         for views in [Some(&mut self.views), self.local_views.as_mut()].into_iter().flatten() {
@@ -150,7 +152,7 @@ impl Contents {
         Some(&self.places.get(self.position(name)?)?.entry)
     }
 
-    /// The views of a kind of reader. If no check asks another service, all readers see the same.
+    /// The views for a kind of reader. If no check calls another service, all readers get the same views.
     pub(super) fn views(&self, is_local: bool) -> &Views {
         self.local_views.as_ref().filter(|_| is_local).unwrap_or(&self.views)
     }
@@ -160,7 +162,7 @@ impl Contents {
         self.views.iter().chain(self.local_views.iter().flat_map(Views::iter))
     }
 
-    /// The number of checks of a view, also of those that a local view leaves out.
+    /// The number of members of a view, including the ones that a local view leaves out.
     pub(super) fn length(&self, view: &View) -> usize {
         view.length(&self.places)
     }
@@ -174,13 +176,13 @@ impl Contents {
         members_of(view.members.as_ref(), &self.places)
     }
 
-    /// The places of the checks that a view lists one by one, also of those that a local view leaves out.
+    /// The places of the checks that a view lists one by one, including the ones that a local view leaves out.
     fn listed_by<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s Placed> {
         let listed = view.folded.as_ref().map(|folded| &folded.listed);
         members_of(listed.or(view.members.as_ref()), &self.places)
     }
 
-    /// The groups of the service as a view shows them, also those without a member in it.
+    /// The groups of the service as a view shows them, including groups without a member in it.
     pub(super) fn groups(&self, view: &View) -> Vec<Arc<GroupReport>> {
         let member = |position: usize| {
             let entry = &self.places.get(position)?.entry;
@@ -189,7 +191,7 @@ impl Contents {
         view.folded.iter().flat_map(|folded| folded.reports(&member)).collect()
     }
 
-    /// Returns a document of a view, put together from the parts of the checks that it lists.
+    /// Returns a document of a view, assembled from the parts of the checks that it lists.
     pub(super) fn assembled(
         &self,
         view: &View,

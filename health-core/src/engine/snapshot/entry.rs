@@ -12,7 +12,7 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The latest report of one check. All snapshots share it until the check changes.
+/// The latest report of one check. Snapshots share it until the check changes.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) report: Arc<CheckReport>,
@@ -20,13 +20,13 @@ pub(crate) struct Entry {
     pub(in crate::engine) liveness: bool,
     pub(in crate::engine) readiness: bool,
     pub(in crate::engine) startup: bool,
-    /// Whether the check asks another service, and is left out of answers to services.
+    /// Whether the check calls another service, so that it is left out of answers to requests with `Health-Local: 1`.
     pub(crate) asks_a_service: bool,
-    /// Whether readers that are services themselves see the check: neither one that asks another service, nor one that
-    /// fails only because it waits for such a check.
+    /// Whether the check is in answers to requests with `Health-Local: 1`. It is unless it calls another service or
+    /// fails only because it waits for checks that do.
     pub(in crate::engine) is_local: bool,
-    /// Whether the result holds for good, because the service has stopped or the entry says that it is too old: it does not
-    /// expire, and a request wakes nothing.
+    /// Whether the entry is final, because the service has stopped or the entry is already marked stale. A final entry
+    /// does not expire, and a request for it wakes nothing.
     pub(in crate::engine) is_final: bool,
     pub(in crate::engine) signals: Arc<Signals>,
     pub(in crate::engine) bodies: PreparedBodies,
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    /// Whether the last recorded result is too old to be believed, also if this entry is of an earlier one.
+    /// Whether the last recorded result is stale. The entry may show an earlier result.
     pub(super) fn is_stale(&self, now: Nanos) -> bool {
         !self.is_final && now >= self.signals.stale_at()
     }
@@ -52,8 +52,8 @@ impl Entry {
         if self.is_final { NEVER } else { self.signals.stale_at() }
     }
 
-    /// Requests a run if the last recorded result is older than its `max_age`. Returns whether it did, and the first moment
-    /// at which there can be something to request again.
+    /// Requests a run if the last recorded result is older than `max_age`. Returns whether a run was requested, and the
+    /// earliest moment at which the next request can be due.
     pub(in crate::engine) fn wake(&self, now: Nanos) -> (bool, Nanos) {
         if self.is_final { (false, NEVER) } else { self.signals.wake_if_old(now) }
     }
@@ -61,7 +61,7 @@ impl Entry {
     /// Returns the entry with its result marked as stale. A mute covers an expired result, but not a dead scheduler.
     pub(super) fn stale(&self, scheduler_stale: bool) -> Self {
         let covered = self.report.muted.is_some() && !scheduler_stale;
-        // What was known until the result expired is known.
+        // The time until the result expired counts as known.
         let expired_at = self.signals.stale_at();
         let mut history = Arc::clone(&self.report.history);
         if let Some(known) = expired_at.checked_sub(history.last()).filter(|_| expired_at != NEVER) {
@@ -71,7 +71,7 @@ impl Entry {
             report: Arc::new(CheckReport {
                 status: if covered { Status::Degraded } else { Status::Unhealthy },
                 reason: Some(Reason::Stale),
-                message: Some(Arc::from("the last result is too old to be believed")),
+                message: Some(Arc::from("the last result is too old to be trusted")),
                 caused_by: Vec::new(),
                 history,
                 ..(*self.report).clone()

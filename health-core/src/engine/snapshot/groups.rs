@@ -1,4 +1,4 @@
-//! The groups of a view. Their counts are kept with every change, so that a row needs no walk over the members.
+//! The groups of a view. Every change updates their counts, so that a row needs no walk over the members to count them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,15 +11,15 @@ use crate::{
     },
 };
 
-/// The most members that a row names.
+/// The largest number of members that a row names.
 const NAMED: usize = 10;
 
-/// The checks of a view by how it shows them: those that it lists, and those for which a group stands.
+/// The checks of a view, divided into checks that it lists one by one and members of groups, which a row represents.
 #[derive(Clone, Debug)]
 pub(super) struct Folded {
-    /// The positions of the checks that are listed, also of those that a local view leaves out.
+    /// The positions of the checks that are listed one by one, including the ones that a local view leaves out.
     pub(super) listed: PersistentVec<usize>,
-    /// A row for each group of the service, also for one without a member in the view.
+    /// A row for each group of the service, including groups without a member in the view.
     rows: PersistentVec<Arc<Row>>,
 }
 
@@ -27,27 +27,28 @@ pub(super) struct Folded {
 #[derive(Clone, Debug)]
 struct Row {
     name: Arc<str>,
-    /// The positions of the members, also of those that a local view leaves out.
+    /// The positions of the members, including the ones that a local view leaves out.
     members: PersistentVec<usize>,
-    /// The members by their own status.
+    /// The number of members with each status of their own.
     tally: Tally,
     pending: usize,
-    /// The report, made for the first reader and kept until a member changes what it says.
+    /// The report, created for the first reader and kept until a change of a member affects it.
     report: OnceLock<Arc<GroupReport>>,
 }
 
-/// What a row shows of a member.
+/// Returns the properties of a member that affect its row.
 fn shown(check: &CheckReport) -> (Status, Option<Reason>, bool) {
     (judged(check), check.reason, check.is_pending())
 }
 
-/// The status with which a member counts in its row. One that was inserted counts for nothing before its first result.
+/// Returns the status with which a member counts in its row. A member that was inserted into a Ready service counts as
+/// Healthy before its first result.
 pub(super) fn judged(check: &CheckReport) -> Status {
     if check.counts { check.status } else { Status::Healthy }
 }
 
 impl Folded {
-    /// Returns the rows of these groups, without members; `None` without any group.
+    /// Creates rows without members for these groups; `None` if there are no groups.
     pub(super) fn new(groups: &[Arc<str>]) -> Option<Self> {
         if groups.is_empty() {
             return None;
@@ -56,7 +57,7 @@ impl Folded {
         Some(Self { listed: PersistentVec::default(), rows })
     }
 
-    /// Adds the check of a position, which the view shows or, being local, leaves out.
+    /// Adds the check at a position. `is_shown` is `false` if the view is local and leaves the check out.
     pub(super) fn join(&mut self, position: usize, check: &CheckReport, is_shown: bool) {
         let Some(group) = &check.group else { return self.listed.push(position) };
         if let Some(row) = self.rows.get_mut(group.position).map(Arc::make_mut) {
@@ -65,7 +66,7 @@ impl Folded {
         }
     }
 
-    /// Replaces a check. It is `None` where the view leaves it out.
+    /// Replaces a check. `before` or `after` is `None` if the view leaves the check out.
     pub(super) fn replace(&mut self, before: Option<&CheckReport>, after: Option<&CheckReport>) {
         let Some(group) = before.or(after).and_then(|check| check.group.as_ref()) else { return };
         if before.map(shown) == after.map(shown) {
@@ -76,8 +77,8 @@ impl Folded {
         }
     }
 
-    /// The reports of all groups, also of those without a member. `member` returns the check of a position; `None` if
-    /// the view leaves it out.
+    /// Returns the reports of all groups, including groups without a member. `member` returns the check at a position;
+    /// `None` if the view leaves it out.
     pub(super) fn reports<'c>(
         &self,
         member: &impl Fn(usize) -> Option<&'c CheckReport>,
@@ -123,7 +124,7 @@ impl Row {
             not_healthy: bad().take(NAMED).map(|check| Arc::clone(&check.name)).collect(),
             is_unknown: is_bad && self.tally.worst_is_unknown(),
         });
-        // Fails if another reader was faster, whose report is the same.
+        // Fails if another reader was faster. Its report is the same.
         let _ = self.report.set(Arc::clone(&report));
         report
     }

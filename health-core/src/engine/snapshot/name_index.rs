@@ -1,14 +1,16 @@
-//! An index from names to positions, which snapshots share: a hash table with open addressing in a persistent vector.
+//! The index from names to positions, which snapshots share: a hash table with open addressing in a persistent vector.
 
 use std::hash::{BuildHasher as _, RandomState};
 
 use crate::engine::snapshot::persistent_vec::PersistentVec;
 
-/// The positions of things by their names. The index keeps no name: whoever asks it knows the name of each position.
+/// An index from names to positions. The index stores no names. The caller passes a function that returns the name at a
+/// position.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameIndex {
     hasher: RandomState,
-    /// The slots: a power of two, at least half of them free. A full slot has a position plus one.
+    /// The slots. Their number is a power of two, and at least half of them are free. A free slot has 0, and a full
+    /// slot has a position plus one.
     slots: PersistentVec<usize>,
     length: usize,
 }
@@ -26,7 +28,7 @@ impl NameIndex {
         }
     }
 
-    /// Adds the name of the position behind the last one.
+    /// Adds a name, whose position is one more than the last.
     pub(crate) fn push<'n>(&mut self, name: &str, name_at: impl Fn(usize) -> Option<&'n str>) {
         if (self.length + 1) * 2 > self.slots.len() {
             let slots = (self.slots.len() * 2).max(8);

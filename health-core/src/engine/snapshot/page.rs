@@ -1,4 +1,4 @@
-//! A page: a view or a single check, as its readers see it.
+//! The page: a view or a single check, with everything that an answer needs.
 
 use std::sync::Arc;
 
@@ -19,22 +19,23 @@ use crate::{
     time::Nanos,
 };
 
-/// The number of members up to which a request looks for those to wake by itself.
+/// The largest number of members of a view that a request itself walks over to wake checks. In larger views the
+/// scheduler does.
 const SMALL: usize = 32;
 /// The shortest time between two walks over a large view, for each of its members.
 const PAUSE_PER_MEMBER: Nanos = 10_000;
 
-/// What a request has woken, for the scheduler to go on with.
+/// What a request has woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Woken {
     Nothing,
-    /// Some checks.
+    /// One or more checks.
     Checks,
-    /// A view, in which the checks are yet to be found.
+    /// A large view, in which the scheduler must look for checks to wake.
     View,
 }
 
-/// A view or a single check, as its readers see it.
+/// A view or a single check, with everything that an answer needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Page<'s> {
     content: Content<'s>,
@@ -70,7 +71,7 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// The reason of the whole page; on the page of a check, that of the check.
+    /// The reason of the whole page; on the page of a check, the reason of the check.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.content {
             Content::View(view) => view.verdict.reason,
@@ -78,7 +79,7 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// The entries of the page in the order of registration; on the page of a check, its own alone.
+    /// The entries of the page in the order of registration; on the page of a check, only its own entry.
     pub(crate) fn members(self) -> impl Iterator<Item = &'s Arc<Entry>> {
         let (view, check) = match self.content {
             Content::View(view) => (Some(view), None),
@@ -88,13 +89,13 @@ impl<'s> Page<'s> {
         view.into_iter().flat_map(|view| contents.members(view)).chain(check)
     }
 
-    /// The report of the page, made by each call.
+    /// The report of the page. Each call creates it.
     pub(crate) fn report(&self) -> Report {
         let checks = self.members().map(|entry| Arc::clone(&entry.report)).collect();
         Report { checks, ..self.heading() }
     }
 
-    /// The report of the page without its checks, made by each call.
+    /// The report of the page without its checks. Each call creates it.
     pub(crate) fn heading(&self) -> Report {
         match self.content {
             Content::View(view) => self.contents.heading(view),
@@ -102,16 +103,16 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Returns the body in this format at this visibility, from the last call or rendered now.
+    /// Returns the body in this format at this visibility. It is rendered at the first call and then reused.
     pub(crate) fn body(&self, format: BodyFormat, visibility: Visibility, render: impl FnOnce() -> Bytes) -> Bytes {
-        // The full JSON document shows the uptime of the service or of the check, which changes without any member.
+        // The full JSON document shows an uptime, which changes even if no member does.
         let is_timed = format == BodyFormat::Json && visibility == Visibility::Full;
         let version = is_timed.then_some(self.contents.uptime.as_secs());
         self.bodies().body(format, visibility, version, render)
     }
 
-    /// Returns the document of a view from what comes before and after its checks and from the part of each check, which is
-    /// written after a comma; `None` on the page of a check.
+    /// Returns the document of a view; `None` on the page of a check. `around` is the text before and after the parts
+    /// of the checks. `part` appends a comma and the part of one check.
     pub(crate) fn assembled(
         &self,
         format: PartFormat,
@@ -125,8 +126,8 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Returns the body of a renderer of the owner's, from the last call since the publication or rendered now; `None` if
-    /// rendering failed. Such a renderer may show anything, so that its bodies hold for one publication.
+    /// Returns the body of a custom renderer; `None` if rendering failed. It is rendered at the first call after each
+    /// publication, because a custom renderer can show anything that a publication changes.
     pub(crate) fn own_body(
         &self,
         renderer: u64,
@@ -136,8 +137,8 @@ impl<'s> Page<'s> {
         self.bodies().own_body(renderer, visibility, self.contents.generation, render)
     }
 
-    /// Returns a body of an endpoint's own that shows the time, from the last call in the same second since the publication or
-    /// rendered now.
+    /// Returns the body of one endpoint that shows the time. It is rendered at the first call in each second and after
+    /// each publication.
     #[cfg(feature = "html")]
     pub(crate) fn timed_body(
         &self,
@@ -146,14 +147,14 @@ impl<'s> Page<'s> {
         second: u64,
         render: impl FnOnce() -> Bytes,
     ) -> Bytes {
-        // Neither comes near 2^32.
+        // Neither number comes near 2^32.
         let version = (self.contents.generation << 32) | (second & u64::from(u32::MAX));
         let own = || Some(OwnBody { content_type: Bytes::new(), body: render() });
         self.bodies().own_body(renderer, visibility, version, own).map(|own| own.body).unwrap_or_default()
     }
 
-    /// The moment at which the first critical result on the page expires, or the first of all if no critical one does; `None`
-    /// if none does.
+    /// The moment at which the first result of a critical check on the page expires. If no such result expires, the
+    /// moment at which the first result of any check does; `None` if no result expires.
     #[cfg(feature = "html")]
     pub(crate) fn expires_at(&self) -> Option<Nanos> {
         let first = |is_wanted: fn(&Entry) -> bool| {
@@ -163,7 +164,7 @@ impl<'s> Page<'s> {
         first(|entry| entry.report.impact == crate::model::status::Impact::Critical).or_else(|| first(|_| true))
     }
 
-    /// Whether everything that makes the verdict bad is unknown: pending or stale.
+    /// Whether the page is not Healthy and every check with its worst status is unknown: pending or stale.
     #[cfg(feature = "html")]
     pub(crate) fn is_unknown(&self) -> bool {
         match self.content {
@@ -175,8 +176,8 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Requests runs of the members whose last recorded results are older than their `max_age`. Of a large view it only
-    /// requests that the scheduler looks for them, so that no request walks over many checks.
+    /// Requests runs of the members whose last recorded results are older than their `max_age`. In a large view the
+    /// scheduler looks for these members, so that no request walks over many checks.
     pub(in crate::engine) fn wake(&self, now: Nanos) -> Woken {
         let mut woken = Woken::Nothing;
         match self.content {
@@ -195,20 +196,20 @@ impl<'s> Page<'s> {
         woken
     }
 
-    /// Looks for members to wake if a request asks for it.
+    /// Looks for members to wake if a request has marked the view.
     pub(super) fn wake_if_requested(&self, now: Nanos) {
         if let Content::View(view) = self.content
             && view.request.take()
         {
             let (_, next) = self.wake_members(now);
-            // In a large view some member is nearly always due. The pause bounds the share of time that walks take.
+            // In a large view a member is nearly always due. The pause limits the share of time that the walks take.
             let pause = PAUSE_PER_MEMBER * u64::try_from(self.contents.length(view)).unwrap_or(u64::MAX);
             view.request.throttle.set(next.max(now.saturating_add(pause)));
         }
     }
 
-    /// Requests runs of the members that are old enough. Returns whether there were any, and the first moment at which there
-    /// can be something to request again.
+    /// Requests runs of the members whose results are older than `max_age`. Returns whether a run was requested, and
+    /// the earliest moment at which the next request can be due.
     fn wake_members(&self, now: Nanos) -> (bool, Nanos) {
         let woken = self.members().map(|entry| entry.wake(now));
         woken.fold((false, Nanos::MAX), |(any, first), (is_woken, next)| (any | is_woken, first.min(next)))

@@ -1,13 +1,13 @@
-//! A persistent vector: copies share their elements, and a change copies only the path to the changed element.
+//! The persistent vector: clones share their elements, and a change copies only the path to the changed element.
 
 use std::{slice, sync::Arc};
 
-/// The width of the tree, as a power of two.
+/// The binary logarithm of the number of children of a branch.
 const BITS: u32 = 5;
 const WIDTH: usize = 1 << BITS;
 
-/// A vector whose copy costs one reference, and whose change costs the logarithm of its length. Snapshots share what has
-/// not changed between them.
+/// A vector that is cloned in constant time and changed in logarithmic time. Snapshots share the parts that have not
+/// changed between them.
 #[derive(Clone, Debug)]
 pub(crate) struct PersistentVec<T> {
     root: Arc<Node<T>>,
@@ -28,7 +28,7 @@ impl<T> Default for PersistentVec<T> {
     }
 }
 
-/// Returns the index of the child that has the position, in a node of this height.
+/// Returns the index of the child with the element at `position`, in a node of this height.
 fn branch(position: usize, height: u32) -> usize {
     (position >> (height * BITS)) & (WIDTH - 1)
 }
@@ -49,7 +49,7 @@ impl<T> PersistentVec<T> {
         Iter { vector: self, leaf: [].iter(), next_leaf: 0 }
     }
 
-    /// Returns the leaf of a position; empty behind the end.
+    /// Returns the elements of the leaf with this position; an empty slice for a position behind the end.
     fn leaf(&self, position: usize) -> &[T] {
         let (mut node, mut height) = (&*self.root, self.height);
         loop {
@@ -65,7 +65,7 @@ impl<T> PersistentVec<T> {
 }
 
 impl<T: Clone> PersistentVec<T> {
-    /// Returns an element for a change, which no copy of the vector sees.
+    /// Returns an element to change. Clones of the vector do not see the change.
     pub(crate) fn get_mut(&mut self, position: usize) -> Option<&mut T> {
         if position >= self.length {
             return None;

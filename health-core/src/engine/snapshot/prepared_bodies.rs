@@ -1,4 +1,4 @@
-//! Bodies of one page, rendered at their first request and shared by all later ones.
+//! The prepared bodies of one page, which the first request renders and all later requests share.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,48 +7,48 @@ use bytes::Bytes;
 
 use crate::model::status::Visibility;
 
-/// A way to render a page. Each is prepared once per visibility.
+/// A format of a page. The body of each format is prepared once per visibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyFormat {
     Json,
     Health,
-    /// Kubernetes text that closes with `health check passed`.
+    /// Kubernetes text that ends with `health check passed`.
     Text,
-    /// Kubernetes text that closes with the name of the path.
+    /// Kubernetes text that ends with the name of the path, for example `readyz check passed`.
     Kubernetes,
     /// The badge.
     #[cfg(feature = "html")]
     Badge,
     /// Metrics in the text format of Prometheus.
     Prometheus,
-    /// Metrics in the format of OpenMetrics. The last variant: it counts the formats.
+    /// Metrics in the format of OpenMetrics. Must be the last variant, because it determines the number of formats.
     OpenMetrics,
 }
 
 const FORMATS: usize = BodyFormat::OpenMetrics as usize + 1;
 const VISIBILITIES: usize = Visibility::ALL.len();
 
-/// The largest number of renderers of the owner's whose bodies are kept with a page. Further ones render at each request.
+/// The largest number of custom renderers whose bodies are kept with a page. Further ones render at each request.
 const RENDERERS: usize = 16;
 
-/// A body from a renderer of the owner's, with its content type.
+/// A body from a custom renderer, with its content type.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnBody {
     pub(crate) content_type: Bytes,
     pub(crate) body: Bytes,
 }
 
-/// Prepared bodies of one page. A body is rendered first and stored then, so that no reader waits for another.
+/// The prepared bodies of one page. A body is stored after it is rendered, so that no reader waits for another reader.
 #[derive(Debug, Default)]
 pub(crate) struct PreparedBodies {
-    /// Made at the first request, because most pages are never asked for.
+    /// Allocated at the first request, because most pages are never requested.
     cells: OnceLock<Box<[[Cell<Bytes>; FORMATS]; VISIBILITIES]>>,
     own: OnceLock<Box<OwnBodies>>,
 }
 
 impl PreparedBodies {
-    /// Returns the body in this format at this visibility, rendering it at the first call for this version. Without a
-    /// version the body holds for as long as the page.
+    /// Returns the body in this format at this visibility. Renders it at the first call for each version. Without a
+    /// version the body is rendered once and kept as long as the page.
     pub(crate) fn body(
         &self,
         format: BodyFormat,
@@ -59,8 +59,8 @@ impl PreparedBodies {
         made(&self.cells)[visibility as usize][format as usize].value(version, render)
     }
 
-    /// Returns the body by a renderer of the owner's, rendering it at the first call for this version; `None` if rendering
-    /// failed.
+    /// Returns the body of a custom renderer; `None` if rendering failed. Renders it at the first call for each
+    /// version.
     pub(crate) fn own_body(
         &self,
         renderer: u64,
@@ -80,7 +80,7 @@ impl PreparedBodies {
     }
 }
 
-/// The bodies of one renderer of the owner's, and those of the next one.
+/// The bodies of one custom renderer, and a link to the bodies of the next renderer.
 #[derive(Debug)]
 struct OwnBodies {
     renderer: u64,
@@ -94,7 +94,7 @@ impl OwnBodies {
     }
 }
 
-/// One prepared value: one that holds for good, or the one of the latest version.
+/// One prepared value: a lasting one, or the value of the latest version.
 #[derive(Debug)]
 struct Cell<T> {
     lasting: OnceLock<T>,
@@ -114,7 +114,7 @@ impl<T: Clone> Cell<T> {
                 return value.clone();
             }
             let value = render();
-            // Fails if another reader was faster, whose value is the same.
+            // Fails if another reader was faster. Its value is the same.
             let _ = self.lasting.set(value.clone());
             return value;
         };
@@ -129,7 +129,7 @@ impl<T: Clone> Cell<T> {
     }
 }
 
-/// Returns the value of a cell, which is made at the first call.
+/// Returns the value of a cell. The first call creates it.
 pub(super) fn made<T: Default>(cell: &OnceLock<Box<T>>) -> &T {
     made_with(cell, T::default)
 }

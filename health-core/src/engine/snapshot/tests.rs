@@ -1,4 +1,4 @@
-//! What a snapshot shows after any sequence of changes, against the same worked out anew from all checks.
+//! Compares the snapshot after any sequence of changes with a snapshot that is built from all checks at once.
 
 #![cfg(feature = "testing")]
 
@@ -63,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A check as the test knows it.
+/// A check as the model of the test tracks it.
 struct Known {
     name: String,
     depends_on: Vec<String>,
@@ -71,7 +71,8 @@ struct Known {
     muted_until: Option<SystemTime>,
 }
 
-/// The effective status of each check, worked out from the first to the last.
+/// Returns the name of each check, whether it holds back its dependants, and its effective status, computed in the
+/// order of registration.
 fn effective(known: &[Known]) -> Vec<(Arc<str>, bool, EffectiveStatus)> {
     let mut found: Vec<(Arc<str>, bool, EffectiveStatus)> = Vec::new();
     for check in known {
@@ -112,7 +113,7 @@ impl World {
         self.health.store().clock().wall()
     }
 
-    fn does(&mut self, step: &Step) {
+    fn apply(&mut self, step: &Step) {
         let is_stopped = self.health.store().published().lifecycle() == Lifecycle::Stopped;
         match step {
             Step::Insert { depends_on, tag, liveness, startup, asks_a_service } if !is_stopped => {
@@ -141,11 +142,11 @@ impl World {
                 self.health.store().beat();
             }
             Step::Turn(lifecycle) => self.frozen.lifecycle(*lifecycle),
-            _ => self.changes_a_check(step, is_stopped),
+            _ => self.apply_to_check(step, is_stopped),
         }
     }
 
-    fn changes_a_check(&mut self, step: &Step, is_stopped: bool) {
+    fn apply_to_check(&mut self, step: &Step, is_stopped: bool) {
         let (Step::Record(number, _)
         | Step::Mute(number)
         | Step::Unmute(number)
@@ -191,7 +192,7 @@ impl World {
         }
     }
 
-    fn agrees(&self) {
+    fn assert_state(&self) {
         let published = self.health.store().published();
         let entries: Vec<&Arc<Entry>> = published.contents.entries().collect();
         let expected = effective(&self.known);
@@ -207,25 +208,25 @@ impl World {
         }
         let reading = self.health.store().read();
         for snapshot in [&**published, reading.current()] {
-            Self::is_consistent(snapshot);
+            Self::assert_views(snapshot);
         }
-        self.answers_with_fresh_bytes(reading.current());
+        self.assert_documents(reading.current());
     }
 
-    /// The views are those of a snapshot made anew from the same entries.
-    fn is_consistent(snapshot: &Snapshot) {
+    /// Asserts that the views equal the views of a snapshot that is built again from the same entries.
+    fn assert_views(snapshot: &Snapshot) {
         let contents = &snapshot.contents;
         let anew = contents.with_entries(contents.state, contents.entries().map(Arc::clone));
         let shown = |view: &View| (view.subject.clone(), view.is_local, view.tally, view.verdict);
         assert!(contents.all_views().map(shown).eq(anew.all_views().map(shown)));
         for (view, new) in contents.all_views().zip(anew.all_views()) {
             assert!(contents.members(view).map(Arc::as_ptr).eq(anew.members(new).map(Arc::as_ptr)));
-            Self::has_the_counts_of_its_members(contents, view);
+            Self::assert_group_rows(contents, view);
         }
     }
 
-    /// The rows of groups say what a walk over the members says.
-    fn has_the_counts_of_its_members(contents: &Contents, view: &View) {
+    /// Asserts that the rows of groups equal the result of a walk over the members.
+    fn assert_group_rows(contents: &Contents, view: &View) {
         let is_listed = view.subject == Subject::Tag("t0".into());
         let groups = contents.groups(view);
         assert_eq!(groups.len(), if is_listed { 0 } else { 2 });
@@ -247,8 +248,8 @@ impl World {
         }
     }
 
-    /// Every document has the bytes that it has when it is rendered as a whole.
-    fn answers_with_fresh_bytes(&self, snapshot: &Snapshot) {
+    /// Asserts that every document has the same bytes as a document that is rendered as a whole.
+    fn assert_documents(&self, snapshot: &Snapshot) {
         for is_local in [false, true] {
             let mut pages: Vec<(String, Page<'_>)> = vec![("/health".to_owned(), snapshot.all(is_local))];
             for (path, probe) in [("live", Probe::Liveness), ("ready", Probe::Readiness), ("startup", Probe::Startup)] {
@@ -284,11 +285,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
-    fn changes_lead_to_what_all_checks_together_say(steps in prop::collection::vec(step(), 1..40)) {
+    fn after_any_change_the_snapshot_equals_one_built_from_all_checks(steps in prop::collection::vec(step(), 1..40)) {
         let mut world = World::new();
         for step in &steps {
-            world.does(step);
-            world.agrees();
+            world.apply(step);
+            world.assert_state();
         }
     }
 }

@@ -22,29 +22,29 @@ use crate::{
     },
 };
 
-/// The tally and the verdict of one subject, and its prepared documents. A view stays as it is until one of its members or
+/// The tally and the verdict of one subject, and its prepared documents. A view changes only if one of its members or
 /// the state of the service changes.
 #[derive(Debug)]
 pub(in crate::engine) struct View {
     pub(super) subject: Subject,
-    /// Whether the view leaves out the checks that ask other services.
+    /// Whether the view leaves out the checks that call other services.
     pub(super) is_local: bool,
-    /// The positions of the checks, also of those that a local view leaves out; `None` for all checks.
+    /// The positions of the members, including the ones that a local view leaves out; `None` for all checks.
     pub(super) members: Option<PersistentVec<usize>>,
-    /// What the view lists, and its groups; `None` if it lists all members.
+    /// The members that the view lists, and its groups; `None` if it lists all members.
     pub(super) folded: Option<Folded>,
     pub(super) tally: Tally,
     pub(super) verdict: Verdict,
     /// The request to wake members whose results are too old.
     pub(super) request: Arc<ViewRequest>,
     pub(super) bodies: PreparedBodies,
-    /// The documents of this version of the view or of an earlier one.
+    /// The last documents of this version of the view or of an earlier one.
     pub(super) assemblies: Arc<Assemblies>,
     /// The number of the change that added the last member.
     pub(super) membership: u64,
 }
 
-/// A copy is made to be changed, and so begins without bodies.
+/// Clones the view without its bodies, because a clone is made to be changed.
 impl Clone for View {
     fn clone(&self) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl View {
         }
     }
 
-    /// The number of members, also of those that a local view leaves out.
+    /// The number of members, including the ones that a local view leaves out.
     pub(super) fn length(&self, places: &PersistentVec<Placed>) -> usize {
         self.members.as_ref().map_or(places.len(), PersistentVec::len)
     }
@@ -89,6 +89,7 @@ impl View {
         entry.is_local || !self.is_local
     }
 
+    /// Adds a member.
     fn join(&mut self, position: usize, entry: &Entry, state: ServiceState, change: u64) {
         self.membership = change;
         if let Some(members) = &mut self.members {
@@ -98,7 +99,7 @@ impl View {
         if let Some(folded) = &mut self.folded {
             folded.join(position, &entry.report, is_shown);
         }
-        // The new member may have to be woken before all others.
+        // A new request, because the new member may be due for a wake before all others.
         self.request = Arc::default();
         self.add(entry, state);
         self.judge(state);
@@ -123,7 +124,7 @@ impl View {
         }
     }
 
-    /// Counts all members anew, because the state of the service changes how they count.
+    /// Counts all members again, because the state of the service changes how they count.
     fn recount(&mut self, places: &PersistentVec<Placed>, state: ServiceState) {
         self.tally = Tally::default();
         let members = self.members.clone();
@@ -135,7 +136,7 @@ impl View {
     }
 }
 
-/// Returns the places at these positions, or all.
+/// Returns the places at these positions, or all places for `None`.
 pub(super) fn members_of<'s>(
     positions: Option<&'s PersistentVec<usize>>,
     places: &'s PersistentVec<Placed>,
@@ -145,7 +146,7 @@ pub(super) fn members_of<'s>(
     all.into_iter().flatten().chain(some.into_iter().flatten())
 }
 
-/// The views of one kind of reader.
+/// The views for one kind of reader: all readers, or the services that send `Health-Local: 1`.
 #[derive(Clone, Debug)]
 pub(super) struct Views {
     pub(super) all: Arc<View>,
@@ -154,7 +155,7 @@ pub(super) struct Views {
     startup: Arc<View>,
     tags: PersistentVec<Arc<View>>,
     tag_index: NameIndex,
-    /// The groups, without members, of a view that has none yet.
+    /// The groups without members, with which a new view begins.
     folded: Option<Folded>,
     is_local: bool,
 }
@@ -206,7 +207,7 @@ impl Views {
         self.each_of(entry, |view| view.join(position, entry, state, change));
     }
 
-    /// Gives every view documents of its own, because a copy changes independently of its original.
+    /// Gives every view its own documents, so that a clone changes independently of its original.
     pub(super) fn detach_documents(&mut self) {
         for view in [&mut self.all, &mut self.liveness, &mut self.readiness, &mut self.startup] {
             Arc::make_mut(view).assemblies = Arc::default();
@@ -223,7 +224,7 @@ impl Views {
         self.each_of(after, |view| view.replace(before, after, state));
     }
 
-    /// Judges every view by a new state of the service.
+    /// Updates the verdict of every view for a new state of the service.
     pub(super) fn judge(&mut self, places: &PersistentVec<Placed>, before: ServiceState, state: ServiceState) {
         if before.startup_passed != state.startup_passed {
             Arc::make_mut(&mut self.startup).recount(places, state);

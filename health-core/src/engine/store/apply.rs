@@ -1,4 +1,4 @@
-//! Other settings for the running checks.
+//! Applies new settings to the running checks.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::{
 };
 
 impl Store {
-    /// Replaces the settings, for running checks and for those that are inserted later: all or nothing, with one publication.
+    /// Replaces the settings of running checks and of checks that are inserted later, with one publication. Changes
+    /// nothing if it returns an error.
     pub(crate) fn apply(&self, settings: Settings) -> Result<Applied, BuildError> {
-        // Held from the first look to the publication, so that no check comes or goes meanwhile.
+        // Held until the publication, so that no check is inserted or removed meanwhile.
         let mut state = self.lock();
         if state.lifecycle() == Lifecycle::Stopped {
             return Err(BuildError::Stopped);

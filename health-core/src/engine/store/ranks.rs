@@ -1,11 +1,12 @@
-//! The order of dependencies: positions in place of names, and ranks by which a check comes after all that it depends on.
+//! The order of dependencies: the positions of upstreams and dependants, and ranks that put a check after all its
+//! upstreams.
 
 use std::collections::VecDeque;
 
 use crate::engine::store::tracked_check::TrackedCheck;
 
-/// Links the checks from position `first` on with those that they depend on, and ranks them. No earlier check depends on a
-/// later one, and dependencies have no cycles.
+/// Links the checks from position `first` on with their upstreams, and ranks them. Requires that no check before
+/// `first` depends on one of them, and that dependencies have no cycles.
 pub(super) fn link(checks: &mut [TrackedCheck], first: usize, position: impl Fn(&str) -> Option<usize>) {
     for at in first..checks.len() {
         let mut upstreams: Vec<usize> = Vec::new();

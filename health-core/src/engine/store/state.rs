@@ -1,6 +1,6 @@
-//! The state of the engine: every tracked check and the service, and what follows from a change. It waits for nothing and
-//! does no I/O. A change costs a walk over the checks that it changes. A removal, the stop and the passing of startup cost a
-//! walk over all checks.
+//! The state of the engine: all tracked checks and the service, and the consequences of each change. The code never
+//! waits and does no I/O. A change costs a walk over the checks that it changes. A removal, the stop and the passing of
+//! startup cost a walk over all checks.
 
 #[cfg(feature = "serde")]
 mod replan;
@@ -38,22 +38,22 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The tracked checks and the service, behind the lock of the store.
+/// The tracked checks and the state of the service, behind the lock of the store.
 #[derive(Debug)]
 pub(super) struct State {
     checks: Vec<TrackedCheck>,
     service: ServiceState,
     contents: Contents,
-    /// The checks to settle, upstreams first: rank and position.
+    /// The rank and the position of each check to settle. The order puts upstreams first.
     unsettled: BTreeSet<(usize, usize)>,
     /// The moments at which results expire, with the positions of their checks.
     expiries: BTreeSet<(Nanos, usize)>,
     muted: BTreeSet<usize>,
     /// The moment at which the next mute ends, by either clock; `None` if no check is muted.
     next_unmute: Option<(Nanos, SystemTime)>,
-    /// The readiness checks that may have no finished run. Read while Starting.
+    /// The positions of readiness checks that may have no finished run. Read while Starting.
     without_run: Vec<usize>,
-    /// The startup checks that may have no success. Read until startup has passed.
+    /// The positions of startup checks that may have no success. Read until startup has passed.
     without_success: Vec<usize>,
     wake_slots: WakeSlots<Signals>,
     publication: Publication,
@@ -62,13 +62,14 @@ pub(super) struct State {
     retired: Option<Arc<Snapshot>>,
 }
 
-/// What is to be published.
+/// The changes since the last publication.
 #[derive(Debug, Default)]
 struct Publication {
-    /// The changes of checks, each with its position.
+    /// The changes of checks, each with the position of its check.
     changes: Vec<(usize, CheckChange)>,
+    /// The lifecycle in the last publication; `None` before the first one.
     lifecycle: Option<Lifecycle>,
-    /// Whether a verdict differs from the published one, so that nothing may wait.
+    /// Whether a verdict differs from the published one, so that the publication must not wait.
     is_urgent: bool,
     waiting: Waiting,
     /// The moment of the last publication.
@@ -110,12 +111,12 @@ impl State {
         self.checks.get(self.contents.position(name)?)
     }
 
-    /// Returns the check with these signals. A check that was removed is not found by the name of its successor.
+    /// Returns the check with these signals; `None` if it was removed, also if another check now has its name.
     pub(super) fn check_of(&self, signals: &Arc<Signals>) -> Option<&TrackedCheck> {
         self.checks.get(signals.position()).filter(|check| Arc::ptr_eq(&check.signals, signals))
     }
 
-    /// Changes a check, which is settled afterwards. Returns `None` if the check was removed.
+    /// Changes a check and marks it to be settled. Returns `None` if the check was removed.
     pub(super) fn change_of<R>(
         &mut self,
         signals: &Arc<Signals>,
@@ -125,7 +126,7 @@ impl State {
         self.change_at(position, change)
     }
 
-    /// Changes a check by its name, which is settled afterwards. Returns `None` if there is no check of that name.
+    /// Changes the check of a name and marks it to be settled. Returns `None` if there is no check of that name.
     pub(super) fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut TrackedCheck) -> R) -> Option<R> {
         let position = self.contents.position(name)?;
         self.change_at(position, change)
@@ -157,7 +158,7 @@ impl State {
     }
 
     pub(super) fn insert(&mut self, new: Vec<NewCheck>, now: Nanos, at: SystemTime) {
-        // Shared by all of them until their first runs.
+        // The new checks share this history until their first runs.
         let history = Arc::new(History::begun(now, at));
         let counts = self.service.lifecycle == Lifecycle::Starting;
         let first = self.checks.len();
@@ -181,7 +182,7 @@ impl State {
             .extend(self.checks.iter().enumerate().skip(first).map(|(position, check)| (check.rank, position)));
     }
 
-    /// Removes a check on which no other depends. It costs a walk over all checks, whose positions move.
+    /// Removes a check on which no other check depends. Walks over all checks, because their positions change.
     pub(super) fn remove(&mut self, position: usize) -> TrackedCheck {
         let removed = self.checks.remove(position);
         removed.signals.untrack(&mut self.wake_slots);
@@ -203,7 +204,8 @@ impl State {
         removed
     }
 
-    /// Moves the lifecycle.
+    /// Sets the lifecycle. Entering or leaving Stopped renews all entries, because entries of a stopped service are
+    /// final.
     pub(super) fn set_lifecycle(&mut self, lifecycle: Lifecycle, now: Nanos, at: SystemTime) {
         let turns_final = (self.service.lifecycle == Lifecycle::Stopped) != (lifecycle == Lifecycle::Stopped);
         self.service.lifecycle = lifecycle;
@@ -217,7 +219,7 @@ impl State {
         }
     }
 
-    /// Takes back that startup has passed.
+    /// Resets startup to not passed.
     #[cfg(feature = "testing")]
     pub(super) fn restart_startup(&mut self) {
         self.service.startup_passed = false;
@@ -249,13 +251,13 @@ impl State {
         self.next_unmute.is_some()
     }
 
-    // --- What follows from a change ----------------------------------------------------------------------------
+    // --- Consequences of a change ------------------------------------------------------------------------------
 
-    /// Applies everything that follows from a change: ends of mutes, hold-backs, effective statuses, entries, and the
+    /// Applies the consequences of all changes: ends of mutes, hold-backs, effective statuses, entries, and the
     /// lifecycle.
     pub(super) fn settle(&mut self, now: Nanos, at: SystemTime) {
         self.end_mutes(now, at);
-        // Upstreams first, so that each check is settled once.
+        // The order puts upstreams first, so that each check is settled once.
         while let Some((_, position)) = self.unsettled.pop_first() {
             self.settle_check(position, now, at);
         }
@@ -266,9 +268,9 @@ impl State {
         }
     }
 
-    /// Records whether the runtime was stalled since the scheduler's last sign of life, from the moment on at which that was
-    /// stale, and whether the machine was suspended. Called before every record of a status. Returns whether there was a
-    /// stall.
+    /// Records a stall of the runtime, which lasts from `beat_stale_at` to `now`, and a suspension of the machine.
+    /// Called before every record of a status. `beat_stale_at` is the moment at which the scheduler's last sign of life
+    /// became or becomes stale. Returns whether there was a stall.
     pub(super) fn record_gaps(&mut self, now: Nanos, at: SystemTime, beat_stale_at: Nanos) -> bool {
         let is_stalled = now > beat_stale_at;
         if is_stalled {
@@ -280,14 +282,16 @@ impl State {
         is_stalled
     }
 
-    /// Records the status of every check anew, because a gap belongs to each of them.
+    /// Marks every check to be settled, which records its status again, because a gap affects the history of each
+    /// check.
     pub(super) fn record_all(&mut self) {
         for position in 0..self.checks.len() {
             self.change_at(position, |_| ());
         }
     }
 
-    /// Whether a mute is over, by either clock, because the machine may have slept and its time of day may have been set.
+    /// Whether a mute is over by the monotonic clock or by the time of day. Both are checked, because the machine may
+    /// have been suspended and its time of day may have been set.
     pub(super) fn has_unmuted(&self, now: Nanos, at: SystemTime) -> bool {
         self.next_unmute.is_some_and(|(until, time)| now >= until || at >= time)
     }
@@ -312,8 +316,8 @@ impl State {
         self.next_unmute = mutes().map(|mute| mute.until).min().zip(times);
     }
 
-    /// Decides whether a check is held back and its effective status, and renews its entry. The checks that depend on it are
-    /// settled next if that changes anything for them.
+    /// Decides whether a check is held back, determines its effective status, and renews its entry. Marks its
+    /// dependants to be settled if the result affects them.
     fn settle_check(&mut self, position: usize, now: Nanos, at: SystemTime) {
         let Some(check) = self.checks.get(position) else { return };
         let upstreams: Vec<Upstream<'_>> = check
@@ -352,7 +356,7 @@ impl State {
         }
     }
 
-    /// Makes the entry of a check anew, and notes what is to be told of it.
+    /// Renews the entry of a check, and records the change that subscribers receive.
     fn renew_entry(&mut self, position: usize, now: Nanos, at: SystemTime) {
         let is_final = self.service.lifecycle == Lifecycle::Stopped;
         let Some(check) = self.checks.get_mut(position) else { return };
@@ -369,14 +373,14 @@ impl State {
         let Some(check) = self.checks.get(position) else { return };
         let entry = Arc::new(check.entry(self.is_local(check), is_final));
         let Some(before) = self.contents.replace(position, Arc::clone(&entry)) else { return };
-        // A reader may have seen the result before as stale.
+        // A reader may already have seen the previous result as stale.
         self.publication.is_urgent |= now >= expired_at || is_judged_differently(&before.report, &entry.report);
         if let Some(change) = change(&before.report, &entry.report, at) {
             self.publication.changes.push((position, change));
         }
     }
 
-    /// Whether readers that are services themselves see a check.
+    /// Whether the check is in answers to requests with `Health-Local: 1`, which other services send.
     fn is_local(&self, check: &TrackedCheck) -> bool {
         let asks_a_service = |name: &Arc<str>| self.check(name).is_some_and(|cause| cause.plan.asks_a_service);
         let waits_for_a_service =
@@ -384,8 +388,8 @@ impl State {
         !check.plan.asks_a_service && !waits_for_a_service
     }
 
-    /// Turns Starting into Ready once every readiness check has finished a run or is held back, and passes startup once
-    /// every startup check has succeeded.
+    /// Changes the lifecycle from Starting to Ready once every readiness check has finished a run or is held back, and
+    /// passes startup once every startup check has succeeded.
     fn settle_lifecycle(&mut self) {
         let checks = &self.checks;
         if self.service.lifecycle == Lifecycle::Starting {
@@ -397,7 +401,7 @@ impl State {
                     self.service.lifecycle = Lifecycle::Ready;
                     self.without_run = Vec::new();
                 }
-                // To the end, where it is found at once the next time.
+                // Moved to the end of the list, where the next search starts and finds it at once.
                 Some(waited_for) => {
                     let last = self.without_run.len() - 1;
                     self.without_run.swap(waited_for, last);
@@ -413,7 +417,7 @@ impl State {
         }
     }
 
-    /// Makes every list of positions anew.
+    /// Rebuilds every list of positions.
     fn rebuild_lists(&mut self) {
         let positions = || self.checks.iter().enumerate();
         let of = |is_listed: fn(&TrackedCheck) -> bool| {
@@ -430,7 +434,8 @@ impl State {
 
     // --- Publication -------------------------------------------------------------------------------------------
 
-    /// Whether what was recorded must be published now: it changes a verdict, or the last publication is this long ago.
+    /// Whether the recorded results must be published now, because a verdict changes or because the last publication is
+    /// at least `longest_wait` ago.
     pub(super) fn must_publish(&self, now: Nanos, longest_wait: Nanos) -> bool {
         let is_due = |last: Nanos| now.saturating_sub(last) >= longest_wait;
         self.publication.is_urgent || self.publication.last.is_none_or(is_due)
@@ -441,17 +446,17 @@ impl State {
         self.publication.waiting.has_result()
     }
 
-    /// Leaves what was recorded to wait. Returns whether it is the first since the last publication.
+    /// Lets the recorded results wait. Returns whether this is the first call since the last publication.
     pub(super) fn begins_to_wait(&mut self) -> bool {
         self.publication.waiting.begins_to_wait()
     }
 
-    /// Keeps the snapshot before the published one, and returns the one that was kept.
+    /// Keeps `previous`, the snapshot before the published one, and returns the snapshot that was kept before.
     pub(super) fn retire(&mut self, previous: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         self.retired.replace(previous)
     }
 
-    /// Returns the next snapshot, and the changes from the last one to it, as subscribers receive them.
+    /// Returns the next snapshot, and the changes since the last one as subscribers receive them.
     pub(super) fn publish(&mut self, now: Nanos, at: SystemTime) -> (Snapshot, Vec<Change>) {
         let lifecycle = self.service.lifecycle;
         let next = Publication { lifecycle: Some(lifecycle), last: Some(now), ..Publication::default() };

@@ -1,4 +1,4 @@
-//! One check as the writer tracks it: its runs, its state, and the entry that readers see.
+//! One check as the store tracks it: its runs, its state, and the entry that readers see.
 
 #[cfg(feature = "testing")]
 use std::mem;
@@ -26,7 +26,7 @@ use crate::{
     time::{NEVER, Nanos, nanos},
 };
 
-/// Everything the writer knows of one check.
+/// A check as the store tracks it.
 #[derive(Debug)]
 pub(super) struct TrackedCheck {
     pub(super) name: Arc<str>,
@@ -39,39 +39,40 @@ pub(super) struct TrackedCheck {
     pub(super) last_run_failed: bool,
     /// Whether the check does not run because the last run of one of its upstreams failed.
     pub(super) held_back: bool,
-    /// Whether the checks that depend on this one were held back when it was last settled.
+    /// Whether this check held back its dependants when it was last settled.
     pub(super) held_others_back: bool,
     pub(super) last_run: Option<LastRun>,
-    /// The end of the last hold-back. The result expires no sooner than if it had been taken then.
+    /// The end of the last hold-back, or the last change of settings that shortened `stale_after`. The age of the
+    /// result counts from this moment at the earliest.
     pub(super) released: Nanos,
     pub(super) effective: EffectiveStatus,
-    /// The position of the check in the order of dependencies: greater than that of every check that it depends on.
+    /// The rank of the check in the order of dependencies: greater than the rank of every check that it depends on.
     pub(super) rank: usize,
-    /// `None` if the check neither depends on another nor another on it.
+    /// `None` if the check has neither upstreams nor dependants.
     pub(super) links: Option<Box<Links>>,
     pub(super) mute: Option<Mute>,
-    /// The last status that was reported, and since when.
+    /// The last status that was reported, and the time since when it holds.
     reported: Option<(Status, SystemTime)>,
     history: Arc<History>,
-    /// Whether the check counts for probes and the report. One inserted into a Ready service counts from its first
-    /// result on.
+    /// Whether the check counts for probes and the report. A check that is inserted into a Ready service counts from
+    /// its first result on.
     pub(super) counts: bool,
-    /// The number of the reading behind the last result. An earlier reading does not replace it.
+    /// The number of the reading behind the last result. The result of an earlier reading does not replace it.
     pub(super) reading: u64,
     /// Whether the entry is out of date.
     pub(super) changed: bool,
-    /// Whether the log has been told that results of the check exceed the limits.
+    /// Whether the log has a warning that a result of the check exceeds a limit.
     pub(super) limits_logged: bool,
 }
 
-/// The positions of the checks that a check depends on, and of those that depend on it.
+/// The positions of the upstreams of a check, on which it depends, and of its dependants, which depend on it.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     pub(super) upstreams: Vec<usize>,
     pub(super) dependants: Vec<usize>,
 }
 
-/// A mute: an operator knows of the failure.
+/// A mute of a check, which an operator sets for a known failure.
 #[derive(Clone, Debug)]
 pub(super) struct Mute {
     pub(super) until: Nanos,
@@ -101,14 +102,14 @@ pub(crate) struct NewCheck {
 /// The time of the next run of a check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NextRun {
-    /// This long after the start of the last run.
+    /// After this time, counted from the start of the last run.
     After(Duration),
-    /// Never, because a check that runs once has succeeded.
+    /// Never, because a check with `once` has succeeded.
     Never,
 }
 
 impl TrackedCheck {
-    /// Creates a check that has not run, with an empty history, which many can share.
+    /// Creates a check that has not run. Several new checks can share one empty history.
     pub(super) fn new(new: NewCheck, counts: bool, history: Arc<History>) -> Self {
         let state = CheckState::default();
         Self {
@@ -149,16 +150,17 @@ impl TrackedCheck {
         let fresh = Self::new(new, true, Arc::new(History::begun(now, at)));
         let before = mem::replace(self, fresh);
         (self.rank, self.links) = (before.rank, before.links);
-        // What those that depend on it were settled by.
+        // Its dependants were settled with these values.
         (self.held_others_back, self.effective) = (before.held_others_back, before.effective);
     }
 
     /// Replaces the plan. The state, the history and a run under way stay as they are.
     #[cfg(feature = "serde")]
     pub(super) fn replan(&mut self, plan: Arc<Plan>, now: Nanos) {
-        // A shorter age counts from now on, so that no result expires before the check could run at its new pace.
+        // A shorter `stale_after` counts from now on, so that no result expires before the check could run at its new
+        // interval.
         if plan.stale_after < self.plan.stale_after && now < self.signals.stale_at() {
-            // A run under way keeps its longer deadline.
+            // A run under way keeps its former deadline, which may be longer.
             let longer = self.plan.traits.timeout.saturating_sub(plan.traits.timeout);
             let under_way = if self.signals.is_running() { nanos(longer) } else { 0 };
             self.released = now.saturating_add(under_way);
@@ -191,27 +193,27 @@ impl TrackedCheck {
         if self.is_done() { NextRun::Never } else { NextRun::After(policy::spacing(&self.plan, &self.state)) }
     }
 
-    /// Whether the check was to run until its first success, and has succeeded.
+    /// Whether the check runs only until its first success, and has succeeded.
     pub(super) fn is_done(&self) -> bool {
         self.plan.once && self.state.ever_succeeded
     }
 
-    /// The positions of the checks that it depends on.
+    /// The positions of the checks that this check depends on.
     pub(super) fn upstreams(&self) -> &[usize] {
         self.links.as_ref().map_or(&[], |links| &links.upstreams)
     }
 
-    /// The positions of the checks that depend on it.
+    /// The positions of the checks that depend on this check.
     pub(super) fn dependants(&self) -> &[usize] {
         self.links.as_ref().map_or(&[], |links| &links.dependants)
     }
 
-    /// Whether the checks that depend on this one do not run.
+    /// Whether this check holds back its dependants.
     pub(super) fn holds_back(&self) -> bool {
         self.last_run_failed || self.held_back
     }
 
-    /// Records the current status in the history, before it is shown.
+    /// Records the current status in the history. Called before the status is shown.
     pub(super) fn record_status(&mut self, now: Nanos, at: SystemTime, gaps: &Gaps) {
         self.changed = false;
         if self.last_run.is_some() || self.effective.reason == Some(Reason::Dependency) {
@@ -228,7 +230,7 @@ impl TrackedCheck {
         }
     }
 
-    /// Tells readers from when on the last result is stale, and from when on a request wakes the check.
+    /// Sets the moment from which on the last result is stale, and the moment from which on a request wakes the check.
     pub(super) fn set_ages(&self) {
         let rests = self.held_back || self.is_done();
         let after = |age: Duration| match &self.last_run {
@@ -238,7 +240,7 @@ impl TrackedCheck {
         self.signals.set_ages(after(self.plan.stale_after), after(self.plan.max_age));
     }
 
-    /// Returns the entry of the current state. A final one never expires and wakes nothing.
+    /// Returns the entry for the current state. A final entry never expires, and a request for it wakes nothing.
     pub(super) fn entry(&self, is_local: bool, is_final: bool) -> Entry {
         let report = self.report();
         Entry {
@@ -260,7 +262,7 @@ impl TrackedCheck {
         let message = match self.effective.reason {
             Some(Reason::Dependency) => Some(Arc::from(format!("waiting for {}", self.effective.caused_by.join(", ")))),
             Some(_) => outcome.and_then(|outcome| outcome.message.clone()),
-            // A healthy outcome may carry a message of its own.
+            // A Healthy outcome can have a message, too.
             None => outcome.filter(|outcome| outcome.status == Status::Healthy).and_then(|it| it.message.clone()),
         };
         let log_message = match self.effective.reason {

@@ -1,9 +1,9 @@
-//! What waits to be published, under the lock of the store.
+//! The recorded results that wait to be published. Accessed under the lock of the store.
 
 use std::mem;
 
-/// Whether recorded results wait to be published, and whether the coordinator has been told. A publication begins with a
-/// new value.
+/// Whether recorded results wait to be published, and whether the coordinator is notified of them. Each publication
+/// replaces it with a new value.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     has_result: bool,
@@ -11,7 +11,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Notes that a result was recorded.
+    /// Records that there is a result to publish.
     pub(super) fn record(&mut self) {
         self.has_result = true;
     }
@@ -21,8 +21,8 @@ impl Waiting {
         self.has_result
     }
 
-    /// Leaves what was recorded to wait. Returns whether the coordinator is to be told, because it is the first result since
-    /// the last publication.
+    /// Lets the recorded results wait. Returns whether the caller must notify the coordinator, because this is the
+    /// first call since the last publication.
     pub(super) fn begins_to_wait(&mut self) -> bool {
         !mem::replace(&mut self.is_announced, true)
     }

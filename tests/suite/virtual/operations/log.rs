@@ -77,7 +77,7 @@ async fn a_stalled_runtime_is_logged() {
 /// An application may answer in the place of the endpoint: then nobody ever asks it.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_never_asked_is_mentioned_once() {
-    const WORDS: &str = "endpoint not asked for a minute";
+    const WORDS: &str = "endpoint received no request for a minute";
     for (is_mounted, is_asked, expected) in [(true, false, 1), (true, true, 0), (false, false, 0)] {
         let lines = Lines::default();
         let logging = tracing::dispatcher::set_default(&lines.logging());

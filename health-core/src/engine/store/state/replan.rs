@@ -1,4 +1,4 @@
-//! Other plans for tracked checks, as one change.
+//! Replaces the plans of tracked checks in one change.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl State {
-    /// Replaces the plans of the checks at these positions, and tells their tasks. The state must be settled. It costs a walk
-    /// over all checks, whose dependencies, probes and tags may have changed.
+    /// Replaces the plans of the checks at these positions, and notifies their tasks. Requires a settled state. Walks
+    /// over all checks, because dependencies, probes and tags may have changed.
     pub(in crate::engine::store) fn replan(&mut self, plans: Vec<(usize, Arc<Plan>)>, now: Nanos) {
         for (position, plan) in plans {
             if let Some(check) = self.checks.get_mut(position) {
@@ -26,7 +26,8 @@ impl State {
         }
         let contents = &self.contents;
         ranks::link(&mut self.checks, 0, |name| contents.position(name));
-        // The views are made anew before anything is settled: an entry can be replaced only within the same views.
+        // The views are rebuilt before any check is settled, because an entry can be replaced only within the same
+        // views.
         let renewed = |(check, entry): (&TrackedCheck, &Arc<Entry>)| {
             if check.changed { Arc::new(check.entry(self.is_local(check), false)) } else { Arc::clone(entry) }
         };
