@@ -1,14 +1,15 @@
-//! The grammar of `Accept`: RFC 9110, sections 12.5.1 (ranges), 12.4.2 (qualities) and 5.6.4 (quoted strings). Pure.
+//! Parses the `Accept` header, as pure functions: RFC 9110, sections 12.5.1 (ranges), 12.4.2 (qualities) and 5.6.4
+//! (quoted strings).
 
 /// A range of media types that a caller accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range<'a> {
     pub(super) media: &'a str,
-    /// What follows the media type: parameters, each after a `;`.
+    /// The text after the media type: parameters, separated by `;`.
     parameters: &'a str,
 }
 
-/// Returns the ranges of all lines of the header, which are one list.
+/// Returns the ranges of all lines of the header, which together are one list.
 pub(super) fn ranges<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Range<'a>> {
     lines.flat_map(|line| parts(line, ',')).filter(|range| !range.is_empty()).map(|range| {
         let (media, parameters) = range.split_once(';').unwrap_or((range, ""));
@@ -17,7 +18,8 @@ pub(super) fn ranges<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<
 }
 
 impl<'a> Range<'a> {
-    /// Returns how closely the range fits a media type: 2 itself, 1 its kind, 0 anything, nothing if it does not.
+    /// Returns how specifically the range matches a media type: 2 for the type itself, 1 for `type/*`, 0 for `*/*`;
+    /// `None` if it does not match.
     pub(super) fn specificity(self, media: &str) -> Option<u8> {
         let kind = |media: &'a str| media.split_once('/').filter(|(_, subtype)| *subtype == "*").map(|(kind, _)| kind);
         let of_the_offer = media.split('/').next().unwrap_or_default();
@@ -35,12 +37,12 @@ impl<'a> Range<'a> {
         self.parameter("q").and_then(thousandths).unwrap_or(1000)
     }
 
-    /// Returns whether a parameter has this value; nothing if the range does not name it.
+    /// Returns whether a parameter has this value; `None` if the range does not have the parameter.
     pub(super) fn has(self, name: &str, value: &str) -> Option<bool> {
         self.parameter(name).map(|asked| means(asked, value))
     }
 
-    /// Returns the value of a parameter, as it was sent.
+    /// Returns the value of a parameter, as sent.
     fn parameter(self, name: &str) -> Option<&'a str> {
         parts(self.parameters, ';')
             .filter_map(|parameter| parameter.split_once('='))
@@ -49,7 +51,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Returns the parts of a list, without the white space around each. A separator within a quoted string separates nothing.
+/// Returns the parts of a list, without the white space around each part. A separator in a quoted string is ignored.
 fn parts(list: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
@@ -66,7 +68,7 @@ fn parts(list: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns whether a token or a quoted string, with its escapes, is this text.
+/// Returns whether a token or a quoted string equals a text, after the escapes of a quoted string are resolved.
 fn means(sent: &str, text: &str) -> bool {
     let Some(quoted) = sent.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return sent == text };
     let mut is_escaped = false;
@@ -77,6 +79,7 @@ fn means(sent: &str, text: &str) -> bool {
     characters.eq(text.chars())
 }
 
+/// Parses a quality into thousandths; `None` if it is malformed.
 fn thousandths(value: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_string_separates_nothing() {
+    fn separators_in_a_quoted_string_are_ignored() {
         assert_eq!(read(r#"a/b;profile="x,y";q=0.1, c/d"#), [("a/b", 100), ("c/d", 1000)]);
         assert_eq!(read(r#"a/b;p="x;q=0.9";q=0.2"#), [("a/b", 200)]);
         assert_eq!(read(r#"a/b;p="x\",y";q=0.3, c/d;q=0"#), [("a/b", 300), ("c/d", 0)]);
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_closer_range_is_known() {
+    fn specificity_tells_an_exact_range_from_a_wildcard() {
         let fits = |range| ranges(iter::once(range)).next().and_then(|range| range.specificity("application/json"));
         assert_eq!(fits("APPLICATION/JSON;q=1"), Some(2));
         assert_eq!(fits("Application/*"), Some(1));

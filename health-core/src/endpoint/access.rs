@@ -1,4 +1,4 @@
-//! Access: the visibility of a caller, decided once per request.
+//! Access: the visibility of a caller, which is decided once per request.
 
 use std::{
     fmt,
@@ -10,15 +10,15 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{endpoint::message::Request, model::status::Visibility};
 
-/// The shortest accepted token, in bytes. A shorter token grants nobody full visibility.
+/// The length of the shortest accepted token, in bytes. A shorter token grants nothing.
 const SHORTEST_TOKEN: usize = 16;
 
 /// A grant of full visibility.
 #[derive(Clone)]
 pub(super) enum Grant {
-    /// A grant to requests that the owner's closure accepts.
+    /// A grant to requests for which the application's closure returns `true`.
     Closure(Arc<dyn Fn(&Request<'_>) -> bool + Send + Sync>),
-    /// A grant to requests with `Authorization: Bearer …` and this token.
+    /// A grant to requests with `Authorization: Bearer` and this token.
     Bearer(Arc<[u8]>),
 }
 
@@ -45,7 +45,7 @@ impl Grant {
     }
 }
 
-/// Returns the visibility of a caller: Full if any grant accepts the request, else the ordinary visibility.
+/// Returns the visibility of a caller: Full if any grant accepts the request, otherwise `ordinary`.
 pub(super) fn visibility(request: &Request<'_>, grants: &[Grant], ordinary: Visibility) -> Visibility {
     if grants.iter().any(|grant| grant.given_to(request)) { Visibility::Full } else { ordinary }
 }

@@ -1,4 +1,4 @@
-//! From a route to a complete answer: the page, its code, its body and its headers.
+//! Answers: the page of a route, its status code, its body and its headers.
 
 use bytes::Bytes;
 
@@ -36,7 +36,7 @@ use crate::{
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The request header that excludes upstream checks, which prevents cycles of services that check each other.
 const LOCAL: &str = "health-local";
-/// The code of an answer after which the connection no longer speaks HTTP.
+/// The status code of an answer after which the connection no longer uses HTTP.
 const SWITCHING_PROTOCOLS: u16 = 101;
 #[cfg(feature = "html")]
 const UNKNOWN_FORMAT: &[u8] = b"There is no such format: use json, health, html, text or svg.";
@@ -48,7 +48,7 @@ const UNKNOWN_NAME: &[u8] = b"There is nothing of that name here.";
 const WRONG_METHOD: &[u8] = b"Use GET, HEAD or OPTIONS.";
 const NO_REPORT: &[u8] = b"No report could be made.";
 
-/// Answers one request.
+/// The context of the answer to one request.
 #[derive(Clone, Copy)]
 pub(super) struct Answerer<'e, 'r> {
     pub(super) config: &'e Config,
@@ -57,7 +57,7 @@ pub(super) struct Answerer<'e, 'r> {
 }
 
 impl Answerer<'_, '_> {
-    /// Answers by method. OPTIONS has the code of GET, without its body.
+    /// Returns the answer for the request's method. OPTIONS has the status code of GET and an empty body.
     pub(super) fn respond(self, route: Route<'_>) -> Response {
         let reading = self.store.read();
         let (mut response, status) = match self.request.method() {
@@ -81,7 +81,7 @@ impl Answerer<'_, '_> {
         response
     }
 
-    /// Returns the answer, and the status in it if it has one.
+    /// Returns the answer and its health status; `None` for an answer without a status.
     fn answer(self, route: Route<'_>, reading: &Reading) -> (Response, Option<Status>) {
         let Route::Verdict(target, presentation) = route else {
             return (self.metrics(reading.current()), None);
@@ -104,7 +104,8 @@ impl Answerer<'_, '_> {
         }
     }
 
-    /// Answers with the metrics page: always 200, because a scraper drops the page of any other code. Wakes no check.
+    /// Returns the metrics page. Its code is always 200, because a scraper drops a page with any other code. Wakes no
+    /// check.
     fn metrics(self, snapshot: &Snapshot) -> Response {
         let ordinary = self.config.metrics_visibility.unwrap_or(self.config.visibility);
         let visibility = access::visibility(self.request, &self.config.grants, ordinary);
@@ -148,7 +149,7 @@ impl Answerer<'_, '_> {
         (response, Some(page.status()))
     }
 
-    /// Answers with the status page. A prepared one is served for a second at most, because it prints the time.
+    /// Returns the status page. A prepared page is served for at most one second, because it prints the time.
     #[cfg(feature = "html")]
     fn html(self, page: Page<'_>, visibility: Visibility, reading: &Reading) -> Response {
         const SECOND: u64 = 1_000_000_000;
@@ -160,7 +161,8 @@ impl Answerer<'_, '_> {
                 let verdict = Verdict { status: page.status(), reason: page.reason(), is_unknown: page.is_unknown() };
                 (probe, verdict)
             });
-            // A view shows the probes, too. Where nothing expires, the scheduler's sign of life does.
+            // The page of a view also shows the verdicts of the probes, so the results of all checks count. If no
+            // result expires, the page expires with the scheduler's sign of life.
             let shown = match page.subject() {
                 Subject::Check(_) => page.expires_at(),
                 _ => [page.expires_at(), snapshot.all(false).expires_at()].into_iter().flatten().min(),
@@ -169,7 +171,7 @@ impl Answerer<'_, '_> {
             let report = page.report();
             let context = Context {
                 now: self.store.clock().wall(),
-                // A second less, for which this page is served.
+                // One second less, because this page is served for one second.
                 expires_in: (expires_at.saturating_sub(reading.now) / SECOND).saturating_sub(1),
                 probes,
                 is_unknown: page.is_unknown(),
@@ -185,7 +187,8 @@ impl Answerer<'_, '_> {
         response
     }
 
-    /// Answers as the Kubernetes API server does: `ok`, or a line per check if the page fails or the query says `verbose`.
+    /// Returns an answer in the format of the Kubernetes API server: `ok`, or one line per check if the page fails or
+    /// the query has `verbose`.
     fn kubernetes(self, page: Page<'_>, name: &str, visibility: Visibility) -> (Response, Option<Status>) {
         let text = |status: Status, body| {
             let code = if status == Status::Unhealthy { self.unhealthy_code(page) } else { 200 };
@@ -216,7 +219,7 @@ impl Answerer<'_, '_> {
         }
     }
 
-    /// Returns the code of a document. A Degraded liveness or startup is 200 whatever `degraded_code` says.
+    /// Returns the status code of a document. A Degraded liveness or startup has 200, independent of `degraded_code`.
     fn code(self, page: Page<'_>) -> u16 {
         match (page.status(), page.subject()) {
             (Status::Unhealthy, _) => self.unhealthy_code(page),
@@ -232,12 +235,13 @@ impl Answerer<'_, '_> {
     }
 }
 
-/// Returns the answer to a path of nobody.
+/// Returns the 404 for a path that neither the endpoint nor an application owns.
 pub(super) fn not_found(is_leaving: bool) -> Response {
     Response { close: is_leaving, ..plain(404, UNKNOWN_NAME) }
 }
 
-/// Returns what a middleware adds to an answer of the application with this code while the service drains.
+/// Returns the additions of a middleware to an answer of the application with this status code while the service
+/// drains.
 pub(super) fn response_extras(config: &Config, status: u16) -> ResponseExtras {
     let mut headers = Headers::default();
     if config.envoy_headers {
@@ -246,7 +250,8 @@ pub(super) fn response_extras(config: &Config, status: u16) -> ResponseExtras {
     ResponseExtras { headers, close: config.close_connections && status != SWITCHING_PROTOCOLS }
 }
 
-/// Returns the page of a target as this caller sees it. At [`Visibility::Status`] there is no page of a name.
+/// Returns the page of a target for this caller; `None` if there is none. At [`Visibility::Status`] checks and tags
+/// have no page.
 fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, is_local: bool) -> Option<Page<'s>> {
     let sees_names = visibility > Visibility::Status;
     match target {
@@ -266,7 +271,7 @@ fn find<'s>(snapshot: &'s Snapshot, target: Target<'_>, visibility: Visibility, 
     }
 }
 
-/// Renders a document. Those of views in JSON are put together from parts, of which only those that have changed are
+/// Renders a document. JSON documents of views are assembled from one part per check, and only changed parts are
 /// rendered.
 fn document(format: Format, page: Page<'_>, visibility: Visibility) -> Bytes {
     type Part = fn(&mut Writer, &CheckReport, Visibility);
@@ -304,7 +309,7 @@ fn plain(status: u16, sentence: &'static [u8]) -> Response {
     answer(status, HeaderValue::Static(TEXT), Bytes::from_static(sentence))
 }
 
-/// Returns the headers for Envoy.
+/// Returns the headers for Envoy's active health checks.
 fn envoy_headers(status: Option<Status>, is_leaving: bool) -> Constants {
     let mut headers = Constants::default();
     if status == Some(Status::Degraded) {

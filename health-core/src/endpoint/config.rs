@@ -1,4 +1,4 @@
-//! The configuration of an endpoint, and the error of an option that cannot be used.
+//! The configuration of an endpoint, and the error for an unusable option.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use crate::{
     model::status::Visibility,
 };
 
-/// What the options of an endpoint set.
+/// The values of all options of an endpoint.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) base: String,
     pub(super) kubernetes: bool,
-    /// What callers without a grant see.
+    /// The visibility of callers without a grant.
     pub(super) visibility: Visibility,
-    /// What callers without a grant see on the metrics page, if that differs.
+    /// The visibility of callers without a grant on the metrics page; `None` if it is the same.
     pub(super) metrics_visibility: Option<Visibility>,
     pub(super) grants: Vec<Grant>,
     pub(super) unhealthy_code: u16,
@@ -24,7 +24,8 @@ pub(super) struct Config {
     pub(super) envoy_headers: bool,
     pub(super) format: Format,
     pub(super) custom: Option<CustomRenderer>,
-    /// Tells the status pages of this endpoint from those of others over the same service, whose links differ.
+    /// The number that distinguishes the status pages of this endpoint from the pages of other endpoints of the same
+    /// service, whose links differ.
     #[cfg(feature = "html")]
     pub(super) html: u64,
 }
@@ -50,24 +51,24 @@ impl Default for Config {
     }
 }
 
-/// An option of an [`Endpoint`](crate::Endpoint) that cannot be used. Mounting the endpoint panics with this sentence.
+/// The error for an unusable option of an [`Endpoint`](crate::Endpoint). Mounting the endpoint panics with its text.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// `base_path` with a path that cannot be routed.
+    /// `base_path` was called with a path that cannot be routed.
     BasePath {
         /// The path as given.
         path: String,
-        /// The fault, and what to change.
+        /// The fault of the path, or the characters to use.
         message: &'static str,
     },
-    /// `unhealthy_code` outside 400 to 599.
+    /// `unhealthy_code` was called with a code outside 400 to 599.
     UnhealthyCode(u16),
-    /// `degraded_code` other than 200 to 299 or 429; also 204 and 205, which allow no body.
+    /// `degraded_code` was called with a code other than 200 to 299 or 429, or with 204 or 205, which allow no body.
     DegradedCode(u16),
-    /// `draining_code` outside 400 to 599.
+    /// `draining_code` was called with a code outside 400 to 599.
     DrainingCode(u16),
-    /// `full_for_bearer` with a token of fewer than 16 bytes, which grants nobody.
+    /// `full_for_bearer` was called with a token of fewer than 16 bytes, which grants nothing.
     ShortToken,
 }
 
@@ -77,15 +78,15 @@ impl fmt::Display for EndpointError {
             Self::BasePath { path, message } => write!(f, "base_path({path:?}) is not usable: {message}"),
             Self::UnhealthyCode(code) => write!(f, "unhealthy_code({code}) is not usable: use 400 to 599"),
             Self::DegradedCode(code) => {
-                write!(f, "degraded_code({code}) is not usable: use 200 to 299 but 204 and 205, or 429")
+                write!(f, "degraded_code({code}) is not usable: use 429, or 200 to 299 except 204 and 205")
             }
             Self::DrainingCode(code) => write!(f, "draining_code({code}) is not usable: use 400 to 599"),
-            Self::ShortToken => f.write_str("full_for_bearer grants nobody: use a token of at least 16 bytes"),
+            Self::ShortToken => f.write_str("full_for_bearer: the token is too short: use at least 16 bytes"),
         }
     }
 }
 
-/// Reads like [`Display`](fmt::Display), because a `main` that returns the error prints it in this form.
+/// Writes the same text as [`Display`](fmt::Display), because a `main` that returns the error prints its debug form.
 impl fmt::Debug for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! A renderer of the owner's own. What it rendered is kept with the page.
+//! The custom renderer of an endpoint. Its results are kept with the page.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -18,11 +18,11 @@ use crate::{
 
 type Render = dyn Fn(&Report, Visibility) -> Rendered + Send + Sync;
 
-/// A renderer of the owner's own.
+/// A custom renderer, which the application passes to `render_with`.
 #[derive(Clone)]
 pub(super) struct CustomRenderer {
     render: Arc<Render>,
-    /// Tells the bodies of this renderer from those of others.
+    /// The number that distinguishes the bodies of this renderer from the bodies of others.
     number: u64,
 }
 
@@ -31,8 +31,8 @@ impl CustomRenderer {
         Self { render, number: renderer_number() }
     }
 
-    /// Returns the rendered page, from an earlier call if nothing has changed since; `None` if the renderer panicked, or its
-    /// content type cannot stand in a header.
+    /// Returns the rendered page, from an earlier call if there was no publication since; `None` if the renderer
+    /// panicked or its content type cannot be sent in a header.
     pub(super) fn rendered(&self, page: Page<'_>, visibility: Visibility) -> Option<Rendered> {
         let own = page.own_body(self.number, visibility, || {
             let report = page.report().limited_to(visibility);
@@ -43,7 +43,7 @@ impl CustomRenderer {
     }
 }
 
-/// Returns a number of its own for a renderer. 0 is that of the status page below the default base path.
+/// Returns a unique number for a renderer. The number 0 belongs to the status page below the default base path.
 pub(super) fn renderer_number() -> u64 {
     static RENDERERS: AtomicU64 = AtomicU64::new(1);
     RENDERERS.fetch_add(1, Ordering::Relaxed)
@@ -56,7 +56,7 @@ impl From<Rendered> for OwnBody {
             HeaderValue::Shared(bytes) => bytes,
             other @ HeaderValue::Number(_) => Bytes::copy_from_slice(other.as_bytes()),
         };
-        // The first clone of an owned buffer allocates; afterwards no clone does.
+        // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
         let _ = (content_type.clone(), rendered.body.clone());
         Self { content_type, body: rendered.body }
     }

@@ -6,19 +6,20 @@ use bytes::Bytes;
 
 use crate::endpoint::message::HeaderValue;
 
-/// A format of documents, which answer below the base path.
+/// A format of the documents below the base path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// Our own compact JSON: `?format=json`, `application/json`.
+    /// The compact JSON of this crate: `?format=json`, `application/json`.
     #[default]
     Json,
-    /// `application/health+json` after draft-inadarei-api-health-check-06: `?format=health`.
+    /// `application/health+json`, which follows draft-inadarei-api-health-check-06: `?format=health`.
     Health,
     /// The verbose Kubernetes text: `?format=text`, `text/plain`.
     Text,
-    /// The status page for people: `?format=html`, and for a browser, whose `Accept` header names `text/html`. One document
-    /// without script. It says by itself when it has become old. Needs the feature `html`.
+    /// The status page for people: `?format=html`, `text/html`. A browser gets it without the parameter, because its
+    /// `Accept` header names `text/html`. The page is one document without scripts. A page that is not renewed in time
+    /// covers itself with the words that it is old.
     #[cfg(feature = "html")]
     Html,
 }
@@ -33,7 +34,7 @@ impl Format {
         Self::Html,
     ];
 
-    /// The value of `?format=`.
+    /// Returns the value of `?format=` that selects this format.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -45,7 +46,7 @@ impl Format {
         }
     }
 
-    /// The content type.
+    /// Returns the content type of documents in this format.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -58,14 +59,14 @@ impl Format {
     }
 }
 
-/// The result of a renderer given to [`Endpoint::render_with`](crate::Endpoint::render_with).
+/// The result of a custom renderer, which [`Endpoint::render_with`](crate::Endpoint::render_with) takes.
 #[derive(Clone)]
 pub struct Rendered {
     pub(super) content_type: HeaderValue,
     pub(super) body: Bytes,
 }
 
-/// Leaves the body out, because logs must not show it to readers of less visibility.
+/// Omits the body, because a reader of logs may have a lower visibility.
 impl fmt::Debug for Rendered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rendered")
@@ -78,7 +79,8 @@ impl fmt::Debug for Rendered {
 impl Rendered {
     /// Creates a result from its content type, such as `application/vnd.example+json`, and its body.
     ///
-    /// A content type with anything but visible ASCII and spaces cannot stand in a header: the answer is 500.
+    /// A content type that is empty or has characters other than visible ASCII and spaces cannot be sent in a header.
+    /// The answer is then 500.
     pub fn new(content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
         Self { content_type: HeaderValue::Shared(Bytes::from(content_type.into())), body: body.into() }
     }

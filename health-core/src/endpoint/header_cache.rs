@@ -1,19 +1,20 @@
-//! The core's headers in a framework's own types, converted once.
+//! A cache of the core's headers in a framework's own types.
 
 use std::{fmt, sync::OnceLock};
 
 use crate::endpoint::message::{Constants, HeaderValue, Headers};
 
-/// The number of slots. A service answers with far fewer sets of headers.
+/// The number of slots. A service uses far fewer distinct sets of headers.
 const SLOTS: usize = 32;
 
-/// For adapters: the headers of answers in a framework's own type `M`. Each set is converted at its first use, because
-/// frameworks check every byte of a name and of a value.
+/// A cache of the headers of answers in a framework's own type `M`, for adapters. Each set of headers is converted at
+/// its first use and then reused, because a conversion makes the framework check every byte of a name and of a value.
 ///
 /// ```
 /// use health_core::{HeaderCache, Headers};
 ///
-/// static HEADERS: HeaderCache<Vec<&'static str>> = HeaderCache::new(|headers| headers.iter().map(|(name, _)| name).collect());
+/// static HEADERS: HeaderCache<Vec<&'static str>> =
+///     HeaderCache::new(|headers| headers.iter().map(|(name, _)| name).collect());
 /// assert_eq!(HEADERS.with(&Headers::default(), Vec::len), 0);
 /// ```
 pub struct HeaderCache<M> {
@@ -21,18 +22,19 @@ pub struct HeaderCache<M> {
     convert: fn(&Headers) -> M,
 }
 
-/// What tells sets of headers apart. A content type at two addresses takes two slots.
+/// The key of a set of headers. The content type is compared by address, so that equal texts at two addresses take two
+/// slots.
 type Key = (Option<&'static str>, Constants);
 
 impl<M> HeaderCache<M> {
-    /// Creates an empty cache over the framework's conversion.
+    /// Creates an empty cache. `convert` converts headers into the framework's type.
     #[must_use]
     pub const fn new(convert: fn(&Headers) -> M) -> Self {
         Self { slots: [const { OnceLock::new() }; SLOTS], convert }
     }
 
-    /// Passes the headers of an answer in the framework's type to `read`. Headers that are not constant are converted each
-    /// time.
+    /// Calls `read` with the headers of an answer in the framework's type, and returns its result. Headers with values
+    /// that are not constant, and sets for which no slot is left, are converted at each call.
     pub fn with<R>(&self, headers: &Headers, read: impl FnOnce(&M) -> R) -> R {
         let content_type = match headers.content_type {
             None => None,
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_converted_once_and_too_many_sets_are_right_all_the_same() {
+    fn a_header_set_is_converted_once_and_sets_without_a_slot_every_time() {
         let cache = HeaderCache::new(convert);
         let texts: Vec<&'static str> = (0..SLOTS + 3).map(|number| &*format!("text/{number}").leak()).collect();
         for _ in 0..2 {

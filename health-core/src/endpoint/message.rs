@@ -1,16 +1,19 @@
-//! The messages between an adapter and the endpoint: plain values of no framework and no `http` crate.
+//! The messages between an adapter and the endpoint: plain values that depend neither on a framework nor on the `http`
+//! crate.
 
 use std::{fmt, net::SocketAddr};
 
 use bytes::Bytes;
 
-/// Returns a line of the header of this name, in lower case: line 0 is the first. Lines that are not UTF-8 are left out.
+/// Returns a line of a header. The arguments are the name of the header in lower case and the number of the line, from
+/// 0. Lines that are not UTF-8 are left out.
 type HeaderLines<'r> = dyn Fn(&str, usize) -> Option<&'r str> + 'r;
 
-/// The most lines of one header that are read, so that a function that ignores the number of the line ends, too.
+/// The largest number of lines of one header that are read. The limit ends the iteration if a function ignores the
+/// number of the line.
 const MOST_LINES: usize = 100;
 
-/// A request. Everything in it is borrowed.
+/// A request, which borrows all of its parts.
 ///
 /// ```
 /// use health_core::Request;
@@ -32,14 +35,14 @@ pub struct Request<'r> {
 }
 
 impl<'r> Request<'r> {
-    /// Creates a request from
+    /// Creates a request.
     ///
-    /// - the method as sent, which is in upper case;
-    /// - the path as sent, beginning with `/`, without the prefix below which the endpoint is nested;
-    /// - the query as sent, after the first `?`;
-    /// - the address of the client, where the framework knows it;
-    /// - a function from the name of a header, in lower case, and the number of a line, from 0, to that line; `None` if there
-    ///   is no such line. A line that is not UTF-8 does not count.
+    /// - `method`: the method as sent, in upper case.
+    /// - `path`: the path as sent, which begins with `/`, without the prefix below which the endpoint is nested.
+    /// - `query`: the query as sent, without the `?`.
+    /// - `peer`: the address of the client, if the framework knows it.
+    /// - `headers`: a function that takes the name of a header in lower case and the number of a line, from 0, and
+    ///   returns the line; `None` if there is no such line. Lines that are not UTF-8 are not counted.
     #[must_use]
     pub fn new(
         method: &'r str,
@@ -63,26 +66,27 @@ impl<'r> Request<'r> {
         self.path
     }
 
-    /// Returns the query as sent, after the first `?`.
+    /// Returns the query as sent, without the `?`; `None` if there is none.
     #[must_use]
     pub fn query(&self) -> Option<&'r str> {
         self.query
     }
 
-    /// Returns the address of the client, where the framework knows it.
+    /// Returns the address of the client; `None` if the framework does not know it.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    /// Returns the first line of the header of this name, in lower case; `None` if there is none.
+    /// Returns the first line of a header; `None` if there is none. `name` must be in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'r str> {
         (self.headers)(name, 0)
     }
 
-    /// Returns every line of the header of this name, in lower case. The lines of a header that is a list, such as Accept,
-    /// are one list ([RFC 9110, 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)). Ends after 100 lines.
+    /// Returns the lines of a header, at most 100. `name` must be in lower case. The lines of a header that is a list,
+    /// such as `Accept`, together are one list ([RFC 9110, section
+    /// 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r str> + Clone + use<'r, 'n> {
         let headers = self.headers;
         (0..MOST_LINES).map_while(move |line| headers(name, line))
@@ -100,7 +104,7 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// A complete answer, which the adapter only translates.
+/// A complete answer, which the adapter converts into the framework's type.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Response {
@@ -108,26 +112,26 @@ pub struct Response {
     pub status: u16,
     /// The headers, without `Content-Length` and `Connection`.
     pub headers: Headers,
-    /// The whole body, also for HEAD. The answer to HEAD must not carry it.
+    /// The whole body, also for HEAD. The adapter must not send it in the answer to HEAD.
     pub body: Bytes,
-    /// The value of `Content-Length`, also for HEAD.
+    /// The value of `Content-Length`, also for HEAD, in bytes.
     pub content_length: usize,
-    /// Whether to close the connection after this answer. Over HTTP/1 only.
+    /// Whether to close the connection after this answer. Applies to HTTP/1 only.
     pub close: bool,
 }
 
-/// What a middleware adds to an answer of the application while the service drains.
+/// The additions of a middleware to an answer of the application while the service drains.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResponseExtras {
-    /// Headers to set.
+    /// The headers to set.
     pub headers: Headers,
-    /// Whether to close the connection after this answer. Over HTTP/1 only.
+    /// Whether to close the connection after this answer. Applies to HTTP/1 only.
     pub close: bool,
 }
 
-/// The headers of an answer, in the order in which they are sent, without allocation: a content type, constants, and the time
-/// after which a browser asks again.
+/// The headers of an answer, in the order in which they are sent: a content type, constant headers, and `Refresh`. They
+/// are created without allocation.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
     pub(super) content_type: Option<HeaderValue>,
@@ -136,7 +140,7 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Iterates over the headers: names in lower case, and values.
+    /// Returns an iterator over the names, in lower case, and the values of the headers.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
         let content_type = self.content_type.iter().map(|value| ("content-type", value));
         let constants = self.constants.iter().map(|(name, value)| (*name, value));
@@ -149,7 +153,8 @@ impl Headers {
 pub(super) struct Constants(u8);
 
 impl Constants {
-    /// The headers of every answer: no cache keeps it, and no browser guesses its type.
+    /// The headers of every answer: `Cache-Control: no-store`, so that no cache keeps it, and `X-Content-Type-Options:
+    /// nosniff`, so that no browser guesses its type.
     pub(super) const PROTECTIVE: Self = Self(0b11);
     pub(super) const VARY: Self = Self(1 << 2);
     pub(super) const ALLOW: Self = Self(1 << 3);
@@ -159,8 +164,8 @@ impl Constants {
     #[cfg(feature = "html")]
     pub(super) const POLICY: Self = Self(1 << 6);
 
-    /// The headers by their bits. Those of Envoy are of its active health checks:
-    /// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
+    /// The headers. The position of a header is the number of its bit. The headers for Envoy belong to its active
+    /// health checks: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/health_checking>.
     const ALL: &[(&'static str, HeaderValue)] = &[
         ("cache-control", HeaderValue::Static("no-store")),
         ("x-content-type-options", HeaderValue::Static("nosniff")),
@@ -181,15 +186,15 @@ impl Constants {
     }
 }
 
-/// The value of a header, in visible ASCII.
+/// The value of a header, which consists of visible ASCII characters and spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderValue {
-    /// A constant.
+    /// A constant text.
     Static(&'static str),
-    /// Shared with a prepared body.
+    /// A text that the answer shares with a prepared body.
     Shared(Bytes),
-    /// A number that the request named.
+    /// A number from the query of the request.
     Number(Digits),
 }
 
@@ -220,7 +225,7 @@ impl Digits {
 }
 
 impl HeaderValue {
-    /// The value as sent.
+    /// Returns the value as it is sent.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -237,14 +242,14 @@ mod tests {
 
     #[cfg(feature = "html")]
     #[test]
-    fn digits_are_those_of_the_number() {
+    fn digits_match_the_number() {
         for number in [0, 2, 5, 10, 60, 100, 1_204, 3_600, 9_999] {
             assert_eq!(HeaderValue::Number(Digits::of(number)).as_bytes(), number.to_string().as_bytes());
         }
     }
 
     #[test]
-    fn a_function_of_headers_that_ignores_the_number_of_the_line_ends() {
+    fn header_lines_end_if_the_function_ignores_the_line_number() {
         let request = Request::new("GET", "/health", None, None, &|_, _| Some("application/json"));
         assert_eq!(request.header_lines("accept").count(), 100);
     }

@@ -1,7 +1,8 @@
-//! The endpoint: from a plain request to a plain answer. Every adapter mounts one.
+//! The endpoint, which turns a plain request into a plain answer. Every adapter mounts one.
 //!
-//! Answering is synchronous, takes no lock of the store, waits for nothing and cannot fail: it reads the published snapshot
-//! and hands out bodies that were prepared at their first request. Only answers to `?exclude=` are rendered each time.
+//! Answering is synchronous, takes no lock of the store, never waits and cannot fail. It reads the published snapshot
+//! and returns bodies that are prepared at their first request. Only answers to `?exclude=` are rendered for each
+//! request.
 
 mod accept;
 mod access;
@@ -31,8 +32,8 @@ pub use self::{
     message::{HeaderValue, Headers, Request, Response, ResponseExtras},
 };
 
-/// The paths, codes, formats and visibility over one [`Health`]. Every adapter mounts one; a `Health` can have several,
-/// for instance a terse one outside and a full one on an inner port.
+/// The paths, codes, formats and visibility with which an adapter serves a [`Health`]. One `Health` can have several
+/// endpoints, for example one with few details on the public port and one with all details on an internal port.
 ///
 /// ```
 /// use health_core::{Endpoint, Health, Visibility};
@@ -54,13 +55,13 @@ pub use self::{
 pub struct Endpoint {
     health: Health,
     config: Arc<Config>,
-    /// The first option that was refused.
+    /// The error of the first option that was refused.
     error: Option<EndpointError>,
 }
 
 impl Endpoint {
-    /// Creates an endpoint with every default: `/health` and the Kubernetes paths, [`Visibility::Checks`] for everyone,
-    /// 503 for Unhealthy, 200 for Degraded, JSON.
+    /// Creates an endpoint with default options: the base path `/health` and the Kubernetes paths,
+    /// [`Visibility::Checks`] for every caller, 503 for Unhealthy, 200 for Degraded, JSON.
     ///
     /// [`Visibility::Checks`]: crate::Visibility::Checks
     pub fn new(health: Health) -> Self {
@@ -87,13 +88,13 @@ impl fmt::Debug for Endpoint {
 
 /// # For adapters
 impl Endpoint {
-    /// Returns the endpoint for mounting. If nobody asks it for a minute, the log says so: the application may answer in its
-    /// place.
+    /// Returns the endpoint for mounting. If the service is Ready for a minute and no endpoint of it has received a
+    /// request, a warning is logged, because the application may answer the paths of the endpoint.
     ///
     /// # Panics
     ///
-    /// An option was refused. The text is that of the [`EndpointError`], at the place where the endpoint is mounted. Call
-    /// [`validated`](Self::validated) before for an error in place of the panic.
+    /// Panics if an option was refused. The panic has the text of the [`EndpointError`] and the location of the caller
+    /// that mounts the endpoint. Call [`validated`](Self::validated) before to get an error instead.
     #[track_caller]
     pub fn mounted(self) -> Self {
         match self.error {
@@ -105,26 +106,27 @@ impl Endpoint {
         }
     }
 
-    /// The path patterns of the endpoint, in the spelling that routers share: `{name}` stands for one segment.
+    /// Returns the path patterns of the endpoint in the syntax of common routers: `{name}` matches one segment.
     #[must_use]
     pub fn patterns(&self) -> Vec<String> {
         route::patterns(&self.config.base, self.config.kubernetes)
     }
 
-    /// The path patterns as one regular expression without anchors, for filters that keep probes out of logs and traces:
-    /// `format!("^{}$", endpoint.path_regex())`. A prefix below which the endpoint is nested goes between the two.
+    /// Returns the path patterns as one regular expression without anchors, for filters that exclude probes from logs
+    /// and traces: `format!("^{}$", endpoint.path_regex())`. If the endpoint is nested below a prefix, put the prefix
+    /// after `^`.
     #[must_use]
     pub fn path_regex(&self) -> String {
         route::path_regex(&self.patterns())
     }
 
-    /// Whether a path, as sent, is answered by the endpoint. Every other path belongs to the application.
+    /// Returns whether the endpoint answers a path, given as sent. Every other path belongs to the application.
     #[must_use]
     pub fn owns(&self, path: &str) -> bool {
         self.route(path).is_some()
     }
 
-    /// Returns the complete answer, at once; `None` if the path belongs to the application.
+    /// Returns the complete answer without waiting; `None` if the path belongs to the application.
     #[must_use]
     pub fn respond(&self, request: &Request<'_>) -> Option<Response> {
         let route = self.route(request.path())?;
@@ -138,7 +140,8 @@ impl Endpoint {
         answer::not_found(self.health.store().published().is_leaving())
     }
 
-    /// Returns what a middleware adds to an answer of the application with this code; `None` until the service drains.
+    /// Returns the additions of a middleware to an answer of the application with this status code; `None` until the
+    /// service drains.
     #[must_use]
     pub fn response_extras(&self, status: u16) -> Option<ResponseExtras> {
         let is_leaving = self.health.store().published().is_leaving();

@@ -1,33 +1,34 @@
-//! Negotiation of formats: `?format=` first, else the `Accept` header. Pure. Only an unknown `?format=` is refused.
+//! Negotiation of formats, as pure functions: `?format=` decides, and without it the `Accept` header. Only an unknown
+//! `?format=` is refused.
 
 use crate::{
     endpoint::{accept::ranges, format::Format, query},
     render::prometheus::Exposition,
 };
 
-/// What a document is answered as.
+/// The form in which a document is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presented {
     Document(Format),
-    /// The badge, which no `Accept` header asks for.
+    /// The badge, which an `Accept` header never selects.
     #[cfg(feature = "html")]
     Badge,
 }
 
-/// The answer to a request for a document.
+/// The result of a negotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) presented: Presented,
-    /// Whether the `Accept` header took part in the choice.
+    /// Whether the choice depends on the `Accept` header.
     pub(super) negotiated: bool,
 }
 
-/// The error of a `?format=` that names no known format.
+/// The error for a `?format=` with an unknown value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnknownFormat;
 
-/// The formats on offer, in the order that settles a tie. Text is chosen only if the header accepts nothing else, and the
-/// status page only if the header names it.
+/// The offered formats, in the order that resolves a tie of qualities. Text is chosen only if the header accepts none
+/// of these, and the status page only if the header names HTML.
 const OFFERED: &[Format] = &[
     Format::Json,
     Format::Health,
@@ -35,7 +36,7 @@ const OFFERED: &[Format] = &[
     Format::Html,
 ];
 
-/// Chooses the format of a document. `accept` are the lines of the header, which are one list.
+/// Chooses the format of a document. `accept` yields the lines of the `Accept` header, which together are one list.
 pub(super) fn choose<'a>(
     query: Option<&str>,
     accept: impl Iterator<Item = &'a str> + Clone,
@@ -54,8 +55,9 @@ pub(super) fn choose<'a>(
     Ok(Choice { presented: Presented::Document(format), negotiated: true })
 }
 
-/// Chooses the format of the metrics page: OpenMetrics 1.0 if a range names it and its quality is not below that of plain
-/// text. The closest range decides the quality of each, as RFC 9110, section 12.5.1, says.
+/// Chooses the format of the metrics page: OpenMetrics 1.0 if a range names it and its quality is not below the quality
+/// of plain text, otherwise plain text. The most specific range decides each quality, as RFC 9110, section 12.5.1,
+/// requires.
 pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> Exposition {
     const OPEN: &str = "application/openmetrics-text";
     let quality_of = |media: &str, version: &str| {
@@ -72,8 +74,8 @@ pub(super) fn exposition<'a>(accept: impl Iterator<Item = &'a str> + Clone) -> E
     if is_named && open > 0 && open >= text { Exposition::OpenMetrics } else { Exposition::Text }
 }
 
-/// Returns the offered format of the highest quality; text if it alone is acceptable; the default if nothing is. The closest
-/// range decides the quality of a format.
+/// Returns the offered format with the highest quality. Returns text if no other format is acceptable, and the default
+/// if none is. The most specific range decides the quality of a format.
 fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -> Format {
     let quality_of = |format: Format| {
         #[cfg(feature = "html")]
@@ -95,8 +97,9 @@ fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -
     if best.1 == 0 && quality_of(Format::Text) > 0 { Format::Text } else { best.0 }
 }
 
-/// Whether an `Accept` header is that of a reader of pages: it names HTML, and XHTML beside it where it takes anything else,
-/// too. Java's own client names HTML, and is used by probers: `text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2`.
+/// Returns whether an `Accept` header is that of a browser: it names HTML, and if it has `*/*`, it names XHTML, too.
+/// The client of Java's standard library, which probers use, names HTML, but not XHTML: `text/html, image/gif,
+/// image/jpeg, *; q=.2, */*; q=.2`.
 #[cfg(feature = "html")]
 fn is_of_a_reader<'a>(accept: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     let names = |media: &str| ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(media));
@@ -133,16 +136,16 @@ mod tests {
                  text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 Format::Json,
             ),
-            ("a health+json reader", "application/health+json", Format::Health),
-            ("one that prefers it", "application/json;q=0.5, application/health+json", Format::Health),
-            ("one that ties", "application/health+json, application/json", Format::Json),
-            ("one that refuses JSON", "application/json;q=0, */*", Format::Health),
-            ("one that wants text", "text/plain", Format::Text),
-            ("one that insists", "text/plain; charset=utf-8, TEXT/PLAIN;q=0.5", Format::Text),
-            ("one that wants a kind of text", "text/*", Format::Text),
-            ("one that takes images, too", "text/plain, image/png", Format::Text),
+            ("health+json only", "application/health+json", Format::Health),
+            ("health+json preferred", "application/json;q=0.5, application/health+json", Format::Health),
+            ("a tie of qualities", "application/health+json, application/json", Format::Json),
+            ("JSON refused", "application/json;q=0, */*", Format::Health),
+            ("text only", "text/plain", Format::Text),
+            ("text named twice", "text/plain; charset=utf-8, TEXT/PLAIN;q=0.5", Format::Text),
+            ("any kind of text", "text/*", Format::Text),
+            ("text and an image", "text/plain, image/png", Format::Text),
             (
-                "one that refuses the others",
+                "text, with the other formats refused",
                 "text/plain, application/json;q=0, application/health+json;q=0",
                 Format::Text,
             ),
@@ -160,7 +163,7 @@ mod tests {
 
     #[cfg(feature = "html")]
     #[test]
-    fn the_status_page_is_for_those_who_name_html() {
+    fn the_status_page_is_chosen_only_for_browsers_and_for_html_alone() {
         for (reader, accept, expected) in [
             (
                 "Chromium",
@@ -169,30 +172,30 @@ mod tests {
                 Format::Html,
             ),
             ("Firefox", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
-            ("a reader of HTML alone", "text/html", Format::Html),
+            ("HTML only", "text/html", Format::Html),
             ("Java", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Format::Json),
-            ("one that names HTML and takes anything, but no page of a browser", "text/html, */*;q=0.2", Format::Json),
-            ("one that ties", "text/html, application/json", Format::Json),
-            ("one that prefers JSON", "text/html;q=0.9, application/json", Format::Json),
-            ("one that refuses HTML", "text/html;q=0, */*", Format::Json),
-            ("one that takes any text", "text/*", Format::Text),
-            ("one that takes any text and HTML less", "text/html;q=0.1, text/plain", Format::Html),
+            ("HTML and any type, without XHTML", "text/html, */*;q=0.2", Format::Json),
+            ("a tie of qualities", "text/html, application/json", Format::Json),
+            ("JSON preferred", "text/html;q=0.9, application/json", Format::Json),
+            ("HTML refused", "text/html;q=0, */*", Format::Json),
+            ("any kind of text", "text/*", Format::Text),
+            ("text preferred to HTML", "text/html;q=0.1, text/plain", Format::Html),
         ] {
             assert_eq!(chosen(accept), expected, "{reader}");
         }
     }
 
     #[test]
-    fn text_that_nobody_asks_for_is_not_chosen() {
+    fn text_with_a_quality_of_zero_is_not_chosen() {
         assert_eq!(chosen("text/plain;q=0.001"), Format::Text);
         assert_eq!(chosen("text/plain;q=0"), Format::Json);
     }
 
     #[test]
-    fn open_metrics_is_chosen_if_accepted_and_not_below_plain_text() {
+    fn open_metrics_is_chosen_if_named_with_a_quality_not_below_plain_text() {
         for (scraper, accept, expected) in [
             ("curl", Some("*/*"), Exposition::Text),
-            ("nobody in particular", None, Exposition::Text),
+            ("no Accept header", None, Exposition::Text),
             (
                 "Prometheus 2",
                 Some(
@@ -205,29 +208,29 @@ mod tests {
                 "Prometheus 3",
                 Some(
                     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-                     application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
-                     text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                     application/openmetrics-text;version=0.0.1;q=0.4,\
+                     text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
                 ),
                 Exposition::OpenMetrics,
             ),
-            ("one that knows an older one", Some("application/openmetrics-text;version=0.0.1"), Exposition::Text),
-            ("one that prefers text", Some("text/plain, application/openmetrics-text;q=0.9"), Exposition::Text),
-            ("one that refuses it", Some("application/openmetrics-text;q=0"), Exposition::Text),
-            ("one that wants anything else more", Some("application/openmetrics-text;q=0.1, */*"), Exposition::Text),
-            ("one that takes anything, too", Some("application/openmetrics-text, */*"), Exposition::OpenMetrics),
+            ("an older version only", Some("application/openmetrics-text;version=0.0.1"), Exposition::Text),
+            ("text preferred", Some("text/plain, application/openmetrics-text;q=0.9"), Exposition::Text),
+            ("OpenMetrics refused", Some("application/openmetrics-text;q=0"), Exposition::Text),
+            ("any other type preferred", Some("application/openmetrics-text;q=0.1, */*"), Exposition::Text),
+            ("OpenMetrics and any type", Some("application/openmetrics-text, */*"), Exposition::OpenMetrics),
             (
-                "one that quotes",
+                "quoted versions",
                 Some(r#"application/openmetrics-text;version="1.0.0";q=0.9, text/plain;version="0.0.4";q=0.5"#),
                 Exposition::OpenMetrics,
             ),
             (
-                "one that knows an older one and takes anything",
+                "an older version and any type",
                 Some("application/openmetrics-text;version=0.0.1, */*"),
                 Exposition::Text,
             ),
-            ("one that quotes an older one", Some(r#"application/openmetrics-text;version="0.0.1""#), Exposition::Text),
-            ("one that wants a kind", Some("application/*"), Exposition::Text),
-            ("one without a version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
+            ("an older version, quoted", Some(r#"application/openmetrics-text;version="0.0.1""#), Exposition::Text),
+            ("a range of types", Some("application/*"), Exposition::Text),
+            ("no version", Some("APPLICATION/OPENMETRICS-TEXT ; q=0.1"), Exposition::OpenMetrics),
         ] {
             assert_eq!(exposition(accept.into_iter()), expected, "{scraper}");
         }
@@ -264,9 +267,9 @@ mod tests {
         assert_eq!(choose(Some("application/json")), Ok(Format::Json));
     }
 
-    /// RFC 9110, 5.3: several lines are one list.
+    /// RFC 9110, section 5.3: several lines of one header are one list.
     #[test]
-    fn lines_of_accept_are_one_list() {
+    fn several_accept_lines_are_one_list() {
         let format = |lines: &[&str]| document(choose(None, lines.iter().copied(), Format::Json));
         assert_eq!(format(&["text/plain", "application/health+json"]), Ok(Format::Health));
         assert_eq!(format(&["application/json;q=0.5", "application/health+json"]), Ok(Format::Health));

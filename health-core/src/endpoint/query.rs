@@ -1,7 +1,7 @@
-//! Reading of query strings. No function fails, and none but `excluded` allocates. Pure.
+//! Parses query strings, as pure functions. No function fails, and only `excluded` allocates.
 
-/// Returns the bytes of percent-encoded text. With `form`, `+` is a space. A `%` without two hexadecimal digits stands
-/// for itself.
+/// Returns the bytes of percent-encoded text. With `form`, `+` is decoded as a space. A `%` without two hexadecimal
+/// digits is kept.
 pub(super) fn decoded(text: &str, form: bool) -> impl Iterator<Item = u8> + '_ {
     let bytes = text.as_bytes();
     let mut position = 0;
@@ -20,7 +20,7 @@ pub(super) fn decoded(text: &str, form: bool) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// Returns the parameters in order, as sent: key and value. A missing value is empty.
+/// Returns the keys and values of the parameters, in order and as sent. A missing value is empty.
 pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
     query
         .unwrap_or_default()
@@ -29,19 +29,20 @@ pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &st
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// Whether encoded text decodes to `plain`.
+/// Returns whether encoded text decodes to `plain`.
 pub(super) fn means(encoded: &str, plain: &str) -> bool {
     decoded(encoded, true).eq(plain.bytes())
 }
 
-/// Returns the value of the first parameter of that name, as sent.
+/// Returns the value of the first parameter with this name, as sent.
 pub(super) fn first<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
-    // Most requests have none.
+    // Most requests have no query.
     query?;
     parameters(query).find(|(key, _)| means(key, name)).map(|(_, value)| value)
 }
 
-/// Returns the seconds after which a browser is to ask again: `refresh`, 2 to 3600. Any other value counts as none.
+/// Returns the parameter `refresh`: the number of seconds, 2 to 3600, after which a browser loads the page again. Any
+/// other value is ignored.
 #[cfg(feature = "html")]
 pub(super) fn refresh(query: Option<&str>) -> Option<u16> {
     let sent = first(query, "refresh")?;
@@ -55,7 +56,7 @@ pub(super) fn refresh(query: Option<&str>) -> Option<u16> {
 pub(super) struct KubernetesQuery {
     /// Whether the answer lists the checks even if the page passes.
     pub(super) verbose: bool,
-    /// Whether any check is excluded.
+    /// Whether the query has `exclude`.
     pub(super) exclude: bool,
 }
 
@@ -69,7 +70,7 @@ pub(super) fn kubernetes(query: Option<&str>) -> KubernetesQuery {
     read
 }
 
-/// Returns every value of `exclude`, decoded. A value that is not UTF-8 is empty, and so names no check.
+/// Returns every value of `exclude`, decoded. A value that is not UTF-8 becomes empty, which is the name of no check.
 pub(super) fn excluded(query: Option<&str>) -> impl Iterator<Item = String> {
     parameters(query)
         .filter(|(key, _)| means(key, "exclude"))

@@ -1,8 +1,9 @@
-//! Routing: from a path to its target. Pure. Paths are compared as sent; only the name of a check is percent-decoded.
+//! Routing: finds the target of a path, as pure functions. Paths are compared as sent. Only the name of a check is
+//! percent-decoded.
 
 use crate::{endpoint::query, model::status::Probe};
 
-/// What a path leads to.
+/// The route of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'p> {
     /// The verdict on a target, and the presentation of its answers.
@@ -16,7 +17,7 @@ pub(super) enum Route<'p> {
 pub(super) enum Presentation {
     /// A document in a negotiated format, below the base path.
     Document,
-    /// Kubernetes text that closes with this name.
+    /// Kubernetes text that ends with this name.
     Kubernetes(&'static str),
 }
 
@@ -26,11 +27,11 @@ pub(super) enum Target<'p> {
     All,
     Probe(Probe),
     Tag(&'p str),
-    /// A check by its name as sent, and the probe it must count for.
+    /// A check, with its name as sent and the probe for which it must count.
     Check(&'p str, Option<Probe>),
 }
 
-/// The Kubernetes paths: path, name, probe.
+/// The Kubernetes paths: path, name, and probe; `None` for the full report.
 const KUBERNETES: [(&str, &str, Option<Probe>); 4] = [
     ("/livez", "livez", Some(Probe::Liveness)),
     ("/readyz", "readyz", Some(Probe::Readiness)),
@@ -44,7 +45,7 @@ const PROBES: [(&str, Probe); 3] =
 
 const METRICS: &str = "/metrics";
 
-/// Returns what a path leads to; `None` if the path belongs to the application.
+/// Returns the route of a path; `None` if the path belongs to the application.
 pub(super) fn route<'p>(base: &str, kubernetes: bool, path: &'p str) -> Option<Route<'p>> {
     if let Some(rest) = path.strip_prefix(base) {
         if rest == METRICS {
@@ -81,12 +82,12 @@ fn document(rest: &str) -> Option<Target<'_>> {
     rest.strip_prefix("/checks").and_then(segment).map(|name| Target::Check(name, None))
 }
 
-/// Returns the name in `/name`: one segment that is not empty.
+/// Returns the name in `/name`; `None` unless there is exactly one segment, which is not empty.
 fn segment(rest: &str) -> Option<&str> {
     rest.strip_prefix('/').filter(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// Returns every path pattern, in the spelling that routers share: `{name}` stands for one segment.
+/// Returns every path pattern in the syntax of common routers: `{name}` matches one segment.
 pub(super) fn patterns(base: &str, kubernetes: bool) -> Vec<String> {
     let mut patterns = vec![base.to_owned()];
     patterns.extend(PROBES.iter().map(|(path, _)| format!("{base}{path}")));
@@ -102,13 +103,13 @@ pub(super) fn patterns(base: &str, kubernetes: bool) -> Vec<String> {
     patterns
 }
 
-/// Returns the patterns as one regular expression. Of the characters of a base path only the dot needs an escape.
+/// Returns the patterns as one regular expression. The dot is the only character of a base path that needs an escape.
 pub(super) fn path_regex(patterns: &[String]) -> String {
     let alternatives: Vec<_> = patterns.iter().map(|it| it.replace('.', "\\.").replace("{name}", "[^/]+")).collect();
     format!("(?:{})", alternatives.join("|"))
 }
 
-/// Checks that a base path can be routed, or returns its fault.
+/// Checks that a base path can be routed. Returns its fault otherwise.
 pub(super) fn check_base(base: &str) -> Result<(), &'static str> {
     let Some(segments) = base.strip_prefix('/') else { return Err("it must begin with '/'") };
     if segments.split('/').any(str::is_empty) {
@@ -118,12 +119,12 @@ pub(super) fn check_base(base: &str) -> Result<(), &'static str> {
         return Err("use letters, digits, '_', '-', '.', '~' and '/' only");
     }
     if KUBERNETES.iter().any(|(path, _, _)| *path == base) {
-        return Err("that is one of the Kubernetes paths");
+        return Err("it is one of the Kubernetes paths");
     }
     Ok(())
 }
 
-/// The name of a check, percent-decoded on the stack. No name is longer than the buffer.
+/// The name of a check, percent-decoded into a buffer on the stack. No valid name is longer than the buffer.
 pub(super) struct Name {
     buffer: [u8; 64],
     length: usize,

@@ -1,5 +1,5 @@
-//! The OpenAPI document of an endpoint. Its paths are those of the routes, and its schemas those of the files in
-//! `schema/`, which the tests hold every answer to.
+//! The OpenAPI document of an endpoint. Its paths come from the routes, and its schemas from the files in `schema/`.
+//! Tests validate every answer by these files.
 
 use std::collections::BTreeMap;
 
@@ -28,14 +28,15 @@ use crate::{
 
 /// The tag of every operation.
 const TAG: &str = "health";
-const ABOUT: &str = "The health of this service. Each path also answers HEAD and OPTIONS, with the code of GET.";
+const ABOUT: &str = "The health of this service. Each path also answers HEAD and OPTIONS, with the status code of GET.";
 /// The name of the security scheme.
 const BEARER: &str = "Health.Bearer";
-const ABOUT_BEARER: &str =
-    "Shows everything. A request without a token, or with a wrong one, is answered at the ordinary visibility.";
+const ABOUT_BEARER: &str = "Grants full visibility. A request without a token, or with a wrong one, is no error: it is \
+                            answered with less detail.";
 
-/// The files of schemas, each with the prefix that its definitions have among the components. The dot keeps them apart
-/// from an application's own `HealthReport` or `HealthStatus`, because a merge keeps the first of two of one name.
+/// The schema files, each with the prefix of its definitions among the components. The dot in the prefix avoids a
+/// conflict with an application's own `HealthReport` or `HealthStatus`, because a merge keeps only the first of two
+/// schemas with one name.
 const SCHEMAS: [(&str, &str); 2] = [
     ("Health.", include_str!("../../schema/report.schema.json")),
     ("HealthJson.", include_str!("../../schema/health-json.schema.json")),
@@ -47,9 +48,9 @@ const HEALTH_JSON: &str = "HealthJson.Document";
 
 /// # For OpenAPI documents
 impl Endpoint {
-    /// Returns the paths of this endpoint, their parameters, codes, content types and schemas as an OpenAPI document,
-    /// for [`OpenApi::merge`] into that of the application, or for [`OpenApi::nest`] where the endpoint is nested. It
-    /// follows the options that are set by now. Needs the feature `utoipa`.
+    /// Returns an OpenAPI document with the paths of this endpoint, their parameters, status codes, content types and
+    /// schemas. Add it to the document of the application with [`OpenApi::merge`], or with [`OpenApi::nest`] if the
+    /// endpoint is nested. The document reflects the options that are set before this call.
     ///
     /// ```
     /// use health_core::{Endpoint, Health, drivers::utoipa::openapi::{Info, OpenApi, Paths}};
@@ -66,7 +67,7 @@ impl Endpoint {
     #[must_use]
     pub fn openapi(&self) -> OpenApi {
         let paths = self.patterns().into_iter().fold(PathsBuilder::new(), |paths, pattern| {
-            // A pattern leads where every path of its shape leads.
+            // A pattern is itself a path of its shape, so that it routes like every path that it matches.
             let operation = self.route(&pattern).map(|route| operation(&self.config, route));
             match operation {
                 Some(operation) => paths.path(pattern, PathItem::new(HttpMethod::Get, operation)),
@@ -87,8 +88,8 @@ impl Endpoint {
     }
 }
 
-/// Returns the definitions of every file. A file that cannot be read would leave its definitions out; the tests compare
-/// them.
+/// Returns the definitions of every schema file. A file that cannot be parsed would be left out. Tests compare the
+/// definitions with the files.
 fn schemas() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     SCHEMAS.into_iter().flat_map(|(prefix, text)| {
         let text = text.replace("\"#/$defs/", &format!("\"#/components/schemas/{prefix}"));
@@ -109,12 +110,12 @@ fn operation(config: &Config, route: Route<'_>) -> Operation {
     let (answers, parameters) = match route {
         Route::Metrics => {
             let pages = [Exposition::Text, Exposition::OpenMetrics].map(|it| text(media(it.content_type())));
-            (Answers::default().with(200, "The metrics, whatever the status.", &pages), Vec::new())
+            (Answers::default().with(200, "The metrics, with any health status.", &pages), Vec::new())
         }
         Route::Verdict(target, Presentation::Document) => document(config, target),
         Route::Verdict(target, Presentation::Kubernetes(_)) => kubernetes(config, target),
     };
-    // Said of each operation, because else those of the application's whole document would hold.
+    // Set for each operation, because otherwise the security requirements of the application's document would apply.
     let mut security = vec![SecurityRequirement::default()];
     if has_bearer(config) {
         security.push(SecurityRequirement::new(BEARER, [""; 0]));
@@ -129,7 +130,7 @@ fn operation(config: &Config, route: Route<'_>) -> Operation {
         .build()
 }
 
-/// Returns the id of an operation, which no other endpoint of the application has, and its summary.
+/// Returns the id and the summary of an operation. The id differs from the ids of other endpoints in the application.
 fn title(config: &Config, route: Route<'_>) -> (String, &'static str) {
     let base = config.base.trim_start_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     match route {
@@ -144,7 +145,7 @@ fn title(config: &Config, route: Route<'_>) -> (String, &'static str) {
                 Target::Probe(Probe::Readiness) => ("ready", "Readiness: whether this process may receive traffic"),
                 Target::Probe(Probe::Startup) => ("startup", "Startup: whether this process has finished starting"),
                 Target::Tag(_) => ("tag", "The checks with a tag"),
-                Target::Check(..) => ("check", "One check, answering for itself"),
+                Target::Check(..) => ("check", "One check, with its own status"),
             };
             match presentation {
                 Presentation::Document => (format!("{base}_{suffix}"), summary),
@@ -163,7 +164,7 @@ fn document(config: &Config, target: Target<'_>) -> (Answers, Vec<Parameter>) {
     let is_check = matches!(target, Target::Check(..));
     let is_custom = config.custom.is_some();
     let bodies = if is_custom { vec![("*/*", None)] } else { documents(is_check) };
-    // A Degraded liveness or startup is 200 whatever the option says.
+    // A Degraded liveness or startup has 200, independent of `degraded_code`.
     let degraded = match target {
         Target::Probe(Probe::Liveness | Probe::Startup) => 200,
         _ => config.degraded_code,
@@ -190,7 +191,7 @@ fn kubernetes(config: &Config, target: Target<'_>) -> (Answers, Vec<Parameter>) 
     (answers, parameters)
 }
 
-/// Describes the answers by status, and that to an unknown name.
+/// Describes the answers for each health status, and the answer to an unknown name.
 fn verdicts(config: &Config, target: Target<'_>, degraded: u16, bodies: &[Body]) -> Answers {
     let mut answers = Answers::default()
         .with(200, "The status is healthy.", bodies)
@@ -201,7 +202,7 @@ fn verdicts(config: &Config, target: Target<'_>, degraded: u16, bodies: &[Body])
         answers = answers.with(code, "The service drains.", bodies);
     }
     if is_named(target) {
-        answers = answers.with(404, "There is nothing of that name here.", &[text("text/plain")]);
+        answers = answers.with(404, "There is no check or tag of this name here.", &[text("text/plain")]);
     }
     answers
 }
@@ -233,12 +234,12 @@ fn documents(is_check: bool) -> Vec<Body> {
     documents.collect()
 }
 
-/// The answers to one operation: what each code means, and the bodies that it can have.
+/// The answers to one operation: the meanings of each status code, and the bodies that it can have.
 #[derive(Default)]
 struct Answers(BTreeMap<u16, (Vec<&'static str>, Vec<Body>)>);
 
 impl Answers {
-    /// Adds a meaning and its bodies to a code, which can have others already.
+    /// Adds a meaning and its bodies to a status code, which can already have others.
     fn with(mut self, code: u16, meaning: &'static str, bodies: &[Body]) -> Self {
         let (meanings, all) = self.0.entry(code).or_default();
         meanings.push(meaning);
@@ -271,23 +272,25 @@ fn format() -> Parameter {
     #[cfg(feature = "html")]
     let words = words.chain(["svg"]);
     let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
-    query("format", "The format of the answer. Without it, the header Accept decides.").schema(Some(schema)).build()
+    query("format", "The format of the answer. Without this parameter, the header Accept decides.")
+        .schema(Some(schema))
+        .build()
 }
 
 #[cfg(feature = "html")]
 fn refresh() -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(2_i32)).maximum(Some(3_600_i32));
-    let about = "The seconds after which a browser loads the page again. Any other value counts as none.";
+    let about = "The number of seconds after which a browser loads the page again. Any other value is ignored.";
     query("refresh", about).schema(Some(schema)).build()
 }
 
 fn verbose() -> Parameter {
-    let about = "Lists the checks also when none fails. Any value counts, also an empty one.";
+    let about = "Lists the checks even if none fails. The value is ignored and can be empty.";
     query("verbose", about).schema(Some(Object::with_type(Type::String))).build()
 }
 
 fn exclude() -> Parameter {
-    let about = "A check that does not count. Can be given several times.";
+    let about = "The name of a check that is excluded from the verdict. Can be given several times.";
     let parameter = query("exclude", about).style(Some(ParameterStyle::Form)).explode(Some(true));
     parameter.schema(Some(Array::new(Ref::from_schema_name(NAME)))).build()
 }

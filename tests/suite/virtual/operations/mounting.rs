@@ -21,7 +21,7 @@ fn panic_of<T>(mount: impl FnOnce() -> T) -> String {
 
 #[test]
 fn a_refused_option_fails_where_it_is_mounted() {
-    let sentence = "degraded_code(204) is not usable: use 200 to 299 but 204 and 205, or 429";
+    let sentence = "degraded_code(204) is not usable: use 429, or 200 to 299 except 204 and 205";
     let bad = || Endpoint::new(health()).degraded_code(204).base_path("nowhere");
     assert_eq!(panic_of(|| health_actix::routes(bad())), sentence);
     assert_eq!(panic_of(|| health_actix::HealthMiddleware::new(bad())), sentence);
