@@ -1,9 +1,10 @@
-//! `application/health+json` as in draft-inadarei-api-health-check-06 (an individual draft, expired: work in progress).
+//! `application/health+json` as in draft-inadarei-api-health-check-06 (an individual draft, which has expired and is
+//! work in progress).
 //!
-//! The statuses are `pass`, `warn` and `fail`. Each check is an array under `name:measurement`. Every check has the
-//! measurement `responseTime`, and a group of checks has `members`; at full visibility, each number that the check
-//! observed has a measurement of its own.
-//! `output` is the public reason, or the message at full visibility. It is absent on `pass`.
+//! The statuses are `pass`, `warn` and `fail`. Each measurement is an array with the key `name:measurement`. Every
+//! check has the measurement `responseTime`, and a group of checks has `members`. At full visibility each number that
+//! the check observed is a further measurement. `output` is the public reason, or the message at full visibility. It is
+//! absent on `pass`.
 
 use bytes::Bytes;
 
@@ -23,7 +24,7 @@ pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     writer.finish()
 }
 
-/// Returns what comes before the checks in a document and what comes after them.
+/// Returns the text of a document before its checks and after them.
 pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
     Writer::around(|w| {
         w.name("status").string(word(report.status));
@@ -48,7 +49,7 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
     })
 }
 
-/// Writes the measurement of one group: how many of its members are Healthy.
+/// Writes the measurement of one group: the number of its Healthy members.
 fn members(w: &mut Writer, group: &GroupReport, visibility: Visibility) {
     w.name(&format!("{}:members", group.name)).array(|w| {
         w.object(|w| {
@@ -94,7 +95,7 @@ fn measurements(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     }
     let mut taken = vec!["responseTime".to_owned()];
     for observed in check.observed.iter() {
-        // Neither part of a key may contain a colon, and no key may appear twice.
+        // Neither part of a key may contain a colon, and keys must be unique.
         let measurement = observed.name.replace(':', "_");
         if taken.contains(&measurement) {
             continue;

@@ -1,5 +1,5 @@
-//! The library's own document: compact JSON, `status` first. A report holds its checks by name; the page of one check
-//! is the object of that check.
+//! The JSON document of this crate: compact JSON with `status` first. A report contains its checks by name. The page of
+//! one check is the object of that check.
 
 use bytes::Bytes;
 
@@ -36,7 +36,7 @@ fn whole(report: &Report, visibility: Visibility) -> Bytes {
     writer.finish()
 }
 
-/// Returns what comes before the checks in a report and what comes after them.
+/// Returns the text of a report before its checks and after them.
 pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
     Writer::around(|w| {
         w.name("status").string(report.status.as_str());
@@ -66,7 +66,8 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
     })
 }
 
-/// Writes what stands in a report for the members of a group, as if it were a check of the name of the group.
+/// Writes the member of one group in a report. It represents the members of the group as one check with the name of the
+/// group.
 fn group(w: &mut Writer, group: &GroupReport) {
     w.name(&group.name).object(|w| {
         w.name("status").string(group.status.as_str());
@@ -205,7 +206,8 @@ mod tests {
                 r#""timeout_ms":2000,"consecutive_failures":3,"consecutive_successes":0},"#,
                 r#""jobs":{"status":"healthy","critical":false,"#,
                 r#""checked_at":"2026-01-05T08:00:00.123Z","duration_ms":0.31,"since":"2026-01-05T07:59:58.001Z","#,
-                r#""observed":{"length":{"value":42,"unit":"messages"},"ratio":{"value":0.5}},"details":{"key":"jobs"},"#,
+                r#""observed":{"length":{"value":42,"unit":"messages"},"ratio":{"value":0.5}},"#,
+                r#""details":{"key":"jobs"},"#,
                 r#""kind":"local","interval_ms":5000,"timeout_ms":2000,"consecutive_failures":0,"#,
                 r#""consecutive_successes":7},"#,
                 r#""later":{"status":"unhealthy","reason":"pending","critical":false,"kind":"dependency","#,

@@ -1,6 +1,7 @@
-//! The names and help texts of the metrics, shared by every output that exports them.
+//! The names and help texts of the metrics, which all outputs with metrics share.
 
-/// The name and the help text of a family of series. OpenTelemetry uses names of its own.
+/// The name and the help text of a metric family. The OpenTelemetry publisher uses other names with the same help
+/// texts.
 #[derive(Debug)]
 pub(crate) struct MetricFamily {
     pub(crate) name: &'static str,
@@ -9,32 +10,39 @@ pub(crate) struct MetricFamily {
 
 pub(crate) const STATUS: MetricFamily = MetricFamily {
     name: "health_status",
-    help: "Whether the service is in this state, whatever the phase of its life.",
+    help: "Whether the service has this status (1 or 0), without regard to its lifecycle.",
 };
-pub(crate) const PROBE_STATUS: MetricFamily =
-    MetricFamily { name: "health_probe_status", help: "Whether what counts for this probe is in this state." };
+pub(crate) const PROBE_STATUS: MetricFamily = MetricFamily {
+    name: "health_probe_status",
+    help: "Whether the checks of this probe have this status (1 or 0), without regard to the lifecycle.",
+};
 pub(crate) const LIFECYCLE: MetricFamily =
-    MetricFamily { name: "health_lifecycle", help: "Whether the service is in this phase of its life." };
+    MetricFamily { name: "health_lifecycle", help: "Whether the service is in this state of its lifecycle (1 or 0)." };
 pub(crate) const SEVERITY: MetricFamily = MetricFamily {
     name: "health_severity",
-    help: "0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.",
+    help: "0 healthy, 1 degraded, 2 unhealthy, 3 unknown: all of the worst checks are pending or stale.",
 };
 pub(crate) const CHECK_STATUS: MetricFamily =
-    MetricFamily { name: "health_check_status", help: "Whether the check is in this state." };
+    MetricFamily { name: "health_check_status", help: "Whether the check has this status (1 or 0)." };
 pub(crate) const CHECK_DURATION: MetricFamily =
-    MetricFamily { name: "health_check_duration_seconds", help: "How long runs of the check took." };
+    MetricFamily { name: "health_check_duration_seconds", help: "Duration of the runs of the check, in seconds." };
 pub(crate) const CHECK_LAST_SUCCESS: MetricFamily = MetricFamily {
     name: "health_check_last_success_timestamp_seconds",
-    help: "When a run of the check last succeeded, 0 if none has.",
+    help: "Time of the last successful run of the check, in seconds since 1970; 0 if there is none.",
 };
-pub(crate) const CHECK_RUNS: MetricFamily =
-    MetricFamily { name: "health_check_runs_total", help: "Runs of the check by their own outcome." };
+pub(crate) const CHECK_RUNS: MetricFamily = MetricFamily {
+    name: "health_check_runs_total",
+    help: "Number of runs of the check by outcome, before thresholds.",
+};
 pub(crate) const CHECK_TRANSITIONS: MetricFamily =
-    MetricFamily { name: "health_check_transitions_total", help: "Changes of the status of the check." };
+    MetricFamily { name: "health_check_transitions_total", help: "Number of changes of the check's status." };
 pub(crate) const CHECK_OBSERVED: MetricFamily =
-    MetricFamily { name: "health_check_observed", help: "Numbers that the last run of the check saw." };
-pub(crate) const GROUP_STATUS: MetricFamily =
-    MetricFamily { name: "health_group_status", help: "Whether the worst member of the group is in this state." };
+    MetricFamily { name: "health_check_observed", help: "Numbers that the last run of the check observed." };
+pub(crate) const GROUP_STATUS: MetricFamily = MetricFamily {
+    name: "health_group_status",
+    help: "Whether the worst member of the group has this status (1 or 0).",
+};
 pub(crate) const GROUP_CHECKS: MetricFamily =
-    MetricFamily { name: "health_group_checks", help: "Members of the group in this state." };
-pub(crate) const BUILD_INFO: MetricFamily = MetricFamily { name: "health_build_info", help: "What runs: always 1." };
+    MetricFamily { name: "health_group_checks", help: "Number of members of the group with this status." };
+pub(crate) const BUILD_INFO: MetricFamily =
+    MetricFamily { name: "health_build_info", help: "Name and version of the service as labels; always 1." };

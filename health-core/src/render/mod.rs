@@ -1,6 +1,6 @@
-//! Renderers: one file per format, each with pure functions from a report and a visibility to bytes.
+//! Renderers. Each format has one file, with pure functions that render a report at a visibility into bytes.
 //!
-//! A new format needs a file here with golden answers in its tests, a variant of `Format`, a variant of `BodyFormat`,
+//! To add a format, add a file here with golden answers in its tests, a variant of `Format`, a variant of `BodyFormat`,
 //! and an arm in `endpoint::answer`.
 
 pub(crate) mod health_json;

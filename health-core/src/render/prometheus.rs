@@ -1,9 +1,9 @@
-//! The metrics page, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0, with the same families in both:
+//! The metrics page, in the text format 0.0.4 of Prometheus or in OpenMetrics 1.0. Both formats have the same families:
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>,
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 //!
-//! A status is one series for each state, 1 for the current state, because only such series can be summed. The series
-//! are gauges, because the text format has no state sets.
+//! A status is exported as one series per possible value, 1 for the current value and 0 for the others, because only
+//! such series can be summed. The series are gauges, because the text format has no state sets.
 
 use std::{
     fmt::{self, Display, Write as _},
@@ -56,7 +56,7 @@ pub(crate) fn page(metrics: &MetricsReport, visibility: Visibility, exposition: 
         page.text.push_str("# EOF\n");
     }
     let bytes = Bytes::from(page.text);
-    // The first clone of an owned buffer allocates; afterwards no clone does.
+    // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
     let _ = bytes.clone();
     bytes
 }
@@ -66,7 +66,7 @@ struct Page {
     exposition: Exposition,
 }
 
-/// The value of a label, which is escaped when it is displayed.
+/// The value of a label. Its `Display` output is escaped.
 struct Escaped<'t>(&'t str);
 
 impl Display for Escaped<'_> {
@@ -84,14 +84,15 @@ impl Display for Escaped<'_> {
 }
 
 impl Page {
-    /// Writes the head of a family, and returns the name of its samples, which must follow.
+    /// Writes the `HELP` and `TYPE` lines of a family, and returns the name of its samples, which the caller must write
+    /// next.
     fn family(&mut self, MetricFamily { name, help }: &MetricFamily, kind: &str) -> &'static str {
         // OpenMetrics names the family of a counter without the suffix `_total`.
         let shown = match self.exposition {
             Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
             Exposition::Text => *name,
         };
-        // Writing into memory cannot fail.
+        // Writing to memory cannot fail.
         let _ = write!(self.text, "# HELP {shown} {help}\n# TYPE {shown} {kind}\n");
         name
     }
@@ -108,7 +109,7 @@ impl Page {
         let _ = writeln!(self.text, " {value}");
     }
 
-    /// Writes one sample for each state, 1 for the current state.
+    /// Writes one sample per status: 1 for the current status, 0 for the others.
     fn states(&mut self, name: &str, first: Option<(&str, &str)>, current: Status) {
         for status in Status::ALL {
             let own = ("status", status.as_str());
@@ -198,7 +199,7 @@ impl Page {
         let name = metric_families::CHECK_OBSERVED.name;
         let mut opened = false;
         for check in report.checks_with_metrics() {
-            // A series that appears twice would make the page invalid.
+            // A duplicate series would make the page invalid.
             for observed in check.distinct_observed() {
                 if !std::mem::replace(&mut opened, true) {
                     self.family(&metric_families::CHECK_OBSERVED, "gauge");
@@ -223,6 +224,7 @@ impl Page {
     }
 }
 
+/// Returns the seconds since 1970-01-01 00:00 UTC; 0 for `None` and for earlier times.
 pub(crate) fn seconds_since_1970(at: Option<SystemTime>) -> f64 {
     let passed = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     passed.as_ref().map_or(0.0, Duration::as_secs_f64)
@@ -245,15 +247,16 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_visibility_shows_the_totals() {
+    fn the_lowest_visibility_shows_only_the_totals() {
         assert_eq!(
             text(Visibility::Status, Exposition::Text),
-            "# HELP health_status Whether the service is in this state, whatever the phase of its life.\n\
+            "# HELP health_status Whether the service has this status (1 or 0), without regard to its lifecycle.\n\
              # TYPE health_status gauge\n\
              health_status{status=\"healthy\"} 0\n\
              health_status{status=\"degraded\"} 0\n\
              health_status{status=\"unhealthy\"} 1\n\
-             # HELP health_probe_status Whether what counts for this probe is in this state.\n\
+             # HELP health_probe_status \
+             Whether the checks of this probe have this status (1 or 0), without regard to the lifecycle.\n\
              # TYPE health_probe_status gauge\n\
              health_probe_status{probe=\"liveness\",status=\"healthy\"} 1\n\
              health_probe_status{probe=\"liveness\",status=\"degraded\"} 0\n\
@@ -264,13 +267,14 @@ mod tests {
              health_probe_status{probe=\"startup\",status=\"healthy\"} 1\n\
              health_probe_status{probe=\"startup\",status=\"degraded\"} 0\n\
              health_probe_status{probe=\"startup\",status=\"unhealthy\"} 0\n\
-             # HELP health_lifecycle Whether the service is in this phase of its life.\n\
+             # HELP health_lifecycle Whether the service is in this state of its lifecycle (1 or 0).\n\
              # TYPE health_lifecycle gauge\n\
              health_lifecycle{state=\"starting\"} 0\n\
              health_lifecycle{state=\"ready\"} 1\n\
              health_lifecycle{state=\"draining\"} 0\n\
              health_lifecycle{state=\"stopped\"} 0\n\
-             # HELP health_severity 0 healthy, 1 degraded, 2 unhealthy, 3 not known: pending or stale.\n\
+             # HELP health_severity \
+             0 healthy, 1 degraded, 2 unhealthy, 3 unknown: all of the worst checks are pending or stale.\n\
              # TYPE health_severity gauge\n\
              health_severity 2\n"
         );
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_has_the_same_samples_under_its_own_headings() {
+    fn open_metrics_has_the_same_samples_with_its_own_family_names() {
         let (plain, open) = (text(Visibility::Full, Exposition::Text), text(Visibility::Full, Exposition::OpenMetrics));
         let named_its_way = plain
             .replace("# HELP health_check_runs_total", "# HELP health_check_runs")

@@ -1,4 +1,4 @@
-//! The badge: one small picture of a verdict, for a document that shows it by its address. Pure.
+//! The badge: a small image of a verdict, which other documents embed by its address. Pure.
 
 use bytes::Bytes;
 
@@ -7,14 +7,15 @@ use crate::model::{
     status::{Probe, Status, Visibility},
 };
 
-/// The width of a character at the size of the badge, and the space around a word.
+/// The width of a character, in pixels.
 const CHARACTER: usize = 7;
+/// The space around a word, in pixels.
 const SPACE: usize = 16;
-/// The most characters of a label.
+/// The largest number of characters of a label.
 const LONGEST: usize = 40;
 
-/// Writes the badge of a page: what it is about, and its verdict; grey and "unknown" where all that is bad is unknown, for
-/// callers who see reasons.
+/// Writes the badge of a page: its subject and its verdict. If all of the worst checks are unknown, and the visibility
+/// shows reasons, the badge is grey and says "unknown".
 pub(crate) fn badge(subject: &Subject, status: Status, is_unknown: bool, visibility: Visibility) -> Bytes {
     let label = match subject {
         Subject::Probe(Probe::Liveness) => "liveness",
@@ -23,7 +24,7 @@ pub(crate) fn badge(subject: &Subject, status: Status, is_unknown: bool, visibil
         Subject::Tag(name) | Subject::Check(name) if visibility > Visibility::Status => name,
         _ => "health",
     };
-    // Names of checks and tags are letters, digits, `_`, `-` and `.`, which need no escape.
+    // Names of checks and tags consist of letters, digits, `_`, `-` and `.`, which need no escapes.
     let label: String = label.chars().take(LONGEST).collect();
     let (word, colour) = match status {
         _ if is_unknown && visibility > Visibility::Status => ("unknown", "525c67"),
@@ -34,14 +35,15 @@ pub(crate) fn badge(subject: &Subject, status: Status, is_unknown: bool, visibil
     let (left, right) = (label.len() * CHARACTER + SPACE, word.len() * CHARACTER + SPACE);
     let (width, middle, end) = (left + right, left / 2, left + right / 2);
     let body = Bytes::from(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" role=\"img\" aria-label=\"{label}: {word}\">\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" \
+         role=\"img\" aria-label=\"{label}: {word}\">\
          <title>{label}: {word}</title><rect width=\"{width}\" height=\"20\" rx=\"4\" fill=\"#30363d\"/>\
          <path d=\"M{left} 0h{inner}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4h-{inner}z\" fill=\"#{colour}\"/>\
          <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"system-ui,Verdana,sans-serif\" font-size=\"12\">\
          <text x=\"{middle}\" y=\"14\">{label}</text><text x=\"{end}\" y=\"14\">{word}</text></g></svg>",
         inner = right - 4,
     ));
-    // The first clone of an owned buffer allocates; afterwards no clone does.
+    // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
     let _ = body.clone();
     body
 }
@@ -55,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_badge_is_small_and_says_what_it_shows() {
+    fn every_badge_is_small_and_names_its_subject_and_verdict() {
         let longest: std::sync::Arc<str> = "x".repeat(64).into();
         for (subject, label) in [
             (Subject::All, "health"),
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_not_shown_to_callers_who_see_none() {
+    fn the_lowest_visibility_shows_neither_names_nor_unknown() {
         let badge = badge(&Subject::Check("database".into()), Status::Unhealthy, true, Visibility::Status);
         let badge = String::from_utf8_lossy(&badge);
         assert!(!badge.contains("database") && !badge.contains("unknown"), "{badge}");

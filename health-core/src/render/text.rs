@@ -1,5 +1,6 @@
-//! The text of `/livez`, `/readyz` and `/healthz` of the Kubernetes API server, as in `pkg/server/healthz/healthz.go`:
-//! `ok`, or one line per check. Where that withholds the reasons, these lists and pages show the public ones.
+//! The text format of `/livez`, `/readyz` and `/healthz` of the Kubernetes API server, as in
+//! `pkg/server/healthz/healthz.go`: `ok`, or one line per check. The API server withholds the reasons of failures; this
+//! renderer writes the public reasons.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -10,13 +11,14 @@ use crate::model::{
     status::{Reason, Status, Visibility},
 };
 
-/// The text of a page that passes, in place of the list.
+/// The text of a page that passes, unless the list is requested.
 pub(crate) const OK: &[u8] = b"ok";
 
-/// The largest number of names in the warning of names that could not be excluded.
+/// The largest number of names in the warning about names that cannot be excluded.
 const NAMES_ECHOED: usize = 10;
 
-/// Writes the negotiated text document: always the list, which closes with `health`.
+/// Writes the negotiated text document: always the list, which ends with `health check passed` or `health check
+/// failed`.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     list(report, "health", visibility)
 }
@@ -29,8 +31,8 @@ pub(crate) fn kubernetes(report: &Report, name: &str, visibility: Visibility) ->
     }
 }
 
-/// Writes a line per check, and closes with `name check passed` or `name check failed`. Names no check at
-/// [`Visibility::Status`].
+/// Writes one line per check, and a last line `{name} check passed` or `{name} check failed`. At [`Visibility::Status`]
+/// it writes only the last line.
 fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
     let mut text = String::new();
     if visibility > Visibility::Status {
@@ -40,7 +42,7 @@ fn list(report: &Report, name: &str, visibility: Visibility) -> Bytes {
 }
 
 /// Returns the status of a report in which the checks named in `excluded` do not count, and its text: `ok` if the
-/// report passes and `verbose` is not set, else the list.
+/// report passes and `verbose` is `false`, otherwise the list.
 pub(crate) fn excluding(report: &Report, name: &str, excluded: &[String], verbose: bool) -> (Status, Bytes) {
     let excludes = |check: &CheckReport| excluded.iter().any(|name| **name == *check.name);
     let mut text = String::new();
@@ -64,7 +66,7 @@ fn one_check(check: &CheckReport) -> Bytes {
     }
 }
 
-/// How the members of a group count, without those that are excluded.
+/// The members of a group that are not excluded, by the status with which they count.
 struct Members<'r> {
     name: &'r str,
     worst: Status,
@@ -90,7 +92,7 @@ impl<'r> Members<'r> {
 
     fn line(&self, text: &mut String) {
         let Self { name, of_worst, all, .. } = self;
-        // Writing into memory cannot fail.
+        // Writing to memory cannot fail.
         let _ = match self.worst {
             Status::Healthy => writeln!(text, "[+]{name} ok ({of_worst} of {all})"),
             Status::Degraded => writeln!(text, "[+]{name} ok (degraded) ({of_worst} of {all})"),
@@ -101,14 +103,14 @@ impl<'r> Members<'r> {
     }
 }
 
-/// Writes the lines, and returns the worst status among the checks that are not excluded. A group has one line for all
-/// its members but those that are excluded.
+/// Writes the lines, and returns the worst status among the checks that are not excluded. A group has one line, which
+/// leaves out its excluded members. An excluded member has its own line.
 fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> bool) -> Status {
     let mut worst = Status::Healthy;
     let mut groups: BTreeMap<usize, Members<'_>> = BTreeMap::new();
     for check in &report.checks {
         let name = &check.name;
-        // Writing into memory cannot fail.
+        // Writing to memory cannot fail.
         let _ = if excludes(check) {
             writeln!(text, "[+]{name} excluded: ok")
         } else {
@@ -140,8 +142,8 @@ fn lines(text: &mut String, report: &Report, excludes: &dyn Fn(&CheckReport) -> 
     worst
 }
 
-/// Warns of excluded names that match no check as kube-apiserver does, sorted and quoted. A name that no check could
-/// have is shown as `?`, and at most [`NAMES_ECHOED`] names are shown.
+/// Writes the warning of kube-apiserver about excluded names that match no check. The names are sorted and quoted. A
+/// name that no check could have is written as `?`, and at most [`NAMES_ECHOED`] names are written.
 fn warn_of_unknown(text: &mut String, report: &Report, excluded: &[String]) {
     let could_be_a_name = |name: &str| {
         (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
@@ -168,7 +170,7 @@ fn close(mut text: String, name: &str, status: Status) -> Bytes {
 
 fn close_text(text: String) -> Bytes {
     let shared = Bytes::from(text);
-    // The first clone of an owned buffer allocates; afterwards no clone does.
+    // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
     let _ = shared.clone();
     shared
 }

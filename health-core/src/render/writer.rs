@@ -1,4 +1,4 @@
-//! A writer of compact JSON, straight into bytes. The only code that places commas and quotes.
+//! A writer of compact JSON into bytes. No other code writes commas and quotes of JSON.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{model::observed::Number, time::rfc3339};
 
-/// A JSON text under construction. The writer separates members and elements itself.
+/// A JSON text under construction. The writer writes the commas between members and elements.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     text: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Writer {
     gap: Option<usize>,
 }
 
-/// What comes before a gap in a JSON text, and what comes after it.
+/// The text before and after a gap in a JSON text.
 #[derive(Debug)]
 pub(crate) struct Around {
     pub(crate) before: Vec<u8>,
@@ -24,15 +24,15 @@ pub(crate) struct Around {
 }
 
 impl Writer {
-    /// Returns the finished text, in bytes that can be shared without another allocation.
+    /// Returns the finished text as bytes that can be cloned without an allocation.
     pub(crate) fn finish(self) -> Bytes {
         let shared = Bytes::from(self.text);
-        // The first clone of an owned buffer allocates; afterwards no clone does.
+        // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
         let _ = shared.clone();
         shared
     }
 
-    /// Creates a writer that goes on behind a text, which ends with an opened bracket.
+    /// Creates a writer that continues a text. The text must end with an opening bracket.
     pub(crate) fn with(text: Vec<u8>) -> Self {
         Self { text, ..Self::default() }
     }
@@ -44,7 +44,7 @@ impl Writer {
         *text = writer.text;
     }
 
-    /// Writes an object with a [`gap`](Self::gap), and returns what is before it and after it.
+    /// Writes an object with a [`gap`](Self::gap), and returns the text before and after the gap.
     pub(crate) fn around(members: impl FnOnce(&mut Self)) -> Around {
         let mut writer = Self::default();
         writer.object(members);
@@ -53,13 +53,13 @@ impl Writer {
         Around { before: writer.text, after }
     }
 
-    /// Leaves a gap for members that are written later. What follows in the same object begins with a comma.
+    /// Leaves a gap for members that are written later. The next member of the same object begins with a comma.
     pub(crate) fn gap(&mut self) {
         self.gap = Some(self.text.len());
         self.comma = true;
     }
 
-    /// Appends what comes after a gap, without its first comma if nothing was written into the gap.
+    /// Appends the text after a gap. Omits its first comma if nothing was written into the gap.
     pub(crate) fn after_gap(&mut self, text: &[u8]) {
         self.text.extend_from_slice(text.strip_prefix(b",").filter(|_| !self.comma).unwrap_or(text));
     }
@@ -101,13 +101,13 @@ impl Writer {
     }
 
     fn quote(&mut self, text: &str) {
-        // Most texts are names and words.
+        // Most texts are names and words, which need no escapes.
         if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
             self.text.push(b'"');
             self.text.extend_from_slice(text.as_bytes());
             self.text.push(b'"');
         } else {
-            // Writing into memory cannot fail.
+            // Writing to memory cannot fail.
             let _ = serde_json::to_writer(&mut self.text, text);
         }
     }

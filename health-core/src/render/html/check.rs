@@ -1,4 +1,5 @@
-//! The page of one check: its facts, its numbers, its last runs, its changes, and what its green proves.
+//! The page of one check: its facts, its observed numbers, its last runs, its changes, its details, and what its green
+//! proves.
 
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use crate::{
     },
 };
 
-/// Returns what follows the verdict.
+/// Returns the part of the page below the verdict.
 pub(super) fn body(check: &CheckReport, context: Context<'_>) -> Markup {
     html! {
-        @if let Some(message) = check.message.as_ref().filter(|_| context.sees_all()) { p class="message" { (message) } }
+        @if let Some(message) = check.message.as_ref().filter(|_| context.sees_all()) {
+            p class="message" { (message) }
+        }
         dl class="facts" { (facts(check, context)) }
         @if context.sees_all() {
             (numbers(check))
@@ -25,7 +28,10 @@ pub(super) fn body(check: &CheckReport, context: Context<'_>) -> Markup {
             (durations(&check.history))
             (changes(check, context))
             (details(check))
-            @if !check.traits.proves.is_empty() { h2 { "What green proves" } p class="proves" { (check.traits.proves) } }
+            @if !check.traits.proves.is_empty() {
+                h2 { "What green proves" }
+                p class="proves" { (check.traits.proves) }
+            }
         }
     }
 }
@@ -59,7 +65,11 @@ fn facts(check: &CheckReport, context: Context<'_>) -> Markup {
             @if let Some(uptime) = check.uptime_at(context.uptime) {
                 @let (share, coverage) = (uptime.share_in_ten_thousandths(), uptime.coverage_in_ten_thousandths());
                 @let since = words::time_of_day(uptime.since(), context.now);
-                (fact("Uptime", &words::percent(share), &format!("known for {} of the time since {since} UTC", words::percent(coverage))))
+                (fact(
+                    "Uptime",
+                    &words::percent(share),
+                    &format!("known for {} of the time since {since} UTC", words::percent(coverage)),
+                ))
             } @else {
                 (fact("Uptime", "–", "no verdict yet"))
             }
@@ -83,7 +93,7 @@ fn in_a_row(check: &CheckReport) -> Markup {
     fact("Consecutive runs", &format!("{} {word}", words::number(count.into())), &turned)
 }
 
-/// The numbers of the last run beside their limits.
+/// Returns the numbers that the last run observed, with their limits.
 fn numbers(check: &CheckReport) -> Markup {
     html! {
         @if !check.observed.is_empty() {
@@ -104,7 +114,7 @@ fn numbers(check: &CheckReport) -> Markup {
     }
 }
 
-/// The middle and the ends of the last durations.
+/// Returns the median, the minimum and the maximum of the durations of the last runs.
 fn durations(history: &History) -> Markup {
     let mut durations: Vec<Duration> = history.results().map(|result| result.duration()).collect();
     durations.sort_unstable();
@@ -118,14 +128,21 @@ fn durations(history: &History) -> Markup {
     }
 }
 
-/// The last transitions of the status.
+/// Returns the table of the last transitions of the status.
 fn changes(check: &CheckReport, context: Context<'_>) -> Markup {
     html! {
         @if check.history.transitions().len() > 0 {
             h2 { "Changes" }
             table class="changes" {
                 caption { "Changes of the state" }
-                thead { tr { th scope="col" { "When (UTC)" } th scope="col" { "State" } th scope="col" { "Before" } th scope="col" { "Reason" } } }
+                thead {
+                    tr {
+                        th scope="col" { "When (UTC)" }
+                        th scope="col" { "State" }
+                        th scope="col" { "Before" }
+                        th scope="col" { "Reason" }
+                    }
+                }
                 tbody {
                     @for change in check.history.transitions() {
                         @let mark = Mark::of(change.to(), false);
@@ -142,7 +159,7 @@ fn changes(check: &CheckReport, context: Context<'_>) -> Markup {
     }
 }
 
-/// The details of the last run, the tags, and the causes.
+/// Returns the causes, the tags, and the details of the last run.
 fn details(check: &CheckReport) -> Markup {
     let tags = check.traits.tags.iter().map(|tag| &**tag).collect::<Vec<_>>().join(", ");
     html! {

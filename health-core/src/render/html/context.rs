@@ -1,4 +1,4 @@
-//! What every part of a page knows besides its report.
+//! The context of a page: the values that its parts show in addition to the report.
 
 use std::{
     borrow::Cow,
@@ -10,27 +10,27 @@ use crate::model::{
     status::{Impact, Probe, Reason, Status, Visibility},
 };
 
-/// The verdict on a probe.
+/// The verdict of a probe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verdict {
     pub(crate) status: Status,
     pub(crate) reason: Option<Reason>,
-    /// Whether everything that makes the status bad is unknown.
+    /// Whether the status is bad and all of the worst checks are unknown: pending or stale.
     pub(crate) is_unknown: bool,
 }
 
-/// What a page shows besides its report.
+/// The values that a page shows in addition to its report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
-    /// The time printed.
+    /// The printed time.
     pub(crate) now: SystemTime,
     /// The time in whole seconds until the first critical result on the page expires.
     pub(crate) expires_in: u64,
     /// The verdicts of the probes.
     pub(crate) probes: [(Probe, Verdict); 3],
-    /// Whether everything that makes the verdict bad is unknown.
+    /// Whether the verdict is bad and all of the worst checks are unknown: pending or stale.
     pub(crate) is_unknown: bool,
-    /// The last segment of the path of the full report.
+    /// The last segment of the base path, which is the path of the full report.
     pub(crate) base: &'a str,
     pub(crate) visibility: Visibility,
     /// The time from the start of the service to the report.
@@ -47,10 +47,11 @@ impl Context<'_> {
     }
 }
 
-/// The paths of other pages, relative to the page.
+/// The paths of other pages, relative to this page.
 pub(super) struct Paths {
+    /// The path of the full report.
     pub(super) home: String,
-    /// What comes before `checks/…` and `metrics`.
+    /// The prefix of `checks/…`, `tags/…`, `metrics` and the probes.
     pub(super) below: Cow<'static, str>,
 }
 
@@ -64,7 +65,7 @@ impl Paths {
     }
 }
 
-/// The word for the effect of a failure.
+/// Returns the word for the impact of a check.
 pub(super) fn impact(check: &CheckReport) -> &'static str {
     match check.impact {
         Impact::Critical => "critical",
@@ -72,7 +73,7 @@ pub(super) fn impact(check: &CheckReport) -> &'static str {
     }
 }
 
-/// The name of what a page is about; `None` for the full report.
+/// Returns the name of the subject of a page; `None` for the full report.
 pub(super) fn subject_name(subject: &Subject) -> Option<&str> {
     match subject {
         Subject::All => None,
@@ -81,7 +82,7 @@ pub(super) fn subject_name(subject: &Subject) -> Option<&str> {
     }
 }
 
-/// The reason of the whole report; on the page of a check, that of the check.
+/// Returns the reason of the whole report; on the page of a check, the reason of the check.
 pub(super) fn reason(report: &Report) -> Option<Reason> {
     match (&report.subject, report.checks.first()) {
         (Subject::Check(_), Some(check)) => check.reason,
@@ -89,7 +90,7 @@ pub(super) fn reason(report: &Report) -> Option<Reason> {
     }
 }
 
-/// The time from which on a check has had its status; `None` if the status is unknown.
+/// Returns the time since when a check has its status; `None` if the status is unknown.
 pub(super) fn known_since(check: &CheckReport) -> Option<SystemTime> {
     check.since.filter(|_| !check.is_unknown())
 }

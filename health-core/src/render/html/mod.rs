@@ -1,7 +1,7 @@
-//! The status page: one document without script, with one constant style sheet. Pure.
+//! The status page: one document without scripts, with one constant style sheet. Pure.
 //!
-//! The order of the page: the verdict, its causes, what waits for them, what fails, what is degraded, and the healthy checks
-//! folded. Every age counts from the time printed.
+//! The order of the page is: the verdict, its causes, the checks that wait for them, failing checks, checks with an
+//! unknown status, degraded checks, and the healthy checks, folded. Every age counts from the printed time.
 
 mod check;
 pub(crate) mod context;
@@ -27,22 +27,22 @@ use crate::{
     },
 };
 
-/// The style sheet. A change of it changes [`POLICY`], too.
+/// The style sheet. A change of the style sheet requires a new hash in [`POLICY`].
 const STYLE: &str = include_str!("style.css");
 
-/// The Content Security Policy of the page: nothing is loaded but the style sheet, by its hash, and the icon.
+/// The Content Security Policy of the page. It allows only the style sheet, by its hash, and the icon.
 pub(crate) const POLICY: &str = concat!(
     "default-src 'none'; style-src 'sha256-Hy1t+T9ov7ILWYHNgFHlC1Ksuffudyyeak5FOj2d0qc='; ",
     "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 );
 
-/// The lengths of time, in seconds, after which a page can say that it is old. The style sheet has a class for each.
+/// The times, in seconds, after which a page can declare itself old. The style sheet has a class for each of them.
 const STEPS: [u64; 15] = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1_800, 3_600];
 
 /// Writes the page of a report, or of one check.
 pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
     let paths = Paths::of(&report.subject, context.base);
-    // At `Status` nobody sees why.
+    // At `Status` a caller does not see reasons, so that unknown is shown as Unhealthy or Degraded.
     let mark = Mark::of(report.status, context.is_unknown && context.sees_names());
     let body = match (&report.subject, report.checks.first()) {
         (Subject::Check(_), Some(check)) if context.sees_names() => check::body(check, context),
@@ -71,12 +71,13 @@ pub(crate) fn page(report: &Report, context: Context<'_>) -> Bytes {
         }
     };
     let body = Bytes::from(markup.into_string());
-    // The first clone of an owned buffer allocates; afterwards no clone does.
+    // The first clone of an owned buffer allocates. Later clones, made for requests, do not.
     let _ = body.clone();
     body
 }
 
-/// Rounds a time down to a step. Below the first step it is the first, so that a page can be read at all.
+/// Rounds a time down to a step. A time below the first step becomes the first step, so that there is time to read the
+/// page.
 fn step(seconds: u64) -> u64 {
     STEPS.iter().rev().find(|step| **step <= seconds).copied().unwrap_or(STEPS[0])
 }
@@ -113,7 +114,10 @@ fn report_body(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     html! {
         (probes(paths, context))
         @if !failing.is_empty() { h2 { "Failing " span { (failing.len()) } } (table(&failing, "Failing checks")) }
-        @if !unknown.is_empty() { h2 { "Unknown " span { (unknown.len()) } } (table(&unknown, "Checks without a result to believe")) }
+        @if !unknown.is_empty() {
+            h2 { "Unknown " span { (unknown.len()) } }
+            (table(&unknown, "Checks without a current result"))
+        }
         @if !degraded.is_empty() { h2 { "Degraded " span { (degraded.len()) } } (table(&degraded, "Degraded checks")) }
         @if !healthy.is_empty() {
             details open[failing.is_empty() && unknown.is_empty() && degraded.is_empty()] {
@@ -163,8 +167,8 @@ fn footer(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     html! {
         footer {
             p {
-                "True at " (moment(context.now)) " UTC. Every age counts from then. If this device has slept since, compare this "
-                "time with a clock."
+                "True at " (moment(context.now)) " UTC. Every age counts from then. If this device has slept since, "
+                "compare this time with a clock."
             }
             p {
                 "Refresh " a href="?refresh=5" { "every 5 s" } ", " a href="?refresh=60" { "every minute" } ", "

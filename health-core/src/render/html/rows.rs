@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// The most numbers of a check that its row shows. Its own page has all of them.
+/// The largest number of observed numbers in the row of a check. The page of the check shows all of them.
 const NUMBERS: usize = 2;
 
-/// The rows of one table: checks, and groups that stand for theirs.
+/// The rows of one table: checks, and groups, each of which represents its members.
 pub(super) struct Rows<'r> {
     pub(super) checks: Vec<&'r CheckReport>,
     pub(super) groups: Vec<&'r GroupReport>,
@@ -29,7 +29,7 @@ impl Rows<'_> {
         self.len() == 0
     }
 
-    /// Returns the table, the checks first.
+    /// Returns the table, with the checks before the groups. `words` is its caption, which only screen readers read.
     pub(super) fn table(&self, words: &str, paths: &Paths, context: Context<'_>) -> Markup {
         html! {
             table class=[context.sees_all().then_some("full")] {
@@ -41,7 +41,10 @@ impl Rows<'_> {
                         th class="c3" scope="col" { "For" }
                         th class="c4" scope="col" { "Checked" }
                         th class="c5" scope="col" { "Took" }
-                        @if context.sees_all() { th class="c6" scope="col" { "Last 60 runs" } th class="c7" scope="col" { "Uptime" } }
+                        @if context.sees_all() {
+                            th class="c6" scope="col" { "Last 60 runs" }
+                            th class="c7" scope="col" { "Uptime" }
+                        }
                     }
                 }
                 tbody {
@@ -53,7 +56,7 @@ impl Rows<'_> {
     }
 }
 
-/// Returns the row of a group, which leads to its members. It has no times of its own.
+/// Returns the row of a group, which links to its members. Its cells for times have a dash.
 fn group_row(group: &GroupReport, paths: &Paths, context: Context<'_>) -> Markup {
     let mark = Mark::of_group(group);
     let empty = if context.sees_all() { 5 } else { 3 };
@@ -72,7 +75,7 @@ fn group_row(group: &GroupReport, paths: &Paths, context: Context<'_>) -> Markup
     }
 }
 
-/// Says how many members are not Healthy, such as `2 unhealthy, 1 degraded, 1 of them pending`.
+/// Returns the counts of members that are not Healthy, such as `2 unhealthy, 1 degraded, 1 of them pending`.
 fn counts(group: &GroupReport) -> String {
     let count = |status: Status| (group.count(status), status.as_str());
     let bad = [count(Status::Unhealthy), count(Status::Degraded)].into_iter().filter(|(count, _)| *count > 0);
@@ -101,13 +104,18 @@ fn row(check: &CheckReport, paths: &Paths, context: Context<'_>) -> Markup {
             td { (check.duration.map_or_else(|| "–".to_owned(), words::duration)) }
             @if context.sees_all() {
                 td { (strip(&check.history, "s")) }
-                td { (check.uptime_at(context.uptime).map_or_else(|| "–".to_owned(), |it| words::percent(it.share_in_ten_thousandths()))) }
+                td {
+                    (check.uptime_at(context.uptime).map_or_else(
+                        || "–".to_owned(),
+                        |it| words::percent(it.share_in_ten_thousandths())
+                    ))
+                }
             }
         }
     }
 }
 
-/// The message, the first numbers beside their limits, and the number of changes.
+/// Returns the message, the first observed numbers with a limit, and the number of changes of the status.
 fn told(check: &CheckReport) -> Markup {
     let changes = check.history.totals().transitions();
     html! {

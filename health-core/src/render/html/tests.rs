@@ -7,20 +7,21 @@ use crate::{
     render::{html::context, samples},
 };
 
-/// The policy names the style sheet by its hash. After a change of the style sheet, this test says what to write there.
+/// The policy contains the hash of the style sheet. After a change of the style sheet, the message of this test has the
+/// new hash.
 #[test]
-fn the_policy_names_the_style_sheet() {
+fn the_policy_has_the_hash_of_the_style_sheet() {
     let hash = format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(STYLE)));
     assert!(POLICY.contains(&hash), "POLICY must name the style sheet: {hash}");
 }
 
 #[test]
-fn the_style_sheet_has_a_class_for_every_step_and_none_besides() {
+fn the_style_sheet_has_exactly_one_class_per_step() {
     for step in STEPS {
         assert!(STYLE.contains(&format!(".old-{step}{{--old:{step}s}}")), "{step}");
     }
     assert_eq!(STYLE.matches(".old-").count(), STEPS.len());
-    // Nothing is fetched, and no reader's wish for less motion hides that a page is old.
+    // The page loads nothing, and a preference for reduced motion does not disable the cover of an old page.
     assert!(!STYLE.contains("url(") && !STYLE.contains("@import") && !STYLE.contains("prefers-reduced-motion"));
     for (seconds, expected) in [(0, 5), (4, 5), (5, 5), (16, 15), (29, 20), (3_599, 1_800), (u64::MAX, 3_600)] {
         assert_eq!(step(seconds), expected, "{seconds}");
@@ -37,7 +38,7 @@ fn page_of(report: &Report, visibility: Visibility) -> String {
 }
 
 #[test]
-fn each_kind_of_page_is_whole() {
+fn each_kind_of_page_is_a_complete_document_with_its_title() {
     for (report, title) in [
         (samples::report(), "✖ Unhealthy: database – orders"),
         (samples::healthy(), "✔ Healthy – orders"),
@@ -55,5 +56,5 @@ fn each_kind_of_page_is_whole() {
         }
     }
     let report = page_of(&samples::report(), Visibility::Checks);
-    assert!(report.contains("pending"), "a check that has not run is shown as unknown");
+    assert!(report.contains("pending"), "a check that has not run is not shown as pending");
 }

@@ -1,4 +1,4 @@
-//! The verdict: what the page is about, its status and since when, and the causes.
+//! The verdict at the top of the page: the subject, its status, the time since when it holds, and the causes.
 
 use std::time::SystemTime;
 
@@ -17,13 +17,13 @@ use crate::{
     },
 };
 
-/// The verdict with its causes. The style sheet covers it once the page is old.
+/// Returns the verdict with its causes. The style sheet covers it once the page is old.
 pub(super) fn verdict(report: &Report, mark: Mark, paths: &Paths, context: Context<'_>) -> Markup {
     let who = [&report.service, &report.version].into_iter().flatten().filter(|_| context.sees_all());
     let who = who.map(|word| &**word).collect::<Vec<_>>().join(" ");
     html! {
         header class={ "verdict " (mark.class()) } {
-            // Before the verdict, so that whoever listens to the page hears it first.
+            // First in the document, so that a screen reader reads it before the verdict.
             div class="old" data-at={ (moment(context.now)) " UTC" } {}
             p class="who" {
                 span {
@@ -54,7 +54,7 @@ fn kind_of(subject: &Subject) -> &'static str {
     }
 }
 
-/// The line below the verdict: the reason, and for how long the status has held.
+/// Returns the line below the verdict: the reason, and how long the status has held.
 fn summary(report: &Report, context: Context<'_>) -> Markup {
     let reason = reason(report);
     html! {
@@ -70,7 +70,8 @@ fn summary(report: &Report, context: Context<'_>) -> Markup {
     }
 }
 
-/// The time from which on the status has certainly held; `None` if it is not known, or the service's own.
+/// Returns the time since when the status has certainly held; `None` if that is unknown, or if the status comes from
+/// the service and not from its checks.
 fn since(report: &Report) -> Option<SystemTime> {
     if let (Subject::Check(_), Some(check)) = (&report.subject, report.checks.first()) {
         return known_since(check);
@@ -85,7 +86,7 @@ fn since(report: &Report) -> Option<SystemTime> {
     match report.status {
         Status::Unhealthy => counting(Status::Unhealthy).filter_map(known_since).min(),
         Status::Degraded => {
-            // Since the first of these, but not before the last failure of any check was over.
+            // The earliest `since` of the degraded checks, but not before the end of the last failure of any check.
             let first = counting(Status::Degraded).filter_map(known_since).min()?;
             let recoveries = report.checks.iter().filter_map(|check| {
                 let ends_a_failure = |change: &Transition| change.from() == Some(Status::Unhealthy);
@@ -99,7 +100,7 @@ fn since(report: &Report) -> Option<SystemTime> {
     }
 }
 
-/// The causes and what waits for them, what an operator has muted, and what nothing is known about.
+/// Returns the list of causes, of checks that wait for them, of stale checks and of muted checks.
 fn causes(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     if matches!(report.subject, Subject::Check(_)) {
         return PreEscaped(String::new());
@@ -135,7 +136,8 @@ fn causes(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     }
 }
 
-/// What is said of a cause beside its name: its reason, its status and since when, and its last run.
+/// Returns the text after the name of a cause: its reason, its status, since when it has it, and the age of its last
+/// run.
 fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
     html! {
         @if let Some(check) = check {
@@ -149,12 +151,12 @@ fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
     }
 }
 
-/// The line that stands for those beyond the named ones.
+/// Returns the line `and {n} more` if the count is larger than the number of named checks.
 fn and_more(count: usize) -> Markup {
     html! { @if count > NAMED { div { dt {} dd { "and " (count - NAMED) " more" } } } }
 }
 
-/// The most names in a line of the verdict. The rows below have all of them.
+/// The largest number of names in a line of the verdict. The tables below list all checks.
 const NAMED: usize = 20;
 
 fn list(words: &str, names: &[&str], link: &dyn Fn(&str) -> Markup) -> Markup {

@@ -1,4 +1,4 @@
-//! Times, lengths of time and numbers in words. Pure.
+//! Texts for times, lengths of time and numbers. Pure.
 
 use std::{
     fmt::Write as _,
@@ -17,7 +17,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The word of a status at the beginning of a line.
+/// Returns the name of a status with a capital letter.
 pub(super) fn capital(status: Status) -> &'static str {
     match status {
         Status::Healthy => "Healthy",
@@ -26,10 +26,10 @@ pub(super) fn capital(status: Status) -> &'static str {
     }
 }
 
-/// A space within a number and its unit, at which no line is broken.
+/// The no-break space between a number and its unit.
 const TIED: char = '\u{a0}';
 
-/// Returns a length of time in its two greatest units: `0.8 s`, `4 min 12 s`, `3 days 4 h`.
+/// Returns a length of time in at most two units: `0.8 s`, `4 min 12 s`, `3 days 4 h`.
 pub(super) fn length(length: Duration) -> String {
     let seconds = length.as_secs();
     let two = |first: u64, unit: &str, second: u64, smaller: &str| match second {
@@ -54,12 +54,13 @@ pub(super) fn setting(setting: Duration) -> String {
     }
 }
 
-/// Returns the time from a moment to a later one in words, as [`length`] does; zero if the order is the other one.
+/// Returns the time from `from` to `to` in the format of [`length`]; zero if `to` is earlier.
 pub(super) fn between(from: SystemTime, to: SystemTime) -> String {
     length(to.duration_since(from).unwrap_or_default())
 }
 
-/// Returns a duration in three digits at most: `0.31 ms`, `12.4 ms`, `1.20 s`.
+/// Returns a duration with at most three digits: `0.31 ms`, `12.4 ms`, `1.20 s`. From one minute on, the format is that
+/// of [`length`].
 pub(super) fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
@@ -75,14 +76,14 @@ fn hundredths(count: u128, unit: &str) -> String {
     format!("{}.{:02}{TIED}{unit}", count / 100, count % 100)
 }
 
-/// Returns a moment as `2026-01-05 08:00:00`, in UTC.
+/// Returns a moment in UTC in the format `2026-01-05 08:00:00`.
 pub(super) fn moment(at: SystemTime) -> String {
     let text = rfc3339(at);
     let (day, time) = text.as_str().split_at(10);
     format!("{day} {}", time.get(1..9).unwrap_or_default())
 }
 
-/// Returns the time of day as `08:00:00`, and the whole moment if it is of another day than `now`.
+/// Returns the time of day in the format `08:00:00`; the whole moment if its day is not the day of `now`.
 pub(super) fn time_of_day(at: SystemTime, now: SystemTime) -> String {
     let (at, now) = (moment(at), moment(now));
     match at.split_once(' ') {
@@ -91,12 +92,13 @@ pub(super) fn time_of_day(at: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Returns a share in ten thousandths as per cent: `99.98 %`.
+/// Returns a share, given in ten-thousandths, as a percentage: `99.98 %`.
 pub(super) fn percent(ten_thousandths: u32) -> String {
     format!("{}.{:02}{TIED}%", ten_thousandths / 100, ten_thousandths % 100)
 }
 
-/// Returns a number with its thousands apart: `1,204`, `0.5`.
+/// Returns a number with a comma between thousands and at most three decimals, not counting the leading zeros of a number
+/// below 1: `1,204`, `0.5`.
 pub(super) fn number(number: Number) -> String {
     let text = number.to_string();
     let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
@@ -112,7 +114,7 @@ pub(super) fn number(number: Number) -> String {
         apart.push(digit);
     }
     if let Some(fraction) = fraction {
-        // Three digits that say something: the last ones of a float are of no use to a reader.
+        // Keeps three digits after the leading zeros. The further digits of a float are of no use to a reader.
         let zeros = if whole == "0" { fraction.len() - fraction.trim_start_matches('0').len() } else { 0 };
         let _ = write!(apart, ".{}", fraction.get(..zeros + 3).unwrap_or(fraction));
     }
@@ -125,13 +127,13 @@ pub(super) fn value(observed: &Observed) -> String {
     if observed.unit.is_empty() { value } else { format!("{value} {}", observed.unit) }
 }
 
-/// Returns the first limit of a number in words: `limit 1,000`; `None` without limits.
+/// Returns the first limit of a number as text: `limit 1,000`; `None` if it has no limits.
 pub(super) fn first_limit(observed: &Observed) -> Option<String> {
     let limit = observed.limits.named().into_iter().find_map(|(_, limit)| limit)?;
     Some(format!("limit {}", number(limit)))
 }
 
-/// Returns the limits of a number in words: `degraded above 1,000, unhealthy above 10,000`; an empty text without limits.
+/// Returns the limits of a number as text: `degraded above 1,000, unhealthy above 10,000`; empty if it has no limits.
 pub(super) fn limits(observed: &Observed) -> String {
     let words = ["degraded above", "unhealthy above", "degraded below", "unhealthy below"];
     let given = observed.limits.named().into_iter().zip(words);
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_have_two_units_at_most() {
+    fn lengths_have_at_most_two_units() {
         for (millis, expected) in [
             (0, "0.0 s"),
             (850, "0.8 s"),
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_three_digits_at_most() {
+    fn durations_have_at_most_three_digits() {
         for (micros, expected) in [
             (0, "0.00 ms"),
             (310, "0.31 ms"),
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn numbers_have_commas_between_thousands() {
         for (value, expected) in [
             (Number::from(0_u8), "0"),
             (Number::from(1_204_u32), "1,204"),
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_of_another_day_says_so() {
+    fn a_moment_of_another_day_is_shown_with_its_date() {
         let day = |text: &str| humantime::parse_rfc3339(text).unwrap();
         let now = day("2026-01-05T08:00:00.123Z");
         assert_eq!(time_of_day(day("2026-01-05T07:55:48Z"), now), "07:55:48");

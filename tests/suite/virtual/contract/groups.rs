@@ -275,12 +275,12 @@ fn metrics_have_the_group_alone() {
     assert_eq!(page.lines().count(), small.lines().count(), "{page}");
     assert!(!page.contains("tenant-") && page.contains("health_check_status{check=\"database\""), "{page}");
     let families = concat!(
-        "# HELP health_group_status Whether the worst member of the group is in this state.\n",
+        "# HELP health_group_status Whether the worst member of the group has this status (1 or 0).\n",
         "# TYPE health_group_status gauge\n",
         "health_group_status{group=\"tenants\",status=\"healthy\"} 0\n",
         "health_group_status{group=\"tenants\",status=\"degraded\"} 0\n",
         "health_group_status{group=\"tenants\",status=\"unhealthy\"} 1\n",
-        "# HELP health_group_checks Members of the group in this state.\n",
+        "# HELP health_group_checks Number of members of the group with this status.\n",
         "# TYPE health_group_checks gauge\n",
         "health_group_checks{group=\"tenants\",status=\"healthy\"} 498\n",
         "health_group_checks{group=\"tenants\",status=\"degraded\"} 1\n",
