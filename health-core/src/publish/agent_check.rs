@@ -1,4 +1,4 @@
-//! The `AgentCheck` publisher: the agent of HAProxy's `agent-check`:
+//! The `AgentCheck` publisher: an agent for HAProxy's `agent-check`,
 //! <https://docs.haproxy.org/2.6/configuration.html#5.2-agent-check>.
 
 use std::{
@@ -23,25 +23,25 @@ use crate::{
     publish::summary::cause,
 };
 
-/// The longest description in a line, in characters. A longer one is cut. HAProxy shows it in its statistics.
+/// The longest description in a line, in characters. A longer one is truncated. HAProxy shows it in its statistics.
 const DESCRIBED: usize = 80;
-/// The longest `agent-send` string that is read, in bytes. No `agent-send` string is longer.
+/// The number of bytes that are read from a client. No `agent-send` string is longer.
 const SENT: u64 = 4_096;
-/// The time for a client to take its line. The connection is closed after this time.
+/// The time in which a client must take its line. The connection is closed after this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Answers HAProxy's `agent-check` with the status of readiness. Needs the feature `agent_check`.
+/// Answers HAProxy's `agent-check` with the status of readiness.
 ///
 /// | readiness | line |
 /// |---|---|
-/// | Healthy, Degraded | `ready up 100%`; less for Degraded with [`degraded_weight`](Self::degraded_weight) |
+/// | Healthy, Degraded | `ready up 100%`; for Degraded less with [`degraded_weight`](Self::degraded_weight) |
 /// | Unhealthy | `ready down #database unreachable` |
-/// | draining | `drain up`: no new clients; clients that stay are served |
+/// | draining | `drain up`: HAProxy sends no new clients, and serves the existing ones |
 /// | stopped | none: the port is closed, and HAProxy's own check decides |
 ///
-/// Every line undoes the state that the line before has set, because only the agent can undo it. Percentages have an
-/// effect only on a server with a weight of its own, for instance `weight 100`. Any part of the default weight 1 is 0,
-/// so leave `degraded_weight` unset for such a server.
+/// Each line resets the state that an earlier line has set, because only the agent can reset it. A percentage is a
+/// share of the server's weight in HAProxy. It needs an explicit weight there, for example `weight 100`. A share of the
+/// default weight 1 below 100 % is 0, so leave `degraded_weight` unset for a server with the default weight.
 ///
 /// ```
 /// use health_core::{AgentCheck, Health};
@@ -62,12 +62,12 @@ pub struct AgentCheck {
 }
 
 impl AgentCheck {
-    /// Listens on this address, which HAProxy is given as `agent-addr` and `agent-port`. Any client that can connect
-    /// reads the names of failing checks.
+    /// Creates an agent that listens on this address. Configure HAProxy with the address as `agent-addr` and
+    /// `agent-port`. Any client that can connect reads the names of failing checks.
     ///
     /// # Errors
     ///
-    /// The address cannot be bound.
+    /// Returns an error if the address cannot be bound.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = StdListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -78,19 +78,20 @@ impl AgentCheck {
     ///
     /// # Errors
     ///
-    /// The operating system does not return the address.
+    /// Returns an error if the operating system does not return the address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Sets the share of its weight that a Degraded service takes, in percent: 1 to 100, default 100.
+    /// Sets the share of the server's weight that a Degraded service gets, in percent: 1 to 100. A value outside is set
+    /// to the nearest limit. Default 100.
     pub fn degraded_weight(mut self, percent: u8) -> Self {
         self.degraded_weight = percent.clamp(1, 100);
         self
     }
 }
 
-/// Returns the line with its line feed. HAProxy ignores a line without one.
+/// Returns the line with its line feed. HAProxy ignores a line without a line feed.
 fn line(report: &Report, degraded_weight: u8) -> String {
     if report.lifecycle >= Lifecycle::Draining {
         return "drain up\n".to_owned();
@@ -107,7 +108,7 @@ fn line(report: &Report, degraded_weight: u8) -> String {
 }
 
 async fn answer(mut client: TcpStream, line: String) {
-    // A failure is ignored: a client that leaves without its line loses nothing.
+    // Failures are ignored, because they only mean that the client has left.
     let _ = timeout(PATIENCE, async {
         client.write_all(line.as_bytes()).await?;
         client.shutdown().await?;
@@ -126,7 +127,7 @@ impl Publisher for AgentCheck {
         let listener = match TcpListener::from_std(self.listener) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(target: "health", %error, "no agent of HAProxy's can be served");
+                tracing::error!(target: "health", %error, "agent for HAProxy not started: the listener cannot be used");
                 return;
             }
         };
@@ -136,7 +137,7 @@ impl Publisher for AgentCheck {
                     Ok((client, _)) => {
                         tokio::spawn(answer(client, line(&source.probe(Probe::Readiness), self.degraded_weight)));
                     }
-                    // For instance out of file descriptors. The pause leaves the processor to other tasks.
+                    // For example, no file descriptor is left. The pause leaves the processor to other tasks.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
                 change = source.next() => if change.is_none() {

@@ -1,4 +1,4 @@
-//! The `Dogstatsd` publisher: service checks over DogStatsD, Datadog's datagram protocol:
+//! The `Dogstatsd` publisher, which sends service checks over DogStatsD, the datagram protocol of Datadog:
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/?tab=servicechecks>.
 
 mod agent;
@@ -28,17 +28,19 @@ use crate::{
     time::LONGEST,
 };
 
-/// The longest UDP datagram to an agent, in bytes. Longer messages are cut.
+/// The longest UDP datagram to an agent, in bytes. Longer messages are truncated.
 const MAX_DATAGRAM: usize = 1_432;
 
-/// Sends a service check for the whole service, and one for each check or group to a Datadog Agent.
+/// Sends service checks to a Datadog Agent: one for the whole service, and one for each check or group.
 ///
-/// `health.status` is the whole service, and `health.check.status` with the tag `check:NAME` is one check. A group is
-/// `health.group.status` with the tag `group:NAME`, in place of its members. The values
-/// are 0 OK, 1 WARNING for Degraded, 2 CRITICAL for Unhealthy, and 3 UNKNOWN for pending or stale. Each service check
-/// is sent when it changes, and all of them every ten seconds. The lifecycle changes no value, so that a deploy
-/// pages nobody. As always with DogStatsD, a datagram that does not arrive is lost. An agent that is absent or hangs
-/// affects no check. If nobody listens, the log says so once, and once more when somebody does again.
+/// `health.status` is the status of the whole service, and `health.check.status` with the tag `check:NAME` is the
+/// status of one check. `health.group.status` with the tag `group:NAME` is the status of a group, whose members are not
+/// sent. The values are 0 OK, 1 WARNING for Degraded, 2 CRITICAL for Unhealthy, and 3 UNKNOWN for pending or stale.
+///
+/// Each service check is sent when it changes, and all of them every ten seconds (see [`every`](Self::every)). The
+/// lifecycle changes no value, so that a deployment causes no alert. DogStatsD does not confirm datagrams: a datagram
+/// that does not arrive is lost. An agent that is absent or hangs affects no check. A warning is logged when no agent
+/// listens, and a line when one listens again.
 ///
 /// ```
 /// use health_core::{Dogstatsd, Health};
@@ -72,23 +74,23 @@ impl fmt::Debug for Dogstatsd {
 }
 
 impl Dogstatsd {
-    /// Creates a publisher that sends to the UDP port of an agent, 8125 by default. A host name is resolved in this
-    /// call, which blocks. Where it has several addresses, such as `localhost` with `::1` and `127.0.0.1`, the next one is
-    /// tried if nobody listens on one.
+    /// Creates a publisher that sends to the UDP port of an agent. The agent's default port is 8125. A host name is
+    /// resolved during this call, which blocks. If it has several addresses, such as `::1` and `127.0.0.1` for
+    /// `localhost`, and no agent listens on one of them, the next one is used.
     ///
     /// # Errors
     ///
-    /// The host name has no address, or no socket can be created.
+    /// Returns an error if the host name has no address, or if no socket can be created.
     pub fn udp(agent: impl ToSocketAddrs) -> io::Result<Self> {
         Ok(Self::to(Agent::udp(agent.to_socket_addrs()?.collect())?))
     }
 
-    /// Creates a publisher that sends to the Unix datagram socket of an agent, often `/var/run/datadog/dsd.socket`, as a path
-    /// or, as in `DD_DOGSTATSD_URL`, with `unix://` in front of it. The agent's socket need not exist yet.
+    /// Creates a publisher that sends to the Unix datagram socket of an agent, often `/var/run/datadog/dsd.socket`. The
+    /// socket is given as a path, or as a `unix://` URL, as in `DD_DOGSTATSD_URL`. It need not exist yet.
     ///
     /// # Errors
     ///
-    /// No socket can be created, or no socket can have this path: it is empty, too long, or a URL of another kind.
+    /// Returns an error if no socket can be created, or if the path is empty, too long, or a URL of another kind.
     #[cfg(unix)]
     pub fn unix(agent: impl Into<std::path::PathBuf>) -> io::Result<Self> {
         Ok(Self::to(Agent::unix(&agent.into())?))
@@ -99,29 +101,31 @@ impl Dogstatsd {
         Self { agent, tags: Vec::new(), hostname: None, every, visibility: Visibility::Checks }
     }
 
-    /// Adds a tag to everything that is sent, for instance `env:production`. Tags that no longer fit into a datagram
-    /// are left out. Characters that Datadog does not accept in a tag (anything but letters, digits and `_-:/.`) are
-    /// replaced by `_`.
+    /// Adds a tag to every service check, for example `env:production`. Tags that do not fit into a datagram are left
+    /// out. Characters that Datadog does not accept in a tag, which are all except letters, digits and `_-:/.`, are
+    /// replaced with `_`.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tags.push(tag_text(tag.as_ref()));
         self
     }
 
-    /// Sets the host that the service checks are about. Default: the agent's own host.
+    /// Sets the host name in the service checks. Default: the agent uses the name of its own host. Characters that
+    /// Datadog does not accept in a tag are replaced with `_`.
     pub fn hostname(mut self, hostname: impl AsRef<str>) -> Self {
         self.hostname = Some(tag_text(hostname.as_ref()));
         self
     }
 
-    /// Sets how often everything is sent, changed or not. Default 10 s, at least 1 s.
+    /// Sets the interval at which all service checks are sent, even if they have not changed. Default 10 s. The
+    /// shortest interval is 1 s.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// Sets how much is sent. At [`Visibility::Checks`], the default, messages contain names and public reasons; at
-    /// `Full` also the redacted text of the error. At `Status` there are no messages, and only the whole service is
-    /// sent.
+    /// Sets which data is sent. Default [`Visibility::Checks`]: messages contain the names of checks and the public
+    /// reasons. `Full` adds the redacted error texts. `Status` sends only the service check of the whole service,
+    /// without a message.
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -163,7 +167,7 @@ impl Dogstatsd {
     fn datagram(&self, name: &str, status: u8, at: SystemTime, tags: &[String], message: &str) -> String {
         let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
         let mut text = format!("_sc|{name}|{status}|d:{seconds}");
-        // Writing into memory cannot fail.
+        // Writing to memory cannot fail.
         if let Some(hostname) = &self.hostname {
             let _ = write!(text, "|h:{hostname}");
         }
@@ -186,7 +190,7 @@ impl Dogstatsd {
     }
 }
 
-/// Returns what is told of a group: its severity and a message.
+/// Returns the severity and the message of a group.
 fn words(group: &GroupReport) -> (u8, String) {
     let message = group
         .reason
@@ -194,14 +198,14 @@ fn words(group: &GroupReport) -> (u8, String) {
     (severity(group.status, group.is_unknown), message)
 }
 
-/// Returns a text as Datadog keeps it in a tag: letters, digits and a few marks. So no character of it ends a tag, a
-/// field or the datagram.
+/// Returns a text with the characters that Datadog keeps in a tag: letters, digits and a few marks. None of them ends a
+/// tag, a field or the datagram.
 fn tag_text(text: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '/' | '.');
     text.chars().map(|c| if kept(c) { c } else { '_' }).collect()
 }
 
-/// Escapes a message for the agent, which splits at every `|`, and for which `m:` would begin the message anew.
+/// Escapes a message for the agent, which splits a datagram at every `|`, and reads `m:` as the beginning of a message.
 fn message_text(text: &str) -> String {
     text.replace('|', "/").replace('\n', "\\n").replace("m:", "m\\:").replace(char::is_control, " ")
 }
@@ -230,7 +234,7 @@ impl Publisher for Dogstatsd {
                             self.send_check(&source, check, at);
                         }
                         let group = report.groups.iter().find(|group| check.group() == Some(group.name()));
-                        // Members by the hundred can change at once, and say the same of their group.
+                        // Sent only if it differs from the last one, because hundreds of members can change at once.
                         if let Some(group) = group.filter(|group| told.get(&group.name) != Some(&words(group))) {
                             told.insert(Arc::clone(&group.name), words(group));
                             self.send_group(&report.service, group, at);

@@ -1,17 +1,18 @@
-//! Whether anybody listens to a publisher: one line in the log when nobody does any more, and one when somebody does again.
+//! Whether the receiver of a publisher listens. One line is logged when the receiver cannot be reached, and one when it
+//! can be reached again.
 
 use std::io;
 
-/// The error number of a full buffer on macOS and BSD (ENOBUFS), which have no kind for it.
+/// The error number of a full buffer on macOS and BSD (ENOBUFS), for which the standard library has no error kind.
 const NO_BUFFERS: i32 = 55;
 
-/// Whether a datagram was not taken because the receiver has taken none for a while.
+/// Returns whether a datagram was dropped because the buffer is full, that is, because the receiver reads too slowly.
 pub(super) fn is_full(error: &io::Error) -> bool {
     let is_bsd = cfg!(all(unix, not(any(target_os = "linux", target_os = "android"))));
     error.kind() == io::ErrorKind::WouldBlock || is_bsd && error.raw_os_error() == Some(NO_BUFFERS)
 }
 
-/// What is known of a receiver of datagrams.
+/// The state of a receiver of datagrams.
 #[derive(Debug)]
 pub(super) struct Listens {
     receiver: &'static str,
@@ -23,12 +24,13 @@ impl Listens {
         Self { receiver, fails: false }
     }
 
-    /// Whether nobody listened when the last message was sent.
+    /// Whether the receiver could not be reached with the last message.
     pub(super) fn fails(&self) -> bool {
         self.fails
     }
 
-    /// Records whether a message was taken, and returns it. A receiver whose buffer is full listens: it is only slow.
+    /// Records whether a message was taken, and returns it. A receiver with a full buffer counts as listening, because
+    /// it is only slow.
     pub(super) fn record(&mut self, sent: io::Result<()>) -> bool {
         let receiver = self.receiver;
         match sent {
@@ -39,12 +41,22 @@ impl Listens {
                 true
             }
             Err(error) if is_full(&error) => {
-                tracing::debug!(target: "health", receiver, %error, "publisher drops a message");
+                tracing::debug!(
+                    target: "health",
+                    receiver,
+                    %error,
+                    "publisher dropped a message: the buffer of the receiver is full"
+                );
                 false
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.fails, true) {
-                    tracing::warn!(target: "health", receiver, %error, "publisher reaches nobody, and tries again");
+                    tracing::warn!(
+                        target: "health",
+                        receiver,
+                        %error,
+                        "publisher cannot reach its receiver, and tries again"
+                    );
                 }
                 false
             }

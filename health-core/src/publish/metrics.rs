@@ -1,6 +1,5 @@
-//! The `Metrics` publisher: the numbers of the metrics page through the `metrics` facade, for applications that export
-//! through one of its recorders:
-//! <https://docs.rs/metrics>.
+//! The `Metrics` publisher, which exports the numbers of the metrics page to the facade `metrics`, for applications
+//! that use one of its recorders: <https://docs.rs/metrics>.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,22 +29,21 @@ use crate::{
     },
 };
 
-/// Exports the numbers of the metrics page to the recorder of the [`metrics`](https://docs.rs/metrics) facade. Needs
-/// the feature `metrics`.
+/// Exports the numbers of the metrics page to the recorder of the [`metrics`](https://docs.rs/metrics) facade.
 ///
-/// Names, labels and values are those of the page, so that the same rules and dashboards read them: `health_status`,
-/// `health_probe_status`, `health_lifecycle` and `health_severity`; at [`Visibility::Checks`], the default, also
-/// `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
-/// `health_check_runs_total` and `health_check_transitions_total`, and for a group in place of its members
-/// `health_group_status` and `health_group_checks`; at `Full` also `health_check_observed` and
-/// `health_build_info`. The lifecycle changes no status and no severity.
+/// Names, labels and values equal those of the page, so that the same rules and dashboards work with both. Exported are
+/// `health_status`, `health_probe_status`, `health_lifecycle` and `health_severity`. [`Visibility::Checks`], the
+/// default, adds `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
+/// `health_check_runs_total` and `health_check_transitions_total`. A group has `health_group_status` and
+/// `health_group_checks`, and its members have no series. `Full` adds `health_check_observed` and `health_build_info`.
+/// The lifecycle changes neither status nor severity.
 ///
 /// - The recorder chooses the buckets. metrics-exporter-prometheus writes summaries unless buckets are set:
 ///   `set_buckets(&Durations::bounds().iter().map(Duration::as_secs_f64).collect::<Vec<_>>())`.
-/// - Install the recorder first: earlier runs are counted all the same, but their durations are not recorded.
-/// - The recorder is called on a worker of the runtime, as from anywhere else in the application, and must not block.
-/// - The facade keeps every series. Once a check is removed, all its status gauges are 0; the gauge of a number that is
-///   no longer observed is NaN.
+/// - Install the recorder before the checks start. Runs before that are counted, but their durations are not recorded.
+/// - The publisher calls the recorder on a worker of the runtime. The recorder must not block.
+/// - The facade never forgets a series. After a check is removed, all its status gauges are 0. The gauge of a number
+///   that is no longer observed is NaN.
 ///
 /// ```
 /// use health_core::{Health, Metrics};
@@ -67,12 +65,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Creates a publisher for the recorder that the application installs, before or after this call.
+    /// Creates a publisher for the recorder that the application installs globally, before or after this call.
     pub fn new() -> Self {
         Self { recorder: None, labels: Vec::new(), every: Duration::from_secs(1), visibility: Visibility::Checks }
     }
 
-    /// Creates a publisher for this recorder, installed or not.
+    /// Creates a publisher for this recorder, which need not be installed.
     pub fn to(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         Self { recorder: Some(Box::new(recorder)), ..Self::new() }
     }
@@ -83,14 +81,15 @@ impl Metrics {
         self
     }
 
-    /// Sets the time between two exports, besides an export at every change. Default 1 s, from 100 ms to 10 s. Of the
-    /// runs of a check since the previous export, the durations of the last 60 are recorded.
+    /// Sets the time between two exports: 100 ms to 10 s. A value outside is set to the nearest limit. Default 1 s.
+    /// Each change is also exported at once. An export records the durations of the last 60 runs of a check since the
+    /// previous export.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every.clamp(Duration::from_millis(100), Duration::from_secs(10));
         self
     }
 
-    /// Sets how much is exported. Default [`Visibility::Checks`].
+    /// Sets which series are exported. Default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -120,14 +119,14 @@ impl Publisher for Metrics {
     }
 }
 
-/// What was exported to the recorder, which keeps every series.
+/// The state of the series that were exported to the recorder, which keeps every series.
 #[derive(Default)]
 struct Exported {
     checks: HashMap<Arc<str>, Counted>,
     observed: HashSet<[SharedString; 3]>,
 }
 
-/// The counts of a check, and of earlier checks of the same name.
+/// The counts of a check, added to the counts of earlier checks of the same name.
 #[derive(Default)]
 struct Counted {
     seen: Seen,
@@ -140,7 +139,7 @@ impl Metrics {
     fn export(&self, source: &Source, exported: &mut Exported) {
         let mut export = |recorder: &dyn Recorder| {
             let exporter = Exporter { recorder, labels: &self.labels };
-            // At every export, because the recorder may have been installed since the last one.
+            // Described at every export, because the recorder may have been installed since the last one.
             exporter.describe(self.visibility);
             source.metrics(|metrics| exporter.export(metrics, self.visibility, exported));
         };
@@ -211,7 +210,7 @@ impl Exporter<'_> {
     }
 
     fn groups(&self, groups: &[Arc<GroupReport>]) {
-        // A service without groups has no such families.
+        // Described only if there are groups.
         for family in [GROUP_STATUS, GROUP_CHECKS].iter().filter(|_| !groups.is_empty()) {
             let text = SharedString::const_str(family.help);
             self.recorder.describe_gauge(KeyName::from_const_str(family.name), None, text);
@@ -265,7 +264,8 @@ impl Exporter<'_> {
         }
     }
 
-    /// Sets one gauge for each state: 1 for the current state, else 0. Without a current state all gauges are 0.
+    /// Sets one gauge per status: 1 for the current status, 0 for the others. Without a current status all gauges are
+    /// 0.
     fn states(&self, name: &'static str, first: Option<(&'static str, SharedString)>, current: Option<Status>) {
         for status in Status::ALL {
             let labels = first.iter().cloned().chain([("status", status.as_str().into())]);

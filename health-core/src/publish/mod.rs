@@ -1,4 +1,4 @@
-//! Publishers: one file per system that is told how the service is.
+//! Publishers: one file per external system that receives the state of the service.
 
 #[cfg(feature = "agent_check")]
 pub(crate) mod agent_check;

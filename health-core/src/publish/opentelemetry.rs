@@ -1,6 +1,7 @@
-//! The `OpenTelemetry` publisher: the numbers of the metrics page through the metrics API of OpenTelemetry,
-//! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is one series for each state, as its semantic
-//! conventions require: <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
+//! The `OpenTelemetry` publisher, which exports the numbers of the metrics page over the metrics API of OpenTelemetry,
+//! <https://opentelemetry.io/docs/specs/otel/metrics/api/>. A status is exported as one series per possible value, as
+//! the semantic conventions of OpenTelemetry require:
+//! <https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/>.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -22,28 +23,31 @@ use crate::{
     render::{metric_families, prometheus::seconds_since_1970},
 };
 
-/// Exports the numbers of the metrics page to the application's own meter provider. Needs the feature `opentelemetry`.
-/// The application brings the SDK and its exporters.
+/// Exports the numbers of the metrics page to the application's own meter provider. The application provides the
+/// OpenTelemetry SDK and its exporters.
 ///
-/// | instrument | what it is | attributes |
+/// | instrument | kind and value | attributes |
 /// |---|---|---|
 /// | `health.status` | up-down counter, 1 for the current state | `health.state` |
 /// | `health.probe.status` | the same for each probe | `health.probe.name`, `health.probe.state` |
 /// | `health.lifecycle.status` | the same for the lifecycle | `health.lifecycle.state` |
-/// | `health.severity` | gauge: 0 to 2 by status, 3 if unknown | |
+/// | `health.severity` | gauge: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown | |
 /// | `health.check.status` | up-down counter, 1 for the current state | `health.check.name`, `health.check.state` |
 /// | `health.check.duration` | histogram, s | `health.check.name` |
 /// | `health.check.last_success` | gauge, s since 1970, 0 before the first success | `health.check.name` |
-/// | `health.check.runs` | counter of runs by their own outcome | `health.check.name`, `health.check.state` |
+/// | `health.check.runs` | counter of runs by outcome, before thresholds | `health.check.name`, `health.check.state` |
 /// | `health.check.transitions` | counter of status changes | `health.check.name` |
 /// | `health.group.status` | up-down counter, 1 for the current state | `health.group.name`, `health.group.state` |
-/// | `health.group.checks` | up-down counter of members, in place of their own series | `health.group.name`, `health.check.state` |
-/// | `health.check.observed` | gauge; at [`Visibility::Full`] only | `health.check.name`, `health.observed.name`, `health.observed.unit` |
+/// | `health.group.checks` | up-down counter of members | `health.group.name`, `health.check.state` |
+/// | `health.check.observed` | gauge, at [`Visibility::Full`] | see below |
 ///
-/// States and gauges are read when the SDK collects, as of that moment, without those of removed checks. Runs,
-/// transitions and durations are recorded every second and at every change, at most 60 durations of one check at a
-/// time. The lifecycle changes no status and no severity. The name and version of the service are left to the SDK's
-/// resource.
+/// The attributes of `health.check.observed` are `health.check.name`, `health.observed.name` and
+/// `health.observed.unit`. The members of a group have no series of their own.
+///
+/// States and gauges have the values at the moment at which the SDK collects them. Removed checks have none. Runs,
+/// transitions and durations are recorded every second and at every change, with at most 60 durations of one check at a
+/// time. The lifecycle changes neither status nor severity. The name and the version of the service belong to the
+/// resource of the SDK and are not exported.
 ///
 /// ```
 /// use health_core::{Health, OpenTelemetry};
@@ -63,8 +67,8 @@ pub struct OpenTelemetry {
     visibility: Visibility,
 }
 
-/// The time between two recordings of the counts, besides one at every change. Short, because only the last 60 results
-/// of a check are kept.
+/// The time between two recordings of the counts. Each change is also recorded at once. The time is short, because only
+/// the last 60 results of a check are kept.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl OpenTelemetry {
@@ -75,7 +79,7 @@ impl OpenTelemetry {
         Self { meter, attributes: Vec::new(), visibility: Visibility::Checks }
     }
 
-    /// Creates a publisher for the global meter provider, which must be set before this call.
+    /// Creates a publisher for the global meter provider. It must be set before this call.
     pub fn global() -> Self {
         Self::new(&*global::meter_provider())
     }
@@ -86,7 +90,7 @@ impl OpenTelemetry {
         self
     }
 
-    /// Sets how much is exported. Default [`Visibility::Checks`].
+    /// Sets which instruments are exported. Default [`Visibility::Checks`].
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
@@ -102,7 +106,7 @@ impl fmt::Debug for OpenTelemetry {
 #[async_trait]
 impl Publisher for OpenTelemetry {
     async fn publish(self: Box<Self>, source: Source) {
-        // Callbacks cannot be removed from the SDK, so they must keep nothing alive.
+        // The SDK never removes callbacks, so they must not keep the source alive.
         let observed = Observed { source: source.weak(), attributes: self.attributes.into() };
         observed.totals(&self.meter);
         if self.visibility < Visibility::Checks {
@@ -130,7 +134,7 @@ struct Observed {
 type Write<'w, T> = dyn FnMut(T, &[(&'static str, Value)]) + 'w;
 
 impl Observed {
-    /// Returns a callback that writes series as of the moment of its call.
+    /// Returns a callback that writes the series with the values at the moment of its call.
     fn callback<T: 'static>(
         &self,
         series: impl Fn(&MetricsReport, &mut Write<'_, T>) + Send + Sync + 'static,
@@ -248,8 +252,8 @@ impl Observed {
             .build();
     }
 
-    /// Records what was counted since the last call. Zeros are recorded, too, so that the series exist from the
-    /// beginning.
+    /// Records the runs, transitions and durations since the last call. Zeros are recorded, too, so that the series
+    /// exist from the beginning.
     fn pass_on(&self, report: &Report, counted: &Counted, seen: &mut HashMap<Arc<str>, Seen>) {
         seen.retain(|name, _| report.check(name).is_some());
         for check in report.checks_with_metrics() {
@@ -266,8 +270,8 @@ impl Observed {
     }
 }
 
-/// The instruments in which the SDK counts. Counters that the SDK reads by callback would run backwards when a check is
-/// removed and another is inserted under its name.
+/// The instruments that the publisher adds to. If the SDK read these counters by callback, they would run backwards
+/// when a check is removed and another check is inserted under its name.
 struct Counted {
     runs: Counter<u64>,
     transitions: Counter<u64>,
@@ -279,7 +283,7 @@ impl Counted {
         let counter =
             |name, unit, description| meter.u64_counter(name).with_unit(unit).with_description(description).build();
         Self {
-            // The names of counters of discrete things are plural:
+            // Names of counters of discrete items are plural:
             // https://opentelemetry.io/docs/specs/semconv/general/naming/#pluralization
             runs: counter("health.check.runs", "{run}", metric_families::CHECK_RUNS.help),
             transitions: counter("health.check.transitions", "{transition}", metric_families::CHECK_TRANSITIONS.help),
@@ -301,7 +305,7 @@ fn group_name(group: &Arc<str>) -> (&'static str, Value) {
     ("health.group.name", Arc::clone(group).into())
 }
 
-/// Writes one series for each state, 1 for the current state.
+/// Writes one series per status: 1 for the current status, 0 for the others.
 fn states(write: &mut Write<'_, i64>, of: &[(&'static str, Value)], attribute: &'static str, current: Status) {
     for status in Status::ALL {
         let own: Vec<_> = of.iter().cloned().chain([(attribute, status.as_str().into())]).collect();

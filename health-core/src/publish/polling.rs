@@ -1,4 +1,4 @@
-//! Polling of a source by publishers that export its present state.
+//! The polling loop of publishers that export the current state of a source.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::health::publisher::Source;
 
-/// Calls `export` at once, at every change, once per interval, and once more when the checks have stopped.
+/// Calls `export` at once, at every change, after every `every`, and a last time when the checks have stopped.
 pub(super) async fn poll(mut source: Source, every: Duration, mut export: impl FnMut(&Source)) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,12 +1,12 @@
-//! A report in the few words that other systems show. Pure.
+//! The short description of a report for external systems. Pure.
 
 use crate::model::{
     report::{CheckReport, Report},
     status::{Reason, Status},
 };
 
-/// Returns the report without the effect of the lifecycle, so that a deploy changes nothing. A report whose scheduler is
-/// dead stays stale.
+/// Returns the report without the effect of the lifecycle, so that a deployment changes nothing. The report of a dead
+/// scheduler stays stale.
 pub(super) fn without_lifecycle(mut report: Report) -> Report {
     if report.reason != Some(Reason::Stale) {
         report.reason = None;
@@ -15,8 +15,9 @@ pub(super) fn without_lifecycle(mut report: Report) -> Report {
     report
 }
 
-/// Returns the cause of a bad report in a few words: the reason of the whole report, the root causes and the pending
-/// checks, such as `database unreachable, cache slow`. Empty for a Healthy report. It contains no text of a driver.
+/// Returns a short description of the cause of a bad report: the reason of the whole report, the root causes and the
+/// pending checks, such as `database unreachable, cache slow`. Empty for a Healthy report. It contains no text of a
+/// driver.
 pub(super) fn cause(report: &Report) -> String {
     if report.status == Status::Healthy {
         return String::new();
@@ -26,9 +27,9 @@ pub(super) fn cause(report: &Report) -> String {
         let why = check.reason.map_or(check.status.as_str(), |reason| reason.as_str());
         format!("{} {why}", check.name)
     };
-    // A root cause may be a check outside the report.
+    // A root cause can be a check outside the report.
     words.extend(report.root_causes.iter().map(|name| report.check(name).map_or_else(|| name.to_string(), describe)));
-    // A pending check is no root cause, and may be what makes the report bad.
+    // A pending check is not a root cause, but it can make the report bad.
     let worst = report.checks.iter().filter(|check| report.counted(check) == report.status);
     let unnamed = worst.filter(|check| check.reason == Some(Reason::Pending) || report.root_causes.is_empty());
     words.extend(unnamed.map(|check| describe(check)));

@@ -12,19 +12,20 @@ use crate::{
     publish::{listens::Listens, summary::cause},
 };
 
-/// Notifies systemd of the readiness, the status, the stop and the liveness of the service.
+/// Notifies systemd of the readiness, the status, the stop and the liveness of the service, with the protocol of
+/// `sd_notify(3)`.
 ///
 /// - `READY=1` once the service is [`Ready`](Lifecycle::Ready): every readiness check has finished its first run.
-/// - `STATUS=` whenever its text changes, at most 512 characters, such as `unhealthy: database unreachable`. `systemctl
+/// - `STATUS=` when its text changes, such as `unhealthy: database unreachable`, at most 512 characters. `systemctl
 ///   status` shows it.
 /// - `STOPPING=1` when the service drains or stops.
-/// - `WATCHDOG=1` at least twice in every `WatchdogSec=`, while *liveness* is not Unhealthy. So a failing dependency
-///   restarts nothing, and a blocked runtime sends nothing.
+/// - `WATCHDOG=1` at least twice in every `WatchdogSec=`, while *liveness* is not Unhealthy. A failing dependency
+///   therefore restarts nothing, and a blocked runtime, which sends nothing, leads to a restart.
 ///
-/// Without `$NOTIFY_SOCKET` nothing is sent and nothing fails. Every message goes to whoever listens on the socket at that
-/// moment. A message that could not be sent is sent again at most a second later, with everything that was told before, and
-/// nothing waits for it. The first failure is logged, and the end of the failures. The unit needs `Type=notify`. `vsock:`
-/// sockets are not supported.
+/// The unit needs `Type=notify`. Without `$NOTIFY_SOCKET` the publisher sends nothing and reports no error. Each
+/// message goes to the process that listens on the socket at that moment. A message that could not be sent is sent
+/// again at most one second later, together with the current state, and nothing waits for it. The first failure and the
+/// end of the failures are logged. `vsock:` sockets are not supported.
 ///
 /// ```
 /// use health_core::{Health, Systemd};
@@ -41,15 +42,15 @@ use crate::{
 #[must_use]
 pub struct Systemd {}
 
-/// The time between two looks at the report, unless the watchdog needs a shorter one: results that have expired change
-/// the status without an event.
+/// The time between two polls of the report, unless the watchdog needs a shorter one. Polls are needed because an
+/// expired result changes the status without an event.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest text of `STATUS=`, in characters. systemd drops a datagram of more than 4096 bytes as a whole.
+/// The longest text of `STATUS=`, in characters. systemd drops a datagram of more than 4096 bytes.
 const DESCRIBED: usize = 512;
 
 impl Systemd {
-    /// Creates a publisher that sends to the socket that systemd names in the environment.
+    /// Creates a publisher that sends to the socket in the environment variable `NOTIFY_SOCKET`, which systemd sets.
     pub fn new() -> Self {
         Self {}
     }
@@ -61,9 +62,9 @@ struct LastSent {
     status: String,
     ready: bool,
     stopping: bool,
-    /// Whether the service was ever ready, sent or not.
+    /// Whether the service was ever Ready, also if that could not be sent.
     was_ready: bool,
-    /// The socket that it was sent to.
+    /// The identity of the socket to which the state was sent.
     socket: Option<Identity>,
 }
 
@@ -97,7 +98,8 @@ impl LastSent {
         self.forget_if(manager.listens.fails());
     }
 
-    /// Forgets what was sent if nobody listens any more, or somebody else, who has not heard it.
+    /// Forgets the state that was sent if the receiver is lost: nothing listens on the socket, or another process does,
+    /// which has not received the state.
     fn forget_if(&mut self, is_lost: bool) {
         if is_lost {
             *self = Self { was_ready: self.was_ready, ..Self::default() };
@@ -112,7 +114,7 @@ impl Publisher for Systemd {
             Ok(Some(manager)) => manager,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(target: "health", %error, "systemd is sent nothing: NOTIFY_SOCKET cannot be used");
+                tracing::warn!(target: "health", %error, "systemd notifications disabled: NOTIFY_SOCKET is not usable");
                 return;
             }
         };
@@ -143,29 +145,31 @@ impl Publisher for Systemd {
     }
 }
 
-/// Returns how long systemd waits for `WATCHDOG=1`; `None` if it does not wait for this process.
+/// Returns the longest time between two `WATCHDOG=1` that systemd accepts; `None` if it expects none from this process.
 fn watchdog() -> Option<Duration> {
     let variable = |name: &str| env::var(name).ok();
     patience(variable("WATCHDOG_USEC").as_deref(), variable("WATCHDOG_PID").as_deref(), process::id())
 }
 
-/// Reads the two variables of the watchdog as `sd_watchdog_enabled(3)` does: 0, infinity and what is no number mean that
-/// there is none, and so does an identifier of another process.
+/// Parses the two environment variables of the watchdog as `sd_watchdog_enabled(3)` does. Returns `None` if the time is
+/// 0, infinity or not a number, or if the process id is not that of this process.
 fn patience(microseconds: Option<&str>, process: Option<&str>, own: u32) -> Option<Duration> {
     let is_ours = process.is_none_or(|process| process.trim().parse() == Ok(own));
     let microseconds: u64 = microseconds?.trim().parse().ok()?;
     (is_ours && !matches!(microseconds, 0 | u64::MAX)).then(|| Duration::from_micros(microseconds))
 }
 
-/// What tells a socket from another one that was bound at the same path later: device, number and time of the file.
+/// The identity of a socket, which differs from that of another socket that was bound at the same path later: device,
+/// inode number, and change time of the file in seconds and nanoseconds.
 type Identity = (u64, u64, i64, i64);
 
-/// The socket of systemd's service manager. It does not block: it takes a datagram at once or not at all.
+/// The socket of systemd's service manager. Sending never blocks: the socket takes a datagram at once or not at all.
 #[cfg(unix)]
 #[derive(Debug)]
 struct Manager {
     address: std::os::unix::net::SocketAddr,
-    /// Not connected, so that every message goes to whoever listens at that moment. `None` until one could be created.
+    /// The socket that sends. It is not connected, so that each message goes to the process that listens at that
+    /// moment. `None` until a socket could be created.
     socket: Option<std::os::unix::net::UnixDatagram>,
     listens: Listens,
 }
@@ -192,14 +196,14 @@ impl Manager {
         Ok(Some(Self { address, socket: None, listens: Listens::new("systemd") }))
     }
 
-    /// Returns the identity of the socket; `None` if it is not there, or has no path.
+    /// Returns the identity of the receiving socket; `None` if it does not exist or has no path.
     fn identity(&self) -> Option<Identity> {
         use std::os::unix::fs::MetadataExt as _;
         let file = std::fs::metadata(self.address.as_pathname()?).ok()?;
         Some((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
     }
 
-    /// Returns whether the message was taken.
+    /// Sends a message. Returns whether the receiver took it.
     fn send(&mut self, message: &str) -> bool {
         let sent = self.try_send(message);
         self.listens.record(sent)
@@ -228,7 +232,7 @@ struct Manager {
 
 #[cfg(not(unix))]
 impl Manager {
-    #[expect(clippy::unnecessary_wraps, reason = "it is Unix that can fail")]
+    #[expect(clippy::unnecessary_wraps, reason = "the function can fail on Unix")]
     fn from_env() -> io::Result<Option<Self>> {
         Ok(None)
     }
@@ -247,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watchdog_is_what_systemd_means_by_one() {
+    fn the_watchdog_variables_are_read_as_sd_watchdog_enabled_does() {
         let waits = Some(Duration::from_secs(30));
         for (microseconds, process, expected) in [
             (Some("30000000"), None, waits),

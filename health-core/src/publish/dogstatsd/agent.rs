@@ -1,4 +1,4 @@
-//! The socket of a Datadog Agent: datagrams over UDP or a Unix socket. Nothing here blocks.
+//! The socket of a Datadog Agent, which sends datagrams over UDP or a Unix socket. Nothing here blocks.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::publish::listens::{Listens, is_full};
 
-/// An agent, and whether it listens.
+/// A Datadog Agent, and whether it listens.
 #[derive(Debug)]
 pub(super) struct Agent {
     target: Target,
@@ -22,24 +22,24 @@ pub(super) struct Agent {
 #[derive(Debug)]
 enum Target {
     Udp(Udp),
-    /// Not connected, so that every datagram goes to whoever listens at that moment.
+    /// A socket that is not connected, so that each datagram goes to the process that listens at that moment.
     #[cfg(unix)]
     Unix(UnixDatagram, UnixAddress),
 }
 
 impl Agent {
-    /// Prepares to send to the first of these addresses on which somebody listens.
+    /// Creates an agent that sends to the first of these addresses on which a process listens.
     pub(super) fn udp(addresses: Vec<SocketAddr>) -> io::Result<Self> {
         Ok(Self::new(Target::Udp(Udp::new(addresses)?)))
     }
 
-    /// Prepares to send to the socket of this path or `unix://` URL.
+    /// Creates an agent that sends to the socket with this path or `unix://` URL.
     #[cfg(unix)]
     pub(super) fn unix(agent: &Path) -> io::Result<Self> {
         let path = match agent.to_str().and_then(|text| text.split_once("://")) {
             Some(("unix" | "unixgram", path)) if path.starts_with('/') => Path::new(path),
             Some(_) => {
-                return Err(invalid("is no socket of datagrams: use a path, or unix:// and an absolute path", agent));
+                return Err(invalid("is no Unix datagram socket: use a path, or unix:// and an absolute path", agent));
             }
             None if agent.as_os_str().is_empty() => return Err(invalid("is empty: name the socket", agent)),
             None => agent,
@@ -54,7 +54,7 @@ impl Agent {
         Self { target, listens: Listens::new("dogstatsd") }
     }
 
-    /// Sends a datagram. One that cannot be sent is lost.
+    /// Sends a datagram. A datagram that cannot be sent is lost.
     pub(super) fn send(&mut self, datagram: &str) {
         let sent = match &mut self.target {
             Target::Udp(udp) => udp.send(datagram.as_bytes()),
@@ -70,27 +70,27 @@ fn invalid(what: &str, agent: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("the path of the agent {what} ({})", agent.display()))
 }
 
-/// The addresses of an agent, and a socket that is connected to one of them. Only a connected socket is told that nobody
-/// listens.
+/// The addresses of an agent, and a socket that is connected to one of them. The operating system reports only to a
+/// connected socket that no process listens.
 #[derive(Debug)]
 struct Udp {
     addresses: Vec<SocketAddr>,
     current: usize,
     socket: UdpSocket,
-    /// How many datagrams in a row were refused late.
+    /// The number of datagrams in a row whose refusal was found only before the next datagram.
     refused_late: usize,
 }
 
 impl Udp {
     fn new(addresses: Vec<SocketAddr>) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the agent's name has no address");
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name of the agent has no address");
         for (current, address) in addresses.iter().enumerate() {
             match connected(address) {
                 Ok(socket) => return Ok(Self { addresses, current, socket, refused_late: 0 }),
                 Err(error) => last = error,
             }
         }
-        // The network may come later; without a socket nothing ever does.
+        // The network may become available later, so an address that cannot be reached now is not an error.
         let socket = UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], 0)));
         match (addresses.is_empty(), socket) {
             (false, Ok(socket)) => Ok(Self { addresses, current: 0, socket, refused_late: 0 }),
@@ -98,8 +98,8 @@ impl Udp {
         }
     }
 
-    /// Sends to the current address, else to the first other one that takes it. Fails if no address does, or if as many
-    /// datagrams in a row were refused late as there are addresses.
+    /// Sends a datagram to the current address, or otherwise to the first other address that takes it. Fails if no
+    /// address takes it, or if the number of late refusals in a row has reached the number of addresses.
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let late = refusal(&self.socket);
         self.refused_late = if late.is_err() { self.refused_late + 1 } else { 0 };
@@ -107,7 +107,8 @@ impl Udp {
             Err(error) if !is_full(&error) => error,
             sent => return sent,
         };
-        // The current one comes last, over a new socket: the old one may be bound to an address that is gone.
+        // The current address comes last, over a new socket, because the old socket may be bound to a local address
+        // that no longer exists.
         for step in 1..=self.addresses.len() {
             let next = (self.current + step) % self.addresses.len();
             let attempt = connected(&self.addresses[next]).and_then(|socket| sent(&socket, datagram).map(|()| socket));
@@ -131,8 +132,8 @@ fn connected(address: &SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Sends a datagram, and asks whether it was refused. Within one host the refusal is there at once; that of another host comes
-/// late, and is found before the next datagram.
+/// Sends a datagram, and returns an error if it was refused. A refusal on the same host is reported at once. A refusal
+/// by another host arrives late, and is found before the next datagram.
 fn sent(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
     socket.send(datagram)?;
     refusal(socket)
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_on_which_somebody_listens_is_found_and_found_again() {
+    fn an_address_with_a_listener_is_found_also_after_the_listener_moves() {
         let first = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let nobody = first.local_addr().unwrap();
         drop(first);
@@ -176,7 +177,7 @@ mod tests {
         assert!(!agent.listens.fails());
         drop(second);
         agent.send("3");
-        assert!(agent.listens.fails(), "nobody listens any more");
+        assert!(agent.listens.fails(), "no process listens, and the agent counts as listening");
         let first = bound(nobody).unwrap();
         agent.send("4");
         assert_eq!(received(&first).as_deref(), Some("4"));
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn localhost_of_two_families_is_reached_over_either() {
+    fn localhost_is_reached_over_ipv4_if_nothing_listens_over_ipv6() {
         let v4 = bound((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = v4.local_addr().unwrap().port();
         let mut agent =
@@ -196,7 +197,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_unix_url_is_its_path() {
+    fn a_unix_url_is_accepted_as_its_path_and_other_urls_are_refused() {
         for (agent, complaint) in [
             ("/run/dsd.socket", None),
             ("unix:///run/dsd.socket", None),

@@ -1,4 +1,5 @@
-//! The changes that a receiver does not know yet: what it was notified of, compared with what is. Pure.
+//! The change tracker: finds the changes that a receiver does not know yet. It compares the state of which the receiver
+//! was notified with the current state. Pure.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,17 +14,18 @@ use crate::model::{
     status::{Reason, Status, Visibility},
 };
 
-/// The state of the service as a receiver knows it, or is about to.
+/// The state of the service as a receiver knows it, or will know it once the queued notifications are delivered.
 #[derive(Debug)]
 pub(super) struct ChangeTracker {
     visibility: Visibility,
-    /// The checks that the receiver knows to be bad, and since when. It takes every other check for Healthy.
+    /// The checks that are bad in the state of the receiver, each with its status and the time of the change. All other
+    /// checks are Healthy in the state of the receiver.
     bad: HashMap<Arc<str>, (Status, SystemTime)>,
     /// The checks that were stale at the last poll.
     stale: HashSet<Arc<str>>,
     /// The checks that were stale at the last two polls.
     lasting: HashSet<Arc<str>>,
-    /// The status of the service, where the visibility shows no checks.
+    /// The status of the service in the state of the receiver. Used if the visibility shows no checks.
     status: Status,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct ChangeTracker {
 pub(super) enum Notification {
     /// The change of a check.
     Check(CheckChange),
-    /// A change of the status, where the visibility shows no checks.
+    /// A change of the status of the service, if the visibility shows no checks.
     Status,
 }
 
@@ -51,8 +53,8 @@ impl ChangeTracker {
         Self { visibility, bad: HashMap::new(), stale: HashSet::new(), lasting: HashSet::new(), status }
     }
 
-    /// Records the change of a check. Returns `None` if the receiver knows the new status already; it takes a check
-    /// for Healthy until it is notified otherwise.
+    /// Records the change of a check. Returns `None` if the receiver already knows the new status. At the beginning
+    /// every check is Healthy in the state of the receiver.
     pub(super) fn record_change(&mut self, change: CheckChange) -> Option<Notification> {
         if self.visibility < Visibility::Checks {
             return None;
@@ -61,11 +63,11 @@ impl ChangeTracker {
         is_new.then_some(Notification::Check(change))
     }
 
-    /// Returns the changes without an event: checks that were bad before the first change, results that expired or came
-    /// in again, and bad checks that were removed.
+    /// Returns the changes without an event: checks that were bad before the first change, results that expired, new
+    /// results after expired ones, and bad checks that were removed.
     ///
-    /// A result counts as stale at the second poll in a row that finds it so: a machine that was asleep wakes with stale
-    /// results, and has fresh ones at once.
+    /// A result counts as stale only at the second poll in a row that finds it stale, because a machine that was
+    /// suspended wakes with stale results and has new ones immediately afterwards.
     pub(super) fn poll(&mut self, report: &Report, at: SystemTime) -> Vec<Notification> {
         let stale: HashSet<_> =
             report.checks.iter().filter(|check| is_stale(check)).map(|check| Arc::clone(&check.name)).collect();
@@ -95,8 +97,8 @@ impl ChangeTracker {
         notifications
     }
 
-    /// Records the status of the service, where the visibility shows no checks. Returns `None` if the receiver knows it
-    /// already, or while a result is stale at one poll only.
+    /// Records the status of the service, if the visibility shows no checks. Returns `None` if the receiver already
+    /// knows the status, or if a result is stale for the first poll.
     pub(super) fn record_status(&mut self, known: &Report) -> Option<Notification> {
         if self.visibility >= Visibility::Checks || known.checks.iter().any(|check| self.is_newly_stale(check)) {
             return None;
@@ -109,7 +111,7 @@ impl ChangeTracker {
         is_stale(check) && !self.lasting.contains(&check.name)
     }
 
-    /// Stores the status of a check and returns the one before.
+    /// Stores the status of a check in the state of the receiver, and returns the previous status.
     fn remember(&mut self, check: &Arc<str>, status: Status, at: SystemTime) -> Status {
         let before = match status {
             Status::Healthy => self.bad.remove(check),
@@ -123,8 +125,8 @@ fn is_stale(check: &CheckReport) -> bool {
     check.reason == Some(Reason::Stale)
 }
 
-/// Returns the change to the present status of a check, from the status that the receiver knows, or else from the one in
-/// the history of the check.
+/// Returns the change to the current status of a check. Its `from` is the status that the receiver knows, or otherwise
+/// the previous status in the history of the check.
 fn change(check: &CheckReport, known: Option<Status>, at: SystemTime) -> CheckChange {
     let last = check.history.transitions().next().filter(|last| last.to == check.status);
     CheckChange {
@@ -146,7 +148,7 @@ fn removal(check: &Arc<str>, from: Status, at: SystemTime) -> CheckChange {
         from: Some(from),
         to: Status::Healthy,
         reason: None,
-        message: Some("it was removed".into()),
+        message: Some("the check was removed".into()),
         log_message: None,
         caused_by: Vec::new(),
         at,
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_is_notified_once_and_a_healthy_beginning_never() {
+    fn each_status_is_notified_once_and_a_first_healthy_status_never() {
         use Status::{Degraded, Healthy, Unhealthy};
         let mut tracker = ChangeTracker::new(Visibility::Checks);
         assert!(tracker.record_change(check_change("a", None, Healthy)).is_none());
@@ -180,7 +182,7 @@ mod tests {
         assert!(tracker.record_change(check_change("a", Some(Healthy), Degraded)).is_none());
         assert!(tracker.record_change(check_change("a", Some(Degraded), Unhealthy)).is_some());
         assert!(tracker.record_change(check_change("a", Some(Unhealthy), Healthy)).is_some());
-        // A check that was held back, never ran and was notified as bad is notified as good with its first run.
+        // A check that was held back and notified as bad, and never ran, is notified as Healthy after its first run.
         assert!(tracker.record_change(check_change("b", None, Unhealthy)).is_some());
         assert!(tracker.record_change(check_change("b", None, Healthy)).is_some());
     }
@@ -195,7 +197,7 @@ mod tests {
         let pending: Vec<_> = report.checks.iter().filter(|it| it.reason == Some(Reason::Pending)).collect();
         assert!(!pending.is_empty() && pending.iter().all(|it| first.iter().all(|(name, ..)| **name != *it.name)));
         assert!(tracker.poll(&report, at).is_empty());
-        // A change that was still in the channel.
+        // The event of a change that the poll has already found.
         assert!(tracker.record_change(check_change("database", Some(Status::Healthy), Status::Unhealthy)).is_none());
         report.checks.retain(|check| &*check.name != "database");
         assert_eq!(
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_stale_at_two_polls_is_notified_and_so_is_a_fresh_one() {
+    fn a_result_is_notified_as_stale_at_the_second_poll_and_as_fresh_at_the_first() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let report = |status, reason| {
             let mut report = samples::report();
@@ -217,7 +219,7 @@ mod tests {
         };
         let (fresh, stale) = (report(Status::Healthy, None), report(Status::Unhealthy, Some(Reason::Stale)));
         let mut tracker = ChangeTracker::new(Visibility::Checks);
-        // The machine slept.
+        // The machine was suspended.
         assert!(tracker.poll(&fresh, at(2)).is_empty());
         assert!(tracker.poll(&stale, at(60)).is_empty());
         assert!(tracker.poll(&fresh, at(61)).is_empty());
@@ -229,11 +231,15 @@ mod tests {
         };
         assert_eq!(times(tracker.poll(&stale, at(71))), [(Status::Unhealthy, at(71))]);
         assert!(tracker.poll(&stale, at(72)).is_empty());
-        assert_eq!(times(tracker.poll(&fresh, at(73))), [(Status::Healthy, at(73))], "not when it was healthy before");
+        assert_eq!(
+            times(tracker.poll(&fresh, at(73))),
+            [(Status::Healthy, at(73))],
+            "the change to Healthy has the time of the former `since`"
+        );
     }
 
     #[test]
-    fn without_checks_the_status_alone_is_notified() {
+    fn at_the_lowest_visibility_only_the_status_is_notified() {
         let mut tracker = ChangeTracker::new(Visibility::Status);
         assert!(tracker.record_change(check_change("a", None, Status::Unhealthy)).is_none());
         assert!(tracker.poll(&samples::report(), SystemTime::UNIX_EPOCH).is_empty());
@@ -249,7 +255,7 @@ mod tests {
         assert!(tracker.record_status(&bad).is_some_and(|it| it.check().is_none()));
         assert!(tracker.record_status(&bad).is_none());
         assert!(tracker.record_status(&well).is_some());
-        // A machine that slept is not notified as bad; one that hangs is.
+        // A stale result is notified only if it is stale at two polls.
         let stale = with_status(Status::Unhealthy, Some(Reason::Stale));
         for is_notified in [false, true, false] {
             tracker.poll(&stale, SystemTime::UNIX_EPOCH);

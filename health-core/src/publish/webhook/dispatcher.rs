@@ -1,4 +1,4 @@
-//! The dispatcher of a webhook: receives changes, sends notices, and tries again.
+//! The dispatcher of a webhook, which receives changes, sends notices and retries them.
 
 use std::{
     mem,
@@ -26,17 +26,18 @@ use crate::{
     time::Jitter,
 };
 
-/// The bytes of an answer that are read, so that its connection can be used again, and the time for reading them.
+/// The largest number of bytes of an answer that are read. An answer is read so that its connection can be used again.
 const ANSWER_BYTES: usize = 64 << 10;
+/// The time in which the rest of an answer must be read.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// The time between two looks at the report, for changes without an event: results that have expired.
+/// The time between two polls of the report, which find changes without an event, such as expired results.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The time for a last attempt when the checks stop, a little less than `stop` waits.
+/// The time for the last attempt when the checks stop. It is a little less than the time that `stop` waits.
 const LAST_ATTEMPT: Duration = Duration::from_millis(900);
-/// The longest pause that a receiver can ask for.
+/// The longest pause that a receiver can request.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// An attempt under way to deliver a notice.
+/// An attempt to deliver a notice that is under way.
 struct Attempt<'w> {
     delivery: Delivery,
     /// The status in the notice.
@@ -46,7 +47,7 @@ struct Attempt<'w> {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Failure {
-    /// The notice may be accepted later, but not before this pause.
+    /// The notice may be accepted later, after the pause `retry_after` at the earliest.
     Temporary { what: String, retry_after: Duration },
     /// The notice will never be accepted.
     Permanent { what: String },
@@ -68,7 +69,7 @@ impl Publisher for Webhook {
         loop {
             let due = dispatcher.queue.due().filter(|_| attempt.is_none());
             tokio::select! {
-                // Changes first, so that a poll finds nothing that a change in the channel is about to tell.
+                // Changes come first, so that a poll does not find a change that is still in the channel.
                 biased;
                 change = source.next() => match change {
                     Some(change) => dispatcher.record(change, &source),
@@ -84,7 +85,7 @@ impl Publisher for Webhook {
     }
 }
 
-/// Waits for the result of an attempt, for ever if there is none.
+/// Waits for the result of an attempt. Never returns if there is no attempt.
 async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     match attempt {
         Some(attempt) => attempt.result.as_mut().await,
@@ -92,7 +93,7 @@ async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     }
 }
 
-/// Waits until a moment, for ever if there is none.
+/// Waits until a moment. Never returns if there is no moment.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
@@ -100,16 +101,18 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The state of one webhook: what its receiver knows, what waits, and how deliveries went.
+/// The state of one webhook: the state that its receiver knows, the changes that wait, and the result of the last
+/// delivery.
 struct Dispatcher<'w> {
     webhook: &'w Webhook,
     tracker: ChangeTracker,
     queue: Queue,
     jitter: Jitter,
+    /// The value of [`Source::missed`] at the last look.
     missed: u64,
     /// The status that was delivered last with a change.
     status: Status,
-    /// Whether the last notice was refused for good, which the log has been told.
+    /// Whether the last notice was refused and will not be sent again, which is already logged.
     is_refused: bool,
 }
 
@@ -126,7 +129,7 @@ impl<'w> Dispatcher<'w> {
         }
     }
 
-    /// Queues what a change means for the receiver.
+    /// Queues the notification of a change, if it is new for the receiver.
     fn record(&mut self, change: Change, source: &Source) {
         self.count_missed(source);
         if self.webhook.pings_only {
@@ -140,7 +143,7 @@ impl<'w> Dispatcher<'w> {
         self.record_status(source);
     }
 
-    /// Queues what has changed without an event.
+    /// Queues the notifications of changes without an event.
     fn poll(&mut self, source: &Source) {
         self.count_missed(source);
         if !self.webhook.pings_only {
@@ -161,7 +164,7 @@ impl<'w> Dispatcher<'w> {
         self.missed = source.missed();
     }
 
-    /// Begins to deliver what waits; `None` if there is nothing to deliver after all.
+    /// Begins to deliver the changes that wait, or a ping; `None` if there is nothing to deliver.
     fn attempt(&mut self, source: &Source) -> Option<Attempt<'w>> {
         let now = Instant::now();
         let delivery = self.queue.take(now);
@@ -188,7 +191,7 @@ impl<'w> Dispatcher<'w> {
         }
         let notice = Notice::new(&report, &known, &delivery, visibility, &self.webhook.labels);
         let Some(body) = self.webhook.written(&notice) else {
-            self.refuse(&delivery, "its body_with(..) panicked");
+            self.refuse(&delivery, "the function of body_with(..) panicked");
             return None;
         };
         let (webhook, redact) = (self.webhook, source.redactor());
@@ -212,12 +215,12 @@ impl<'w> Dispatcher<'w> {
         let now = Instant::now();
         match result {
             Ok(()) => {
-                // A ping carries the status, too, but receivers of changes may not read it.
+                // A ping has a status, too, but a receiver of changes may ignore pings.
                 if !delivery.is_ping() {
                     self.status = status;
                 }
                 if (self.queue.failures() > 0) | mem::take(&mut self.is_refused) {
-                    tracing::info!(target: "health", "webhook delivers again");
+                    tracing::info!(target: "health", "webhook delivery succeeds again");
                 }
                 self.queue.delivered(&delivery, now);
             }
@@ -241,8 +244,8 @@ impl<'w> Dispatcher<'w> {
         self.queue.refused(delivery, Instant::now());
     }
 
-    /// Attempts to deliver once more when the checks have stopped. An attempt that is under way has half of the time if
-    /// changes wait behind it.
+    /// Makes a last attempt to deliver when the checks have stopped. If changes wait, an attempt that is under way has
+    /// half of the time.
     async fn finish(&mut self, attempt: Option<Attempt<'w>>, source: &Source) {
         let end = Instant::now() + LAST_ATTEMPT;
         if let Some(mut attempt) = attempt {
@@ -263,39 +266,39 @@ impl<'w> Dispatcher<'w> {
         }
         let waiting = self.queue.waiting();
         if waiting > 0 {
-            tracing::warn!(target: "health", waiting, "webhook stopped with changes not delivered");
+            tracing::warn!(target: "health", waiting, "webhook stopped before all changes were delivered");
         }
     }
 }
 
-/// Judges an answer by its status code, and reads the rest of it.
+/// Returns the result of a delivery, according to the status code of the answer. Reads the rest of a successful answer.
 async fn judge(mut response: Response, is_elsewhere: bool) -> Result<(), Failure> {
     let code = response.status().as_u16();
     if is_elsewhere || (300..=399).contains(&code) {
-        return Err(Failure::Permanent { what: "it redirects elsewhere: name the final URL".to_owned() });
+        return Err(Failure::Permanent { what: "the receiver redirects the request: use the final URL".to_owned() });
     }
-    let what = format!("it answers {code}");
+    let what = format!("the receiver answers {code}");
     match code {
         200..=299 => {
             let _ = timeout(ANSWER_TIMEOUT, read(&mut response, ANSWER_BYTES)).await;
             Ok(())
         }
-        // With `Retry-After` a notice that is too large is so for a time only.
+        // A 413 with `Retry-After` is temporary.
         413 if response.headers().contains_key("retry-after") => temporary(&response, what),
         400 | 413 | 415 | 422 => Err(Failure::Permanent { what }),
         _ => temporary(&response, what),
     }
 }
 
-/// A failure after which the notice is sent again, when the answer allows it.
+/// Returns a failure after which the notice is sent again, not before the time that the answer allows.
 fn temporary(response: &Response, what: String) -> Result<(), Failure> {
     let header = |name: &str| response.headers().get(name)?.to_str().ok();
     let asked = header("retry-after").map_or(Duration::ZERO, |value| pause(value, header("date"), SystemTime::now()));
     Err(Failure::Temporary { what, retry_after: asked.min(LONGEST_RETRY_AFTER) })
 }
 
-/// Returns the pause that a `Retry-After` asks for, in either form of RFC 9110: seconds, or a date. A date is compared with
-/// that of the answer, so that a clock that is wrong on either side does not count.
+/// Returns the pause that a `Retry-After` requests, in either form of RFC 9110: seconds or a date. The date is compared
+/// with the `Date` of the answer, so that a wrong clock on either side has no effect.
 fn pause(retry_after: &str, date: Option<&str>, now: SystemTime) -> Duration {
     let seconds = retry_after.trim();
     if !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -311,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_read_in_either_form() {
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         for (retry_after, date, seconds) in [
             ("6", None, 6),
@@ -322,10 +325,10 @@ mod tests {
             // The two older forms of a date.
             ("Sunday, 06-Nov-94 08:49:43 GMT", None, 6),
             ("Sun Nov  6 08:49:43 1994", None, 6),
-            // By the clock of the answer.
+            // Compared with the date of the answer.
             ("Sun, 06 Nov 1994 10:00:06 GMT", Some("Sun, 06 Nov 1994 10:00:00 GMT"), 6),
             ("Sun, 06 Nov 1994 08:49:43 GMT", Some("yesterday"), 6),
-            // Passed, and no form of any.
+            // In the past, or in no valid form.
             ("Sun, 06 Nov 1994 08:49:30 GMT", None, 0),
             ("-5", None, 0),
             ("1.5", None, 0),

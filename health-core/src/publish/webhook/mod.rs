@@ -1,4 +1,4 @@
-//! The `Webhook` publisher: changes as JSON, posted to any HTTP endpoint.
+//! The `Webhook` publisher, which posts changes as JSON to an HTTP endpoint.
 
 mod change_tracker;
 mod dispatcher;
@@ -16,8 +16,7 @@ use reqwest::{Client, Method};
 
 use crate::{checks::http::Target, model::status::Visibility, publish::webhook::notice::Notice, time::LONGEST};
 
-/// Posts every change of a check to a URL, as JSON, over the application's own [`reqwest::Client`]. Needs the feature
-/// `webhook`.
+/// Posts every change of a check as JSON to a URL, over the application's own [`reqwest::Client`].
 ///
 /// ```json
 /// {"event":"change","at":"2026-01-05T08:00:00.123Z","service":"orders","status":"unhealthy",
@@ -27,22 +26,23 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 ///
 /// - The first change is sent at once. Changes that follow within the [`minimum_gap`](Self::minimum_gap) are sent
 ///   together.
-/// - A receiver takes every check for Healthy until it is notified otherwise. A pending check counts for nothing, and
-///   the lifecycle changes neither status nor cause, so that a deploy sends nothing. A check that was sent as bad and
-///   is then removed is sent as Healthy.
-/// - Any code from 200 to 299 means delivered. After any other answer or an error the notice is sent again: after about
-///   1 s, 2 s and so on up to a minute, but not before the time in `Retry-After` (seconds or a date) has passed, up to 5 minutes. A
-///   notice that is refused for good (400, 413, 415, 422, a redirect) is not sent again. A retry can deliver a change
-///   twice. A change is identified by the instance that sends it (see [`label`](Self::label)), its check and its
-///   moment.
-/// - Up to 100 changes wait. Of more, the oldest whose checks have changed since are dropped and counted as `missed`.
-/// - While a notice is under way, further changes are received and wait. No check ever waits for a receiver.
+/// - A receiver must assume that every check is Healthy until it is notified otherwise. Pending checks are ignored, and
+///   the lifecycle changes neither status nor cause, so that a deployment sends nothing. If a check that was sent as
+///   bad is removed, it is sent as Healthy.
+/// - A status code from 200 to 299 means that the notice is delivered. After any other answer or an error the notice is
+///   sent again: after about 1 s, 2 s and so on up to a minute, but not before the time in `Retry-After` (seconds or a
+///   date) has passed, up to 5 minutes. A notice that is refused (400, 413, 415, 422, a redirect) is not sent again. A
+///   retry can deliver a change twice. A change is identified by the instance that sends it (see
+///   [`label`](Self::label)), its check and its time.
+/// - Up to 100 changes wait. If there are more, the oldest changes whose checks have changed again are dropped and
+///   counted as `missed`.
+/// - While a notice is being delivered, further changes are received and wait. No check ever waits for a receiver.
 /// - When the checks [stop](crate::Health::stop), the changes that wait are sent in one last attempt of less than a
 ///   second.
 /// - A redirect counts as a refusal, but the client decides whether to follow it. Build the client with
-///   `redirect(Policy::none())`, so that nothing, and no header, is sent elsewhere.
+///   `redirect(Policy::none())`, so that neither the notice nor its headers are sent elsewhere.
 ///
-/// The URL appears in no output, because it is often a secret by itself.
+/// The URL is in no output, because a webhook URL is often a secret by itself.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -52,7 +52,7 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 /// let alerts = Webhook::post(client.clone(), "https://alerts.internal/hook")?.header("authorization", "Bearer …");
 /// health.publish(alerts.every(Duration::from_secs(60)));
 ///
-/// // A body in another format, here for a chat.
+/// // A body in another format, for example for a chat.
 /// let chat = Webhook::post(client, "https://chat.example/hook")?.minimum_gap(Duration::from_secs(60));
 /// health.publish(chat.body_with(|notice| json!({"text": format!("{}: {}", notice.status, notice.cause)})));
 /// # Ok(())
@@ -77,7 +77,7 @@ impl Webhook {
     ///
     /// # Errors
     ///
-    /// The URL cannot be used.
+    /// Returns an error if the URL is not usable.
     pub fn post(client: Client, url: impl AsRef<str>) -> io::Result<Self> {
         let mut target = Target::new(client, Method::POST, url.as_ref());
         target.send_instead("content-type", "application/json");
@@ -94,60 +94,62 @@ impl Webhook {
         })
     }
 
-    /// Adds a label to the `labels` of every notice, for instance which instance sends it or where it runs:
+    /// Adds a label to the `labels` of every notice, for example the name of the instance that sends it:
     /// `.label("instance", hostname)`.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
         self
     }
 
-    /// Sets a request header, such as a token, in place of an earlier header of the same name. Its value appears in no
-    /// output. A header that HTTP cannot carry is left out, with a warning in the log.
+    /// Sets a request header, such as a token. It replaces an earlier header of the same name. Its value is in no
+    /// output. A header that is not valid in HTTP is left out, and a warning is logged.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send_instead(name.as_ref(), value.as_ref());
         self
     }
 
-    /// Sets the shortest time between a delivered notice of changes and the next. Default 10 s.
+    /// Sets the shortest time between a delivered notice with changes and the next one. Default 10 s.
     pub fn minimum_gap(mut self, gap: Duration) -> Self {
         self.gap = gap.min(LONGEST);
         self
     }
 
-    /// Sends pings for a dead man's switch: `"event":"ping"` with the status, whenever no notice was sent for this
-    /// time. The first ping is sent as soon as any check has run. The absence of pings means that the service is gone,
-    /// cut off, or not alive: none is sent while *liveness* is Unhealthy. Default: no pings; at least 1 s.
+    /// Sets the interval of pings for a dead man's switch: a notice with `"event":"ping"` and the status is sent
+    /// whenever no notice was sent for this time. Default: no pings. The shortest interval is 1 s. The first ping is
+    /// sent as soon as any check has run. No ping is sent while *liveness* is Unhealthy. The absence of pings therefore
+    /// means that the service has ended, is cut off, or is not alive.
     ///
-    /// A receiver that takes every request for a ping receives changes as well, unless [`pings_only`](Self::pings_only)
-    /// is set.
+    /// A receiver that counts every request as a ping also receives the changes, unless
+    /// [`pings_only`](Self::pings_only) is set.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = Some(every.clamp(Duration::from_secs(1), LONGEST));
         self
     }
 
-    /// Sends no changes: for a receiver that waits for pings alone, beside another that receives the changes.
+    /// Sends pings only and no changes, for a receiver that expects only pings while another webhook sends the changes.
+    /// It needs [`every`](Self::every).
     pub fn pings_only(mut self) -> Self {
         self.pings_only = true;
         self
     }
 
-    /// Sets how long a receiver may take to begin its answer. Default 10 s. The rest of the answer may take a second
-    /// more.
+    /// Sets the time in which a receiver must begin its answer. Default 10 s. The rest of the answer may take one
+    /// second more.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how much is sent besides the name of the service, the labels and the lifecycle: at [`Visibility::Checks`],
-    /// the default, the status, names and public reasons; at `Full` also the redacted text of the error and the
-    /// version; at `Status` the status alone, and only when it differs from the status sent last.
+    /// Sets which data is sent in addition to the name of the service, the labels and the lifecycle. Default
+    /// [`Visibility::Checks`]: the status, the names of checks and the public reasons. `Full` adds the redacted error
+    /// texts and the version. `Status` sends only the status, when it differs from the status that was sent last.
     pub fn visibility(mut self, visibility: Visibility) -> Self {
         self.visibility = visibility;
         self
     }
 
-    /// Sets a function that writes the body, for receivers that need another JSON. If the function
-    /// panics, the notice is not sent.
+    /// Sets a function that returns the body, for receivers that need another JSON format. If the function panics, the
+    /// notice is not sent.
     pub fn body_with(mut self, body: impl Fn(&Notice) -> serde_json::Value + Send + Sync + 'static) -> Self {
         self.body = Some(Box::new(body));
         self

@@ -21,27 +21,27 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Notice {
-    /// The moment at which the notice was written.
+    /// The time at which the notice was created.
     pub at: SystemTime,
-    /// Whether the notice is a ping, which carries no changes.
+    /// Whether the notice is a ping, which has no changes.
     pub is_ping: bool,
-    /// The labels given by [`Webhook::label`](super::Webhook::label).
+    /// The labels from [`Webhook::label`](super::Webhook::label), as names and values.
     pub labels: Vec<(String, String)>,
-    /// The name of the service, if it was given.
+    /// The name of the service; `None` if it is not set.
     pub service: Option<Arc<str>>,
-    /// The version of the service, if it was given and the visibility shows it.
+    /// The version of the service; `None` if it is not set or the visibility does not show it.
     pub version: Option<Arc<str>>,
-    /// The present status of the service, without the lifecycle and without pending checks.
+    /// The current status of the service, without regard to the lifecycle and to pending checks.
     pub status: Status,
-    /// The cause of the status, such as `database unreachable`. Empty if the service is Healthy or the visibility shows no
-    /// checks.
+    /// The cause of the status, such as `database unreachable`. Empty if the service is Healthy or the visibility shows
+    /// no checks.
     pub cause: String,
     /// The lifecycle of the service.
     pub lifecycle: Lifecycle,
-    /// The changes since the last notice, in order. Empty in a ping, and where the visibility shows no checks.
+    /// The changes since the last notice, in order. Empty in a ping, and if the visibility shows no checks.
     pub changes: Vec<CheckChange>,
-    /// The number of changes since the last notice that are not in `changes`, because there were too many or because they
-    /// were refused.
+    /// The number of changes since the last notice that are not in `changes`, because there were too many changes or
+    /// because the receiver refused them.
     pub missed: u64,
 }
 
@@ -113,7 +113,8 @@ impl Notice {
     }
 }
 
-/// Returns the report without the effect of the lifecycle and without pending checks, so that a deploy changes nothing.
+/// Returns the report without the effect of the lifecycle and without pending checks, so that a deployment changes
+/// nothing.
 pub(super) fn without_pending(report: &Report) -> Report {
     let mut report = report.clone();
     report.checks.retain(|check| check.reason != Some(Reason::Pending));

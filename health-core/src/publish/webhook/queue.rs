@@ -1,4 +1,4 @@
-//! The queue of a webhook: what is to be delivered, and when. Pure.
+//! The queue of a webhook: the notifications that wait for delivery, and the time of the next delivery. Pure.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -6,13 +6,15 @@ use tokio::time::Instant;
 
 use crate::publish::webhook::change_tracker::Notification;
 
-/// The number of notifications that wait. One more drops the oldest whose check has changed since, or else the oldest,
-/// and counts it as missed.
+/// The largest number of notifications that wait. A further one drops the oldest notification whose check has changed
+/// again, or otherwise the oldest one, which counts as missed.
 pub(super) const CAPACITY: usize = 100;
-/// The pause after the first failure in a row. Every further failure doubles it, up to the longest pause.
+/// The pause after the first failure in a row. Every further failure doubles it, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// The notifications that wait, and the times that decide when they are delivered.
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: VecDeque<Notification>,
@@ -23,13 +25,13 @@ pub(super) struct Queue {
     ping_at: Option<Instant>,
     /// The moment from which on changes may be delivered. Pings neither set it nor wait for it.
     gap_until: Instant,
-    /// The moment from which on anything may be delivered again after a failure.
+    /// The moment from which on changes and pings may be delivered again after a failure.
     pause_until: Instant,
     failures: u32,
 }
 
-/// What one notice delivers: the changes since the last notice, and the number of changes that are not among them. A
-/// delivery without changes is a ping.
+/// The content of one notice: the changes since the last notice, and the number of missed changes. A delivery without
+/// changes is a ping.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delivery {
     pub(super) notifications: Vec<Notification>,
@@ -73,12 +75,12 @@ impl Queue {
         Some(wanted.max(self.pause_until))
     }
 
-    /// Takes what is to be delivered now: within the gap a ping.
+    /// Takes the content of the next notice: a ping within the gap, otherwise all notifications that wait.
     pub(super) fn take(&mut self, now: Instant) -> Delivery {
         if now < self.gap_until { Delivery::default() } else { self.take_all() }
     }
 
-    /// Takes everything that waits, within the gap, too.
+    /// Takes all notifications that wait, also within the gap.
     pub(super) fn take_all(&mut self) -> Delivery {
         Delivery { notifications: self.waiting.drain(..).collect(), missed: std::mem::take(&mut self.missed) }
     }
@@ -92,7 +94,7 @@ impl Queue {
         self.ping_at = self.every.map(|every| now + every);
     }
 
-    /// Puts a delivery back that failed, and returns the pause before the next attempt.
+    /// Puts a failed delivery back into the queue, and returns the pause before the next attempt.
     pub(super) fn failed(&mut self, delivery: Delivery) -> Duration {
         for notification in delivery.notifications.into_iter().rev() {
             self.waiting.push_front(notification);
@@ -202,7 +204,7 @@ mod tests {
         queue.delivered(&all, now);
         queue.push(change(10));
         let delivery = queue.take(now);
-        assert_eq!(queue.failed(delivery), FIRST_PAUSE, "it begins anew");
+        assert_eq!(queue.failed(delivery), FIRST_PAUSE, "a success does not reset the pause");
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod tests {
         assert_eq!((again.notifications.len(), again.missed), (CAPACITY, 7));
         assert_eq!((names(&again)[0], names(&again)[CAPACITY - 1]), ("5", "1004"));
         queue.refused(&again, now);
-        assert_eq!(queue.due(), None, "a number alone is told with the next change");
+        assert_eq!(queue.due(), None, "missed changes alone start a delivery");
         queue.push(change(1));
         assert_eq!(queue.take(now + GAP).missed, 107);
     }
@@ -234,29 +236,29 @@ mod tests {
     }
 
     #[test]
-    fn pings_are_sent_when_nothing_else_is_and_delay_no_change() {
+    fn a_ping_is_sent_in_the_absence_of_notices_and_delays_no_change() {
         let now = Instant::now();
         let every = Duration::from_secs(4);
         let mut queue = Queue::new(GAP, Some(every), now);
-        assert_eq!(queue.due(), Some(now), "at once, so that its absence is noticed");
-        let sign = queue.take(now);
-        assert!(sign.is_ping());
-        queue.delivered(&sign, now);
-        assert_eq!(queue.due(), Some(now + every), "the gap is not for signs");
+        assert_eq!(queue.due(), Some(now), "the first ping is not due at once");
+        let ping = queue.take(now);
+        assert!(ping.is_ping());
+        queue.delivered(&ping, now);
+        assert_eq!(queue.due(), Some(now + every), "a ping waits for the gap");
         queue.push(change(1));
-        assert_eq!(queue.due(), Some(now), "and a sign makes no gap");
+        assert_eq!(queue.due(), Some(now), "a ping starts a gap");
         let first = queue.take(now);
         queue.delivered(&first, now);
         queue.push(change(2));
         assert_eq!(queue.due(), Some(now + every));
-        let sign = queue.take(now + every);
-        assert!(sign.is_ping(), "within the gap it comes alone");
-        queue.delivered(&sign, now + every);
+        let ping = queue.take(now + every);
+        assert!(ping.is_ping(), "a ping within the gap carries changes");
+        queue.delivered(&ping, now + every);
         assert_eq!(queue.due(), Some(now + every * 2));
         assert_eq!(names(&queue.take_all()), ["2"]);
         queue.postpone_ping(now, every * 3);
         assert_eq!(queue.due(), Some(now + every * 3));
         queue.pause_until(now + every * 5);
-        assert_eq!(queue.due(), Some(now + every * 5), "a pause holds for signs of life, too");
+        assert_eq!(queue.due(), Some(now + every * 5), "a ping is due during a pause");
     }
 }

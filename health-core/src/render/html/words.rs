@@ -97,8 +97,8 @@ pub(super) fn percent(ten_thousandths: u32) -> String {
     format!("{}.{:02}{TIED}%", ten_thousandths / 100, ten_thousandths % 100)
 }
 
-/// Returns a number with a comma between thousands and at most three decimals, not counting the leading zeros of a number
-/// below 1: `1,204`, `0.5`.
+/// Returns a number with a comma between thousands and at most three decimals, not counting the leading zeros of a
+/// number below 1: `1,204`, `0.5`.
 pub(super) fn number(number: Number) -> String {
     let text = number.to_string();
     let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));

@@ -218,7 +218,7 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
     let watchdog = WATCHDOG.as_micros().to_string();
     let service = Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &watchdog)]);
     service.ready();
-    wait::until("a line in the log", || service.log().contains("publisher reaches nobody"));
+    wait::until("a line in the log", || service.log().contains("publisher cannot reach its receiver"));
     for turn in 1..=3 {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(HANG)).unwrap();
@@ -232,7 +232,7 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
         drop(socket);
         std::fs::remove_file(&path).unwrap();
         wait::until("another line in the log", || {
-            service.log().matches("publisher reaches nobody").count() == turn + 1
+            service.log().matches("publisher cannot reach its receiver").count() == turn + 1
         });
         assert_eq!(service.log().matches("publisher reaches its receiver again").count(), turn);
     }
@@ -259,7 +259,7 @@ fn a_socket_that_is_bound_anew_in_a_quiet_time_is_told() {
         std::fs::rename(&next, &path).unwrap();
         socket = bound;
     }
-    assert!(!service.log().contains("publisher reaches nobody"), "{}", service.log());
+    assert!(!service.log().contains("publisher cannot reach its receiver"), "{}", service.log());
 }
 
 #[test]

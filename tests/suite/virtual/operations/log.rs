@@ -108,7 +108,7 @@ async fn a_receiver_that_is_away_is_mentioned_once() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
     assert!(health.ready().await);
     health.publish(Dogstatsd::unix(format!("unix://{}", path.display())).unwrap().every(secs(1)));
-    let (away, there) = ("publisher reaches nobody", "publisher reaches its receiver again");
+    let (away, there) = ("publisher cannot reach its receiver", "publisher reaches its receiver again");
     for turn in 1..=2 {
         tokio::time::sleep(secs(5)).await;
         assert_eq!(lines_with(&lines.text(), away).len(), turn, "{}", lines.text());
