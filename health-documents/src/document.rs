@@ -1,20 +1,20 @@
-//! What a health document says.
+//! The health document and its components.
 
 use std::{collections::BTreeMap, fmt};
 
 /// The state of a service or of one of its components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// It works.
+    /// The service or component works.
     Healthy,
-    /// It works, but something needs attention.
+    /// The service or component works, but something needs attention.
     Degraded,
-    /// It does not work.
+    /// The service or component does not work.
     Unhealthy,
 }
 
 impl Status {
-    /// Returns the word: `healthy`, `degraded` or `unhealthy`.
+    /// Returns `healthy`, `degraded` or `unhealthy`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,10 +37,10 @@ impl fmt::Display for Status {
 pub struct Document {
     /// The state of the service.
     pub status: Status,
-    /// The reason of the service itself, at most 64 characters: of this project's documents `draining` and the like, else the
-    /// word of a status that no dialect defines.
+    /// The reason of the service itself, at most 64 characters: in documents of health-core, for example, `draining`;
+    /// in other documents the word of a status that no dialect defines.
     pub reason: Option<String>,
-    /// The components by name, at most 256, each once.
+    /// The components, sorted by name, at most 256. Each name appears once. If there are more, the worst are kept.
     pub components: Vec<Component>,
     /// The names of the components that the document calls root causes.
     pub root_causes: Vec<String>,
@@ -50,23 +50,26 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Component {
-    /// Its name, at most 64 characters; its position, such as `#3`, if the document gives none.
+    /// The name, at most 64 characters; the position, such as `#3`, if the document has no name.
     pub name: String,
-    /// Its state: the worst of its measurements.
+    /// The state, which is the worst of its measurements.
     pub status: Status,
-    /// Its public reason, at most 64 characters; else the word of a status that no dialect defines.
+    /// The public reason, at most 64 characters, or the word of a status that no dialect defines; `None` if there is
+    /// neither.
     pub reason: Option<String>,
-    /// What it says at length, at most 256 characters.
+    /// The message, at most 256 characters; `None` if there is none.
     pub message: Option<String>,
-    /// How long its check took, in seconds.
+    /// The duration of the last check, in seconds; `None` if the document has none.
     pub seconds: Option<f64>,
-    /// Its numbers: name, value, unit.
+    /// The observed numbers, each with its name, its value and its unit, at most 32. The unit is empty if the document
+    /// has none.
     pub observed: Vec<(String, f64, String)>,
 }
 
 impl Document {
-    /// Returns the components that are the cause of a state that is not Healthy: the root causes, if the document names any,
-    /// else all that are no better than the service.
+    /// Returns the components that cause a state that is not Healthy: the root causes, if the document names any,
+    /// otherwise all components whose state is at least as bad as the state of the service. Empty if the service is
+    /// Healthy.
     #[must_use]
     pub fn causes(&self) -> Vec<&Component> {
         let named = |name: &String| self.components.iter().find(|component| component.name == *name);
@@ -85,7 +88,7 @@ impl Component {
         Self { name: short(name, NAME), status, reason, message, seconds, observed }
     }
 
-    /// Takes another entry on the same component: the worse one says how it is.
+    /// Merges another entry for the same component. The worse entry determines the state, the reason and the message.
     fn join(&mut self, mut other: Self) {
         if other.status > self.status {
             std::mem::swap(self, &mut other);
@@ -100,23 +103,23 @@ impl Component {
     }
 }
 
-/// Shows the name and the reason, or the state: `database unreachable`.
+/// Writes the name and the reason, or the state if there is no reason: `database unreachable`.
 impl fmt::Display for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.reason.as_deref().unwrap_or(self.status.as_str()))
     }
 }
 
-/// The greatest number of components; more are of no use to a reader.
+/// The largest number of components. More are of no use to a reader.
 const MOST: usize = 256;
-/// The greatest length of a name and of a reason, in characters.
+/// The largest length of a name and of a reason, in characters.
 const NAME: usize = 64;
-/// The greatest length of a message, in characters.
+/// The largest length of a message, in characters.
 const MESSAGE: usize = 256;
-/// The greatest number of numbers of a component.
+/// The largest number of observed numbers of a component.
 const NUMBERS: usize = 32;
 
-/// The components of a document, each once, by name.
+/// The components of a document by name, each once.
 #[derive(Default)]
 pub(crate) struct Components(BTreeMap<String, Component>);
 
@@ -132,7 +135,7 @@ impl Components {
         }
     }
 
-    /// Returns the components by name: if there are too many, those that are worst.
+    /// Returns the components, sorted by name. If there are too many, only the worst are returned.
     pub(crate) fn sorted(self) -> Vec<Component> {
         let mut components: Vec<Component> = self.0.into_values().collect();
         if components.len() > MOST {
@@ -148,17 +151,17 @@ impl Components {
     }
 }
 
-/// Returns a text of at most so many characters, without control characters.
+/// Returns a text, truncated to `most` characters, with control characters replaced by spaces.
 pub(crate) fn short(text: &str, most: usize) -> String {
     text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Returns a reason; nothing for an empty text.
+/// Returns a text as a reason; `None` for an empty text.
 pub(crate) fn reason(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| short(text, NAME))
 }
 
-/// Returns a message; nothing for an empty text.
+/// Returns a text as a message; `None` for an empty text.
 pub(crate) fn message(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| short(text, MESSAGE))
 }

@@ -1,4 +1,4 @@
-//! Documents in JSON.
+//! Health documents in JSON.
 
 use serde_json::{Map, Value};
 
@@ -9,17 +9,17 @@ use crate::{
 
 type Object = Map<String, Value>;
 
-/// The greatest depth to which components within components are followed.
+/// The largest depth of nested components that is read.
 const DEEP: usize = 8;
 
-/// Members that hold the components, in the order in which they are looked for.
+/// The members that can contain the components, in the order of the search.
 const PARTS: [&str; 5] = ["checks", "components", "entries", "results", "details"];
-/// Members that hold the state.
+/// The members that can contain the state.
 const STATES: [&str; 3] = ["status", "outcome", "state"];
-/// Members that name a component of a list.
+/// The members that can contain the name of a component in a list.
 const NAMES: [&str; 6] = ["name", "component", "componentName", "id", "key", "service"];
 
-/// Reads a document.
+/// Reads a document; `None` if the text is not a health document in JSON.
 pub(crate) fn read(text: &str) -> Option<Document> {
     let value: Value =
         serde_json::from_str(text).or_else(|_| serde_json::from_str(&number::without_infinite(text))).ok()?;
@@ -33,7 +33,7 @@ pub(crate) fn read(text: &str) -> Option<Document> {
     let composed =
         PARTS.iter().filter_map(|name| member(document, name)).map(|parts| components_of(parts, is_of_aspnet));
     let components = composed.into_iter().find(|components| !components.is_empty()).unwrap_or_else(|| {
-        // Spring Boot 1 has its components beside its status.
+        // Spring Boot 1 has its components next to its status.
         let mut components = Components::default();
         for (name, part) in document.iter().filter(|(_, part)| has_status(part)) {
             parse(&mut components, name, part, is_of_aspnet, DEEP);
@@ -47,7 +47,7 @@ pub(crate) fn read(text: &str) -> Option<Document> {
     Some(Document { status, reason: said.or(unknown), components: components.sorted(), root_causes })
 }
 
-/// Reads a member that may hold the components.
+/// Reads the components of a member that can contain them.
 fn components_of(parts: &Value, is_of_aspnet: bool) -> Components {
     let mut components = Components::default();
     match parts {
@@ -74,7 +74,7 @@ fn has_status(part: &Value) -> bool {
     part.get("status").is_some_and(Value::is_string)
 }
 
-/// Reads one entry of a component, and what is within it.
+/// Reads one entry of a component, and the components nested in it.
 fn parse(components: &mut Components, name: &str, part: &Value, is_of_aspnet: bool, deep: usize) {
     match part {
         // `application/health+json`: a list of measurements, each `component:measurement`.
@@ -97,7 +97,7 @@ fn parse(components: &mut Components, name: &str, part: &Value, is_of_aspnet: bo
             let inner = inner.sorted();
             let worst = inner.iter().map(|component| component.status).max();
             let own = entry_of(name, entry, is_of_aspnet);
-            // A composite is named where nothing within it says as much.
+            // A composite is listed only if it is worse than all components in it.
             if let Some(own) = own.filter(|own| worst.is_none_or(|worst| own.status > worst)) {
                 components.add(own);
             }
@@ -131,13 +131,14 @@ fn entry_of(name: &str, entry: &Object, is_of_aspnet: bool) -> Option<Component>
     })
 }
 
-/// Returns the state of a component whose word no dialect knows: Degraded, and named, as the document is known to be one.
+/// Returns the state of a component whose word no dialect defines: Degraded, with the word as the reason. Used only for
+/// components, because the document is already recognized.
 fn named(entry: &Object) -> Option<(Status, Option<String>)> {
     let said = member(entry, "status")?.as_str()?;
     reason(said).map(|said| (Status::Degraded, Some(said)))
 }
 
-/// Returns the state of an object, and the word itself if no dialect defines it.
+/// Returns the state of an object, and the word itself if no dialect defines it; `None` if the object has no state.
 fn state(object: &Object, is_of_aspnet: bool) -> Option<(Status, Option<String>)> {
     match STATES.iter().find_map(|name| member(object, name))? {
         Value::String(said) => match word::known(said) {
@@ -145,7 +146,7 @@ fn state(object: &Object, is_of_aspnet: bool) -> Option<(Status, Option<String>)
             None if word::is_code(said) => Some((Status::Degraded, reason(said))),
             None => None,
         },
-        // .NET's `HealthStatus`, written as a number.
+        // A `HealthStatus` of .NET, written as a number.
         Value::Number(number) if is_of_aspnet => {
             let status = [Status::Unhealthy, Status::Degraded, Status::Healthy];
             status.get(usize::try_from(number.as_u64()?).ok()?).map(|status| (*status, None))
@@ -154,7 +155,7 @@ fn state(object: &Object, is_of_aspnet: bool) -> Option<(Status, Option<String>)
     }
 }
 
-/// Returns the numbers of this project's documents.
+/// Returns the observed numbers in a document of health-core.
 fn numbers(entry: &Object) -> Vec<(String, f64, String)> {
     let observed = entry.get("observed").and_then(Value::as_object).into_iter().flatten();
     let number = |(name, it): (&String, &Value)| {
@@ -164,14 +165,14 @@ fn numbers(entry: &Object) -> Vec<(String, f64, String)> {
     observed.filter_map(number).collect()
 }
 
-/// Returns the number of a measurement of `application/health+json`.
+/// Returns the observed number of a measurement of `application/health+json`.
 fn observed(entry: &Object, measurement: &str) -> Vec<(String, f64, String)> {
     let unit = text_of(entry, "observedUnit").and_then(reason).unwrap_or_default();
     let value = entry.get("observedValue").and_then(Value::as_f64);
     value.and_then(|value| Some((reason(measurement)?, value, unit))).into_iter().collect()
 }
 
-/// Returns a member by its name in camel case or Pascal case, as .NET writes it.
+/// Returns a member by its name in camel case, or in Pascal case, which .NET writes.
 fn member<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     object.get(name).or_else(|| {
         let (first, rest) = name.split_at(1);

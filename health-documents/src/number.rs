@@ -1,6 +1,7 @@
-//! Numbers that JSON allows and a float cannot hold.
+//! Numbers that are valid in JSON, but too large for a float.
 
-/// Returns a document whose numbers beyond a float, such as `1e400`, are `null`: valid JSON that would not be read.
+/// Returns a document in which numbers that are too large for a float, such as `1e400`, are replaced with `null`.
+/// serde_json refuses a document with such a number.
 pub(crate) fn without_infinite(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

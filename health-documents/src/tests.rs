@@ -1,4 +1,4 @@
-//! Tests with documents as each dialect's own documentation or program writes them, and with any other input.
+//! Tests with documents from the documentation or the programs of each dialect, and with arbitrary input.
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn every_dialect_is_read() {
     use Status::{Degraded, Healthy, Unhealthy};
     for (dialect, text, status, failing) in [
         (
-            "ours",
+            "health-core",
             r#"{"status":"unhealthy","root_causes":["database"],"checks":{"database":{"status":"unhealthy",
                 "reason":"unreachable","critical":true},"jobs":{"status":"healthy","critical":true}}}"#,
             Unhealthy,
@@ -39,7 +39,8 @@ fn every_dialect_is_read() {
         ),
         (
             "health+json, one component measured twice",
-            r#"{"status":"fail","checks":{"cassandra:connections":[{"status":"fail"}],"cassandra:responseTime":[{"status":"warn"}]}}"#,
+            r#"{"status":"fail","checks":{"cassandra:connections":[{"status":"fail"}],
+                "cassandra:responseTime":[{"status":"warn"}]}}"#,
             Unhealthy,
             &["cassandra unhealthy"],
         ),
@@ -58,18 +59,19 @@ fn every_dialect_is_read() {
         (
             "Spring",
             r#"{"status":"DOWN","groups":["liveness"],"components":{"db":{"status":"DOWN","details":{"error":"x"}},
-                "broker":{"status":"OUT_OF_SERVICE","components":{"us1":{"status":"UP"},"us2":{"status":"OUT_OF_SERVICE"}}}}}"#,
+                "broker":{"status":"OUT_OF_SERVICE",
+                "components":{"us1":{"status":"UP"},"us2":{"status":"OUT_OF_SERVICE"}}}}}"#,
             Unhealthy,
             &["broker/us2 unhealthy", "db unhealthy"],
         ),
         (
-            "Spring, a composite that is down itself",
+            "Spring, a composite without components that is down",
             r#"{"status":"DOWN","components":{"db":{"status":"DOWN","components":{}}}}"#,
             Unhealthy,
             &["db unhealthy"],
         ),
         (
-            "Spring, a composite that is worse than what is within it",
+            "Spring, a composite that is worse than its components",
             r#"{"status":"DOWN","components":{"db":{"status":"DOWN","components":{"a":{"status":"UNKNOWN"}}}}}"#,
             Unhealthy,
             &["db unhealthy", "db/a degraded"],
@@ -77,7 +79,8 @@ fn every_dialect_is_read() {
         (
             "Spring 2.0",
             r#"{"status":"DOWN","details":{"diskSpace":{"status":"UNKNOWN","details":{"free":1}},
-                "db":{"status":"DOWN","details":{"primary":{"status":"DOWN","details":{"error":"x"}},"second":{"status":"UP"}}}}}"#,
+                "db":{"status":"DOWN",
+                "details":{"primary":{"status":"DOWN","details":{"error":"x"}},"second":{"status":"UP"}}}}}"#,
             Unhealthy,
             &["db/primary unhealthy", "diskSpace degraded"],
         ),
@@ -88,32 +91,32 @@ fn every_dialect_is_read() {
             &["db unhealthy"],
         ),
         (
-            "Spring, a status of its own",
+            "Spring, a custom status",
             r#"{"status":"WARNING","components":{"a":{"status":"THROTTLED"},"b":{"status":"UP"}}}"#,
             Degraded,
             &["a THROTTLED"],
         ),
         (
-            "Spring, two more of its own",
+            "Spring, custom statuses that are words of other dialects",
             r#"{"status":"FATAL","components":{"a":{"status":"FATAL"},"b":{"status":"WARNING"}}}"#,
             Unhealthy,
             &["a FATAL", "b WARNING"],
         ),
         ("Spring, an unknown status alone", r#"{"status":"BUSY"}"#, Degraded, &[]),
         (
-            "Spring, a status of its own in small letters",
+            "Spring, a custom status in small letters",
             r#"{"status":"DOWN","components":{"a":{"status":"Throttled"}}}"#,
             Unhealthy,
             &["a Throttled"],
         ),
         (
-            "nothing in the first member",
+            "an empty first member",
             r#"{"status":"DOWN","checks":[],"components":{"db":{"status":"DOWN"}}}"#,
             Unhealthy,
             &["db unhealthy"],
         ),
         (
-            "nothing in the details",
+            "details without components",
             r#"{"status":"DOWN","details":{"error":"x"},"db":{"status":"DOWN"}}"#,
             Unhealthy,
             &["db unhealthy"],
@@ -125,7 +128,7 @@ fn every_dialect_is_read() {
             &["uptime unhealthy"],
         ),
         ("a word as JSON", r#""Degraded""#, Degraded, &[]),
-        ("a word that is no JSON", "Unhealthy", Unhealthy, &[]),
+        ("a word that is not JSON", "Unhealthy", Unhealthy, &[]),
         (
             "MicroProfile",
             r#"{"status":"DOWN","checks":[{"name":"a","status":"UP"},{"name":"b","status":"DOWN","data":{}}]}"#,
@@ -170,26 +173,26 @@ fn every_dialect_is_read() {
             &["db unhealthy"],
         ),
         (
-            "without a name",
+            "components without names",
             r#"{"status":"fail","checks":[{"status":"pass"},{"status":"fail"},{"name":"","status":"fail"}]}"#,
             Unhealthy,
             &["#2 unhealthy", "#3 unhealthy"],
         ),
         (
-            "other names",
+            "other members for the name",
             r#"{"status":"fail","checks":[{"componentName":"a","status":"fail"},{"id":"b","status":"fail"}]}"#,
             Unhealthy,
             &["a unhealthy", "b unhealthy"],
         ),
         (
-            "words",
+            "words as components",
             r#"{"status":"error","checks":{"redis":"error","db":"ok","mq":false}}"#,
             Unhealthy,
             &["mq unhealthy", "redis unhealthy"],
         ),
         ("a status alone", r#"{"status":"UP"}"#, Healthy, &[]),
         (
-            "a number that no float holds",
+            "a number that is too large for a float",
             r#"{"status":"UP","components":{"a":{"status":"UP","n":-1e400,"t":"1e400"}}}"#,
             Healthy,
             &[],
@@ -232,7 +235,7 @@ fn texts_are_read_line_by_line() {
 }
 
 #[test]
-fn what_stands_around_a_document_changes_nothing() {
+fn white_space_marks_and_media_types_do_not_change_a_document() {
     let status = |code, media, body: &[u8]| read(code, media, body).map(|document| document.status);
     for (media, body) in [
         ("text/html", &b"\n{\"status\":\"UP\"}"[..]),
@@ -254,7 +257,7 @@ fn what_stands_around_a_document_changes_nothing() {
 }
 
 #[test]
-fn other_input_is_no_document() {
+fn other_input_is_not_a_health_document() {
     for text in [
         "",
         "hello",
@@ -275,14 +278,15 @@ fn other_input_is_no_document() {
     }
 }
 
-/// The published rules: which statuses there are, from good to bad, and what the service's own client calls healthy.
+/// The published rules of three dialects: their statuses, the aggregation of two statuses, and the status code of the
+/// answer.
 ///
-/// - Spring Boot: `SimpleStatusAggregator` takes the first of DOWN, OUT_OF_SERVICE, UP, UNKNOWN, then any other;
+/// - Spring Boot: `SimpleStatusAggregator` takes the first of DOWN, OUT_OF_SERVICE, UP, UNKNOWN, then any other.
 ///   `SimpleHttpCodeStatusMapper` answers the first two with 503 and all others with 200.
 /// - MicroProfile Health 4.0, section 3: DOWN if any check is DOWN.
-/// - ASP.NET: `HealthReport` takes the lowest `HealthStatus`; Healthy and Degraded are 200.
+/// - ASP.NET: `HealthReport` takes the lowest `HealthStatus`. Healthy and Degraded are answered with 200.
 #[test]
-fn nothing_is_better_than_the_services_own_client_says() {
+fn no_status_is_better_than_by_the_rules_of_its_dialect() {
     let spring: [(&str, u8, Status); 5] = [
         ("THROTTLED", 4, Status::Degraded),
         ("UNKNOWN", 3, Status::Degraded),
@@ -313,7 +317,7 @@ fn nothing_is_better_than_the_services_own_client_says() {
                 assert_eq!(document.status, all.2, "{text}");
                 let said: Vec<Status> = document.components.iter().map(|component| component.status).collect();
                 assert_eq!(said, [one.2, other.2], "{text}");
-                // The service's own client goes by the code that its framework answers with.
+                // A document is below Unhealthy if and only if the framework answers with 200.
                 let is_up = !["DOWN", "OUT_OF_SERVICE", "Unhealthy"].contains(&all.0);
                 assert_eq!(document.status < Status::Unhealthy, is_up, "{text}");
             }
@@ -323,8 +327,10 @@ fn nothing_is_better_than_the_services_own_client_says() {
 
 #[test]
 fn a_component_is_named_once_with_its_numbers() {
-    let text = r#"{"status":"fail","checks":{"jobs:length":[{"status":"fail","observedValue":7,"observedUnit":"messages"}],
-        "jobs:age":[{"status":"pass","observedValue":3,"observedUnit":"s"}],"jobs":[{"status":"fail","output":"late"}],"db":[{"status":"fail"}]}}"#;
+    let text = r#"{"status":"fail","checks":{
+        "jobs:length":[{"status":"fail","observedValue":7,"observedUnit":"messages"}],
+        "jobs:age":[{"status":"pass","observedValue":3,"observedUnit":"s"}],
+        "jobs":[{"status":"fail","output":"late"}],"db":[{"status":"fail"}]}}"#;
     let document = read(503, "application/health+json", text.as_bytes()).unwrap();
     let causes: Vec<String> = document.causes().into_iter().map(ToString::to_string).collect();
     assert_eq!(causes, ["db unhealthy", "jobs unhealthy"]);
@@ -341,7 +347,7 @@ fn a_component_is_named_once_with_its_numbers() {
 
 proptest! {
     #[test]
-    fn nothing_that_a_service_sends_does_harm(bytes in prop::collection::vec(any::<u8>(), 0..512), json in any::<bool>()) {
+    fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..512), json in any::<bool>()) {
         let _ = read(200, if json { "application/json" } else { "text/plain" }, &bytes);
     }
 
@@ -352,10 +358,14 @@ proptest! {
         prop_assert!(document.components.iter().all(|component| component.name.chars().count() <= 64));
     }
 
-    /// Whatever surrounds it, a text with a letter that no dialect has is not green.
+    /// Prose is not a health document, even if it contains a line of a dialect.
     #[test]
-    fn prose_is_never_green(before in "[A-Z][a-z ,]{3,40}", after in "[a-z ,\n]{0,40}") {
-        for text in [format!("{before}.\n{after}"), format!("{before}: readyz check passed"), format!("<p>{before}</p>\nlivez check passed")] {
+    fn prose_is_not_a_health_document(before in "[A-Z][a-z ,]{3,40}", after in "[a-z ,\n]{0,40}") {
+        for text in [
+            format!("{before}.\n{after}"),
+            format!("{before}: readyz check passed"),
+            format!("<p>{before}</p>\nlivez check passed"),
+        ] {
             prop_assert_eq!(read(200, "text/html", text.as_bytes()), None);
             prop_assert_eq!(read(200, "text/plain", text.as_bytes()), None);
         }

@@ -1,17 +1,18 @@
-//! Texts: one word, or the lines of Kubernetes.
+//! Health documents as text: one word, or the lines of Kubernetes.
 
 use crate::{
     document::{Component, Components, Document, Status, reason},
     word,
 };
 
-/// Reads a text: one word, or lines of which each obeys the format. Nothing for prose.
+/// Reads a text: one word, or Kubernetes text in which every line follows the format. Returns `None` for any other
+/// text. With `is_html` only one word is read.
 pub(crate) fn read(text: &str, is_html: bool) -> Option<Document> {
     let text = text.trim();
     if let Some(status) = word::known(text) {
         return Some(Document { status, reason: None, components: Vec::new(), root_causes: Vec::new() });
     }
-    // Kubernetes never says it in HTML, where a page may have any line.
+    // Kubernetes never sends its text as HTML, and an HTML page can contain any line.
     if is_html || text.is_empty() {
         return None;
     }
@@ -28,12 +29,13 @@ pub(crate) fn read(text: &str, is_html: bool) -> Option<Document> {
             return None;
         }
     }
-    // The page of a single check has no closing line; a closing line that passes does not hide a component that fails.
+    // The page of a single check has no closing line. A closing line that passes does not hide a component that fails.
     let status = worst.max(verdict)?;
     Some(Document { status, reason: None, components: components.sorted(), root_causes: Vec::new() })
 }
 
-/// Reads `[+]name ok`, `[+]name ok (degraded)`, `[-]name failed: reason` and `[…]name excluded: …`, which does not count.
+/// Reads the line of a component: `[+]name ok`, `[+]name ok (degraded)`, `[-]name failed: reason`, or `[…]name
+/// excluded: …`, which counts as Healthy.
 fn component(line: &str) -> Option<Component> {
     let (passes, rest) = match (line.strip_prefix("[+]"), line.strip_prefix("[-]")) {
         (Some(rest), _) => (true, rest),
@@ -60,12 +62,12 @@ fn component(line: &str) -> Option<Component> {
     Some(Component { reason: reason(why), ..Component::new(name, Status::Unhealthy) })
 }
 
-/// Reads the closing line: one word and `check passed` or `check failed`.
+/// Reads the closing line: one word, and `check passed` or `check failed`.
 fn closing(line: &str) -> Option<Status> {
     let (name, said) = line.trim_end().split_once(' ')?;
     let is_name =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/'));
-    // A sentence begins with a capital, as in `Browser check passed`.
+    // Not a capital letter, with which a sentence begins, such as `Browser check passed`.
     let is_name = is_name && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '/');
     match said {
         "check passed" if is_name => Some(Status::Healthy),

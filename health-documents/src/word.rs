@@ -1,8 +1,8 @@
-//! The words of the dialects for a state.
+//! The words for a state in all dialects.
 
 use crate::document::Status;
 
-/// Returns the state for a word of any dialect, in any case.
+/// Returns the state for a word of any dialect, without regard to case; `None` for any other word.
 pub(crate) fn known(word: &str) -> Option<Status> {
     if word.len() > 32 {
         return None;
@@ -18,12 +18,14 @@ pub(crate) fn known(word: &str) -> Option<Status> {
     })
 }
 
-/// Returns whether a code in capitals is one that a dialect defines. Any other is named, so that its owner recognizes it.
+/// Returns whether a dialect defines this code in capitals. Any other code becomes a reason, so that the owner of the
+/// service recognizes it.
 pub(crate) fn is_defined(code: &str) -> bool {
     ["DOWN", "ERROR", "FAIL", "OK", "OUT_OF_SERVICE", "PASS", "UNKNOWN", "UP", "WARN"].contains(&code)
 }
 
-/// Returns whether a word could be a status of an application's own, which Spring Boot answers with 200: a code in capitals.
+/// Returns whether a word can be a custom status of an application, which Spring Boot answers with 200: a code in
+/// capitals.
 pub(crate) fn is_code(word: &str) -> bool {
     word.len() <= 64
         && word.starts_with(|c: char| c.is_ascii_uppercase())

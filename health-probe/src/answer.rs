@@ -1,13 +1,14 @@
-//! The receiver of an HTTP answer, piece by piece. Pure, and safe for any bytes that a server may send.
+//! The receiver of an HTTP answer, which takes the answer piece by piece. Pure. It accepts any bytes that a server may
+//! send.
 //!
-//! It follows RFC 9112: an interim answer is passed over, and the body ends by its chunks, by its length or with the connection,
-//! whichever is first.
+//! It follows RFC 9112: interim answers are skipped, and the end of the body is the end of its chunks, its length, or
+//! the end of the connection.
 
-/// The greatest number of header lines.
+/// The largest number of header lines.
 const HEADERS: usize = 256;
-/// The greatest size of an answer's head, in bytes.
+/// The largest size of the head of an answer, in bytes.
 const LARGEST_HEAD: usize = 64 << 10;
-/// The greatest size of an answer, in bytes. A health page is smaller.
+/// The largest size of an answer, in bytes. A health page is smaller.
 const LARGEST: usize = 1 << 20;
 
 const ENDED_EARLY: &str = "the answer ended before its body was complete";
@@ -20,7 +21,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// How the end of a body is known.
+/// The rule that determines the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
@@ -28,10 +29,10 @@ enum Framing {
     Close,
 }
 
-/// An answer as far as it was received.
+/// The part of an answer that was received so far.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
-    /// What was received and not yet read.
+    /// The bytes that were received and not yet parsed.
     bytes: Vec<u8>,
     received: usize,
     head: Option<(Answer, Framing)>,
@@ -43,14 +44,14 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Returns an error if the bytes are no HTTP answer, or more than a health page has.
+    /// Returns an error if the bytes are not an HTTP answer, or if the answer is larger than a health page.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
         self.received += bytes.len();
         if self.received > LARGEST {
             return Err("the answer is too large for a health page");
         }
         self.bytes.extend_from_slice(bytes);
-        // A head can only end with a line.
+        // A head ends with a line feed.
         while self.head.is_none() && bytes.contains(&b'\n') && self.read_head()? {}
         if self.head.is_none() && self.bytes.len() > LARGEST_HEAD {
             return Err("the answer's head is too large for a health page");
@@ -64,11 +65,11 @@ impl Receiver {
         self.received > 0
     }
 
-    /// Takes the end of the connection.
+    /// Takes the end of the connection, and returns the answer.
     ///
     /// # Errors
     ///
-    /// Returns an error if the answer was not complete.
+    /// Returns an error if the answer is not complete.
     pub(crate) fn close(self) -> Result<Answer, &'static str> {
         match self.head {
             Some((answer, framing)) if self.is_complete || framing == Framing::Close => Ok(answer),
@@ -79,7 +80,7 @@ impl Receiver {
         }
     }
 
-    /// Reads a head. Returns whether an interim answer was passed over, so that another head follows.
+    /// Reads a head. Returns whether it was the head of an interim answer, after which another head follows.
     fn read_head(&mut self) -> Result<bool, &'static str> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut head = httparse::Response::new(&mut headers);
@@ -102,7 +103,7 @@ impl Receiver {
         Ok(is_interim)
     }
 
-    /// Moves what was received of the body to the answer.
+    /// Moves the received bytes of the body into the answer.
     fn read_body(&mut self) -> Result<(), &'static str> {
         let Some((answer, framing)) = &mut self.head else { return Ok(()) };
         match framing {
@@ -118,7 +119,7 @@ impl Receiver {
                     let size =
                         httparse::parse_chunk_size(&self.bytes[at..]).map_err(|_| "the answer's chunks are broken")?;
                     let httparse::Status::Complete((start, size)) = size else { break };
-                    // Behind the last chunk only trailers follow.
+                    // After the last chunk only trailers follow.
                     self.is_complete = size == 0;
                     let end = usize::try_from(size).ok().and_then(|size| (at + start).checked_add(size));
                     let end = end.ok_or("the answer is too large for a health page")?;
@@ -141,11 +142,11 @@ impl Receiver {
     }
 }
 
-/// Returns how the end of the body is known: RFC 9112, section 6.3.
+/// Returns the rule that determines the end of the body, according to RFC 9112, section 6.3.
 fn framing(code: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, &'static str> {
     let values = |name: &'static str| {
         let lines = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
-        // What is no text is no number and no coding either.
+        // A value that is not valid text is neither a number nor a known coding.
         let texts = lines.map(|header| std::str::from_utf8(header.value).unwrap_or("?"));
         texts.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty())
     };
@@ -155,12 +156,12 @@ fn framing(code: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, &'sta
     let mut codings = values("transfer-encoding");
     if let Some(coding) = codings.next() {
         let is_chunked = coding.eq_ignore_ascii_case("chunked") && codings.next().is_none();
-        return if is_chunked { Ok(Framing::Chunks) } else { Err("the answer is encoded, which nobody asked for") };
+        return if is_chunked { Ok(Framing::Chunks) } else { Err("the answer's transfer encoding is not supported") };
     }
     let mut lengths = values("content-length");
     let Some(length) = lengths.next() else { return Ok(Framing::Close) };
     if lengths.any(|other| other != length) || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("the answer's length is no number");
+        return Err("the answer's Content-Length is not a single number");
     }
     match length.parse() {
         Ok(length) if length <= LARGEST => Ok(Framing::Length(length)),
@@ -172,11 +173,11 @@ fn looks_like_http(bytes: &[u8]) -> bool {
     bytes.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
 }
 
-/// Reads all bytes that a server sent until it closed the connection.
+/// Reads an answer from all bytes that a server sent until it closed the connection.
 ///
 /// # Errors
 ///
-/// Returns an error if they are no complete HTTP answer.
+/// Returns an error if the bytes are not a complete HTTP answer.
 pub(crate) fn read(bytes: &[u8]) -> Result<Answer, &'static str> {
     let mut receiver = Receiver::default();
     receiver.push(bytes)?;
@@ -187,9 +188,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Answer, &'static str> {
 mod tests {
     use super::*;
 
-    /// Every answer, received at once and byte by byte.
+    /// Each answer is received at once and byte by byte.
     #[test]
-    fn an_answer_is_read_whole_or_not_at_all() {
+    fn a_complete_answer_is_read_and_any_other_is_an_error() {
         let body = |answer: Answer| (answer.code, String::from_utf8(answer.body).unwrap());
         let at_once = |text: &str| read(text.as_bytes()).map(body);
         let by_bytes = |text: &str| {
@@ -217,7 +218,8 @@ mod tests {
                 "ok",
             ),
             (
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n\
+                 HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
                 200,
                 "ok",
             ),
@@ -236,11 +238,11 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", "its body"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "chunks are broken"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n", "chunks are broken"),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", "encoded"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", "transfer encoding"),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n", "too large"),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n", "encoded"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!", "no number"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok!", "no number"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n", "transfer encoding"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!", "not a single number"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok!", "not a single number"),
             ("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nok!", "too large"),
             ("SSH-2.0-OpenSSH", "not HTTP"),
             ("SSH-2.0-OpenSSH\r\n", "not HTTP"),

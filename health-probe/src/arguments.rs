@@ -1,5 +1,5 @@
-//! The parser of the command line. Pure except for the token, which is read from the given file or environment
-//! variable.
+//! The parser of the command line. Pure, except that it reads the token from a file or an environment variable, and the
+//! trusted authorities from a file.
 
 use std::{
     ffi::OsString,
@@ -27,6 +27,7 @@ pub(crate) enum Wanted {
     Ask(Box<Asked>),
 }
 
+/// The options of a request.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) probe: Probe,
@@ -35,7 +36,7 @@ pub(crate) struct Asked {
     pub(crate) quiet: bool,
 }
 
-/// Returns whether the exit codes of a Nagios plugin are requested, even if the other arguments cannot be parsed.
+/// Returns whether the exit codes of a Nagios plugin are requested. Also works if the other arguments cannot be parsed.
 pub(crate) fn wants_nagios(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--nagios")
 }
@@ -44,7 +45,7 @@ pub(crate) fn wants_nagios(arguments: &[OsString]) -> bool {
 ///
 /// # Errors
 ///
-/// Returns one sentence that says what is wrong.
+/// Returns one sentence that names the fault.
 pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
     let mut parser = Parser::from_args(arguments);
     let mut target = None;
@@ -67,7 +68,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
             Short('v') | Long("verbose") => asked.verbose = true,
             Short('q') | Long("quiet") => asked.quiet = true,
             Value(url) if target.is_none() => {
-                target = Some(Target::parse(&url.string().map_err(|_| "the URL is no text")?)?);
+                target = Some(Target::parse(&url.string().map_err(|_| "the URL is not valid UTF-8")?)?);
             }
             Value(_) => return Err("there is more than one URL; see --help".to_owned()),
             other => return Err(format!("{}; see --help", other.unexpected())),
@@ -78,13 +79,13 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Wanted, String> {
         return Err("this program was built without the feature grpc".to_owned());
     }
     if asked.probe.grpc.is_some() && asked.probe.target.is_https {
-        return Err("over --grpc there is no TLS: ask http:// from beside the service".to_owned());
+        return Err("--grpc does not support TLS: use an http:// or unix: URL next to the service".to_owned());
     }
     if asked.nagios && asked.probe.expect != Expect::default() {
-        return Err("--nagios tells each state by its exit code: leave out --expect".to_owned());
+        return Err("--nagios has an exit code for each state: leave out --expect".to_owned());
     }
     if asked.probe.grpc.is_some() && matches!(asked.probe.expect, Expect::Code(_)) {
-        return Err("over --grpc there are no codes: use --expect healthy or leave it out".to_owned());
+        return Err("--grpc has no HTTP status codes: use --expect healthy, or leave out --expect".to_owned());
     }
     asked.probe.token = token;
     Ok(Wanted::Ask(Box::new(asked)))
@@ -107,12 +108,12 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, String> {
 }
 
 fn time(name: &str, text: &str) -> Result<Duration, String> {
-    // A bare number is in seconds, as in other plugins.
+    // A number without a unit is in seconds, as in other plugins.
     let time = text.parse().ok().and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
     let time = time
         .or_else(|| humantime::parse_duration(text).ok())
         .filter(|time| (1..=LONGEST.as_nanos()).contains(&time.as_nanos()));
-    time.ok_or_else(|| format!("{name} {text:?} is no time: use for instance 500ms, 2s or 1m, at most 1day"))
+    time.ok_or_else(|| format!("{name} {text:?} is not a time: use for example 500ms, 2s or 1m, at most 1day"))
 }
 
 fn expect(text: &str) -> Result<Expect, String> {
@@ -120,19 +121,19 @@ fn expect(text: &str) -> Result<Expect, String> {
         ("healthy", _) => Ok(Expect::Healthy),
         ("degraded", _) => Ok(Expect::HealthyOrDegraded),
         (_, Ok(code @ 100..=599)) => Ok(Expect::Code(code)),
-        _ => Err(format!("--expect {text:?} is not known: use healthy, degraded or a code such as 503")),
+        _ => Err(format!("--expect {text:?} is not supported: use healthy, degraded or a status code such as 503")),
     }
 }
 
 fn token_from(path: &PathBuf) -> Result<Token, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("--token-file {}: {error}", path.display()))?;
     Token::new(text.lines().next().unwrap_or_default())
-        .ok_or_else(|| format!("--token-file {}: no token in its first line", path.display()))
+        .ok_or_else(|| format!("--token-file {}: no token in the first line", path.display()))
 }
 
 fn token_of(variable: &str) -> Result<Token, String> {
-    let text = std::env::var(variable).map_err(|_| format!("--token-env {variable}: it is not set"))?;
-    Token::new(&text).ok_or_else(|| format!("--token-env {variable}: no token in it"))
+    let text = std::env::var(variable).map_err(|_| format!("--token-env {variable}: the variable is not set"))?;
+    Token::new(&text).ok_or_else(|| format!("--token-env {variable}: the variable has no token"))
 }
 
 #[cfg(test)]
@@ -184,10 +185,10 @@ mod tests {
         for (line, message) in [
             ("", "there is no URL"),
             ("http://a http://b", "more than one URL"),
-            ("-t soon http://a", "is no time"),
-            ("-t 0 http://a", "is no time"),
-            ("-t 1e19 http://a", "is no time"),
-            ("--wait 2days http://a", "is no time"),
+            ("-t soon http://a", "is not a time"),
+            ("-t 0 http://a", "is not a time"),
+            ("-t 1e19 http://a", "is not a time"),
+            ("--wait 2days http://a", "is not a time"),
             ("--expect good http://a", "use healthy, degraded"),
             ("--nagios --expect healthy http://a", "leave out --expect"),
             ("--wait", "--wait needs a value"),

@@ -1,4 +1,4 @@
-//! One attempt over a socket, which always ends by its deadline.
+//! One attempt over a socket, which ends at its deadline at the latest.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -15,7 +15,7 @@ use crate::{
     verdict::{self, State, Verdict},
 };
 
-/// The target of an attempt, and the token sent to it.
+/// The target of an attempt, and the token to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) target: Target,
@@ -24,7 +24,7 @@ pub(crate) struct Question {
     pub(crate) trust: crate::tls::Trust,
 }
 
-/// Asks once, on a separate thread, because a name look-up cannot be cancelled.
+/// Makes one request on a separate thread, because a name look-up cannot be cancelled.
 pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
     within(timeout, {
         let (question, until) = (question.clone(), Instant::now() + timeout);
@@ -38,7 +38,8 @@ pub(crate) fn ask(question: &Question, timeout: Duration) -> Verdict {
 /// Runs the work on a separate thread and returns its verdict; Unhealthy if none arrives within the timeout.
 pub(crate) fn within(timeout: Duration, work: impl FnOnce() -> Verdict + Send + 'static) -> Verdict {
     let (send, receive) = mpsc::channel();
-    // The thread ends by its own deadlines. A name look-up and a full Unix socket have none, but end with the program.
+    // The deadlines of the socket end the thread. A name look-up and a full Unix socket have no deadline, and end with
+    // the program.
     let spawned = thread::Builder::new().name("health-probe".to_owned()).spawn(move || drop(send.send(work())));
     let verdict = spawned.ok().and_then(|_| receive.recv_timeout(timeout).ok());
     verdict.unwrap_or_else(|| Verdict::new(State::Unhealthy, late(timeout)))
@@ -63,7 +64,7 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
         #[cfg(feature = "https")]
         Place::Tcp(host, port) if question.target.is_https => {
             let stream = connect(host, *port, &left)?;
-            // The handshake happens with the first write.
+            // The handshake takes place during the first write.
             Stream::set_deadline(&stream, left()?)?;
             Box::new(crate::tls::over(stream, host, &question.trust)?)
         }
@@ -71,7 +72,7 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
         #[cfg(unix)]
         Place::Unix(path) => Box::new(std::os::unix::net::UnixStream::connect(path)?),
         #[cfg(not(unix))]
-        Place::Unix(_) => return Err(io::Error::new(ErrorKind::Unsupported, "there are no Unix sockets here")),
+        Place::Unix(_) => return Err(io::Error::new(ErrorKind::Unsupported, "Unix sockets are not supported here")),
     };
     stream.set_deadline(left()?)?;
     stream.write_all(request(question).as_bytes())?;
@@ -81,7 +82,7 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
     loop {
         stream.set_deadline(left()?)?;
         match stream.read(&mut piece) {
-            // The server may keep the connection open: a complete answer is enough.
+            // The server may keep the connection open, so a complete answer ends the attempt.
             Ok(length) if length > 0 && !receiver.push(&piece[..length]).map_err(broken)? => {}
             Ok(_) => return receiver.close().map_err(broken),
             // The whole answer may have arrived before the reset.
@@ -94,10 +95,11 @@ fn exchange(question: &Question, until: Instant) -> io::Result<Answer> {
     }
 }
 
-/// Connects to the first of the name's addresses that accepts. Each address gets an equal share of the time left.
+/// Connects to the first address of the host that accepts the connection. Each address gets an equal share of the time
+/// left.
 fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>) -> io::Result<TcpStream> {
     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
-    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
     for (position, address) in addresses.iter().enumerate() {
         let share = left()? / u32::try_from(addresses.len() - position).unwrap_or(1);
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
@@ -108,7 +110,8 @@ fn connect(host: &str, port: u16, left: &dyn Fn() -> Result<Duration, ErrorKind>
     Err(last)
 }
 
-/// Returns the request. It is HTTP/1.1, as some proxies refuse what is older, and asks the server to close the connection.
+/// Returns the request. It uses HTTP/1.1, because some proxies refuse older versions, and asks the server to close the
+/// connection.
 fn request(question: &Question) -> String {
     let (path, host) = (&question.target.path, question.target.host());
     let token =

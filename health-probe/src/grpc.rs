@@ -12,7 +12,7 @@ use crate::{
     verdict::{State, Verdict},
 };
 
-/// Asks once for the status of a service by name. The empty name means the server itself.
+/// Makes one request for the status of a service. The empty name means the server itself.
 pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout: Duration) -> Verdict {
     let (place, service, token) = (target.place.clone(), service.to_owned(), token.cloned());
     within(timeout, move || {
@@ -25,7 +25,7 @@ pub(crate) fn ask(target: &Target, service: &str, token: Option<&Token>, timeout
 }
 
 async fn check(place: &Place, service: String, token: Option<Token>, timeout: Duration) -> Verdict {
-    // Longer than the caller's timeout, which decides the verdict: this timeout only ends the thread.
+    // Longer than the timeout of `within`, which decides the verdict. This timeout only ends the thread.
     let patience = timeout.saturating_add(Duration::from_secs(1));
     let unreachable =
         |error: &dyn std::error::Error| Verdict::new(State::Unhealthy, format!("{place}: {}", chain(error)));

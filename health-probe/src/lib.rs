@@ -1,5 +1,6 @@
-//! Asks a health endpoint: for Docker's `HEALTHCHECK`, exec probes, Nagios and Icinga, and scripts that wait for a
-//! service. The program is `health-probe`; this library does the same for an image that contains a single program:
+//! Requests a health endpoint and reports its status, for Docker's `HEALTHCHECK`, exec probes, Nagios and Icinga, and
+//! scripts that wait for a service. The program is `health-probe`. This library provides the same as a function, for an
+//! image that contains a single program:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
@@ -42,13 +43,14 @@ pub use crate::{
 /// The text that `--help` prints.
 pub const HELP: &str = include_str!("help.txt");
 
-/// Runs the program with the arguments after its name, prints the result on standard output, and returns the exit code:
-/// 0 if the result passes, 1 if not; with `--nagios` 0 to 3. Blocks the calling thread.
+/// Runs the program `health-probe`, prints the result on standard output, and returns the exit code: 0 if the result
+/// passes, 1 if not; with `--nagios` 0 to 3. `arguments` are the arguments after the name of the program. Blocks the
+/// calling thread.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let nagios = arguments::wants_nagios(&arguments);
     match arguments::read(&arguments) {
-        // A plugin that only printed its help or version has checked nothing, which is UNKNOWN.
+        // A plugin that only prints its help or version has checked nothing, which is UNKNOWN in Nagios.
         Ok(Wanted::Help) => {
             say(HELP);
             ExitCode::from(if nagios { 3 } else { 0 })
@@ -70,8 +72,8 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode
     }
 }
 
-/// Returns the verbose output of a Nagios plugin for these bytes: everything that a server sent until it closed the
-/// connection. For consumers with a connection of their own, and for tests.
+/// Returns the verbose output of a Nagios plugin for an HTTP answer, for consumers with their own connection and for
+/// tests. `answer` is everything that the server sent until it closed the connection.
 #[must_use]
 pub fn nagios_output(answer: &[u8]) -> String {
     let verdict = match answer::read(answer) {
@@ -81,7 +83,7 @@ pub fn nagios_output(answer: &[u8]) -> String {
     nagios::output(&verdict, std::time::Duration::ZERO, true)
 }
 
-/// Prints the text on standard output. A failed write does not change the exit code.
+/// Prints a text on standard output. A failed write is ignored, so that it does not change the exit code.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

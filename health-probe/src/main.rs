@@ -1,4 +1,4 @@
-//! The program `health-probe`; `--help` describes it.
+//! The program `health-probe`. Its option `--help` prints its description.
 
 use std::process::ExitCode;
 

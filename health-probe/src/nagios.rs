@@ -9,8 +9,8 @@ use std::{
 
 use crate::verdict::{State, Verdict};
 
-/// The maximum length of the output, in bytes. Old transports take 4 KiB, and some consumers less, so the important
-/// parts come first.
+/// The maximum length of the output, in bytes. Old transports take 4 KiB, and some consumers less, so the most
+/// important parts come first.
 const LONGEST: usize = 4_000;
 /// The maximum length of the performance data of all checks, in bytes.
 const NUMBERS: usize = 1_600;
@@ -27,7 +27,7 @@ pub(crate) const fn code(state: State) -> u8 {
     }
 }
 
-/// Returns one line of text and performance data; if `verbose`, followed by a line for each check.
+/// Returns one line with a text and performance data. If `verbose`, a line for each check follows.
 pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String {
     let word = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][usize::from(code(verdict.state))];
     let checks = match verdict.checks.len() {
@@ -42,10 +42,10 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
     };
     let mut text = format!("HEALTH {word}: {} |", said.chars().take(FIRST_LINE).collect::<String>());
     let mut numbers = Numbers::default();
-    // Reserved first: `time` always means the whole attempt, even if a check has this name.
+    // Reserved first, so that `time` always is the duration of the attempt, even if a check has this name.
     let time = numbers.label("time");
     for check in &verdict.checks {
-        // Reserved even if the check has no duration, so that no other number continues under its label.
+        // Reserved even if the check has no duration, so that another number never gets this label.
         let label = numbers.label(&check.name);
         if let Some(seconds) = check.seconds {
             numbers.add(&label, seconds, "s");
@@ -58,7 +58,7 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
         }
     }
     text.push_str(&numbers.text);
-    // To the microsecond: finer digits are noise.
+    // Truncated to microseconds, because further digits are noise.
     text.push_str(&number(&time, took.as_micros() as f64 / 1e6, "s"));
     text.push('\n');
     if verbose {
@@ -78,7 +78,7 @@ pub(crate) fn output(verdict: &Verdict, took: Duration, verbose: bool) -> String
     text
 }
 
-/// The performance data of the checks, as far as `NUMBERS` allows.
+/// The performance data of the checks, up to a length of `NUMBERS`.
 #[derive(Default)]
 struct Numbers {
     text: String,
@@ -88,10 +88,10 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// Returns a unique label. A check's name may equal another check's name joined with the name of an observed
-    /// number.
+    /// Returns a unique label. Without a suffix two labels could be equal, because the name of a check can equal
+    /// another check's name joined with the name of an observed number.
     fn label(&mut self, name: &str) -> String {
-        // Icinga allows neither a quote nor an equals sign in a label.
+        // Icinga allows neither quotes nor equals signs in a label.
         let name: String = clean(name).chars().map(|c| if matches!(c, '\'' | '=') { '_' } else { c }).collect();
         let mut label = name.clone();
         while !self.labels.insert(label.clone()) {
@@ -112,7 +112,7 @@ impl Numbers {
 
 /// Returns ` 'label'=value[unit];;;0`. The minimum 0 is omitted for a negative value.
 fn number(label: &str, value: f64, unit: &str) -> String {
-    // The units that Nagios knows. With any other unit, the number stands alone.
+    // The units that Nagios defines. A number with any other unit is written without a unit.
     let unit = match unit {
         "s" | "ms" | "us" | "%" | "B" | "KB" | "MB" | "GB" | "TB" => unit,
         "bytes" => "B",
@@ -123,7 +123,8 @@ fn number(label: &str, value: f64, unit: &str) -> String {
     format!(" '{label}'={value}{unit};;;{least}")
 }
 
-/// Replaces `|`, which begins the performance data, and control characters, which begin a line or control a terminal.
+/// Replaces `|`, which begins the performance data, and control characters, which could begin a line or control a
+/// terminal.
 fn clean(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_with_numbers() {
+    fn the_output_is_one_line_with_performance_data() {
         let body = r#"{"status":"unhealthy","root_causes":["database"],"checks":{"database":{"status":"unhealthy",
             "reason":"unreachable","duration_ms":1.4},"jobs":{"status":"healthy","duration_ms":0.31,
             "observed":{"length":{"value":42,"unit":"messages"},"free":{"value":0.5,"unit":"percent"}}}}}"#;
@@ -169,21 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn no_two_numbers_share_a_label() {
-        let body = r#"{"status":"healthy","checks":{"a":{"status":"healthy","duration_ms":1,"observed":{"b":{"value":7}}},
+    fn every_number_has_a_unique_label() {
+        let body = r#"{"status":"healthy","checks":{
+            "a":{"status":"healthy","duration_ms":1,"observed":{"b":{"value":7}}},
             "a.b":{"status":"healthy"},"it's":{"status":"healthy","duration_ms":2},"it=s":{"status":"healthy",
             "duration_ms":3},"time":{"status":"healthy","duration_ms":4}}}"#;
         assert_eq!(
             line(200, body, false),
-            "HEALTH OK: 5 checks | 'a'=0.001s;;;0 'it_s'=0.002s;;;0 'it_s_2'=0.003s;;;0 'time_2'=0.004s;;;0 'a.b_2'=7;;;0 \
-             'time'=0.0014s;;;0\n"
+            "HEALTH OK: 5 checks | 'a'=0.001s;;;0 'it_s'=0.002s;;;0 'it_s_2'=0.003s;;;0 'time_2'=0.004s;;;0 \
+             'a.b_2'=7;;;0 'time'=0.0014s;;;0\n"
         );
     }
 
     #[test]
     fn text_of_a_page_cannot_forge_or_overflow_the_output() {
         let evil = r#"{"status":"unhealthy","reason":"a | 'x'=1\nCRITICAL","checks":{"it's=|\u001b[31m\n":
-            {"status":"unhealthy","reason":"| rm\r\n","message":"|","duration_ms":1,"observed":{"n":{"value":-1e300,"unit":"|x"}}}}}"#;
+            {"status":"unhealthy","reason":"| rm\r\n","message":"|","duration_ms":1,
+            "observed":{"n":{"value":-1e300,"unit":"|x"}}}}}"#;
         let text = line(503, evil, true);
         assert_eq!(text.matches('|').count(), 1, "{text}");
         assert_eq!(text.lines().count(), 2, "{text}");

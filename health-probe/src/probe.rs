@@ -1,4 +1,4 @@
-//! The question to an endpoint: its target, its repetition, and the verdicts that pass.
+//! The probe: a request to an endpoint, its timeout and retries, and the verdicts that pass.
 
 use std::{
     thread,
@@ -12,10 +12,10 @@ use crate::{
     verdict::{State, Verdict},
 };
 
-/// The pause between two attempts while waiting.
+/// The pause between two attempts of a probe that waits.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The maximum of a timeout and of a wait.
+/// The longest timeout and the longest wait: one day.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// The verdicts that pass.
@@ -27,7 +27,7 @@ pub enum Expect {
     /// Healthy or Degraded.
     #[default]
     HealthyOrDegraded,
-    /// An answer with this HTTP status code, whatever its body says.
+    /// An answer with this HTTP status code, independent of its body.
     Code(u16),
 }
 
@@ -43,7 +43,7 @@ impl Expect {
     }
 }
 
-/// Asks a health endpoint, once or until the verdict passes.
+/// A probe, which requests a health endpoint once or until the verdict passes.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -66,12 +66,12 @@ pub struct Probe {
     pub(crate) token: Option<Token>,
     #[cfg(feature = "https")]
     pub(crate) trust: crate::tls::Trust,
-    /// The service to ask for over gRPC; `None` asks over HTTP.
+    /// The name of the service to request over gRPC; `None` for a request over HTTP.
     pub(crate) grpc: Option<String>,
 }
 
 impl Probe {
-    /// Creates a probe that asks once, with a timeout of 2 s.
+    /// Creates a probe that makes one attempt with a timeout of 2 s.
     pub fn to(target: Target) -> Self {
         Self {
             target,
@@ -85,61 +85,64 @@ impl Probe {
         }
     }
 
-    /// Sets the timeout of one attempt, which includes the name look-up. Default 2 s, at most one day.
+    /// Sets the timeout of one attempt, which includes the name look-up. Default 2 s. The maximum is one day.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long to ask again, twice a second, until the verdict passes. At most one day. Default: asks once.
+    /// Sets the time for which the probe retries, twice a second, until the verdict passes. Default: one attempt. The
+    /// maximum is one day.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait.min(LONGEST));
         self
     }
 
-    /// Sets the verdicts that pass, at which [`wait`](Self::wait) ends. Default Healthy or Degraded.
+    /// Sets the verdicts that pass, which end [`wait`](Self::wait). Default [`Expect::HealthyOrDegraded`].
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expect = expect;
         self
     }
 
-    /// Sets a bearer token, which can raise the visibility of the answer. A token with other than visible ASCII
-    /// characters is not sent.
+    /// Sets a bearer token, which can raise the visibility of the answer. A token that is empty or has characters other
+    /// than visible ASCII is not sent.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Token::new(&token.into());
         self
     }
 
-    /// Sets the file of the authorities that are trusted over https, as PEM, instead of those of the platform.
+    /// Sets the PEM file of the certificate authorities that are trusted over https. Default: the authorities of the
+    /// platform.
     ///
     /// # Errors
     ///
-    /// Returns one sentence that says what is wrong with the file.
+    /// Returns one sentence that names the fault of the file.
     #[cfg(feature = "https")]
     pub fn ca_file(mut self, path: impl AsRef<std::path::Path>) -> Result<Self, String> {
         self.trust = crate::tls::Trust::of_file(path.as_ref())?;
         Ok(self)
     }
 
-    /// Asks `grpc.health.v1` for this service. The empty name means the server itself.
+    /// Requests the status of this service over `grpc.health.v1`, instead of a page over HTTP. The empty name means the
+    /// server itself.
     #[cfg(feature = "grpc")]
     pub fn grpc(mut self, service: impl Into<String>) -> Self {
         self.grpc = Some(service.into());
         self
     }
 
-    /// Asks, and returns the verdict. Blocks the calling thread.
+    /// Makes the request and returns the verdict. Blocks the calling thread.
     #[must_use]
     pub fn ask(&self) -> Verdict {
         self.timed().0
     }
 
-    /// Asks, and returns the verdict and the duration of the last attempt.
+    /// Makes the request and returns the verdict and the duration of the last attempt.
     pub(crate) fn timed(&self) -> (Verdict, Duration) {
         let until = self.wait.map(|wait| Instant::now() + wait);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            // The last attempt has at least `PAUSE`, so that it can succeed.
+            // The last attempt has a timeout of at least `PAUSE`, so that it can succeed.
             let timeout = left.map_or(self.timeout, |left| self.timeout.min(left.max(PAUSE)));
             let began = Instant::now();
             let verdict = self.attempt(timeout);
@@ -167,8 +170,8 @@ impl Probe {
     }
 }
 
-/// Returns the output without `--nagios`. Control characters are replaced, because a terminal would obey them. Where another code
-/// was expected, the codes come first.
+/// Returns the output without `--nagios`. Control characters are replaced, because a terminal would interpret them. If
+/// another status code was expected, the output begins with the two codes.
 pub(crate) fn text(verdict: &Verdict, expect: Expect, verbose: bool) -> String {
     let with = |first: &str, more: &[&str]| {
         let said: Vec<&str> = more.iter().copied().filter(|more| !more.is_empty()).collect();

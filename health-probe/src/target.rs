@@ -6,7 +6,7 @@ use std::{fmt, path::PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub(crate) place: Place,
-    /// Whether it is asked over TLS.
+    /// Whether the request uses TLS.
     pub(crate) is_https: bool,
     /// The path and the query, as sent.
     pub(crate) path: String,
@@ -31,12 +31,12 @@ impl fmt::Display for Place {
 }
 
 impl Target {
-    /// Parses `http://HOST[:PORT][/PATH]`, `https://…` (with the feature `https`) or `unix:/SOCKET[:/PATH]`. Default port 80, of
-    /// https 443; default path `/`.
+    /// Parses `http://HOST[:PORT][/PATH]`, `https://…` (with the feature `https`) or `unix:/SOCKET[:/PATH]`. The
+    /// default port is 80, and 443 for https. The default path is `/`.
     ///
     /// # Errors
     ///
-    /// Returns one sentence that says what is wrong with the URL. It does not repeat a password in the URL.
+    /// Returns one sentence that names the fault of the URL. It does not repeat a password in the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err("the URL must begin with http://, https:// or unix:".to_owned());
@@ -68,11 +68,12 @@ impl Target {
     /// Returns the value of the `Host` header.
     pub(crate) fn host(&self) -> String {
         match &self.place {
-            // The zone of an address is this machine's own: RFC 6874, section 4.
+            // The zone of an address has a meaning only on this machine, so it is not sent: RFC 6874, section 4.
             Place::Tcp(host, port) => {
                 let address = host.split('%').next().unwrap_or_default().to_owned();
                 let host = Place::Tcp(address, *port).to_string();
-                // RFC 9110, section 4.2: the default port of a scheme is not sent. Proxies compare the header with names.
+                // The default port of a scheme is not sent (RFC 9110, section 4.2), because proxies compare the header
+                // with host names.
                 let default = if self.is_https { ":443" } else { ":80" };
                 host.strip_suffix(default).map_or(host.clone(), ToOwned::to_owned)
             }
@@ -94,7 +95,7 @@ fn http(rest: &str, default_port: u16) -> Result<(Place, &str), String> {
         }
         None => authority.split_once(':').map_or((authority, Some("")), |(host, port)| (host, Some(port))),
     };
-    // RFC 6874: the % before a zone is percent-encoded.
+    // The % before a zone is percent-encoded in a URL: RFC 6874.
     let host = if authority.starts_with('[') { host.replacen("%25", "%", 1) } else { host.to_owned() };
     let port = match port {
         Some("") => default_port,
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn https_is_asked_where_it_was_built_in() {
+    fn https_urls_are_accepted_only_with_the_feature() {
         let target = Target::parse("HTTPS://app/readyz");
         if cfg!(feature = "https") {
             assert_eq!(
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_not_sent() {
+    fn the_host_header_has_neither_a_zone_nor_a_default_port() {
         assert_eq!(Target::parse("http://[fe80::1%25eth0]:8080/").unwrap().host(), "[fe80::1]:8080");
         assert_eq!(Target::parse("http://app:8080/").unwrap().host(), "app:8080");
         assert_eq!(Target::parse("http://app/").unwrap().host(), "app");

@@ -9,18 +9,18 @@ use rustls::{
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// Whom to trust: the authorities of a file, else those of the platform.
+/// The trusted certificate authorities: those of a file, or by default those of the platform.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     authorities: Option<RootCertStore>,
 }
 
 impl Trust {
-    /// Trusts the certificates of a PEM file alone.
+    /// Trusts only the certificates of a PEM file.
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with the file.
+    /// Returns one sentence that names the fault of the file.
     pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
         let told = |error: &dyn std::fmt::Display| format!("--ca-file {}: {error}", path.display());
         let certificates = CertificateDer::pem_file_iter(path).map_err(|error| told(&error))?;
@@ -29,7 +29,7 @@ impl Trust {
             authorities.add(certificate.map_err(|error| told(&error))?).map_err(|error| told(&error))?;
         }
         if authorities.is_empty() {
-            return Err(told(&"no certificate in it"));
+            return Err(told(&"the file has no certificate"));
         }
         Ok(Self { authorities: Some(authorities) })
     }
@@ -45,18 +45,19 @@ impl Trust {
     }
 }
 
-/// Returns a stream that shakes hands with its first use.
+/// Returns a TLS stream, whose handshake takes place at its first use.
 ///
 /// # Errors
 ///
-/// Returns an error if the host can have no certificate, or the platform has no authorities.
+/// Returns an error if the host name is not valid in a certificate, or if the platform has no authorities.
 pub(crate) fn over(
     stream: TcpStream,
     host: &str,
     trust: &Trust,
 ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let address = host.split('%').next().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(address).map_err(|_| io::Error::other("the host is no name for a certificate"))?;
+    let name =
+        ServerName::try_from(address).map_err(|_| io::Error::other("the host name is not valid in a certificate"))?;
     let config = trust.config().map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))

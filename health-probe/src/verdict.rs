@@ -1,10 +1,10 @@
-//! Derives the verdict on a service from an answer. Pure.
+//! The verdict on a service, derived from an answer. Pure.
 
 use health_documents::{Component, Document, Status};
 
 use crate::answer::Answer;
 
-/// The state of a service or of a check.
+/// The state of a service or of a check. The order is from the best state to the worst, and `Unknown` is last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// Everything works.
@@ -38,17 +38,17 @@ impl State {
     }
 }
 
-/// The result of asking a health endpoint.
+/// The result of a request to a health endpoint.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
     /// The state of the service.
     pub state: State,
-    /// The cause in a few words: `database unreachable`. Empty if the service is Healthy.
+    /// A short text for the cause, such as `database unreachable`. Empty if the service is Healthy.
     pub cause: String,
-    /// The HTTP status code; `None` without an answer and over gRPC.
+    /// The HTTP status code; `None` if there was no answer, and over gRPC.
     pub code: Option<u16>,
-    /// The checks that the page names.
+    /// The checks on the page.
     pub checks: Vec<CheckVerdict>,
 }
 
@@ -60,11 +60,11 @@ pub struct CheckVerdict {
     pub name: String,
     /// The state of the check.
     pub state: State,
-    /// The public reason, one word. Empty if the check is Healthy.
+    /// The public reason. Empty if the page has none, for example because the check is Healthy.
     pub reason: String,
-    /// The message, which a page has only at full visibility.
+    /// The message, which a page has only at full visibility. Empty if the page has none.
     pub message: String,
-    /// The duration of the check's last run, in seconds.
+    /// The duration of the check's last run, in seconds; `None` if the page has none.
     pub seconds: Option<f64>,
     /// The numbers that the check observed: name, value, unit.
     pub observed: Vec<(String, f64, String)>,
@@ -76,9 +76,10 @@ impl Verdict {
     }
 }
 
-/// The maximum number of failing checks that a cause names.
+/// The largest number of failing checks that a cause names.
 const TOLD: usize = 8;
 
+/// Returns the verdict for an answer.
 pub(crate) fn of(answer: &Answer) -> Verdict {
     let mut by_code = match answer.code {
         200..=299 => (State::Healthy, String::new()),
@@ -93,8 +94,8 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
         None => Verdict::new(State::Unknown, ""),
     };
     if verdict.state == State::Unknown && by_code.0 == State::Healthy && !answer.body.trim_ascii().is_empty() {
-        // For instance the front page of a web site.
-        by_code = (State::Unknown, "the page is no health page".to_owned());
+        // For example the front page of a web site.
+        by_code = (State::Unknown, "the page is not a health page".to_owned());
     }
     // A worse code overrides the document, because a proxy in front of the service may know better. An Unhealthy
     // document stands with every code, because a service may be configured to answer Unhealthy with a code below 500.
@@ -141,8 +142,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_page_has_its_verdict() {
-        let bad = r#"{"status":"unhealthy","root_causes":["db"],"checks":{"db":{"status":"unhealthy","reason":"timeout"},
-            "jobs":{"status":"unhealthy","reason":"dependency"}}}"#;
+        let bad = r#"{"status":"unhealthy","root_causes":["db"],"checks":{
+            "db":{"status":"unhealthy","reason":"timeout"},"jobs":{"status":"unhealthy","reason":"dependency"}}}"#;
         for (code, body, state, cause, checks) in [
             (200, "ok", State::Healthy, "", 0),
             (200, r#"{"status":"healthy","checks":{"a":{"status":"healthy"}}}"#, State::Healthy, "", 1),
@@ -169,14 +170,14 @@ mod tests {
             (200, "[+]a ok\n[+]c ok (degraded)\nreadyz check passed\n", State::Degraded, "c degraded", 2),
             (200, "livez check passed\n", State::Healthy, "", 0),
             (503, "readyz check failed\n", State::Unhealthy, "", 0),
-            (200, "Your browser check passed", State::Unknown, "the page is no health page", 0),
+            (200, "Your browser check passed", State::Unknown, "the page is not a health page", 0),
             (403, "Your browser check failed", State::Unknown, "HTTP 403", 0),
             (503, "no upstream: health check failed", State::Unhealthy, "HTTP 503", 0),
             // A worse code overrides the page, and a better code does not hide an Unhealthy page.
             (503, r#"{"status":"healthy"}"#, State::Unhealthy, "HTTP 503", 0),
             (502, "<html>bad gateway</html>", State::Unhealthy, "HTTP 502", 0),
             (200, r#"{"status":"unhealthy"}"#, State::Unhealthy, "", 0),
-            (200, "<html>welcome</html>", State::Unknown, "the page is no health page", 0),
+            (200, "<html>welcome</html>", State::Unknown, "the page is not a health page", 0),
             (200, "Healthy\n", State::Healthy, "", 0),
             (200, "", State::Healthy, "", 0),
             (404, r#"{"status":"ok"}"#, State::Unknown, "HTTP 404: there is no such page", 0),

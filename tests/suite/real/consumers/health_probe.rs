@@ -241,7 +241,7 @@ fn https_is_asked_of_whom_the_file_or_the_platform_trusts() {
     assert_eq!(probe(&["--timeout", "700ms", &url]), (Some(1), "unhealthy: no answer within 700ms\n".into()));
     let empty = file("empty.pem", "");
     let (code, text) = probe(&["--ca-file", &empty, &url]);
-    assert!(code == Some(1) && text.contains("no certificate in it"), "{text}");
+    assert!(code == Some(1) && text.contains("the file has no certificate"), "{text}");
 }
 
 #[test]
@@ -354,9 +354,9 @@ fn wrong_use_is_told_and_never_exits_with_2() {
         (&[], 1, "there is no URL"),
         (&["ftp://app/"], 1, "must begin with http://, https:// or unix:"),
         (&["--ca-file", "/nowhere", "https://app/"], 1, "--ca-file /nowhere: "),
-        (&["--grpc", "https://app/"], 1, "over --grpc there is no TLS"),
+        (&["--grpc", "https://app/"], 1, "--grpc does not support TLS"),
         (&["--nagios"], 3, "HEALTH UNKNOWN: there is no URL"),
-        (&["--nagios", "-t", "x", "http://a"], 3, "is no time"),
+        (&["--nagios", "-t", "x", "http://a"], 3, "is not a time"),
         (&["--help"], 0, "HEALTHCHECK CMD"),
         (&["--version"], 0, "health-probe 0."),
         (&["--nagios", "--help"], 3, "exit codes"),
