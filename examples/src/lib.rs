@@ -1,9 +1,11 @@
-//! What the example services share: settings from the environment, and a little work to watch.
+//! The shared code of the example services: settings from the environment, and an in-process queue with a worker to
+//! check.
 //!
-//! The programs that use it are packages of their own, `axum`, `actix`, `warp` and `worker` beside this one, so that each builds
-//! only its framework: they mount and serve. The worker has work of its own. The other programs beside it are whole in one file.
+//! The programs `axum`, `actix`, `warp` and `worker` are separate packages in the neighbouring directories, so that
+//! each builds only its framework. They mount the endpoint and serve it. The program `worker` has its own work. The
+//! other programs in the neighbouring directories do not use this package and consist of one file each.
 
-/// The README's programs, compiled.
+/// The programs in the README, which are compiled as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}

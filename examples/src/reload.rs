@@ -1,4 +1,4 @@
-//! The settings of checks again, without a restart.
+//! Reloads the settings of checks without a restart.
 
 use std::{error::Error, io};
 
@@ -10,18 +10,18 @@ use tokio::{
 
 use crate::settings;
 
-/// Reads the settings of checks again on each SIGHUP, and applies them. The log says what has changed and what needs a restart.
-/// A mistake changes nothing.
+/// Starts a task that reads the settings of checks again on each SIGHUP, and applies them. Changed options, and options
+/// that need a restart, are logged. If the settings have a mistake, nothing is changed.
 ///
 /// # Errors
 ///
-/// The signal cannot be received.
+/// Returns an error if the signal handler cannot be registered.
 pub fn reload_on_hangup(health: &Health) -> io::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     let health = health.clone();
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            // A file can be on a file system that hangs.
+            // On a blocking thread, because the file can be on a file system that hangs.
             match spawn_blocking(settings::checks).await {
                 Ok(Ok(settings)) => apply(&health, settings),
                 Ok(Err(error)) => refused(&error),
@@ -48,5 +48,5 @@ fn apply(health: &Health, settings: health_core::Settings) {
 }
 
 fn refused(error: &dyn Error) {
-    tracing::error!(%error, "settings not applied: those before hold");
+    tracing::error!(%error, "settings not applied: the previous settings stay in effect");
 }

@@ -1,4 +1,4 @@
-//! What every example does first and last.
+//! The beginning and the end of every example.
 
 use std::{error::Error, process::ExitCode};
 
@@ -6,7 +6,8 @@ use health_core::{BuildError, EndpointError};
 
 use crate::{Settings, logs};
 
-/// Logs, reads the settings, serves, and says how it went: 0, 1 for a failure, 2 for settings that cannot be used.
+/// Initializes the log, reads the settings, calls `serve`, and returns the exit code: 0 for success, 1 for a failure, 2
+/// for settings that are not usable.
 pub async fn run<F, R>(serve: F) -> ExitCode
 where
     F: FnOnce(Settings) -> R,
@@ -24,8 +25,8 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            // Checks that contradict each other or their settings, and a token that is too short, are settings that cannot
-            // be used.
+            // Checks that contradict each other or their settings, and a token that is too short, count as unusable
+            // settings.
             let is_unusable = error.is::<BuildError>() || error.is::<EndpointError>();
             if is_unusable { ExitCode::from(2) } else { ExitCode::FAILURE }
         }

@@ -1,4 +1,4 @@
-//! The health of the example service: what is checked, and who sees what.
+//! The health of the example service: its checks, its publishers and its endpoint.
 
 use std::error::Error;
 
@@ -10,11 +10,11 @@ use crate::{Queue, Settings, reload_on_hangup, work};
 /// A started service, ready to be mounted.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// The handle to drain and stop.
+    /// The handle with which the program drains and stops.
     pub health: Health,
-    /// What an adapter mounts.
+    /// The endpoint that an adapter mounts.
     pub endpoint: Endpoint,
-    /// Where the application leaves its jobs.
+    /// The queue for the jobs of the application.
     pub queue: Queue,
 }
 
@@ -22,8 +22,8 @@ pub struct Service {
 ///
 /// # Errors
 ///
-/// The settings name a check or an option that does not exist, have a value that is none, or a token that is too short; or
-/// SIGHUP cannot be received.
+/// Returns an error if the settings name a check or an option that does not exist, or have an invalid value or a token
+/// that is too short, and if the handler of SIGHUP cannot be registered.
 pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
     let (queue, heartbeat) = work::start_worker();
     let mut builder = Health::builder()
@@ -49,7 +49,7 @@ pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
     if let Some(agent) = settings.dogstatsd {
         match Dogstatsd::udp(agent) {
             Ok(dogstatsd) => health.publish(dogstatsd),
-            Err(error) => tracing::warn!(%error, "no service checks are sent"),
+            Err(error) => tracing::warn!(%error, "DogStatsD not available: no service checks are sent"),
         }
     }
     let mut endpoint = Endpoint::new(health.clone());
@@ -62,12 +62,12 @@ pub fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
 fn postgres_pool(settings: &Settings) -> Option<deadpool_postgres::Pool> {
     let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(settings.database.clone()?, NoTls, config);
-    // Building only fails where timeouts are set without a runtime.
+    // Building fails only if timeouts are set without a runtime.
     deadpool_postgres::Pool::builder(manager).max_size(8).build().ok()
 }
 
 fn redis_pool(settings: &Settings) -> Option<deadpool_redis::Pool> {
-    // The settings hold a URL that has been parsed already; building fails only where timeouts are set.
+    // The settings have a URL that is already parsed. Building fails only if timeouts are set.
     let manager = deadpool_redis::Manager::new(settings.redis.clone()?).ok()?;
     deadpool_redis::Pool::builder(manager).max_size(8).build().ok()
 }

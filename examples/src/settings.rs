@@ -1,5 +1,5 @@
-//! What the examples read from the environment. What cannot be read ends them, with the variable's name and never its
-//! value: a mistyped URL still has its password in it.
+//! The settings of the examples, which come from environment variables. A variable that is not usable ends the program.
+//! The message has the name of the variable and never its value, because a mistyped URL still contains its password.
 
 use std::{env, error::Error, fmt, net::SocketAddr, time::Duration};
 
@@ -7,27 +7,28 @@ use deadpool_postgres::tokio_postgres::{self, config::SslMode};
 use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo as _};
 use health_core::SettingsLoader;
 
-/// Shorter secrets would be found in ordinary words when they are removed from output.
+/// The length of the shortest secret that is redacted, in bytes. A shorter one would also be redacted inside ordinary
+/// words.
 const SHORTEST_SECRET: usize = 4;
 
 /// The settings of an example service.
 #[derive(Clone)]
 pub struct Settings {
-    /// `BIND_ADDR`: where to listen; default `127.0.0.1:8080`.
+    /// `BIND_ADDR`: the address to listen on. Default `127.0.0.1:8080`.
     pub bind: SocketAddr,
     /// `DATABASE_URL`: a PostgreSQL server to check.
     pub database: Option<tokio_postgres::Config>,
     /// `REDIS_URL`: a Redis server to check.
     pub redis: Option<ConnectionInfo>,
-    /// `DOGSTATSD_ADDR`: a Datadog Agent, often `127.0.0.1:8125`, that is sent service checks.
+    /// `DOGSTATSD_ADDR`: a Datadog Agent that receives service checks, often `127.0.0.1:8125`.
     pub dogstatsd: Option<SocketAddr>,
-    /// `DRAIN_SECONDS`: how long to keep serving after SIGTERM; default 10.
+    /// `DRAIN_SECONDS`: the time for which the service continues to serve after SIGTERM, in seconds. Default 10.
     pub drain: Duration,
-    /// `HEALTH_TOKEN`: the bearer token that shows everything.
+    /// `HEALTH_TOKEN`: the bearer token that grants full visibility.
     pub token: Option<String>,
     /// `HEALTH_CONFIG`, a file in TOML, YAML or JSON, and `HEALTH_CHECKS__<CHECK>__<OPTION>`: options of checks.
     pub checks: health_core::Settings,
-    /// What must appear in no output.
+    /// The texts that are redacted in every output.
     pub secrets: Vec<String>,
 }
 
@@ -37,24 +38,24 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Settings that cannot be used.
+/// The error for settings that are not usable.
 #[derive(Debug)]
 pub enum SettingsError {
-    /// A variable of the service.
+    /// A variable of the service is not usable.
     Variable {
         /// The name of the variable.
         variable: &'static str,
-        /// What it must be.
+        /// The description of a valid value.
         expected: &'static str,
     },
-    /// The options of checks. The text names the file and the line, or the variable.
+    /// The options of checks are not usable. The text names the file and the line, or the variable.
     Checks(health_core::SettingsError),
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Variable { variable, expected } => write!(f, "{variable} cannot be used: expected {expected}"),
+            Self::Variable { variable, expected } => write!(f, "{variable} is not usable: expected {expected}"),
             Self::Checks(error) => error.fmt(f),
         }
     }
@@ -70,18 +71,18 @@ impl Error for SettingsError {
 }
 
 impl Settings {
-    /// Reads the environment.
+    /// Reads the settings from the environment.
     ///
     /// # Errors
     ///
-    /// The first variable that is set to something that cannot be used.
+    /// Returns an error for the first variable with a value that is not usable.
     pub fn from_env() -> Result<Self, SettingsError> {
         let mut secrets = Vec::new();
         let bind = read("BIND_ADDR", "an address and a port, such as 127.0.0.1:8080", |text| text.parse().ok())?
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
         let database = read(
             "DATABASE_URL",
-            "postgres://user:password@host:5432/database, and no sslmode=require, as this example has no TLS",
+            "postgres://user:password@host:5432/database without sslmode=require, because this example has no TLS",
             |text| {
                 let config: tokio_postgres::Config = text.parse().ok()?;
                 secrets.extend(config.get_password().map(|password| String::from_utf8_lossy(password).into_owned()));
@@ -92,7 +93,7 @@ impl Settings {
         )?;
         let redis = read(
             "REDIS_URL",
-            "redis://user:password@host:6379/0, and no rediss://, as this example has no TLS",
+            "redis://user:password@host:6379/0, not rediss://, because this example has no TLS",
             |text| {
                 let info = text.into_connection_info().ok()?;
                 secrets.extend(info.redis_settings().password().map(str::to_owned));
@@ -114,7 +115,7 @@ impl Settings {
     }
 }
 
-/// Reads what operators say about the checks: first the file, then the variables, which overrule it.
+/// Reads the settings of checks: first the file, then the environment variables, which override it.
 pub(crate) fn checks() -> Result<health_core::Settings, SettingsError> {
     let mut loader = SettingsLoader::new();
     if let Some(path) = env::var_os("HEALTH_CONFIG") {
@@ -123,7 +124,7 @@ pub(crate) fn checks() -> Result<health_core::Settings, SettingsError> {
     loader.environment("HEALTH").load().map_err(SettingsError::Checks)
 }
 
-/// Reads one variable, if it is set.
+/// Reads one variable; `None` if it is not set.
 fn read<T>(
     variable: &'static str,
     expected: &'static str,
@@ -136,7 +137,7 @@ fn read<T>(
     }
 }
 
-/// The password of a URL as it was written, which percent-encoding can make differ from the one meant.
+/// Returns the password of a URL as it is written, which differs from the real password if it is percent-encoded.
 fn sent_password(url: &str) -> Option<String> {
     let (_, rest) = url.split_once("://")?;
     let (userinfo, _) = rest.rsplit_once('@')?;

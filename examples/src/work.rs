@@ -1,4 +1,4 @@
-//! Something to watch: a queue of jobs and the worker that does them.
+//! The work of the example services: a queue of jobs and the worker that does them.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+/// The largest number of jobs in the queue.
 const CAPACITY: usize = 1000;
 
-/// Where the application leaves its jobs.
+/// The queue to which the application adds jobs.
 #[derive(Clone, Debug)]
 pub struct Queue(mpsc::Sender<Job>);
 
-/// A piece of work.
+/// A job of the worker.
 #[derive(Debug)]
 struct Job;
 
 impl Queue {
-    /// Leaves a job; `false` if the queue is full.
+    /// Adds a job. Returns `false` if the queue is full.
     #[must_use]
     pub fn push(&self) -> bool {
         self.0.try_send(Job).is_ok()
     }
 
-    /// The check of its length.
+    /// Returns a check of the length of the queue.
     pub(crate) fn check(&self) -> Registration {
         let jobs = self.0.downgrade();
         Gauge::new(move || jobs.upgrade().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()))
@@ -36,7 +37,7 @@ impl Queue {
     }
 }
 
-/// Starts the worker, which beats its heart while it works and while it waits.
+/// Starts the worker, which sends heartbeats while it works and while it waits.
 pub(crate) fn start_worker() -> (Queue, Heartbeat) {
     let (queue, mut jobs) = mpsc::channel(CAPACITY);
     let heartbeat = Heartbeat::new().warn_after(Duration::from_secs(5)).fail_after(Duration::from_secs(20));

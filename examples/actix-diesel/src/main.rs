@@ -1,7 +1,9 @@
-//! A service on actix-web: PostgreSQL over diesel-async, jobs for RabbitMQ over one connection of lapin, and at
-//! `/metrics` the numbers of the checks among the application's own. It reads `DATABASE_URL` and `AMQP_URL`, which must
-//! be set, `BIND_ADDR` (default `127.0.0.1:8080`), `DRAIN_SECONDS` (default 10) and `HEALTH_TOKEN`, the bearer token
-//! that shows everything.
+//! A service on actix-web with PostgreSQL over diesel-async, jobs for RabbitMQ over one connection of lapin, and a page
+//! `/metrics` that has the numbers of the checks together with the application's own. Its environment variables are:
+//!
+//! - `DATABASE_URL` and `AMQP_URL`, which must be set.
+//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10).
+//! - `HEALTH_TOKEN`: the bearer token that grants full visibility.
 
 use std::{
     env,
@@ -29,12 +31,12 @@ use lapin::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::time::{sleep, timeout};
 
-/// The queue of the jobs.
+/// The name of the queue for the jobs.
 const JOBS: &str = "jobs";
-/// How long a request waits for a connection to the database, or for a broker that is short of memory; the start, five
-/// times as long.
+/// The time for which a request waits for a connection to the database, or for a broker that is short of memory. At
+/// startup the service waits five times as long for the broker.
 const LIMIT: Duration = Duration::from_secs(2);
-/// How long answers under way may take once draining is over, in seconds.
+/// The time for answers that are under way when the drain is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
 #[actix_web::main]
@@ -45,32 +47,34 @@ async fn main() -> anyhow::Result<()> {
     let database: String = variable("DATABASE_URL", None, "postgres://user:password@host:5432/database")?;
     let broker: AMQPUri = variable("AMQP_URL", None, "amqp://user:password@host:5672/vhost, with / as %2f")?;
 
-    // Before the checks, as the durations of earlier runs would be missing. With these buckets they are a histogram.
+    // Installed before the checks start, because the durations of earlier runs are not recorded. The buckets make the
+    // durations a histogram.
     let buckets: Vec<f64> = Durations::bounds().iter().map(Duration::as_secs_f64).collect();
     let metrics = PrometheusBuilder::new().set_buckets(&buckets)?.install_recorder()?;
     let recorded = metrics.clone();
     actix_web::rt::spawn(async move {
         loop {
-            // A recorder that the application renders itself keeps every value until it is told to fold them.
+            // A recorder that the application renders itself keeps every value until this call aggregates the values.
             recorded.run_upkeep();
             sleep(Duration::from_secs(5)).await;
         }
     });
 
-    // Connects when a connection is first needed, so that the service starts beside a database that is down.
+    // Connects when a connection is first used, so that the service starts even if the database is down.
     let database = Pool::builder()
         .max_size(8)
         .connection_timeout(LIMIT)
         .build(AsyncDieselConnectionManager::<AsyncPgConnection>::new(database))
         .await?;
-    // lapin opens a lost connection and its channels again only if it is told so, and by itself gives up after 16 attempts.
-    // It has no lazy connection: unlike the database, the broker must be there when the service starts.
+    // By default lapin does not recover a lost connection and its channels, and its backoff gives up after 16 attempts.
+    // It has no lazy connection: unlike the database, the broker must be reachable when the service starts.
     let properties =
         ConnectionProperties::default().configure_backoff(|it| it.with_max_delay(LIMIT).without_max_times());
     let broker = timeout(LIMIT * 5, Connection::connect_uri(broker, properties.enable_auto_recover())).await;
-    let broker = broker.context("the broker of AMQP_URL does not answer")?.context("AMQP_URL cannot be used")?;
+    let broker = broker.context("the broker at AMQP_URL does not answer")?.context("connecting to AMQP_URL failed")?;
     let jobs = broker.create_channel().await?;
-    // The broker confirms each job once it is on disk, in a queue that outlives it: an accepted job is not lost.
+    // The broker confirms each job once it is on disk, in a queue that survives a restart of the broker. So no accepted
+    // job is lost.
     jobs.confirm_select(ConfirmSelectOptions::default()).await?;
     jobs.queue_declare(JOBS.into(), QueueDeclareOptions::durable(), FieldTable::default()).await?;
 
@@ -78,11 +82,13 @@ async fn main() -> anyhow::Result<()> {
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .check("database", Bb8::new(database.clone()))
-        // Without the broker the service accepts no jobs, but everything else works: Degraded, and still ready.
+        // Without the broker the service accepts no jobs, but everything else works. A failure makes it Degraded, and
+        // it stays ready.
         .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
         .start()?;
     health.publish(Metrics::new());
-    // SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    // From here on SIGTERM and SIGINT start a drain: the service is not ready at once, and serves until the delay has
+    // passed.
     let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
     if env::var_os("HEALTH_TOKEN").is_some() {
@@ -112,35 +118,35 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The version of the database.
+/// Returns the version of the database.
 async fn version(database: web::Data<Pool<AsyncPgConnection>>) -> actix_web::Result<String> {
     let mut connection = database.get().await.map_err(unavailable)?;
     diesel::select(sql::<Text>("version()")).get_result(&mut connection).await.map_err(unavailable)
 }
 
-/// Leaves a job in the queue.
+/// Adds a job to the queue.
 async fn accept(jobs: web::Data<Channel>, job: web::Bytes) -> actix_web::Result<HttpResponse> {
     let on_disk = BasicProperties::default().with_delivery_mode(2);
     let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let sent = async { jobs.basic_publish("".into(), JOBS.into(), mandatory, &job, on_disk).await?.await };
     match timeout(LIMIT, sent).await.map_err(unavailable)?.map_err(unavailable)? {
         Confirmation::Ack(None) => Ok(HttpResponse::Accepted().finish()),
-        _ => Err(unavailable("the broker refused a job, or has no such queue")),
+        _ => Err(unavailable("the broker refused the job, or the queue does not exist")),
     }
 }
 
-/// Everything that was recorded, the numbers of the checks included.
+/// Returns all recorded metrics, including the numbers of the checks.
 async fn export(metrics: web::Data<PrometheusHandle>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
 }
 
-/// What a driver says is for the log; callers get fixed words.
+/// Logs the text of a driver, and returns a fixed text for the caller.
 fn unavailable(error: impl Display) -> actix_web::Error {
     tracing::warn!(%error, "a request failed");
     ErrorServiceUnavailable("try again later")
 }
 
-/// Reads a variable of the environment. The message never has its value: a mistyped URL still has its password in it.
+/// Reads an environment variable. The error never has its value, because a mistyped URL still contains its password.
 fn variable<T: FromStr>(name: &str, default: Option<&str>, expected: &str) -> anyhow::Result<T> {
     let text = match env::var_os(name) {
         Some(value) => value.into_string().ok(),

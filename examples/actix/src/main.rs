@@ -1,11 +1,11 @@
-//! A small service on actix-web. Runs at once; see the README for what it reads from the environment.
+//! A small service on actix-web. It runs without any setup. The README lists its environment variables.
 
 use std::{error::Error, net::TcpListener, process::ExitCode};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use health_examples::{Service, Settings, run, start};
 
-/// How long answers under way may take once draining is over, in seconds.
+/// The time for answers that are under way when the drain is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
 #[actix_web::main]

@@ -1,9 +1,9 @@
-//! A service on axum: PostgreSQL over sqlx, Redis as a cache, another service over HTTP, and an OpenAPI document with
-//! the paths of the health endpoint, too. It reads
+//! A service on axum with PostgreSQL over sqlx, Redis as a cache, another service over HTTP, and an OpenAPI document
+//! that includes the paths of the health endpoint. Its environment variables are:
 //!
-//! - `DATABASE_URL`, `REDIS_URL` and `UPSTREAM_URL`, which must be set;
-//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10);
-//! - `HEALTH_TOKEN`: the bearer token that shows everything.
+//! - `DATABASE_URL`, `REDIS_URL` and `UPSTREAM_URL`, which must be set.
+//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10).
+//! - `HEALTH_TOKEN`: the bearer token that grants full visibility.
 
 use std::{env, fmt::Display, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -27,7 +27,7 @@ use sqlx::{
 use tokio::net::TcpListener;
 use utoipa::OpenApi;
 
-/// What the handlers share.
+/// The shared state of the handlers.
 #[derive(Clone)]
 struct App {
     database: PgPool,
@@ -48,32 +48,34 @@ async fn main() -> anyhow::Result<()> {
     let cache: ConnectionInfo = variable("REDIS_URL", None, "redis://user:password@host:6379/0")?;
     let upstream: Url = variable("UPSTREAM_URL", None, "the http:// or https:// URL of a page of another service")?;
 
-    // Both connect when they are first needed: a service that starts beside a database that is down says that it is not
-    // ready, instead of ending and being started again and again.
+    // Both connect when they are first used. If the database is down, the service starts and is not ready, instead of
+    // ending and being restarted again and again.
     let database = PgPoolOptions::new()
         .max_connections(8)
-        // A request that gets no connection in this time fails; sqlx would wait for 30 s.
+        // A request that gets no connection in this time fails. The default of sqlx is 30 s.
         .acquire_timeout(Duration::from_secs(2))
         .connect_lazy_with(database);
     let client = Client::open(cache)?;
-    // The next command tries again; with the retries of the default every request would wait for them.
+    // Without retries, because every request would wait for them. The next command connects again.
     let once = ConnectionManagerConfig::new().set_number_of_retries(0);
     let cache = ConnectionManager::new_lazy_with_config(client.clone(), once)?;
-    // reqwest with `rustls-no-provider` leaves the cryptography to the process. An error says that it has one already.
+    // reqwest with `rustls-no-provider` uses the cryptography provider of the process. An error means that one is
+    // already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // A redirect is an answer of its own for the check, so it is not followed.
+    // Redirects are not followed, so that the check sees the redirect as the answer.
     let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
 
     let health = Health::builder()
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .check("database", Sqlx::new(database.clone()))
-        // Without the cache the service is slower and works: a failure makes it Degraded, and it stays ready.
+        // Without the cache the service is slower, but works. A failure makes it Degraded, and it stays ready.
         .check("cache", RedisConnection::new(cache.clone(), client).optional())
-        // Another service is optional by itself, so that its outage does not become one of every caller.
+        // A check of another service is optional by default, so that its outage does not take down every caller.
         .check("upstream", Http::get(http, upstream).slow_above(Duration::from_millis(500)))
         .start()?;
-    // From here on SIGTERM and SIGINT drain: not ready at once, and served until the delay has passed.
+    // From here on SIGTERM and SIGINT start a drain: the service is not ready at once, and serves until the delay has
+    // passed.
     let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
 
     let mut endpoint = Endpoint::new(health.clone());
@@ -82,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let endpoint = endpoint.validated()?;
     let mut document = Api::openapi();
-    // After the options of the endpoint, which the document follows.
+    // Called after the options of the endpoint are set, which the document reflects.
     document.merge(endpoint.openapi());
     let document = document.to_json()?;
 
@@ -90,7 +92,7 @@ async fn main() -> anyhow::Result<()> {
         .route("/time", get(time))
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
         .with_state(App { database, cache })
-        // Last, so that layers of the application, such as authentication and traces, do not wrap the probes.
+        // Merged last, so that layers of the application, such as authentication and traces, do not wrap the probes.
         .merge(health_axum::routes(endpoint));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -99,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The time of the database, at most a second old.
+/// Returns the time of the database, at most one second old.
 #[utoipa::path(
     get,
     path = "/time",
@@ -109,16 +111,16 @@ async fn time(State(App { database, mut cache }): State<App>) -> Result<String, 
     match cache.get("time").await {
         Ok(Some(time)) => return Ok(time),
         Ok(None) => {}
-        // The database knows it, too.
-        Err(error) => warn("the cache was not read", &error),
+        // Continues with the database.
+        Err(error) => warn("reading the cache failed", &error),
     }
     let time: String = sqlx::query_scalar("SELECT now()::text").fetch_one(&database).await.map_err(|error| {
-        // What a driver says is for the log; callers get the code.
-        warn("the database was not asked", &error);
+        // The text of the driver is only logged. Callers get only the status code.
+        warn("the query of the database failed", &error);
         StatusCode::SERVICE_UNAVAILABLE
     })?;
     if let Err(error) = cache.set_ex("time", &time, 1).await {
-        warn("the cache was not written", &error);
+        warn("writing the cache failed", &error);
     }
     Ok(time)
 }
@@ -127,7 +129,7 @@ fn warn(what: &str, error: &dyn Display) {
     tracing::warn!(%error, "{what}");
 }
 
-/// Reads a variable of the environment. The message never has its value: a mistyped URL still has its password in it.
+/// Reads an environment variable. The error never has its value, because a mistyped URL still contains its password.
 fn variable<T: FromStr>(name: &str, default: Option<&str>, expected: &str) -> anyhow::Result<T> {
     let text = match env::var_os(name) {
         Some(value) => value.into_string().ok(),

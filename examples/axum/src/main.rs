@@ -1,4 +1,4 @@
-//! A small service on axum. Runs at once; see the README for what it reads from the environment.
+//! A small service on axum. It runs without any setup. The README lists its environment variables.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -10,7 +10,7 @@ use axum::{
 use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
-/// How long answers under way may take once draining is over.
+/// The time for answers that are under way when the drain is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]

@@ -1,5 +1,6 @@
-# Readiness decides who gets traffic and how far a deployment has come; liveness alone restarts a task. kill_timeout is the time
-# from SIGTERM to SIGKILL. The client of Nomad allows 30 s of it by default: raise max_kill_timeout there.
+# Readiness decides which instances get traffic and whether a deployment continues. Only liveness restarts a task.
+# kill_timeout is the time from SIGTERM to SIGKILL. By default the Nomad client allows at most 30 s: raise
+# max_kill_timeout in its configuration.
 job "orders" {
   datacenters = ["dc1"]
   type        = "service"

@@ -1,4 +1,4 @@
-//! A small service on warp. Runs at once; see the README for what it reads from the environment.
+//! A small service on warp. It runs without any setup. The README lists its environment variables.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -6,7 +6,7 @@ use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use warp::{Filter as _, http::StatusCode};
 
-/// How long answers under way may take once draining is over.
+/// The time for answers that are under way when the drain is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]

@@ -1,11 +1,12 @@
-//! A small worker without HTTP of its own: a loop that works on jobs and beats its heart. Runs at once, with its probes
-//! on `BIND_ADDR`. It reads what the README says of every example, but for the variables of servers, and
+//! A small worker without its own HTTP server: a loop that works on jobs and sends heartbeats. It runs without any
+//! setup, with its probes on `BIND_ADDR`. It reads the environment variables that the README lists for every example,
+//! except for the variables of servers, and these:
 //!
-//! - `HEALTH_SOCKET`: the path of a Unix socket with the same probes, for exec probes in an image of this program
-//!   alone: `worker probe unix:/run/worker.sock:/livez`;
+//! - `HEALTH_SOCKET`: the path of a Unix socket with the same probes, for exec probes in an image that contains only
+//!   this program: `worker probe unix:/run/worker.sock:/livez`.
 //! - `HEALTH_FILE`: the path of a file that is written each second while the process is live, for probes by a shell:
-//!   `test -n "$(find /run/worker.live -newermt '-10 seconds')"`. A process that hangs writes it no more, so the age
-//!   counts, not that the file is there.
+//!   `test -n "$(find /run/worker.live -newermt '-10 seconds')"`. A process that hangs no longer writes the file, so
+//!   the probe must check the age of the file and not only its existence.
 
 use std::{
     env,
@@ -28,7 +29,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a job takes.
+/// The duration of a job.
 const JOB: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -77,7 +78,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     });
 
     let worker = tokio::spawn(work(health.clone(), heartbeat));
-    // Returns a while after a signal, and not before the job in progress is done. From the signal on no job is begun.
+    // Returns when the drain after a signal is over and the job in progress is done. After the signal no further job
+    // begins.
     leave.await;
     worker.abort();
     is_over.store(true, Ordering::Relaxed);
@@ -88,7 +90,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        // A file system that hangs does not hold the end up.
+        // The timeout keeps a file system that hangs from delaying the end.
         let _ = timeout(Duration::from_secs(1), ended).await;
     }
     for server in servers {
@@ -98,10 +100,10 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Works on one job after the other until the service drains. From then on it only says that it is alive.
+/// Works on one job after the other until the service drains. From then on it only sends heartbeats.
 async fn work(health: Health, heartbeat: Heartbeat) {
     loop {
-        // Draining waits for the job in progress.
+        // The drain waits for the job in progress.
         let job = (health.report().lifecycle() < Lifecycle::Draining).then(|| health.in_flight());
         sleep(JOB).await;
         drop(job);
@@ -109,8 +111,8 @@ async fn work(health: Health, heartbeat: Heartbeat) {
     }
 }
 
-/// Writes the file each second while liveness does not fail, and removes it as soon as it does. Runs on a thread of its own that
-/// nobody waits for: a file system that hangs leaves the file to grow old, as a process that hangs does.
+/// Writes the file each second while liveness is not Unhealthy, and removes it as soon as it is. It runs on a separate
+/// thread, for which no other code waits. If the file system hangs, the file gets old, as it does if the process hangs.
 fn keep_live(path: &Path, health: &Health, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
         let is_live = health.status(Probe::Liveness) != Status::Unhealthy;
@@ -120,7 +122,7 @@ fn keep_live(path: &Path, health: &Health, is_over: &AtomicBool) {
     let _ = remove(path);
 }
 
-/// Removes a file that need not be there.
+/// Removes a file. A file that does not exist is not an error.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
