@@ -286,7 +286,7 @@ fn other_input_is_not_a_health_document() {
 /// - MicroProfile Health 4.0, section 3: DOWN if any check is DOWN.
 /// - ASP.NET: `HealthReport` takes the lowest `HealthStatus`. Healthy and Degraded are answered with 200.
 #[test]
-fn no_status_is_better_than_by_the_rules_of_its_dialect() {
+fn no_document_is_read_as_better_than_its_dialect_defines() {
     let spring: [(&str, u8, Status); 5] = [
         ("THROTTLED", 4, Status::Degraded),
         ("UNKNOWN", 3, Status::Degraded),

@@ -34,8 +34,8 @@ pub(crate) fn read(text: &str, is_html: bool) -> Option<Document> {
     Some(Document { status, reason: None, components: components.sorted(), root_causes: Vec::new() })
 }
 
-/// Reads the line of a component: `[+]name ok`, `[+]name ok (degraded)`, `[-]name failed: reason`, or `[…]name
-/// excluded: …`, which counts as Healthy.
+/// Reads the line of a component: `[+]name ok`, `[+]name ok (degraded)`, `[-]name failed: reason`, or
+/// `[…]name excluded: …`, which counts as Healthy.
 fn component(line: &str) -> Option<Component> {
     let (passes, rest) = match (line.strip_prefix("[+]"), line.strip_prefix("[-]")) {
         (Some(rest), _) => (true, rest),

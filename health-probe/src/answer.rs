@@ -1,8 +1,8 @@
 //! The receiver of an HTTP answer, which takes the answer piece by piece. Pure. It accepts any bytes that a server may
 //! send.
 //!
-//! It follows RFC 9112: interim answers are skipped, and the end of the body is the end of its chunks, its length, or
-//! the end of the connection.
+//! It follows RFC 9112: interim answers are skipped, and the body ends with its chunks, with its length, or with the
+//! connection, whichever comes first.
 
 /// The largest number of header lines.
 const HEADERS: usize = 256;

@@ -87,8 +87,8 @@ async fn main() -> anyhow::Result<()> {
         .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
         .start()?;
     health.publish(Metrics::new());
-    // From here on SIGTERM and SIGINT start a drain: the service is not ready at once, and serves until the delay has
-    // passed.
+    // From here on SIGTERM and SIGINT start a drain: readiness fails at once, and the service continues to serve until
+    // the delay has passed.
     let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
     if env::var_os("HEALTH_TOKEN").is_some() {

@@ -74,8 +74,8 @@ async fn main() -> anyhow::Result<()> {
         // A check of another service is optional by default, so that its outage does not take down every caller.
         .check("upstream", Http::get(http, upstream).slow_above(Duration::from_millis(500)))
         .start()?;
-    // From here on SIGTERM and SIGINT start a drain: the service is not ready at once, and serves until the delay has
-    // passed.
+    // From here on SIGTERM and SIGINT start a drain: readiness fails at once, and the service continues to serve until
+    // the delay has passed.
     let leave = health_axum::shutdown(&health, Duration::from_secs(drain))?;
 
     let mut endpoint = Endpoint::new(health.clone());

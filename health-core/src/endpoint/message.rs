@@ -85,8 +85,8 @@ impl<'r> Request<'r> {
     }
 
     /// Returns the lines of a header, at most 100. `name` must be in lower case. The lines of a header that is a list,
-    /// such as `Accept`, together are one list ([RFC 9110, section
-    /// 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+    /// such as `Accept`, together are one list:
+    /// [RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3).
     pub fn header_lines<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r str> + Clone + use<'r, 'n> {
         let headers = self.headers;
         (0..MOST_LINES).map_while(move |line| headers(name, line))
@@ -153,8 +153,8 @@ impl Headers {
 pub(super) struct Constants(u8);
 
 impl Constants {
-    /// The headers of every answer: `Cache-Control: no-store`, so that no cache keeps it, and `X-Content-Type-Options:
-    /// nosniff`, so that no browser guesses its type.
+    /// The headers of every answer: `Cache-Control: no-store`, so that no cache keeps it, and
+    /// `X-Content-Type-Options: nosniff`, so that no browser guesses its type.
     pub(super) const PROTECTIVE: Self = Self(0b11);
     pub(super) const VARY: Self = Self(1 << 2);
     pub(super) const ALLOW: Self = Self(1 << 3);

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The state of a check that follows from its own runs alone.
+/// The state of a check, derived from its own runs only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CheckState {
     /// The status after thresholds; `None` while pending, that is, until the first run has finished.
@@ -29,7 +29,7 @@ pub(super) struct CheckState {
     pub(super) ever_succeeded: bool,
 }
 
-/// The number of runs in a row that change the status of a check.
+/// The thresholds of a check: the numbers of runs in a row after which its status changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thresholds {
     /// The number of failed runs in a row that turn a Healthy or Degraded check Unhealthy.
@@ -165,8 +165,8 @@ pub(super) fn verdict(tally: &Tally, subject: &Subject, state: ServiceState) -> 
     Verdict { status: if reason.is_some() { Status::Unhealthy } else { tally.worst() }, reason }
 }
 
-/// Returns the status of a report without the lifecycle, and its severity for alerts: 0 Healthy, 1 Degraded, 2
-/// Unhealthy, and 3 if every check that counts with the worst status is pending or stale.
+/// Returns the status of a report without the lifecycle, and its severity for alerts: 0 for Healthy, 1 for Degraded,
+/// 2 for Unhealthy, and 3 if every check that counts with the worst status is pending or stale.
 pub(super) fn severity(tally: &Tally, state: ServiceState) -> (Status, u8) {
     if state.scheduler_stale {
         return (Status::Unhealthy, 3);

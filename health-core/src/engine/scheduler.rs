@@ -230,7 +230,7 @@ fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
 pub(crate) async fn coordinate(store: Arc<Store>) {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first sign of life has none before it to compare with.
+    // The first sign of life has no predecessor to compare with.
     let mut last = None;
     let mut unasked = 0;
     let mut publication = pin!(sleep(Duration::ZERO));

@@ -34,7 +34,7 @@ pub(crate) struct Snapshot {
     /// Whether results have expired since the publication and are marked stale here.
     is_aged: bool,
     /// The moment at which the next result expires; `NEVER` in a published snapshot. Set in a snapshot that
-    /// [`aged`](Self::aged) caches.
+    /// `aged` caches.
     expires_at: Nanos,
     /// This snapshot with expired results marked stale. The first reader that needs it creates it.
     aged: ArcSwapOption<Snapshot>,

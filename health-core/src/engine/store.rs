@@ -55,8 +55,8 @@ use crate::{
 /// The age of the scheduler's last sign of life from which on every view is Unhealthy, including liveness.
 const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// The longest time that a result waits to be published together with others. The granularity of the timer adds up to 5
-/// ms, so that a published snapshot is at most 20 ms behind.
+/// The longest time that a result waits to be published together with others. The granularity of the timer adds up to
+/// 5 ms, so that a published snapshot is at most 20 ms behind.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(15);
 
 /// The state of every check, and the published snapshot.
@@ -116,7 +116,7 @@ impl Reading {
         self.aged.as_deref().unwrap_or(&self.published)
     }
 
-    /// Whether the current snapshot is the published one. It is unless a result has expired.
+    /// Whether the current snapshot is the published one; `false` if a result has expired.
     pub(crate) fn is_published(&self) -> bool {
         self.aged.is_none()
     }

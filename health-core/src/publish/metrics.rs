@@ -31,12 +31,12 @@ use crate::{
 
 /// Exports the numbers of the metrics page to the recorder of the [`metrics`](https://docs.rs/metrics) facade.
 ///
-/// Names, labels and values equal those of the page, so that the same rules and dashboards work with both. Exported are
-/// `health_status`, `health_probe_status`, `health_lifecycle` and `health_severity`. [`Visibility::Checks`], the
-/// default, adds `health_check_status`, `health_check_duration_seconds`, `health_check_last_success_timestamp_seconds`,
-/// `health_check_runs_total` and `health_check_transitions_total`. A group has `health_group_status` and
-/// `health_group_checks`, and its members have no series. `Full` adds `health_check_observed` and `health_build_info`.
-/// The lifecycle changes neither status nor severity.
+/// Names, labels and values equal those of the page, so that the same rules and dashboards work with both. The
+/// publisher exports `health_status`, `health_probe_status`, `health_lifecycle` and `health_severity`.
+/// [`Visibility::Checks`], the default, adds `health_check_status`, `health_check_duration_seconds`,
+/// `health_check_last_success_timestamp_seconds`, `health_check_runs_total` and `health_check_transitions_total`. A
+/// group has `health_group_status` and `health_group_checks`, and its members have no series. `Full` adds
+/// `health_check_observed` and `health_build_info`. The lifecycle changes neither status nor severity.
 ///
 /// - The recorder chooses the buckets. metrics-exporter-prometheus writes summaries unless buckets are set:
 ///   `set_buckets(&Durations::bounds().iter().map(Duration::as_secs_f64).collect::<Vec<_>>())`.

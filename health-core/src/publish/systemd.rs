@@ -16,8 +16,8 @@ use crate::{
 /// `sd_notify(3)`.
 ///
 /// - `READY=1` once the service is [`Ready`](Lifecycle::Ready): every readiness check has finished its first run.
-/// - `STATUS=` when its text changes, such as `unhealthy: database unreachable`, at most 512 characters. `systemctl
-///   status` shows it.
+/// - `STATUS=` when its text changes, such as `unhealthy: database unreachable`, at most 512 characters. The command
+///   `systemctl status` shows it.
 /// - `STOPPING=1` when the service drains or stops.
 /// - `WATCHDOG=1` at least twice in every `WatchdogSec=`, while *liveness* is not Unhealthy. A failing dependency
 ///   therefore restarts nothing, and a blocked runtime, which sends nothing, leads to a restart.

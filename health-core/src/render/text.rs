@@ -17,8 +17,8 @@ pub(crate) const OK: &[u8] = b"ok";
 /// The largest number of names in the warning about names that cannot be excluded.
 const NAMES_ECHOED: usize = 10;
 
-/// Writes the negotiated text document: always the list, which ends with `health check passed` or `health check
-/// failed`.
+/// Writes the negotiated text document: always the list, which ends with `health check passed` or
+/// `health check failed`.
 pub(crate) fn document(report: &Report, visibility: Visibility) -> Bytes {
     list(report, "health", visibility)
 }

@@ -22,8 +22,8 @@ pub(crate) struct Entry {
     pub(in crate::engine) startup: bool,
     /// Whether the check calls another service, so that it is left out of answers to requests with `Health-Local: 1`.
     pub(crate) asks_a_service: bool,
-    /// Whether the check is in answers to requests with `Health-Local: 1`. It is unless it calls another service or
-    /// fails only because it waits for checks that do.
+    /// Whether the check is in answers to requests with `Health-Local: 1`; `false` if it calls another service, or
+    /// fails only because it waits for checks that call another service.
     pub(in crate::engine) is_local: bool,
     /// Whether the entry is final, because the service has stopped or the entry is already marked stale. A final entry
     /// does not expire, and a request for it wakes nothing.

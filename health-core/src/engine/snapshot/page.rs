@@ -164,7 +164,7 @@ impl<'s> Page<'s> {
         first(|entry| entry.report.impact == crate::model::status::Impact::Critical).or_else(|| first(|_| true))
     }
 
-    /// Whether the page is not Healthy and every check with its worst status is unknown: pending or stale.
+    /// Whether the page is not Healthy, and every check that counts with its status is unknown: pending or stale.
     #[cfg(feature = "html")]
     pub(crate) fn is_unknown(&self) -> bool {
         match self.content {

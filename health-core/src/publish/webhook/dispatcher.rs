@@ -85,7 +85,7 @@ impl Publisher for Webhook {
     }
 }
 
-/// Waits for the result of an attempt. Never returns if there is no attempt.
+/// Waits for the result of an attempt. Never returns for `None`.
 async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     match attempt {
         Some(attempt) => attempt.result.as_mut().await,
@@ -93,7 +93,7 @@ async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     }
 }
 
-/// Waits until a moment. Never returns if there is no moment.
+/// Waits until a moment. Never returns for `None`.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
