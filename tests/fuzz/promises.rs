@@ -1,10 +1,10 @@
-//! What holds for everything that others send. The property tests and the coverage-guided programs share it.
+//! The promises for all external input. The property tests and the coverage-guided programs share them.
 
 use std::time::Duration;
 
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, Request, Status, Visibility, check_fn, testing};
 
-/// What a caller sends, as far as we read it.
+/// The parts of a request that the endpoint reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) method: String,
@@ -15,7 +15,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// One line each; what is missing is not sent.
+    /// Reads one part from each line. A missing line is not sent.
     fn from_lines(text: &str) -> Self {
         let mut lines = text.split('\n').map(ToOwned::to_owned);
         Self {
@@ -28,7 +28,7 @@ impl Sent {
     }
 }
 
-/// One check that failed and one that is pending, at each visibility.
+/// Returns an endpoint with one failed and one pending check.
 pub(crate) fn endpoint(visibility: Visibility) -> Endpoint {
     let ok = || check_fn(|| async { Ok(()) });
     let frozen = testing::Frozen::new(Health::builder().check("a", ok().tag("t")).check("b", ok())).expect("a Health");
@@ -36,12 +36,12 @@ pub(crate) fn endpoint(visibility: Visibility) -> Endpoint {
     Endpoint::new(frozen.health()).visibility(visibility).full_for_bearer("a-token-of-16-bytes")
 }
 
-/// An endpoint for each visibility.
+/// Returns an endpoint for each visibility.
 pub(crate) fn endpoints() -> [(Visibility, Endpoint); 3] {
     [Visibility::Status, Visibility::Checks, Visibility::Full].map(|visibility| (visibility, endpoint(visibility)))
 }
 
-/// A byte that chooses who may see what, and a request, one line each.
+/// Reads a byte that chooses the visibility, and a request with one part per line.
 pub(crate) fn request_input(endpoints: &[(Visibility, Endpoint); 3], input: &[u8]) {
     let Some((choice, text)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -49,14 +49,15 @@ pub(crate) fn request_input(endpoints: &[(Visibility, Endpoint); 3], input: &[u8
     request(endpoint, *visibility, &Sent::from_lines(text));
 }
 
-/// A content type, a line feed, a body.
+/// Reads a content type, a line feed and a body.
 pub(crate) fn upstream_document_input(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(0);
     let (content_type, body) = input.split_at(end);
     upstream_document(&String::from_utf8_lossy(content_type), body.strip_prefix(b"\n").unwrap_or(body));
 }
 
-/// Whatever answers a probe, the output is one line with one bar, short, and nothing that a terminal would obey.
+/// For any answer to a probe, the output is short, has one bar in all, and no control character that a terminal would
+/// obey.
 pub(crate) fn probe_answer_input(input: &[u8]) {
     let text = health_probe::nagios_output(input);
     assert!(text.len() <= 4096, "{} bytes", text.len());
@@ -67,7 +68,7 @@ pub(crate) fn probe_answer_input(input: &[u8]) {
     assert!(!line.contains(char::is_control) && !more.replace('\n', "").contains(char::is_control), "{text:?}");
 }
 
-/// Whatever stands before a secret, it does not survive.
+/// A secret is removed, whatever text precedes it.
 pub(crate) fn redaction_input(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let redacted = testing::redacted(&format!("{text}\npassword=k7q-p9z"));
@@ -75,7 +76,7 @@ pub(crate) fn redaction_input(input: &[u8]) {
     assert!(redacted.len() <= 4 * text.len() + 32, "{} bytes became {}", text.len(), redacted.len());
 }
 
-/// An answer from the contract, or none because the path is the application's.
+/// A request gets an answer within the contract, or none because the path belongs to the application.
 pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) {
     let header = |name: &str| match name {
         "accept" => sent.accept.as_deref(),
@@ -101,7 +102,7 @@ pub(crate) fn request(endpoint: &Endpoint, visibility: Visibility, sent: &Sent) 
     }
 }
 
-/// Whatever a service answers, it is a verdict with a few short names, or no health document.
+/// Any answer of another service is read as a verdict with a few short names, or as no health document.
 fn upstream_document(content_type: &str, body: &[u8]) {
     let Some((status, failing)) = testing::upstream_document(content_type, body) else { return };
     assert!(status <= Status::Unhealthy);

@@ -1,4 +1,5 @@
-//! A byte that chooses who may see what, and a request: method, path, query, Accept and Authorization, one line each.
+//! Input: a byte that chooses the visibility, and a request: method, path, query, Accept and Authorization, one line
+//! each.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,7 +8,7 @@ use health_core::{Endpoint, Visibility};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../promises.rs"]
-#[allow(dead_code, reason = "each program keeps one of the promises")]
+#[allow(dead_code, reason = "each program tests one of the promises")]
 mod promises;
 
 static ENDPOINTS: LazyLock<[(Visibility, Endpoint); 3]> = LazyLock::new(promises::endpoints);

@@ -1,6 +1,6 @@
-//! Wakes, releases, refreshes and the waiting publication under [loom](https://docs.rs/loom): each test runs under every
-//! order of events with at most three preemptions. The sources of the signals are the core's own, over loom's primitives; the
-//! store and Tokio's `Notify` are modelled.
+//! Wakes, releases, refreshes and the delayed publication under [loom](https://docs.rs/loom). Each test runs under
+//! every order of events with at most three preemptions. The sources of the signals are those of the core, over loom's
+//! primitives. The store and Tokio's `Notify` are models.
 
 #![cfg(test)]
 
@@ -9,7 +9,7 @@ mod time {
     pub(crate) const NEVER: Nanos = Nanos::MAX;
 }
 
-#[allow(dead_code, reason = "the tests use a part of each")]
+#[allow(dead_code, reason = "the tests use only a part of each module")]
 mod engine {
     #[path = "../../../../health-core/src/engine/signals.rs"]
     pub(crate) mod signals;

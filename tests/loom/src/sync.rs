@@ -1,4 +1,4 @@
-//! What the core takes from the standard library and from Tokio, over loom's primitives.
+//! The items that the core uses from the standard library and from Tokio, over loom's primitives.
 
 use std::{
     future::Future,
@@ -9,7 +9,7 @@ use std::{
 use loom::sync::Mutex;
 pub(super) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// `tokio::sync::Notify`, as its documentation has it.
+/// A model of `tokio::sync::Notify`, by its documentation.
 #[derive(Debug)]
 pub(super) struct Notify(Mutex<State>);
 
@@ -54,7 +54,7 @@ pub(super) struct Notified<'n> {
 }
 
 impl Notified<'_> {
-    /// A future takes part in broadcasts from its creation on.
+    /// Does nothing, because a future receives broadcasts from its creation on.
     pub(super) fn enable(self: Pin<&mut Self>) -> bool {
         false
     }

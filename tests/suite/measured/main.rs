@@ -1,7 +1,7 @@
-//! What measures how long something takes, alone on the machine, against a control that is measured at the same moment and is
-//! not ours: `tests/run measured`.
+//! Tests that measure durations: `tests/run measured`. They run alone on the machine, and each compares the duration
+//! with a control that is measured at the same moment and is not part of the library.
 
-#![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod browser;
 mod checks;

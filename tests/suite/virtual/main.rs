@@ -1,6 +1,7 @@
-//! What needs no server: Tokio's paused clock, or a `Health` that is frozen. All of it runs at once, on any machine, in seconds.
+//! Tests that need no server: they use Tokio's paused clock or a frozen `Health`. All of them run at once, on any
+//! machine, in seconds.
 
-#![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod checks;
 mod consumers;

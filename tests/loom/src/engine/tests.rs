@@ -9,7 +9,7 @@ use super::{
     wake::WakeSlots,
 };
 
-/// Runs a test under every order with at most three preemptions, in which nearly every fault shows.
+/// Runs a test under every order of events with at most three preemptions, which shows nearly every fault.
 fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -51,7 +51,7 @@ fn no_wake_is_lost() {
     });
 }
 
-/// A check that is held back runs once its upstream recovers, whenever that is.
+/// A check that is held back runs after its dependency has recovered, at whatever moment that happens.
 #[test]
 fn no_release_is_lost() {
     model(|| {
@@ -76,9 +76,10 @@ fn no_release_is_lost() {
     });
 }
 
-/// Whoever refreshes sees a run that began after the call, also if another run is under way, and is not left waiting.
+/// A refresh returns after a run that began after the call, also if another run is in progress, and does not wait for
+/// ever.
 #[test]
-fn a_refresh_sees_a_run_that_began_later() {
+fn a_refresh_returns_after_a_run_that_began_later() {
     model(|| {
         let check = signals();
         let (world, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -100,15 +101,15 @@ fn a_refresh_sees_a_run_that_began_later() {
         };
         world.store(1, Ordering::Release);
         if block_on(check.refreshed()) {
-            assert_eq!(seen.load(Ordering::Acquire), 1, "a run that began before the call");
+            assert_eq!(seen.load(Ordering::Acquire), 1, "the run began before the call");
         }
         runner.join().unwrap();
     });
 }
 
-/// Whoever waits for a run of a check is released when its task ends.
+/// The end of the task of a check releases the callers that wait for a run.
 #[test]
-fn the_end_of_a_task_releases_whoever_waits() {
+fn the_end_of_a_task_releases_waiting_refreshes() {
     model(|| {
         let check = signals();
         let task = {
@@ -120,7 +121,7 @@ fn the_end_of_a_task_releases_whoever_waits() {
     });
 }
 
-/// A store of numbers: what was recorded, and what of it is published.
+/// A model of the store: the number of recorded results, and the number of those that are published.
 #[derive(Default)]
 struct Numbers {
     waiting: Waiting,
@@ -150,9 +151,9 @@ fn record(store: &Mutex<Numbers>, announced: &Notify, is_urgent: bool) {
     }
 }
 
-/// What was recorded is published, also if a recorder publishes in between, and at once for whoever flushes.
+/// Every recorded result is published, also if another recorder publishes an urgent result in between.
 #[test]
-fn nothing_waits_for_ever() {
+fn every_recorded_result_is_published() {
     model(|| {
         let (store, announced) = (Arc::new(Mutex::new(Numbers::default())), Arc::new(Notify::new()));
         let recorder = |is_urgent| {
@@ -178,9 +179,9 @@ fn nothing_waits_for_ever() {
     });
 }
 
-/// After a flush nothing waits that was recorded before it.
+/// After a flush no result waits that was recorded before it.
 #[test]
-fn a_flush_publishes_what_was_recorded_before_it() {
+fn a_flush_publishes_earlier_results() {
     model(|| {
         let (store, announced) = (Arc::new(Mutex::new(Numbers::default())), Arc::new(Notify::new()));
         let other = {

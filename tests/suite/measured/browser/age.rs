@@ -1,4 +1,4 @@
-//! A page of a server that is gone says by itself that it is old.
+//! A status page whose server is gone shows by itself that it is old.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::url;
 
-/// Whether the verdict is covered: what is in its middle, and whether it can be seen.
+/// Evaluates to whether the verdict is covered: the element at its middle is the notice of an old page, and it is
+/// visible.
 const COVERED: &str = "(() => {
     const box = document.querySelector('h1').getBoundingClientRect();
     const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
@@ -24,22 +25,22 @@ fn is_covered(tab: &Tab) -> bool {
     tab.run(COVERED).as_bool().unwrap()
 }
 
-/// The time since the page was asked for, by the clock of the browser.
+/// Returns the time since the request for the page, by the clock of the browser.
 fn age(tab: &Tab) -> Duration {
     Duration::from_secs_f64(tab.run("performance.now() / 1000").as_f64().unwrap())
 }
 
-/// The class of the page in seconds.
+/// Returns the age class of the page, in seconds.
 fn step(tab: &Tab) -> Duration {
     Duration::from_secs(tab.text("document.body.className").trim_start_matches("old-").parse().unwrap())
 }
 
-/// Opens the page in every state of a tab, ends its server and waits until each says that it is old.
+/// Opens the page in every state of a tab, ends its server and waits until each tab shows that the page is old.
 fn grows_old(browser: &Browser, server: Server) {
     let names = ["in front", "behind another", "frozen", "with reduced motion"];
     let tabs = names.map(|_| browser.tab(1000, 700));
     tabs[3].prefer(&[("prefers-reduced-motion", "reduce")]);
-    // The first is in front for the whole time, and the others are loaded behind it.
+    // The first tab is in front for the whole time, and the others are loaded behind it.
     tabs[0].bring_to_front();
     for tab in tabs.iter().rev() {
         tab.open(&url(&server, "/health"));
@@ -57,20 +58,20 @@ fn grows_old(browser: &Browser, server: Server) {
     ));
     tabs[2].call("Page.setWebLifecycleState", json!({"state": "frozen"}));
     drop(server);
-    wait::until("a page that says that it is old", || tabs[0].run("window.coveredAt > 0").as_bool().unwrap());
-    // By the browser's own look at it, every 20 ms.
+    wait::until("the notice that the page is old", || tabs[0].run("window.coveredAt > 0").as_bool().unwrap());
+    // The page itself looks for the notice every 20 ms.
     let covered = Duration::from_secs_f64(tabs[0].run("window.coveredAt / 1000").as_f64().unwrap());
     let least = step(&tabs[0]);
     assert!((least..least + Duration::from_secs(2)).contains(&covered), "{name}: covered after {covered:?}");
     assert_ne!(tabs[0].picture(), before);
     for (tab, state) in tabs.iter().zip(names) {
-        wait::until("the time of the page", || age(tab) > step(tab) + Duration::from_secs(2));
+        wait::until("the age of the page", || age(tab) > step(tab) + Duration::from_secs(2));
         tab.call("Page.setWebLifecycleState", json!({"state": "active"}));
         tab.bring_to_front();
-        // By the second picture that the browser draws of it.
+        // The notice is visible by the second frame that the browser draws.
         tab.run("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(0))))");
         assert!(is_covered(tab), "{name}, {state}");
-        // And the rest of it has no colour.
+        // The rest of the page has no colour.
         let filter = tab.text("getComputedStyle(document.querySelector('details')).filter");
         assert_eq!(filter, "grayscale(1)", "{name}, {state}");
         let late = tab.text("getComputedStyle(document.querySelector('.late')).visibility");

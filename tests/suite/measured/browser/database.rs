@@ -1,4 +1,4 @@
-//! A database that goes and comes back, on a page that refreshes itself.
+//! The outage and the recovery of a database, on a status page that refreshes itself.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::url;
 const AT_MOST: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_turns_red_and_green_within_three_seconds() {
+async fn a_page_shows_a_database_outage_and_its_end_within_three_seconds() {
     let mut database = postgres::Server::start();
     let check = Postgres::new(postgres::pool(database.config(), 2)).every(Duration::from_millis(500));
     let health = Health::builder().check("database", check).start().unwrap();
@@ -45,7 +45,10 @@ async fn it_turns_red_and_green_within_three_seconds() {
         (red, until_all_say("Healthy"))
     };
     measure("the verdicts", &clock, round, |(red, green)| {
-        assert!(*red < AT_MOST && *green < AT_MOST, "red after {red:?}, green after {green:?}");
+        assert!(
+            *red < AT_MOST && *green < AT_MOST,
+            "Unhealthy after {red:?}, Healthy after {green:?}, at most {AT_MOST:?}"
+        );
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! What the status page does in time, in a real browser.
+//! The timing of the status page in a real browser.
 
 mod age;
 mod database;

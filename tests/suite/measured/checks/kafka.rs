@@ -1,4 +1,5 @@
-//! librdkafka's call blocks its thread for the whole deadline; the only thread of the application's runtime does not.
+//! The call of librdkafka blocks its thread for the whole deadline, but not the only thread of the application's
+//! runtime.
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use health_tests::{
 use rdkafka::consumer::BaseConsumer;
 
 #[tokio::test]
-async fn a_cluster_that_is_gone_holds_up_no_other_task() {
+async fn an_unreachable_kafka_cluster_holds_up_no_other_task() {
     let clock = BareClock::start();
     let step = async || {
         let consumer: Arc<BaseConsumer> = Arc::new(config(1).create().unwrap());
@@ -35,7 +36,7 @@ async fn a_cluster_that_is_gone_holds_up_no_other_task() {
     let judge = |((status, reason), longest): &((Status, Option<Reason>), Duration)| {
         let is_gone = matches!(reason, Some(Reason::Unreachable | Reason::Timeout));
         assert!(*status == Status::Unhealthy && is_gone, "{status} {reason:?}");
-        assert!(*longest < millis(500), "{longest:?} without a turn, on a bare thread's clock");
+        assert!(*longest < millis(500), "another task waited {longest:?}, on the clock of a bare thread");
     };
     measure("another task", &clock, step, judge).await;
 }

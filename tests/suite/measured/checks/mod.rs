@@ -1,3 +1,3 @@
-//! The ready-made checks, each in the file of its name.
+//! Tests of the shipped checks, one file for each check.
 
 mod kafka;

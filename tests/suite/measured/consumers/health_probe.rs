@@ -1,4 +1,4 @@
-//! What the program `health-probe` costs beyond the answer, so that a probe every second costs little.
+//! The duration of the program `health-probe` beyond that of the answer. A probe every second must cost little.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,7 @@ use health_tests::{
     port, program,
 };
 
-/// How many bare programs one probe may cost.
+/// The limit for the duration of a probe, as a multiple of that of a program that does nothing.
 const AT_MOST: u32 = 20;
 
 #[tokio::test]
@@ -34,14 +34,14 @@ async fn a_probe_costs_little_more_than_a_program_that_does_nothing() {
         began.elapsed()
     };
     let step = async || {
-        // In turn, so that each has the same moments.
+        // The programs alternate, so that both run at the same moments.
         let both: Vec<(Duration, Duration)> = (0..20).map(|_| (took(&probe), took(&nothing))).collect();
         let least = |of: fn(&(Duration, Duration)) -> Duration| both.iter().map(of).min().unwrap();
         (least(|both| both.0), least(|both| both.1))
     };
     let (probe, nothing) = measure("a probe", &BareClock::start(), step, |(probe, nothing)| {
-        assert!(*probe < *nothing * AT_MOST, "{probe:?}, and a program that does nothing {nothing:?}");
+        assert!(*probe < *nothing * AT_MOST, "a probe takes {probe:?}, a program that does nothing {nothing:?}");
     })
     .await;
-    println!("{probe:?}, and a program that does nothing {nothing:?}");
+    println!("a probe takes {probe:?}, a program that does nothing {nothing:?}");
 }

@@ -1,3 +1,3 @@
-//! Programs and formats that read what we write.
+//! Tests of the programs that read the health of a service.
 
 mod health_probe;

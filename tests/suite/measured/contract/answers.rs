@@ -1,5 +1,5 @@
-//! No request waits for a check: while the dependency hangs until every deadline, answers take as long as those of a bare
-//! server that is asked at the same moment.
+//! No request waits for a check. While the dependency hangs until every deadline, answers take about as long as those
+//! of a bare server at the same moment.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,11 +18,11 @@ use health_tests::{
 };
 
 const ASKED: usize = 300;
-/// So much more than a bare server's, whose every answer is the same bytes, may one of ours take on average. One that waited
-/// for a check would take thousands of times as long.
+/// The limit for the average duration of an answer, as a multiple of that of a bare server, whose answers are constant
+/// bytes. An answer that waited for a check would take thousands of times as long.
 const AT_MOST: u32 = 30;
 
-/// Asks over a connection that is kept, in turn with another, and returns how long the answers took on average.
+/// Sends requests over two kept connections alternately, and returns the average duration of the answers of each.
 fn ask_in_turn(ours: SocketAddr, bare: SocketAddr) -> (Duration, Duration) {
     let connect = |address| {
         let stream = TcpStream::connect(address).unwrap();
@@ -38,7 +38,7 @@ fn ask_in_turn(ours: SocketAddr, bare: SocketAddr) -> (Duration, Duration) {
         let mut length = 0;
         while !bytes[..length].ends_with(b"ok") && !bytes[..length].ends_with(b"failed\n") {
             let count = stream.read(&mut bytes[length..]).unwrap();
-            assert!(count > 0, "closed");
+            assert!(count > 0, "the server closed the connection");
             length += count;
         }
         began.elapsed()
@@ -54,7 +54,7 @@ fn ask_in_turn(ours: SocketAddr, bare: SocketAddr) -> (Duration, Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_waits_for_a_check_that_hangs() {
+async fn no_request_waits_for_a_hanging_check() {
     let listener = TcpListener::bind(port::local(0)).unwrap();
     let bare = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -73,17 +73,17 @@ async fn no_request_waits_for_a_check_that_hangs() {
         let check = check.every(millis(100)).recheck(millis(100)).timeout(secs(60)).max_age(millis(10));
         let health = Health::builder().check("database", check).start().unwrap();
         assert!(health.ready().await);
-        // From the next run on there is one under way that does not end.
+        // The next run hangs, and does not end during the test.
         prompter.hang();
         let before = prompter.runs();
         health_tests::wait::true_of("a run that hangs", || prompter.runs() > before).await;
         let server = serve(framework, Form::Routes, Endpoint::from(health.clone()));
         let step = async || tokio::task::block_in_place(|| ask_in_turn(server.address, bare));
         let (ours, bare) = measure("answers", &clock, step, |(ours, bare)| {
-            assert!(*ours < *bare * AT_MOST, "{framework:?}: {ours:?} on average, and a bare server {bare:?}");
+            assert!(*ours < *bare * AT_MOST, "{framework:?}: {ours:?} on average, a bare server {bare:?}");
         })
         .await;
-        println!("{framework:?}: {ours:?} on average, and a bare server {bare:?}");
+        println!("{framework:?}: {ours:?} on average, a bare server {bare:?}");
         drop(server);
         health.stop().await;
     }

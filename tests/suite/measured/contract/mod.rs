@@ -1,4 +1,4 @@
-//! What the library promises to whoever uses it.
+//! Tests of the promises that the library makes to applications and callers.
 
 mod answers;
 mod status_page;

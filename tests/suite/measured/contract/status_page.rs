@@ -1,4 +1,4 @@
-//! The status page costs a request about as much as the document in JSON.
+//! A request for the status page takes about as long as one for the JSON document.
 
 use std::time::{Duration, Instant};
 
@@ -6,17 +6,17 @@ use health_core::{Endpoint, Health, Request, Visibility, check_fn};
 
 const CHECKS: usize = 20;
 const ASKED: usize = 20_000;
-/// How often it is measured: a machine that does something else meanwhile spoils a round.
+/// The number of rounds. Other work of the machine can spoil a round.
 const ROUNDS: usize = 5;
 
-/// The 99th percentile.
+/// Returns the 99th percentile.
 fn p99(mut durations: Vec<Duration>) -> Duration {
     durations.sort_unstable();
     durations[durations.len() * 99 / 100]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn its_slowest_answers_take_at_most_twice_as_long_as_those_in_json() {
+async fn the_p99_of_the_status_page_is_at_most_twice_that_of_json() {
     let builder = (0..CHECKS).fold(Health::builder(), |builder, number| {
         builder.check(format!("check-{number}"), check_fn(|| async { Ok(()) }))
     });
@@ -32,7 +32,7 @@ async fn its_slowest_answers_take_at_most_twice_as_long_as_those_in_json() {
             assert!(answer.body.len() > 1_000);
             took
         };
-        // In turn, so that whatever disturbs one disturbs the other.
+        // The requests alternate, so that a disturbance affects both.
         let round = || {
             let (html, json) = (0..ASKED).map(|_| (took("format=html"), took("format=json"))).unzip();
             (p99(html), p99(json))

@@ -1,4 +1,4 @@
-//! An application that burns every core: its database and its cache answer, and no probe says anything else.
+//! An application that burns every core. Its database and its cache answer, so no check becomes Unhealthy.
 
 use std::{hint::black_box, time::Instant};
 
@@ -40,9 +40,11 @@ async fn an_application_that_burns_every_core_is_no_outage() {
         let runs = |check: &str| health.report().check(check).unwrap().history().totals().durations().count();
         let checks = ["database", "cache"];
         let before = checks.map(runs);
-        // In real time on a thread of its own, as the runtime has no turn for this one.
-        wait::true_of("ten runs of each", || checks.iter().zip(before).all(|(it, before)| runs(it) >= before + 10))
-            .await;
+        // The wait is in real time on a separate thread, because the runtime has no turn for this task.
+        wait::true_of("ten runs of each check", || {
+            checks.iter().zip(before).all(|(it, before)| runs(it) >= before + 10)
+        })
+        .await;
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
         drop(burning);
         let mut bad = Vec::new();

@@ -1,4 +1,4 @@
-//! By when each check has its verdict under each fault of the network: see `health_tests::fault_matrix`.
+//! The time after which each check has its verdict under each fault. `health_tests::fault_matrix` has the faults.
 
 use std::{panic::resume_unwind, thread, time::Duration};
 
@@ -12,14 +12,14 @@ use health_tests::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-/// One cell: when the check said what it was expected to.
+/// One cell: the time after which the check had the expected verdict.
 struct Cell {
     moment: Duration,
-    /// What a run said that none should, where nothing is to be noticed.
+    /// The result of a run that was not healthy, if every run was expected to be healthy.
     wrong: Option<String>,
 }
 
-/// Begins and ends one fault, for a check of its own, so that one fault does not leave its mark on the next.
+/// Begins and ends one fault for a new check, so that the fault does not affect the next one.
 async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str, clock: &BareClock) -> Cell {
     let pooled = row.pool.map(|pool| pool(subject));
     if let Some(pooled) = &pooled {
@@ -30,7 +30,7 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
         None => Watched::start(row, subject, true),
     };
     watched.says("healthy", &format!("before {}", fault.name)).await;
-    // By then a client has opened all the connections that it wants.
+    // After these runs a client has opened all the connections that it uses.
     watched.goes_on_saying("healthy", &format!("before {}", fault.name)).await;
     let began = clock.now();
     let begun = match (fault.cause, &pooled) {
@@ -43,7 +43,7 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
     };
     let mut wrong = None;
     let moment = if expected == "healthy" {
-        // Of all runs and of those that were not healthy, so that none is missed between two looks.
+        // Counts all runs and those that were not healthy, so that no run is missed between two reports.
         let counts = |report: &CheckReport| {
             let totals = report.history().totals();
             let all = totals.durations().count();
@@ -73,7 +73,7 @@ async fn cell(row: Row, subject: &ServerUnderTest, fault: &Fault, expected: &str
         Some(begun) => begun.end(subject),
         None => subject.proxy.set(NetworkFault::None),
     });
-    // What lies dead stays dead in any network.
+    // librdkafka keeps a half-open connection, which stays dead after the fault.
     if !(matches!(fault.cause, Cause::Network(NetworkFault::HalfOpen)) && row.name == "kafka") {
         watched.says("healthy", &format!("after {}", fault.name)).await;
     }
@@ -94,7 +94,7 @@ async fn column(row: Row, position: usize) -> Measured {
         let judge = |cell: &Cell| {
             assert_eq!(cell.wrong, None, "{what}");
             let is_late = expected != "healthy" && cell.moment > fault.within;
-            assert!(!is_late, "{what}: {expected} after {:?}, and {:?} is the latest", cell.moment, fault.within);
+            assert!(!is_late, "{what}: {expected} after {:?}, at most {:?}", cell.moment, fault.within);
         };
         let cell = measure(&what, &clock, async || cell(row, &subject, fault, expected, &clock).await, judge).await;
         println!("{what}: {expected} after {:.2?}", cell.moment);
@@ -104,9 +104,9 @@ async fn column(row: Row, position: usize) -> Measured {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn every_cell_has_its_verdict_by_the_latest_moment() {
+async fn every_check_has_its_verdict_in_time_under_every_fault() {
     let runtime = Handle::current();
-    // Beside each other, each on a thread of its own.
+    // The columns run concurrently, each on its own thread.
     let measured: Vec<(&str, Measured)> = block_in_place(|| {
         thread::scope(|scope| {
             let measures = |(position, check)| {

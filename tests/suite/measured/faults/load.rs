@@ -1,5 +1,5 @@
-//! A pool that is never idle, in real time: where its queue is shorter than half of the deadline no run says anything but
-//! healthy, beyond that nothing worse than Degraded, and the application hardly notices that it is checked.
+//! A pool that is never idle, in real time. If its queue is shorter than half of the deadline, every run is Healthy.
+//! With a longer queue a run is Degraded at worst. The check barely delays the application.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use health_tests::{
 };
 use tokio::task::JoinHandle;
 
-/// The deadline of the check: half of it is the longest queue that is healthy.
+/// The deadline of the check. Half of it is the longest healthy queue.
 const TIMEOUT: Duration = secs(2);
 
 /// Tasks of an application that take a connection, hold it for one query, and take the next one.
@@ -25,7 +25,7 @@ struct Application {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Keeps the longest of the waits.
+/// Records the wait if it is the longest.
 fn note(longest: &Mutex<Duration>, waited: Duration) {
     let mut longest = longest.lock().unwrap();
     *longest = waited.max(*longest);
@@ -51,7 +51,7 @@ impl Application {
         Self { longest, tasks }
     }
 
-    /// The longest wait since the last call.
+    /// Returns the longest wait since the last call.
     fn longest(&self) -> Duration {
         assert!(!self.tasks.iter().any(JoinHandle::is_finished), "a task of the application has failed");
         std::mem::take(&mut *self.longest.lock().unwrap())
@@ -64,14 +64,14 @@ impl Drop for Application {
     }
 }
 
-/// What was measured of one pool.
+/// The measured values of one pool.
 #[derive(Debug)]
 struct Measured {
     runs: u64,
     not_healthy: u64,
     unhealthy: u64,
     checked: Duration,
-    /// Of two pools without a check, beside which the checked one runs.
+    /// The longest waits for two pools without a check, which run beside the checked one.
     unchecked: [Duration; 2],
     round_trip: Duration,
 }
@@ -82,7 +82,7 @@ async fn load(server: &postgres::Server, size: usize, query: Duration) -> Measur
     let check = Postgres::new(pools[0].clone()).saturated_for(HANG).timeout(TIMEOUT);
     let health = Health::builder().check("subject", check.every(millis(250)).recheck(millis(250))).start().unwrap();
     let control = server.connect().await;
-    // The pools have filled, and every task has had its turn.
+    // After this time the pools are full, and every task has had a connection.
     tokio::time::sleep(query * 20 + secs(1)).await;
     let totals = || {
         let report = health.report();
@@ -115,11 +115,11 @@ fn judge(size: usize, query: Duration, measured: &Measured) {
     let what = format!("a pool of {size} and queries of {query:?}: {measured:?}");
     assert!(*runs > 0, "{what}");
     assert_eq!(*unhealthy, 0, "{what}");
-    // As the applications without a check saw it: on a slow machine it is longer than its queries.
+    // The queue as measured without a check. On a slow machine it is longer than its queries.
     let longest = unchecked[0].max(unchecked[1]);
     assert!(*not_healthy == 0 || longest > TIMEOUT / 2, "{what}");
-    // Exact on the virtual clock, in the unit tests of the core. Here two pools without a check differ, too: by the difference
-    // between them, or by one place in the queue.
+    // The unit tests of the core are exact, on the paused clock. Here even two pools without a check differ. The noise
+    // is the difference between them, or one place in the queue.
     let noise = query.max(unchecked[0].abs_diff(unchecked[1]));
     let limit = longest + *round_trip + noise;
     assert!(*checked <= limit, "at most {limit:?}: {what}");
@@ -127,14 +127,15 @@ fn judge(size: usize, query: Duration, measured: &Measured) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pool_that_is_never_idle_is_no_outage_and_its_application_hardly_notices_the_check() {
+async fn a_pool_that_is_never_idle_is_no_outage_and_its_check_barely_delays_the_application() {
     let (server, clock) = (postgres::Server::start(), BareClock::start());
     let short = millis(10);
     for size in [1, 2, 10] {
         let step = async || load(&server, size, short).await;
         measure("short queries", &clock, step, |measured| judge(size, short, measured)).await;
     }
-    // They leave the machine idle, so that two run beside each other; the third has connections enough for the server.
+    // Long queries leave the machine idle, so two pools run beside each other. The third has enough connections on its
+    // own.
     let long = millis(200);
     let step = async || tokio::join!(load(&server, 1, long), load(&server, 2, long));
     measure("long queries", &clock, step, |(one, two)| {

@@ -1,4 +1,4 @@
-//! What goes wrong outside, and what must not be taken for it.
+//! Tests of failures outside of the service, and of situations that must not count as failures.
 
 mod false_alarm;
 mod fault_matrix;

@@ -19,7 +19,7 @@ fn watched() -> (Arc<AtomicU64>, Health) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn growth_without_pause_warns_below_the_limit() {
+async fn steady_growth_is_degraded_below_the_limit() {
     let (length, health) = watched();
     let mut warned = 0;
     for second in 0..600_u64 {
@@ -34,14 +34,14 @@ async fn growth_without_pause_warns_below_the_limit() {
     let report = shown(&health);
     assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
     assert!(observed(&report, "growing_for") >= 300.0 && observed(&report, "value") > 0.0);
-    // Worked off.
+    // The queue has been worked off.
     length.store(0, Ordering::SeqCst);
     sleep(secs(12)).await;
     assert_eq!(shown(&health).status(), Status::Healthy);
 }
 
 #[tokio::test(start_paused = true)]
-async fn bursts_that_are_worked_off_and_standstill_do_not_warn() {
+async fn bursts_and_a_constant_length_do_not_warn() {
     let (length, health) = watched();
     for second in 0..1_500_u64 {
         // A burst every half minute, then nothing for a while.
@@ -52,18 +52,22 @@ async fn bursts_that_are_worked_off_and_standstill_do_not_warn() {
     length.store(500, Ordering::SeqCst);
     for second in 0..1_500 {
         sleep(secs(1)).await;
-        assert_eq!(shown(&health).status(), Status::Healthy, "standing still for {second} s");
+        assert_eq!(shown(&health).status(), Status::Healthy, "constant for {second} s");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_what_the_check_inside_is() {
+async fn the_verdict_of_the_inner_check_is_kept_and_an_unknown_number_is_degraded() {
     let named = check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
     assert!(invalid(Backlog::new(named).growing_for(secs(0))).contains("tolerable"));
     let other = || check_fn(|| async { Ok(Outcome::healthy().observe("waiting", 7, "jobs")) });
     let health = Health::builder().check("x", Backlog::new(other())).start().unwrap();
     health.refresh("x").await.unwrap();
-    assert_eq!(verdict(&shown(&health)), (Status::Degraded, Some(Reason::Failed)), "no number of a name it knows");
+    assert_eq!(
+        verdict(&shown(&health)),
+        (Status::Degraded, Some(Reason::Failed)),
+        "no observed number has a known name"
+    );
     let health = Health::builder().check("x", Backlog::new(other()).observed("waiting")).start().unwrap();
     health.refresh("x").await.unwrap();
     assert_eq!((shown(&health).status(), observed(&shown(&health), "growing_for")), (Status::Healthy, 0.0));
@@ -75,14 +79,14 @@ async fn it_is_what_the_check_inside_is() {
     assert_eq!(health_core::Check::membership(&Backlog::new(gauge())), Membership::ReportOnly);
 }
 
-/// What could not be measured has not grown: an error in between begins the count anew.
+/// A failed run gives no measurement, so the time of growth begins again after it.
 #[tokio::test(start_paused = true)]
-async fn growth_is_counted_anew_after_an_error() {
+async fn an_error_restarts_the_time_of_growth() {
     let runs = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&runs);
     let check = check_fn(move || {
         let run = counted.fetch_add(1, Ordering::SeqCst);
-        // It grows all the time, and once in a while nobody can tell.
+        // The length grows with every run, and every 40th run fails.
         async move {
             if run % 40 == 39 {
                 Err(CheckError::new("away"))
@@ -101,6 +105,6 @@ async fn growth_is_counted_anew_after_an_error() {
             longest = longest.max(observed(&report, "growing_for"));
         }
     }
-    // Forty runs are two hundred seconds.
+    // 40 runs take 200 seconds.
     assert!((100.0..=200.0).contains(&longest), "{longest} s");
 }

@@ -1,4 +1,4 @@
-//! The `Cpu` check, on recorded trees and on this machine.
+//! The `Cpu` check, on recorded files and on this machine.
 
 use health_core::{CheckReport, Cpu, Reason, Status};
 
@@ -8,16 +8,16 @@ use health_tests::support::{checked, observed, rerun, shown, verdict};
 use super::host_trees::{NONE, V2, V2_NESTED};
 
 #[tokio::test(start_paused = true)]
-async fn throttling_is_that_since_the_run_before() {
+async fn throttling_is_measured_since_the_previous_run() {
     let root = plant(V2);
     let health = checked(Cpu::new().root(root.path()).fail_throttled_above(80)).await;
     let told = |report: &CheckReport| report.observed().iter().any(|it| it.name == "throttled_percent");
-    assert!(!told(&shown(&health)), "what happened before is not now, and now is not known");
+    assert!(!told(&shown(&health)), "the first run has no earlier counters to compare with");
     for (stat, percent, status) in [
         ("nr_periods 149\nnr_throttled 54\n", 10.0, Status::Healthy),
         ("nr_periods 249\nnr_throttled 84\n", 30.0, Status::Degraded),
         ("nr_periods 349\nnr_throttled 174\n", 90.0, Status::Unhealthy),
-        // Too short a window to judge: joined to the one before.
+        // The window is too short to judge, so it is joined to the previous one.
         ("nr_periods 349\nnr_throttled 174\n", 90.0, Status::Unhealthy),
         ("nr_periods 351\nnr_throttled 174\n", 88.24, Status::Unhealthy),
         ("nr_periods 449\nnr_throttled 174\n", 0.0, Status::Healthy),
@@ -29,7 +29,7 @@ async fn throttling_is_that_since_the_run_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_around_that_is_used_up_is_seen_although_another_is_tighter() {
+async fn throttling_of_a_parent_group_is_seen_although_the_inner_quota_is_lower() {
     let root = plant(V2_NESTED);
     write(root.path(), "sys/fs/cgroup/app.slice/cpu.max", "400000 100000\n");
     write(root.path(), "sys/fs/cgroup/app.slice/orders.service/cpu.max", "200000 100000\n");
@@ -45,7 +45,7 @@ async fn a_group_around_that_is_used_up_is_seen_although_another_is_tighter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_is_judged() {
+async fn the_load_per_core_is_judged_by_its_limit() {
     let root = plant(NONE);
     write(root.path(), "proc/loadavg", "6.00 3.00 1.00 2/345 6789\n");
     let report = shown(&checked(Cpu::new().root(root.path()).warn_above(1.2)).await);
@@ -53,9 +53,9 @@ async fn load_is_judged() {
     assert_eq!(report.message(), Some("1.5 is the load per core, which is above 1.2"));
 }
 
-/// A number that the verdict does not need may be missing.
+/// A file that the verdict does not need may be missing.
 #[tokio::test(start_paused = true)]
-async fn a_load_that_cannot_be_read_hides_no_throttling() {
+async fn an_unreadable_load_does_not_hide_throttling() {
     let root = plant(V2);
     std::fs::remove_file(root.path().join("proc/loadavg")).unwrap();
     let health = checked(Cpu::new().root(root.path())).await;
@@ -73,7 +73,7 @@ async fn a_load_that_cannot_be_read_hides_no_throttling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_word_or_a_number_for_none_is_no_quota() {
+async fn a_value_that_means_unlimited_is_no_quota() {
     for quota in ["max 100000", "0 100000", "100000 0", "-1 100000", "max"] {
         let root = plant(V2);
         write(root.path(), "sys/fs/cgroup/cpu.max", quota);
@@ -81,7 +81,7 @@ async fn a_word_or_a_number_for_none_is_no_quota() {
         assert!(report.observed().iter().all(|it| it.name != "quota"), "{quota}: {report:?}");
         assert_eq!(report.status(), Status::Healthy);
     }
-    // A second number is not needed: a period lasts 100 ms.
+    // The period may be missing: its default is 100 ms.
     let root = plant(V2);
     write(root.path(), "sys/fs/cgroup/cpu.max", "50000");
     assert_eq!(observed(&shown(&checked(Cpu::new().root(root.path())).await), "quota"), 0.5);
@@ -91,7 +91,7 @@ async fn a_word_or_a_number_for_none_is_no_quota() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn this_machine_has_cores() {
+async fn the_number_of_cores_is_that_of_nproc() {
     let report = shown(&checked(Cpu::new()).await);
     let output = std::process::Command::new("nproc").arg("--all").output().unwrap();
     let cores: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();

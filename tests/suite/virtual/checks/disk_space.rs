@@ -4,7 +4,7 @@ use health_core::{DiskSpace, Reason, Status};
 use health_tests::support::{checked, invalid, observed, shown, verdict};
 
 #[tokio::test(start_paused = true)]
-async fn the_numbers_are_those_of_df() {
+async fn free_space_equals_that_of_df() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(DiskSpace::new(directory.path()).warn_below(0.001).fail_below(0.0005)).await;
     let report = shown(&health);
@@ -12,7 +12,7 @@ async fn the_numbers_are_those_of_df() {
     let df = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(directory.path()).output().unwrap();
     let df = String::from_utf8(df.stdout).unwrap();
     let free: f64 = df.lines().nth(1).unwrap().trim().parse().unwrap();
-    // Others write meanwhile.
+    // Other processes write meanwhile.
     assert!((observed(&report, "free") - free).abs() < free / 50.0, "{report:?} and {df}");
     let share = observed(&report, "free") / observed(&report, "total") * 100.0;
     assert!((observed(&report, "free_percent") - share).abs() < 0.1, "{report:?}");
@@ -37,7 +37,7 @@ async fn every_limit_is_judged() {
         (check().warn_inodes_below(100).fail_inodes_below(99.95), Status::Unhealthy),
     ] {
         let report = shown(&checked(check).await);
-        // A file system without inodes of its own has nothing to limit, and one that is all but empty crosses no limit.
+        // Without a fixed number of inodes there is nothing to limit. A nearly empty file system crosses no limit.
         if inodes[0] > 0.0 && inodes[1] / inodes[0] < 0.999 || expected == Status::Healthy {
             assert_eq!(report.status(), expected, "{report:?}");
         }

@@ -7,7 +7,7 @@ use health_core::{FileDescriptors, Reason, Status};
 use health_tests::support::{checked, observed, rerun, shown, verdict};
 
 #[tokio::test(start_paused = true)]
-async fn what_is_opened_is_counted() {
+async fn opened_files_are_counted() {
     let health = checked(FileDescriptors::new()).await;
     let before = observed(&shown(&health), "open");
     let files: Vec<File> = (0..50).map(|_| File::open("/dev/null").unwrap()).collect();

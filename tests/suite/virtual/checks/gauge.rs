@@ -9,7 +9,7 @@ use health_core::{Check as _, Endpoint, Gauge, Health, Limits, Outcome, Reason, 
 use health_tests::support::{ask, millis};
 
 #[tokio::test(start_paused = true)]
-async fn a_number_is_judged_and_observed() {
+async fn the_value_is_observed_and_judged_by_its_limits() {
     let length = Arc::new(AtomicU64::new(5));
     let read = Arc::clone(&length);
     let gauge = Gauge::new(move || read.load(Ordering::SeqCst)).unit("jobs");
@@ -34,12 +34,11 @@ async fn a_number_is_judged_and_observed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_number_is_unhealthy() {
+async fn nan_is_unhealthy() {
     let health = Health::builder().check("ratio", Gauge::new(|| f64::NAN)).start().unwrap();
     assert_eq!(health.refresh("ratio").await, Ok(Status::Unhealthy));
 }
 
-/// The limits travel with the number.
 #[test]
 fn limits_are_shown_beside_the_number() {
     let frozen = Frozen::new(Health::builder().check("x", Gauge::new(|| 1))).unwrap();

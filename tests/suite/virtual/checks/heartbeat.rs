@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use health_tests::support::secs;
 
 #[tokio::test(start_paused = true)]
-async fn late_beats_warn_and_then_fail() {
+async fn a_late_beat_is_degraded_and_then_unhealthy() {
     let heartbeat = Heartbeat::new().warn_after(secs(5)).fail_after(secs(20));
     let health = Health::builder().check("worker", heartbeat.check().liveness()).start().unwrap();
     for (pause, expected) in
@@ -21,7 +21,7 @@ async fn late_beats_warn_and_then_fail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_heart_fails_at_once() {
+async fn dropping_the_last_heartbeat_fails_at_once() {
     let heartbeat = Heartbeat::new();
     let clone = heartbeat.clone();
     let health = Health::builder().check("worker", heartbeat.check()).start().unwrap();

@@ -1,5 +1,5 @@
-//! Files of other systems, as Linux shows them to a process: hosts, containers and services, each a file in `host_trees`
-//! with what is expected of it.
+//! The `Memory` and `Cpu` checks on recorded files of `/proc` and `/sys`. Each file in `host_trees` is one host,
+//! container or service, with the expected results.
 
 use std::{collections::BTreeMap, fs};
 
@@ -10,17 +10,18 @@ use health_tests::{
     tools::repository,
 };
 
-/// A container under version 2 with a namespace of its own: 64 MiB and one and a half cores.
+/// A container under cgroup v2 with its own namespace, limited to 64 MiB and 1.5 cores.
 pub(crate) const V2: &str = include_str!("host_trees/v2.txt");
-/// A service as systemd runs it under version 2: no limit of its own, one on the slice around it.
+/// A systemd service under cgroup v2: no limit of its own, but a limit on the slice around it.
 pub(crate) const V2_NESTED: &str = include_str!("host_trees/v2_nested.txt");
-/// No control groups at all.
+/// A host without control groups.
 pub(crate) const NONE: &str = include_str!("host_trees/none.txt");
-/// A service of systemd above its `MemoryHigh=`.
+/// A systemd service above its `MemoryHigh=`.
 pub(crate) const SYSTEMD_SLICE: &str = include_str!("host_trees/systemd_slice_v2.txt");
 
-/// What is expected of a tree: each number or detail of the two checks by its name. `-` stands for none. With
-/// `HEALTH_SHOW_TREES` set, what was found instead is printed, to be looked at and put into the file.
+/// The names of the expected results, which are numbers and details of the two checks. `-` stands for a missing value.
+/// If
+/// `HEALTH_SHOW_TREES` is set, the results of a tree that differs are printed, to be reviewed and copied into its file.
 const EXPECTED: [&str; 13] = [
     "limit_of",
     "limit",
@@ -53,7 +54,7 @@ fn found(memory: &CheckReport, cpu: &CheckReport) -> BTreeMap<&'static str, Stri
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_system_is_measured_as_it_is() {
+async fn every_recorded_system_gives_its_expected_results() {
     let folder = repository().join("tests/suite/virtual/checks/host_trees");
     let (mut trees, mut wrong) = (0, String::new());
     for file in fs::read_dir(folder).unwrap() {
@@ -75,5 +76,5 @@ async fn every_system_is_measured_as_it_is() {
         }
         trees += 1;
     }
-    assert!(wrong.is_empty() && trees >= 28, "{trees} trees\n{wrong}");
+    assert!(wrong.is_empty() && trees >= 28, "{trees} trees, at least 28 expected; wrong results:\n{wrong}");
 }

@@ -19,7 +19,7 @@ async fn readiness_waits_until_every_clone_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_panics_lets_go_of_its_latch() {
+async fn a_panicking_task_releases_its_latch() {
     let latch = Latch::new();
     let check = latch.check();
     let task = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! The `Memory` check, on recorded trees and on this machine.
+//! The `Memory` check, on recorded files and on this machine.
 
 use health_core::{Memory, Reason, Status};
 
@@ -9,7 +9,7 @@ use super::host_trees::{NONE, SYSTEMD_SLICE, V2};
 
 const MIB: f64 = 1_048_576.0;
 #[tokio::test(start_paused = true)]
-async fn it_follows_what_changes() {
+async fn a_changed_usage_changes_the_verdict() {
     let root = plant(V2);
     let health = checked(Memory::new().root(root.path())).await;
     for (current, percent, expected) in [("86000000", 90.65, Status::Degraded), ("90000000", 96.61, Status::Unhealthy)]
@@ -20,9 +20,9 @@ async fn it_follows_what_changes() {
     }
 }
 
-/// A group with a limit tells enough without the host's table, or with an old one.
+/// A group with a limit is judged without `/proc/meminfo`, and with that of an old kernel, which has no `MemAvailable`.
 #[tokio::test(start_paused = true)]
-async fn what_the_verdict_does_not_need_may_be_missing() {
+async fn a_limited_group_is_judged_without_meminfo() {
     const OLD: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 250 kB\n";
     for table in ["", OLD, "MemTotal: many\n"] {
         let root = plant(V2);
@@ -34,7 +34,7 @@ async fn what_the_verdict_does_not_need_may_be_missing() {
         assert_eq!((report.status(), observed(&report, "used_percent")), (Status::Healthy, 19.5), "{table}");
         assert_eq!(report.detail("unread").is_some(), table != OLD, "{report:?}");
     }
-    // The host itself: what is free, and what can be had at once.
+    // Without a group, free memory, buffers and page cache count as available.
     let root = plant(NONE);
     write(root.path(), "proc/meminfo", OLD);
     assert_eq!(observed(&shown(&checked(Memory::new().root(root.path())).await), "used_percent"), 60.0);
@@ -45,9 +45,9 @@ async fn what_the_verdict_does_not_need_may_be_missing() {
     }
 }
 
-/// A usage that is not known is neither nothing nor everything.
+/// An unknown usage counts neither as zero nor as the whole limit.
 #[tokio::test(start_paused = true)]
-async fn a_group_whose_usage_is_not_known_is_not_judged_by_the_host() {
+async fn a_group_with_unknown_usage_is_unhealthy_and_not_judged_by_the_host() {
     let root = plant(V2);
     for usage in [None, Some("much")] {
         let path = "sys/fs/cgroup/memory.current";
@@ -61,10 +61,10 @@ async fn a_group_whose_usage_is_not_known_is_not_judged_by_the_host() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_stands_for_none_is_none() {
+async fn a_value_that_means_unlimited_is_no_limit() {
     for limit in ["max", "0", "9223372036854771712", "9223372036854775807", "18446744073709551615", "-1"] {
         let root = plant(V2);
-        // Without the host's table nothing else says that this is more than there is.
+        // Without `/proc/meminfo` the limit cannot be compared with the memory of the host.
         write(root.path(), "proc/meminfo", "");
         write(root.path(), "sys/fs/cgroup/memory.max", limit);
         let report = shown(&checked(Memory::new().root(root.path())).await);
@@ -75,24 +75,24 @@ async fn a_limit_that_stands_for_none_is_none() {
     }
 }
 
-/// A group whose folder is not known is not that of somebody else.
+/// A process whose folder is unknown is not measured by the folder of another group.
 #[tokio::test(start_paused = true)]
-async fn a_group_that_is_named_nowhere_is_not_known() {
+async fn a_group_without_a_mounted_folder_is_reported_as_unknown() {
     const MOUNT: &str = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
     for (groups, mounts, limit_of, is_known) in [
         ("0::/\n", MOUNT, "cgroup v2", true),
-        // Outside of the namespace.
+        // The group is outside of the namespace.
         ("0::/../other\n", MOUNT, "host", false),
-        // Mounted where its folder is not.
+        // The mount point of the table does not exist.
         ("0::/\n", "31 23 0:28 / /elsewhere rw - cgroup2 cgroup2 rw\n", "cgroup v2", true),
-        // The last mount at a place hides the one before it, whose root is another folder.
+        // The last mount at a mount point hides the earlier one, whose root is another folder.
         (
             "0::/docker/x\n",
             "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 a rw\n32 23 0:28 /docker/x /sys/fs/cgroup rw - cgroup2 b rw\n",
             "cgroup v2",
             true,
         ),
-        // Version 1 lists the controller, and is mounted nowhere.
+        // The controller belongs to version 1, which is not mounted.
         ("4:memory:/x\n0::/\n", MOUNT, "host", false),
         ("", MOUNT, "host", true),
     ] {
@@ -106,9 +106,9 @@ async fn a_group_that_is_named_nowhere_is_not_known() {
     }
 }
 
-/// The last mount at a place hides those before it.
+/// The last mount at a mount point hides the earlier ones.
 #[tokio::test(start_paused = true)]
-async fn the_group_is_looked_up_in_the_mount_that_is_visible() {
+async fn the_group_is_looked_up_in_the_visible_mount() {
     let root = plant(V2);
     let own = "sys/fs/cgroup/docker/x";
     write(root.path(), "proc/self/cgroup", "0::/docker/x\n");
@@ -123,7 +123,7 @@ async fn the_group_is_looked_up_in_the_mount_that_is_visible() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
+async fn a_group_at_memory_high_is_degraded_while_it_waits_for_memory() {
     let root = plant(SYSTEMD_SLICE);
     let (service, slice) = ("sys/fs/cgroup/shop.slice/orders.service", "sys/fs/cgroup/shop.slice");
     let pressure = |of: &str, text: &str| write(root.path(), &format!("{of}/memory.pressure"), text);
@@ -137,7 +137,7 @@ async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
         (CALM, CALM, Status::Healthy),
         ("some avg10=10.10 avg60=0.00 avg300=0.00 total=5\n", CALM, Status::Degraded),
         (CALM, "some avg10=10.10\n", Status::Degraded),
-        // Not told: the working set of the service has reached its limit.
+        // The kernel reports no pressure, so the working set decides: that of the service has reached its limit.
         ("", "", Status::Degraded),
     ] {
         pressure(service, of_service);
@@ -147,7 +147,7 @@ async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
     pressure(slice, "some avg10=60.00\n");
     let strict = checked(Memory::new().root(root.path()).fail_pressure_above(50)).await;
     assert_eq!(shown(&strict).status(), Status::Unhealthy);
-    // Without a `memory.high` nothing is held.
+    // Without `memory.high` no group is held back.
     for group in [service, slice] {
         write(root.path(), &format!("{group}/memory.high"), "max\n");
     }
@@ -155,12 +155,12 @@ async fn a_group_held_at_memory_high_is_degraded_while_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn this_machine_has_memory() {
+async fn the_memory_of_this_machine_agrees_with_free() {
     let report = shown(&checked(Memory::new().warn_above(99.8).fail_above(99.9)).await);
     assert_eq!(report.status(), Status::Healthy, "{report:?}");
     let (used, limit) = (observed(&report, "used"), observed(&report, "limit"));
     assert!(limit > used, "{report:?}");
-    // Against what others make of the same files.
+    // `free` reads the same files.
     let output = std::process::Command::new("free").arg("-b").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let total: f64 = text.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -173,7 +173,7 @@ async fn this_machine_has_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_kernels_files_it_says_so() {
+async fn a_missing_meminfo_is_named_in_the_message() {
     let nothing = tempfile::tempdir().unwrap();
     let report = shown(&checked(Memory::new().root(nothing.path())).await);
     assert_eq!(report.status(), Status::Unhealthy);

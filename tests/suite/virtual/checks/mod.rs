@@ -1,4 +1,4 @@
-//! The ready-made checks, each in the file of its name.
+//! Tests of the shipped checks, one file for each check or group of checks.
 
 mod backlog;
 mod cpu;

@@ -1,4 +1,4 @@
-//! Several checks as one.
+//! Groups of checks: `all_of`, `any_of`, `at_least`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use health_core::{
 use health_tests::support::secs;
 use tokio::time::Instant;
 
-/// Three scripted members called a, b and c, and their prompters.
+/// Returns three scripted members called a, b and c, and their prompters.
 fn three() -> (Vec<(String, Scripted)>, Vec<Prompter>) {
     ["a", "b", "c"]
         .map(|name| (name, scripted()))
@@ -25,7 +25,7 @@ async fn outcome(check: &impl Check) -> (Status, Option<Reason>, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn enough_members_are_enough() {
+async fn a_quorum_is_unhealthy_below_its_number_of_members() {
     let (members, prompters) = three();
     let check = at_least(2, members);
     assert_eq!(outcome(&check).await, (Status::Healthy, None, String::new()));
@@ -42,7 +42,7 @@ async fn enough_members_are_enough() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_that_hangs_or_panics_takes_no_other_with_it() {
+async fn a_hanging_or_panicking_member_does_not_fail_the_others() {
     let (members, prompters) = three();
     let health = Health::builder().check("group", any_of(members).timeout(secs(2))).start().unwrap();
     prompters[0].hang();
@@ -75,7 +75,7 @@ async fn all_of_needs_every_member() {
 }
 
 #[tokio::test]
-async fn groups_that_cannot_be_meant_are_refused() {
+async fn impossible_groups_are_refused() {
     let ok = || check_fn(|| async { Ok(()) });
     let none: [(&str, health_core::CheckFn); 0] = [];
     for (group, words) in [
@@ -94,7 +94,7 @@ async fn groups_that_cannot_be_meant_are_refused() {
     );
 }
 
-/// A decorator outside of the crate: it looks into the outcome of any check, and passes on what it makes of it.
+/// A decorator outside of the core: it reads the outcome of any check and may replace it.
 struct Forgiving<C>(C);
 
 #[health_core::async_trait]
@@ -117,7 +117,7 @@ impl<C: Check> Check for Forgiving<C> {
 }
 
 #[tokio::test]
-async fn a_decorator_changes_what_a_check_says() {
+async fn a_decorator_can_replace_the_outcome_of_a_check() {
     let late = check_fn(|| async { Err::<(), _>(std::io::Error::from(std::io::ErrorKind::TimedOut).into()) });
     assert_eq!(outcome(&Forgiving(late)).await.1, Some(Reason::Timeout));
     let empty = check_fn(|| async { Ok(Outcome::healthy().observe("free", 0, "connections").detail("pool", "main")) });
@@ -131,7 +131,7 @@ async fn a_decorator_changes_what_a_check_says() {
 }
 
 #[test]
-fn a_group_is_run_as_often_as_its_most_frequent_member_asks() {
+fn a_group_has_the_shortest_interval_of_its_members() {
     struct Every(Option<Duration>);
 
     #[health_core::async_trait]
@@ -147,5 +147,5 @@ fn a_group_is_run_as_often_as_its_most_frequent_member_asks() {
 
     let of = |intervals: [Option<u64>; 2]| all_of(intervals.map(|every| ("x", Every(every.map(secs))))).interval();
     assert_eq!(of([Some(3_600), Some(60)]), Some(secs(60)));
-    assert_eq!(of([Some(3_600), None]), None, "a member without a wish takes the default");
+    assert_eq!(of([Some(3_600), None]), None, "a member without an interval takes the default");
 }

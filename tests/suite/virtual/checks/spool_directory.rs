@@ -10,7 +10,7 @@ use health_core::{Reason, SpoolDirectory, Status};
 use health_tests::support::{checked, invalid, observed, rerun, secs, shown, verdict};
 
 #[tokio::test(start_paused = true)]
-async fn files_bytes_and_the_oldest_are_told_and_judged() {
+async fn files_bytes_and_the_oldest_age_are_observed_and_judged() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let check = SpoolDirectory::new(directory.path())
@@ -22,7 +22,7 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
     let health = checked(check).await;
     let report = shown(&health);
     assert_eq!((report.status(), observed(&report, "files"), observed(&report, "oldest")), (Status::Healthy, 0.0, 0.0));
-    // What does not count.
+    // Directories, hidden files and other extensions do not count.
     fs::create_dir(at("done.xml")).unwrap();
     fs::write(at(".hidden.xml"), "x").unwrap();
     fs::write(at("other.txt"), "x").unwrap();
@@ -60,7 +60,7 @@ async fn files_bytes_and_the_oldest_are_told_and_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_extension_of_several_parts_is_what_the_name_ends_in() {
+async fn an_extension_may_have_several_parts() {
     let directory = tempfile::tempdir().unwrap();
     for name in
         ["a.tar.gz", "b.tar.gz", "c.gz", "tar.gz", ".tar.gz", ".d.tar.gz", "d.TAR.GZ", "e.targz", "f.tar.gz.part"]
@@ -75,7 +75,7 @@ async fn an_extension_of_several_parts_is_what_the_name_ends_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_is_not_there_is_unhealthy() {
+async fn a_missing_directory_is_unhealthy() {
     let directory = tempfile::tempdir().unwrap();
     let health = checked(SpoolDirectory::new(directory.path().join("nowhere"))).await;
     assert!(shown(&health).message().unwrap().contains("does not exist"));
@@ -83,7 +83,7 @@ async fn a_directory_that_is_not_there_is_unhealthy() {
 }
 
 #[test]
-fn bad_input_is_refused() {
+fn invalid_options_are_refused() {
     assert!(invalid(SpoolDirectory::new("")).contains("name it"));
     for (extension, complaint) in [
         (".xml", "without its dot"),

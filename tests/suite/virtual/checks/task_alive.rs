@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use health_tests::support::{checked, rerun, settle, shown};
 
 #[tokio::test(start_paused = true)]
-async fn it_tells_how_a_task_ended() {
+async fn the_message_says_how_the_task_ended() {
     for (word, message, reason) in [
         ("return", "it returned", Reason::Failed),
         ("panic", "it panicked", Reason::Panicked),
@@ -33,7 +33,7 @@ async fn it_tells_how_a_task_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abort_handle_is_enough() {
+async fn a_task_can_be_watched_by_its_abort_handle() {
     let task = tokio::spawn(std::future::pending::<()>());
     let health = Health::builder().check("x", TaskAlive::of(task.abort_handle())).start().unwrap();
     assert_eq!(rerun(&health).await.status(), Status::Healthy);

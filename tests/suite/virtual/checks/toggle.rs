@@ -14,7 +14,7 @@ use health_core::{
 use health_tests::support::{ask, checked, code, millis, rerun, secs, settle, shown};
 
 #[tokio::test(start_paused = true)]
-async fn it_stands_as_it_was_turned() {
+async fn the_check_has_the_status_that_the_toggle_was_set_to() {
     let toggle = Toggle::new();
     let health = checked(toggle.check()).await;
     assert_eq!(shown(&health).status(), Status::Healthy);
@@ -33,7 +33,7 @@ async fn it_stands_as_it_was_turned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_is_published_before_the_call_returns() {
+async fn setting_a_toggle_publishes_before_the_call_returns() {
     let toggle = Toggle::new();
     let (first, second) = (checked(toggle.check()).await, checked(toggle.check()).await);
     let mut changes = first.subscribe();
@@ -41,17 +41,17 @@ async fn a_turn_is_published_before_the_call_returns() {
     assert_eq!((code(&first, "/readyz"), code(&second, "/readyz")), (503, 503), "no task has run");
     toggle.healthy();
     assert_eq!((code(&first, "/readyz"), code(&second, "/readyz")), (200, 200));
-    assert!(changes.next().await.is_some() && changes.next().await.is_some(), "each turn is a change");
-    // A service that is gone, and a check that was removed, hinder nobody.
+    assert!(changes.next().await.is_some() && changes.next().await.is_some(), "each setting is a change");
+    // A dropped `Health` and a removed check do not disturb the toggle.
     drop(second);
     first.remove("x").unwrap();
     toggle.unhealthy("again");
     assert_eq!(code(&first, "/readyz"), 200);
 }
 
-/// Outside of any runtime, and on another thread.
+/// Sets a toggle outside of a runtime, also on another thread.
 #[test]
-fn a_turn_needs_no_runtime() {
+fn setting_a_toggle_needs_no_runtime() {
     let toggle = Toggle::new();
     let frozen =
         Frozen::new(Health::builder().check("switch", toggle.check()).check("x", check_fn(|| async { Ok(()) })))
@@ -65,9 +65,9 @@ fn a_turn_needs_no_runtime() {
     assert!(text.starts_with("[-]switch failed: maintenance\n"), "{text}");
 }
 
-/// A run that began before the turn, and ends after it, does not undo it.
+/// A run that began before the toggle was set and ends after it does not undo the setting.
 #[tokio::test(start_paused = true)]
-async fn a_run_under_way_does_not_undo_a_turn() {
+async fn a_run_in_progress_does_not_undo_a_toggle() {
     struct Slow(Toggle, Arc<AtomicBool>);
 
     #[async_trait]
@@ -94,7 +94,7 @@ async fn a_run_under_way_does_not_undo_a_turn() {
         let health = health.clone();
         tokio::spawn(async move { health.refresh("slow").await })
     };
-    // The run has begun at this very moment of the clock, has read the old state, and waits.
+    // The run has begun at this moment of the clock and has read the old state. Now it waits.
     tokio::task::yield_now().await;
     tokio::time::sleep(millis(1)).await;
     slow.store(false, Ordering::Relaxed);
@@ -105,10 +105,10 @@ async fn a_run_under_way_does_not_undo_a_turn() {
     health.stop().await;
 }
 
-/// Of two threads that turn it at once, the one that turned it last decides, whichever publishes last.
+/// If two threads set a toggle at once, the later setting is shown, whichever thread publishes last.
 #[test]
-fn of_two_turns_at_once_the_later_is_shown() {
-    /// Says that it has read the state, and waits before it returns what it read, if it is told to.
+fn of_two_concurrent_settings_the_later_is_shown() {
+    /// Signals that it has read the state, and waits before it returns the state, if `pause` is set.
     struct Paused {
         state: Arc<Mutex<Status>>,
         pause: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
@@ -149,22 +149,22 @@ fn of_two_turns_at_once_the_later_is_shown() {
     assert_eq!(shows(), Status::Healthy);
     go_on.send(()).unwrap();
     first.join().unwrap();
-    assert_eq!(shows(), Status::Healthy, "the first read the state before it was turned");
+    assert_eq!(shows(), Status::Healthy, "the first thread read the state before it was set");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_is_followed_at_the_pace_of_what_is_not_healthy() {
+async fn an_unhealthy_toggle_is_rechecked_at_the_recheck_interval() {
     let toggle = Toggle::new();
     let check = toggle.check().every(secs(3_600)).recheck(secs(2)).failures(3);
     let health = checked(check).await;
     toggle.unhealthy("moving");
     assert_eq!((shown(&health).status(), shown(&health).reason()), (Status::Degraded, Some(Reason::Maintenance)));
     tokio::time::sleep(secs(6)).await;
-    assert_eq!(shown(&health).status(), Status::Unhealthy, "it failed three times, not once an hour");
+    assert_eq!(shown(&health).status(), Status::Unhealthy, "three failed runs at the recheck interval");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_in_a_group_runs_the_group() {
+async fn setting_a_toggle_in_a_group_runs_the_group() {
     let (toggle, latch) = (Toggle::new(), Latch::new());
     let members: [(&str, Box<dyn Check>); 2] =
         [("switch", Box::new(toggle.check())), ("latch", Box::new(latch.check()))];

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use health_tests::support::{checked, observed, rerun, secs};
 
 #[tokio::test(start_paused = true)]
-async fn it_tells_how_long_it_has_been_up() {
+async fn the_uptime_of_the_process_and_the_host_is_observed() {
     let health = checked(Uptime::new()).await;
     sleep(secs(90)).await;
     let report = rerun(&health).await;

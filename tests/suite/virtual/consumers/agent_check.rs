@@ -1,4 +1,4 @@
-//! What HAProxy's agent says, over connections in this process while Tokio's clock stands.
+//! The answers of `AgentCheck` to HAProxy, over connections within this process while Tokio's clock is held.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ fn agent(health: &Health) -> SocketAddr {
     address
 }
 
-/// What an agent says to a client that has sent this.
+/// Connects to the agent, sends the bytes and returns the answer.
 async fn line(agent: SocketAddr, sent: &[u8]) -> String {
     let mut client = TcpStream::connect(agent).await.unwrap();
     client.write_all(sent).await.unwrap();
@@ -30,7 +30,7 @@ async fn line(agent: SocketAddr, sent: &[u8]) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_verdict_has_its_line() {
+async fn every_status_has_its_line() {
     let clock = StandingClock::hold();
     let (database, cache) = (Toggle::new(), Toggle::new());
     let builder = Health::builder().check("database", database.check());
@@ -46,21 +46,21 @@ async fn every_verdict_has_its_line() {
     assert_eq!(line(agent, b"").await, "ready down #database maintenance, cache maintenance\n");
     drop(health.drain(secs(30)));
     assert_eq!(line(agent, b"").await, "drain up\n");
-    // Nobody speaks for what has stopped.
+    // A stopped service no longer listens.
     drop(clock);
     health.stop().await;
     assert!(TcpStream::connect(agent).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_description_is_one_plain_short_line_and_who_hangs_is_alone() {
+async fn a_description_is_one_short_line_and_idle_clients_delay_no_other() {
     let _clock = StandingClock::hold();
     let bad = || async { Ok(Outcome::unhealthy("x\ny").reason(Reason::Unreachable)) };
     let named = |builder: health_core::Builder, number| builder.check(format!("another-check-{number}"), check_fn(bad));
     let health = (0..30).fold(Health::builder(), named).start().unwrap();
     health.refresh("another-check-29").await.unwrap();
     let agent = agent(&health);
-    // A hundred clients that read nothing.
+    // 100 clients that neither send nor read.
     let mut idle = Vec::new();
     for _ in 0..100 {
         idle.push(TcpStream::connect(agent).await.unwrap());
@@ -72,21 +72,21 @@ async fn a_description_is_one_plain_short_line_and_who_hangs_is_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cause_may_be_a_check_that_does_not_count_itself() {
+async fn the_description_names_a_root_cause_outside_of_readiness() {
     let clock = StandingClock::hold();
     let hidden = check_fn(|| async { Ok(Outcome::unhealthy("x").reason(Reason::Rejected)) }).report_only();
     let shown = check_fn(|| async { Ok(()) }).depends_on("hidden");
     let health = Health::builder().check("hidden", hidden).check("shown", shown).start().unwrap();
     health.refresh("hidden").await.unwrap();
     let first = agent(&health);
-    // What `agent-send` sends is read.
+    // The agent reads the text that HAProxy's `agent-send` sends.
     assert_eq!(line(first, b"who are you\n").await, "ready down #hidden\n");
     drop(clock);
     health.stop().await;
-    // Who begins after the end is told so, too.
+    // An agent that is published after the stop ends, too.
     let late = agent(&health);
-    wait::done("nobody listens", async || match TcpStream::connect(late).await {
-        Ok(_) => Err("somebody listens"),
+    wait::done("the agent stops listening", async || match TcpStream::connect(late).await {
+        Ok(_) => Err("the agent still listens"),
         Err(_) => Ok(()),
     })
     .await;

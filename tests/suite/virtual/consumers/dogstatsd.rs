@@ -1,4 +1,5 @@
-//! Service checks of DogStatsD on sockets of the test's own, on the paused clock: what is sent has arrived when the clock moves.
+//! Service checks of DogStatsD on the sockets of the test and on the paused clock: a datagram has arrived when the
+//! clock moves.
 
 use std::{io, net::UdpSocket, os::unix::net::UnixDatagram, time::Duration};
 
@@ -9,7 +10,7 @@ use health_tests::{
 };
 use tokio::time::sleep;
 
-/// Everything that has come.
+/// Returns every datagram that has arrived.
 fn received(mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Vec<String> {
     let mut bytes = [0; 8192];
     std::iter::from_fn(|| receive(&mut bytes).ok().map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned()))
@@ -17,7 +18,7 @@ fn received(mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Vec<Stri
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_is_told_at_once_and_a_deploy_is_none() {
+async fn a_change_is_sent_at_once_and_a_deploy_sends_nothing() {
     let agent = UdpSocket::bind(port::local(0)).unwrap();
     agent.set_nonblocking(true).unwrap();
     let toggle = Toggle::new();
@@ -42,32 +43,32 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
     health.refresh("switch").await.unwrap();
     let good = told().await;
     assert!(good.iter().any(|it| it.starts_with("_sc|health.status|0|")), "{good:?}");
-    // Draining and stopping tell nothing new.
+    // Draining and stopping send nothing.
     health.drain(Duration::ZERO).await;
     health.stop().await;
     assert_eq!(told().await, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_agent_that_is_absent_or_hangs_touches_nothing() {
+async fn an_absent_or_hanging_agent_does_not_delay_the_checks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("dsd.socket");
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).every(millis(50))).start().unwrap();
     assert!(health.ready().await);
     let publish = || health.publish(Dogstatsd::unix(&path).unwrap().every(secs(1)));
     publish();
-    // Nobody listens there, nor on this port.
+    // Nothing listens on that path or on this port.
     health.publish(Dogstatsd::udp(port::local(port::free())).unwrap().every(secs(1)));
     sleep(millis(200)).await;
-    // One that reads nothing: its buffer is full after a few datagrams.
+    // This agent reads nothing, so its buffer is full after a few datagrams.
     let hangs = UnixDatagram::bind(&path).unwrap();
     hangs.set_nonblocking(true).unwrap();
     (0..500).for_each(|_| publish());
     sleep(secs(1)).await;
     let before = runs(&health);
     sleep(secs(1)).await;
-    assert!(runs(&health) - before >= 15, "{} runs in a second, one each 50 ms", runs(&health) - before);
-    // It reads again, and is told again.
+    assert!(runs(&health) - before >= 15, "{} runs in a second at an interval of 50 ms", runs(&health) - before);
+    // The agent reads again, and then it receives again.
     assert!(!received(|bytes| hangs.recv(bytes)).is_empty());
     sleep(secs(2)).await;
     let again = received(|bytes| hangs.recv(bytes));
@@ -76,7 +77,7 @@ async fn an_agent_that_is_absent_or_hangs_touches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_is_told_in_place_of_its_members() {
+async fn a_group_is_sent_in_place_of_its_members() {
     let agent = UdpSocket::bind(port::local(0)).unwrap();
     agent.set_nonblocking(true).unwrap();
     let toggle = Toggle::new();

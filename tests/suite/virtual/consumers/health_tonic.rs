@@ -1,4 +1,5 @@
-//! What `grpc.health.v1` says of a service that starts, and what it wakes, on the paused clock.
+//! The answers that `grpc.health.v1` gives through `Health::serving`: while a service starts, when they wake a check,
+//! and for named services. On the paused clock.
 
 use std::sync::{
     Arc,
@@ -9,7 +10,7 @@ use health_core::{CheckExt as _, Health, Outcome, Probe, check_fn, testing::Froz
 use health_tests::support::{millis, secs};
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() {
+async fn a_starting_service_is_not_serving_and_a_request_wakes_an_old_check() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let slow = check_fn(move || {
@@ -31,7 +32,7 @@ async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() 
     tokio::time::sleep(millis(150)).await;
     assert_eq!((0..100).filter(|_| health.known_serving("slow") == Some(true)).count(), 100);
     tokio::time::sleep(millis(100)).await;
-    assert_eq!(runs.load(Ordering::Relaxed), 1, "looking wakes nothing");
+    assert_eq!(runs.load(Ordering::Relaxed), 1, "known_serving wakes no check");
     (0..100).for_each(|_| assert_eq!(health.serving("slow"), Some(true)));
     tokio::time::sleep(millis(100)).await;
     assert_eq!(runs.load(Ordering::Relaxed), 2);
@@ -39,7 +40,7 @@ async fn a_service_that_starts_is_not_serving_and_a_request_wakes_what_is_old() 
 }
 
 #[test]
-fn a_service_of_its_own_name_has_the_status_of_its_probe() {
+fn a_named_grpc_service_has_the_status_of_its_probe() {
     let builder = || Health::builder().check("database", check_fn(|| async { Ok(()) }));
     let named =
         builder().grpc_service("orders.v1.Orders", Probe::Readiness).grpc_service("orders.v1.Admin", Probe::Liveness);

@@ -1,4 +1,4 @@
-//! The `metrics` facade, through the recorder that most use: what it exports is what the metrics page shows.
+//! The `metrics` facade through its most used recorder: the exported samples are those of the metrics page.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new().set_buckets(&bounds).unwrap().build_recorder()
 }
 
-/// Every sample of a page, by name and labels in order.
+/// Returns every sample of a page by its name and sorted labels.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let sample = |line: &str| {
@@ -28,7 +28,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
         let mut labels: Vec<_> =
             labels.trim_end_matches('}').split_inclusive("\",").map(|it| it.trim_end_matches(',')).collect();
         labels.sort_unstable();
-        // A bound is a number, however it is written.
+        // `5.0` and `5` are the same bound.
         let labels: Vec<_> = labels.iter().map(|it| it.replace(".0\"", "\"")).collect();
         (format!("{name}{{{}}}", labels.join(",")), value.parse().unwrap())
     };
@@ -47,13 +47,17 @@ fn same(health: &Health, handle: &PrometheusHandle, visibility: Visibility) {
     let (ours, theirs) = (samples(&page), samples(&exported));
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     for (series, value) in &ours {
-        assert!((value - theirs[series]).abs() < 1e-9, "{series}: {value}, and exported {}", theirs[series]);
+        assert!(
+            (value - theirs[series]).abs() < 1e-9,
+            "{series}: {value} on the page, but {} exported",
+            theirs[series]
+        );
     }
     assert_eq!(kinds(&page), kinds(&exported));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_exported_is_what_the_page_shows() {
+async fn exported_samples_are_those_of_the_metrics_page() {
     for visibility in Visibility::ALL {
         let recorder = recorder();
         let handle = recorder.handle();
@@ -90,7 +94,7 @@ async fn what_is_exported_is_what_the_page_shows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_removed_is_in_no_state_and_counts_anew_when_it_comes_back() {
+async fn a_removed_check_has_no_status_and_its_counters_continue_when_it_returns() {
     let recorder = recorder();
     let handle = recorder.handle();
     let health = Health::builder().check("stays", check_fn(|| async { Ok(()) })).start().unwrap();
@@ -114,7 +118,7 @@ async fn what_is_removed_is_in_no_state_and_counts_anew_when_it_comes_back() {
     health.refresh("guest").await.unwrap();
     tokio::time::sleep(millis(1_000)).await;
     assert!(value(healthy) == Some(1.0) && value(runs) > Some(counted), "{}", handle.render());
-    // The phases of life change no status.
+    // The lifecycle changes no status.
     drop(health.drain(millis(10)));
     tokio::time::sleep(millis(1_000)).await;
     assert_eq!(value("health_lifecycle{instance=\"a\",state=\"draining\"}"), Some(1.0));
@@ -131,19 +135,19 @@ async fn the_recorder_may_be_installed_later_or_never() {
         health.refresh("x").await.unwrap();
     }
     tokio::time::sleep(millis(1_000)).await;
-    // The process's own; no other test has one.
+    // The recorder of the process. No other test installs one.
     let handle = PrometheusBuilder::new().install_recorder().unwrap();
     tokio::time::sleep(millis(1_000)).await;
     let page = handle.render();
     assert_eq!(samples(&page).get("health_check_status{check=\"x\",status=\"healthy\"}"), Some(&1.0), "{page}");
     assert!(page.contains("# HELP health_check_status "), "{page}");
     let runs = samples(&page)["health_check_runs_total{check=\"x\",status=\"healthy\"}"];
-    assert!(runs >= 5.0, "what ran before is counted: {page}");
+    assert!(runs >= 5.0, "runs before the installation are counted: {page}");
     health.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_that_is_not_observed_any_more_is_none() {
+async fn a_number_that_is_no_longer_observed_is_nan() {
     let recorder = recorder();
     let handle = recorder.handle();
     let is_well = Arc::new(AtomicBool::new(true));

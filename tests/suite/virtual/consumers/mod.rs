@@ -1,4 +1,4 @@
-//! Programs and formats that read what we write.
+//! Tests of the formats and protocols through which other programs read the health of a service.
 
 mod agent_check;
 mod dogstatsd;

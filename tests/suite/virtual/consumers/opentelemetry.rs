@@ -1,4 +1,4 @@
-//! The metrics API of OpenTelemetry, through its own SDK: what it collects is what the metrics page shows.
+//! The metrics API of OpenTelemetry through its own SDK: the collected values are those of the report.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,13 +11,13 @@ use opentelemetry_sdk::metrics::{
 
 use health_tests::support::{millis, secs, settle};
 
-/// A provider that collects when it is told to, and what it has collected then.
+/// A provider that collects on demand, and the exporter that holds the collected metrics.
 struct Sdk {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
 }
 
-/// Values by name and attributes; of a histogram, how many.
+/// Values by name and attributes. The value of a histogram is its count.
 type Collected = BTreeMap<String, f64>;
 
 impl Sdk {
@@ -31,7 +31,7 @@ impl Sdk {
         Self { provider: SdkMeterProvider::builder().with_reader(reader).build(), exporter }
     }
 
-    /// What is collected now: values, the kind and unit of each instrument, and the bounds of histograms.
+    /// Collects now. Returns the values, the kind and unit of each instrument, and the bounds of histograms.
     fn collect(&self) -> (Collected, BTreeMap<String, String>, Vec<f64>) {
         self.exporter.reset();
         self.provider.force_flush().unwrap();
@@ -44,7 +44,7 @@ impl Sdk {
                         kinds.insert(metric.name().to_owned(), format!("{kind} {}", metric.unit()));
                         for (attributes, value) in points {
                             let before = values.insert(format!("{}{attributes}", metric.name()), value);
-                            assert_eq!(before, None, "twice: {}{attributes}", metric.name());
+                            assert_eq!(before, None, "{}{attributes} was collected twice", metric.name());
                         }
                     };
                     match metric.data() {
@@ -95,7 +95,7 @@ fn series<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_collected_is_what_is_known_at_that_moment() {
+async fn collected_values_are_those_of_the_current_report() {
     let sdk = Sdk::new();
     let toggle = Toggle::new();
     let numbers = || async { Ok(Outcome::degraded("x").observe("length", 42, "messages")) };
@@ -168,7 +168,7 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     ];
     assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind.to_owned())).into());
 
-    // What is removed is gone, and the phases of life change no status.
+    // A removed check has no current values, and the lifecycle changes no status.
     health.remove("jobs").unwrap();
     drop(health.drain(secs(60)));
     let (values, ..) = sdk.collect();
@@ -179,22 +179,22 @@ async fn what_is_collected_is_what_is_known_at_that_moment() {
     assert_eq!(values["health.status{health.state=healthy,instance=a}"], 1.0);
     assert_eq!(values["health.lifecycle.status{health.lifecycle.state=draining,instance=a}"], 1.0);
     health.stop().await;
-    // Nothing is kept alive, and nothing is told of what is gone.
+    // The publisher keeps no `Health` alive, and a dropped `Health` has no current values.
     drop(health);
     let (values, ..) = sdk.collect();
     assert!(values.keys().all(|series| is_counted(series)), "{values:#?}");
 }
 
-/// What the SDK counts itself stays with it.
+/// Returns whether the SDK counts the series itself. Such a series outlives its check.
 fn is_counted(series: &str) -> bool {
     ["health.check.duration", "health.check.runs", "health.check.transitions"]
         .iter()
         .any(|name| series.starts_with(name))
 }
 
-/// Another check by the name of one that was removed: nothing runs backwards, which differences would turn into nonsense.
+/// A new check has the name of a removed one. No counter runs backwards, which would make the deltas wrong.
 #[tokio::test(start_paused = true)]
-async fn differences_stay_right_when_a_check_is_another() {
+async fn deltas_stay_correct_when_a_check_is_replaced() {
     let sdk = Sdk::with(Temporality::Delta);
     let health = Health::builder().start().unwrap();
     health.publish(OpenTelemetry::new(&sdk.provider));
@@ -218,7 +218,7 @@ async fn differences_stay_right_when_a_check_is_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_visibility_has_its_instruments_and_no_provider_is_no_harm() {
+async fn each_visibility_has_its_instruments_and_a_missing_provider_is_harmless() {
     for (visibility, number) in [(Visibility::Status, 4), (Visibility::Checks, 9)] {
         let sdk = Sdk::new();
         let health = Health::builder()
@@ -226,7 +226,7 @@ async fn each_visibility_has_its_instruments_and_no_provider_is_no_harm() {
             .start()
             .unwrap();
         health.publish(OpenTelemetry::new(&sdk.provider).visibility(visibility));
-        // The global one, which is none here.
+        // No global provider is set here.
         health.publish(OpenTelemetry::global());
         assert!(health.ready().await);
         tokio::time::sleep(millis(1_000)).await;
@@ -238,7 +238,7 @@ async fn each_visibility_has_its_instruments_and_no_provider_is_no_harm() {
 
 /// A group has its own instruments in place of those of its members, and a service without groups has none.
 #[tokio::test(start_paused = true)]
-async fn a_group_stands_for_its_members() {
+async fn a_group_has_instruments_in_place_of_its_members() {
     let collected = async |builder: health_core::Builder| {
         let sdk = Sdk::new();
         let health = builder.start().unwrap();

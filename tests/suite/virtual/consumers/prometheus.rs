@@ -1,4 +1,5 @@
-//! The metrics page: what it counts, and who sees what. What Prometheus and its like make of it is tested with them.
+//! The counters and the visibility of the metrics page. The tests in `real` parse the page with Prometheus and other
+//! scrapers.
 
 use health_core::{CheckExt as _, Endpoint, Health, Lifecycle, Outcome, Visibility, check_fn, testing::Frozen};
 use health_tests::{
@@ -10,7 +11,7 @@ fn text(endpoint: &Endpoint) -> String {
     String::from_utf8(page(endpoint, "*/*").body.to_vec()).unwrap()
 }
 
-/// The value of a sample, as written.
+/// Returns the value of a sample as the page writes it.
 fn value(endpoint: &Endpoint, series: &str) -> String {
     let text = text(endpoint);
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -18,7 +19,7 @@ fn value(endpoint: &Endpoint, series: &str) -> String {
 }
 
 #[test]
-fn the_severity_tells_bad_from_unknown_and_knows_no_phase_of_life() {
+fn the_severity_tells_unhealthy_from_unknown_and_ignores_the_lifecycle() {
     let ok = || check_fn(|| async { Ok(()) });
     let frozen = Frozen::new(Health::builder().check("database", ok()).check("cache", ok().optional())).unwrap();
     let endpoint = Endpoint::new(frozen.health());
@@ -27,12 +28,12 @@ fn the_severity_tells_bad_from_unknown_and_knows_no_phase_of_life() {
     let record = |check, outcome| frozen.record(check, outcome, millis(1)).unwrap();
     assert_eq!((severity(), status("unhealthy")), ("3".into(), "1".into()), "nothing has run");
     record("database", Outcome::healthy());
-    assert_eq!((severity(), status("degraded")), ("3".into(), "1".into()), "only the cache is not known");
+    assert_eq!((severity(), status("degraded")), ("3".into(), "1".into()), "only the cache is unknown");
     record("cache", Outcome::healthy());
     assert_eq!((severity(), status("healthy")), ("0".into(), "1".into()));
     for phase in [Lifecycle::Starting, Lifecycle::Draining, Lifecycle::Stopped] {
         frozen.lifecycle(phase);
-        // A frozen service starts by itself where nothing is pending.
+        // A frozen `Health` without pending checks becomes Ready by itself.
         let phase = if phase == Lifecycle::Starting { Lifecycle::Ready } else { phase };
         assert_eq!((severity(), status("healthy")), ("0".into(), "1".into()), "{phase}");
         assert_eq!(value(&endpoint, &format!("health_lifecycle{{state=\"{phase}\"}}")), "1");
@@ -75,7 +76,7 @@ fn runs_transitions_and_durations_are_counted() {
     ] {
         assert_eq!(value(&endpoint, series), expected, "{series}");
     }
-    // One that took longer than the last bound is counted without a bound alone.
+    // A run that took longer than the last bound counts only in the bucket `+Inf`.
     frozen.record("a", Outcome::healthy(), secs(60)).unwrap();
     for (series, expected) in [
         ("health_check_duration_seconds_bucket{check=\"a\",le=\"5.0\"}", "4"),
@@ -95,7 +96,7 @@ fn the_metrics_page_keeps_to_its_visibility() {
     assert!(checks.contains("check=\"database\"") && !checks.contains("observed") && !checks.contains("orders"));
     let full = text(&endpoint(Visibility::Full));
     assert!(full.contains("health_build_info{service=\"orders") && !full.contains("hunter2"));
-    // One override, both ways; and a token wins.
+    // `metrics_visibility` can raise and lower the visibility, and `full_for` overrides it.
     let both = Endpoint::new(frozen.health()).visibility(Visibility::Status).metrics_visibility(Visibility::Full);
     assert_eq!(text(&both), full);
     let terse = endpoint(Visibility::Full).metrics_visibility(Visibility::Status).full_for(|_| true);

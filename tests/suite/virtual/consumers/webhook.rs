@@ -1,5 +1,5 @@
-//! Changes as JSON, posted to receivers in this process that take them, refuse them, hang, redirect, are absent. Tokio's clock
-//! stands while requests are on their way, and the test moves it: what is told at which moment is exact.
+//! Changes as JSON, posted to receivers in this process that accept, refuse, hang, redirect or are absent. Tokio's
+//! clock is held while requests are in flight, and the test moves it, so the moment of each notice is exact.
 
 use std::{
     collections::VecDeque,
@@ -27,7 +27,7 @@ use health_tests::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// What a receiver has been told, and what it answers next; 200 where nothing is said.
+/// The notices that a receiver has got, and its next answers. Without a next answer it answers 200.
 #[derive(Clone, Default)]
 struct Receiver {
     told: Arc<Mutex<Vec<(Instant, Value)>>>,
@@ -41,7 +41,7 @@ enum Answer {
     RetryAfter(&'static str),
     Redirect(u16),
     Hang,
-    /// It is taken, but the answer never ends.
+    /// Accepts the notice, but the body of the answer never ends.
     HangingBody,
 }
 
@@ -76,16 +76,16 @@ impl Receiver {
         self.told.lock().unwrap().iter().map(|(at, _)| *at).collect()
     }
 
-    /// Waits until it has been told so many times, at this moment of a clock that stands.
+    /// Waits for this number of notices while the clock is held.
     async fn hears(&self, number: usize) -> Vec<Value> {
-        wait::done(&format!("told {number} times"), async || {
+        wait::done(&format!("{number} notices"), async || {
             let told = self.told();
             if told.len() >= number { Ok(told) } else { Err(told) }
         })
         .await
     }
 
-    /// Moves the clock until it has been told so many times.
+    /// Moves the clock until this number of notices has arrived.
     async fn hears_in_time(&self, number: usize, clock: &StandingClock) -> Vec<Value> {
         in_time(clock, || self.told().len() >= number).await;
         self.told()
@@ -109,9 +109,9 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
     }
 }
 
-/// Moves the clock bit by bit, with time in between for what is on its way, until it is so.
+/// Moves the clock in steps, with real time in between for requests in flight, until the condition holds.
 async fn in_time(clock: &StandingClock, mut is: impl FnMut() -> bool) {
-    wait::done("in time", async || {
+    wait::done("the condition after some time", async || {
         if is() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ async fn in_time(clock: &StandingClock, mut is: impl FnMut() -> bool) {
     .await;
 }
 
-/// Stops the service and moves the clock meanwhile, with time in between for the last words.
+/// Stops the service and moves the clock meanwhile, with real time in between for the last notices.
 async fn stopped(health: &Health, clock: &StandingClock) {
     tokio::select! {
         () = health.stop() => {}
@@ -150,7 +150,7 @@ fn statuses(told: &Value) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_is_told_at_once_and_a_deploy_is_none() {
+async fn a_change_is_sent_at_once_and_a_deploy_sends_nothing() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let toggle = Toggle::new();
@@ -160,7 +160,8 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
     clock.advance(secs(2)).await;
     toggle.unhealthy("maintenance by password=hunter2");
     health.refresh("switch").await.unwrap();
-    // At once, as the clock stands; and the first, as a first verdict that is healthy is no news.
+    // The notice arrives at once, because the clock is held. It is the first one: a first result that is healthy is no
+    // change.
     let mut told = receiver.hears(1).await.remove(0);
     for at in ["/at", "/changes/0/at"] {
         assert!(told.pointer(at).unwrap().as_str().unwrap().ends_with('Z'), "{told}");
@@ -185,11 +186,11 @@ async fn a_change_is_told_at_once_and_a_deploy_is_none() {
     assert!(told.get("cause").is_none(), "{told}");
     tokio::join!(health.drain(millis(400)), clock.advance(secs(1)));
     stopped(&health, &clock).await;
-    assert_eq!(receiver.told().len(), 2, "no phase of life is told");
+    assert_eq!(receiver.told().len(), 2, "the lifecycle sends no notice");
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_within_the_gap_are_told_together() {
+async fn changes_within_the_minimum_gap_are_sent_together() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let toggle = Toggle::new();
@@ -217,7 +218,7 @@ async fn changes_within_the_gap_are_told_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_bad_before_is_told_once_and_what_is_removed_is_well() {
+async fn an_earlier_failure_is_sent_once_and_a_removed_check_counts_as_healthy() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let toggle = Toggle::new();
@@ -231,7 +232,7 @@ async fn what_was_bad_before_is_told_once_and_what_is_removed_is_well() {
     health.publish(to(&url));
     let told = receiver.hears(1).await.remove(0);
     assert_eq!(statuses(&told), [("", "unhealthy")]);
-    // The same on the way, and a check that begins badly later.
+    // The same holds for a check that is inserted later and begins as Degraded.
     health.insert("later", check_fn(|| async { Ok(Outcome::degraded("y").reason(Reason::Slow)) }).optional()).unwrap();
     let told = receiver.hears_in_time(2, &clock).await.remove(1);
     assert_eq!(told["changes"][0]["check"], "later");
@@ -243,9 +244,9 @@ async fn what_was_bad_before_is_told_once_and_what_is_removed_is_well() {
     assert_eq!(receiver.told().len(), 3);
 }
 
-/// While one check has not run, another is told without it; and what was held back is told as well with its first run.
+/// A notice leaves out a check that has not run yet. A check that its dependency held back is sent, too.
 #[tokio::test(start_paused = true)]
-async fn what_has_not_run_yet_counts_for_nothing() {
+async fn a_check_counts_only_from_its_first_run() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let (least, status_url) = Receiver::start().await;
@@ -298,7 +299,7 @@ async fn what_has_not_run_yet_counts_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_taken_is_told_again_with_what_came_meanwhile() {
+async fn a_failed_delivery_is_retried_together_with_later_changes() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     receiver.answers(&[Answer::Code(500), Answer::RetryAfter("3"), Answer::HangingBody]);
@@ -323,12 +324,12 @@ async fn what_is_not_taken_is_told_again_with_what_came_meanwhile() {
     }
     clock.advance(secs(30)).await;
     stopped(&health, &clock).await;
-    assert_eq!(receiver.told().len(), 3, "the last was taken, though its answer has no end");
+    assert_eq!(receiver.told().len(), 3, "the last notice was accepted, although its answer never ends");
 }
 
-/// Too many requests, and a route that is not there yet: neither is the notice's fault.
+/// The answers 429, 404 and 401 may change without a change of the notice, such as when a route is deployed later.
 #[tokio::test(start_paused = true)]
-async fn what_a_receiver_cannot_take_now_is_told_again() {
+async fn temporary_refusals_are_retried() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     receiver.answers(&[Answer::Code(429), Answer::Code(404), Answer::Code(401)]);
@@ -344,14 +345,14 @@ async fn what_a_receiver_cannot_take_now_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_for_good_is_counted() {
+async fn permanent_refusals_are_counted_and_not_retried() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     receiver.answers(&[Answer::Code(400), Answer::Redirect(303), Answer::Redirect(307)]);
     let toggle = Toggle::new();
     let health = watched(&toggle).await;
     health.publish(to(&url));
-    // The client follows the last to where it is taken, which nobody has asked for.
+    // The client follows the redirect 307 to a route that accepts the notice, which still counts as refused.
     for (unhealthy, heard) in [(true, 1), (false, 2), (true, 4)] {
         if unhealthy {
             toggle.unhealthy("x");
@@ -366,11 +367,11 @@ async fn what_is_refused_for_good_is_counted() {
     let told = receiver.hears_in_time(5, &clock).await.remove(4);
     assert_eq!((statuses(&told), &told["missed"]), (vec![("unhealthy", "healthy")], &json!(3)));
     stopped(&health, &clock).await;
-    assert_eq!(receiver.told().len(), 5, "nothing was tried again");
+    assert_eq!(receiver.told().len(), 5, "no notice was sent again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_duration_is_too_long_and_a_header_replaces_one() {
+async fn any_duration_is_accepted_and_a_header_replaces_its_earlier_value() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let health = watched(&Toggle::new()).await;
@@ -387,7 +388,7 @@ async fn no_duration_is_too_long_and_a_header_replaces_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_is_absent_is_told_later_and_what_it_missed_is_counted() {
+async fn an_absent_receiver_gets_changes_later_and_dropped_changes_are_counted() {
     let clock = StandingClock::hold();
     let address = port::local(port::free());
     let toggle = Toggle::new();
@@ -407,7 +408,7 @@ async fn a_receiver_that_is_absent_is_told_later_and_what_it_missed_is_counted()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_hangs_delays_nothing() {
+async fn a_hanging_receiver_delays_nothing() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     receiver.answers(&[Answer::Hang; 100]);
@@ -422,8 +423,8 @@ async fn a_receiver_that_hangs_delays_nothing() {
     let runs = || health.report().checks()[0].history().totals().durations().count();
     let before = runs();
     clock.advance(secs(1)).await;
-    assert!(runs() - before >= 15, "{} runs in a second, one each 50 ms", runs() - before);
-    // While one hangs, changes are received: none is lost when it lets go.
+    assert!(runs() - before >= 15, "{} runs in a second at an interval of 50 ms", runs() - before);
+    // Changes during a hanging request are kept and sent after it.
     toggle.healthy();
     health.refresh("switch").await.unwrap();
     receiver.answers.lock().unwrap().clear();
@@ -440,9 +441,9 @@ async fn a_receiver_that_hangs_delays_nothing() {
     assert!(began.elapsed() < millis(2_500), "stopping took {:?}", began.elapsed());
 }
 
-/// An attempt that hangs does not keep what came after it from its last one.
+/// A hanging attempt does not prevent the last attempt for the changes that came after it.
 #[tokio::test(start_paused = true)]
-async fn what_came_while_one_hangs_has_its_last_attempt_too() {
+async fn changes_during_a_hanging_attempt_have_a_last_attempt_at_stop() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     receiver.answers(&[Answer::Hang]);
@@ -461,7 +462,7 @@ async fn what_came_while_one_hangs_has_its_last_attempt_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_when_the_checks_stop_has_a_last_attempt() {
+async fn waiting_changes_have_a_last_attempt_at_stop() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let toggle = Toggle::new();
@@ -473,16 +474,16 @@ async fn what_waits_when_the_checks_stop_has_a_last_attempt() {
     toggle.healthy();
     health.refresh("switch").await.unwrap();
     clock.advance(secs(59)).await;
-    assert_eq!(receiver.told().len(), 1, "the gap is not over");
+    assert_eq!(receiver.told().len(), 1, "the minimum gap has not passed");
     stopped(&health, &clock).await;
     let told = receiver.told();
-    assert_eq!(told.len(), 2, "stop waits for it");
+    assert_eq!(told.len(), 2, "stop waits for the last attempt");
     assert_eq!((statuses(&told[1]), &told[1]["lifecycle"]), (vec![("unhealthy", "healthy")], &json!("stopped")));
-    assert_eq!(told[1]["status"], "healthy", "the end changes no status");
+    assert_eq!(told[1]["status"], "healthy", "stopping changes no status");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_mans_ping_says_how_it_is_and_stays_away_without_life() {
+async fn a_ping_carries_the_status_and_stops_while_liveness_fails() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let (pinged, ping_url) = Receiver::start().await;
@@ -498,22 +499,22 @@ async fn a_dead_mans_ping_says_how_it_is_and_stays_away_without_life() {
     assert!(told.iter().all(|it| it["event"] == "ping" && it["status"] == "healthy"), "{told:#?}");
     let moments = receiver.moments();
     assert!((millis(900)..millis(1_900)).contains(&(moments[2] - moments[1])), "{:?}", moments[2] - moments[1]);
-    // No ping takes a change its turn, and the gap is none for pings.
+    // A ping does not delay a change, and the minimum gap does not apply to pings.
     toggle.unhealthy("x");
     health.refresh("switch").await.unwrap();
-    // At once, as the clock stands.
+    // The change arrives at once, because the clock is held.
     receiver.hears(4).await;
     let told = receiver.hears_in_time(5, &clock).await;
     let events: Vec<_> = told.iter().skip(3).map(|it| (&it["event"], &it["status"])).collect();
     assert_eq!(events, [(&json!("change"), &json!("unhealthy")), (&json!("ping"), &json!("unhealthy"))]);
     life.unhealthy("y");
     health.refresh("alive").await.unwrap();
-    // The other one tells of it, and from then on no ping comes.
+    // The other webhook sends the change, and from then on no ping arrives.
     let before = receiver.told().len();
     receiver.hears_in_time(before + 1, &clock).await;
     let before = pinged.told().len();
     clock.advance(millis(2_500)).await;
-    assert_eq!(pinged.told().len(), before, "what is not alive gives no sign of life");
+    assert_eq!(pinged.told().len(), before, "no ping while liveness fails");
     life.healthy();
     health.refresh("alive").await.unwrap();
     pinged.hears_in_time(before + 1, &clock).await;
@@ -522,9 +523,9 @@ async fn a_dead_mans_ping_says_how_it_is_and_stays_away_without_life() {
     stopped(&health, &clock).await;
 }
 
-/// Who waits for changes is told of one, though a ping has said the same before.
+/// A change is sent although an earlier ping carried the same status.
 #[tokio::test(start_paused = true)]
-async fn a_ping_takes_no_change_its_turn_where_the_status_is_all() {
+async fn a_ping_does_not_replace_a_change_at_visibility_status() {
     let clock = StandingClock::hold();
     let (receiver, url) = Receiver::start().await;
     let toggle = Toggle::new();
@@ -543,7 +544,7 @@ async fn a_ping_takes_no_change_its_turn_where_the_status_is_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
+async fn each_visibility_has_its_members_and_body_with_replaces_the_body() {
     let clock = StandingClock::hold();
     let (receivers, toggle) =
         ([Receiver::start().await, Receiver::start().await, Receiver::start().await], Toggle::new());
@@ -562,7 +563,7 @@ async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
     let calls = Arc::new(Mutex::new(0));
     let body = move |notice: &health_core::Notice| {
         *calls.lock().unwrap() += 1;
-        assert!(*calls.lock().unwrap() > 1, "the first panics");
+        assert!(*calls.lock().unwrap() > 1, "the first call panics");
         json!({"text": format!("{} {} {:?}", notice.status, notice.cause, notice.lifecycle == Lifecycle::Ready)})
     };
     health.publish(to(c).body_with(body));
@@ -581,7 +582,7 @@ async fn each_visibility_tells_its_part_and_a_body_can_be_another() {
     assert_eq!(chat.hears_in_time(1, &clock).await, [json!({"text": "healthy  true"})]);
     most.hears_in_time(2, &clock).await;
     least.hears_in_time(2, &clock).await;
-    // What leaves the whole as it is, is nothing at the least visibility.
+    // At the visibility Status, a change that leaves the status of the service as it is sends nothing.
     health.insert("slow", check_fn(|| async { Ok(Outcome::unhealthy("z")) }).optional().report_only()).unwrap();
     most.hears_in_time(3, &clock).await;
     let told = least.hears_in_time(3, &clock).await;
@@ -622,7 +623,7 @@ async fn the_url_is_in_no_output() {
     {
         assert!(log.contains(words), "no {words} in {log}");
     }
-    // Not the client's own lines: those are the application's to filter.
+    // The lines of the HTTP client are left out, because the application filters them.
     for line in log.lines().filter(|line| line.contains(" health: ")) {
         assert!(!line.contains("s3cr3t"), "{line}");
     }

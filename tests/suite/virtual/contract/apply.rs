@@ -1,4 +1,5 @@
-//! Other settings for a running service: what takes effect, what stays, and that it is all or nothing.
+//! `Health::apply` on a running service: which settings take effect, which need a restart, and that a mistake changes
+//! nothing.
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +37,7 @@ fn needs_restart(applied: &Applied) -> Vec<String> {
     applied.needs_restart().iter().map(ToString::to_string).collect()
 }
 
-/// The interval and the timeout of a check.
+/// Returns the interval and the timeout of a check.
 fn pace(health: &Health, name: &str) -> Option<(Duration, Duration)> {
     health.report().check(name).map(|check| (check.interval(), check.timeout()))
 }
@@ -46,7 +47,7 @@ fn past_results(health: &Health, name: &str) -> usize {
 }
 
 #[test]
-fn every_option_changes_and_goes_back_to_what_the_code_said() {
+fn every_option_is_applied_and_reverts_to_the_value_of_the_code() {
     let builder = Health::builder().check("up", ok().local()).check("x", ok().local());
     let frozen = Frozen::new(builder).unwrap();
     for name in ["up", "x", "x"] {
@@ -86,7 +87,7 @@ fn every_option_changes_and_goes_back_to_what_the_code_said() {
 }
 
 #[test]
-fn thresholds_judge_from_the_next_result_on() {
+fn thresholds_apply_from_the_next_result_on() {
     let frozen = Frozen::new(Health::builder().check("x", ok())).unwrap();
     let health = frozen.health();
     let record = |outcome| {
@@ -97,7 +98,7 @@ fn thresholds_judge_from_the_next_result_on() {
     apply(&health, json!({"checks": {"x": {"failures": 3}}}));
     assert_eq!(record(Outcome::unhealthy("down")), Status::Degraded);
     assert_eq!(record(Outcome::unhealthy("down")), Status::Degraded);
-    // The streak is not forgotten.
+    // The third failure in a row reaches the threshold.
     assert_eq!(record(Outcome::unhealthy("down")), Status::Unhealthy);
     apply(&health, json!({"checks": {"x": {"successes": 2}}}));
     assert_eq!(record(Outcome::healthy()), Status::Unhealthy);
@@ -107,7 +108,7 @@ fn thresholds_judge_from_the_next_result_on() {
 }
 
 #[test]
-fn probes_tags_and_impact_are_those_of_the_settings() {
+fn probes_tags_and_impact_follow_the_settings() {
     let frozen = Frozen::new(Health::builder().check("up", ok()).check("x", ok())).unwrap();
     frozen.record("up", Outcome::healthy(), millis(1)).unwrap();
     frozen.record("x", Outcome::unhealthy("down"), millis(1)).unwrap();
@@ -124,14 +125,14 @@ fn probes_tags_and_impact_are_those_of_the_settings() {
         apply(&health, json!({"checks": {"x": options.clone()}}));
         assert_eq!(codes(), expected, "{options}");
     }
-    // A later result counts where the check counts now.
+    // A later result counts in the probes and tags of the new settings.
     apply(&health, json!({"checks": {"x": {"liveness_despite_dependency": true, "tags": ["a", "b"]}}}));
     frozen.record("x", Outcome::healthy(), millis(1)).unwrap();
     assert_eq!(codes(), [200; 4]);
 }
 
 #[test]
-fn dependencies_hold_at_once() {
+fn changed_dependencies_apply_at_once() {
     let builder = Health::builder().check("x", ok()).check("y", ok().depends_on("x")).check("up", ok());
     let frozen = Frozen::new(builder).unwrap();
     for name in ["x", "y"] {
@@ -140,7 +141,7 @@ fn dependencies_hold_at_once() {
     frozen.record("up", Outcome::unhealthy("down"), millis(1)).unwrap();
     let health = frozen.health();
     let of = |name: &str| verdict(health.report().check(name).unwrap());
-    // Before the check that it depends on in the order of registration.
+    // "x" was registered before the check that it depends on now.
     apply(&health, json!({"checks": {"x": {"depends_on": ["up"]}}}));
     for name in ["x", "y"] {
         assert_eq!(of(name), (Status::Unhealthy, Some(Reason::Dependency)), "{name}");
@@ -150,15 +151,15 @@ fn dependencies_hold_at_once() {
     assert_eq!((of("x").0, of("y").0), (Status::Healthy, Status::Healthy));
     let error = health.apply(settings(json!({"checks": {"x": {"depends_on": ["y"]}}}))).unwrap_err();
     assert!(matches!(error, BuildError::DependencyCycle { .. }), "{error}");
-    // Now nothing depends on it, and it can go.
+    // Nothing depends on "x" any more, so it can be removed.
     apply(&health, json!({"checks": {"y": {"depends_on": []}}}));
     health.remove("x").unwrap();
-    // What the code said of a check that is gone is no mistake of the settings.
+    // A dependency of the code on a removed check is no mistake of the settings.
     assert_eq!(changed(&apply(&health, json!({}))), [""; 0]);
 }
 
 #[test]
-fn one_mistake_among_many_changes_nothing() {
+fn settings_with_one_mistake_change_nothing() {
     let code = || ok().tag("code");
     let frozen = Frozen::new(Health::builder().check("a", code()).check("b", code()).check("jobs", Gauge::new(|| 1)));
     let frozen = frozen.unwrap();
@@ -179,7 +180,7 @@ fn one_mistake_among_many_changes_nothing() {
         assert!(error.to_string().contains(words), "{words} is not in {error}");
         assert_eq!(format!("{:?}", health.report()), before, "{words}");
     }
-    // All mistakes at once.
+    // All mistakes are reported at once.
     let several = json!({
         "defaults": {"interval": "1s"},
         "checks": {"c": {}, "b": {"failures": 0}, "jobs": {"warn_abov": 1}},
@@ -187,13 +188,13 @@ fn one_mistake_among_many_changes_nothing() {
     });
     let error = health.apply(settings(several)).unwrap_err();
     assert!(matches!(&error, BuildError::Several { mistakes } if mistakes.len() == 5), "{error}");
-    // Nor do refused settings hold for what is inserted.
+    // Refused settings do not apply to inserted checks.
     health.insert("later", ok()).unwrap();
     assert_eq!(pace(&health, "later"), Some((secs(5), secs(2))));
 }
 
 #[test]
-fn mistakes_name_their_places() {
+fn an_error_names_the_variables_with_the_mistake() {
     let health = Frozen::new(Health::builder().check("x", ok())).unwrap().health();
     let variables = [("HEALTH_CHECKS__X__EVERY", "2s"), ("HEALTH_CHECKS__X__RECHECK", "3s")];
     let variables = variables.map(|(name, value)| (name.into(), value.into()));
@@ -204,7 +205,7 @@ fn mistakes_name_their_places() {
 }
 
 #[test]
-fn inserted_checks_have_their_settings_too() {
+fn settings_apply_to_inserted_checks() {
     let before = json!({"inserted": {"tenant-*": {"every": "30s"}, "tenant-9": {"enabled": false}}});
     let health = Frozen::new(Health::builder().settings(settings(before)).check("tenant-0", ok())).unwrap().health();
     for name in ["tenant-1", "tenant-2", "tenant-9"] {
@@ -220,12 +221,12 @@ fn inserted_checks_have_their_settings_too() {
     assert_eq!(pace(&health, "tenant-0"), Some((secs(5), secs(2))), "a check of the builder");
     assert_eq!(pace(&health, "tenant-1"), Some((secs(5), secs(1))));
     assert_eq!(pace(&health, "tenant-2"), Some((secs(40), secs(1))));
-    // They hold for what is inserted from now on.
+    // The settings apply to checks that are inserted later.
     health.insert("tenant-9", ok()).unwrap();
     assert_eq!(pace(&health, "tenant-9"), Some((secs(5), secs(1))));
     health.remove("tenant-1").unwrap();
     health.remove("tenant-0").unwrap();
-    // The name of a check of the builder stays known.
+    // The name of a check of the builder stays known after its removal.
     let applied = apply(&health, json!({"checks": {"tenant-0": {"timeout": "7s"}}}));
     assert!(changed(&applied).contains(&"tenant-2: timeout 1s -> 3s".to_owned()), "{:?}", changed(&applied));
     health.insert("tenant-0", ok()).unwrap();
@@ -233,7 +234,7 @@ fn inserted_checks_have_their_settings_too() {
 }
 
 #[test]
-fn what_a_running_check_cannot_change_needs_a_restart() {
+fn options_that_a_running_check_cannot_change_need_a_restart() {
     let before = json!({"checks": {"off": {"enabled": false}, "jobs": {"warn_above": 12}}});
     let builder = Health::builder()
         .check("jobs", Gauge::new(|| 15).warn_above(10).fail_above(20))
@@ -244,7 +245,7 @@ fn what_a_running_check_cannot_change_needs_a_restart() {
     let applied = apply(
         &health,
         json!({"checks": {
-            // The same value, as a variable has it.
+            // The same value as a string, as it comes from a variable.
             "jobs": {"warn_above": "12", "fail_above": 30, "once": true},
             "on": {"enabled": false, "timeout": "1s"},
         }}),
@@ -254,33 +255,33 @@ fn what_a_running_check_cannot_change_needs_a_restart() {
     assert_eq!(changed(&applied).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(times.map(str::to_owned)));
     let names: Vec<String> = health.report().checks().iter().map(|check| check.name().to_owned()).collect();
     assert_eq!(names, ["jobs", "on", "z"]);
-    // A value that is taken back is the code's again only after a restart.
+    // A setting that is taken back reverts to the value of the code only after a restart.
     assert_eq!(needs_restart(&apply(&health, json!({"checks": {"off": {"enabled": false}}}))), ["jobs: warn_above"]);
     assert_eq!(needs_restart(&apply(&health, before)), [""; 0]);
     assert_eq!(pace(&health, "on"), Some((secs(5), secs(2))));
 }
 
 #[test]
-fn a_shorter_age_expires_nothing_that_was_fresh() {
+fn a_shorter_stale_after_does_not_expire_a_fresh_result() {
     let frozen = Frozen::new(Health::builder().check("x", ok().every(secs(3_600)))).unwrap();
     let health = frozen.health();
     frozen.record("x", Outcome::healthy(), millis(1)).unwrap();
     frozen.advance(secs(1_800));
     let of_x = || verdict(health.report().check("x").unwrap());
     apply(&health, json!({"checks": {"x": {"every": "10s"}}}));
-    assert_eq!(of_x(), (Status::Healthy, None), "the task has not had the time to run it");
+    assert_eq!(of_x(), (Status::Healthy, None), "the task has had no time for a run");
     frozen.advance(secs(31));
     assert_eq!(of_x(), (Status::Healthy, None));
     frozen.advance(secs(1));
     assert_eq!(of_x(), (Status::Unhealthy, Some(Reason::Stale)));
-    // A longer age holds for the result that there is.
+    // A longer `stale_after` applies to the existing result.
     apply(&health, json!({}));
     assert_eq!(of_x(), (Status::Healthy, None));
     assert_eq!(past_results(&health, "x"), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_interval_ends_a_longer_sleep() {
+async fn a_shorter_interval_ends_the_current_wait() {
     let (check, says) = scripted();
     let health = Health::builder().check("x", check.every(secs(3_600))).start().unwrap();
     assert!(health.ready().await);
@@ -291,7 +292,7 @@ async fn a_shorter_interval_ends_a_longer_sleep() {
     assert!((10..=12).contains(&says.runs()), "{} runs", says.runs());
     // The last result may wait to be published.
     assert!(past_results(&health, "x") >= 9, "{} results", past_results(&health, "x"));
-    // The run that is due comes, and then one an hour.
+    // The run that is due comes, then one run per hour.
     apply(&health, json!({}));
     sleep(secs(5)).await;
     let runs = says.runs();
@@ -311,7 +312,7 @@ async fn a_run_in_progress_keeps_its_deadline() {
     settle().await;
     assert_eq!(says.runs(), 2);
     apply(&health, json!({"checks": {"x": {"timeout": "1s"}}}));
-    // Published before the call returned.
+    // The settings were published before the call returned.
     assert_eq!(pace(&health, "x"), Some((secs(60), secs(1))));
     assert_eq!(run.await.unwrap(), Ok(Status::Healthy));
     assert_eq!(health.refresh("x").await, Ok(Status::Unhealthy));
@@ -321,7 +322,7 @@ async fn a_run_in_progress_keeps_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_is_held_back_no_more_runs_at_once() {
+async fn a_check_without_its_former_dependency_runs_at_once() {
     let (check, says) = scripted();
     let down = check_fn(|| async { Ok(Outcome::unhealthy("down")) });
     let builder = Health::builder().check("up", down).check("x", check.depends_on("up").every(secs(3_600)));
@@ -334,9 +335,9 @@ async fn a_check_that_is_held_back_no_more_runs_at_once() {
     health.stop().await;
 }
 
-/// A reader sees the settings before or those after, whole, while results come in.
+/// While results arrive, a reader sees all settings of one call of `apply`, never a mixture of two.
 #[test]
-fn no_reader_sees_half_of_it() {
+fn no_reader_sees_half_applied_settings() {
     const CHECKS: usize = 40;
     let name = |number: usize| format!("check-{number}");
     let builder = (0..CHECKS).fold(Health::builder(), |builder, number| builder.check(name(number), ok()));

@@ -1,4 +1,4 @@
-//! Futures can be sent between threads, and everything else shared between them.
+//! Futures and publishers are `Send`. Other public types are `Send` and `Sync`.
 
 use health_core::{
     Applied, BuildError, Builder, Change, Changes, CheckError, CheckHandle, CheckReport, DedicatedServer, Drain,
@@ -12,7 +12,7 @@ const fn shared<T: Send + Sync>() {}
 fn future<F: Future + Send>(_: F) {}
 
 #[test]
-fn values_are_shared_and_futures_sent() {
+fn public_types_are_send_and_sync_and_futures_are_send() {
     const {
         shared::<Health>();
         shared::<Builder>();

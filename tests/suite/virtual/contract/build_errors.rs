@@ -1,4 +1,4 @@
-//! Bad input: each is an error whose text says what to change, and nothing panics.
+//! Invalid configuration: each mistake is an error whose text says what to change, and nothing panics.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ fn ok() -> CheckFn {
     check_fn(|| async { Ok(()) })
 }
 
-/// The error of a builder, inside a runtime.
+/// Returns the error of a builder that is started inside a runtime.
 fn error(builder: Builder) -> BuildError {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { builder.start().map(drop).unwrap_err() })
 }
 
-/// What an error must be and what its text must tell.
+/// Asserts that the builder is refused with this error, and that its text contains the words.
 fn refused(builder: Builder, is: impl Fn(&BuildError) -> bool, words: &[&str]) {
     let error = error(builder);
     assert!(is(&error), "{error:?}");
@@ -30,7 +30,7 @@ fn refused(builder: Builder, is: impl Fn(&BuildError) -> bool, words: &[&str]) {
 }
 
 #[test]
-fn bad_names_are_refused() {
+fn invalid_names_are_refused() {
     for name in ["", "a b", "ä", "a/b", "a%", "{x}", "a\n", ".", "..", &"x".repeat(65)] {
         let invalid = |error: &BuildError| matches!(error, BuildError::InvalidName { .. });
         refused(Health::builder().check(name, ok()), invalid, &["invalid name", "letters, digits"]);
@@ -50,7 +50,7 @@ fn bad_names_are_refused() {
 }
 
 #[test]
-fn bad_durations_are_refused() {
+fn invalid_durations_are_refused() {
     let year = secs(367 * 24 * 3600);
     for (check, option, words) in [
         (ok().every(Duration::ZERO), "every", "between 1 ms and 366 days"),
@@ -72,7 +72,7 @@ fn bad_durations_are_refused() {
 }
 
 #[test]
-fn bad_thresholds_and_limits_are_refused() {
+fn invalid_thresholds_and_limits_are_refused() {
     for (check, option) in [(ok().failures(0), "failures"), (ok().successes(0), "successes")] {
         let is = |error: &BuildError| matches!(error, BuildError::InvalidThreshold { .. });
         refused(Health::builder().check("x", check), is, &[option, "use 1 or more"]);
@@ -106,7 +106,7 @@ fn a_shared_dependency_in_liveness_or_startup_is_refused() {
             |error: &BuildError| matches!(error, BuildError::DependencyInProbe { probe: found, .. } if *found == probe);
         refused(Health::builder().check("x", check), is, &words);
     }
-    // Through others, too.
+    // The same holds for a dependency through other checks.
     let builder = Health::builder()
         .check("database", ok())
         .check("pool", ok().local().depends_on("database"))
@@ -123,7 +123,7 @@ fn a_shared_dependency_in_liveness_or_startup_is_refused() {
 }
 
 #[test]
-fn dependencies_that_lead_nowhere_or_in_a_circle_are_refused() {
+fn unknown_and_cyclic_dependencies_are_refused() {
     let unknown =
         |error: &BuildError| matches!(error, BuildError::UnknownDependency { missing, .. } if missing == "databse");
     refused(Health::builder().check("x", ok().depends_on("databse")), unknown, &["\"databse\"", "correct the name"]);
@@ -155,7 +155,7 @@ fn a_start_in_a_runtime_without_a_timer_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_insertion_is_held_to_the_same_rules() {
+async fn insert_applies_the_rules_of_the_builder() {
     let health = Health::builder().check("x", ok()).start().unwrap();
     assert!(matches!(health.insert("x", ok()), Err(BuildError::DuplicateName { .. })));
     assert!(matches!(health.insert("", ok()), Err(BuildError::InvalidName { .. })));
@@ -166,7 +166,7 @@ async fn an_insertion_is_held_to_the_same_rules() {
 }
 
 #[test]
-fn all_mistakes_of_a_builder_are_told_at_once() {
+fn all_mistakes_of_a_builder_are_reported_at_once() {
     let error = error(
         Health::builder()
             .check("cache", ok().timeout(Duration::ZERO).failures(0))
@@ -186,7 +186,7 @@ fn all_mistakes_of_a_builder_are_told_at_once() {
     }
 }
 
-/// One mistake hides no other: neither a bad option a bad probe, nor a name that leads nowhere a circle.
+/// An invalid option does not hide an invalid probe, and an unknown dependency does not hide a cycle.
 #[test]
 fn no_mistake_hides_another() {
     let error = error(
@@ -213,7 +213,7 @@ fn no_mistake_hides_another() {
 }
 
 #[test]
-fn every_circle_is_told_once() {
+fn every_dependency_cycle_is_reported_once() {
     let error = error(
         Health::builder()
             .check("a", ok().depends_on("b"))
@@ -229,7 +229,7 @@ fn every_circle_is_told_once() {
 
 /// A `main` that returns an error prints its `Debug`.
 #[test]
-fn errors_of_main_read_like_sentences() {
+fn the_debug_output_of_an_error_is_its_sentence() {
     let duplicate = error(Health::builder().check("cache", ok()).check("cache", ok()));
     assert_eq!(format!("{duplicate:?}"), "two checks are called \"cache\": give each check a name of its own");
     let health = Frozen::new(Health::builder()).unwrap().health();
@@ -241,9 +241,9 @@ fn errors_of_main_read_like_sentences() {
     assert_eq!(format!("{muted:?}"), "there is no check called \"x\"");
 }
 
-/// A percentage that looks like a share, and a share that looks like a percentage.
+/// A percentage that looks like a share is refused, and a share that looks like a percentage.
 #[test]
-fn numbers_that_cannot_be_meant_are_refused() {
+fn limits_in_the_wrong_unit_or_out_of_range_are_refused() {
     let invalid = |error: &BuildError| matches!(error, BuildError::InvalidCheck { .. });
     let builder = |check: health_core::Registration| Health::builder().check("x", check);
     refused(builder(Memory::new().warn_above(0.8).into()), invalid, &["warn_above(0.8)", "percent", "use 80"]);

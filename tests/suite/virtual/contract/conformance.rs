@@ -1,4 +1,4 @@
-//! The wire contract itself, spelled out in bytes; that every framework sends them is tested on real servers.
+//! The wire contract in bytes. `real::contract::conformance` tests that every server sends the same bytes.
 
 use health_core::Endpoint;
 use health_tests::{
@@ -6,9 +6,9 @@ use health_tests::{
     wire_contract::{State, TOKEN, enter, expected, frozen, sent, with},
 };
 
-/// The contract itself, spelled out: what the table compares is also what it should be.
+/// The expected bytes are written out here, because `real::contract::conformance` compares servers only with the core.
 #[test]
-fn the_contract_in_bytes() {
+fn every_answer_has_the_bytes_of_the_contract() {
     let first = frozen(false);
     let endpoint = Endpoint::new(first.health()).full_for_bearer(TOKEN);
     let text = "text/plain; charset=utf-8";
@@ -91,7 +91,7 @@ fn the_contract_in_bytes() {
     ] {
         let frozen_again = frozen(false);
         let endpoint = if state == State::Unhealthy || state == State::Draining {
-            // Times in the bodies count from a fresh start.
+            // The times in the bodies count from a fresh start.
             enter(&frozen_again, state);
             Endpoint::new(frozen_again.health()).full_for_bearer(TOKEN)
         } else {
@@ -105,7 +105,7 @@ fn the_contract_in_bytes() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let allow = (status == 405).then_some("GET, HEAD, OPTIONS");
         assert_eq!(answer.header("allow"), allow);
-        // And no header that the contract does not name.
+        // The answer has no header that the contract does not name.
         let mut names = vec!["cache-control", "content-length", "content-type", "x-content-type-options"];
         if content_type.starts_with("application/") {
             names.push("vary");
@@ -118,7 +118,7 @@ fn the_contract_in_bytes() {
 }
 
 #[test]
-fn options_carries_the_probes_code_and_nothing_else() {
+fn options_has_the_status_code_of_the_probe_and_no_body() {
     let frozen = frozen(false);
     enter(&frozen, State::Unhealthy);
     let endpoint = Endpoint::new(frozen.health());
@@ -131,7 +131,7 @@ fn options_carries_the_probes_code_and_nothing_else() {
 }
 
 #[test]
-fn answers_ask_for_a_close_while_draining_only() {
+fn answers_close_the_connection_only_while_draining() {
     let frozen = frozen(false);
     let endpoint = Endpoint::new(frozen.health());
     for (state, close) in [(State::Healthy, false), (State::Unhealthy, false), (State::Draining, true)] {
@@ -141,7 +141,7 @@ fn answers_ask_for_a_close_while_draining_only() {
 }
 
 #[test]
-fn a_renderer_of_ones_own_runs_once_per_snapshot_and_fails_alone() {
+fn render_with_runs_once_per_snapshot_and_its_panic_fails_no_other_page() {
     use std::sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -178,7 +178,7 @@ fn a_renderer_of_ones_own_runs_once_per_snapshot_and_fails_alone() {
 }
 
 #[test]
-fn endpoint_options_that_cannot_be_used_are_refused() {
+fn invalid_endpoint_options_are_refused() {
     let endpoint = || Endpoint::new(frozen(false).health());
     for (endpoint, words) in [
         (endpoint().base_path("health"), "must begin with '/'"),
@@ -191,7 +191,7 @@ fn endpoint_options_that_cannot_be_used_are_refused() {
         (endpoint().full_for_bearer("fifteen-bytes-x"), "16 bytes"),
         (endpoint().full_for_bearer(""), "16 bytes"),
     ] {
-        // Mounted all the same, it has its defaults.
+        // A mounted endpoint has the default in place of an invalid option.
         assert!(endpoint.owns("/health") && endpoint.owns("/livez"));
         let error = endpoint.validated().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

@@ -1,4 +1,4 @@
-//! A cached answer costs no allocation.
+//! Cached answers allocate nothing.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn frozen(checks: usize) -> Frozen {
     frozen
 }
 
-/// Whether the answer allocates once this thread has answered it before.
+/// Returns the number of allocations of an answer that this thread has given before.
 fn allocations(endpoint: &Endpoint, method: &str, target: &str, headers: &[(&str, &str)]) -> u64 {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
@@ -75,14 +75,14 @@ fn a_cached_answer_allocates_nothing() {
                 }
             }
         }
-        // While red, too.
+        // The same holds while a check is Unhealthy.
         frozen.record("check-0", Outcome::unhealthy("refused"), Duration::ZERO).unwrap();
         let targets =
             ["/health", "/readyz", "/readyz?verbose", "/readyz/check-0", "/health/checks/check-0", "/health/metrics"];
         for target in targets {
             assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}");
         }
-        // And while all that is known is too old, which is when the service has least to spare.
+        // The same holds while all results are stale, when the service has the least capacity to spare.
         frozen.advance(Duration::from_secs(100));
         for target in targets {
             assert_eq!(allocations(&endpoint, "GET", target, &[]), 0, "{target}, stale");
@@ -96,7 +96,7 @@ fn a_cached_answer_allocates_nothing() {
 }
 
 #[test]
-fn a_group_of_many_allocates_nothing() {
+fn a_cached_answer_with_a_group_allocates_nothing() {
     for members in [1, 10_000] {
         let builder = Health::builder().group("tenants").check("database", check_fn(|| async { Ok(()) }));
         let member = || check_fn(|| async { Ok(()) }).tag("tenants");
@@ -119,7 +119,7 @@ fn a_group_of_many_allocates_nothing() {
 }
 
 #[test]
-fn a_renderer_of_ones_own_allocates_nothing() {
+fn a_cached_answer_of_render_with_allocates_nothing() {
     let frozen = frozen(10);
     let endpoint = Endpoint::new(frozen.health())
         .visibility(Visibility::Status)
@@ -129,7 +129,7 @@ fn a_renderer_of_ones_own_allocates_nothing() {
     assert_eq!(allocations(&endpoint, "GET", "/health", &[]), 0, "stale");
 }
 
-/// With the scheduler running: the request that wakes it is the only one that may touch more than the snapshot.
+/// The scheduler runs. The request that wakes a check is the only one that touches more than the snapshot.
 #[tokio::test(start_paused = true)]
 async fn waking_a_check_allocates_nothing() {
     let (check, prompter) = scripted();
@@ -138,18 +138,19 @@ async fn waking_a_check_allocates_nothing() {
     let endpoint = Endpoint::new(health);
     let request = Request::new("GET", "/readyz", None, None, &|_, _| None);
     endpoint.respond(&request).unwrap();
-    // Older than `max_age`, before any task can run.
+    // The result becomes older than `max_age` before any task can run.
     assert!(!poll_once(tokio::time::advance(millis(1_100))));
     let info = measure(|| drop(endpoint.respond(&request)));
     assert_eq!(info.count_total, 0);
     assert_eq!(prompter.runs(), 1);
     settle().await;
-    assert_eq!(prompter.runs(), 2, "it was woken");
+    assert_eq!(prompter.runs(), 2, "the request woke the check");
 }
 
-/// What another thread has rendered costs a new thread nothing but its own first request of any kind.
+/// A new thread allocates only for its first request, whatever the page, and not for pages that another thread
+/// rendered.
 #[test]
-fn what_another_thread_has_rendered_allocates_nothing() {
+fn a_page_that_another_thread_rendered_allocates_nothing() {
     let frozen = frozen(10);
     let endpoint = Endpoint::new(frozen.health());
     let targets = ["/health", "/health?format=health", "/readyz?verbose", "/health/checks/check-1"];

@@ -1,4 +1,4 @@
-//! The dependencies: how many, and none that chooses TLS or a runtime for the user.
+//! The crates that the packages bring: their number, and that none of them chooses TLS or a runtime for the user.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ fn the_core_stays_small_and_chooses_no_tls() {
     let core = tree("health-core", &["--no-default-features"]);
     assert!(core.len() <= 22, "{} crates: {core:?}", core.len());
     let all = tree("health-core", &["--all-features"]);
-    // rustls comes with `certificate` and `nats`, without the cryptography that makes it a stack of TLS.
+    // `certificate` and `nats` bring rustls without a cryptography provider, so they choose no TLS stack.
     for tls in ["native-tls", "openssl", "openssl-sys", "ring", "aws-lc-rs", "aws-lc-sys", "webpki-roots"] {
         assert!(!all.contains(tls), "a feature brings {tls}");
     }
@@ -34,7 +34,8 @@ fn the_core_stays_small_and_chooses_no_tls() {
     }
 }
 
-/// A worker without HTTP of its own: the server itself, and the page and signals that it brings by default.
+/// For a worker without an HTTP server: the crates of `health-hyper` without and with its page and signals, which are
+/// defaults.
 #[test]
 fn health_hyper_adds_few_crates_to_the_core() {
     for (ours, core, most) in [
@@ -47,7 +48,7 @@ fn health_hyper_adds_few_crates_to_the_core() {
     }
 }
 
-/// What `cargo run --example hello` of an adapter builds.
+/// Covers the crates that `cargo run --example hello` of an adapter builds.
 #[test]
 fn the_minimal_example_of_an_adapter_builds_no_other_framework() {
     let frameworks = ["actix-web", "axum", "warp"];
@@ -61,9 +62,9 @@ fn the_minimal_example_of_an_adapter_builds_no_other_framework() {
 /// The default features of axum, without `form`, `json` and `query`, whose crates the workspace has not fetched.
 const AXUM: &str = r#""http1", "matched-path", "original-uri", "tokio", "tower-log", "tracing""#;
 
-/// The crates of an application that axum's own first example describes, with Tokio's feature `full`, and of the same with
-/// `health-axum`. The application stands outside of the workspace, whose features would be united with its own.
-/// `serde_json` stands for what axum's `json` brings.
+/// Compares the crates of an application, which is axum's first example with Tokio's feature `full`, without and with
+/// `health-axum`. The application is outside of the workspace, because Cargo would unify its features with those of the
+/// workspace. `serde_json` takes the place of the crates of axum's feature `json`.
 #[test]
 fn health_axum_adds_few_crates_to_an_axum_application() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -99,14 +100,15 @@ fn health_axum_adds_few_crates_to_an_axum_application() {
     assert!(added.iter().any(|name| *name == "health-core"), "{added:?}");
 }
 
-/// As far as a version reaches in which Cargo sees no break: `0.14` of `0.14.2`, `4` of `4.12`.
+/// Returns the part of a version that Cargo treats as compatible: `0.14` of `0.14.2`, `4` of `4.12`.
 fn compatible(requirement: &str) -> String {
     let parts: Vec<&str> = requirement.trim_start_matches('^').split('.').collect();
     let length = if parts[0] == "0" { 2 } else { 1 };
     parts[..length].join(".")
 }
 
-/// The README's table has the driver of every check and its version, and `health_core::drivers` hands over the same.
+/// The README's table has the driver of every check and its version. `health_core::drivers` re-exports the same
+/// drivers.
 #[test]
 fn the_readme_names_every_driver_and_its_version() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -146,7 +148,8 @@ fn the_readme_names_every_driver_and_its_version() {
         },
         _ => None,
     });
-    // Publishers take the facades of metrics, and the endpoint returns utoipa's document; the README's table is of checks.
+    // The README's table lists only checks. Publishers take the metrics facades, and the endpoint returns utoipa's
+    // document.
     let others = ["metrics", "opentelemetry", "utoipa"].map(str::to_owned);
     assert_eq!(exported.collect::<BTreeSet<_>>(), named.into_iter().chain(others).collect::<BTreeSet<_>>());
 }

@@ -1,10 +1,10 @@
-//! The doors between the rooms of the core: which module imports which, by parsing.
+//! The allowed imports (doors) between the top-level modules (rooms) of the core, checked against the parsed sources.
 
 use std::path::{Path, PathBuf};
 
 use health_tests::module_graph::{Crate, Import, ModulePath};
 
-/// The rooms from the ground up, each with the rooms that it imports from. A door may lead to a single module.
+/// The rooms in order, each with its doors: the earlier rooms that it imports from. A door may lead to a single module.
 const ROOMS: [(&str, &[&str]); 15] = [
     ("time", &[]),
     ("redact", &[]),
@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("testing", &["time", "redact", "model", "check", "checks::upstream", "config", "engine", "health"]),
 ];
 
-/// The modules that decide: they wait for nothing, lock nothing, and reach nothing outside the process.
+/// The pure modules. They await nothing, lock nothing and reach nothing outside of the process.
 const PURE: [&str; 19] = [
     "redact",
     "model",
@@ -46,10 +46,10 @@ const PURE: [&str; 19] = [
     "publish::webhook::queue",
 ];
 
-/// The one exception among pure modules: a subscription waits for its next change.
+/// The only exception among the pure modules: a subscription awaits its next change.
 const WAITS: &str = "model::change";
 
-/// The largest number of files in a folder, but for the shelf of checks.
+/// The largest number of files in a folder. The folder `checks` is exempt.
 const FILES: usize = 14;
 
 fn root(name: &str) -> PathBuf {
@@ -66,17 +66,17 @@ fn is_inside(module: &ModulePath, room: &str) -> bool {
     module.len() >= room.len() && module.iter().zip(room).all(|(a, b)| a == b)
 }
 
-/// What is wrong with an import; `None` if it is allowed.
+/// Returns what is wrong with an import, or `None` if it is allowed.
 fn fault(import: &Import) -> Option<String> {
     if !import.is_direct {
         return Some(format!("{import}: import it from the module that defines it"));
     }
     let (from, to) = (import.from.first()?, import.module.first()?);
     let Some((_, doors)) = ROOMS.iter().find(|(room, _)| room == from) else {
-        return Some(format!("{import}: the room {from} is not in the table"));
+        return Some(format!("{import}: the room {from} is not in ROOMS"));
     };
     let is_allowed = from == to || doors.iter().any(|door| is_inside(&import.module, door));
-    (!is_allowed).then(|| format!("{import}: no door leads from {from} to {to}"))
+    (!is_allowed).then(|| format!("{import}: ROOMS has no door from {from} to {to}"))
 }
 
 fn faults(sources: &Crate) -> Vec<String> {
@@ -84,23 +84,23 @@ fn faults(sources: &Crate) -> Vec<String> {
 }
 
 #[test]
-fn every_import_goes_through_a_door() {
+fn every_import_is_allowed_by_the_table_of_rooms() {
     let faults = faults(&parsed("health-core"));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
-fn the_table_of_doors_is_that_of_the_rooms() {
+fn the_table_of_rooms_matches_the_modules() {
     let sources = parsed("health-core");
     for (position, (room, doors)) in ROOMS.iter().enumerate() {
         assert!(sources.modules().any(|(path, _)| is_inside(path, room)), "there is no room {room}");
         for door in *doors {
             assert!(sources.modules().any(|(path, _)| is_inside(path, door)), "there is no module {door}");
             let below = ROOMS[..position].iter().any(|(room, _)| door.split("::").next() == Some(room));
-            assert!(below, "the door from {room} to {door} leads up");
+            assert!(below, "the door from {room} to {door} does not lead to an earlier room");
             let is_used =
                 sources.imports().iter().any(|import| is_inside(&import.from, room) && is_inside(&import.module, door));
-            assert!(is_used, "nobody uses the door from {room} to {door}");
+            assert!(is_used, "no import uses the door from {room} to {door}");
         }
     }
     for module in PURE {
@@ -109,7 +109,7 @@ fn the_table_of_doors_is_that_of_the_rooms() {
 }
 
 #[test]
-fn no_files_import_each_other_and_none_the_root() {
+fn no_file_is_in_an_import_cycle_or_imports_the_crate_root() {
     for name in [
         "health-core",
         "health-actix",
@@ -130,14 +130,14 @@ fn no_files_import_each_other_and_none_the_root() {
 }
 
 #[test]
-fn no_folder_is_a_corridor() {
+fn no_folder_has_too_many_files() {
     for (folder, files) in parsed("health-core").folders() {
         assert!(files <= FILES || folder == Path::new("checks"), "{} has {files} files", folder.display());
     }
 }
 
 #[test]
-fn what_decides_waits_for_nothing_and_reaches_nothing() {
+fn pure_modules_do_not_await_lock_or_do_io() {
     let sources = parsed("health-core");
     for (path, module) in sources.modules().filter(|(path, _)| PURE.iter().any(|pure| is_inside(path, pure))) {
         let is_allowed =
@@ -149,7 +149,7 @@ fn what_decides_waits_for_nothing_and_reaches_nothing() {
 }
 
 #[test]
-fn one_place_publishes() {
+fn only_the_store_publishes_snapshots() {
     let sources = parsed("health-core");
     let calls = sources.modules().flat_map(|(path, module)| {
         let writes =
@@ -159,7 +159,7 @@ fn one_place_publishes() {
     assert_eq!(calls.collect::<Vec<_>>(), ["engine::store"]);
 }
 
-/// A check says everything in its outcome; the engine logs it, redacted.
+/// A check reports through its outcome, which the engine redacts and logs.
 #[test]
 fn no_check_writes_to_the_log() {
     for (path, module) in parsed("health-core").modules().filter(|(path, _)| is_inside(path, "checks")) {
@@ -168,9 +168,10 @@ fn no_check_writes_to_the_log() {
     }
 }
 
-/// Codes, paths and content types are the core's to decide. The server of `health-hyper` has limits of its own, which are numbers.
+/// The core decides codes, paths and content types. The server of `health-hyper` is exempt, because its limits are
+/// numbers.
 #[test]
-fn adapters_decide_nothing() {
+fn adapters_have_no_code_path_or_content_type() {
     let is_a_server = |name: &str, path: &ModulePath| {
         name == "health-hyper" && ["connection", "server"].iter().any(|module| is_inside(path, module))
     };
@@ -184,7 +185,7 @@ fn adapters_decide_nothing() {
     }
 }
 
-/// A crate of two rooms, in which `render` holds this source.
+/// Returns a crate of three rooms whose room `render` has this source.
 fn planted(source: &str) -> Crate {
     let files = [
         ("lib.rs", "mod engine; mod model; mod render; pub use crate::engine::store::Store;"),
@@ -199,7 +200,7 @@ fn planted(source: &str) -> Crate {
 }
 
 #[test]
-fn a_wrong_import_is_found_however_it_is_written() {
+fn a_forbidden_import_is_found_in_every_notation() {
     for source in [
         "use crate::{model::report::Report, engine::store};",
         "use crate::{model, engine::{store::Store}};",
@@ -229,7 +230,7 @@ fn a_wrong_import_is_found_however_it_is_written() {
 }
 
 #[test]
-fn a_circle_and_an_effect_are_found() {
+fn an_import_cycle_and_an_effect_are_found() {
     let sources = planted("use crate::model::report::Report;");
     assert!(sources.circles().is_empty());
     let files = [

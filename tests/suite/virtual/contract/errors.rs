@@ -1,4 +1,4 @@
-//! The errors that a check may return: whatever converts into a boxed error, with `?` or as it is.
+//! The errors that a check may return: every type that converts into a boxed error, directly or with `?`.
 
 use std::{error::Error, io, io::ErrorKind};
 
@@ -66,7 +66,7 @@ async fn error(check: impl Check) -> (Reason, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_error_serves_with_a_question_mark_and_as_it_is() {
+async fn any_error_can_be_returned_directly_and_with_a_question_mark() {
     macro_rules! both {
         ($($verify:ident => $reason:ident, $message:literal;)+) => {$(
             let expected = (Reason::$reason, $message.to_owned());
@@ -91,7 +91,7 @@ async fn any_error_serves_with_a_question_mark_and_as_it_is() {
 }
 
 #[tokio::test]
-async fn outcomes_come_through_either_constructor() {
+async fn outcomes_pass_through_check_fn_and_check_result() {
     for result in
         [check_result(with_outcome).check().await, check_fn(|| async { Ok(with_outcome().await?) }).check().await]
     {
@@ -106,7 +106,7 @@ async fn outcomes_come_through_either_constructor() {
     assert_eq!(error(with_question_mark).await.0, Reason::Unreachable);
 }
 
-/// A check of a type's own, whose `?` takes any error.
+/// A type that implements `Check` and uses `?` on different errors.
 struct License;
 
 #[health_core::async_trait]
@@ -119,6 +119,6 @@ impl Check for License {
 }
 
 #[tokio::test]
-async fn a_check_of_ones_own_takes_any_error() {
+async fn an_implementation_of_check_can_return_any_error() {
     assert_eq!(error(License).await.1, "no license");
 }

@@ -1,4 +1,4 @@
-//! Groups: one row stands for the members, and nothing but what is shown changes.
+//! Groups: one row stands for all members, and a group changes nothing but the presentation.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,14 +18,14 @@ fn member() -> Registration {
     ok().tag("tenants").report_only()
 }
 
-/// A check of its own and some members, all of them pending.
+/// Returns a service with the check `database` and some members, all of them pending.
 fn pending(members: usize) -> Frozen {
     let builder = Health::builder().service("orders").group("tenants").check("database", ok());
     let add = |builder: Builder, number| builder.check(format!("tenant-{number}"), member());
     Frozen::new((0..members).fold(builder, add)).unwrap()
 }
 
-/// The same after a good run of each check.
+/// Returns the same service after a healthy run of each check.
 fn healthy(members: usize) -> Frozen {
     let frozen = pending(members);
     record(&frozen, "database", Outcome::healthy());
@@ -49,7 +49,7 @@ fn at(frozen: &Frozen, visibility: Visibility, target: &str) -> String {
     text(&Endpoint::new(frozen.health()).visibility(visibility), target)
 }
 
-/// The row of the group in the JSON report.
+/// Returns the row of the group in the JSON report.
 fn row(frozen: &Frozen) -> Value {
     let report: Value = serde_json::from_str(&body(&frozen.health(), "/health")).unwrap();
     report["checks"]["tenants"].clone()
@@ -107,7 +107,7 @@ fn one_row_stands_for_the_members_in_every_format_at_every_visibility() {
 }
 
 #[test]
-fn a_service_of_members_alone_has_whole_documents() {
+fn a_service_with_only_group_members_has_complete_documents() {
     let builder = Health::builder().group("tenants").check("tenant-0", ok().tag("tenants"));
     let frozen = Frozen::new(builder).unwrap();
     record(&frozen, "tenant-0", Outcome::healthy());
@@ -126,7 +126,7 @@ fn a_service_of_members_alone_has_whole_documents() {
 }
 
 #[test]
-fn the_counts_follow_every_change() {
+fn the_counts_of_a_group_follow_every_change() {
     let counts = |status: &str, reason: &str, healthy: usize, degraded: &[u32], unhealthy: &[u32]| {
         let members = json!({ "healthy": healthy, "degraded": degraded.len(), "unhealthy": unhealthy.len() });
         let mut row = json!({ "status": status, "members": members });
@@ -147,7 +147,7 @@ fn the_counts_follow_every_change() {
     record(&frozen, "tenant-1", Outcome::healthy());
     record(&frozen, "tenant-2", timeout());
     assert_eq!(row(&frozen), counts("unhealthy", "timeout", 2, &[], &[2]));
-    // Another reason is another row. The first member that is as bad as the group gives the reason.
+    // A new reason changes the row. The reason is that of the first member with the status of the group.
     record(&frozen, "tenant-2", Outcome::unhealthy("full").reason(Reason::Saturated));
     assert_eq!(row(&frozen), counts("unhealthy", "saturated", 2, &[], &[2]));
     record(&frozen, "tenant-0", timeout());
@@ -168,7 +168,7 @@ fn the_counts_follow_every_change() {
     assert_eq!(row(&frozen), counts("healthy", "", 3, &[], &[]));
 
     health.insert("tenant-3", member()).unwrap();
-    // As every inserted check, it is shown and counts for nothing yet.
+    // Like every inserted check, it is shown but does not count before its first result.
     assert_eq!(row(&frozen), counts("healthy", "", 4, &[], &[]));
     assert_eq!(code(&health, "/health"), 200);
     record(&frozen, "tenant-3", timeout());
@@ -183,7 +183,7 @@ fn the_counts_follow_every_change() {
 }
 
 #[test]
-fn the_page_of_the_tag_lists_the_members() {
+fn the_page_of_the_tag_lists_the_members_of_the_group() {
     let builder = Health::builder().group("tenants").check("tenant-0", ok().tag("tenants").tag("europe"));
     let frozen = Frozen::new(builder.check("tenant-1", member()).check("proxy", ok().tag("europe"))).unwrap();
     for name in ["tenant-0", "tenant-1", "proxy"] {
@@ -208,7 +208,7 @@ fn the_page_of_the_tag_lists_the_members() {
 }
 
 #[test]
-fn excludes_name_members() {
+fn exclude_takes_names_of_members_but_not_of_groups() {
     let frozen = healthy(3);
     record(&frozen, "tenant-1", timeout());
     let health = frozen.health();
@@ -227,7 +227,7 @@ fn excludes_name_members() {
 }
 
 #[test]
-fn names_that_clash_are_refused() {
+fn names_that_clash_with_a_group_are_refused() {
     let refused = |builder: Builder, words: &[&str]| {
         let error = Frozen::new(builder).unwrap_err();
         let text = error.to_string();
@@ -244,7 +244,7 @@ fn names_that_clash_are_refused() {
         let error = refused(Health::builder().group(name), &["group(", "letters, digits"]);
         assert!(matches!(error, BuildError::InvalidGroup { .. }), "{error}");
     }
-    // One that is inserted later is refused, too, and a group may be named twice.
+    // `insert` refuses such names, too. A group may be declared twice.
     let health = Frozen::new(Health::builder().group("a").group("b").group("a")).unwrap().health();
     assert!(matches!(health.insert("a", ok()), Err(BuildError::NameOfGroup { .. })));
     assert!(matches!(health.insert("x", ok().tag("a").tag("b")), Err(BuildError::SeveralGroups { .. })));
@@ -253,7 +253,7 @@ fn names_that_clash_are_refused() {
 }
 
 #[test]
-fn ten_thousand_members_make_a_small_report() {
+fn a_group_of_10000_members_makes_a_small_report() {
     let frozen = healthy(10_000);
     record(&frozen, "tenant-77", timeout());
     for target in ["/health", "/health?format=health", "/healthz?verbose"] {
@@ -266,7 +266,7 @@ fn ten_thousand_members_make_a_small_report() {
 }
 
 #[test]
-fn metrics_have_the_group_alone() {
+fn metrics_have_series_of_the_group_but_not_of_its_members() {
     let small = at(&healthy(2), Visibility::Full, "/health/metrics");
     let frozen = healthy(500);
     record(&frozen, "tenant-7", timeout());
@@ -287,13 +287,13 @@ fn metrics_have_the_group_alone() {
         "health_group_checks{group=\"tenants\",status=\"unhealthy\"} 1\n",
     );
     assert!(page.contains(families), "{page}");
-    // A group without members has its series, so that they do not begin with the first failure.
+    // A group without members has series, so that they exist before the first failure.
     let empty = at(&healthy(0), Visibility::Checks, "/health/metrics");
     assert!(empty.contains("health_group_checks{group=\"tenants\",status=\"unhealthy\"} 0\n"), "{empty}");
     assert!(!at(&healthy(0), Visibility::Checks, "/health").contains("tenants"));
 }
 
-/// A check of a random service: its tags, and how it counts.
+/// A check of a random service: its tags and how it counts.
 #[derive(Clone, Debug)]
 struct Planned {
     is_member: bool,
@@ -363,7 +363,7 @@ fn take(step: &Step, frozen: &Frozen) {
     }
 }
 
-/// What must not depend on groups: codes, verdicts and root causes, and everything that is said of one check.
+/// Returns everything that must not depend on groups: codes, verdicts, root causes and every answer about one check.
 fn verdicts(frozen: &Frozen) -> Vec<String> {
     let health = frozen.health();
     let mut said = Vec::new();

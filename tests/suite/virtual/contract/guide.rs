@@ -1,4 +1,5 @@
-//! The guide is complete: every page is in its summary, every check has a page, and every page with Rust code is compiled.
+//! The guide is complete: every page is in its summary, every check has a page, and every page with Rust code is
+//! compiled.
 
 use std::{
     collections::BTreeSet,

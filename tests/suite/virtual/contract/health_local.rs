@@ -1,4 +1,4 @@
-//! Services that check each other cannot lock each other out.
+//! The request header `Health-Local: 1`: with it, services that check each other cannot lock each other out.
 
 use health_core::{
     CheckExt as _, Endpoint, Health, Outcome, Reason, Request, Response, Visibility, check_fn, testing::Frozen,
@@ -14,7 +14,7 @@ fn ask(endpoint: &Endpoint, target: &str, local: Option<&str>) -> Response {
 }
 
 #[test]
-fn a_service_that_asks_is_answered_without_those_we_ask() {
+fn a_health_local_request_leaves_out_upstream_checks() {
     let builder = Health::builder()
         .check("database", check_fn(|| async { Ok(()) }).tag("all"))
         .check("billing", Asks.critical().tag("all"));
@@ -33,7 +33,7 @@ fn a_service_that_asks_is_answered_without_those_we_ask() {
             assert_eq!((answer.status, text.contains("billing")), (code, billing), "{path} {local:?} {text}");
         }
     }
-    // Each is prepared for itself.
+    // The two answers are cached separately.
     for _ in 0..2 {
         assert_eq!(ask(&custom, "/health", None).body, "2");
         assert_eq!(ask(&custom, "/health", Some("1")).body, "1");
@@ -44,15 +44,15 @@ fn a_service_that_asks_is_answered_without_those_we_ask() {
 }
 
 #[test]
-fn without_such_checks_the_answers_are_the_same() {
+fn without_upstream_checks_health_local_changes_no_answer() {
     let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) }))).unwrap();
     let endpoint = Endpoint::new(frozen.health());
     assert_eq!(ask(&endpoint, "/health", None).body, ask(&endpoint, "/health", Some("1")).body);
 }
 
-/// Nor can they through what depends on such a check.
+/// Services cannot lock each other out through a check that depends on an upstream check, either.
 #[test]
-fn what_only_waits_for_a_service_is_left_out_too() {
+fn health_local_leaves_out_checks_that_only_wait_for_an_upstream_check() {
     let ok = || check_fn(|| async { Ok(()) });
     let builder = Health::builder()
         .check("billing", Asks.critical())

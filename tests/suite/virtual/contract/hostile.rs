@@ -1,4 +1,4 @@
-//! Whatever a caller sends: an answer from the contract, or none because the path is the application's.
+//! Random requests: each gets an answer within the contract, or none because the path belongs to the application.
 
 use health_core::Visibility;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 #[path = "../../../fuzz/promises.rs"]
 mod promises;
 
-/// Anything, and often something close to a path of ours.
+/// Generates any path, often one that is close to a path of the endpoint.
 fn path() -> impl Strategy<Value = String> {
     let start = prop_oneof![
         Just("/health"),
@@ -24,7 +24,7 @@ fn path() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn nothing_a_caller_sends_breaks_an_answer(
+    fn any_request_gets_an_answer_within_the_contract(
         method in prop_oneof![Just("GET".to_owned()), Just("HEAD".to_owned()), Just("OPTIONS".to_owned()), "\\PC{0,10}"],
         path in path(),
         query in proptest::option::of(prop_oneof!["(format|verbose|exclude)=?[a-z%0-9&=]{0,30}", ".{0,100}"]),
@@ -37,9 +37,9 @@ proptest! {
     }
 }
 
-/// What libFuzzer found to reach each of our branches, once again.
+/// Replays the inputs that libFuzzer kept, which together reach all known branches.
 #[test]
-fn every_kept_input_keeps_its_promise() {
+fn every_kept_fuzz_input_keeps_its_promise() {
     let endpoints = promises::endpoints();
     kept("request", |input| promises::request_input(&endpoints, input));
     kept("probe_answer", promises::probe_answer_input);

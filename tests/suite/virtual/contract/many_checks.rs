@@ -1,4 +1,4 @@
-//! Checks by the hundred: one per tenant.
+//! Hundreds of checks, such as one per tenant.
 
 use health_core::{BuildError, CheckExt as _, Endpoint, Health, Probe, Status, Visibility, check_fn, testing::Frozen};
 use health_tests::support::{ask, body, code, settle};
@@ -24,7 +24,7 @@ async fn five_hundred_tenants_are_inserted_at_once_and_leave_the_metrics_page_sm
 }
 
 #[tokio::test]
-async fn all_or_none_are_inserted() {
+async fn insert_all_inserts_every_check_or_none() {
     let health = Health::builder()
         .grpc_service("orders.v1.Orders", Probe::Readiness)
         .check("tenant-3", check_fn(|| async { Ok(()) }))
@@ -45,9 +45,9 @@ async fn all_or_none_are_inserted() {
     assert_eq!(health.insert_all([tenant(9)]).unwrap_err(), BuildError::Stopped);
 }
 
-/// What has no series of its own counts for the totals all the same.
+/// A check without series of its own counts in the totals.
 #[test]
-fn a_check_without_metrics_counts_for_the_totals() {
+fn a_check_without_metrics_counts_in_the_totals() {
     let silent = check_fn(|| async { Ok(()) }).no_metrics();
     let frozen = Frozen::new(Health::builder().check("silent", silent)).unwrap();
     frozen.record("silent", health_core::Outcome::unhealthy("no").detail("x", 1), std::time::Duration::ZERO).unwrap();

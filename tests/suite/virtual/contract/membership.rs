@@ -1,4 +1,4 @@
-//! Which check counts for what.
+//! The probes that each check counts for, and how its failure counts.
 
 use health_core::{
     Backlog, Check, CheckExt as _, Cpu, DiskSpace, Dns, ErrorRate, FileDescriptors, Gauge, Health, Heartbeat, Http,
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use health_tests::support::{body, code, millis, secs};
 
 #[tokio::test(start_paused = true)]
-async fn no_members_is_200_at_once() {
+async fn a_probe_without_members_is_200_at_once() {
     let health = Health::builder().start().unwrap();
     for path in ["/livez", "/readyz", "/startupz", "/healthz", "/health"] {
         assert_eq!(code(&health, path), 200, "{path}");
@@ -20,13 +20,13 @@ async fn no_members_is_200_at_once() {
 }
 
 #[test]
-fn pending_counts_by_impact_and_not_for_liveness() {
+fn a_pending_check_counts_by_its_impact_but_not_for_liveness() {
     let ok = || check_fn(|| async { Ok(()) }).local().liveness();
     let statuses = |critical: bool| {
         let check = if critical { ok().startup() } else { ok().optional() };
         let frozen = Frozen::new(Health::builder().check("x", check)).unwrap();
         frozen.lifecycle(Lifecycle::Ready);
-        // Not advanced by itself: the check is still pending.
+        // The lifecycle was set by hand, so the check is still pending.
         let health = frozen.health();
         let code = |path| code(&health, path);
         (
@@ -42,7 +42,7 @@ fn pending_counts_by_impact_and_not_for_liveness() {
 }
 
 #[test]
-fn an_optional_failure_is_degraded_and_a_503_only_for_itself() {
+fn an_optional_failure_is_degraded_and_503_only_on_its_own_page() {
     let ok = || check_fn(|| async { Ok(()) });
     let frozen = Frozen::new(Health::builder().check("database", ok()).check("cache", ok().optional())).unwrap();
     let health = frozen.health();
@@ -55,7 +55,7 @@ fn an_optional_failure_is_degraded_and_a_503_only_for_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn measures_and_report_only_checks_leave_readiness_alone() {
+async fn measures_and_report_only_checks_do_not_count_for_readiness() {
     let (noisy, noisy_says) = scripted();
     let (backlog, backlog_says) = scripted();
     noisy_says.answer(Outcome::unhealthy("refused"));
@@ -76,7 +76,7 @@ async fn measures_and_report_only_checks_leave_readiness_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn startup_latches_for_life() {
+async fn a_passed_startup_stays_passed() {
     let (migrations, says) = scripted();
     says.answer(Outcome::unhealthy("not yet"));
     let health = Health::builder().check("migrations", migrations.local().startup()).start().unwrap();
@@ -88,7 +88,7 @@ async fn startup_latches_for_life() {
     says.answer(Outcome::unhealthy("broken again"));
     health.refresh("migrations").await.unwrap();
     assert_eq!((code(&health, "/startupz"), code(&health, "/readyz")), (200, 503));
-    // Nor does one that comes later and has never succeeded undo it.
+    // A startup check that is inserted later and has never succeeded does not undo it.
     let (late, says) = scripted();
     says.answer(Outcome::unhealthy("not yet"));
     health.insert("late", late.local().startup()).unwrap();
@@ -99,7 +99,7 @@ async fn startup_latches_for_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn liveness_takes_what_was_asked_into_it() {
+async fn liveness_counts_only_checks_that_were_registered_for_it() {
     let heartbeat = Heartbeat::new().warn_after(secs(2)).fail_after(secs(4));
     let (database, says) = scripted();
     let health =
@@ -113,9 +113,8 @@ async fn liveness_takes_what_was_asked_into_it() {
     assert_eq!(body(&health, "/livez/worker"), "[-]worker failed: threshold\n");
 }
 
-/// As the README's table says.
 #[tokio::test]
-async fn every_kind_of_check_has_its_place() {
+async fn every_check_has_its_documented_kind_impact_and_membership() {
     fn place(check: &impl Check) -> (Kind, Impact, Membership) {
         (check.kind(), check.impact(), check.membership())
     }

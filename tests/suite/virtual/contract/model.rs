@@ -1,5 +1,5 @@
-//! The real scheduler, policy and board against a small model of what they promise: random outcomes, latencies, panics,
-//! dependencies, insertions, removals, refreshes, requests and drains, on the paused clock.
+//! Compares the scheduler, the policy and the store with a small model of their contract: random outcomes, latencies,
+//! panics, dependencies, insertions, removals, refreshes, requests and drains, on the paused clock.
 
 use std::{
     collections::BTreeMap,
@@ -16,16 +16,16 @@ use tokio::time::{Instant, sleep};
 
 use health_tests::support::{ask, long, millis, secs};
 
-/// Random histories; five times as many in the long form.
+/// The number of random histories. The long form runs five times as many.
 const CASES: u32 = 2_000;
 const INTERVAL: Duration = secs(5);
 const TIMEOUT: Duration = secs(2);
 /// The longest time that a result waits to be published, if it changes no verdict.
 const LONGEST_WAIT: Duration = millis(20);
-/// The pace while not healthy, by default.
+/// The default interval while a check is not healthy.
 const RECHECK: Duration = secs(1);
 
-/// What a check does from now on when it is asked.
+/// The behaviour of a check in its next runs.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Healthy,
@@ -35,15 +35,15 @@ enum Answer {
     Panic,
 }
 
-/// One thing that happens.
+/// One event.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A check answers so from now on, after so long.
+    /// The check gives this answer after this latency from now on.
     Say(usize, Answer, Duration),
     Pass(Duration),
     Refresh(usize),
     Suspect(usize),
-    /// A request that finds results too old asks for new ones.
+    /// A request, which wakes the checks whose results are too old.
     Request,
     Insert(usize, Options),
     Remove(usize),
@@ -55,11 +55,11 @@ struct Options {
     failures: u32,
     successes: u32,
     optional: bool,
-    /// The check depends on one of those before it, if any is fit.
+    /// The check depends on one of the earlier checks, if any of them is allowed.
     depends_on: Option<usize>,
 }
 
-/// One run, as the check itself saw it begin.
+/// One run, as the check itself recorded it.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     began: Instant,
@@ -72,7 +72,7 @@ impl Run {
         self.began + self.latency.min(TIMEOUT)
     }
 
-    /// What the contract makes of it.
+    /// Returns the status and the reason by the contract.
     fn verdict(&self) -> (Status, Option<Reason>) {
         if self.latency > TIMEOUT {
             return (Status::Unhealthy, Some(Reason::Timeout));
@@ -87,7 +87,7 @@ impl Run {
     }
 }
 
-/// A check that does what it is told and writes down its runs.
+/// A check that follows a script and records its runs.
 #[derive(Clone, Debug)]
 struct Actor(Arc<Mutex<Script>>);
 
@@ -124,12 +124,12 @@ impl Check for Actor {
             Answer::Degraded => Ok(Outcome::degraded("slow").reason(Reason::Slow)),
             Answer::Unhealthy => Ok(Outcome::unhealthy("too much").reason(Reason::Threshold)),
             Answer::Error => Err(CheckError::new("refused").reason(Reason::Unreachable)),
-            Answer::Panic => panic!("as told"),
+            Answer::Panic => panic!("as scripted"),
         }
     }
 }
 
-/// What the model expects a check to show: worked out from its whole past each time.
+/// What the model expects a check to show, computed from its whole past each time.
 #[derive(Debug, PartialEq)]
 struct Expected {
     status: Status,
@@ -193,18 +193,18 @@ fn shown(report: &CheckReport) -> Expected {
     }
 }
 
-/// A check on the board, as the model knows it.
+/// A registered check, as the model knows it.
 struct Known {
     actor: Actor,
     options: Options,
     /// The check that it depends on.
     upstream: Option<String>,
-    /// Put on a board that was Ready: it counts from its first result.
+    /// The check was inserted while Ready, so it counts from its first result.
     late: bool,
 }
 
 impl Known {
-    /// The runs that have ended.
+    /// Returns the runs that have ended.
     fn done(&self, now: Instant) -> Vec<Run> {
         self.actor.runs().into_iter().filter(|run| run.ended() <= now).collect()
     }
@@ -214,9 +214,9 @@ struct World {
     health: Health,
     known: BTreeMap<String, Known>,
     lifecycle: Lifecycle,
-    /// How often somebody has asked for an early run, of whatever check.
+    /// The number of requests for an early run of any check.
     asked: usize,
-    /// Checks that have been taken away, with the runs they had then.
+    /// Removed checks, each with its number of runs at the removal.
     gone: Vec<(Actor, usize)>,
 }
 
@@ -227,7 +227,7 @@ fn registration(actor: &Actor, options: Options, upstream: Option<&String>) -> R
     upstream.map_or_else(|| check.clone(), |upstream| check.clone().depends_on(upstream))
 }
 
-/// The check that a new one depends on: a Critical check may not be behind an Optional one.
+/// Returns the check that a new one depends on. A Critical check cannot depend on an Optional one.
 fn upstream(known: &BTreeMap<String, Known>, options: Options) -> Option<String> {
     let is_fit = |(_, upstream): &(&String, &Known)| options.optional || !upstream.options.optional;
     let fit: Vec<&String> = known.iter().filter(is_fit).map(|(name, _)| name).collect();
@@ -268,7 +268,7 @@ impl World {
                     let told = self.health.refresh(name).await.unwrap();
                     let runs = known.actor.runs();
                     let finished = runs.iter().skip(before).any(|run| run.ended() <= Instant::now());
-                    assert!(finished, "no run of {name} since it was asked for");
+                    assert!(finished, "no run of {name} finished after the call of refresh");
                     assert_eq!(told, self.health.report().check(name).unwrap().status());
                 }
             }
@@ -311,14 +311,14 @@ impl World {
         self.agrees(step).await;
     }
 
-    /// Whether a check does not run because the last run of one that it depends on failed, directly or indirectly.
+    /// Returns whether a check does not run because the last run of a direct or indirect dependency failed.
     fn is_held_back(&self, name: &str, now: Instant) -> bool {
         let Some(upstream) = self.known[name].upstream.as_ref() else { return false };
         let failed = |run: &Run| run.verdict().0 == Status::Unhealthy;
         self.known[upstream].done(now).last().is_some_and(failed) || self.is_held_back(upstream, now)
     }
 
-    /// What a check shows: its own status, or that it waits for a check that is Unhealthy.
+    /// Returns what a check shows: its own status, or that it waits for an Unhealthy dependency.
     fn effective(&self, name: &str, now: Instant) -> (Status, Option<Reason>) {
         let known = &self.known[name];
         let own = expected(&known.done(now), known.options);
@@ -330,13 +330,13 @@ impl World {
         }
     }
 
-    /// The runs that a check may have early because those that it depends on have recovered.
+    /// Returns the number of early runs that a check may have because its dependencies have recovered.
     fn releases(&self, name: &str) -> usize {
         let upstream = self.known[name].upstream.as_ref();
         upstream.map_or(0, |upstream| self.known[upstream].actor.runs().len() + self.releases(upstream))
     }
 
-    /// Everything that can be seen is what the model says.
+    /// Asserts that everything visible agrees with the model.
     async fn agrees(&mut self, step: &Step) {
         sleep(millis(1)).await;
         let now = Instant::now();
@@ -345,7 +345,7 @@ impl World {
         for (name, known) in &self.known {
             let runs = known.actor.runs();
             if runs.iter().any(|run| now.saturating_duration_since(run.ended()) < millis(1) && run.ended() <= now) {
-                // It ended in this very moment: whether that has been noted is not for us to say.
+                // The run ended at this moment. The model does not say whether it has been recorded yet.
                 return;
             }
             let over = |run: &&Run| run.ended() <= now;
@@ -356,7 +356,7 @@ impl World {
             }
             let early = runs.windows(2).filter(|pair| pair[1].began - pair[0].began < RECHECK * 9 / 10).count();
             let asked = self.asked + self.releases(name);
-            assert!(early <= asked, "{step:?}: {early} early runs of {name}, asked for {asked} times");
+            assert!(early <= asked, "{step:?}: {early} early runs of {name}, {asked} were requested");
             let held_back = self.is_held_back(name, now);
             let rhythm = INTERVAL + INTERVAL / 10 + TIMEOUT + millis(300);
             let quiet = runs.last().map_or(Duration::ZERO, |run| now.duration_since(run.began));
@@ -367,13 +367,13 @@ impl World {
             let (status, reason) = self.effective(name, now);
             assert_eq!((report.status(), report.reason()), (status, reason), "{step:?}: {name} after {done:?}");
             let seen = shown(report);
-            // What changes no verdict may wait.
+            // A result that changes no verdict may wait for its publication.
             let waiting = done.iter().filter(|run| now.duration_since(run.ended()) < LONGEST_WAIT).count();
             let earlier = |waiting: usize| expected(&done[..done.len() - waiting], known.options);
             let counts = |it: &Expected| (it.failures, it.successes);
             let published = (0..=waiting).map(earlier).find(|earlier| counts(earlier) == counts(&seen));
             assert!(published.is_some(), "{step:?}: {name} shows {seen:?} after {done:?}");
-            // The history keeps sixty. That of a check that was held back has transitions of its own.
+            // The history keeps 60 transitions. That of a check that was held back has additional ones.
             let expected = earlier(0);
             if expected.transitions.len() <= 60 && known.upstream.is_none() {
                 assert_eq!(
@@ -408,7 +408,7 @@ fn options() -> impl Strategy<Value = Options> {
         .prop_map(|(failures, successes, optional, depends_on)| Options { failures, successes, optional, depends_on })
 }
 
-/// Never the timeout itself.
+/// Generates a latency that is never equal to the timeout.
 fn latency() -> impl Strategy<Value = Duration> {
     prop_oneof![
         3 => Just(Duration::ZERO),
@@ -441,7 +441,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: if long() { CASES * 5 } else { CASES }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_scheduler_does_what_the_model_says(
+    fn the_scheduler_agrees_with_the_model(
         checks in proptest::collection::vec(options(), 0..5),
         steps in proptest::collection::vec(step(), 1..16),
     ) {

@@ -1,4 +1,4 @@
-//! A known fault counts as Degraded until its time is over.
+//! Muted checks: a known failure counts as Degraded until the mute ends.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ fn failing() -> (Frozen, Health) {
     (frozen, health)
 }
 
-/// The frozen clock's time.
+/// Returns the moment that is this number of seconds after the start of the frozen clock.
 fn moment(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + secs(1_767_600_000 + seconds)
 }
@@ -42,7 +42,7 @@ fn a_muted_failure_is_degraded_shown_and_explained() {
     assert!(!shown.contains("opensesame"), "{shown}");
     let other = body(&health, "/health?format=health");
     assert!(other.contains(r#""mutedUntil":"2026-01-05T08:01:00.000Z""#), "{other}");
-    // What waits for it still waits, and is explained by a known fault.
+    // A check that depends on it still waits, and its cause is the muted check.
     let report = health.report();
     let orders = report.check("orders").unwrap();
     assert_eq!((verdict(orders), orders.caused_by().len()), ((Status::Degraded, Some(Reason::Dependency)), 1));
@@ -52,7 +52,7 @@ fn a_muted_failure_is_degraded_shown_and_explained() {
 }
 
 #[test]
-fn what_cannot_be_muted_is_told() {
+fn muting_an_unknown_check_or_until_a_past_moment_is_an_error() {
     let (_frozen, health) = failing();
     assert!(matches!(health.mute("nothing", moment(60), ""), Err(MuteError::Unknown(_))));
     let past = health.mute("database", moment(0), "").unwrap_err();
@@ -61,7 +61,7 @@ fn what_cannot_be_muted_is_told() {
 }
 
 #[test]
-fn for_ever_is_written_as_far_as_the_format_goes() {
+fn a_mute_beyond_the_year_9999_is_written_as_its_last_day() {
     let (_frozen, health) = failing();
     health
         .mute("database", SystemTime::UNIX_EPOCH + secs(1_767_600_000_000), "milliseconds, taken for seconds")
@@ -81,18 +81,18 @@ fn a_muted_member_does_not_fail_startup() {
     health.mute("migration", moment(3_600), "known").unwrap();
     assert_eq!((code(&health, "/startupz"), code(&health, "/livez")), (200, 200));
     health.unmute("migration").unwrap();
-    assert_eq!(code(&health, "/startupz"), 503, "it was not passed");
+    assert_eq!(code(&health, "/startupz"), 503, "startup has not passed");
 }
 
 #[tokio::test]
-async fn after_the_end_the_last_verdicts_stand() {
+async fn muting_after_the_stop_is_an_error() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
     health.stop().await;
     assert_eq!(health.mute("x", SystemTime::now() + secs(60), "late"), Err(MuteError::Stopped));
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_expires_within_a_second_and_a_healthy_check_stays_healthy() {
+async fn a_mute_expires_within_a_second_and_leaves_a_healthy_check_healthy() {
     let (check, says) = scripted();
     let health = Health::builder().check("x", check).start().unwrap();
     health.refresh("x").await.unwrap();
@@ -108,9 +108,9 @@ async fn it_expires_within_a_second_and_a_healthy_check_stays_healthy() {
     assert_eq!(health.report().check("x").unwrap().muted(), None);
 }
 
-/// Nothing runs that could publish the end.
+/// No run happens that could publish the end of the mute.
 #[tokio::test(start_paused = true)]
-async fn a_mute_ends_within_a_second_while_its_check_rests() {
+async fn a_mute_ends_within_a_second_without_a_run() {
     let (check, says) = scripted();
     says.answer(Outcome::unhealthy("down"));
     let health = Health::builder().check("x", check.every(secs(3_600)).recheck(secs(3_600))).start().unwrap();

@@ -1,22 +1,22 @@
-//! One name for one thing: the feature, the module, its file and the test of a check or a publisher.
+//! The feature, the module, its file and the test of a check or a publisher have the same name.
 
 use std::path::{Path, PathBuf};
 
 use health_tests::{module_graph::Crate, program::cargo};
 use serde_json::Value;
 
-/// The features without a check or a publisher of their name.
+/// The features that have no check or publisher of the same name.
 const OTHERS: &[&str] =
     &["anyhow", "default", "eyre", "html", "serde", "settings_file", "signal", "testing", "tokio_postgres", "utoipa"];
 
-/// The checks whose test is that of the scheduler: closures of the application.
+/// The checks that are closures of the application. The tests of the scheduler cover them.
 const CLOSURES: [&str; 2] = ["blocking", "closure"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The features of the core, each with what it turns on.
+/// Returns the features of the core, each with the features and dependencies that it enables.
 fn features() -> serde_json::Map<String, Value> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root()).output().unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -25,13 +25,13 @@ fn features() -> serde_json::Map<String, Value> {
     core["features"].as_object().unwrap().clone()
 }
 
-/// Whether a test of that name is of the virtual or of the real kind.
+/// Returns whether a virtual or real test has this name.
 fn has_test(group: &str, name: &str) -> bool {
     ["virtual", "real"].iter().any(|kind| root().join(format!("tests/suite/{kind}/{group}/{name}.rs")).exists())
 }
 
 #[test]
-fn feature_module_file_and_test_share_one_name() {
+fn feature_module_file_and_test_have_the_same_name() {
     let sources = Crate::read(&root().join("health-core/src/lib.rs")).unwrap();
     let module =
         |path: &[&str]| sources.modules().find(|(other, _)| **other == path).map(|(_, module)| module).unwrap();
@@ -63,14 +63,14 @@ fn feature_module_file_and_test_share_one_name() {
     for (feature, turns_on) in &features {
         assert!(OTHERS.contains(&feature.as_str()) || named.contains(feature), "no module for the feature {feature}");
         let weak = turns_on.as_array().unwrap().iter().any(|other| other.as_str().unwrap().contains("?/"));
-        assert!(!weak, "the feature {feature} reaches into a driver that another one brings");
+        assert!(!weak, "the feature {feature} enables a feature of a driver that another feature brings");
     }
     assert_eq!(features["default"], Value::Array(Vec::new()), "default features add no driver");
 }
 
-/// A planted fault whose place has moved would be planted nowhere.
+/// A fault whose text has changed in its file would no longer be planted.
 #[test]
-fn every_planted_fault_has_its_place() {
+fn the_text_of_every_planted_fault_occurs_once_in_its_file() {
     let list = std::fs::read_to_string(root().join("tests/mutants/list.json")).unwrap();
     let faults: Vec<Value> = serde_json::from_str(&list).unwrap();
     assert!(faults.len() > 50, "{} faults", faults.len());
@@ -81,9 +81,9 @@ fn every_planted_fault_has_its_place() {
     }
 }
 
-/// The documents name tests as the runner does: `virtual::contract::cost`, or with the function.
+/// The guide names tests as the runner does: `virtual::contract::cost`, or with the function.
 #[test]
-fn every_guard_in_the_documents_exists() {
+fn every_test_that_the_guide_names_exists() {
     let mut found = 0;
     for path in guide_pages() {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -106,7 +106,7 @@ fn every_guard_in_the_documents_exists() {
             found += 1;
         }
     }
-    assert!(found > 50, "{found} guards");
+    assert!(found > 50, "the guide names only {found} tests");
 }
 
 /// Returns the pages of the guide.

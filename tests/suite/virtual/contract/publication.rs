@@ -1,4 +1,4 @@
-//! The waiting publication: what waits, how long, and what never does.
+//! The delayed publication of results: which results wait, how long, and which never wait.
 
 use std::{
     sync::{
@@ -12,15 +12,15 @@ use health_core::{CheckExt as _, Endpoint, Health, Outcome, Probe, Registration,
 use health_tests::support::{body, code, millis, secs, settle};
 use tokio::time::{Instant, advance, sleep};
 
-/// The longest time that a result waits.
+/// The longest delay of a result.
 const LONGEST_WAIT: Duration = millis(20);
 
-/// A check whose message counts its runs, and that is Unhealthy from a run on.
+/// Returns a check that observes the number of its runs and is Unhealthy from a given run on.
 fn counter(bad_from: u64) -> Registration {
     let runs = Arc::new(AtomicU64::new(0));
     check_fn(move || {
         let run = runs.fetch_add(1, Ordering::Relaxed) + 1;
-        let outcome = if run < bad_from { Outcome::healthy() } else { Outcome::unhealthy("as told") };
+        let outcome = if run < bad_from { Outcome::healthy() } else { Outcome::unhealthy("as scripted") };
         async move { Ok(outcome.observe("run", run, "")) }
     })
     .every(secs(5))
@@ -31,11 +31,11 @@ fn run(health: &Health, name: &str) -> f64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_is_published_within_twenty_milliseconds() {
+async fn a_delayed_result_is_published_within_20_ms() {
     let health = Health::builder().check("a", counter(u64::MAX)).check("b", counter(u64::MAX)).start().unwrap();
     assert!(health.ready().await);
     sleep(secs(1)).await;
-    // The first result after a pause is published at once, and the next one waits.
+    // The first result after a pause is published at once, and the next result is delayed.
     assert!(health.suspect("a"));
     settle().await;
     assert!(health.suspect("b"));
@@ -43,7 +43,7 @@ async fn what_waits_is_published_within_twenty_milliseconds() {
     assert_eq!(
         (run(&health, "a"), run(&health, "b")),
         (2.0, 1.0),
-        "one publication for both, or the second did not wait"
+        "the first result is published and the second one is delayed"
     );
     let began = Instant::now();
     while run(&health, "b") < 2.0 {
@@ -54,7 +54,7 @@ async fn what_waits_is_published_within_twenty_milliseconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_verdict_never_waits() {
+async fn a_changed_verdict_is_published_at_once() {
     let health = Health::builder().check("a", counter(u64::MAX)).check("b", counter(2)).start().unwrap();
     assert!(health.ready().await);
     sleep(secs(1)).await;
@@ -63,7 +63,7 @@ async fn a_verdict_never_waits() {
     settle().await;
     assert!(health.suspect("b"));
     settle().await;
-    // In the same moment, and what waited before is published with it.
+    // The verdict is published at the same moment, together with the delayed result.
     assert_eq!(health.status(Probe::Readiness), Status::Unhealthy);
     assert_eq!(code(&health, "/readyz"), 503);
     assert!(matches!(changes.next().await, Some(health_core::Change::Check(change)) if &*change.check == "b"));
@@ -83,9 +83,9 @@ async fn a_refresh_publishes_before_it_returns() {
     health.stop().await;
 }
 
-/// What an operator or the application does is published before the call returns, with what waits.
+/// A change by the operator or the application is published before the call returns, together with delayed results.
 #[tokio::test(start_paused = true)]
-async fn insertions_removals_mutes_and_the_lifecycle_do_not_wait() {
+async fn insertions_removals_mutes_and_the_lifecycle_are_published_at_once() {
     let health = Health::builder().check("a", counter(u64::MAX)).check("b", counter(u64::MAX)).start().unwrap();
     assert!(health.ready().await);
     sleep(secs(1)).await;
@@ -107,7 +107,7 @@ async fn insertions_removals_mutes_and_the_lifecycle_do_not_wait() {
     assert!(body(&health, "/health").contains("stopped"));
 }
 
-/// A large view is looked through by the scheduler, so that a request for it wakes its old checks all the same.
+/// The scheduler searches a large view for old results, so a request for it wakes their checks, too.
 #[tokio::test(start_paused = true)]
 async fn a_request_for_a_large_view_wakes_its_old_checks() {
     let mut builder = Health::builder();
@@ -127,9 +127,9 @@ async fn a_request_for_a_large_view_wakes_its_old_checks() {
     health.stop().await;
 }
 
-/// A check that was woken and hangs keeps no other one of its view from being woken in its turn.
+/// A check that was woken and hangs does not prevent the wake of another check of its view.
 #[tokio::test(start_paused = true)]
-async fn a_check_that_hangs_keeps_no_other_from_being_woken() {
+async fn a_hanging_check_does_not_prevent_the_wake_of_others() {
     let ((first, hangs), (second, answers)) = (scripted(), scripted());
     let health = Health::builder().check("first", first).check("second", second).start().unwrap();
     assert!(health.ready().await);

@@ -1,4 +1,4 @@
-//! When checks run, on Tokio's paused clock: what happens at which moment is exact.
+//! The moments at which checks run. They are exact, because the tests use Tokio's paused clock.
 
 use std::{
     collections::HashSet,
@@ -20,13 +20,13 @@ use health_tests::{
     wait,
 };
 
-/// A check that fails or succeeds and notes when it was asked.
+/// Returns a check that fails or succeeds, and the recorded moments of its runs.
 fn noting(fails: bool) -> (Registration, Arc<Mutex<Vec<Instant>>>) {
     let starts = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&starts);
     let check = check_fn(move || {
         noted.lock().unwrap().push(Instant::now());
-        async move { if fails { Err(CheckError::new("as asked")) } else { Ok(()) } }
+        async move { if fails { Err(CheckError::new("as scripted")) } else { Ok(()) } }
     });
     (check.into(), starts)
 }
@@ -35,13 +35,13 @@ fn spacings(starts: &Mutex<Vec<Instant>>) -> Vec<Duration> {
     starts.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
-/// The check's report, which is there.
+/// Returns the report of a check that is registered.
 fn check(health: &Health, name: &str) -> health_core::CheckReport {
     health.report().check(name).unwrap().clone()
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_check_runs_at_once_and_beside_the_others() {
+async fn all_checks_run_at_once_and_concurrently() {
     let began = Instant::now();
     let slow = || {
         check_fn(|| async {
@@ -58,7 +58,7 @@ async fn every_check_runs_at_once_and_beside_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_has_a_tenth_of_jitter() {
+async fn the_interval_has_10_percent_of_jitter() {
     let (check, starts) = noting(false);
     let health = Health::builder().check("x", check).start().unwrap();
     sleep(secs(1000)).await;
@@ -71,7 +71,7 @@ async fn the_interval_has_a_tenth_of_jitter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_is_checked_again_sooner_and_then_less_and_less() {
+async fn a_failing_check_runs_at_the_recheck_interval_and_then_backs_off() {
     let (check, starts) = noting(true);
     let health = Health::builder().check("x", check.every(secs(60)).recheck(secs(2))).start().unwrap();
     sleep(secs(600)).await;
@@ -105,11 +105,11 @@ async fn a_request_wakes_a_check_at_most_once_per_max_age() {
     let spacings = spacings(&starts);
     assert!((9..=10).contains(&spacings.len()), "{} runs in ten seconds", spacings.len());
     assert!(spacings.iter().all(|spacing| *spacing >= secs(1)), "{spacings:?}");
-    assert!(unread_starts.lock().unwrap().len() <= 3, "who was not asked for was not woken");
+    assert!(unread_starts.lock().unwrap().len() <= 3, "a request for one check does not wake another one");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_or_explicitly_paced_wakes_nothing() {
+async fn refused_requests_and_explicit_intervals_wake_no_check() {
     let (default, default_starts) = noting(false);
     let (paced, paced_starts) = noting(false);
     let health = Health::builder().check("default", default).check("paced", paced.every(secs(20))).start().unwrap();
@@ -127,7 +127,7 @@ async fn what_is_refused_or_explicitly_paced_wakes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_sees_the_recovery_from_a_long_outage_at_once() {
+async fn a_watched_service_shows_its_recovery_from_a_long_outage_at_once() {
     let (check, prompter) = scripted();
     prompter.answer(Outcome::unhealthy("refused"));
     let health = Health::builder().check("x", check).start().unwrap();
@@ -175,21 +175,21 @@ async fn a_timeout_is_published_at_the_deadline_and_the_run_cancelled() {
     assert_eq!((report.status(), report.reason()), (Status::Unhealthy, Some(Reason::Timeout)));
     assert_eq!(report.duration().unwrap().as_millis(), 2000);
     assert_eq!(cancelled.load(Ordering::SeqCst), 1);
-    // One run at a time, and a pause between them: at least a quarter of the spacing after each deadline.
+    // Runs do not overlap, and each deadline is followed by a pause of at least a quarter of the spacing.
     sleep(secs(60)).await;
     assert!((10..=27).contains(&cancelled.load(Ordering::SeqCst)), "{}", cancelled.load(Ordering::SeqCst));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_but_finished_answer_counts() {
+async fn an_answer_at_the_deadline_counts() {
     let (check, prompter) = scripted();
     prompter.delay(secs(2));
     let health = Health::builder().check("x", check).start().unwrap();
-    assert!(health.ready().await, "an answer at the very deadline is an answer");
+    assert!(health.ready().await, "an answer at the deadline is no timeout");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocking_check_that_never_returns_runs_once_and_says_since_when() {
+async fn a_blocking_check_that_never_returns_runs_once_and_shows_for_how_long() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let blocking = check_blocking(move || {
@@ -211,19 +211,19 @@ async fn a_blocking_check_that_never_returns_runs_once_and_says_since_when() {
     let message = report.message().unwrap();
     assert!(message.contains("still blocks its thread, for 1"), "{message}");
     assert!(report.consecutive_failures() > 10);
-    timeout(millis(1), health.stop()).await.expect("it holds up no stop");
+    timeout(millis(1), health.stop()).await.expect("the blocked thread does not delay the stop");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_on_a_checks_own_thread_is_an_outcome() {
+async fn a_panic_on_the_thread_of_a_blocking_check_is_an_outcome() {
     let health = checked(check_blocking(|| -> Result<(), CheckError> { panic!("as scripted") })).await;
     for _ in 0..3 {
-        assert_eq!(rerun(&health).await.reason(), Some(Reason::Panicked), "the thread is used again");
+        assert_eq!(rerun(&health).await.reason(), Some(Reason::Panicked), "the thread runs again after a panic");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocking_check_answers_on_a_named_thread_and_knows_its_deadline() {
+async fn a_blocking_check_runs_on_a_named_thread_and_knows_its_deadline() {
     let blocking = check_blocking(|| {
         let thread = std::thread::current();
         let left = time_left().map_or(0, |left| left.as_millis());
@@ -232,7 +232,7 @@ async fn a_blocking_check_answers_on_a_named_thread_and_knows_its_deadline() {
     let report = shown(&checked_within(secs(2), blocking).await);
     assert_eq!(report.details().next().unwrap().1, "health-x");
     let left = report.observed()[0].value.as_f64();
-    assert!((1.0..=2000.0).contains(&left), "its thread reads the system's clock: {report:?}");
+    assert!((1.0..=2000.0).contains(&left), "the thread uses the real clock: {report:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,14 +254,14 @@ async fn a_panic_is_an_outcome_before_and_after_the_first_await() {
         assert!(!report.message().unwrap().contains("as scripted"), "the payload goes to the log only");
     }
     assert_eq!(check(&health, "fine").status(), Status::Healthy);
-    // And it goes on being checked.
+    // The check goes on running.
     let failures = check(&health, "before").consecutive_failures();
     sleep(secs(5)).await;
     assert!(check(&health, "before").consecutive_failures() > failures);
 }
 
 #[tokio::test(start_paused = true)]
-async fn thresholds_turn_a_check_in_both_directions() {
+async fn thresholds_apply_in_both_directions() {
     let (scripted, prompter) = scripted();
     let health = Health::builder().check("x", scripted.failures(3).successes(2)).start().unwrap();
     let mut seen = Vec::new();
@@ -288,24 +288,24 @@ async fn refresh_waits_for_a_run_that_starts_after_the_call() {
     let (check, prompter) = scripted();
     prompter.delay(secs(1));
     let health = Health::builder().check("x", check.every(secs(100))).start().unwrap();
-    // A run is under way; it does not count.
+    // The run that is already in progress does not count.
     settle().await;
     prompter.answer(Outcome::unhealthy("now"));
     let began = Instant::now();
     assert_eq!(health.refresh("x").await, Ok(Status::Unhealthy));
     assert!((millis(1900)..=millis(2001)).contains(&began.elapsed()), "{:?}", began.elapsed());
-    // Callers at the same time share one run.
+    // Concurrent callers share one run.
     let runs = prompter.runs();
     let (one, two) = tokio::join!(health.refresh("x"), health.refresh("x"));
     assert_eq!((one, two), (Ok(Status::Unhealthy), Ok(Status::Unhealthy)));
     assert_eq!(prompter.runs(), runs + 1);
     assert_eq!(health.refresh("nope").await.unwrap_err().to_string(), "there is no check called \"nope\"");
     health.stop().await;
-    assert_eq!(health.refresh("x").await, Ok(Status::Unhealthy), "after a stop it tells the last status");
+    assert_eq!(health.refresh("x").await, Ok(Status::Unhealthy), "after a stop refresh returns the last status");
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_runs_until_its_first_success_and_keeps_it() {
+async fn a_once_check_runs_until_its_first_success_and_keeps_it() {
     let (check_once, prompter) = scripted();
     prompter.answer(Outcome::unhealthy("not migrated"));
     let health = Health::builder().check("migrations", check_once.once().startup_despite_dependency()).start().unwrap();
@@ -317,7 +317,7 @@ async fn once_runs_until_its_first_success_and_keeps_it() {
     let runs = prompter.runs();
     prompter.answer(Outcome::unhealthy("never asked"));
     for _ in 0..100 {
-        assert_eq!(code(&health, "/readyz"), 200, "it is never stale");
+        assert_eq!(code(&health, "/readyz"), 200, "the kept result is never stale");
         sleep(secs(1000)).await;
     }
     assert_eq!(prompter.runs(), runs);
@@ -363,7 +363,7 @@ async fn dropping_the_last_handle_stops_the_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_change_is_told_once_and_in_order() {
+async fn subscribers_get_every_change_once_and_in_order() {
     let (scripted, prompter) = scripted();
     let health = Health::builder().check("x", scripted).start().unwrap();
     let mut changes = health.subscribe();
@@ -400,7 +400,7 @@ async fn every_change_is_told_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_subscriber_is_told_how_much_it_missed() {
+async fn a_slow_subscriber_gets_the_number_of_missed_changes() {
     let (scripted, prompter) = scripted();
     let health = Health::builder().check("x", scripted).start().unwrap();
     settle().await;
@@ -447,7 +447,7 @@ async fn checks_are_inserted_and_removed_while_running() {
     assert_eq!(code(&health, "/health/checks/second"), 404);
     let runs = prompter.runs();
     sleep(secs(60)).await;
-    assert_eq!(prompter.runs(), runs, "its task has ended");
+    assert_eq!(prompter.runs(), runs, "the task of a removed check has ended");
     assert!(health.remove("second").unwrap_err().to_string().contains("no check called"));
 
     let (again, _again) = scripted();
@@ -458,7 +458,7 @@ async fn checks_are_inserted_and_removed_while_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removal_lets_those_go_who_wait_for_the_check() {
+async fn removing_a_check_ends_waiting_refreshes() {
     let (check, prompter) = scripted();
     prompter.hang();
     let health = Health::builder().check("x", check).start().unwrap();
@@ -476,7 +476,7 @@ async fn ready_waits_for_the_probe_to_pass() {
     let (check, prompter) = scripted();
     prompter.answer(Outcome::unhealthy("refused"));
     let health = Health::builder().check("x", check).start().unwrap();
-    assert!(timeout(secs(5), health.ready()).await.is_err(), "Ready by lifecycle, but the probe is red");
+    assert!(timeout(secs(5), health.ready()).await.is_err(), "the lifecycle is Ready, but the probe fails");
     prompter.answer(Outcome::degraded("slow"));
     assert!(timeout(secs(5), health.ready()).await.unwrap());
     assert_eq!(health.status(Probe::Readiness), Status::Degraded);

@@ -1,4 +1,4 @@
-//! Defaults, and settings without a rebuild.
+//! `Defaults` of the builder, and `Settings`, which change options without a rebuild.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn frozen(builder: health_core::Builder) -> Health {
 }
 
 #[test]
-fn defaults_hold_where_nothing_else_is_said() {
+fn defaults_apply_where_a_check_sets_no_option() {
     let defaults = Defaults::new().every(secs(10)).timeout(secs(1)).failures(3).impact(Impact::Optional);
     let health = frozen(
         Health::builder()
@@ -47,7 +47,7 @@ fn defaults_hold_where_nothing_else_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn defaults_hold_for_what_is_inserted_later() {
+async fn defaults_apply_to_inserted_checks() {
     let (check, says) = scripted();
     let health = Health::builder().defaults(Defaults::new().failures(2)).start().unwrap();
     health.insert("x", check).unwrap();
@@ -58,7 +58,7 @@ async fn defaults_hold_for_what_is_inserted_later() {
 }
 
 #[test]
-fn settings_overrule_the_code_by_name() {
+fn settings_override_the_code_by_the_name_of_the_check() {
     let builder = Health::builder()
         .check("database", ok().timeout(secs(9)).every(secs(9)))
         .check("my-cache.2", ok().depends_on("extra"))
@@ -80,7 +80,7 @@ fn settings_overrule_the_code_by_name() {
     assert_eq!(database.tags().iter().map(|tag| &**tag).collect::<Vec<_>>(), ["sql", "main"]);
     let cache = report.check("my-cache.2").unwrap();
     assert_eq!((cache.interval(), cache.kind()), (secs(30), health_core::Kind::Local));
-    // What is not enabled is not there, and nothing waits for it.
+    // A disabled check does not exist, and no check waits for it.
     assert!(report.check("extra").is_none());
 }
 
@@ -93,7 +93,7 @@ fn refused(checks: Value) -> String {
 }
 
 #[test]
-fn unknown_names_and_bad_values_are_named() {
+fn an_error_names_an_unknown_name_or_an_unusable_value() {
     for (value, words) in [
         (json!({"checks": {"databse": {}}}), vec!["databse", "does not exist", "database, cache"]),
         (json!({"checks": {"database": {"timeot": "1s"}}}), vec!["database", "timeot", "use one of", "timeout"]),
@@ -111,13 +111,13 @@ fn unknown_names_and_bad_values_are_named() {
         }
     }
     assert!(serde_json::from_value::<Settings>(json!({"cheks": {}})).unwrap_err().to_string().contains("cheks"));
-    // What contradicts itself is refused as if the code had said it.
+    // An invalid value is refused as it would be in the code.
     let builder =
         Health::builder().check("database", ok()).settings(settings(json!({"checks": {"database": {"failures": 0}}})));
     assert!(matches!(Frozen::new(builder).unwrap_err(), BuildError::InvalidThreshold { .. }));
 }
 
-/// One option after the other, by what it does.
+/// Tests each option by its effect.
 #[test]
 fn every_option_has_its_effect() {
     let report = |checks: Value| {
@@ -135,7 +135,7 @@ fn every_option_has_its_effect() {
         let text = report(json!({option: value})).unwrap();
         assert!(text.contains(shown), "{option}: {text}");
     }
-    // What shows in no report shows in what contradicts it.
+    // An option that no report shows is visible in the error of an invalid value.
     for (options, words) in [
         (json!({"recheck": "6s"}), "recheck(6s)"),
         (json!({"max_age": "0s"}), "max_age(0ns)"),
@@ -166,7 +166,7 @@ fn every_option_has_its_effect() {
         (json!({"liveness": true}), [true, true, false]),
         (json!({"startup": true}), [true, false, true]),
         (json!({"liveness_despite_dependency": true, "startup_despite_dependency": "true"}), [true, true, true]),
-        // Neither the order nor the other spelling matters.
+        // The order of the options does not matter, and `liveness_despite_dependency: false` undoes nothing.
         (json!({"liveness": true, "liveness_despite_dependency": false}), [true, true, false]),
         (json!({"report_only": true, "liveness": true}), [false, true, false]),
         (json!({"report_only": true, "startup": true, "readiness": true}), [true, false, true]),
@@ -176,7 +176,7 @@ fn every_option_has_its_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_is_an_option_too() {
+async fn once_can_be_set_by_settings() {
     let (check, says) = scripted();
     let settings = settings(json!({"checks": {"x": {"once": "true"}}}));
     let health = Health::builder().check("x", check).settings(settings).start().unwrap();
@@ -184,17 +184,17 @@ async fn once_is_an_option_too() {
     assert_eq!((says.runs(), health.report().status()), (1, Status::Healthy));
 }
 
-/// What the builder says to options of a check that cannot be meant: it has read each, if it names each.
+/// Returns the error of the builder for invalid options of a check. If the error names an option, the option was read.
 fn contradiction(check: Registration, options: &Value) -> String {
     let builder = Health::builder().check("x", check).settings(settings(json!({"checks": {"x": options}})));
     Frozen::new(builder)
-        .map(|frozen| format!("{options} was taken: {frozen:?}"))
+        .map(|frozen| format!("{options} was accepted: {frozen:?}"))
         .unwrap_or_else(|error| error.to_string())
 }
 
-/// Every kind of check with options of its own, each option by what refuses its value.
+/// Tests the own options of every check that has any, each by the error for an invalid value.
 #[tokio::test]
-async fn every_kind_of_check_takes_its_own_options() {
+async fn every_check_takes_settings_for_its_own_options() {
     let directory = tempfile::tempdir().unwrap();
     let above = ("warn_above", json!(2), "fail_above", json!("1"), "warn_above(2) must be less than fail_above(1)");
     let below = ("warn_below", json!("1"), "fail_below", json!(2), "fail_below(2) must be less than warn_below(1)");
@@ -268,7 +268,7 @@ async fn every_kind_of_check_takes_its_own_options() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_of_settings_judge() {
+async fn limits_of_the_settings_decide_the_verdict() {
     let judged = |options: Value| async move {
         let gauge = Gauge::new(|| 15).warn_above(10).fail_above(20);
         let settings = settings(json!({"checks": {"jobs": options}}));
@@ -292,7 +292,7 @@ fn a_setting_can_change_what_a_check_proves() {
     assert!(proves(json!({"allow_read_only": true})).contains("unless the file system is mounted read-only"));
 }
 
-/// A check of the application's own, inside what a chain and a list of checks make of it.
+/// A check of the application. It is also registered in a chain of options, a box and an `Arc`.
 struct License {
     warn_below: u64,
 }
@@ -304,7 +304,7 @@ impl Check for License {
     }
 
     fn settings(&self) -> Vec<&'static str> {
-        // The first is an option of every check, which counts.
+        // The first is an option of every check, which has precedence.
         vec!["timeout", "warn_below"]
     }
 
@@ -316,7 +316,7 @@ impl Check for License {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_of_ones_own_takes_settings() {
+async fn a_check_of_the_application_takes_settings() {
     let options = || settings(json!({"checks": {"x": {"warn_below": 30, "timeout": "1s"}}}));
     let license = || License { warn_below: 14 };
     let boxed: Box<dyn Check> = Box::new(license());
@@ -328,7 +328,7 @@ async fn a_check_of_ones_own_takes_settings() {
         let check = report.check("x").unwrap();
         assert_eq!((check.message(), check.timeout()), (Some("below 30"), secs(1)));
     }
-    // What two services share cannot be different in one of them.
+    // A check that two services share cannot have other settings in one of them.
     let shared: Registration = license().into();
     let error = Frozen::new(Health::builder().check("x", shared.clone()).settings(options())).unwrap_err().to_string();
     assert!(error.starts_with("the settings of \"x\" have \"warn_below\": the check is shared"), "{error}");
@@ -340,7 +340,7 @@ async fn a_check_of_ones_own_takes_settings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_hold_for_what_is_inserted_later() {
+async fn inserted_checks_take_their_settings() {
     let settings = settings(json!({
         "checks": {"database": {"timeout": "1s"}, "off": {"enabled": false}},
         "inserted": {
@@ -366,19 +366,19 @@ async fn settings_hold_for_what_is_inserted_later() {
     assert_eq!(of("tenant-42"), Some((secs(30), millis(700), 1)));
     assert_eq!(of("tenant-13"), None, "a check that is not enabled");
     assert_eq!(of("other"), Some((secs(5), secs(2), 0)));
-    assert_eq!(health.refresh("tenant-42").await, Ok(Status::Degraded), "its own limit");
-    // What was set for a check of the builder holds for its successor.
+    assert_eq!(health.refresh("tenant-42").await, Ok(Status::Degraded), "the limit of its settings");
+    // The settings of a check of the builder apply to its replacement.
     health.remove("database").unwrap();
     health.insert("database", ok().timeout(secs(9))).unwrap();
     assert_eq!(of("database").map(|(_, timeout, _)| timeout), Some(secs(1)));
-    // A check that does not take its settings is not inserted, nor is any beside it.
+    // If one check refuses its settings, `insert_all` inserts none.
     let error = health.insert_all([("tenant-5", ok()), ("tenant-42", ok())]).unwrap_err().to_string();
     assert!(error.contains("the settings of \"tenant-42\" have \"warn_above\": there is no such option"), "{error}");
     assert_eq!(of("tenant-5"), None);
 }
 
 #[test]
-fn names_of_inserted_checks_mean_one_thing() {
+fn an_ambiguous_name_of_a_check_is_refused() {
     for (name, words) in [
         ("database", "a check of the builder has this name"),
         ("DATABASE", "a check of the builder has this name"),
@@ -389,7 +389,7 @@ fn names_of_inserted_checks_mean_one_thing() {
         let error = Frozen::new(builder.settings(settings(json!({"inserted": {name: {}}})))).unwrap_err().to_string();
         assert!(error.contains(words), "{name}: {error}");
     }
-    // Two spellings of one check, of which none can overrule the other.
+    // Two spellings of one check: neither has precedence.
     let twice = json!({"checks": {"a-b": {"every": "1s"}, "a_b": {"every": "2s"}}});
     let error = Frozen::new(Health::builder().check("a-b", ok()).settings(settings(twice))).unwrap_err().to_string();
     assert!(error.contains("it is set twice"), "{error}");

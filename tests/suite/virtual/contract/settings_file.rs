@@ -1,4 +1,4 @@
-//! Settings from files and variables: what counts, and every mistake with its place.
+//! Settings from files and environment variables: their precedence, and the place of every mistake.
 
 use std::{
     ffi::OsString,
@@ -31,7 +31,7 @@ impl Files {
         path
     }
 
-    /// A text without the directory, so that a test can compare it whole.
+    /// Returns the text without the directory, so that a test can compare it as a whole.
     fn plain(&self, text: &str) -> String {
         text.replace(&format!("{}{}", self.0.path().display(), std::path::MAIN_SEPARATOR), "")
     }
@@ -54,12 +54,12 @@ fn variables(given: &[(&str, &str)]) -> SettingsLoader {
     SettingsLoader::new().variables("HEALTH", given.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-/// What a builder says to settings.
+/// Starts a builder with the settings.
 fn start(settings: Settings) -> Result<Health, BuildError> {
     Frozen::new(builder().settings(settings)).map(|frozen| frozen.health())
 }
 
-/// The complete text of what is wrong with a file, whether reading it tells or the builder.
+/// Returns the complete error of a file, from the loader or from the builder.
 fn mistake(files: &Files, name: &str, text: &str) -> String {
     let told = match load(&files.write(name, text)) {
         Err(error) => error.to_string(),
@@ -76,7 +76,7 @@ const JSON: &str = r#"{"defaults": {"every": "10s"}, "checks": {"database": {"ti
                     "failures": 2}, "jobs": {"warn_above": 5, "fail_above": 7.5, "no_metrics": true}}}"#;
 
 #[test]
-fn the_three_formats_say_the_same() {
+fn the_three_formats_give_the_same_settings() {
     let files = Files::new();
     for (name, text) in [("a.toml", TOML), ("a.yaml", YAML), ("a.YML", YAML), ("a.json", JSON)] {
         for text in [text.to_owned(), format!("\u{feff}{text}"), text.replace('\n', "\r\n")] {
@@ -108,7 +108,7 @@ fn an_empty_file_sets_nothing() {
 }
 
 #[test]
-fn what_is_named_later_counts_one_option_at_a_time() {
+fn a_later_source_overrides_single_options() {
     let files = Files::new();
     let base = files.write("base.toml", "[checks.database]\ntimeout = \"1s\"\nevery = \"20s\"\n");
     let local = files.write("local.yaml", "checks:\n  DATABASE:\n    timeout: 2s\n");
@@ -126,9 +126,9 @@ fn what_is_named_later_counts_one_option_at_a_time() {
     assert_eq!(of(variables(&[("HEALTH_DEFAULTS__EVERY", "7s")])), (secs(2), secs(7)));
 }
 
-/// One table of mistakes that every format can have. The place of each is that of the key.
+/// Mistakes that are possible in every format. The place of a mistake is that of its key.
 #[test]
-fn every_mistake_of_a_file_is_told_with_its_place() {
+fn every_mistake_in_a_file_is_reported_with_its_place() {
     let all = "enabled, every, recheck, max_age, timeout, stale_after, slow_above, failures, successes, once, readiness, \
                no_metrics, liveness, liveness_despite_dependency, startup, startup_despite_dependency, depends_on, tags, \
                impact, local, report_only";
@@ -221,7 +221,7 @@ fn every_mistake_of_a_file_is_told_with_its_place() {
              \"checks\""
                 .to_owned(),
         ),
-        // What contradicts itself is told with the places of all that it is about.
+        // A contradiction is reported with the places of all its keys.
         (
             ("[checks.database]\nfailures = 0\n", "2:1"),
             ("checks:\n  database:\n    failures: 0\n", "3:5"),
@@ -251,7 +251,7 @@ fn every_mistake_of_a_file_is_told_with_its_place() {
 }
 
 #[test]
-fn a_contradiction_names_every_place_that_it_comes_from() {
+fn a_contradiction_names_the_places_of_all_its_options() {
     let files = Files::new();
     let toml = files.write("a.toml", "[defaults]\nevery = \"20s\"\n[checks.database]\nrecheck = \"30s\"\n");
     let error = start(load(&toml).unwrap()).unwrap_err();
@@ -262,12 +262,12 @@ fn a_contradiction_names_every_place_that_it_comes_from() {
         "a.toml:4:1, a.toml:2:1: check \"database\": recheck(30s) is not usable: it is the spacing of runs while the \
          check is not healthy: use at most the interval of 20s"
     );
-    // What the code says has no place.
+    // An option of the code has no place.
     let settings = SettingsLoader::new().file(&toml).load().unwrap();
     let slow = Health::builder().check("database", ok().every(secs(20))).settings(settings);
     let text = Frozen::new(slow).unwrap_err().to_string();
     assert!(files.plain(&text).starts_with("a.toml:4:1: check \"database\""), "{text}");
-    // Of a variable and a file, both are named, and every mistake is told.
+    // If a variable contradicts a file, both are named. Every mistake is reported.
     let loader = SettingsLoader::new().file(&toml).variables(
         "HEALTH",
         [("HEALTH_CHECKS__DATABASE__EVERY", "25s"), ("HEALTH_CHECKS__JOBS__TIMEOUT", "soon")]
@@ -279,7 +279,7 @@ fn a_contradiction_names_every_place_that_it_comes_from() {
 }
 
 #[test]
-fn a_file_that_does_not_parse_is_told_with_line_and_column() {
+fn a_syntax_error_is_reported_with_line_and_column() {
     let files = Files::new();
     for (name, text, begins, words) in [
         ("a.toml", "[checks.database]\ntimeout = soon\n", "a.toml:2:11: ", ""),
@@ -296,7 +296,7 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
         let text = files.plain(&load(&files.write(name, text)).unwrap_err().to_string());
         assert!(text.starts_with(begins) && text.contains(words), "{begins:?} and {words:?} are not in {text:?}");
     }
-    // What TOML refuses by itself, the others do not.
+    // The TOML parser itself refuses a duplicate key. The other parsers do not.
     for (name, text, says) in [
         (
             "a.yaml",
@@ -311,7 +311,7 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
     ] {
         assert_eq!(files.plain(&load(&files.write(name, text)).unwrap_err().to_string()), says);
     }
-    // Depth is no way to overflow the stack.
+    // Deep nesting does not overflow the stack.
     let deep = "[".repeat(1_000);
     for (name, text) in [("a.yaml", deep.clone()), ("a.json", deep.clone()), ("a.toml", format!("x = {deep}"))] {
         assert!(load(&files.write(name, text)).is_err(), "{name}");
@@ -319,7 +319,7 @@ fn a_file_that_does_not_parse_is_told_with_line_and_column() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_with_its_cause() {
+fn an_unreadable_file_is_reported_with_its_cause() {
     let files = Files::new();
     std::fs::create_dir(files.path("d.toml")).unwrap();
     for (path, says) in [
@@ -336,17 +336,17 @@ fn a_file_that_cannot_be_read_is_told_with_its_cause() {
         let is_missing = std::error::Error::source(&error).is_some();
         assert_eq!(is_missing, says.ends_with("no such file"), "{says}");
     }
-    // Optional is a file that is not there, not one that cannot be read.
+    // An optional file may be missing, but not unreadable.
     let loader = SettingsLoader::new().optional_file(files.path("none.toml"));
     assert!(loader.load().is_ok());
     assert!(SettingsLoader::new().optional_file(files.path("d.toml")).load().is_err());
-    // All files are told together, one in a line.
+    // The mistakes of all files are reported together, one per line.
     let error = SettingsLoader::new().file(files.path("1.toml")).file(files.path("2.toml")).load().unwrap_err();
     assert_eq!(files.plain(&error.to_string()), "1.toml: there is no such file\n2.toml: there is no such file");
 }
 
 #[test]
-fn every_mistake_of_a_variable_names_it() {
+fn every_mistake_in_a_variable_names_the_variable() {
     for (given, says) in [
         (
             vec![("HEALTH_CHECKS__DATABASE", "1s")],
@@ -400,7 +400,7 @@ fn every_mistake_of_a_variable_names_it() {
     ] {
         assert_eq!(start(variables(&[(name, value)]).load().unwrap()).unwrap_err().to_string(), says);
     }
-    // Two spellings of one check in one source, of which none can overrule the other.
+    // Two spellings of one check in one source: neither has precedence.
     let settings =
         variables(&[("HEALTH_CHECKS__A_B__EVERY", "1s"), ("HEALTH_CHECKS__A.B__EVERY", "2s")]).load().unwrap();
     let twice = Frozen::new(Health::builder().check("a-b", ok()).settings(settings)).unwrap_err().to_string();
@@ -409,14 +409,14 @@ fn every_mistake_of_a_variable_names_it() {
         "HEALTH_CHECKS__A.B__EVERY, HEALTH_CHECKS__A_B__EVERY: the settings of \"a-b\" have \"every\": it is set twice, \
          under two spellings of one name: keep one of them"
     );
-    // A separator in the name of a check.
+    // The name of a check may contain the separator.
     let settings = variables(&[("HEALTH_CHECKS__A__B__EVERY", "1s")]).load().unwrap();
     assert!(Frozen::new(Health::builder().check("a__b", ok()).settings(settings)).is_ok());
 }
 
 #[cfg(unix)]
 #[test]
-fn variables_that_are_not_utf_8_are_told() {
+fn a_variable_that_is_not_utf_8_is_reported() {
     use std::os::unix::ffi::OsStringExt as _;
 
     let bytes = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
@@ -435,13 +435,13 @@ fn variables_that_are_not_utf_8_are_told() {
         let error = SettingsLoader::new().variables("HEALTH", [(name, value)]).load().unwrap_err();
         assert_eq!(error.to_string(), says);
     }
-    // Another program's variable.
+    // A variable of another program is ignored.
     let other = (bytes(b"PS1"), bytes(b"\xff"));
     assert!(SettingsLoader::new().variables("HEALTH", [other]).load().is_ok());
 }
 
 #[test]
-fn an_error_shows_no_more_than_the_beginning_of_a_value() {
+fn an_error_shows_only_the_beginning_of_a_long_value() {
     let long = "x".repeat(10_000);
     let settings = variables(&[("HEALTH_CHECKS__DATABASE__TIMEOUT", &long)]).load().unwrap();
     let text = start(settings).unwrap_err().to_string();
@@ -450,7 +450,7 @@ fn an_error_shows_no_more_than_the_beginning_of_a_value() {
 }
 
 #[test]
-fn of_two_sources_of_variables_the_later_one_counts() {
+fn a_later_source_of_variables_overrides_an_earlier_one() {
     let variable = |prefix: &str, value: &str| {
         vec![(format!("{prefix}_CHECKS__DATABASE__TIMEOUT").into(), value.to_owned().into())]
     };

@@ -1,4 +1,5 @@
-//! The status page as bytes: who gets it, what it says and in which order, how large it is, and what can never be in it.
+//! The bytes of the status page: which requests get it, its contents and their order, its size, and the escaping of
+//! texts.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -35,7 +36,7 @@ fn browse(endpoint: &Endpoint, target: &str) -> Answer {
     }
 }
 
-/// The text of a page as a reader without styles has it.
+/// Returns the text of a page as a reader without styles sees it.
 fn text(page: &str) -> String {
     let body = page.split_once("</head>").unwrap().1;
     let mut text = String::new();
@@ -46,7 +47,7 @@ fn text(page: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The positions of these words are in this order.
+/// Asserts that the words occur in this order.
 fn assert_order(text: &str, words: &[&str]) {
     let mut rest = text;
     for word in words {
@@ -56,7 +57,7 @@ fn assert_order(text: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_browser_gets_the_page_with_its_policy_and_everybody_else_a_document() {
+fn a_browser_gets_the_page_with_its_policy_and_other_clients_a_document() {
     let frozen = sample_service::frozen(State::Failing);
     let endpoint = Endpoint::new(frozen.health());
     for (path, status) in [
@@ -77,11 +78,11 @@ fn a_browser_gets_the_page_with_its_policy_and_everybody_else_a_document() {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!page.body.contains("<script") && !page.body.contains("style="), "{path}");
-        // Whoever names the format gets the same.
+        // A request that names the format gets the same page.
         let named = browse(&endpoint, &format!("{path}?format=html"));
         assert_eq!((&named.body, named.header("vary")), (&page.body, None), "{path}");
     }
-    // The Kubernetes paths and the metrics are no documents.
+    // The Kubernetes paths and the metrics have no page.
     for path in ["/readyz", "/livez", "/healthz", "/health/metrics"] {
         assert!(browse(&endpoint, path).header("content-type").unwrap().starts_with("text/plain"), "{path}");
     }
@@ -92,7 +93,7 @@ fn a_browser_gets_the_page_with_its_policy_and_everybody_else_a_document() {
 }
 
 #[test]
-fn it_refreshes_only_where_the_reader_asks() {
+fn the_page_refreshes_only_on_request() {
     let frozen = sample_service::frozen(State::Healthy);
     let endpoint = Endpoint::new(frozen.health()).envoy_headers(true);
     for (query, refresh) in
@@ -100,7 +101,7 @@ fn it_refreshes_only_where_the_reader_asks() {
     {
         assert_eq!(browse(&endpoint, &format!("/health{query}")).header("refresh"), refresh, "{query}");
     }
-    // With every header that there is, none is lost. A tag is Unhealthy while the service drains, but a check is not.
+    // An answer can have all headers at once. While the service drains, a tag is Unhealthy, but a check is not.
     frozen.record("cache", Outcome::degraded("slow"), Duration::ZERO).unwrap();
     frozen.lifecycle(Lifecycle::Draining);
     let page = browse(&endpoint, "/health/checks/cache?refresh=5");
@@ -119,7 +120,7 @@ fn it_refreshes_only_where_the_reader_asks() {
 }
 
 #[test]
-fn without_its_style_the_page_reads_in_the_order_of_importance() {
+fn without_its_style_the_page_is_in_the_order_of_importance() {
     let frozen = sample_service::frozen(State::Failing);
     let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
     let page = browse(&endpoint, "/health").body;
@@ -145,7 +146,7 @@ fn without_its_style_the_page_reads_in_the_order_of_importance() {
             "True at 2026-01-05 08:06:02 UTC",
         ],
     );
-    // What only a late page says comes from the style sheet, so that no page says it too early.
+    // The style sheet adds the notice of an old page, so that no page shows it too early.
     assert!(!text.contains("is old"), "{text}");
     let check = browse(&endpoint, "/health/checks/jobs").body;
     assert_order(
@@ -204,7 +205,7 @@ fn resolved(path: &str, reference: &str) -> String {
 }
 
 #[test]
-fn every_link_leads_to_a_page_of_this_endpoint() {
+fn every_link_leads_to_a_page_of_the_endpoint() {
     let frozen = sample_service::frozen(State::Failing);
     for base in ["/health", "/internal/status"] {
         let endpoint = Endpoint::new(frozen.health()).base_path(base).visibility(Visibility::Full);
@@ -223,9 +224,9 @@ fn every_link_leads_to_a_page_of_this_endpoint() {
     }
 }
 
-/// A page is old when the first critical result on it is: the class is the greatest step within that time.
+/// A page is old as soon as its first critical result is. The class of its age is the greatest step within that time.
 #[test]
-fn the_class_of_its_age_counts_from_the_result() {
+fn the_age_class_of_a_page_counts_from_its_first_critical_result() {
     let ok = || check_fn(|| async { Ok(()) });
     let minute = Duration::from_secs(60);
     let builder = Health::builder().check("a", ok()).check("b", ok().every(minute)).check("c", ok().optional());
@@ -259,7 +260,7 @@ fn the_class_of_its_age_counts_from_the_result() {
             "c optional stale",
         ],
     );
-    // All that is bad is unknown.
+    // Every check that is not healthy is unknown.
     assert!(page.body.contains("<title>? Unhealthy: a</title>") && page.body.contains("<header class=\"verdict x\">"));
     assert!(!page.body.contains("Failing"), "{}", page.body);
 }
@@ -270,7 +271,7 @@ fn service(checks: usize) -> Frozen {
         builder.check(name(number), check_fn(|| async { Ok(()) }))
     });
     let frozen = Frozen::new(builder).unwrap();
-    // The last run is one in which some fail, with messages as long as they can be.
+    // In the last run some checks fail, with messages of the greatest length.
     for run in 4..=63 {
         for number in 0..checks {
             let outcome = match (number % 10, run % 7) {
@@ -297,12 +298,12 @@ fn a_page_of_many_checks_is_small() {
         let frozen = service(checks);
         let page = browse(&Endpoint::new(frozen.health()).visibility(visibility), "/health").body;
         assert!(page.len() <= most, "{checks} checks at {visibility}: {} bytes, at most {most}", page.len());
-        assert!(page.contains("<title>✖ Unhealthy"), "it is measured with failures");
+        assert!(page.contains("<title>✖ Unhealthy"), "the measured page has failures");
         assert_eq!(page.matches("a-dependency-of-ours-7<").count(), 1);
     }
 }
 
-/// The tags of a page, with the values of their attributes left out.
+/// Returns the tags of a page without the values of their attributes.
 fn tags(page: &str) -> Vec<String> {
     let (head, rest) = page.split_once("<style>").unwrap();
     let (_, body) = rest.split_once("</style>").unwrap();
@@ -311,7 +312,7 @@ fn tags(page: &str) -> Vec<String> {
     tags.map(|tag| tag.split('"').step_by(2).collect()).collect()
 }
 
-/// Whatever a check tells, the page has the same tags as if it had told nothing special.
+/// The page has the same tags with hostile texts of a check as with harmless ones.
 #[test]
 fn ten_thousand_hostile_texts_are_shown_as_text() {
     const CHECKS: usize = 10;
@@ -360,7 +361,7 @@ fn ten_thousand_hostile_texts_are_shown_as_text() {
         text
     };
     let hour = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
-    // What a check tells, and what an operator notes of it.
+    // The texts of a check, and the note of an operator.
     let round = |frozen: &Frozen, text: &mut dyn FnMut(&str) -> String| {
         for number in 0..CHECKS {
             let outcome = Outcome::unhealthy(text("m"))
@@ -379,7 +380,7 @@ fn ten_thousand_hostile_texts_are_shown_as_text() {
         paths.map(|path| tags(&browse(&endpoint, &path).body)).collect::<Vec<_>>()
     };
     let (plain, hostile) = (made("orders"), made(hostile));
-    // The strips are full, and the tables have their last form.
+    // After 60 runs the strips of runs are full, and the tables have their final form.
     for frozen in [&plain, &hostile] {
         (0..60).for_each(|_| round(frozen, &mut |least| least.to_owned()));
     }
@@ -390,9 +391,10 @@ fn ten_thousand_hostile_texts_are_shown_as_text() {
     }
 }
 
-/// Where no result on the page expires, the sign of life of the scheduler does, and a view shows the probes, whose results do.
+/// If no result on a page expires, its age counts from the heartbeat of the scheduler. A view also shows the probes, so
+/// that their results count.
 #[tokio::test(start_paused = true)]
-async fn a_page_whose_results_never_expire_grows_old_all_the_same() {
+async fn a_page_without_expiring_results_still_becomes_old() {
     let class = |endpoint: &Endpoint, path: &str| {
         let page = browse(endpoint, path).body;
         page.split_once("<body class=\"").unwrap().1.split('"').next().unwrap().to_owned()
@@ -410,7 +412,7 @@ async fn a_page_whose_results_never_expire_grows_old_all_the_same() {
 }
 
 #[test]
-fn since_is_the_time_for_which_the_words_have_been_true() {
+fn since_is_the_time_for_which_the_shown_status_has_held() {
     let ok = || check_fn(|| async { Ok(()) });
     let builder = Health::builder().check("a", ok().optional()).check("b", ok().optional()).check("c", ok());
     let frozen = Frozen::new(builder.check("d", ok().depends_on("c"))).unwrap();
@@ -432,7 +434,8 @@ fn since_is_the_time_for_which_the_words_have_been_true() {
     frozen.advance(Duration::from_secs(10));
     renew(&["b", "c", "d"]);
     record("a", bad());
-    // B has recovered just now, but an optional check has failed for longer. What B was until then made the whole no worse.
+    // "b" has just recovered. The time counts from the last recovery of any check, although "a" has failed for longer
+    // and "b" did not make the service worse.
     assert_eq!(said("/health"), "for 0.0 s");
     frozen.advance(Duration::from_secs(5));
     assert_eq!(said("/health"), "for 5.0 s");
@@ -440,16 +443,16 @@ fn since_is_the_time_for_which_the_words_have_been_true() {
     frozen.advance(Duration::from_secs(2));
     assert_eq!(said("/health"), "for 2.0 s");
     assert_eq!(said("/health/checks/c"), "failed; for 2.0 s");
-    // The page of a check is about that check, and tells no more than JSON does.
+    // The page of a check is only about that check and shows no more than JSON does.
     let waiting = browse(&endpoint, "/health/checks/d").body;
     assert!(waiting.contains("<title>✖ Unhealthy: d</title>") && !waiting.contains(">c<"), "{waiting}");
     frozen.advance(Duration::from_secs(100));
-    // What waits is never stale. Nothing is known of the rest.
+    // A check that waits for its dependency is never stale. The other checks are unknown.
     assert_eq!((said("/health"), said("/health/checks/c")), ("for 1 min 42 s".to_owned(), "stale".to_owned()));
 }
 
 #[test]
-fn a_check_that_fails_while_it_is_muted_has_failed() {
+fn a_failure_of_a_muted_check_lowers_its_uptime() {
     let frozen = Frozen::new(Health::builder().check("a", check_fn(|| async { Ok(()) }))).unwrap();
     let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
     let hour = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
@@ -463,7 +466,7 @@ fn a_check_that_fails_while_it_is_muted_has_failed() {
     assert_eq!((&uptime["share"], &uptime["coverage"]), (&0.5.into(), &0.6666.into()), "{body}");
 }
 
-/// While the runtime is stalled nobody knows anything, also where the last result would have been believed for longer.
+/// While the runtime is stalled every check is unknown, also one whose last result would be valid for longer.
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_stalled_runtime_is_unknown() {
     let hourly = check_fn(|| async { Ok(()) }).every(Duration::from_secs(3_600));
@@ -471,7 +474,7 @@ async fn the_time_of_a_stalled_runtime_is_unknown() {
     let health = Health::builder().check("hourly", hourly).check("once", once).start().unwrap();
     health.ready().await;
     tokio::time::sleep(Duration::from_secs(70)).await;
-    // The clock jumps, as it does for tasks that nobody runs.
+    // The clock jumps, as it does for the tasks of a stalled runtime.
     tokio::time::advance(Duration::from_secs(130)).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let endpoint = Endpoint::new(health.clone()).visibility(Visibility::Full);
@@ -479,7 +482,7 @@ async fn the_time_of_a_stalled_runtime_is_unknown() {
         let body = browse(&endpoint, &format!("/health/checks/{name}?format=json")).body;
         let uptime = serde_json::from_str::<serde_json::Value>(&body).unwrap()["uptime"].clone();
         assert_eq!(uptime["share"], 1.0, "{name}: {body}");
-        // 30 s after its last sign of life the scheduler counted as dead: about 100 of 205 s.
+        // 30 s after its last heartbeat the scheduler counted as dead: about 100 of 205 s are unknown.
         let coverage = uptime["coverage"].as_f64().unwrap();
         assert!((0.47..0.53).contains(&coverage), "{name}: {uptime}");
     }
@@ -487,7 +490,7 @@ async fn the_time_of_a_stalled_runtime_is_unknown() {
 }
 
 #[test]
-fn badges_are_small_pictures_that_say_when_nothing_is_known() {
+fn a_badge_is_small_and_shows_an_unknown_status() {
     let frozen = sample_service::frozen(State::Failing);
     let endpoint = Endpoint::new(frozen.health());
     for (path, status, said) in [
@@ -508,22 +511,22 @@ fn badges_are_small_pictures_that_say_when_nothing_is_known() {
 }
 
 #[test]
-fn json_tells_the_uptime_of_a_check_with_its_coverage() {
+fn json_has_the_uptime_of_a_check_with_its_coverage() {
     let frozen = sample_service::frozen(State::Failing);
     let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
     let uptime = |path: &str| {
         let body = browse(&endpoint, &format!("{path}?format=json")).body;
         serde_json::from_str::<serde_json::Value>(&body).unwrap()["uptime"].clone()
     };
-    // Nothing was known in the 4.8 s before the first run, of 362 s. The database failed in the last 35 s.
+    // Of 362 s, the 4.8 s before the first run are unknown. The database failed in the last 35 s.
     let expected = serde_json::json!({"share": 0.9053, "coverage": 0.9867, "since": "2026-01-05T08:00:00.000Z"});
     assert_eq!(uptime("/health/checks/database"), expected);
-    // It fails with the database, although it has not run since.
+    // The check fails together with the database, although it has not run since.
     assert_eq!(uptime("/health/checks/invoices")["share"], 0.9053);
     assert_eq!(uptime("/health/checks/worker")["share"], 1.0);
     let checks = Endpoint::new(frozen.health());
     assert!(!browse(&checks, "/health/checks/database?format=json").body.contains("uptime"));
-    // Time in which the last result was too old is in no denominator, and lowers the coverage.
+    // Time in which the last result was stale does not count in the share and lowers the coverage.
     frozen.advance(Duration::from_secs(1_000));
     frozen.record("worker", Outcome::healthy(), Duration::ZERO).unwrap();
     let worker = uptime("/health/checks/worker");

@@ -1,4 +1,4 @@
-//! The OpenAPI document of an endpoint against what the endpoint answers.
+//! Compares the OpenAPI document of an endpoint with the answers of the endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use utoipa::openapi::{HttpMethod, Info, OpenApi, PathItem, Paths, PathsBuilder, 
 /// The content type of the application's own renderer.
 const OWN: &str = "application/vnd.example+json";
 
-/// What one answer was: the pattern of its path, its code and its media type.
+/// Answers, each as the pattern of its path, its code and its media type.
 type Seen = BTreeSet<(String, u16, String)>;
 
-/// The document of a small application, with that of the endpoint in it.
+/// Returns the document of a small application, merged with that of the endpoint.
 fn merged(endpoint: &Endpoint) -> Value {
     let own = OperationBuilder::new().operation_id(Some("orders"));
     let paths = PathsBuilder::new().path("/orders", PathItem::new(HttpMethod::Get, own)).build();
@@ -25,13 +25,13 @@ fn merged(endpoint: &Endpoint) -> Value {
     serde_json::from_str(&document.to_json().unwrap()).unwrap()
 }
 
-/// The endpoint of this name among [`ENDPOINTS`], with its options set.
+/// Returns the endpoint of this name among [`ENDPOINTS`], with its options set.
 fn endpoint(name: &str, default: Endpoint) -> Endpoint {
     match name {
         "default" => default,
         "codes" => default.unhealthy_code(599).degraded_code(429).draining_code(404),
         "elsewhere" => default.base_path("/a/b.c").kubernetes_paths(false).full_for_bearer(TOKEN),
-        "a code of our own" => default.unhealthy_code(400),
+        "a custom code" => default.unhealthy_code(400),
         "own renderer" => default.render_with(|report, _| match report.status() {
             Status::Degraded => panic!("as asked"),
             status => Rendered::new(OWN, format!("\"{status}\"")),
@@ -41,9 +41,9 @@ fn endpoint(name: &str, default: Endpoint) -> Endpoint {
 }
 
 /// Endpoints with options of each kind.
-const ENDPOINTS: [&str; 6] = ["default", "codes", "elsewhere", "a code of our own", "own renderer", "full"];
+const ENDPOINTS: [&str; 6] = ["default", "codes", "elsewhere", "a custom code", "own renderer", "full"];
 
-/// The paths of a pattern: with each name of the states, and one that nothing has.
+/// Returns the paths of a pattern: with each name of the states, and with an unknown name.
 fn targets(pattern: &str) -> Vec<String> {
     let names = ["database", "cache", "worker", "reports", "sql", "fast", "nothing"];
     if pattern.contains("{name}") {
@@ -53,7 +53,7 @@ fn targets(pattern: &str) -> Vec<String> {
     }
 }
 
-/// The queries and headers that make a difference.
+/// Returns the queries and headers that change an answer.
 fn requests() -> Vec<(Option<&'static str>, Option<&'static str>)> {
     let queries = ["format=json", "format=health", "format=text", "format=html&refresh=5", "format=svg", "format=xml"];
     let more = ["verbose", "exclude=database&verbose"];
@@ -62,13 +62,14 @@ fn requests() -> Vec<(Option<&'static str>, Option<&'static str>)> {
     [(None, None)].into_iter().chain(queries).chain(accepts.into_iter().map(|accept| (None, Some(accept)))).collect()
 }
 
-/// What a documented answer says of a media type; `None` if it does not have it.
+/// Returns what a documented answer has for a media type, or `None` if it does not name the media type.
 fn content<'d>(answer: &'d Value, media: &str) -> Option<&'d Value> {
     let contents = answer["content"].as_object()?;
     contents.get(media).or_else(|| contents.get("*/*"))
 }
 
-/// Every answer to GET is one that the document names, and its JSON is what the named schema says. Returns the answers.
+/// Asserts that the document names every answer to GET, and that JSON is valid by the named schema. Returns the
+/// answers.
 fn answers_are_documented(name: &str) -> (Seen, Value) {
     let frozen = frozen(false);
     let endpoint = endpoint(name, Endpoint::new(frozen.health()));
@@ -84,7 +85,8 @@ fn answers_are_documented(name: &str) -> (Seen, Value) {
             {
                 let lines = |name: &str, line: usize| accept.filter(|_| name == "accept" && line == 0);
                 let request = Request::new("GET", target, query, None, &lines);
-                let response = endpoint.respond(&request).unwrap_or_else(|| panic!("{target} is not ours"));
+                let response =
+                    endpoint.respond(&request).unwrap_or_else(|| panic!("{target} does not belong to the endpoint"));
                 let content_type = response.headers.iter().find(|(name, _)| *name == "content-type").unwrap().1;
                 let content_type = std::str::from_utf8(content_type.as_bytes()).unwrap();
                 let media = content_type.split(';').next().unwrap();
@@ -104,7 +106,7 @@ fn answers_are_documented(name: &str) -> (Seen, Value) {
     (seen, document)
 }
 
-/// Every answer that a document names below the patterns of an endpoint.
+/// Returns every answer that a document names for the patterns of an endpoint.
 fn named(document: &Value, patterns: &[String]) -> Seen {
     let mut named = Seen::new();
     for pattern in patterns {
@@ -126,7 +128,7 @@ fn every_answer_is_in_the_document_and_the_document_names_no_other() {
         let named = named(&document, &endpoint.patterns());
         if name != "own renderer" {
             let unseen: Vec<_> = named.difference(&seen).collect();
-            assert!(unseen.is_empty(), "{name}: the document names what no state answers: {unseen:?}");
+            assert!(unseen.is_empty(), "{name}: the document names answers that no state gives: {unseen:?}");
         }
     }
 }
@@ -144,7 +146,7 @@ fn the_paths_are_those_of_the_endpoint() {
     }
 }
 
-/// Every value of a member of this name, at any depth.
+/// Returns every value of a member of this name, at any depth.
 fn values<'d>(document: &'d Value, name: &str) -> Vec<&'d Value> {
     match document {
         Value::Object(members) => {
@@ -157,7 +159,7 @@ fn values<'d>(document: &'d Value, name: &str) -> Vec<&'d Value> {
 }
 
 #[test]
-fn the_document_holds_together() {
+fn every_reference_has_a_target_and_every_operation_id_is_unique() {
     for name in ENDPOINTS {
         let frozen = frozen(false);
         let endpoint = endpoint(name, Endpoint::new(frozen.health()));
@@ -166,7 +168,7 @@ fn the_document_holds_together() {
         assert!(references.len() > 20, "{} references", references.len());
         for reference in references {
             let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
-            assert!(document.pointer(pointer).is_some(), "{name}: {reference} leads nowhere");
+            assert!(document.pointer(pointer).is_some(), "{name}: {reference} has no target");
         }
         let ids: Vec<&str> = values(&document, "operationId").into_iter().filter_map(Value::as_str).collect();
         assert_eq!(ids.len(), endpoint.patterns().len() + 1);
@@ -179,7 +181,7 @@ fn the_document_holds_together() {
             assert!(in_path.iter().all(|parameter| parameter["name"] == "name" && parameter["required"] == true));
             let names: BTreeSet<&str> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
             assert_eq!(names.len(), parameters.len(), "{name}: {pattern} has a parameter twice");
-            // What the application asks for elsewhere is not asked for here, and a token is never needed.
+            // The security requirements of the application do not apply here, and a token is always optional.
             let security = operation["security"].as_array().unwrap();
             assert!(security.iter().any(|scheme| scheme.as_object().unwrap().is_empty()), "{name}: {pattern}");
             for scheme in security.iter().flat_map(|scheme| scheme.as_object().unwrap().keys()) {
@@ -206,9 +208,9 @@ fn the_parameters_are_those_of_the_contract() {
     assert_eq!(*formats, serde_json::json!(["json", "health", "text", "html", "svg"]));
 }
 
-/// The kinds of schema that utoipa knows have not every keyword: one that it drops would be missing in the document.
+/// The schema types of utoipa do not have every keyword. A keyword that they drop would be missing in the document.
 #[test]
-fn the_schemas_are_those_of_the_files() {
+fn the_schemas_of_the_document_are_those_of_the_files() {
     let frozen = frozen(false);
     let document = merged(&Endpoint::new(frozen.health()));
     let components = document["components"]["schemas"].as_object().unwrap();

@@ -1,4 +1,4 @@
-//! The sources fit a screen: lines have at most 120 characters.
+//! Lines of the sources have at most 120 characters.
 
 use std::{fs, path::Path};
 
@@ -26,7 +26,8 @@ fn no_line_of_the_sources_is_wider_than_120_characters() {
     assert!(wide.is_empty(), "{} lines are wider than {MOST} characters:\n{}", wide.len(), wide.join("\n"));
 }
 
-/// Returns the places of lines that are too wide. An address, a row of a table in a comment and a raw text cannot be broken.
+/// Returns the places of lines that are too wide. An address, a row of a table in a comment and a raw text cannot be
+/// broken.
 fn wide_lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let is_whole = |line: &str| line.contains("://") || line.trim_start().starts_with("//! |") || line.contains("r#\"");

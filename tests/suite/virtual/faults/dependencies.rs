@@ -1,4 +1,4 @@
-//! `depends_on`: who is not run, what it shows, and what the report names as the cause.
+//! `depends_on`: which checks are held back, what they show, and which causes the report names.
 
 use health_core::{CheckExt as _, Health, Outcome, Reason, Status, testing::scripted};
 use tokio::time::sleep;
@@ -12,7 +12,7 @@ fn shown(health: &Health, name: &str) -> (Status, Option<Reason>, Vec<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dependant_is_held_back_explained_and_run_at_once_on_recovery() {
+async fn a_dependant_waits_for_its_failed_dependency_and_runs_at_once_on_recovery() {
     let (database, database_says) = scripted();
     let (orders, orders_says) = scripted();
     let (reports, reports_says) = scripted();
@@ -32,7 +32,7 @@ async fn a_dependant_is_held_back_explained_and_run_at_once_on_recovery() {
     assert_eq!((orders_says.runs(), reports_says.runs()), runs, "not run while the database fails");
     for name in ["orders", "reports"] {
         let expected = (Status::Unhealthy, Some(Reason::Dependency), vec!["database".to_owned()]);
-        assert_eq!(shown(&health, name), expected, "{name}, and never stale");
+        assert_eq!(shown(&health, name), expected, "{name} is never stale");
     }
     let report = health.report();
     assert_eq!(report.root_causes().iter().map(|name| &**name).collect::<Vec<_>>(), ["database"]);
@@ -47,7 +47,7 @@ async fn a_dependant_is_held_back_explained_and_run_at_once_on_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_keeps_its_own_verdict_until_the_upstream_is_unhealthy() {
+async fn a_dependant_keeps_its_verdict_until_its_dependency_is_unhealthy() {
     let (database, database_says) = scripted();
     let (orders, orders_says) = scripted();
     let health = Health::builder()
@@ -65,7 +65,7 @@ async fn it_keeps_its_own_verdict_until_the_upstream_is_unhealthy() {
     health.refresh("database").await.unwrap();
     assert_eq!(shown(&health, "orders").1, Some(Reason::Dependency));
     assert_eq!(orders_says.runs(), runs);
-    // It was the last run that held it back, not the folded status: one success lets it go.
+    // The last run of the dependency holds the check back, not its folded status, so one success releases the check.
     database_says.answer(Outcome::degraded("slow"));
     health.refresh("database").await.unwrap();
     settle().await;
@@ -73,7 +73,7 @@ async fn it_keeps_its_own_verdict_until_the_upstream_is_unhealthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_degraded_or_pending_upstream_holds_nobody_back() {
+async fn a_degraded_or_pending_dependency_holds_no_check_back() {
     let (database, database_says) = scripted();
     let (orders, orders_says) = scripted();
     database_says.hang();
@@ -89,7 +89,7 @@ async fn a_degraded_or_pending_upstream_holds_nobody_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_runs_what_is_held_back() {
+async fn a_refresh_runs_a_check_that_is_held_back() {
     let (database, database_says) = scripted();
     let (orders, orders_says) = scripted();
     database_says.answer(Outcome::unhealthy("refused"));
@@ -102,7 +102,7 @@ async fn a_refresh_runs_what_is_held_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_optional_outage_does_not_keep_a_service_starting() {
+async fn an_optional_outage_does_not_keep_a_service_in_starting() {
     let (cache, cache_says) = scripted();
     let (warm, _warm_says) = scripted();
     cache_says.answer(Outcome::unhealthy("refused"));
@@ -115,7 +115,7 @@ async fn an_optional_outage_does_not_keep_a_service_starting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dependant_let_go_late_is_not_stale() {
+async fn a_dependant_that_is_released_late_is_not_stale() {
     let (database, database_says) = scripted();
     let (orders, orders_says) = scripted();
     let health =
@@ -131,6 +131,6 @@ async fn a_dependant_let_go_late_is_not_stale() {
     assert_eq!(
         shown(&health, "orders"),
         (Status::Healthy, None, vec![]),
-        "its last verdict, until the run under way ends"
+        "the last verdict holds until the current run ends"
     );
 }

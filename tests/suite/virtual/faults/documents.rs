@@ -1,4 +1,4 @@
-//! The documents that show the faults say what is tested, and every networked check is in them.
+//! The documents with the faults show what is tested, and they contain every networked check.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use health_tests::{
     tools::repository,
 };
 
-/// Every check that talks to something is in the table.
+/// Every check that talks to a server has a row in the table.
 #[test]
 fn every_networked_check_has_a_row() {
     let local = [
@@ -61,7 +61,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_page_on_checks_shows_the_table() {
+fn the_page_on_checks_shows_the_fault_table() {
     assert!(ROWS.iter().all(|row| row.cells().count() == FAULTS.len()));
     assert!(ROWS.iter().all(|row| row.pool_cells().count() == POOL_FAULTS.len()));
     let page = std::fs::read_to_string(repository().join("docs/src/checks.md")).unwrap();
@@ -69,7 +69,10 @@ fn the_page_on_checks_shows_the_table() {
 }
 
 #[test]
-fn the_matrix_says_what_is_tested() {
+fn the_fault_matrix_document_shows_what_is_tested() {
     let written = std::fs::read_to_string(file()).unwrap_or_default();
-    assert!(without_moments(&written) == document(None), "write it anew: HEALTH_WRITE_FAULTS=1 tests/run fault_matrix");
+    assert!(
+        without_moments(&written) == document(None),
+        "FAULTS.md is old: run HEALTH_WRITE_FAULTS=1 tests/run fault_matrix"
+    );
 }

@@ -1,4 +1,4 @@
-//! What is no outage, on the paused clock: slow answers up to the deadline, and a runtime that stood still.
+//! Situations that are no outage, on the paused clock: slow answers up to the deadline, and a stalled runtime.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use health_core::{Change, CheckExt as _, Health, Probe, Registration, Status, ch
 use health_tests::support::{millis, poll_once, secs, settle};
 use tokio::time::sleep;
 
-/// Fails on the first word of anything bad between when it is ready and when the future is over.
+/// Waits for readiness, then panics if a check becomes Unhealthy before the future ends.
 async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
     assert!(health.ready().await);
     let mut changes = health.subscribe();
@@ -19,13 +19,13 @@ async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
     };
     tokio::select! {
         biased;
-        () = bad => panic!("no more changes are told"),
+        () = bad => panic!("the subscription has ended"),
         () = during => {}
     }
     assert_eq!(health.status(Probe::Readiness), Status::Healthy, "{:?}", health.report());
 }
 
-/// A check whose answers take any time up to the deadline, and every sixteenth the deadline itself.
+/// Returns a check whose answers take any time up to the deadline, and on average every 16th exactly the deadline.
 fn slow(seed: u64) -> Registration {
     let state = AtomicU64::new(seed);
     check_fn(move || {
@@ -46,10 +46,10 @@ async fn an_hour_of_answers_up_to_the_deadline_is_no_outage() {
     let health = health.unwrap();
     stays_good(&health, sleep(secs(3600))).await;
     let runs: usize = health.report().checks().iter().map(|check| check.history().results().len()).sum();
-    assert_eq!(runs, 180, "the last sixty of each");
+    assert_eq!(runs, 180, "the last 60 results of each check");
 }
 
-/// Both timers of a run are over before anything had a turn: the answer that has come counts.
+/// Both timers of a run expire before any task runs. The answer that has arrived counts.
 #[tokio::test(start_paused = true)]
 async fn a_stall_of_the_whole_runtime_is_no_outage() {
     let answers = check_fn(|| async {
@@ -60,7 +60,7 @@ async fn a_stall_of_the_whole_runtime_is_no_outage() {
     stays_good(&health, async {
         for _ in 0..8 {
             let stall = async {
-                // Once the run has begun.
+                // The run has begun after this.
                 settle().await;
                 assert!(!poll_once(tokio::time::advance(millis(400))), "no task runs meanwhile");
             };

@@ -2,7 +2,7 @@
 
 use health_core::{CheckExt as _, Health, Outcome, Probe, Reason, Status, testing::scripted};
 
-/// What readiness said after each of these runs, and what the check's history counts.
+/// Returns readiness after each run, and the numbers of flaps and transitions in the history of the check.
 async fn every_other_run(failures: u32, successes: u32, runs: u64) -> (Vec<Status>, u64, usize) {
     let (check, prompter) = scripted();
     let check = check.failures(failures).successes(successes).every(health_tests::support::secs(3600));
@@ -24,24 +24,24 @@ async fn every_other_run(failures: u32, successes: u32, runs: u64) -> (Vec<Statu
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_thresholds_it_never_turns_the_probe() {
+async fn with_thresholds_a_flapping_check_never_fails_readiness() {
     let (said, flaps, transitions) = every_other_run(3, 2, 40).await;
     assert!(said.iter().all(|status| *status < Status::Unhealthy), "{said:?}");
-    // Healthy at first, then Degraded and Healthy in turn.
+    // The check is Healthy at first, then Degraded and Healthy alternately.
     assert_eq!((flaps, transitions), (0, 41));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_thresholds_it_turns_the_probe_each_time() {
+async fn without_thresholds_a_flapping_check_changes_readiness_each_time() {
     let (said, flaps, transitions) = every_other_run(1, 1, 40).await;
     let expected: Vec<Status> = [Status::Unhealthy, Status::Healthy].into_iter().cycle().take(40).collect();
     assert_eq!(said, expected);
     assert_eq!((flaps, transitions), (40, 41));
 }
 
-/// Three in a row turn it, and two in a row turn it back: nothing less.
+/// Three failures in a row fail the probe, and two successes in a row restore it. Fewer change nothing.
 #[tokio::test(start_paused = true)]
-async fn what_lasts_turns_it_once() {
+async fn a_lasting_outage_changes_readiness_once() {
     let (check, prompter) = scripted();
     let check = check.failures(3).successes(2).every(health_tests::support::secs(3600));
     let health = Health::builder().check("x", check).start().unwrap();

@@ -1,4 +1,4 @@
-//! Old results: when they stop being believed.
+//! Stale results: when a result expires, and what it changes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use health_core::{CheckExt as _, Health, Impact, Outcome, Probe, Reason, Status,
 use health_tests::support::{body, code, millis, poll_once, secs, settle};
 
 #[test]
-fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
+fn a_result_is_stale_from_stale_after_on_and_counts_by_its_impact() {
     let ok = || check_fn(|| async { Ok(()) });
     let frozen = Frozen::new(
         Health::builder()
@@ -33,15 +33,16 @@ fn a_result_is_stale_from_its_time_on_under_its_own_impact() {
     assert_eq!(state().0, Status::Healthy);
     frozen.advance(secs(40));
     frozen.record("database", Outcome::healthy(), Duration::ZERO).unwrap();
-    assert_eq!(state(), (Status::Degraded, Status::Healthy, 200), "an Optional one only degrades");
+    assert_eq!(state(), (Status::Degraded, Status::Healthy, 200), "an Optional check only degrades");
     assert_eq!(health.report().check("cache").unwrap().impact(), Impact::Optional);
     frozen.advance(secs(1000));
     assert_eq!(state(), (Status::Unhealthy, Status::Unhealthy, 503));
 }
 
-/// One after the other, without a change between: what was worked out for the first is not taken for the second's.
+/// Two results expire one after the other without a change between them. The page of the first is not reused for the
+/// second.
 #[test]
-fn each_result_grows_old_at_its_own_time() {
+fn each_result_becomes_stale_at_its_own_time() {
     let ok = || check_fn(|| async { Ok(()) }).every(secs(10)).timeout(secs(1));
     let frozen = Frozen::new(
         Health::builder().check("a", ok().stale_after(secs(50))).check("b", ok().optional().stale_after(secs(60))),
@@ -70,7 +71,7 @@ fn each_result_grows_old_at_its_own_time() {
 async fn time_that_passes_without_a_run_makes_results_stale() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) }).local().liveness()).start().unwrap();
     assert!(health.ready().await);
-    // Three intervals and a timeout go by in one step, before any task can run.
+    // Three intervals and a timeout pass in one step, before any task can run.
     assert!(!poll_once(tokio::time::advance(millis(16_900))));
     assert_eq!((code(&health, "/livez"), code(&health, "/readyz")), (200, 200));
     assert!(!poll_once(tokio::time::advance(millis(101))));
@@ -80,15 +81,16 @@ async fn time_that_passes_without_a_run_makes_results_stale() {
     assert_eq!((code(&health, "/livez"), code(&health, "/readyz")), (200, 200));
 }
 
-/// The scheduler itself beats, and a beat that is thirty seconds old turns every view red, liveness included.
+/// The scheduler has a heartbeat. A heartbeat that is 30 seconds old makes every view Unhealthy, liveness included.
 #[tokio::test(start_paused = true)]
-async fn a_dead_scheduler_turns_every_view_red() {
+async fn a_dead_scheduler_makes_every_view_unhealthy() {
     let rare = check_fn(|| async { Ok(()) }).every(secs(3600));
     let health = Health::builder().check("license", rare.local().liveness().startup()).start().unwrap();
     assert!(health.ready().await);
     let paths = ["/livez", "/readyz", "/health", "/startupz", "/health/checks/license"];
     let codes = || paths.map(|path| code(&health, path));
-    // It beats once a second: what goes by in one step, before any task can run, is the death of it.
+    // The heartbeat comes once a second. Time that passes in one step, before any task can run, looks like a dead
+    // scheduler.
     tokio::time::sleep(millis(100)).await;
     assert!(!poll_once(tokio::time::advance(millis(29_800))));
     assert_eq!(codes(), [200; 5]);
@@ -96,7 +98,7 @@ async fn a_dead_scheduler_turns_every_view_red() {
     assert_eq!(codes(), [503; 5]);
     assert!(body(&health, "/health").starts_with(r#"{"status":"unhealthy","reason":"stale","#));
     assert!(body(&health, "/health/live").starts_with(r#"{"status":"unhealthy","reason":"stale","#));
-    // It lives again, and so does every view.
+    // The scheduler runs again, and every view is healthy again.
     settle().await;
     assert_eq!(codes(), [200; 5]);
 }

@@ -1,4 +1,4 @@
-//! A failing call of the application makes its check run at once.
+//! `Health::suspect`, by which a failed call of the application runs its check at once.
 
 use health_core::{CheckExt as _, Health, Outcome, Status, testing::scripted};
 use tokio::time::sleep;
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use health_tests::support::{millis, secs, settle};
 
 #[tokio::test(start_paused = true)]
-async fn a_suspicion_runs_the_check_at_once_and_a_thousand_run_it_once() {
+async fn suspect_runs_the_check_at_once_and_1000_calls_run_it_once() {
     let (check, says) = scripted();
     let health = Health::builder().check("x", check.every(secs(3_600)).timeout(secs(10))).start().unwrap();
     settle().await;
@@ -30,7 +30,7 @@ async fn a_suspicion_runs_the_check_at_once_and_a_thousand_run_it_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_does_not_wait_for_the_pause_after_ten_failures() {
+async fn suspect_ignores_the_backoff_after_ten_failures() {
     let (check, says) = scripted();
     says.answer(Outcome::unhealthy("down"));
     let health = Health::builder().check("x", check.every(secs(600)).recheck(secs(10))).start().unwrap();
@@ -43,7 +43,7 @@ async fn it_does_not_wait_for_the_pause_after_ten_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn none_runs_while_one_is_under_way() {
+async fn suspect_starts_no_second_run_during_a_run() {
     let (check, says) = scripted();
     says.delay(secs(1));
     let health = Health::builder().check("x", check.timeout(secs(5)).every(secs(60))).start().unwrap();

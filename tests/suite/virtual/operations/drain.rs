@@ -1,4 +1,4 @@
-//! Leaving: drain and stop.
+//! `Health::drain` and `Health::stop`.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep, timeout};
 use health_tests::support::{ask, body, code, millis, poll_once, secs, settle};
 
 #[tokio::test(start_paused = true)]
-async fn readiness_falls_at_once_and_nothing_else_does() {
+async fn a_drain_fails_readiness_at_once_but_not_liveness_or_startup() {
     let (check, prompter) = scripted();
     let health = Health::builder().check("x", check.local().liveness().startup().tag("t")).start().unwrap();
     assert!(health.ready().await);
     let began = Instant::now();
     let drained = health.drain(secs(10));
-    // Before the future is polled.
+    // The drain begins before its future is polled.
     for (path, expected) in [
         ("/readyz", 503),
         ("/health", 503),
@@ -33,14 +33,14 @@ async fn readiness_falls_at_once_and_nothing_else_does() {
     assert_eq!(body(&health, "/readyz"), "[+]x ok\n[-]shutdown failed: draining\nreadyz check failed\n");
     drained.await;
     assert_eq!(began.elapsed(), secs(10));
-    assert!(prompter.runs() >= 2, "checks go on");
+    assert!(prompter.runs() >= 2, "the checks go on running");
     prompter.answer(Outcome::unhealthy("broken"));
     health.refresh("x").await.unwrap();
     assert_eq!(code(&health, "/livez"), 503, "liveness keeps its verdict");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_idempotent_one_way_and_cannot_be_undone_by_dropping() {
+async fn a_drain_is_idempotent_and_one_way_and_dropping_it_does_not_undo_it() {
     let (check, _prompter) = scripted();
     let health = Health::builder().check("x", check).start().unwrap();
     assert!(health.ready().await);
@@ -49,21 +49,21 @@ async fn it_is_idempotent_one_way_and_cannot_be_undone_by_dropping() {
     sleep(secs(4)).await;
     let again = Instant::now();
     health.drain(Duration::from_secs(3600)).await;
-    assert_eq!(again.elapsed(), secs(6), "the first call's delay holds");
+    assert_eq!(again.elapsed(), secs(6), "the delay of the first call holds");
     health.refresh("x").await.unwrap();
     assert_eq!(code(&health, "/readyz"), 503);
     assert!(!timeout(secs(1), health.ready()).await.unwrap(), "it will not become ready any more");
 }
 
 #[test]
-fn it_can_be_begun_without_a_runtime_and_for_ever() {
+fn a_drain_can_begin_without_a_runtime_and_last_for_ever() {
     let frozen = Frozen::new(Health::builder()).unwrap();
     drop(frozen.health().drain(Duration::MAX));
     assert_eq!(code(&frozen.health(), "/readyz"), 503);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_given_up_has_stopped_all_the_same() {
+async fn a_stop_whose_future_is_dropped_still_stops_the_checks() {
     let (one, one_says) = scripted();
     let (two, two_says) = scripted();
     let health = Health::builder().check("one", one.every(secs(60))).check("two", two.every(secs(60))).start().unwrap();
@@ -71,7 +71,7 @@ async fn a_stop_that_is_given_up_has_stopped_all_the_same() {
     let _ = poll_once(health.stop());
     sleep(secs(600)).await;
     assert_eq!((one_says.runs(), two_says.runs()), (1, 1));
-    // Nor does anyone wait for what will not run.
+    // A refresh does not wait for a run that will not happen.
     assert_eq!(timeout(secs(1), health.refresh("one")).await.unwrap(), Ok(Status::Healthy));
     let never_polled = Health::builder().check("x", scripted().0).start().unwrap();
     never_polled.stop().await;
@@ -79,7 +79,7 @@ async fn a_stop_that_is_given_up_has_stopped_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_before_the_first_results_is_a_drain() {
+async fn a_drain_before_the_first_results_ends_the_wait_for_ready() {
     let (check, prompter) = scripted();
     prompter.hang();
     let health = Health::builder().check("x", check).start().unwrap();
@@ -94,7 +94,7 @@ async fn a_drain_before_the_first_results_is_a_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopped_keeps_the_last_verdicts_and_is_never_stale() {
+async fn a_stopped_service_keeps_its_last_verdicts_and_is_never_stale() {
     let (check, prompter) = scripted();
     let health = Health::builder().check("x", check.local().liveness()).start().unwrap();
     assert!(health.ready().await);
@@ -113,7 +113,7 @@ async fn stopped_keeps_the_last_verdicts_and_is_never_stale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_in_progress_holds_it_until_the_last_is_dropped_or_the_limit_is_reached() {
+async fn a_drain_waits_for_work_in_progress_up_to_its_limit() {
     let health = Health::builder().start().unwrap();
     let job = health.in_flight();
     let part_of_it = job.clone();
@@ -123,7 +123,7 @@ async fn work_in_progress_holds_it_until_the_last_is_dropped_or_the_limit_is_rea
     drop(job);
     settle().await;
     assert!(!drained.is_finished(), "a clone counts");
-    // What begins meanwhile counts, too.
+    // Work that begins during the drain counts, too.
     let late = health.in_flight();
     drop(part_of_it);
     sleep(secs(4)).await;
@@ -133,12 +133,12 @@ async fn work_in_progress_holds_it_until_the_last_is_dropped_or_the_limit_is_rea
 
     let _stuck = (health.in_flight(), health.in_flight());
     assert_eq!(health.drain(secs(99)).limit(secs(60)).await, Drained::LimitReached { in_flight: 2 });
-    assert_eq!(began.elapsed().as_secs(), 65, "the limit counts from the end of the first call's delay");
+    assert_eq!(began.elapsed().as_secs(), 65, "the limit counts from the end of the delay of the first call");
     assert_eq!(health.drain(secs(99)).limit(Duration::ZERO).await, Drained::LimitReached { in_flight: 2 });
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_work_only_the_delay_counts_and_the_limit_has_a_default() {
+async fn a_drain_without_work_lasts_its_delay_and_the_limit_has_a_default() {
     let health = Health::builder().start().unwrap();
     let began = Instant::now();
     assert_eq!(health.drain(secs(5)).await, Drained::Finished);
@@ -157,7 +157,7 @@ const FAIL: &str = "x-envoy-immediate-health-check-fail";
 const DEGRADED: &str = "x-envoy-degraded";
 
 #[test]
-fn envoy_is_told_in_its_own_words_when_asked_for() {
+fn envoy_headers_are_sent_only_if_enabled() {
     let frozen = Frozen::new(Health::builder().check("x", scripted().0.local().liveness())).unwrap();
     let health = frozen.health();
     let (plain, envoy) = (Endpoint::new(health.clone()), Endpoint::new(health.clone()).envoy_headers(true));
@@ -175,30 +175,30 @@ fn envoy_is_told_in_its_own_words_when_asked_for() {
     }
     assert_eq!(header(&ask(&envoy, "GET", "/readyz"), DEGRADED).as_deref(), Some("true"));
     assert_eq!(told(&envoy, "GET", "/readyz?exclude=x"), (false, false));
-    assert_eq!(told(&envoy, "GET", "/health?format=none"), (false, false), "a refusal has no status");
+    assert_eq!(told(&envoy, "GET", "/health?format=none"), (false, false), "a refused request has no status");
     let broken = envoy.clone().render_with(|_, _| panic!("as scripted"));
-    assert_eq!(told(&broken, "GET", "/health"), (false, false), "nor has a failure to render");
+    assert_eq!(told(&broken, "GET", "/health"), (false, false), "a failed renderer has no status");
     frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
-    assert_eq!(told(&envoy, "GET", "/readyz"), (false, false), "the code says that");
+    assert_eq!(told(&envoy, "GET", "/readyz"), (false, false), "the status code shows it");
     assert!(envoy.response_extras(200).is_none());
     drop(health.drain(secs(1)));
     for (method, path) in [("GET", "/readyz"), ("GET", "/livez"), ("OPTIONS", "/health"), ("POST", "/health")] {
         assert_eq!(told(&envoy, method, path), (false, true), "{method} {path}");
         assert_eq!(told(&plain, method, path), (false, false));
     }
-    // On the application's own answers, too.
+    // The header is also added to the answers of the application.
     let on_an_answer =
         |endpoint: &Endpoint| endpoint.response_extras(200).unwrap().headers.iter().next().map(|it| it.0);
     assert_eq!((on_an_answer(&envoy), on_an_answer(&plain)), (Some(FAIL), None));
 }
 
 #[test]
-fn haproxy_is_told_by_404_when_asked_for() {
+fn draining_code_404_is_sent_only_while_draining() {
     let frozen = Frozen::new(Health::builder().check("x", scripted().0.local().liveness().tag("t"))).unwrap();
     let health = frozen.health();
     let endpoint = Endpoint::new(health.clone()).draining_code(404).unhealthy_code(500);
     frozen.record("x", Outcome::unhealthy("no"), Duration::ZERO).unwrap();
-    assert_eq!(ask(&endpoint, "GET", "/readyz").status, 500, "it does not drain");
+    assert_eq!(ask(&endpoint, "GET", "/readyz").status, 500, "the service does not drain");
     frozen.record("x", Outcome::healthy(), Duration::ZERO).unwrap();
     drop(health.drain(secs(1)));
     for (path, code) in [
@@ -220,9 +220,9 @@ fn haproxy_is_told_by_404_when_asked_for() {
     assert!(refused.to_string().contains("400 to 599"), "{refused}");
 }
 
-/// Draining is told at once, also to those who keep a future for later.
+/// A drain begins at once, also if its future is awaited later.
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_is_awaited_late_is_over_on_time() {
+async fn a_drain_that_is_awaited_late_ends_on_time() {
     let health = Health::builder().start().unwrap();
     let drain = health.drain(secs(5));
     sleep(millis(7_000)).await;

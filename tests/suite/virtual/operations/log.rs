@@ -1,4 +1,4 @@
-//! What a running service leaves in its log, on the paused clock.
+//! The log lines of a running service, on the paused clock.
 
 use health_core::{CheckExt as _, Dogstatsd, Endpoint, Health, Toggle, check_fn};
 
@@ -9,13 +9,13 @@ fn lines_with<'a>(log: &'a str, words: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_flaps_has_a_line_in_ten_seconds_and_its_last_word_is_told() {
+async fn a_flapping_check_logs_one_line_in_ten_seconds_and_then_its_last_status() {
     let lines = Lines::default();
     let logging = tracing::dispatcher::set_default(&lines.logging());
     let toggle = Toggle::new();
     let health = Health::builder().check("switch", toggle.check().every(secs(60))).start().unwrap();
     assert!(health.ready().await);
-    // Three turns within the pause, and then it is quiet.
+    // Three failures and recoveries within the pause, and then no further change.
     for _ in 0..3 {
         tokio::time::sleep(secs(1)).await;
         toggle.unhealthy("maintenance");
@@ -36,7 +36,7 @@ async fn a_check_that_flaps_has_a_line_in_ten_seconds_and_its_last_word_is_told(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_panics_in_every_run_has_a_line_in_ten_seconds() {
+async fn a_check_that_panics_in_every_run_logs_one_line_in_ten_seconds() {
     let lines = Lines::default();
     let logging = tracing::dispatcher::set_default(&lines.logging());
     let panics = check_fn(|| async {
@@ -55,7 +55,7 @@ async fn a_check_that_panics_in_every_run_has_a_line_in_ten_seconds() {
     health.stop().await;
 }
 
-/// No check changes by it, and pages are stale: the log says why.
+/// A stall changes no check but makes pages stale. The log says why.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_runtime_is_logged() {
     let lines = Lines::default();
@@ -64,7 +64,7 @@ async fn a_stalled_runtime_is_logged() {
     assert!(health.ready().await);
     tokio::time::sleep(secs(30)).await;
     assert!(!lines.text().contains("runtime stalled"), "{}", lines.text());
-    // Before any task can run.
+    // The time passes before any task can run.
     assert!(!poll_once(tokio::time::advance(secs(17))));
     settle().await;
     drop(logging);
@@ -74,9 +74,9 @@ async fn a_stalled_runtime_is_logged() {
     health.stop().await;
 }
 
-/// An application may answer in the place of the endpoint: then nobody ever asks it.
+/// An application can answer in place of the endpoint, which then gets no request.
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_never_asked_is_mentioned_once() {
+async fn an_endpoint_without_requests_is_logged_once() {
     const WORDS: &str = "endpoint received no request for a minute";
     for (is_mounted, is_asked, expected) in [(true, false, 1), (true, true, 0), (false, false, 0)] {
         let lines = Lines::default();
@@ -97,10 +97,10 @@ async fn an_endpoint_that_is_never_asked_is_mentioned_once() {
     }
 }
 
-/// A publisher whose receiver is away says so once, and once when it is there.
+/// A publisher logs once that its receiver is unreachable, and once that it is reachable again.
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_is_away_is_mentioned_once() {
+async fn an_unreachable_receiver_is_logged_once() {
     let lines = Lines::default();
     let logging = tracing::dispatcher::set_default(&lines.logging());
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! How a service starts, runs, is attacked and leaves.
+//! Tests of the operation of a service: mounting, logs, secrets, publishers, drain and stop.
 
 mod drain;
 mod log;

@@ -1,4 +1,4 @@
-//! An endpoint with a refused option fails where it is mounted.
+//! An endpoint with an invalid option panics where it is mounted.
 
 use std::{
     net::TcpListener,
@@ -13,14 +13,14 @@ fn health() -> Health {
     Frozen::new(Health::builder().check("x", check_fn(|| async { Ok(()) }))).unwrap().health()
 }
 
-/// The text of the panic with which it ends.
+/// Returns the text of the panic of a mount.
 fn panic_of<T>(mount: impl FnOnce() -> T) -> String {
     let payload = catch_unwind(AssertUnwindSafe(|| drop(mount()))).unwrap_err();
     payload.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
 #[test]
-fn a_refused_option_fails_where_it_is_mounted() {
+fn an_invalid_option_panics_where_the_endpoint_is_mounted() {
     let sentence = "degraded_code(204) is not usable: use 429, or 200 to 299 except 204 and 205";
     let bad = || Endpoint::new(health()).degraded_code(204).base_path("nowhere");
     assert_eq!(panic_of(|| health_actix::routes(bad())), sentence);
@@ -39,14 +39,13 @@ fn a_refused_option_fails_where_it_is_mounted() {
     ] {
         assert_eq!(error.to_string(), sentence);
     }
-    // With an error in place of the panic, and without a fault.
+    // `validated` returns the error without a panic, and a valid option does not panic.
     assert_eq!(bad().validated().unwrap_err().to_string(), sentence);
     let _ = health_axum::routes(Endpoint::new(health()).degraded_code(207));
 }
 
-/// The panic names the line of the application.
 #[test]
-fn the_panic_names_the_place_of_the_mount() {
+fn the_panic_names_the_line_of_the_application() {
     let (sent, received) = std::sync::mpsc::channel();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

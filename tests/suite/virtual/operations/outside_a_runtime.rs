@@ -49,7 +49,7 @@ fn started() -> (Runtime, Health) {
     (runtime, health)
 }
 
-/// Publishes nothing, until it is aborted.
+/// Publishes nothing until it is aborted.
 struct Hangs;
 
 #[async_trait]
@@ -68,7 +68,7 @@ fn stop_and_drain_wait_without_a_runtime() {
     drop(job);
     assert_eq!(block_on(health.drain(Duration::ZERO)), Drained::Finished);
     block_on(health.drained());
-    // One that does not end is waited for, and not for ever.
+    // The stop waits for a hanging publisher, but not for ever.
     health.publish(Hangs);
     block_on(health.stop());
     assert_eq!(health.report().lifecycle(), Lifecycle::Stopped);
@@ -90,9 +90,9 @@ fn a_stop_after_the_end_of_the_runtime_returns() {
     }
 }
 
-/// A runtime without a timer, one that has ended around the caller, and one that nobody drives.
+/// A runtime without a timer, a runtime that has ended while the caller is inside of it, and one that no thread drives.
 #[test]
-fn stop_and_drain_wait_in_runtimes_whose_timers_do_not_work() {
+fn stop_and_drain_wait_in_runtimes_without_a_working_timer() {
     let (runtime, health) = started();
     let without_timer = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(without_timer.block_on(health.drain(millis(1))), Drained::Finished);
@@ -114,7 +114,7 @@ fn stop_and_drain_wait_in_runtimes_whose_timers_do_not_work() {
 }
 
 #[test]
-fn a_check_that_nothing_would_run_is_refused() {
+fn insert_after_the_end_of_the_runtime_is_refused() {
     let (runtime, health) = started();
     let check = || check_fn(|| async { Ok(()) });
     health.insert("before", check()).unwrap();
@@ -123,10 +123,10 @@ fn a_check_that_nothing_would_run_is_refused() {
     assert_eq!(error, BuildError::RuntimeEnded);
     assert!(error.to_string().contains("has ended"), "{error}");
     assert!(health.report().check("after").is_none() && health.report().check("before").is_some());
-    // With every other mistake.
+    // The error also names every other mistake.
     let mistakes = health.insert("not a name", check()).unwrap_err().to_string();
     assert!(mistakes.contains("has ended") && mistakes.contains("not a name"), "{mistakes}");
-    // In another runtime it is refused, too: the checks run in the one in which they were started.
+    // Inside another runtime the check is refused, too, because checks run in the runtime in which they were started.
     let other = Runtime::new().unwrap();
     assert_eq!(other.block_on(async { health.insert("after", check()).unwrap_err() }), BuildError::RuntimeEnded);
     assert_eq!(block_on(health.refresh("x")), Ok(Status::Healthy), "the last status");
@@ -134,7 +134,7 @@ fn a_check_that_nothing_would_run_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_that_refreshes_itself_runs_no_sooner() {
+async fn a_check_that_refreshes_itself_causes_no_extra_run() {
     let handle = Arc::new(std::sync::OnceLock::<Health>::new());
     let (own, runs) = (Arc::clone(&handle), Arc::new(std::sync::atomic::AtomicU32::new(0)));
     let counted = Arc::clone(&runs);
@@ -158,7 +158,7 @@ async fn a_check_that_refreshes_itself_runs_no_sooner() {
     assert!(handle.set(health.clone()).is_ok());
     assert_eq!(health.refresh("self").await, Ok(Status::Healthy));
     assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 2);
-    // Nothing was left behind that would run it again: the next run is the one that is asked for.
+    // No request for a run is left over, so the next run is that of the next refresh.
     assert_eq!(health.refresh("self").await, Ok(Status::Healthy));
     assert_eq!(runs.load(std::sync::atomic::Ordering::Relaxed), 3);
     health.stop().await;

@@ -1,10 +1,10 @@
-//! A publisher that hangs, on the paused clock: how long a stop waits for it.
+//! The time for which a stop waits for a hanging publisher, on the paused clock.
 
 use health_core::{Health, Publisher, Source, async_trait};
 use health_tests::support::{millis, secs};
 use tokio::time::Instant;
 
-/// Never comes back, and never asks for a change.
+/// Never returns and never reads a change.
 struct Hangs;
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl Publisher for Hangs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_waits_a_second_for_last_words_and_no_longer() {
+async fn a_stop_waits_one_second_for_a_hanging_publisher() {
     let health = Health::builder().start().unwrap();
     health.publish(Hangs);
     let began = Instant::now();

@@ -8,21 +8,21 @@ use health_tests::{
     support::{Lines, ask},
 };
 
-/// How many secrets are written.
+/// The number of secrets.
 const SECRETS: usize = 100_000;
 
-/// What leaked, if a text has the secret, or five of its characters in a row.
+/// Returns what leaked if a text has the secret, or five of its characters in a row.
 fn leak(text: &str, secret: &str, from: &str, place: &str) -> Option<String> {
     let around = from.replacen(secret, "", 8);
     let leaks = |part: &&[u8]| {
         let part = std::str::from_utf8(part).expect("ASCII");
-        // What a text has around its secret may be in it by chance.
+        // A part that also occurs around the secret is no leak.
         text.contains(part) && !around.contains(part)
     };
     secret.as_bytes().windows(5).find(leaks).map(|_| format!("{place}: {secret:?} of {from:?} in {text}"))
 }
 
-/// Writes as many secrets as this, beginning with another seed each time.
+/// Records this number of random secrets, which depend on the seed. Returns the leaks.
 fn write(seed: u64, count: usize) -> Vec<String> {
     let lines = Lines::default();
     let _logging = tracing::dispatcher::set_default(&lines.logging());

@@ -1,5 +1,5 @@
-//! No output carries a secret: no body at any visibility, no log line at any level. What drivers and examples say is tested with
-//! real servers, in the table of faults and beside it.
+//! No output carries a secret: no body at any visibility, no log line at any level. The texts of drivers and examples
+//! are tested with real servers, in the fault table and beside it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! actix-web: services, scopes, guards and middlewares in every order.
+//! Services, scopes, guards and middlewares of actix-web in every order.
 
 use actix_web::{
     App,
@@ -20,7 +20,7 @@ const HERE: Expected = Expected::Endpoint("");
 const BELOW: Expected = Expected::Endpoint("/internal");
 const PAGE_HERE: Expected = Expected::ApplicationsPage("");
 
-/// Holds orders against what is expected of them. Each application has a type of its own.
+/// Asserts that orders have their expected results. This is a macro, because each application has its own type.
 macro_rules! orders {
     ($($order:literal, |$endpoint:ident| $app:expr, $expected:expr;)+) => {
         $({
@@ -44,16 +44,16 @@ macro_rules! orders {
 }
 
 #[actix_web::test]
-async fn every_order_of_services_is_answered_or_called_wrong() {
+async fn every_order_of_services_is_answered_or_documented_as_wrong() {
     orders! {
         "service", |e| App::new().route("/x", web::get().to(page)).service(routes(e)), HERE;
         "service, default", |e| App::new().service(routes(e)).default_service(web::to(page)), HERE;
         "default, service", |e| App::new().default_service(web::to(page)).service(routes(e)), HERE;
-        "service, service for everything",
+        "service, service for every path",
             |e| App::new().service(routes(e)).service(web::resource("/{path:.*}").to(page)), HERE;
-        "service, scope at our base",
+        "service, scope at the base path",
             |e| App::new().service(routes(e)).service(web::scope("/health").route("/x", web::get().to(page))), HERE;
-        "service, scope of everything",
+        "service, scope of every path",
             |e| App::new().service(routes(e)).service(web::scope("").default_service(web::to(page))), HERE;
         "configure", |e| App::new().configure(|config| { config.service(routes(e)); }), HERE;
         "middlewares", |e| App::new().service(routes(e)).wrap(Logger::default()).wrap(NormalizePath::trim()), HERE;
@@ -66,22 +66,22 @@ async fn every_order_of_services_is_answered_or_called_wrong() {
             |e| App::new().service(web::scope("/internal").service(web::scope("/a").service(routes(e)))),
             Expected::Endpoint("/internal/a");
         "a scope with a variable", |e| App::new().service(web::scope("/{tenant}").service(routes(e))), BELOW;
-        "a scope whose guard lets it in",
+        "a scope whose guard accepts the request",
             |e| App::new()
                 .service(web::scope("/internal").guard(guard::Get()).service(routes(e)))
                 .default_service(web::to(page)), BELOW;
-        "a scope around which there is a middleware",
+        "a scope with a middleware",
             |e| App::new().service(web::scope("/internal").wrap(Logger::default()).service(routes(e))), BELOW;
 
-        // What the documentation of `routes` calls wrong.
-        "a service for everything before ours",
+        // The documentation of `routes` calls these orders wrong.
+        "a service for every path before the endpoint",
             |e| App::new().service(web::resource("/{path:.*}").to(page)).service(routes(e)), PAGE_HERE;
-        "a scope of everything before ours",
+        "a scope of every path before the endpoint",
             |e| App::new().service(web::scope("").default_service(web::to(page))).service(routes(e)), PAGE_HERE;
-        "a scope at our base before ours",
+        "a scope at the base path before the endpoint",
             |e| App::new().service(web::scope("/health").route("/x", web::get().to(page))).service(routes(e)),
             Expected::Hidden("/health/ready");
-        "a scope whose guard keeps it out",
+        "a scope whose guard refuses the request",
             |e| App::new()
                 .service(web::scope("/internal").guard(guard::Post()).service(routes(e)))
                 .default_service(web::to(page)), Expected::ApplicationsPage("/internal");
@@ -105,9 +105,9 @@ async fn every_order_of_the_middleware_is_answered() {
         "wrap", |e| App::new().route("/x", web::get().to(page)).wrap(HealthMiddleware::new(e)), HERE;
         "wrap, default", |e| App::new().wrap(HealthMiddleware::new(e)).default_service(web::to(page)), HERE;
         "default, wrap", |e| App::new().default_service(web::to(page)).wrap(HealthMiddleware::new(e)), HERE;
-        "wrap, service for everything",
+        "wrap, service for every path",
             |e| App::new().wrap(HealthMiddleware::new(e)).service(web::resource("/{path:.*}").to(page)), HERE;
-        "a scope at our base",
+        "a scope at the base path",
             |e| App::new().service(web::scope("/health").default_service(web::to(page))).wrap(HealthMiddleware::new(e)),
             HERE;
         "outermost", |e| App::new().wrap(Logger::default()).wrap(HealthMiddleware::new(e)), HERE;
@@ -127,7 +127,7 @@ async fn every_order_of_the_middleware_is_answered() {
                 web::scope("/internal").service(web::scope("/a").wrap(HealthMiddleware::new(e))),
             ), Expected::Endpoint("/internal/a");
 
-        // What the documentation of `HealthMiddleware` calls wrong.
+        // The documentation of `HealthMiddleware` calls this order wrong.
         "a slash behind every path, outside",
             |e| App::new()
                 .default_service(web::to(page))

@@ -1,4 +1,4 @@
-//! axum: routers that are merged and nested, fallbacks and layers in every order.
+//! Merged and nested routers, fallbacks and layers of axum in every order.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,12 +19,12 @@ async fn page() -> &'static str {
     PAGE
 }
 
-/// The application: a route of its own, and nothing else.
+/// Returns the application, which has a single route.
 fn app() -> Router {
     Router::new().route("/x", get(page))
 }
 
-/// Another part of it.
+/// Returns another part of the application.
 fn other() -> Router {
     Router::new().route("/y", get(page))
 }
@@ -41,14 +41,14 @@ const BELOW: Expected = Expected::Endpoint("/api");
 const PAGE_HERE: Expected = Expected::ApplicationsPage("");
 const NOBODY: Expected = Expected::NotFound("");
 
-/// `routes` have no wrong order.
+/// The orders of `routes`. None of them is wrong.
 const ROUTES: [Order; 17] = [
     ("merge", |e| app().merge(routes(e)), HERE),
     ("merge first", |e| Router::new().merge(routes(e)).merge(app()), HERE),
     ("merge, fallback", |e| app().merge(routes(e)).fallback(page), HERE),
     ("fallback, merge", |e| app().fallback(page).merge(routes(e)), HERE),
     ("merge into a part", |e| app().merge(other().merge(routes(e))).fallback(page), HERE),
-    ("merge beside a route for everything", |e| app().route("/{*path}", get(page)).merge(routes(e)), HERE),
+    ("merge beside a route for every path", |e| app().route("/{*path}", get(page)).merge(routes(e)), HERE),
     ("merge beside a route for a segment", |e| app().route("/{name}", get(page)).merge(routes(e)), HERE),
     ("merge, layers", |e| app().merge(routes(e)).layer(TraceLayer::new_for_http()).layer(timeout()), HERE),
     ("layers, merge", |e| app().layer(TraceLayer::new_for_http()).layer(timeout()).merge(routes(e)), HERE),
@@ -57,12 +57,12 @@ const ROUTES: [Order; 17] = [
     ("merge, state", |e| Router::<u8>::new().route("/x", get(page)).merge(routes(e)).with_state(7), HERE),
     ("nest", |e| app().nest("/api", routes(e).into()), BELOW),
     ("nest, fallback", |e| app().nest("/api", routes(e).into()).fallback(page), BELOW),
-    ("nest what is merged", |e| app().nest("/api", other().merge(routes(e))).fallback(page), BELOW),
+    ("nest a merged part", |e| app().nest("/api", other().merge(routes(e))).fallback(page), BELOW),
     ("nest_service", |e| app().nest_service("/api", Router::<()>::from(routes(e))).fallback(page), BELOW),
     ("fallback_service", |e| app().fallback_service(Router::<()>::from(routes(e))), HERE),
 ];
 
-/// The layer, outermost and last, in every company.
+/// The orders of `HealthLayer`, outermost and last, together with other layers and fallbacks.
 const LAYER: [Order; 16] = [
     ("layer", |e| app().layer(HealthLayer::new(e)), HERE),
     ("fallback, layer", |e| app().fallback(page).layer(HealthLayer::new(e)), HERE),
@@ -92,7 +92,7 @@ const LAYER: [Order; 16] = [
         HERE,
     ),
     (
-        "a layer of its own on a part with a fallback",
+        "a separate layer on a part with a fallback",
         |e| app().nest("/api", other().fallback(page).layer(HealthLayer::new(e))),
         BELOW,
     ),
@@ -106,11 +106,11 @@ const LAYER: [Order; 16] = [
         |e| Router::new().fallback_service(HealthLayer::new(e).layer(app().fallback(page))),
         HERE,
     ),
-    // The last router without a fallback of its own gives the merged one its own.
+    // The merged router takes the layered default fallback of the last part without a fallback of its own.
     ("the layer on the part that is merged last", |e| app().merge(other().layer(HealthLayer::new(e))), HERE),
 ];
 
-/// What the documentation of `HealthLayer` calls wrong.
+/// The orders that the documentation of `HealthLayer` calls wrong.
 const WRONG: [Order; 7] = [
     ("layer, fallback", |e| app().layer(HealthLayer::new(e)).fallback(page), PAGE_HERE),
     ("layer, fallback_service", |e| app().layer(HealthLayer::new(e)).fallback_service(get(page)), PAGE_HERE),
@@ -148,7 +148,7 @@ async fn answered(router: &Router, target: String) -> Answer {
 }
 
 #[tokio::test]
-async fn every_order_is_answered_or_called_wrong() {
+async fn every_order_is_answered_or_documented_as_wrong() {
     for (order, mount, expected) in ROUTES.iter().chain(&LAYER).chain(&WRONG) {
         let (_frozen, endpoint) = endpoint();
         let router = mount(endpoint.clone());
@@ -186,7 +186,7 @@ async fn normalized_paths_are_answered() {
     }
 }
 
-/// The layer around the finished router, served as it is.
+/// Serves the layer around the finished router directly.
 #[tokio::test]
 async fn the_layer_around_the_finished_router_is_served() {
     let (_frozen, endpoint) = endpoint();
@@ -200,13 +200,13 @@ async fn the_layer_around_the_finished_router_is_served() {
     server.abort();
 }
 
-/// Two that want the same path are told apart when the program starts.
+/// A program that routes the same path twice does not start.
 #[test]
-fn a_path_that_is_taken_ends_the_start() {
+fn a_path_conflict_panics_at_the_start() {
     let orders: [(&str, Mount); 4] = [
         ("twice", |e| app().merge(routes(e.clone())).merge(routes(e))),
-        ("a route of its own", |e| app().route("/readyz", get(page)).merge(routes(e))),
-        ("a service at our base", |e| app().nest_service("/health", get(page)).merge(routes(e))),
+        ("a route of the application", |e| app().route("/readyz", get(page)).merge(routes(e))),
+        ("a service at the base path", |e| app().nest_service("/health", get(page)).merge(routes(e))),
         ("two fallbacks", |e| app().fallback(page).merge(other().fallback(page).merge(routes(e)))),
     ];
     for (order, mount) in orders {

@@ -1,5 +1,6 @@
-//! Every order in which the three frameworks let the endpoint be mounted. In each order a probe gets the endpoint's bytes, or
-//! the program does not start, or the documentation of the adapter calls the order wrong, and the test holds what happens.
+//! Every order in which the three frameworks let an application mount the endpoint. In each order a probe gets the
+//! bytes of the endpoint, or the program does not start, or the documentation of the adapter calls the order wrong. For
+//! a wrong order the test holds what happens.
 
 mod actix;
 mod axum;
@@ -8,27 +9,27 @@ mod warp;
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, Request, check_fn, testing::Frozen};
 use health_tests::support::secs;
 
-/// What an application answers that has a page for every path.
+/// The answer of an application that has a page for every path.
 const PAGE: &str = "the application's page";
 
-/// The targets that are asked in each order.
+/// The targets that are requested in each order.
 const TARGETS: [&str; 6] =
     ["/readyz", "/livez", "/startupz?verbose", "/health", "/health/checks/database", "/health/checks/nope"];
 
-/// What happens in an order.
+/// The result of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     /// The endpoint answers below this prefix.
     Endpoint(&'static str),
     /// The documentation calls the order wrong: the application answers `/readyz` below this prefix with its page.
     ApplicationsPage(&'static str),
-    /// The documentation calls the order wrong: nobody has the path `/readyz` below this prefix.
+    /// The documentation calls the order wrong: the path `/readyz` below this prefix is not found.
     NotFound(&'static str),
-    /// The documentation calls the order wrong: the application hides this path alone.
+    /// The documentation calls the order wrong: the application hides only this path.
     Hidden(&'static str),
 }
 
-/// An answer, as far as probers look at it.
+/// The parts of an answer that probers read.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     status: u16,
@@ -37,7 +38,7 @@ struct Answer {
     body: String,
 }
 
-/// A service whose answers never change, not even their times.
+/// Returns a service whose answers never change, not even their times.
 fn endpoint() -> (Frozen, Endpoint) {
     let builder = Health::builder().check("database", check_fn(|| async { Ok(()) }).startup_despite_dependency());
     let frozen = Frozen::new(builder).unwrap();
@@ -46,7 +47,7 @@ fn endpoint() -> (Frozen, Endpoint) {
     (frozen, endpoint)
 }
 
-/// What the core answers.
+/// Returns the answer of the core.
 fn of_the_core(endpoint: &Endpoint, target: &str) -> Answer {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let response = endpoint.respond(&Request::new("GET", path, query, None, &|_, _| None)).unwrap();
@@ -64,7 +65,7 @@ fn of_the_core(endpoint: &Endpoint, target: &str) -> Answer {
     }
 }
 
-/// Holds an order against what is expected of it.
+/// Asserts that an order has its expected result.
 async fn hold(order: &str, endpoint: &Endpoint, expected: Expected, ask: impl AsyncFn(String) -> Answer) {
     match expected {
         Expected::Endpoint(prefix) => {
@@ -89,7 +90,7 @@ async fn hold(order: &str, endpoint: &Endpoint, expected: Expected, ask: impl As
     }
 }
 
-/// The documentation of an adapter names each wrong order in these words.
+/// Asserts that the documentation of an adapter names each wrong order in these words.
 fn is_documented(adapter: &str, orders: &[&str]) {
     let file = health_tests::tools::repository().join(adapter).join("src/lib.rs");
     let text = std::fs::read_to_string(file).unwrap();

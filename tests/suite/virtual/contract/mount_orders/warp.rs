@@ -1,4 +1,4 @@
-//! warp: filters joined by `or`, below a path, recovered and logged, in every order.
+//! Filters of warp in every order: joined by `or`, below a path, recovered and logged.
 
 use std::convert::Infallible;
 
@@ -8,12 +8,12 @@ use warp::{Filter, Rejection, Reply, filters::BoxedFilter, reply::Response};
 
 use super::{Answer, Expected, PAGE, endpoint, hold, is_documented};
 
-/// The application: a path of its own.
+/// Returns the application, which has a single path.
 fn app() -> impl Filter<Extract = (&'static str,), Error = Rejection> + Clone + Send + Sync + 'static {
     warp::path!("x").map(|| PAGE)
 }
 
-/// A page for every path.
+/// Returns a page for every path.
 fn page() -> impl Filter<Extract = (&'static str,), Error = Infallible> + Clone + Send + Sync + 'static {
     warp::any().map(|| PAGE)
 }
@@ -31,7 +31,7 @@ where
     filter.map(Reply::into_response).boxed()
 }
 
-/// A filter that cannot reject, as one that can.
+/// Turns a filter that cannot reject into one that can.
 fn fallible<F, R>(filter: F) -> BoxedFilter<(Response,)>
 where
     F: Filter<Extract = (R,), Error = Infallible> + Clone + Send + Sync + 'static,
@@ -49,21 +49,21 @@ const PAGE_HERE: Expected = Expected::ApplicationsPage("");
 const ORDERS: [Order; 19] = [
     ("routes, or", |e| boxed(routes(e).or(app())), HERE),
     ("app, or routes", |e| boxed(app().or(routes(e))), HERE),
-    ("routes, or everything", |e| fallible(routes(e).or(page())), HERE),
+    ("routes, or every path", |e| fallible(routes(e).or(page())), HERE),
     ("routes, or, recover", |e| fallible(routes(e).or(app()).recover(recovered)), HERE),
-    ("routes, or what is recovered", |e| fallible(routes(e).or(app().recover(recovered))), HERE),
+    ("routes, or a recovered filter", |e| fallible(routes(e).or(app().recover(recovered))), HERE),
     ("routes, log", |e| boxed(routes(e).or(app()).with(warp::log("access"))), HERE),
-    ("routes, or what is logged", |e| boxed(routes(e).or(app().with(warp::log("access")))), HERE),
+    ("routes, or a logged filter", |e| boxed(routes(e).or(app().with(warp::log("access")))), HERE),
     ("routes, trace", |e| boxed(routes(e).or(app()).with(warp::trace::request())), HERE),
     ("path, routes", |e| boxed(warp::path("internal").and(routes(e)).or(app())), BELOW),
-    ("path, routes, or everything", |e| fallible(warp::path("internal").and(routes(e)).or(page())), BELOW),
+    ("path, routes, or every path", |e| fallible(warp::path("internal").and(routes(e)).or(page())), BELOW),
     (
         "path, path, routes",
         |e| boxed(warp::path("internal").and(warp::path("a")).and(routes(e))),
         Expected::Endpoint("/internal/a"),
     ),
     ("with_health", |e| boxed(app().with_health(e)), HERE),
-    ("with_health around everything", |e| fallible(page().with_health(e)), HERE),
+    ("with_health around every path", |e| fallible(page().with_health(e)), HERE),
     ("recover, with_health", |e| fallible(app().recover(recovered).with_health(e)), HERE),
     ("with_health, recover", |e| fallible(app().with_health(e).recover(recovered)), HERE),
     ("with_health, log", |e| boxed(app().with_health(e).with(warp::log("access"))), HERE),
@@ -72,20 +72,20 @@ const ORDERS: [Order; 19] = [
     ("with_health, or", |e| fallible(app().with_health(e).or(page())), HERE),
 ];
 
-/// What the documentation of `routes` calls wrong.
+/// The orders that the documentation of `routes` calls wrong.
 const WRONG: [Order; 4] = [
-    ("everything, or routes", |e| boxed(fallible(page()).or(routes(e))), PAGE_HERE),
+    ("every path, or routes", |e| boxed(fallible(page()).or(routes(e))), PAGE_HERE),
     ("every segment, or routes", |e| boxed(warp::path!(String).map(|_| PAGE).or(routes(e))), PAGE_HERE),
     (
         "path::end behind the path",
         |e| fallible(warp::path("internal").and(warp::path::end()).and(routes(e)).or(page())),
         Expected::ApplicationsPage("/internal"),
     ),
-    ("with_health behind everything", |e| boxed(fallible(page()).or(app().with_health(e))), PAGE_HERE),
+    ("with_health behind every path", |e| boxed(fallible(page()).or(app().with_health(e))), PAGE_HERE),
 ];
 
 #[tokio::test]
-async fn every_order_is_answered_or_called_wrong() {
+async fn every_order_is_answered_or_documented_as_wrong() {
     for (order, mount, expected) in ORDERS.iter().chain(&WRONG) {
         let (_frozen, endpoint) = endpoint();
         let filter = mount(endpoint.clone());

@@ -1,4 +1,5 @@
-//! Every JSON document of the endpoint against the schemas in `health-core/schema`, and the schemas against the code.
+//! Validates every JSON document of the endpoint by the schemas in `health-core/schema`, and compares the schemas with
+//! the code.
 
 use std::{
     cell::RefCell,
@@ -27,7 +28,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every JSON document of an endpoint, in both formats.
+/// Returns every JSON document of an endpoint, in both formats.
 fn documents(endpoint: &Endpoint, names: &[String]) -> Vec<Value> {
     let mut documents = Vec::new();
     for pattern in endpoint.patterns() {
@@ -54,13 +55,13 @@ fn documents(endpoint: &Endpoint, names: &[String]) -> Vec<Value> {
     documents
 }
 
-/// The names that a path of the wire contract's states can have.
+/// Returns the names that a path can contain in the states of the wire contract.
 fn names() -> Vec<String> {
     ["database", "cache", "worker", "reports", "billing", "sql", "fast"].map(str::to_owned).to_vec()
 }
 
 #[test]
-fn every_state_of_the_wire_contract_is_valid() {
+fn every_document_of_the_wire_contract_is_valid() {
     let schemas = AnswerSchemas::read();
     let frozen = frozen(true);
     let mut count = 0;
@@ -78,7 +79,7 @@ fn every_state_of_the_wire_contract_is_valid() {
 }
 
 #[test]
-fn whatever_happens_every_answer_is_valid_and_every_word_of_the_schemas_is_said() {
+fn every_answer_is_valid_and_every_word_of_the_schemas_occurs() {
     let schemas = AnswerSchemas::read();
     let said = RefCell::new(BTreeSet::new());
     let test = |service: services::Service| {
@@ -103,7 +104,7 @@ fn whatever_happens_every_answer_is_valid_and_every_word_of_the_schemas_is_said(
         let mut vocabulary = BTreeSet::new();
         note_vocabulary(&file(schema), &mut vocabulary);
         let unsaid: Vec<_> = vocabulary.difference(&said).collect();
-        assert!(unsaid.is_empty(), "{schema}: no answer says {unsaid:?}");
+        assert!(unsaid.is_empty(), "{schema}: no answer contains {unsaid:?}");
     }
 }
 
@@ -144,7 +145,7 @@ fn note_vocabulary(schema: &Value, words: &mut BTreeSet<String>) {
     }
 }
 
-/// The texts in Rust source: each literal, and the literals of a `concat!` together.
+/// Returns the texts in Rust source: each literal, and the joined literals of a `concat!`.
 fn texts(source: TokenStream) -> Vec<String> {
     let tokens: Vec<TokenTree> = source.into_iter().collect();
     let mut found = Vec::new();
@@ -204,7 +205,7 @@ fn the_answers_in_the_documentation_are_valid() {
     }
 }
 
-/// The words of an enum among the definitions of a schema.
+/// Returns the words of an enum among the definitions of a schema.
 fn words(schema: &Value, definition: &str) -> BTreeSet<String> {
     let words = schema["$defs"][definition]["enum"].as_array().unwrap_or_else(|| panic!("no enum {definition}"));
     words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! That the schemas refuse what no answer may say.
+//! The schemas refuse documents that the endpoint never sends.
 
 use health_core::{Endpoint, Visibility};
 use health_tests::{
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{documents, names};
 
-/// The JSON pointers of everything in a document, but for what is in details, which can be anything.
+/// Returns the JSON pointers of everything in a document except the contents of details, which are arbitrary.
 fn pointers(value: &Value, here: &str) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value)).collect(),
@@ -22,7 +22,7 @@ fn pointers(value: &Value, here: &str) -> Vec<String> {
     [here.to_owned()].into_iter().chain(below).collect()
 }
 
-/// A document in which something else stands at a pointer.
+/// Returns the document with another value at a pointer.
 fn with(document: &Value, pointer: &str, value: Value) -> Value {
     let mut changed = document.clone();
     if document.pointer(pointer).is_some() {
@@ -34,7 +34,7 @@ fn with(document: &Value, pointer: &str, value: Value) -> Value {
     changed
 }
 
-/// The documents at the visibilities Checks and Full of services that are well, and that are not.
+/// Returns the documents of a healthy and of an unhealthy service at the visibilities Checks and Full.
 fn samples() -> Vec<Value> {
     let frozen = frozen(true);
     let mut samples: Vec<Value> = Vec::new();
@@ -49,9 +49,9 @@ fn samples() -> Vec<Value> {
 }
 
 #[test]
-fn a_document_with_anything_wrong_is_refused() {
+fn a_document_with_one_fault_is_refused() {
     let schemas = AnswerSchemas::read();
-    // The ends of the members that are never negative.
+    // The ends of the names of members that are never negative.
     let never_negative = ["_ms", "_seconds", "_failures", "_successes", "/share", "/coverage"];
     let (mut unknown, mut null, mut negative) = (0, 0, 0);
     for document in samples() {
@@ -81,7 +81,7 @@ fn a_document_with_anything_wrong_is_refused() {
 }
 
 #[test]
-fn what_another_document_may_have_is_refused() {
+fn a_value_that_only_another_document_may_have_is_refused() {
     let schemas = AnswerSchemas::read();
     let frozen = frozen(true);
     enter(&frozen, State::Healthy);

@@ -1,4 +1,4 @@
-//! Services of every kind, in every state that a report can show.
+//! Random services in every state that a report can show.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The tags that a check can have.
 pub(super) const TAGS: [&str; 2] = ["sql", "east-1.b"];
 
-/// A service, and what happens to it.
+/// A service and the steps that happen to it.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     is_named: bool,
@@ -42,7 +42,7 @@ enum Step {
     Enter(Lifecycle),
 }
 
-/// What one run finds.
+/// The result of one run.
 #[derive(Clone, Debug)]
 struct Run {
     status: Status,
@@ -91,12 +91,12 @@ impl Run {
 }
 
 impl Service {
-    /// The names of the checks.
+    /// Returns the names of the checks.
     pub(super) fn names(&self) -> Vec<String> {
         (0..self.checks.len()).map(name).collect()
     }
 
-    /// The service after everything that happens to it.
+    /// Returns the service after all its steps.
     pub(super) fn frozen(&self) -> Frozen {
         let mut builder = Health::builder();
         if self.is_named {
@@ -213,7 +213,7 @@ fn planned() -> impl Strategy<Value = Planned> {
     })
 }
 
-/// Any service after anything.
+/// Generates any service with any steps.
 pub(super) fn services() -> impl Strategy<Value = Service> {
     let step = prop_oneof![
         8 => (0..4_usize, run()).prop_map(|(check, run)| Step::Record(check, run)),
