@@ -25,7 +25,12 @@ fn path() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_request_gets_an_answer_within_the_contract(
-        method in prop_oneof![Just("GET".to_owned()), Just("HEAD".to_owned()), Just("OPTIONS".to_owned()), "\\PC{0,10}"],
+        method in prop_oneof![
+            Just("GET".to_owned()),
+            Just("HEAD".to_owned()),
+            Just("OPTIONS".to_owned()),
+            "\\PC{0,10}",
+        ],
         path in path(),
         query in proptest::option::of(prop_oneof!["(format|verbose|exclude)=?[a-z%0-9&=]{0,30}", ".{0,100}"]),
         accept in proptest::option::of(prop_oneof!["[a-z/*;=,q0-9. +]{0,60}", ".{0,60}"]),

@@ -66,9 +66,9 @@ fn settings_override_the_code_by_the_name_of_the_check() {
         .settings(settings(json!({
             "defaults": {"every": "30s", "failures": "2"},
             "checks": {
-                "database": {"timeout": "1s", "impact": "optional", "tags": "sql, main", "liveness_despite_dependency": true,
-                             "stale_after": "5m", "max_age": "2s", "recheck": "1500ms", "slow_above": "800ms",
-                             "successes": 2, "once": false},
+                "database": {"timeout": "1s", "impact": "optional", "tags": "sql, main",
+                             "liveness_despite_dependency": true, "stale_after": "5m", "max_age": "2s",
+                             "recheck": "1500ms", "slow_above": "800ms", "successes": 2, "once": false},
                 "MY_CACHE_2": {"local": "true", "liveness": true, "readiness": false, "startup": "false"},
                 "extra": {"enabled": "false"},
             },

@@ -129,9 +129,9 @@ fn a_later_source_overrides_single_options() {
 /// Mistakes that are possible in every format. The place of a mistake is that of its key.
 #[test]
 fn every_mistake_in_a_file_is_reported_with_its_place() {
-    let all = "enabled, every, recheck, max_age, timeout, stale_after, slow_above, failures, successes, once, readiness, \
-               no_metrics, liveness, liveness_despite_dependency, startup, startup_despite_dependency, depends_on, tags, \
-               impact, local, report_only";
+    let all = "enabled, every, recheck, max_age, timeout, stale_after, slow_above, failures, successes, once, \
+               readiness, no_metrics, liveness, liveness_despite_dependency, startup, startup_despite_dependency, \
+               depends_on, tags, impact, local, report_only";
     let files = Files::new();
     let unit = "use a duration with its unit, such as \"500ms\", \"2s\" or \"1m 30s\"";
     for (toml, yaml, json, says) in [
@@ -163,8 +163,8 @@ fn every_mistake_in_a_file_is_reported_with_its_place() {
             ("\n[checks.databse]\n", "2:9"),
             ("checks:\n  databse:\n", "2:3"),
             ("{\"checks\": {\n\n \"databse\": {}}}", "3:2"),
-            " the settings name a check \"databse\", which does not exist (did you mean \"database\"?): correct the name, \
-             remove it, or move it to \"inserted\" if it is inserted later; existing checks: database, jobs"
+            " the settings name a check \"databse\", which does not exist (did you mean \"database\"?): correct the \
+             name, remove it, or move it to \"inserted\" if it is inserted later; existing checks: database, jobs"
                 .to_owned(),
         ),
         (
@@ -172,8 +172,8 @@ fn every_mistake_in_a_file_is_reported_with_its_place() {
             ("checks:\n  database:\n    timeot: 1s\n", "3:5"),
             ("{\"checks\": {\"database\":\n{\"timeot\": \"1s\"}}}", "2:2"),
             format!(
-                " the settings of \"database\" have \"timeot\": there is no such option (did you mean \"timeout\"?): use \
-                 one of {all}"
+                " the settings of \"database\" have \"timeot\": there is no such option (did you mean \"timeout\"?): \
+                 use one of {all}"
             ),
         ),
         (
@@ -209,16 +209,16 @@ fn every_mistake_in_a_file_is_reported_with_its_place() {
             ("[defaults]\nevry = \"1s\"\n", "2:1"),
             ("defaults:\n  evry: 1s\n", "2:3"),
             ("{\"defaults\":\n{\"evry\": \"1s\"}}", "2:2"),
-            " the settings of \"defaults\" have \"evry\": there is no such option (did you mean \"every\"?): use one of \
-             every, timeout, failures, impact"
+            " the settings of \"defaults\" have \"evry\": there is no such option (did you mean \"every\"?): use one \
+             of every, timeout, failures, impact"
                 .to_owned(),
         ),
         (
             ("[inserted.database]\ntimeout = \"1s\"\n", "1:11"),
             ("inserted:\n  database: {timeout: 1s}\n", "2:3"),
             ("{\"inserted\":\n{\"database\": {}}}", "2:2"),
-            " the settings of \"inserted\" have \"database\": a check of the builder has this name: set its options under \
-             \"checks\""
+            " the settings of \"inserted\" have \"database\": a check of the builder has this name: set its options \
+             under \"checks\""
                 .to_owned(),
         ),
         // A contradiction is reported with the places of all its keys.
@@ -232,8 +232,8 @@ fn every_mistake_in_a_file_is_reported_with_its_place() {
             ("[checks.jobs]\nwarn_above = 30\n", "2:1"),
             ("checks:\n  jobs:\n    warn_above: 30\n", "3:5"),
             ("{\"checks\": {\"jobs\":\n{\"warn_above\": 30}}}", "2:2"),
-            " check \"jobs\": warn_above(30) must be less than fail_above(20): from low to high the order is fail_below, \
-             warn_below, warn_above, fail_above"
+            " check \"jobs\": warn_above(30) must be less than fail_above(20): from low to high the order is \
+             fail_below, warn_below, warn_above, fail_above"
                 .to_owned(),
         ),
         (
@@ -381,21 +381,21 @@ fn every_mistake_in_a_variable_names_the_variable() {
         (
             "HEALTH_CHECKS__DATABSE__TIMEOUT",
             "1s",
-            "HEALTH_CHECKS__DATABSE__TIMEOUT: the settings name a check \"databse\", which does not exist (did you mean \
-             \"database\"?): correct the name, remove it, or move it to \"inserted\" if it is inserted later; existing \
-             checks: database, jobs",
+            "HEALTH_CHECKS__DATABSE__TIMEOUT: the settings name a check \"databse\", which does not exist (did you \
+             mean \"database\"?): correct the name, remove it, or move it to \"inserted\" if it is inserted later; \
+             existing checks: database, jobs",
         ),
         (
             "HEALTH_CHECKS__DATABASE__FAILURES",
             "few",
-            "HEALTH_CHECKS__DATABASE__FAILURES: the settings of \"database\" have \"failures\": \"few\" is not usable: use \
-             a whole number from 1",
+            "HEALTH_CHECKS__DATABASE__FAILURES: the settings of \"database\" have \"failures\": \"few\" is not \
+             usable: use a whole number from 1",
         ),
         (
             "HEALTH_CHECKS__DATABASE__ONCE",
             "",
-            "HEALTH_CHECKS__DATABASE__ONCE: the settings of \"database\" have \"once\": \"\" is not usable: use true or \
-             false",
+            "HEALTH_CHECKS__DATABASE__ONCE: the settings of \"database\" have \"once\": \"\" is not usable: use true \
+             or false",
         ),
     ] {
         assert_eq!(start(variables(&[(name, value)]).load().unwrap()).unwrap_err().to_string(), says);
@@ -406,8 +406,8 @@ fn every_mistake_in_a_variable_names_the_variable() {
     let twice = Frozen::new(Health::builder().check("a-b", ok()).settings(settings)).unwrap_err().to_string();
     assert_eq!(
         twice,
-        "HEALTH_CHECKS__A.B__EVERY, HEALTH_CHECKS__A_B__EVERY: the settings of \"a-b\" have \"every\": it is set twice, \
-         under two spellings of one name: keep one of them"
+        "HEALTH_CHECKS__A.B__EVERY, HEALTH_CHECKS__A_B__EVERY: the settings of \"a-b\" have \"every\": it is set \
+         twice, under two spellings of one name: keep one of them"
     );
     // The name of a check may contain the separator.
     let settings = variables(&[("HEALTH_CHECKS__A__B__EVERY", "1s")]).load().unwrap();
