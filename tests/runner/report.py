@@ -1,4 +1,4 @@
-"""What came of a run: results out of nextest's JUnit files, lines for failures, the table of times, the list of runs."""
+"""Reports a run: reads nextest's JUnit files, and writes lines for failures, the times and the list of runs."""
 
 import collections
 import datetime
@@ -10,12 +10,12 @@ Result = collections.namedtuple("Result", "name kind seconds failed")
 
 
 def full_name(binary, test):
-    """`real::faults::stale::…` for tests of the suite, `health-core::…` for those in a crate's own sources."""
+    """Returns `real::faults::stale::…` for a test of the suite, `health-core::…` for one in the sources of a crate."""
     return f"{binary.removeprefix('health-tests::')}::{test}"
 
 
 def path(profile, workspace="."):
-    """Where nextest leaves the results of a profile."""
+    """Returns the path at which nextest writes the results of a profile."""
     return f"{workspace}/target/nextest/{profile}/junit.xml"
 
 
@@ -26,12 +26,12 @@ def forget(profile, workspace="."):
 
 
 def is_there(profile):
-    """Whether there are results."""
+    """Returns whether there are results."""
     return os.path.exists(path(profile))
 
 
 def read(profile, kind, workspace="."):
-    """The results that nextest has left, as those of a kind."""
+    """Returns the results of nextest as those of a kind."""
     tree = xml.etree.ElementTree.parse(path(profile, workspace))
     results = []
     for suite in tree.getroot():
@@ -43,14 +43,14 @@ def read(profile, kind, workspace="."):
 
 
 def failures(runs, options):
-    """A line for each test that failed in some of the runs: its rate, and the command that runs it again with these options."""
+    """Returns a line for each test that failed in a run: its rate, and the command that runs it again."""
     counts = collections.Counter(result.name for results in runs for result in results if result.failed)
     rate = lambda count: f"{count} of {len(runs)}  " if len(runs) > 1 else ""
     return [f"FAILED  {rate(count)}tests/run {options}{name}" for name, count in sorted(counts.items())]
 
 
 def write_times(results, steps):
-    """Writes tests/TIMES.md: where the time of one whole run goes."""
+    """Writes tests/TIMES.md, the times of one whole run."""
     groups = collections.defaultdict(lambda: [0, 0.0])
     for result in results:
         parts = result.name.split("::")
@@ -59,14 +59,14 @@ def write_times(results, steps):
         groups[group][0] += 1
         groups[group][1] += result.seconds
     lines = [
-        "# Where the time of a test run goes\n",
-        f"Written by `tests/run --times` on {os.cpu_count()} cores. The steps follow each other; the tests of a step run beside each",
-        "other, so that their times add up to more than it took.\n",
+        "# The times of a test run\n",
+        f"`tests/run --times` wrote this page on {os.cpu_count()} cores. The steps run one after the other. The tests",
+        "of a step run beside each other, so the sum of their times exceeds the time of the step.\n",
         "| step | seconds |\n|---|---|",
         *(f"| {name} | {seconds:.0f} |" for name, seconds in steps),
-        "\n| group | tests | seconds, added up |\n|---|---|---|",
+        "\n| group | tests | sum of seconds |\n|---|---|---|",
         *(f"| `{name}` | {count} | {seconds:.0f} |" for name, (count, seconds) in sorted(groups.items())),
-        "\n| the slowest tests | seconds |\n|---|---|",
+        "\n| slowest tests | seconds |\n|---|---|",
     ]
     slowest = sorted(results, key=lambda result: -result.seconds)[:25]
     lines += [f"| `{result.name}` | {result.seconds:.0f} |" for result in slowest]
@@ -76,10 +76,11 @@ def write_times(results, steps):
 
 HEAD = """# Whole runs of the tests
 
-Each line is added by `tests/run --keep`, with the commit it ran on (`+` where files differed from it). *Beside it* is what
-else the machine did: nothing, or `tests/burn`, two endless loops at ordinary priority on two cores.
+`tests/run --keep` adds a line for each run, with its commit (`+` if files differed from the commit). The column *other
+load* has the other load of the machine: nothing, or `tests/burn`, which is two endless loops at ordinary priority on two
+cores.
 
-| when | commit | beside it | run | tests | failed | seconds |
+| when | commit | other load | run | tests | failed | seconds |
 |---|---|---|---|---|---|---|
 """
 

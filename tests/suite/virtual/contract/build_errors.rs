@@ -111,7 +111,8 @@ fn a_shared_dependency_in_liveness_or_startup_is_refused() {
         .check("database", ok())
         .check("pool", ok().local().depends_on("database"))
         .check("worker", ok().local().liveness().depends_on("pool"));
-    let is = |it: &BuildError| matches!(it, BuildError::ProbeBehindDependency { upstream, .. } if upstream == "database");
+    let is =
+        |it: &BuildError| matches!(it, BuildError::ProbeBehindDependency { upstream, .. } if upstream == "database");
     refused(builder, is, &["\"worker\"", "\"database\"", "remove the depends_on"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
