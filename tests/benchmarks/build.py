@@ -15,7 +15,7 @@ TARGET = "target/benchmarks"
 
 @functools.cache
 def program(package, name=None):
-    """The path of a program, built for speed."""
+    """Builds a program in release mode, and returns its path."""
     subprocess.run(["cargo", "build", "--quiet", "--release", "--manifest-path", "tests/benchmarks/Cargo.toml",
                     "--target-dir", TARGET, "-p", package], check=True)
     return os.path.abspath(f"{TARGET}/release/{name or package}")
@@ -36,14 +36,14 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    # Whatever of the group has outlived its leader.
+    # Ends the processes of the group that have outlived the leader.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def running(command, port, environment=None, directory=None):
-    """A server on a port, once it accepts connections."""
+    """Runs a server on a port. Yields its process when the server accepts connections, and ends it afterwards."""
     variables = {**os.environ, **(environment or {}), "PORT": str(port)}
     process = subprocess.Popen(command, env=variables, cwd=directory, start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -62,7 +62,7 @@ def running(command, port, environment=None, directory=None):
 
 
 def resident(process):
-    """The resident memory of a process and its children, in bytes: a page that several share counts in equal parts."""
+    """Returns the resident memory of a process and its children, in bytes. A shared page counts in equal parts."""
     pids, found = [process.pid], 0
     while pids:
         pid = pids.pop()
@@ -76,7 +76,7 @@ def resident(process):
 
 
 def load(port, connections, milliseconds, rounds, *paths):
-    """What each path gave in each round."""
+    """Returns the results of each path in each round."""
     command = [program("requests", "load"), str(port), str(connections), str(milliseconds), str(rounds), *paths]
     lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     found = [json.loads(line) for line in lines]

@@ -15,16 +15,20 @@ FRAMEWORKS = {
 
 
 def _source(framework, has_health):
-    health = "let health = health_core::Health::builder().check(\"x\", health_core::check_fn(|| async { Ok(()) })).start().unwrap();"
+    health = ('let health = health_core::Health::builder().check("x", health_core::check_fn(|| async { Ok(()) }))'
+              '.start().unwrap();')
     begin = health if has_health else ""
     if framework == "axum":
         mount = ".merge(health_axum::routes(health))" if has_health else ""
-        body = (f'let app: axum::Router = axum::Router::new().route("/", axum::routing::get(|| async {{ "hello" }})){mount};'
-                'let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(); axum::serve(listener, app).await.unwrap();')
+        body = ('let app: axum::Router = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }))'
+                f'{mount};'
+                'let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(); '
+                'axum::serve(listener, app).await.unwrap();')
         return f"#[tokio::main] async fn main() {{ {begin} {body} }}"
     if framework == "actix":
         mount = ".service(health_actix::routes(health.clone()))" if has_health else ""
-        body = (f'actix_web::HttpServer::new(move || actix_web::App::new().route("/", actix_web::web::get().to(|| async {{ "hello" }})){mount})'
+        body = ('actix_web::HttpServer::new(move || actix_web::App::new()'
+                f'.route("/", actix_web::web::get().to(|| async {{ "hello" }})){mount})'
                 '.bind("127.0.0.1:0").unwrap().run().await.unwrap();')
         return f"#[actix_web::main] async fn main() {{ {begin} {body} }}"
     mount = ".or(health_warp::routes(health))" if has_health else ""
@@ -40,16 +44,20 @@ def _built(framework, has_health):
     os.makedirs(f"{folder}/src")
     ours = ""
     if has_health:
-        ours = "".join(f'{crate} = {{ path = "{os.path.abspath(crate)}" }}\n' for crate in ["health-core", f"health-{framework}"])
-    tokio = "" if framework == "actix" else 'tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }\n'
+        ours = "".join(f'{crate} = {{ path = "{os.path.abspath(crate)}" }}\n'
+                       for crate in ["health-core", f"health-{framework}"])
+    tokio = 'tokio = { version = "1", features = ["macros", "net", "rt-multi-thread"] }\n'
+    tokio = "" if framework == "actix" else tokio
     with open(f"{folder}/Cargo.toml", "w") as file:
-        file.write(f'[workspace]\n[package]\nname = "{name}"\nedition = "2024"\n[dependencies]\n{FRAMEWORKS[framework]}\n{tokio}{ours}'
+        file.write(f'[workspace]\n[package]\nname = "{name}"\nedition = "2024"\n'
+                   f"[dependencies]\n{FRAMEWORKS[framework]}\n{tokio}{ours}"
                    "[profile.release]\nstrip = true\n")
     with open(f"{folder}/src/main.rs", "w") as file:
         file.write(_source(framework, has_health))
     shutil.copy("Cargo.lock", folder)
     tree = ["cargo", "tree", "--prefix", "none", "-e", "normal,build"]
-    lines = subprocess.run(tree, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(tree, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    lines = listed.stdout.splitlines()
     crates = len({line.replace(" (*)", "") for line in lines if line}) - 1
     began = time.monotonic()
     subprocess.run(["cargo", "build", "--quiet", "--release"], cwd=folder, check=True)

@@ -1,4 +1,4 @@
-"""Counts by callgrind the instructions of a health route beside those of a constant with the same bytes."""
+"""Counts, with callgrind, the instructions of a health route and of a constant answer with the same bytes."""
 
 import json
 import re
@@ -14,7 +14,8 @@ TOLERATED = 1.05
 
 
 def _collected(*arguments):
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program("instructions"), *map(str, arguments)]
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program("instructions"),
+               *map(str, arguments)]
     told = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
     return int(re.search(r"Collected : (\d+)", told).group(1))
 
@@ -42,7 +43,7 @@ def measured():
 
 
 def check():
-    """Compares with the committed ratios, and returns the number of failures."""
+    """Compares the instructions with the committed ratios. Returns the number of failures."""
     with open(COMMITTED) as file:
         committed = json.load(file)
     core, found = _found()

@@ -1,5 +1,5 @@
-"""Measures the 99.9th percentile of the response time of the health route and of the application's own route while
-PostgreSQL hangs, beside that with a healthy one."""
+"""Measures the 99.9th percentile of the response time of the health route and of a route of the application, while
+PostgreSQL hangs and while it is healthy."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def _compared(framework, database):
     found = {state: {path: [] for path in PATHS} for state in ["healthy", "hung"]}
     with running([server, framework, "10"], port, {"DATABASE_URL": database.url}):
         load(port, CONNECTIONS, 300, 1, *PATHS)
-        # In turn, as the machine's own pauses change from second to second.
+        # The states alternate, because the pauses of the machine change from second to second.
         for _ in range(ROUNDS):
             for state, number in [("healthy", signal.SIGCONT), ("hung", signal.SIGSTOP)]:
                 database.signal(number)
@@ -51,7 +51,8 @@ def measured():
             for path in PATHS:
                 healthy, hung = (median(found[state][path]) for state in ["healthy", "hung"])
                 ratio = median([one / other for one, other in zip(found["hung"][path], found["healthy"][path])])
-                rows.append([framework, f"`{path}`", f"{healthy / 1000:.2f} ms", f"{hung / 1000:.2f} ms", f"{ratio:.2f}"])
+                times = [f"{healthy / 1000:.2f} ms", f"{hung / 1000:.2f} ms"]
+                rows.append([framework, f"`{path}`", *times, f"{ratio:.2f}"])
     finally:
         if database:
             database.end()

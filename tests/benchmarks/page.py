@@ -1,4 +1,4 @@
-"""Writes the measurements into the page: each part of the benchmark stands between two marks."""
+"""Writes the measurements into the page. Each part of the benchmark is between two marks."""
 
 import datetime
 import os
@@ -22,7 +22,7 @@ def _of(command):
 
 
 def circumstances():
-    """Returns when, on which machine and with which compiler a part was measured."""
+    """Returns a sentence with the date, the commit, the machine and the compiler of a measurement."""
     with open("/proc/cpuinfo") as lines:
         model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
     commit = _of(["git", "rev-parse", "--short=10", "HEAD"])

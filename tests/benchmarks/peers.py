@@ -1,5 +1,5 @@
-"""Measures health routes of other ecosystems beside those of this library, over one PostgreSQL: at rest, under load,
-while it hangs and while it dies."""
+"""Measures health routes of other ecosystems and of this library, over one PostgreSQL: at rest, under load, while it
+hangs and after it has died."""
 
 import contextlib
 import glob
@@ -16,7 +16,7 @@ from benchmarks.build import TARGET, end, free_port, load, median, program, resi
 HERE = "tests/benchmarks/peers"
 FOLDER = os.path.abspath(f"{TARGET}/peers")
 CONNECTIONS, MILLISECONDS, ROUNDS = 32, 1_000, 5
-# The longest time that an outage is watched.
+# The longest time for which an outage is observed, in seconds.
 PATIENCE = 40
 
 
@@ -25,7 +25,7 @@ def _run(*command, **options):
 
 
 def _installed():
-    """Installs the peers, and returns by name the command of each and the folder in which it runs."""
+    """Installs the peers. Returns, by name, the command of each peer and the folder in which it runs."""
     python = f"{FOLDER}/venv/bin/python"
     constraints = os.path.abspath(f"{HERE}/constraints.txt")
     if not os.path.exists(python):
@@ -45,7 +45,8 @@ def _installed():
          "--manifest-path", f"{HERE}/axum-health/Cargo.toml")
     gunicorn = [f"{FOLDER}/venv/bin/gunicorn", "--workers", "2", "--worker-class", "gthread", "--threads", "8",
                 "--no-control-socket", "--bind", "127.0.0.1:{port}", "app:app"]
-    uvicorn = [f"{FOLDER}/venv/bin/uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}", "--workers", "2", "--no-access-log"]
+    uvicorn = [f"{FOLDER}/venv/bin/uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}", "--workers", "2",
+               "--no-access-log"]
     server = program("requests", "server")
     return {
         "health-axum": ([server, "axum", "0"], None),
@@ -59,7 +60,7 @@ def _installed():
 
 
 class Database:
-    """A PostgreSQL server in a folder of its own, as a user who is not root."""
+    """A PostgreSQL server in its own folder, which runs as a user other than root."""
 
     def __init__(self, folder):
         binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
@@ -92,19 +93,22 @@ class Database:
         """Sends a signal to the server and to each of its processes."""
         if self.process.poll() is not None:
             return
-        # The server first, so that it starts no further process meanwhile.
+        # The server gets the signal first, so that it starts no further process meanwhile.
         os.kill(self.process.pid, number)
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], stdout=subprocess.PIPE, text=True).stdout
+        command = ["ps", "-o", "pid=", "--ppid", str(self.process.pid)]
+        children = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
         for pid in map(int, children.split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def counts(self):
         """Returns the numbers of transactions and sessions so far."""
-        # A backend tells what it has counted when it has rested for ten seconds.
+        # A backend reports its counts after it has been idle for ten seconds.
         time.sleep(11)
-        query = "SELECT sum(xact_commit + xact_rollback), sum(sessions) FROM pg_stat_database WHERE datname = 'postgres'"
-        command = [f"{self.binaries}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", "template1", "-Atc", query]
+        query = ("SELECT sum(xact_commit + xact_rollback), sum(sessions) FROM pg_stat_database "
+                 "WHERE datname = 'postgres'")
+        command = [f"{self.binaries}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
+                   "-d", "template1", "-Atc", query]
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         return [int(number or 0) for number in told.strip().split("|")]
 
@@ -114,7 +118,7 @@ class Database:
 
 
 def _asked(port, path="/health", timeout=PATIENCE):
-    """Returns the code of an answer and the seconds that it took; no code without an answer."""
+    """Returns the code of an answer, or None without an answer, and the seconds that it took."""
     began = time.monotonic()
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -149,7 +153,8 @@ def _switches(process):
         with contextlib.suppress(OSError):
             for thread in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{thread}/status") as status:
-                    found += next(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
+                    switches = (line for line in status if line.startswith("voluntary_ctxt_switches"))
+                    found += int(next(switches).split()[1])
                 with open(f"/proc/{pid}/task/{thread}/children") as children:
                     pids += [int(child) for child in children.read().split()]
     return found
@@ -170,7 +175,8 @@ def _measure(name, command, directory, database):
         found = load(port, CONNECTIONS, MILLISECONDS, ROUNDS, "/hello", "/health")
         after = database.counts()
         seconds = ROUNDS * MILLISECONDS / 1_000
-        hello, health = (median([it["per_second"] for it in found if it["path"] == path]) for path in ["/hello", "/health"])
+        rates = {path: [it["per_second"] for it in found if it["path"] == path] for path in ["/hello", "/health"]}
+        hello, health = median(rates["/hello"]), median(rates["/health"])
         memory = resident(process)
         hung = _outage(port, lambda: database.signal(signal.SIGSTOP))
         database.signal(signal.SIGCONT)
@@ -187,9 +193,11 @@ def _measure(name, command, directory, database):
         os.remove(f"{database.data}/postmaster.pid")
     database.start()
     time_of = lambda outage: f"not in {PATIENCE} s" if outage[0] is None else f"{outage[0]:.1f} s"
-    answer = lambda outage: f"none in {PATIENCE} s" if outage[0] is None and outage[1] > PATIENCE / 2 else f"{outage[1] * 1000:,.0f} ms"
+    is_silent = lambda outage: outage[0] is None and outage[1] > PATIENCE / 2
+    answer = lambda outage: f"none in {PATIENCE} s" if is_silent(outage) else f"{outage[1] * 1000:,.0f} ms"
     return [name, f"{health:,.0f}", f"{health / hello:.2f}", f"{(after[0] - before[0]) / seconds:,.0f}",
-            f"{(after[1] - before[1]) / seconds:,.0f}", f"{time_of(hung)} / {answer(hung)}", f"{time_of(dead)} / {answer(dead)}",
+            f"{(after[1] - before[1]) / seconds:,.0f}",
+            f"{time_of(hung)} / {answer(hung)}", f"{time_of(dead)} / {answer(dead)}",
             f"{memory / 1e6:.0f} MB", f"{(rested[0] - at_rest[0]) / idle:.1f} / {(switched - switches) / idle:.0f}"]
 
 
@@ -206,7 +214,8 @@ def measured():
             database.end()
         shutil.rmtree(folder, ignore_errors=True)
     head = ["`/health` of", "requests/s", "of its own `/hello`", "transactions/s", "new connections/s",
-            "hung: noticed / slowest answer", "dead: noticed / slowest answer", "resident", "at rest: transactions/s / waits/s"]
+            "hung: noticed / slowest answer", "dead: noticed / slowest answer", "resident",
+            "at rest: transactions/s / waits/s"]
     text = (table(head, rows)
             + f"\n\nAll services use the same PostgreSQL. Rates are those of {CONNECTIONS} connections, medians of "
             f"{ROUNDS} rounds, on the cores that the\nload generator uses, too. An outage is observed for {PATIENCE} s "

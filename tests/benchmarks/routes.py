@@ -1,4 +1,4 @@
-"""Measures requests per second of health routes beside constants of the framework, in alternating rounds."""
+"""Measures the requests per second of health routes and of constant answers of the framework, in alternating rounds."""
 
 from benchmarks.build import free_port, load, median, program, running, table
 
@@ -23,10 +23,10 @@ def measured():
         ten = compared([server, framework, "10"], "/constant", "/hello", "/health", "/livez", "/health/metrics")
         hundred = compared([server, framework, "100"], "/constant", "/health")
         cell = lambda pair: f"{pair[0]:,.0f} ({pair[1]:.2f})"
-        rows.append([framework, f"{ten['/constant'][0]:,.0f}", cell(ten["/health"]), cell(ten["/hello"]), cell(ten["/livez"]),
-                     cell(ten["/health/metrics"]), cell(hundred["/health"])])
-    head = ["framework", "constant with the same bytes", "`/health`, 10 checks", "`/hello`", "`/livez`", "`/health/metrics`",
-            "`/health`, 100 checks (ratio to its own constant)"]
+        rows.append([framework, f"{ten['/constant'][0]:,.0f}", cell(ten["/health"]), cell(ten["/hello"]),
+                     cell(ten["/livez"]), cell(ten["/health/metrics"]), cell(hundred["/health"])])
+    head = ["framework", "constant with the same bytes", "`/health`, 10 checks", "`/hello`", "`/livez`",
+            "`/health/metrics`", "`/health`, 100 checks (ratio to its own constant)"]
     text = (table(head, rows)
             + f"\n\nRequests per second over {CONNECTIONS} connections, and in brackets the ratio to the "
             f"constant in the same round. Medians of {ROUNDS}\nalternating rounds. The load generator runs on the "

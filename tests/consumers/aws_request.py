@@ -1,4 +1,4 @@
-"""Validates the parameters of a call to AWS against the models of botocore, and prints them.
+"""Validates the parameters of a call to AWS by the models of botocore, and prints the parameters.
 
 usage: aws_request.py SERVICE OPERATION FILE
 """
@@ -13,11 +13,13 @@ from botocore.validate import ParamValidator
 
 
 def unknown(value, shape, place):
-    """What botocore leaves to the service: words of enumerations, and keys of attributes, which only their text lists."""
+    """Returns the mistakes that botocore leaves to the service to find: unknown words of enumerations, and unknown keys
+    of attributes, which only the documentation of the model lists.
+    """
     if shape.type_name == "structure":
         return [it for key in value for it in unknown(value[key], shape.members[key], f"{place}.{key}")]
     if shape.type_name == "list":
-        return [it for index, item in enumerate(value) for it in unknown(item, shape.member, f"{place}[{index}]")]
+        return [it for at, item in enumerate(value) for it in unknown(item, shape.member, f"{place}[{at}]")]
     known = getattr(shape, "enum", None)
     if shape.name == "TargetGroupAttributeKey":
         known = re.findall(r"<code>([a-z_0-9.]+)</code>", shape.documentation)

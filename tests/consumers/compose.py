@@ -1,4 +1,5 @@
-"""Reads a file of Docker Compose by the Compose specification, unknown fields and values refused, and prints it as JSON.
+"""Reads a Docker Compose file by the Compose specification, and prints it as JSON. Unknown fields and values are
+refused.
 
 usage: compose.py FILE
 """

@@ -1,9 +1,9 @@
-"""Runs what the Datadog Agent's HTTP check does with a configuration against a URL, and prints http.can_connect as the
-Agent would send it.
+"""Imitates the Datadog Agent's HTTP check with a configuration and a URL, and prints http.can_connect as the Agent
+would send it.
 
-The check itself is in no package. What all of the Agent's checks share is Datadog's own (the options of a request, the
-request, what is sent); the five options below and the verdict are as the check's documentation has them. That an Agent takes
-the file is seen by run_datadog_agent.py.
+No package contains the check itself. The parts that all checks of the Agent share are Datadog's own: the options of a
+request, the request, and the data that is sent. The five options below and the verdict follow the documentation of the
+check. run_datadog_agent.py tests that an Agent accepts the configuration.
 
 usage: datadog_http_check.py CONFIGURATION URL
 """

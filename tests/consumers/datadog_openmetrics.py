@@ -1,5 +1,5 @@
-"""Runs the Datadog Agent's OpenMetrics check with a configuration against a metrics page, as the Agent would, and prints
-the service checks and the names of the metrics that the Agent would send.
+"""Runs the Datadog Agent's OpenMetrics check with a configuration on a metrics page, as the Agent would. Prints the
+service checks and the names of the metrics that the Agent would send.
 
 usage: datadog_openmetrics.py CONFIGURATION URL
 """

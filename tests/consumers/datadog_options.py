@@ -1,4 +1,4 @@
-"""Compares a check's configuration with Datadog's own templates of what the Agent's checks take."""
+"""Validates the configuration of a check by Datadog's own templates for the options of the Agent's checks."""
 
 import pathlib
 from importlib import metadata
@@ -11,7 +11,7 @@ TEMPLATES = pathlib.Path(PACKAGE.locate_file("datadog_checks/dev/tooling/templat
 
 
 def schema(value):
-    """JSON Schema for what a template says of a value: there, properties are a list."""
+    """Returns the JSON Schema of a value in a template. In a template, properties are a list."""
     kept = {key: it for key, it in value.items() if key in ("type", "pattern", "enum", "required")}
     if "anyOf" in value:
         kept["anyOf"] = [schema(it) for it in value["anyOf"]]
@@ -25,7 +25,7 @@ def schema(value):
 
 
 def options(template):
-    """The options of a template and of those it takes in."""
+    """Yields the options of a template and of the templates that it includes."""
     loaded = yaml.safe_load((TEMPLATES / f"{template}.yaml").read_text())
     for option in loaded if isinstance(loaded, list) else [loaded]:
         if "template" in option:
@@ -35,7 +35,7 @@ def options(template):
 
 
 def instance_of(configuration, *templates, own={}, required=()):
-    """The only instance of a configuration, which has options of these templates and of its own and no others."""
+    """Returns the only instance of a configuration, which may have only options of the templates and of `own`."""
     document = yaml.safe_load(open(configuration))
     known = dict(own)
     for template in templates:

@@ -1,4 +1,4 @@
-"""Sends service checks with Datadog's own client, one for each line of JSON on standard input.
+"""Sends a service check with Datadog's own client for each line of JSON on standard input.
 
 usage: datadog_service_check.py <PORT|SOCKET>
 """

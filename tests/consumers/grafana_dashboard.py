@@ -1,5 +1,5 @@
-"""Reads a dashboard with Grafana's own SDK and prints what differs from its schema: keys it does not know, values of
-another type, kinds of panels, queries and units that it does not have.
+"""Reads a dashboard with Grafana's own SDK, and prints the differences from its schema: unknown keys, values of a wrong
+type, and unknown kinds of panels, queries and units.
 
 usage: grafana_dashboard.py DASHBOARD
 """
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models import dashboard, prometheus, units
 
 
 def checked(module):
-    """Has the module's classes check the types they declare, as from_json takes what comes."""
+    """Makes the classes of a module check their declared types, because from_json accepts any value."""
     for _, kind in inspect.getmembers(module, inspect.isclass):
         if kind.__module__ == module.__name__ and "from_json" in vars(kind):
             check = pydantic.validate_call(config=pydantic.ConfigDict(arbitrary_types_allowed=True))
@@ -25,7 +25,7 @@ def checked(module):
 
 
 def lost(before, after, path="dashboard"):
-    """What was read and is not written again."""
+    """Yields the parts that were read but are not written again."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in before.items():
             if key in after:

@@ -1,5 +1,5 @@
-"""Follows grpc.health.v1 with gRPC's own client: reads `check NAME`, `list` and `watch NAME` line by line, and prints what
-comes of each: `check SERVING`, `list {"": "SERVING"}`, `watch NAME NOT_SERVING`, and the code where it is an error.
+"""Calls grpc.health.v1 with gRPC's own client. Reads `check NAME`, `list` and `watch NAME`, one per line, and prints
+the results: `check SERVING`, `list {"": "SERVING"}`, `watch NAME NOT_SERVING`, or the code of an error.
 
 usage: grpc_client.py ADDRESS
 """
@@ -16,7 +16,7 @@ word = health_pb2.HealthCheckResponse.ServingStatus.Name
 
 
 def say(*words):
-    # In one piece, as every stream has a thread.
+    # One write per line, because every stream has its own thread.
     sys.stdout.write(" ".join(words) + "\n")
     sys.stdout.flush()
 

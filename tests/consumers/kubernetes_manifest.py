@@ -1,5 +1,5 @@
-"""Validates every document of a manifest against the schemas of Kubernetes, unknown fields refused, and prints the
-documents as JSON.
+"""Validates every document of a manifest by the schemas of Kubernetes, and prints the documents as JSON. Unknown fields
+are refused.
 
 usage: kubernetes_manifest.py MANIFEST VERSION...
 """

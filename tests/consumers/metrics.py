@@ -1,4 +1,4 @@
-"""Reads a metrics page in both formats with the strict parsers of prometheus-client, and fails unless both say the same.
+"""Reads a metrics page in both formats with the strict parsers of prometheus-client, and fails if the contents differ.
 
 usage: metrics.py TEXT OPENMETRICS
 """
@@ -14,7 +14,7 @@ def samples(families):
     for family in families:
         for sample in family.samples:
             key = (sample.name, tuple(sorted(sample.labels.items())))
-            assert key not in found, f"twice: {key}"
+            assert key not in found, f"{key} occurs twice"
             found[key] = sample.value
     return found
 

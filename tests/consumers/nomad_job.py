@@ -1,5 +1,5 @@
-"""Reads a job of Nomad with HashiCorp's own HCL, and prints it as JSON. Keys that Nomad's interface does not have are refused: it is
-part of the program Traefik, which names each key.
+"""Reads a Nomad job with HashiCorp's own HCL parser, and prints it as JSON. Keys that Nomad's API does not have are
+refused. The program Traefik contains this API, with the name of each key.
 
 usage: nomad_job.py FILE TRAEFIK
 """
@@ -10,7 +10,7 @@ import sys
 
 import pygohcl
 
-# Blocks with a label, and blocks with keys of one's own.
+# Blocks with a label, and blocks with arbitrary keys.
 LABELLED = {"job", "group", "task", "port", "volume"}
 FREE = {"config", "env", "meta", "header"}
 
@@ -31,5 +31,5 @@ with open(sys.argv[2], "rb") as program:
     keys = {key.decode() for key in re.findall(rb'hcl:"([a-z_0-9]+)[",]', program.read())}
 mistakes = unknown(job, "", keys | {"job"})
 if mistakes or len(keys) < 100:
-    sys.exit("\n".join(mistakes) or "the program names no keys of Nomad")
+    sys.exit("\n".join(mistakes) or "the program does not contain the keys of Nomad")
 print(json.dumps(job))

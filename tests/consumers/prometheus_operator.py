@@ -1,5 +1,5 @@
-"""Reads every document of a manifest with the models of the Prometheus Operator, unknown fields refused, and prints the documents
-as JSON.
+"""Reads every document of a manifest with the models of the Prometheus Operator, and prints the documents as JSON.
+Unknown fields are refused.
 
 usage: prometheus_operator.py MANIFEST
 """
@@ -10,7 +10,7 @@ import sys
 import cloudcoil.pydantic
 import yaml
 
-# Before the models are made, which take it over.
+# Set before the models are imported, because they inherit the setting.
 cloudcoil.pydantic.BaseModel.model_config["extra"] = "forbid"
 from cloudcoil.models.prometheus_operator import v1  # noqa: E402
 

@@ -1,12 +1,13 @@
-"""Runs Datadog's Agent with these configurations of checks, in a network of its own where nothing can be reached but its
-own loopback, and prints a line of JSON for what it holds of them (those it would run, and its complaints), then one for each
-service check that it sends on to Datadog, which is this program. The Agent has no Python and so none of the checks
-themselves. Ends with its input, and says why on standard error when the Agent does not start.
+"""Runs Datadog's Agent with configurations of checks in an isolated network, which has only a loopback interface.
+Prints a line of JSON with the configurations as the Agent has read them (the instances that it would run, and its complaints).
+Then prints a line for each service check that the Agent sends to Datadog, whose place this program takes. The Agent has
+no Python, so it runs none of the checks. The program ends when its input ends. If the Agent does not start, the program
+prints the reason on standard error.
 
-The folder of the socket is the Agent's own.
+The folder of the socket becomes the folder of the Agent.
 
 usage: run_datadog_agent.py [AGENT SOCKET [CHECK=CONFIGURATION ...]]
-       without an Agent it only tries whether it can have such a network, and exits with 77 if not
+       without an Agent it only tests whether it can create such a network, and exits with 77 if not
 """
 
 import contextlib
@@ -36,13 +37,13 @@ def leave_the_network():
     flags = CLONE_NEWNET | (CLONE_NEWUSER if os.geteuid() else 0)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(flags):
-        raise OSError(ctypes.get_errno(), "no network of its own")
+        raise OSError(ctypes.get_errno(), "no network namespace can be created")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 def say(something):
-    # In one piece, as answers are given on many threads.
+    # One write per line, because many threads answer.
     sys.stdout.write(json.dumps(something) + "\n")
     sys.stdout.flush()
 
@@ -50,7 +51,7 @@ def say(something):
 class Datadog(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        # The Agent first tries the connection with what is not compressed.
+        # The Agent first tests the connection with a body that is not compressed.
         if self.path.startswith("/api/v1/check_run") and self.headers["Content-Encoding"] == "deflate":
             for service_check in json.loads(zlib.decompress(body)):
                 if not service_check["check"].startswith("datadog.agent."):
@@ -58,7 +59,7 @@ class Datadog(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
-        # An Agent that ends hears no answers any more.
+        # An Agent that is ending does not read answers any more.
         with contextlib.suppress(ConnectionError):
             self.send_response(200)
             self.send_header("Content-Length", "2")
@@ -124,7 +125,7 @@ if not sys.argv[1:]:
 leave_the_network()
 agent, dogstatsd, *configurations = sys.argv[1:]
 configurations = dict(it.split("=", 1) for it in configurations)
-# It leaves the processor to the tests while they measure.
+# The Agent leaves the CPU to the tests while they measure.
 os.nice(10)
 datadog = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Datadog)
 threading.Thread(target=datadog.serve_forever, daemon=True).start()
@@ -139,12 +140,12 @@ try:
     patience = time.monotonic() + 180
     while True:
         try:
-            # It answers before it has read any configuration.
+            # The Agent answers before it has read any configuration.
             configured = held(agent, folder)
             known = configured["instances"].keys() | configured["complaints"].keys()
             if os.path.exists(dogstatsd) and configurations.keys() <= known:
                 break
-            why = f"it knows of {sorted(known)}"
+            why = f"the Agent has read only the configurations of {sorted(known)}"
         except subprocess.SubprocessError as error:
             why = f"{error}: {error.stderr}"
         if run.poll() is not None or time.monotonic() > patience:

@@ -1,6 +1,6 @@
 """A mail server for the tests of the check `Smtp`: aiosmtpd, with a user and a limit of sessions.
 
-The arguments are a port and a directory, in which the files `password` and `limit` say what holds for the next session.
+The arguments are a port and a directory. Its files `password` and `limit` have the values for the next session.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ def read(name):
 
 
 def authenticate(_server, _session, _envelope, _mechanism, words):
-    """Accepts the user `app` with the password of the moment; aiosmtpd says 535 to everybody else."""
+    """Accepts the user `app` with the current password. aiosmtpd answers all others with 535."""
     knows = words.login == b"app" and words.password == read("password").encode()
     return AuthResult(success=knows, handled=False)
 
@@ -37,7 +37,7 @@ class Session(SMTP):
 
 
 class Refusal(asyncio.Protocol):
-    """What Postfix says to one connection too many."""
+    """Answers as Postfix does when there are too many connections."""
 
     def connection_made(self, transport):
         transport.write(b"421 4.7.0 mail.test Error: too many connections from 127.0.0.1\r\n")

@@ -77,8 +77,7 @@ def write_times(results, steps):
 HEAD = """# Whole runs of the tests
 
 `tests/run --keep` adds a line for each run, with its commit (`+` if files differed from the commit). The column *other
-load* has the other load of the machine: nothing, or `tests/burn`, which is two endless loops at ordinary priority on two
-cores.
+load* has the other load of the machine: nothing, or `tests/burn`, two endless loops at ordinary priority on two cores.
 
 | when | commit | other load | run | tests | failed | seconds |
 |---|---|---|---|---|---|---|
