@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::url;
 
-/// Evaluates to whether the verdict is covered: the element at its middle is the notice of an old page, and it is
-/// visible.
+/// JavaScript that returns whether the verdict is covered: the element at its middle is the notice of an old page, and
+/// the notice is visible.
 const COVERED: &str = "(() => {
     const box = document.querySelector('h1').getBoundingClientRect();
     const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);

@@ -1,4 +1,4 @@
-//! An application that burns every core. Its database and its cache answer, so no check becomes Unhealthy.
+//! An application that burns every core. Its database and its cache answer, so no check may become Unhealthy.
 
 use std::{hint::black_box, time::Instant};
 

@@ -134,8 +134,8 @@ async fn a_pool_that_is_never_idle_is_no_outage_and_its_check_barely_delays_the_
         let step = async || load(&server, size, short).await;
         measure("short queries", &clock, step, |measured| judge(size, short, measured)).await;
     }
-    // Long queries leave the machine idle, so two pools run beside each other. The third has enough connections on its
-    // own.
+    // Long queries leave the machine idle, so two pools run beside each other. The third pool runs alone, because its
+    // connections are enough for the server.
     let long = millis(200);
     let step = async || tokio::join!(load(&server, 1, long), load(&server, 2, long));
     measure("long queries", &clock, step, |(one, two)| {

@@ -34,7 +34,7 @@ async fn steady_growth_is_degraded_below_the_limit() {
     let report = shown(&health);
     assert_eq!(verdict(&report), (Status::Degraded, Some(Reason::Threshold)));
     assert!(observed(&report, "growing_for") >= 300.0 && observed(&report, "value") > 0.0);
-    // The queue has been worked off.
+    // The queue is empty again.
     length.store(0, Ordering::SeqCst);
     sleep(secs(12)).await;
     assert_eq!(shown(&health).status(), Status::Healthy);

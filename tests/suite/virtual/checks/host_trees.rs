@@ -20,8 +20,8 @@ pub(crate) const NONE: &str = include_str!("host_trees/none.txt");
 pub(crate) const SYSTEMD_SLICE: &str = include_str!("host_trees/systemd_slice_v2.txt");
 
 /// The names of the expected results, which are numbers and details of the two checks. `-` stands for a missing value.
-/// If
-/// `HEALTH_SHOW_TREES` is set, the results of a tree that differs are printed, to be reviewed and copied into its file.
+/// If `HEALTH_SHOW_TREES` is set, the results of a tree that differs are printed, to be reviewed and copied into its
+/// file.
 const EXPECTED: [&str; 13] = [
     "limit_of",
     "limit",

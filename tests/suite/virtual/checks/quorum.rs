@@ -25,7 +25,7 @@ async fn outcome(check: &impl Check) -> (Status, Option<Reason>, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quorum_is_unhealthy_below_its_number_of_members() {
+async fn a_quorum_is_unhealthy_if_too_few_members_succeed() {
     let (members, prompters) = three();
     let check = at_least(2, members);
     assert_eq!(outcome(&check).await, (Status::Healthy, None, String::new()));

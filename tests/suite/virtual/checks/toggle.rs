@@ -149,7 +149,7 @@ fn of_two_concurrent_settings_the_later_is_shown() {
     assert_eq!(shows(), Status::Healthy);
     go_on.send(()).unwrap();
     first.join().unwrap();
-    assert_eq!(shows(), Status::Healthy, "the first thread read the state before it was set");
+    assert_eq!(shows(), Status::Healthy, "the first thread read the state before it was changed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! The answers that `grpc.health.v1` gives through `Health::serving`: while a service starts, when they wake a check,
-//! and for named services. On the paused clock.
+//! The answers of `grpc.health.v1`, which come from `Health::serving`, on the paused clock: of a starting service, of
+//! an old check, which a request wakes, and of a named service.
 
 use std::sync::{
     Arc,

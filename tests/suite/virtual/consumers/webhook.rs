@@ -111,7 +111,7 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
 
 /// Moves the clock in steps, with real time in between for requests in flight, until the condition holds.
 async fn in_time(clock: &StandingClock, mut is: impl FnMut() -> bool) {
-    wait::done("the condition after some time", async || {
+    wait::done("the condition of the test", async || {
         if is() {
             return Ok(());
         }
@@ -582,7 +582,7 @@ async fn each_visibility_has_its_members_and_body_with_replaces_the_body() {
     assert_eq!(chat.hears_in_time(1, &clock).await, [json!({"text": "healthy  true"})]);
     most.hears_in_time(2, &clock).await;
     least.hears_in_time(2, &clock).await;
-    // At the visibility Status, a change that leaves the status of the service as it is sends nothing.
+    // At the visibility Status, a change sends nothing if the status of the service stays the same.
     health.insert("slow", check_fn(|| async { Ok(Outcome::unhealthy("z")) }).optional().report_only()).unwrap();
     most.hears_in_time(3, &clock).await;
     let told = least.hears_in_time(3, &clock).await;

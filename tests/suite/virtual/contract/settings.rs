@@ -192,7 +192,7 @@ fn contradiction(check: Registration, options: &Value) -> String {
         .unwrap_or_else(|error| error.to_string())
 }
 
-/// Tests the own options of every check that has any, each by the error for an invalid value.
+/// Tests the specific options of every check, each by the error for an invalid value.
 #[tokio::test]
 async fn every_check_takes_settings_for_its_own_options() {
     let directory = tempfile::tempdir().unwrap();

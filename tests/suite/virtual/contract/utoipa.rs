@@ -69,7 +69,7 @@ fn content<'d>(answer: &'d Value, media: &str) -> Option<&'d Value> {
 }
 
 /// Asserts that the document names every answer to GET, and that JSON is valid by the named schema. Returns the
-/// answers.
+/// answers and the document.
 fn answers_are_documented(name: &str) -> (Seen, Value) {
     let frozen = frozen(false);
     let endpoint = endpoint(name, Endpoint::new(frozen.health()));

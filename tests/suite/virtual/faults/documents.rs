@@ -10,7 +10,7 @@ use health_tests::{
 
 /// Every check that talks to a server has a row in the table.
 #[test]
-fn every_networked_check_has_a_row() {
+fn every_networked_check_has_a_row_in_the_fault_table() {
     let local = [
         "backlog",
         "blocking",

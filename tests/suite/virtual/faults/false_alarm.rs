@@ -60,7 +60,7 @@ async fn a_stall_of_the_whole_runtime_is_no_outage() {
     stays_good(&health, async {
         for _ in 0..8 {
             let stall = async {
-                // The run has begun after this.
+                // The run has begun when this returns.
                 settle().await;
                 assert!(!poll_once(tokio::time::advance(millis(400))), "no task runs meanwhile");
             };

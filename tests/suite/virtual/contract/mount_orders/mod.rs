@@ -1,6 +1,6 @@
 //! Every order in which the three frameworks let an application mount the endpoint. In each order a probe gets the
 //! bytes of the endpoint, or the program does not start, or the documentation of the adapter calls the order wrong. For
-//! a wrong order the test holds what happens.
+//! a wrong order the test asserts what happens.
 
 mod actix;
 mod axum;
