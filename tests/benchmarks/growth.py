@@ -35,8 +35,8 @@ def measured():
     text = (table(head, rows)
             + "\n\nEach check succeeds at once and runs once a second, in one process without sockets. A request "
             "is sent every 23 ms, so\nthat with 100 checks or more most requests find new results. The time of a "
-            "change is measured from its cause to the\nsubscriber and the next request. Memory is resident memory after "
-            f"{RUNS} runs of each check, without a rendered body.\n\n"
+            "change is measured from its cause to the\nsubscriber and the next request. Memory is resident memory "
+            f"after {RUNS} runs of each check, without a rendered body.\n\n"
             "![CPU and response time by the number of checks](growth.svg)")
     return text, {PICTURE: _picture(results)}
 
