@@ -1,5 +1,5 @@
-// An actix-web service with one check: `cargo run -p health-actix --example hello`, then `curl -i localhost:8080/health`.
-// The first argument is the address to listen on.
+// An actix-web service with one check: `cargo run -p health-actix --example hello`, then
+// `curl -i localhost:8080/health`. The first argument is the address to listen on.
 
 use actix_web::{App, HttpServer, rt, web};
 use health_core::{CheckExt as _, Health, Heartbeat};

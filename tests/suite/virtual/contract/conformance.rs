@@ -187,7 +187,7 @@ fn invalid_endpoint_options_are_refused() {
         (endpoint().base_path("/livez"), "Kubernetes"),
         (endpoint().unhealthy_code(200), "400 to 599"),
         (endpoint().degraded_code(503), "200 to 299"),
-        (endpoint().degraded_code(204), "but 204 and 205"),
+        (endpoint().degraded_code(204), "except 204 and 205"),
         (endpoint().full_for_bearer("fifteen-bytes-x"), "16 bytes"),
         (endpoint().full_for_bearer(""), "16 bytes"),
     ] {

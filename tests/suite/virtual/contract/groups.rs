@@ -237,7 +237,7 @@ fn names_that_clash_with_a_group_are_refused() {
     let error = refused(Health::builder().group("x").check("x", ok()), &["\"x\"", "rename"]);
     assert_eq!(error, BuildError::NameOfGroup { name: "x".to_owned() });
     let two = Health::builder().group("a").group("b").check("x", ok().tag("b").tag("a"));
-    let error = refused(two, &["check \"x\"", "a, b", "leave it one of these tags"]);
+    let error = refused(two, &["check \"x\"", "a, b", "keep one of these tags"]);
     let groups = vec!["a".to_owned(), "b".to_owned()];
     assert_eq!(error, BuildError::SeveralGroups { name: "x".to_owned(), groups });
     for name in ["", "a b", "..", "starting", "shutdown"] {

@@ -56,7 +56,7 @@ fn muting_an_unknown_check_or_until_a_past_moment_is_an_error() {
     let (_frozen, health) = failing();
     assert!(matches!(health.mute("nothing", moment(60), ""), Err(MuteError::Unknown(_))));
     let past = health.mute("database", moment(0), "").unwrap_err();
-    assert!(matches!(past, MuteError::Past { .. }) && past.to_string().contains("later moment"), "{past}");
+    assert!(matches!(past, MuteError::Past { .. }) && past.to_string().contains("later time"), "{past}");
     assert!(health.unmute("nothing").is_err());
 }
 

@@ -110,7 +110,7 @@ fn every_test_that_the_guide_names_exists() {
 }
 
 /// Returns the pages of the guide.
-fn guide_pages() -> Vec<std::path::PathBuf> {
+fn guide_pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     let mut folders = vec![root().join("docs/src")];
     while let Some(folder) = folders.pop() {

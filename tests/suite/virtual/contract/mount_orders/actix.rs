@@ -92,8 +92,8 @@ async fn every_order_of_services_is_answered_or_documented_as_wrong() {
                 .wrap(NormalizePath::new(TrailingSlash::Always)), PAGE_HERE;
     }
     let named = [
-        "A service or scope that is registered before and matches a path of the endpoint hides it",
-        "A guard that refuses a request hides it",
+        "a service or scope that was registered before and matches the path",
+        "a guard of a scope around the endpoint that refuses the request",
         "`TrailingSlash::Always`",
     ];
     is_documented("health-actix", &named);

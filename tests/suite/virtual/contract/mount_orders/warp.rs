@@ -101,6 +101,6 @@ async fn every_order_is_answered_or_documented_as_wrong() {
         };
         hold(order, &endpoint, *expected, ask).await;
     }
-    let named = ["A filter that answers every path, or every segment, hides what is joined to it"];
+    let named = ["A filter that answers every path, or every segment, hides the filters that follow it"];
     is_documented("health-warp", &named);
 }
