@@ -1,4 +1,5 @@
-//! Pools of bb8 and r2d2 before PostgreSQL, as an application builds them, with patience and lifetimes for tests.
+//! Pools of bb8 and r2d2 connected to PostgreSQL, built as an application builds them, with timeouts and lifetimes that
+//! suit tests.
 
 use std::{thread, time::Duration};
 
@@ -14,17 +15,18 @@ use r2d2_postgres::{
 
 use crate::support::{millis, secs};
 
-/// A manager of bb8.
+/// Connection manager of a bb8 pool.
 pub type Bb8PostgresManager = Bb8Manager<bb8_postgres::tokio_postgres::NoTls>;
 
-/// A manager of r2d2.
+/// Connection manager of an r2d2 pool.
 pub type R2d2PostgresManager = R2d2Manager<BlockingNoTls>;
 
-/// How long a pool here tries by itself.
+/// How long a pool waits for a connection before it returns an error.
 const PATIENCE: Duration = secs(3);
 
 fn bb8_builder<M: bb8::ManageConnection>(places: usize) -> bb8::Builder<M> {
-    // The last to come is the first to go, so that what is not needed any more ends. Nobody else ends a dead connection.
+    // LIFO order leaves surplus connections idle, so the idle timeout closes them. Only the pool itself closes a dead
+    // idle connection.
     bb8::Pool::builder()
         .max_size(u32::try_from(places).expect("a small pool"))
         .connection_timeout(PATIENCE)
@@ -34,7 +36,7 @@ fn bb8_builder<M: bb8::ManageConnection>(places: usize) -> bb8::Builder<M> {
         .reaper_rate(millis(500))
 }
 
-/// A pool of bb8 before PostgreSQL on this port. To be called within a runtime.
+/// Returns a bb8 pool for PostgreSQL on this port. Must be called within a Tokio runtime.
 #[must_use]
 pub fn bb8(port: u16, password: &str, places: usize) -> bb8::Pool<Bb8PostgresManager> {
     let mut config = bb8_postgres::tokio_postgres::Config::new();
@@ -42,14 +44,14 @@ pub fn bb8(port: u16, password: &str, places: usize) -> bb8::Pool<Bb8PostgresMan
     bb8_builder(places).build_unchecked(Bb8Manager::new(config, bb8_postgres::tokio_postgres::NoTls))
 }
 
-/// A pool of bb8 with connections of diesel-async before PostgreSQL on this port. To be called within a runtime.
+/// Returns a bb8 pool of diesel-async connections for PostgreSQL on this port. Must be called within a Tokio runtime.
 #[must_use]
 pub fn diesel(port: u16, password: &str, places: usize) -> DieselPool<AsyncPgConnection> {
     let url = format!("postgres://app:{password}@127.0.0.1:{port}/postgres");
     bb8_builder(places).build_unchecked(AsyncDieselConnectionManager::<AsyncPgConnection>::new(url))
 }
 
-/// A manager of r2d2 for PostgreSQL on this port.
+/// Returns an r2d2 connection manager for PostgreSQL on this port.
 #[must_use]
 pub fn r2d2_manager(port: u16, password: &str) -> R2d2PostgresManager {
     let mut config = BlockingConfig::new();
@@ -57,7 +59,7 @@ pub fn r2d2_manager(port: u16, password: &str) -> R2d2PostgresManager {
     R2d2Manager::new(config, BlockingNoTls)
 }
 
-/// A pool of r2d2 before PostgreSQL on this port.
+/// Returns an r2d2 pool for PostgreSQL on this port.
 #[must_use]
 pub fn r2d2(port: u16, password: &str, places: usize) -> r2d2::Pool<R2d2PostgresManager> {
     r2d2::Pool::builder()
@@ -68,25 +70,26 @@ pub fn r2d2(port: u16, password: &str, places: usize) -> r2d2::Pool<R2d2Postgres
         .build_unchecked(r2d2_manager(port, password))
 }
 
-/// A client that blocks, or a pool of such: it is closed on a thread of its own, as a runtime's may not wait for that.
+/// Wraps a blocking client, or a pool of blocking clients. Dropping it closes the client on a thread of its own,
+/// because a runtime's worker must not block.
 #[derive(Debug)]
 pub struct Blocking<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Blocking<T> {
-    /// Takes care of its end.
+    /// Wraps a blocking client.
     #[must_use]
     pub fn new(value: T) -> Self {
         Self(Some(value))
     }
 
-    /// The client.
+    /// Returns the client.
     ///
     /// # Panics
     ///
-    /// Never, as it is there until it is dropped.
+    /// Never panics: the client is present until the wrapper is dropped.
     #[must_use]
     pub fn get(&self) -> &T {
-        self.0.as_ref().expect("a value until it is dropped")
+        self.0.as_ref().expect("the client is present until the wrapper is dropped")
     }
 }
 

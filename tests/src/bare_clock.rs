@@ -1,5 +1,5 @@
-//! A clock for tests that measure: it goes as fast as a bare thread gets on, so that a machine that is slow slows the
-//! clock, too, and a limit on it is a ratio to work that is not ours, done at the same moment.
+//! A clock for tests that measure time. It advances by the progress of a bare thread, so a slow machine also slows the
+//! clock. A limit on this clock is therefore a ratio to unrelated work done at the same moment.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,9 +14,9 @@ use std::{
 
 use crate::{port, wait};
 
-/// What the thread does again and again: it sleeps for so long, and sends one byte there and back.
+/// Length of the sleep in one step of the bare thread. After the sleep the step sends one byte and reads it back.
 const STEP: Duration = Duration::from_millis(10);
-/// A machine whose bare thread takes so long for one step stood still, and measures nothing.
+/// A step of the bare thread that takes this long means that the machine stood still. Such a measurement is discarded.
 const STOOD_STILL: Duration = Duration::from_millis(250);
 /// How often a measurement is tried on a machine that stands still.
 const TRIES: usize = 5;
@@ -37,15 +37,15 @@ pub struct BareClock {
 }
 
 impl BareClock {
-    /// Starts a thread that steps, and a bare server that echoes.
+    /// Starts the stepping thread and the echo server that it talks to.
     ///
     /// # Panics
     ///
-    /// There is no thread or no loopback port.
+    /// Panics if no thread or no loopback port is available.
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind(port::local(0)).expect("a loopback port");
-        let address = listener.local_addr().expect("its address");
+        let address = listener.local_addr().expect("the listener's address");
         let progress = Arc::<Progress>::default();
         let echo = thread::spawn(move || {
             let (mut client, _) = listener.accept().expect("the clock's own connection");
@@ -54,14 +54,14 @@ impl BareClock {
         });
         let counted = Arc::clone(&progress);
         let steps = thread::spawn(move || {
-            let mut server = TcpStream::connect(address).expect("the bare server");
-            server.set_nodelay(true).expect("a socket");
+            let mut server = TcpStream::connect(address).expect("the echo server");
+            server.set_nodelay(true).expect("a socket that accepts TCP_NODELAY");
             let mut began = Instant::now();
             while !counted.over.load(Ordering::Relaxed) {
                 thread::sleep(STEP);
                 let mut byte = [0];
                 server.write_all(&byte).and_then(|()| server.read_exact(&mut byte)).expect("an echo");
-                // Without a gap: the next step begins where this one ends.
+                // No gap between steps: the next step begins where this one ends.
                 let ended = Instant::now();
                 let took = u64::try_from((ended - began).as_nanos()).unwrap_or(u64::MAX);
                 began = ended;
@@ -72,13 +72,14 @@ impl BareClock {
         Self { progress, threads: vec![steps, echo] }
     }
 
-    /// The time on this clock.
+    /// Returns the time on this clock.
     #[must_use]
     pub fn now(&self) -> Duration {
         STEP * u32::try_from(self.progress.steps.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
-    /// The longest step since the last call, which forgets it. The step under way is waited for, as it may be the longest.
+    /// Returns the longest step since the last call and resets it. Waits for the step in progress, which may be the
+    /// longest.
     async fn longest_step(&self) -> Duration {
         let before = self.progress.steps.load(Ordering::Acquire);
         wait::true_of("a step of the bare clock", || self.progress.steps.load(Ordering::Acquire) > before).await;
@@ -95,11 +96,12 @@ impl Drop for BareClock {
     }
 }
 
-/// Measures, and judges what was measured. A step in which the machine stood still counts for nothing and is tried again.
+/// Runs `step` and judges its result. A measurement during which the machine stood still is discarded and repeated.
 ///
 /// # Panics
 ///
-/// `judge` finds a fault in a measurement that counts; or none counts, which says "machine too busy" and is no fault.
+/// Panics if `judge` rejects a measurement, or with "machine too busy" if the machine stood still in every try, which
+/// is no fault of the product.
 pub async fn measure<T>(what: &str, clock: &BareClock, mut step: impl AsyncFnMut() -> T, judge: impl Fn(&T)) -> T {
     let mut stalls = Vec::new();
     for _ in 0..TRIES {
@@ -113,6 +115,7 @@ pub async fn measure<T>(what: &str, clock: &BareClock, mut step: impl AsyncFnMut
         stalls.push(stall);
     }
     panic!(
-        "machine too busy to measure, which is no fault of the product: {what}: a bare thread stood still for {stalls:.0?}"
+        "machine too busy to measure {what}, which is no fault of the product: \
+         a bare thread stood still for {stalls:.0?}"
     );
 }

@@ -1,5 +1,5 @@
-//! A headless Chromium, driven through its own protocol: <https://chromedevtools.github.io/devtools-protocol/>. It reaches
-//! nothing but loopback.
+//! A headless Chromium, driven through the Chrome DevTools Protocol:
+//! <https://chromedevtools.github.io/devtools-protocol/>. It can reach only loopback addresses.
 
 use std::{
     cell::RefCell,
@@ -19,11 +19,11 @@ use tungstenite::{Message, WebSocket};
 
 use crate::{process::Process, tools, wait};
 
-/// A running browser, which ends when it is dropped.
+/// A running browser. It ends when it is dropped.
 pub struct Browser {
     connection: Rc<RefCell<Connection>>,
     _process: Process,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the profile is removed after the browser has ended.
     _profile: TempDir,
 }
 
@@ -37,7 +37,7 @@ pub struct Tab {
 struct Connection {
     socket: WebSocket<TcpStream>,
     calls: u64,
-    /// What the browser has told besides answers.
+    /// Events received so far.
     events: Vec<Value>,
 }
 
@@ -54,13 +54,14 @@ impl fmt::Debug for Tab {
 }
 
 impl Connection {
-    /// Reads one message: an answer, or an event, which is kept. `None` if none comes within the timeout of the socket.
+    /// Reads one message: an answer, or an event, which is stored. Returns `None` if no message arrives within the
+    /// timeout of the socket.
     fn read(&mut self) -> Option<Value> {
         let message = match self.socket.read() {
             Ok(Message::Text(text)) => serde_json::from_str::<Value>(text.as_str()).expect("JSON"),
             Ok(_) => return None,
             Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
-            Err(error) => panic!("the browser's connection: {error}"),
+            Err(error) => panic!("connection to the browser failed: {error}"),
         };
         if message.get("id").is_none() {
             self.events.push(message.clone());
@@ -75,7 +76,7 @@ impl Connection {
         if let Some(session) = session {
             call["sessionId"] = session.into();
         }
-        self.socket.send(Message::text(call.to_string())).expect("a browser that reads");
+        self.socket.send(Message::text(call.to_string())).expect("the browser reads the call");
         wait::found(method, || {
             let answer = self.read().filter(|message| message["id"] == id)?;
             assert!(answer.get("error").is_none(), "{method} {parameters}: {answer}");
@@ -89,7 +90,7 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// Panics if Chromium is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         tools::needs("chromium");
@@ -103,7 +104,7 @@ impl Browser {
                 "--disable-gpu",
                 "--hide-scrollbars",
             ])
-            // Tests run in containers, where there is no other user to become.
+            // In containers the tests run as root, and Chromium's sandbox refuses root.
             .args(["--no-sandbox", "--disable-dev-shm-usage"])
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
             .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
@@ -113,21 +114,21 @@ impl Browser {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = Process::new(command.spawn().expect("chromium"));
-        let said = BufReader::new(process.child().stderr.take().expect("its output"));
+        let said = BufReader::new(process.child().stderr.take().expect("standard error of the browser"));
         let mut lines = said.lines().map_while(Result::ok);
         let url = lines.find_map(|line| line.split_once("listening on ").map(|(_, url)| url.to_owned()));
-        let url = url.expect("the address of its protocol");
-        // What else it says must be read, too.
+        let url = url.expect("the address of the DevTools protocol");
+        // The rest of the output must be read too, else the browser blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let authority = url.trim_start_matches("ws://").split('/').next().unwrap_or_default();
         let stream = TcpStream::connect(authority).expect("the browser");
-        let (socket, _) = tungstenite::client(url.as_str(), stream).expect("its protocol");
+        let (socket, _) = tungstenite::client(url.as_str(), stream).expect("the DevTools protocol");
         socket.get_ref().set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         let connection = Rc::new(RefCell::new(Connection { socket, calls: 0, events: Vec::new() }));
         Self { connection, _process: process, _profile: profile }
     }
 
-    /// Opens a tab of this size, which listens to errors and requests from its beginning.
+    /// Opens a tab of this size in pixels. The tab records errors and requests from its beginning.
     #[must_use]
     pub fn tab(&self, width: u32, height: u32) -> Tab {
         let call = |method: &str, parameters: Value| self.connection.borrow_mut().call(None, method, &parameters);
@@ -156,13 +157,13 @@ impl Tab {
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// Sets what the style sheet is told of the reader, such as `("prefers-color-scheme", "dark")`.
+    /// Sets media features that the style sheet sees, such as `("prefers-color-scheme", "dark")`.
     pub fn prefer(&self, features: &[(&str, &str)]) {
         let features: Vec<Value> = features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Loads a page and waits until it is there.
+    /// Loads a page and waits until it is complete.
     pub fn open(&self, url: &str) {
         self.call("Page.navigate", json!({"url": url}));
         wait::until(url, || {
@@ -170,7 +171,8 @@ impl Tab {
         });
     }
 
-    /// Returns the value of a script, which the page itself could not run. A promise is awaited.
+    /// Evaluates a script and returns its value. A promise is awaited. The page's content security policy does not
+    /// apply.
     pub fn run(&self, script: &str) -> Value {
         let parameters = json!({"expression": script, "returnByValue": true, "awaitPromise": true});
         let answer = self.call("Runtime.evaluate", parameters);
@@ -178,22 +180,22 @@ impl Tab {
         answer["result"]["value"].clone()
     }
 
-    /// Returns the text that a script finds.
+    /// Evaluates a script and returns its value as text, empty if it is no text.
     pub fn text(&self, script: &str) -> String {
         self.run(script).as_str().unwrap_or_default().to_owned()
     }
 
-    /// Returns a picture of the window as PNG.
+    /// Returns a screenshot of the window as PNG.
     pub fn picture(&self) -> Vec<u8> {
         let answer = self.call("Page.captureScreenshot", json!({"format": "png"}));
-        BASE64_STANDARD.decode(answer["data"].as_str().unwrap_or_default()).expect("a picture")
+        BASE64_STANDARD.decode(answer["data"].as_str().unwrap_or_default()).expect("a screenshot")
     }
 
-    /// Writes a picture of the window to a file.
+    /// Writes a screenshot of the window to a file.
     ///
     /// # Panics
     ///
-    /// It cannot be written.
+    /// Panics if the file cannot be written.
     pub fn write_picture(&self, file: &Path) {
         fs::write(file, self.picture()).expect("a file");
     }
@@ -203,20 +205,21 @@ impl Tab {
         self.call("Page.bringToFront", json!({}));
     }
 
-    /// Returns the events of a method that this tab has had so far.
+    /// Returns the events with this method name that this tab has received so far.
     pub fn events(&self, method: &str) -> Vec<Value> {
-        // What the browser has sent meanwhile comes before its answer.
+        // Events that the browser sent earlier arrive before the answer to this call.
         self.run("0");
         let connection = self.connection.borrow();
         let ours = connection.events.iter().filter(|it| it["method"] == method && it["sessionId"] == *self.session);
         ours.map(|event| event["params"].clone()).collect()
     }
 
-    /// Returns what stands in the console as an error, and the exceptions.
+    /// Returns the errors and warnings of the console, and the uncaught exceptions.
     pub fn errors(&self) -> Vec<String> {
         let entries = self.events("Log.entryAdded").into_iter().map(|event| event["entry"].clone());
         let is_error = |entry: &Value| matches!(entry["level"].as_str(), Some("error" | "warning"));
-        // Chromium reports each answer of 400 and above; a page of 503 is meant to have that code.
+        // Chromium reports every answer of 400 and above as an error. The status page intentionally has code 503 when
+        // unhealthy.
         let is_a_code = |entry: &Value| {
             entry["source"] == "network" && entry["text"].as_str().unwrap_or_default().contains(" 503 ")
         };
@@ -226,13 +229,13 @@ impl Tab {
         entries.chain(thrown).collect()
     }
 
-    /// Returns the addresses of all requests.
+    /// Returns the URLs of all requests of this tab.
     pub fn requests(&self) -> Vec<String> {
         let sent = self.events("Network.requestWillBeSent").into_iter();
         sent.map(|event| event["request"]["url"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// The browser's name of the tab.
+    /// Returns the browser's identifier of the tab.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target

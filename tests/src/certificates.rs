@@ -1,4 +1,4 @@
-//! Certificates of a test's own authority.
+//! Certificates signed by a certificate authority of the test.
 
 use std::{
     fs,
@@ -13,31 +13,32 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use crate::service::Kind;
 
-/// The name that the clients of the tests ask for: a server's address, which no resolver can give another meaning.
+/// The name for which the clients of the tests expect a certificate. It is the server's address, which no resolver can
+/// map to another host.
 pub const NAME: &str = "127.0.0.1";
 
-/// What a server presents, both PEM.
+/// A server's certificate chain and key, both as PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The chain.
+    /// The certificate chain.
     pub chain: String,
-    /// The key.
+    /// The private key.
     pub key: String,
 }
 
 impl Identity {
-    /// Writes the chain and the key into this folder, over those from before. Returns where they are.
+    /// Writes the chain and the key into this folder and replaces earlier files. Returns the two paths.
     ///
     /// # Panics
     ///
-    /// They cannot be written.
+    /// Panics if a file cannot be written.
     #[must_use]
     pub fn write_to(&self, folder: &Path) -> (PathBuf, PathBuf) {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).expect("a file");
-            // PostgreSQL takes no key that others can read.
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our file");
+            // PostgreSQL refuses a key that other users can read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file that belongs to this user");
             path
         };
         (write("server.crt", &self.chain), write("server.key", &self.key))
@@ -50,22 +51,22 @@ impl From<Identity> for Kind {
     }
 }
 
-/// What is wrong with a server's certificate.
+/// A fault of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nothing.
+    /// No fault.
     None,
-    /// It has expired.
+    /// The certificate has expired.
     Expired,
-    /// It is for another name than [`NAME`].
+    /// The certificate is for another name than [`NAME`].
     OtherName,
-    /// It is of an authority that the client does not know.
+    /// The certificate is signed by an authority that the client does not know.
     OtherAuthority,
-    /// It is of an authority that only has the name of the one that the client knows.
+    /// The certificate is signed by an unknown authority that has the same name as the known one.
     Impostor,
 }
 
-/// An authority that signs what the test wants.
+/// A certificate authority of a test.
 #[derive(Debug)]
 pub struct Authority {
     certificate: Certificate,
@@ -80,21 +81,21 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one.
+    /// Creates an authority.
     ///
     /// # Panics
     ///
-    /// It cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn new() -> Self {
         Self::named("the test's authority")
     }
 
-    /// A new one of this name.
+    /// Creates an authority with this name.
     ///
     /// # Panics
     ///
-    /// It cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -105,17 +106,18 @@ impl Authority {
         Self { certificate, params: params.clone(), issuer: Issuer::new(params, key) }
     }
 
-    /// Its own certificate, as PEM.
+    /// Returns the authority's own certificate as PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// Its name and key once more, signed by another authority, until so many days from now: as PEM.
+    /// Returns a certificate with this authority's name and key, signed by another authority and valid for this many
+    /// days from now, as PEM.
     ///
     /// # Panics
     ///
-    /// It cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn crossed(&self, by: &Self, to_days: i64) -> String {
         let mut params = self.params.clone();
@@ -123,11 +125,11 @@ impl Authority {
         params.signed_by(self.issuer.key(), &by.issuer).expect("a certificate").pem()
     }
 
-    /// The roots that trust it.
+    /// Returns a root store that trusts this authority.
     ///
     /// # Panics
     ///
-    /// Its certificate is none.
+    /// Panics if the authority's certificate is not accepted as a root.
     #[must_use]
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
@@ -135,21 +137,22 @@ impl Authority {
         roots
     }
 
-    /// A server's certificate for a name, from so many days from now until so many, as the program `serve` takes it.
+    /// Returns a server's certificate and key for a name, valid between two numbers of days from now, in the form that
+    /// the program `serve` takes.
     ///
     /// # Panics
     ///
-    /// It cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn sign(&self, name: &str, from_days: i64, to_days: i64) -> Kind {
         self.identity(name, from_days, to_days).into()
     }
 
-    /// A server's certificate and key with this flaw.
+    /// Returns a server's certificate and key with this fault.
     ///
     /// # Panics
     ///
-    /// They cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn flawed(&self, flaw: Flaw) -> Identity {
         match flaw {
@@ -162,11 +165,11 @@ impl Authority {
         }
     }
 
-    /// A server's certificate and key for a name, from so many days from now until so many.
+    /// Returns a server's certificate and key for a name, valid between two numbers of days from now.
     ///
     /// # Panics
     ///
-    /// They cannot be made.
+    /// Panics if the certificate cannot be created.
     #[must_use]
     pub fn identity(&self, name: &str, from_days: i64, to_days: i64) -> Identity {
         let key = KeyPair::generate().expect("a key");
@@ -174,18 +177,18 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         let now = OffsetDateTime::now_utc();
         params.not_before = now + Duration::days(from_days);
-        // A minute more, so that the days left are these while the test runs.
+        // One minute more, so that the number of days left stays the same while the test runs.
         params.not_after = now + Duration::days(to_days) + Duration::minutes(1);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { chain: certificate.pem(), key: key.serialize_pem() }
     }
 }
 
-/// An application's settings of TLS that trust these roots.
+/// Returns an application's TLS configuration that trusts these roots.
 ///
 /// # Panics
 ///
-/// They cannot be made.
+/// Panics if the configuration is refused.
 #[must_use]
 pub fn config(roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -195,21 +198,21 @@ pub fn config(roots: RootCertStore) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// An application's client of HTTP that trusts these roots.
+/// Returns an application's HTTP client that trusts these roots.
 ///
 /// # Panics
 ///
-/// It cannot be made.
+/// Panics if the client cannot be created.
 #[must_use]
 pub fn client(roots: RootCertStore) -> reqwest::Client {
     reqwest::Client::builder().tls_backend_preconfigured(config(roots)).build().expect("a client")
 }
 
-/// A client that speaks HTTP/2 without TLS.
+/// Returns a client that speaks HTTP/2 without TLS.
 ///
 /// # Panics
 ///
-/// It cannot be made.
+/// Panics if the client cannot be created.
 #[must_use]
 pub fn http2_client() -> reqwest::Client {
     let builder = reqwest::Client::builder().tls_backend_preconfigured(config(RootCertStore::empty()));

@@ -1,25 +1,25 @@
-//! What a run of each check costs the server that it asks, as data: counted in the traffic of a proxy, and the document that
-//! shows it, `health-core/COSTS.md`.
+//! The cost of one run of each check for the server that it queries: counted in the traffic of a proxy, and written to
+//! the document `health-core/COSTS.md`.
 
 use std::{fmt::Write as _, path::PathBuf};
 
 use crate::{proxy::Traffic, tools::repository};
 
-/// How many runs are counted together.
+/// Number of runs that are counted together.
 pub const RUNS: usize = 10;
 
-/// The costs of one check, of [`RUNS`] runs.
+/// The costs of one check, summed over [`RUNS`] runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Costs {
     /// Connections that the runs opened.
     pub opened: usize,
-    /// Connections that are kept while nothing runs, of an application that has used one.
+    /// Connections that stay open between runs. The application has used one connection before.
     pub kept: usize,
-    /// Times an answer followed a question.
+    /// Number of times that an answer followed a request.
     pub round_trips: usize,
-    /// Messages in the words of the protocol: queries, commands, frames, requests.
+    /// Messages as the protocol defines them: queries, commands, frames, requests.
     pub messages: usize,
-    /// Channels of AMQP that the runs opened.
+    /// AMQP channels that the runs opened.
     pub channels: usize,
 }
 
@@ -39,7 +39,7 @@ impl Costs {
             }
             _ => traffic.round_trips,
         };
-        // Class 20, method 10.
+        // Channel.Open has class 20 and method 10.
         let opens = |frame: &&[u8]| frame.first() == Some(&1) && frame.get(7..11) == Some(&[0, 20, 0, 10]);
         let channels = traffic.sent.iter().flat_map(|sent| frames(sent)).filter(opens).count();
         let channels = if row.starts_with("rabbitmq") { channels } else { 0 };
@@ -47,7 +47,8 @@ impl Costs {
     }
 }
 
-/// Counts messages that tell their size: where its bytes are, and how many bytes beside those it counts the message has.
+/// Counts messages with a length prefix: `at` is the position of the prefix, `width` its size in bytes, `more` the
+/// number of bytes of a message that the length does not include.
 fn sized(mut sent: &[u8], at: usize, width: usize, more: usize, size: fn([u8; 4]) -> u32) -> usize {
     let mut count = 0;
     while sent.len() >= at + width {
@@ -60,7 +61,7 @@ fn sized(mut sent: &[u8], at: usize, width: usize, more: usize, size: fn([u8; 4]
     count
 }
 
-/// The frames of AMQP, but for heartbeats.
+/// Returns the AMQP frames without heartbeats.
 fn frames(mut sent: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let size = u32::from_be_bytes(sent.get(3..7)?.try_into().ok()?);
@@ -71,13 +72,13 @@ fn frames(mut sent: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|frame| frame[0] != 8)
 }
 
-/// How many lines begin so.
+/// Counts the lines that begin with these bytes.
 fn begins(sent: &[u8], with: &[u8]) -> usize {
     let lines = sent.split(|byte| *byte == b'\n');
     lines.filter(|line| line.starts_with(with)).count()
 }
 
-/// The document.
+/// Renders the document.
 #[must_use]
 pub fn document(costs: &[(&str, Costs)]) -> String {
     let mut text = String::from(
@@ -92,7 +93,8 @@ pub fn document(costs: &[(&str, Costs)]) -> String {
          | check | connections opened | connections kept | round trips | messages | channels opened |\n\
          |---|---|---|---|---|---|\n",
     );
-    // What a server sends of its own accord, once in a while, is nobody's cost.
+    // Dividing drops the remainder: messages that a server sends of its own accord from time to time are not a cost of
+    // a run.
     let per_run = |count: usize| count / RUNS;
     for (row, Costs { opened, kept, round_trips, messages, channels }) in costs {
         let (opened, channels) = (per_run(*opened), per_run(*channels));
@@ -109,7 +111,7 @@ pub fn document(costs: &[(&str, Costs)]) -> String {
     text
 }
 
-/// Where the document is kept.
+/// Returns the path of the document.
 #[must_use]
 pub fn file() -> PathBuf {
     repository().join("health-core/COSTS.md")

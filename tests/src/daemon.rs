@@ -1,4 +1,4 @@
-//! A server's process, and what every server of the tests can suffer.
+//! A server's process, and the faults that every server of the tests can be given.
 
 use std::process::Command;
 
@@ -6,21 +6,21 @@ use nix::sys::signal::Signal;
 
 use crate::{process::Process, wait};
 
-/// A process that runs or does not, and can be started again.
+/// A server process that runs or not and can be started again.
 #[derive(Debug, Default)]
 pub struct Daemon(Option<Process>);
 
 impl Daemon {
-    /// Starts it and waits until it is ready.
+    /// Starts the process and waits until it is ready.
     ///
     /// # Panics
     ///
-    /// It ends, or is not ready within [`wait::HANG`].
+    /// Panics if the process ends, or is not ready within [`wait::HANG`].
     pub fn start(&mut self, mut command: Command, ready: impl Fn() -> bool) {
         let name = command.get_program().to_string_lossy().into_owned();
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        // One that was killed may take a moment to let go of its port.
-        wait::until("the end of the one before", || !ready());
+        // The port of a process that was killed can stay in use for a moment.
+        wait::until("the previous process has released its port", || !ready());
         let child = command.spawn();
         self.0 = Some(Process::new(child.unwrap_or_else(|error| panic!("{name} {arguments:?}: {error}"))));
         wait::until(&format!("{name} {arguments:?} is ready"), || {
@@ -29,7 +29,7 @@ impl Daemon {
         });
     }
 
-    /// Stops it in order.
+    /// Stops the process with SIGTERM and waits for its end.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.0.take() {
             process.signal(Signal::SIGTERM);
@@ -37,52 +37,52 @@ impl Daemon {
         }
     }
 
-    /// Kills it.
+    /// Kills the process.
     pub fn kill(&mut self) {
-        // Dropping ends it, and what it has started, with SIGKILL.
+        // Dropping the process sends SIGKILL to it and to the processes that it has started.
         self.0 = None;
     }
 
-    /// Sends it, and what it has started, a signal.
+    /// Sends a signal to the process and to the processes that it has started.
     ///
     /// # Panics
     ///
-    /// It does not run.
+    /// Panics if the process does not run.
     pub fn signal(&self, signal: Signal) {
         self.0.as_ref().expect("a running server").signal_all(signal);
     }
 }
 
-/// What every server of the tests can suffer.
+/// The faults that every server of the tests can be given.
 pub trait Server: Send + Sync {
-    /// Where it listens, while it runs.
+    /// Returns the port on which the server listens while it runs.
     fn port(&self) -> u16;
-    /// Starts it again, on the same port.
+    /// Starts the server again on the same port.
     fn run(&mut self);
-    /// Stops it in order.
+    /// Stops the server in order.
     fn stop(&mut self);
-    /// Kills it.
+    /// Kills the server.
     fn kill(&mut self);
-    /// Stops it where it stands.
+    /// Stops the server's processes with SIGSTOP.
     fn freeze(&self);
-    /// Lets it go on.
+    /// Lets a frozen server continue.
     fn thaw(&self);
-    /// Makes it accept this password from now on.
+    /// Makes the server accept this password from now on.
     fn accept_password(&mut self, password: &str);
-    /// Makes it follow this rule from now on.
+    /// Makes the server follow this rule from now on.
     fn impose(&self, rule: Rule) {
-        panic!("this server knows no rule such as {rule:?}");
+        panic!("this server does not support the rule {rule:?}");
     }
 }
 
-/// How a server treats the user of the tests.
+/// A rule for how a server treats the user of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// As usual.
+    /// The user may connect.
     Open,
-    /// It has no room for one more connection.
+    /// The server has no room for another connection.
     Full,
-    /// It refuses the user for another reason than the password.
+    /// The server refuses the user for a reason other than the password.
     LockedOut,
 }
 
@@ -126,7 +126,7 @@ macro_rules! daemon_server {
 }
 pub(crate) use daemon_server;
 
-/// Implements [`Server`] for a type that has methods of its own by these names.
+/// Implements [`Server`] for a type that has inherent methods with the same names.
 macro_rules! inherent_server {
     ($server:ty $(, $impose:ident)?) => {
         impl $crate::daemon::Server for $server {

@@ -1,4 +1,4 @@
-//! A Datadog Agent of the test's own, in a network of its own: what it is told reaches nobody but the test.
+//! A Datadog Agent that the test starts in a network namespace of its own: only the test receives what it sends.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -17,22 +17,22 @@ use crate::{process::Process, tools, wait::HANG};
 /// A running Agent, without the checks that it would run with Python.
 #[derive(Debug)]
 pub struct DatadogAgent {
-    /// What it holds of the configurations of checks: its `complaints`, and the `instances` that it would run.
+    /// The Agent's configurations of checks: its `complaints`, and the `instances` that it would run.
     pub configured: Value,
-    /// Where it takes service checks.
+    /// The socket on which the Agent accepts service checks.
     pub socket: PathBuf,
     lines: mpsc::Receiver<String>,
     process: Process,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the Agent has ended.
     _directory: TempDir,
 }
 
 impl DatadogAgent {
-    /// Starts one with these configurations of checks.
+    /// Starts an Agent with these configurations of checks.
     ///
     /// # Panics
     ///
-    /// It is not installed or does not start.
+    /// Panics if the Agent is not installed or does not start.
     #[must_use]
     pub fn start(configurations: &[(&str, &Path)]) -> Self {
         tools::needs("datadog-agent");
@@ -42,7 +42,7 @@ impl DatadogAgent {
         command.arg(tools::repository().join("target/tools/datadog-agent")).arg(&socket);
         command.args(configurations.iter().map(|(check, file)| format!("{check}={}", file.display())));
         let child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python: tests/run installs it");
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python, which tests/run installs");
         let mut process = Process::new(child);
         let said = BufReader::new(process.child().stdout.take().expect("its output"));
         let (sender, lines) = mpsc::channel();
@@ -52,11 +52,11 @@ impl DatadogAgent {
         agent
     }
 
-    /// The next service check that it sends on to Datadog, which it does every 15 seconds.
+    /// Returns the next service check that the Agent forwards to Datadog. It forwards every 15 seconds.
     ///
     /// # Panics
     ///
-    /// It sends none within [`HANG`].
+    /// Panics if the Agent forwards none within [`HANG`].
     #[must_use]
     pub fn service_check(&self) -> Value {
         self.line(HANG)
@@ -64,13 +64,13 @@ impl DatadogAgent {
 
     fn line(&self, within: Duration) -> Value {
         let line = self.lines.recv_timeout(within).expect("a line from the Agent in time");
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("the Agent said {line:?}"))
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("the Agent printed a line that is no JSON: {line:?}"))
     }
 }
 
 impl Drop for DatadogAgent {
     fn drop(&mut self) {
-        // With its input it ends in order, and so does the Agent.
+        // The script ends in order when its input is closed, and ends the Agent too.
         drop(self.process.child().stdin.take());
         let patience = Instant::now() + Duration::from_secs(10);
         while self.process.runs() && Instant::now() < patience {

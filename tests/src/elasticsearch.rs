@@ -1,6 +1,8 @@
-//! The health of a cluster of Elasticsearch, written from the documents of its interface: Debian has neither
-//! Elasticsearch nor OpenSearch, and no package of PyPI or npm carries one. Its folder has `health`, the whole answer
-//! (none: green), and `code` (none: 200).
+//! The cluster health of Elasticsearch, written from the documentation of its API: Debian has neither Elasticsearch nor
+//! OpenSearch, and no package of PyPI or npm carries one.
+//!
+//! The folder may hold the file `health`, the whole answer (default: a green cluster), and the file `code`, the status
+//! code (default: 200).
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -12,7 +14,7 @@ use axum::{
     routing::get,
 };
 
-/// The answer of a cluster of one node.
+/// Returns the answer of a cluster of one node.
 #[must_use]
 pub fn health(status: &str, unassigned_shards: usize) -> String {
     serde_json::json!({
@@ -35,13 +37,13 @@ pub fn health(status: &str, unassigned_shards: usize) -> String {
     .to_string()
 }
 
-/// What is served from this folder.
+/// Returns the routes that answer from this folder.
 pub fn routes(folder: Arc<PathBuf>) -> Router {
     Router::new().route("/_cluster/health", get(answer)).with_state(folder)
 }
 
 async fn answer(State(folder): State<Arc<PathBuf>>, uri: Uri) -> Response {
-    // A parameter that it does not know is an error.
+    // Elasticsearch answers an unknown parameter with an error.
     if uri.query().is_some_and(|query| query.split('&').any(|part| !part.starts_with("timeout="))) {
         return StatusCode::BAD_REQUEST.into_response();
     }

@@ -1,4 +1,4 @@
-//! An Envoy of the test's own with the file of `examples/deploy`.
+//! An Envoy that the test starts with the configuration of `examples/deploy`.
 
 use std::{
     fs,
@@ -14,20 +14,20 @@ use crate::{daemon::Daemon, http, port, tools, wait};
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
-    /// Where it listens.
+    /// The address on which Envoy listens for requests.
     pub address: SocketAddr,
     admin: SocketAddr,
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after Envoy has ended.
     _directory: TempDir,
 }
 
 impl Envoy {
-    /// Starts one before these instances that asks after each such time, for instance `0.1s`.
+    /// Starts an Envoy in front of these instances that probes them at this interval, for instance `0.1s`.
     ///
     /// # Panics
     ///
-    /// It is not installed, does not accept the file or does not start.
+    /// Panics if Envoy is not installed, rejects the configuration or does not start.
     #[must_use]
     pub fn before(a: SocketAddr, b: SocketAddr, interval: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -53,11 +53,11 @@ impl Envoy {
         Self { address, admin, _daemon: daemon, _directory: directory }
     }
 
-    /// What it thinks of an instance: `healthy`, or what it holds against it.
+    /// Returns Envoy's health flags of an instance: `healthy`, or the reasons why it is not.
     ///
     /// # Panics
     ///
-    /// It does not tell.
+    /// Panics if Envoy does not list the instance.
     #[must_use]
     pub fn flags(&self, instance: SocketAddr) -> String {
         let text = http::get(self.admin, "/clusters", &[]).text();
@@ -66,11 +66,11 @@ impl Envoy {
         flags.unwrap_or_else(|| panic!("no {begins} in {text}")).to_owned()
     }
 
-    /// Waits until it thinks this of an instance.
+    /// Waits until Envoy has these health flags for an instance.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it has others after [`wait::HANG`].
     pub fn thinks(&self, instance: SocketAddr, flags: &str) {
         wait::equals(&instance.to_string(), &flags.to_owned(), || self.flags(instance));
     }

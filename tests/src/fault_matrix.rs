@@ -1,44 +1,46 @@
-//! What a network does to connections, against the checks of a database, a cache, two brokers and a service, as data:
-//! the verdict and the latest moment of each cell, and the document that shows them, `health-core/FAULTS.md`.
+//! Faults of the network between the checks and a database, a cache, two brokers and a service: the verdict and the
+//! latest moment of each cell, and the document that shows them, `health-core/FAULTS.md`.
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
 use crate::{fault_rows::TIMEOUT, proxy::NetworkFault, support::millis};
 
-/// Whose checks are in the matrix, by the names of their modules.
+/// The checks of the matrix, by the names of their modules.
 pub const CHECKS: [&str; 6] = ["postgres", "sqlx", "redis", "rabbitmq", "kafka", "http"];
 
-/// How many runs a cell without an outage is watched for.
+/// The number of runs for which a cell without an outage is watched.
 pub const WATCHED: u64 = 8;
 
-/// A fault, and what each check says under it.
+/// A fault, and the verdict of each check under it.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// What it is called in the document.
+    /// Name of the fault in the document.
     pub name: &'static str,
-    /// What makes it.
+    /// Cause of the fault.
     pub cause: Cause,
-    /// In the order of the checks: `healthy` means that no run ever says anything else; a reason is there at the latest moment;
-    /// `a, then healthy` gets over it by itself while the fault lasts; `-` means that there is no such thing.
+    /// Verdicts in the order of [`CHECKS`]. `healthy`: no run ever has another verdict. A reason: the check reports it
+    /// at the latest moment `within`. `a, then healthy`: the check recovers by itself while the fault lasts. `-`: the
+    /// fault does not exist for this check.
     pub cells: [&'static str; 6],
-    /// The latest moment, on a bare thread's clock.
+    /// The latest moment of the verdict, on the clock of a bare thread.
     pub within: Duration,
 }
 
-/// What makes a fault.
+/// A cause of a fault.
 #[derive(Clone, Copy, Debug)]
 pub enum Cause {
-    /// The proxy.
+    /// The proxy makes the fault.
     Network(NetworkFault),
-    /// The application or the server: one of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
+    /// The application's pool or the server makes the fault: one of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
     Pool(&'static str),
 }
 
 const LATE: Duration = TIMEOUT.saturating_mul(3);
-/// The runs of a fault that hangs: one under way, the pause after it, and a whole one until its deadline.
+/// The latest moment for a fault that hangs: a run in progress, the pause after it, and a whole run until its deadline.
 const HANGS: Duration = millis(2_500);
 
-/// The same, after the time in which the server is told to lock the user out: RabbitMQ's program takes seconds.
+/// The latest moment for a user who is locked out: [`HANGS`] plus the time in which the server learns of it. The
+/// program of RabbitMQ takes seconds.
 const LOCKED_OUT: Duration = millis(10_000);
 
 /// The faults.
@@ -89,7 +91,7 @@ pub const FAULTS: [Fault; 13] = [
     Fault {
         name: "half-open",
         cause: Cause::Network(NetworkFault::HalfOpen),
-        // librdkafka keeps its connections until it gives them up.
+        // librdkafka keeps its connections until it declares them dead.
         cells: ["healthy", "healthy", "healthy", "healthy", "timeout/unreachable", "healthy"],
         within: HANGS,
     },
@@ -119,10 +121,10 @@ pub const FAULTS: [Fault; 13] = [
     },
 ];
 
-/// What was measured of one check: for each fault the moment.
+/// The measured moments of one check, one for each fault.
 pub type Measured = Vec<Duration>;
 
-/// The document; without what was measured it says only what is expected.
+/// Renders the document, without the measured moments if there are none.
 #[must_use]
 pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
     let mut text = String::from(
@@ -159,7 +161,7 @@ pub fn document(measured: Option<&[(&'static str, Measured)]>) -> String {
     text
 }
 
-/// A document without its measured numbers.
+/// Returns a document without its measured moments.
 #[must_use]
 pub fn without_moments(text: &str) -> String {
     let mut parts = text.split(" (");
@@ -167,7 +169,7 @@ pub fn without_moments(text: &str) -> String {
     parts.fold(first, |so_far, part| so_far + part.split_once(" s)").map_or(part, |(_, after)| after))
 }
 
-/// Where the document is kept.
+/// Returns the path of the document.
 #[must_use]
 pub fn file() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../health-core/FAULTS.md")

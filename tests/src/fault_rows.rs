@@ -1,5 +1,5 @@
-//! Every networked check in front of the server that it watches, behind a proxy that makes the faults of the network: the rows that the
-//! tests of the fault table and of the fault matrix run.
+//! Every networked check and the server that it watches, behind a proxy that makes the faults of the network. The tests
+//! of the fault table and of the fault matrix run these rows.
 
 mod pooled;
 mod watched;
@@ -35,57 +35,61 @@ pub use self::{
     watched::Watched,
 };
 
-/// The deadline of every check here.
+/// The deadline of every check in these rows.
 pub const TIMEOUT: Duration = secs(1);
 
-/// The number of the name server that these rows ask: see [`name_server::address`].
+/// The number of the name server that these rows use: see [`name_server::address`].
 pub const TEST: u8 = 1;
 
-/// The columns of the table.
+/// The columns of the table: the faults of server and network.
 pub const FAULTS: [&str; 9] =
     ["refused", "black hole", "frozen", "killed", "restarted", "wrong password", "reset", "trickle", "endless"];
 
-/// The columns of the table that are about the application's pool and the server's answers: every connection of the pool is
-/// always waited for; all are in use, and the server has no room for one more; the idle ones have died without a word; the
-/// server refuses the user, for another reason than the password.
+/// The columns of the table for faults of the application's pool and the server's answers:
+///
+/// - `busy`: tasks always wait for every connection of the pool.
+/// - `full server`: all connections of the pool are in use, and the server has no room for another one.
+/// - `idle ones dead`: the idle connections have died without a notice.
+/// - `locked out`: the server refuses the user for a reason other than the password.
 pub const POOL_FAULTS: [&str; 4] = ["busy", "full server", "idle ones dead", "locked out"];
 
-/// How many connections the pool of a row has.
+/// Number of connections of a row's pool.
 pub const PLACES: usize = 4;
 
 /// One check, and the server that it watches.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The check, as its module is called.
+    /// The name of the check's module.
     pub name: &'static str,
-    /// What it says under each fault, in the order of the columns: a reason, `healthy` where the fault is beyond what it proves, or `-` where there
-    /// is no such thing. A client that tells one or the other, as its own connections will have it, has both.
+    /// The verdict under each fault, in the order of [`FAULTS`]: a reason, `healthy` if the fault is outside of what
+    /// the check proves, or `-` if the fault does not exist for this check. `a/b` accepts two reasons, for a client
+    /// whose own connections decide which of them it reports.
     pub cells: &'static str,
-    /// What it says in the columns of [`POOL_FAULTS`], in the same way.
+    /// The verdict under each of [`POOL_FAULTS`], in the same notation.
     pub pool_cells: &'static str,
-    /// The application's pool, of a check that has one.
+    /// The application's pool, for a check that takes one.
     pub pool: Option<fn(&ServerUnderTest) -> Pooled>,
     /// Starts the server and its proxy.
     pub start: fn() -> ServerUnderTest,
-    /// The check, with the right or with the wrong credentials.
+    /// Creates the check, with the right or with the wrong credentials.
     pub check: fn(&ServerUnderTest, bool) -> Registration,
-    /// What comes first in place of an answer, and then for ever.
+    /// The bytes that the fault `endless` sends in place of an answer: first the one, then the other without end.
     pub endless: (&'static [u8], &'static [u8]),
 }
 
 impl Row {
-    /// Each fault, and what the check says under it.
+    /// Returns each fault of server and network with the verdict under it.
     pub fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         FAULTS.into_iter().zip(self.cells.split_whitespace())
     }
 
-    /// Each fault of pool and server, and what the check says under it.
+    /// Returns each fault of pool and server with the verdict under it.
     pub fn pool_cells(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         POOL_FAULTS.into_iter().zip(self.pool_cells.split_whitespace())
     }
 }
 
-/// Takes a connection of any pool of deadpool.
+/// Takes a connection of any deadpool pool.
 fn take<M, W>(pool: deadpool::managed::Pool<M, W>) -> Taking
 where
     M: deadpool::managed::Manager<Type: Send, Error: std::fmt::Debug + Send> + 'static,
@@ -94,12 +98,13 @@ where
     Box::pin(async move { Box::new(pool.get().await.expect("a connection")) as Box<dyn Send> })
 }
 
-/// Takes a connection of a pool of sqlx.
+/// Takes a connection of an sqlx pool.
 fn acquire(pool: sqlx::MySqlPool) -> Taking {
     Box::pin(async move { Box::new(pool.acquire().await.expect("a connection")) as Box<dyn Send> })
 }
 
-/// Takes a connection of a pool of bb8, which lets a task that takes one again at once win against everybody who waits.
+/// Takes a connection of a bb8 pool. Without the yield, a task that gives back a connection and takes one again at once
+/// always wins against waiting tasks.
 fn get<M: bb8::ManageConnection>(pool: bb8::Pool<M>) -> Taking {
     Box::pin(async move {
         tokio::task::yield_now().await;
@@ -111,14 +116,14 @@ fn get<M: bb8::ManageConnection>(pool: bb8::Pool<M>) -> Taking {
     })
 }
 
-/// A pool of r2d2, and the port of its server.
+/// An r2d2 pool, and the port of its server.
 type BlockingPool = (Arc<Blocking<r2d2::Pool<R2d2PostgresManager>>>, u16);
 
 fn blocking_check((pool, port): BlockingPool) -> Registration {
     R2d2::new(pool.get().clone()).beside(any_pool::r2d2_manager(port, postgres::PASSWORD)).into()
 }
 
-/// Takes a connection of a pool of r2d2, which blocks.
+/// Takes a connection of an r2d2 pool, which blocks.
 fn get_blocking((pool, _): BlockingPool) -> Taking {
     let get = move || (0..20).find_map(|_| pool.get().get().ok()).map(Blocking::new);
     Box::pin(async move {
@@ -128,36 +133,36 @@ fn get_blocking((pool, _): BlockingPool) -> Taking {
 }
 
 /// A running server behind its proxy.
-#[expect(missing_debug_implementations, reason = "a server is any type that can suffer")]
+#[expect(missing_debug_implementations, reason = "a server is any type that implements `Server`")]
 pub struct ServerUnderTest {
     /// The server.
     pub server: Box<dyn Server>,
-    /// What stands before it.
+    /// The proxy in front of the server.
     pub proxy: Proxy,
-    /// Whom a TLS server's certificates are from, with the right password and with the wrong one.
+    /// The roots of a TLS server's certificates: first for the right password, then for the wrong one.
     pub roots: Vec<Arc<RootCertStore>>,
 }
 
 impl ServerUnderTest {
-    /// A server behind a proxy of its own.
+    /// Puts a server behind a proxy of its own.
     pub fn of(server: impl Server + 'static) -> Self {
         let proxy = Proxy::before(server.port());
         Self::behind(proxy, server)
     }
 
-    /// A server behind this proxy.
+    /// Puts a server behind this proxy.
     pub fn behind(proxy: Proxy, server: impl Server + 'static) -> Self {
         Self { server: Box::new(server), proxy, roots: Vec::new() }
     }
 
-    /// Where the proxy listens.
+    /// Returns the address on which the proxy listens.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.proxy.port())
     }
 }
 
-/// A password that no server accepts at first.
+/// A password that the server does not accept at first.
 pub const WRONG: &str = "not-the-password";
 
 fn password(right: bool, password: &str) -> &str {
@@ -169,7 +174,7 @@ fn bearer(right: bool) -> String {
 }
 
 fn kafka_under_test() -> ServerUnderTest {
-    // The broker tells its clients to connect to the proxy.
+    // The broker advertises the proxy's address to its clients.
     let port = port::free();
     let gate = Gate::before(port, kafka::PASSWORD);
     let proxy = Proxy::before(gate.port());
@@ -209,13 +214,14 @@ fn resp(subject: &ServerUnderTest, right: bool) -> deadpool_redis::Pool {
     redis::pool(&format!("redis://:{}@{}/0", password(right, redis::PASSWORD), subject.address()), PLACES)
 }
 
-/// A notice of PostgreSQL, which may come at any time.
+/// A notice of PostgreSQL, which the server may send at any time.
 const NOTICE: (&[u8], &[u8]) = (b"", b"N\0\0\0\x17SNOTICE\0C00000\0Mx\0\0");
 
 /// Every networked check.
 pub const ROWS: &[Row] = &[
-    // Before PostgreSQL, as the two others of pools of any driver. Nobody but the pool can end a dead idle connection: it
-    // holds each one until its own patience is over, and serves nobody once all are held.
+    // Three rows test a pool of any driver, all with PostgreSQL: this one, `diesel` and `r2d2`. Only the pool can close
+    // a dead idle connection: it tests each one until its `connection_timeout` is over, and serves no task once it is
+    // testing all of them.
     Row {
         name: "bb8",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
@@ -267,7 +273,7 @@ pub const ROWS: &[Row] = &[
         },
         endless: NOTICE,
     },
-    // Over TCP, so that the proxy can stand before the name server; over UDP it is tested in `dns`.
+    // Over TCP, so that the proxy can stand in front of the name server. The tests of `dns` use UDP.
     Row {
         name: "dns",
         cells: "unreachable timeout timeout unreachable unreachable - unreachable timeout timeout",
@@ -302,12 +308,12 @@ pub const ROWS: &[Row] = &[
         start: || ServerUnderTest::of(redis::Server::start()),
         check: |subject, right| {
             let client = fred::client(subject.proxy.port(), password(right, redis::PASSWORD), Some(TIMEOUT));
-            // Before the client connects, so that the check learns why it cannot.
+            // Created before the client connects, so that the check sees why the connection fails.
             let check = Fred::new(client.clone());
             fred::connect(&client);
             check.into()
         },
-        // The beginning of a very long string.
+        // The start of a very long string.
         endless: (b"$2000000000\r\n", b"x"),
     },
     Row {
@@ -325,7 +331,7 @@ pub const ROWS: &[Row] = &[
             };
             Grpc::new(InterceptedService::new(channel, carries)).critical()
         },
-        // Frames of an unknown kind, which HTTP/2 wants to be ignored.
+        // Frames of an unknown type. HTTP/2 requires the receiver to ignore them.
         endless: (b"", b"\0\0\x08\x42\0\0\0\0\0........"),
     },
     Row {
@@ -389,7 +395,7 @@ pub const ROWS: &[Row] = &[
             let client = mongodb::client(subject.proxy.port(), password(right, service::TOKEN));
             MongoDb::new(block_in_place(|| Handle::current().block_on(client))).into()
         },
-        // The length of a message, and no kind of one.
+        // The length of a message of no known type.
         endless: (b"", b"\0\0\0\x02"),
     },
     Row {
@@ -401,7 +407,7 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| {
             mosquitto::Application::start(subject.proxy.port(), password(right, mosquitto::PASSWORD)).into()
         },
-        // The answer to a ping, which rumqttc takes at any time.
+        // The answer to a ping, which rumqttc accepts at any time.
         endless: (b"", b"\xd0\0"),
     },
     Row {
@@ -425,7 +431,7 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| Postgres::new(sql(subject, right)).into(),
         endless: NOTICE,
     },
-    // Nobody ends a test that hangs, so that one dead connection keeps the check from asking over the pool.
+    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from asking over the pool.
     Row {
         name: "r2d2",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
@@ -450,10 +456,11 @@ pub const ROWS: &[Row] = &[
         pool: Some(|subject| Pooled::of(amqp(subject, true), |pool| RabbitMq::new(pool).into(), take)),
         start: rabbitmq_under_test,
         check: |subject, right| RabbitMq::new(amqp(subject, right)).into(),
-        // The heartbeat.
+        // A heartbeat frame.
         endless: (b"", b"\x08\0\0\0\0\0\0\xce"),
     },
-    // On a connection that opens itself again. One whose password is refused does not come into being.
+    // A connection that recovers by itself. With a wrong password the connection cannot be created, so there is no
+    // verdict.
     Row {
         name: "rabbitmq_connection",
         cells: "unreachable timeout timeout unreachable unreachable - unreachable timeout timeout",
@@ -483,10 +490,10 @@ pub const ROWS: &[Row] = &[
         pool: Some(|subject| Pooled::of(resp(subject, true), |pool| Redis::new(pool).into(), take)),
         start: || ServerUnderTest::of(redis::Server::start()),
         check: |subject, right| Redis::new(resp(subject, right)).into(),
-        // The beginning of a very long string.
+        // The start of a very long string.
         endless: (b"$2000000000\r\n", b"x"),
     },
-    // On a connection that opens itself again.
+    // A connection that reconnects by itself.
     Row {
         name: "redis_connection",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout timeout",
@@ -527,7 +534,7 @@ pub const ROWS: &[Row] = &[
         pool: Some(|subject| Pooled::of(mysql(subject, true), |pool| Sqlx::new(pool).into(), acquire)),
         start: || ServerUnderTest::of(mariadb::Server::start()),
         check: |subject, right| Sqlx::new(mysql(subject, right)).into(),
-        // A packet of the greatest length.
+        // A packet of the maximum length.
         endless: (b"", b"\xff\xff\xff\0"),
     },
     Row {
@@ -553,17 +560,17 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-/// The row of this name.
+/// Returns the row of this name.
 ///
 /// # Panics
 ///
-/// There is none.
+/// Panics if there is no such row.
 #[must_use]
 pub fn row(name: &str) -> Row {
     ROWS.iter().copied().find(|row| row.name == name).unwrap_or_else(|| panic!("no row {name}"))
 }
 
-/// The password that a row's server accepts at first.
+/// Returns the password that a row's server accepts at first.
 #[must_use]
 pub fn right_password(row: &str) -> &'static str {
     match row {

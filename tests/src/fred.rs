@@ -1,4 +1,4 @@
-//! Clients of fred before a test's Redis.
+//! Clients of fred for the Redis of a test.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use fred::{
 
 use crate::support::{millis, secs};
 
-/// After so many attempts in a row a client gives up, so that one that no test uses any more does not go on for good:
-/// it cannot be ended by dropping it.
+/// Number of failed attempts to connect in a row after which a client gives up. Dropping a client does not end it, so a
+/// client that no test uses any more would go on for good.
 const ATTEMPTS: u32 = 100;
 
-/// How a client that tries again every fifth of a second is made. It gives a connection up that has not answered for so
-/// long; without a time it never does.
+/// Returns the builder of a client that reconnects every 200 ms. The client closes a connection that has not answered
+/// for `unresponsive`. Without this time it never closes one.
 fn builder(port: u16, password: &str, unresponsive: Option<Duration>) -> Builder {
     let mut builder = Builder::from_config(Config {
         password: Some(password.to_owned()),
-        // Else the first attempt were the last.
+        // Otherwise a client gives up after its first failed attempt.
         fail_fast: false,
         server: ServerConfig::new_centralized("127.0.0.1", port),
         ..Config::default()
@@ -37,28 +37,28 @@ fn builder(port: u16, password: &str, unresponsive: Option<Duration>) -> Builder
     builder
 }
 
-/// A client that connects when it can.
+/// Returns a client that connects after [`connect`].
 ///
 /// # Panics
 ///
-/// There is no runtime.
+/// Panics outside of a Tokio runtime.
 #[must_use]
 pub fn client(port: u16, password: &str, unresponsive: Option<Duration>) -> Client {
     builder(port, password, unresponsive).build().expect("a client")
 }
 
-/// A pool of so many clients that connect when they can.
+/// Returns a pool of this many clients that connect after [`connect`].
 ///
 /// # Panics
 ///
-/// It has no place.
+/// Panics if `size` is 0.
 #[must_use]
 pub fn pool(port: u16, password: &str, size: usize) -> Pool {
     builder(port, password, Some(secs(1))).build_pool(size).expect("a pool")
 }
 
-/// Has a client, or the clients of a pool, connect.
+/// Makes a client, or the clients of a pool, connect.
 pub fn connect(client: &impl ClientLike) {
-    // The task goes on without its handle.
+    // The task continues without its handle.
     drop(client.connect());
 }

@@ -1,4 +1,4 @@
-//! The pages of the guide and the READMEs with Rust code, whose code is compiled as doctests.
+//! Compiles the Rust code of the guide's pages and of the packages' READMEs as doctests.
 
 #[doc = include_str!("../../docs/src/checks.md")]
 mod checks {}

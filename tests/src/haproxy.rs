@@ -1,4 +1,4 @@
-//! A HAProxy of the test's own in front of two instances of a service.
+//! A HAProxy that the test starts in front of two instances of a service.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::{daemon::Daemon, port, tools, wait};
 
-/// How the proxy learns of its servers' state, every tenth of a second.
+/// How the proxy checks its servers. It does so every 100 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
-    /// It asks `/readyz`.
+    /// Requests `/readyz`.
     Readiness,
-    /// It asks `/readyz`, and takes 404 for "no new clients".
+    /// Requests `/readyz`. A 404 takes the server out of rotation for new clients.
     ReadinessWith404,
-    /// It only connects: blind for what the service knows of itself.
+    /// Only connects, so it does not see the state that the service reports.
     Connection,
 }
 
@@ -28,16 +28,17 @@ pub enum Checks {
 pub struct Haproxy {
     port: u16,
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after HAProxy has ended.
     directory: TempDir,
 }
 
 impl Haproxy {
-    /// Starts a proxy before the servers `a` and `b`. It never tries a request again, so that every failure is seen.
+    /// Starts a proxy in front of the servers `a` and `b`. The proxy never repeats a request, so that every failure is
+    /// visible.
     ///
     /// # Panics
     ///
-    /// HAProxy is not installed or does not start.
+    /// Panics if HAProxy is not installed or does not start.
     #[must_use]
     pub fn before(a: u16, b: u16, checks: Checks) -> Self {
         let readiness = "option httpchk\n  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host health";
@@ -53,7 +54,8 @@ impl Haproxy {
         let port = port::free();
         let config = format!(
             "global\n\
-             defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  timeout check 2s\n  retries 0\n\
+             defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n\
+             \u{20} timeout check 2s\n  retries 0\n\
              frontend in\n  bind 127.0.0.1:{port}\n  default_backend orders\n\
              backend orders\n  balance roundrobin\n  {checks}\n\
              \u{20} default-server check inter 100ms fall 2 rise 1\n\
@@ -62,11 +64,12 @@ impl Haproxy {
         Self::run(port, &config)
     }
 
-    /// Starts one with the file of `examples/deploy`, which asks more often here. Nobody is the servers' agent.
+    /// Starts a proxy with the file of `examples/deploy`, but with a shorter check interval. No agent listens for the
+    /// servers.
     ///
     /// # Panics
     ///
-    /// HAProxy is not installed or does not start.
+    /// Panics if HAProxy is not installed or does not start.
     #[must_use]
     pub fn of_the_examples(a: u16, b: u16) -> Self {
         let port = port::free();
@@ -98,16 +101,16 @@ impl Haproxy {
         let mut command = Command::new(program());
         command.arg("-db").arg("-f").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut daemon = Daemon::default();
-        // It listens for clients a moment before it listens on its own socket.
+        // HAProxy accepts clients a moment before its statistics socket exists.
         daemon.start(command, || port::accepts(port) && UnixStream::connect(&socket).is_ok());
         Self { port, _daemon: daemon, directory }
     }
 
-    /// Starts a proxy before one server, `a`, that has an agent. Its weight is 100.
+    /// Starts a proxy in front of one server, `a`, that has an agent. Its weight is 100.
     ///
     /// # Panics
     ///
-    /// HAProxy is not installed or does not start.
+    /// Panics if HAProxy is not installed or does not start.
     #[must_use]
     pub fn with_agent(server: u16, agent: u16) -> Self {
         Self::start(
@@ -116,48 +119,53 @@ impl Haproxy {
         )
     }
 
-    /// Where it listens.
+    /// Returns the port on which the proxy listens for clients.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What it thinks of a server: `UP`, `DOWN`, `NOLB` ...
+    /// Returns the proxy's state of a server, such as `UP`, `DOWN` or `NOLB`.
     ///
     /// # Panics
     ///
-    /// It does not tell.
+    /// Panics if the proxy does not answer.
     #[must_use]
     pub fn state(&self, server: &str) -> String {
         self.column(server, 17)
     }
 
-    /// A column of its statistics, without what stands behind a space in it.
+    /// Returns a column of the proxy's statistics, up to the first space.
     fn column(&self, server: &str, column: usize) -> String {
-        let mut socket = UnixStream::connect(self.directory.path().join("stats")).expect("a proxy");
-        socket.write_all(b"show stat\n").expect("a proxy that listens");
+        let mut socket =
+            UnixStream::connect(self.directory.path().join("stats")).expect("the statistics socket of the proxy");
+        socket.write_all(b"show stat\n").expect("the proxy reads the command");
         let mut table = String::new();
-        socket.read_to_string(&mut table).expect("a proxy that answers");
+        socket.read_to_string(&mut table).expect("the proxy answers");
         let of_the_server = format!("orders,{server},");
         let line = table.lines().find(|line| line.starts_with(&of_the_server)).expect("a line for the server");
-        line.split(',').nth(column).and_then(|state| state.split(' ').next()).expect("that column").to_owned()
+        line.split(',')
+            .nth(column)
+            .and_then(|state| state.split(' ').next())
+            .expect("a table with this column")
+            .to_owned()
     }
 
-    /// Waits until it thinks this of a server, and gives it this weight.
+    /// Waits until the proxy has this state and this weight for a server.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it has others after [`wait::HANG`].
     pub fn waits_for_weight(&self, server: &str, state: &str, weight: &str) {
         let expected = [state, weight].map(ToOwned::to_owned);
         wait::equals(server, &expected, || [17, 18].map(|column| self.column(server, column)));
     }
 
-    /// Waits until it thinks this of a server.
+    /// Waits until the proxy has this state for a server.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it has another one after [`wait::HANG`].
     pub fn waits_for(&self, server: &str, state: &str) {
         wait::equals(server, &state.to_owned(), || self.state(server));
     }

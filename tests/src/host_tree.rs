@@ -1,23 +1,24 @@
-//! Trees of files as Linux shows a host to a process: every file below its path, `==> path <==`.
+//! File trees that show a host as Linux presents it to a process. A line `==> path <==` stands before each file in the
+//! text form.
 
 use std::{fs, path::Path};
 
 use tempfile::TempDir;
 
-/// The files of a tree: the path and the text of each.
+/// Returns the path and the text of each file of a tree.
 ///
 /// # Panics
 ///
-/// It is no tree.
+/// Panics if the text is not a tree.
 pub fn sections(tree: &str) -> impl Iterator<Item = (&str, &str)> {
     tree.split("==> ").skip(1).map(|file| file.split_once(" <==\n").expect("a path and a text"))
 }
 
-/// Puts a tree on disk.
+/// Writes a tree into a temporary directory.
 ///
 /// # Panics
 ///
-/// It is no tree, or cannot be written.
+/// Panics if the text is not a tree or a file cannot be written.
 #[must_use]
 pub fn plant(tree: &str) -> TempDir {
     let root = tempfile::tempdir().expect("a temporary directory");
@@ -29,7 +30,7 @@ pub fn plant(tree: &str) -> TempDir {
 ///
 /// # Panics
 ///
-/// It cannot be written.
+/// Panics if the file cannot be written.
 pub fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");

@@ -1,4 +1,4 @@
-//! A client that sends exactly what it is told and hides nothing of the answer.
+//! An HTTP client that sends exactly the given bytes and returns the whole answer.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,30 +12,30 @@ use crate::wait::HANG;
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Names in lower case, sorted.
+    /// The headers, sorted, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Everything after the head until the connection was closed.
+    /// All bytes after the head until the server closed the connection.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// The body as text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     ///
     /// # Panics
     ///
-    /// It is not.
+    /// Panics if the body is not JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A header's value.
+    /// Returns the value of a header, whose name is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -46,28 +46,29 @@ impl Answer {
 ///
 /// # Panics
 ///
-/// There is no server, or no HTTP in its answer.
+/// Panics if no server listens or its answer is not HTTP.
 #[must_use]
 pub fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(server).expect("a server");
     stream.set_read_timeout(Some(HANG)).expect("a timeout");
-    stream.write_all(request).expect("a server that reads");
+    stream.write_all(request).expect("the server reads the request");
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("an answer, and then the end of the connection");
+    stream.read_to_end(&mut bytes).expect("an answer, and then the end of the connection, in time");
     parse(&bytes)
 }
 
-/// A GET that leaves the connection open, if the server does.
+/// Sends a GET that lets the server keep the connection open. Reads until the end of the head, so the body may be
+/// incomplete.
 ///
 /// # Panics
 ///
-/// There is no server, or no HTTP in its answer.
+/// Panics if no server listens or its answer is not HTTP.
 #[must_use]
 pub fn keep_alive(server: SocketAddr, target: &str) -> Answer {
     let mut stream = TcpStream::connect(server).expect("a server");
     stream.set_read_timeout(Some(HANG)).expect("a timeout");
     let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a server that reads");
+    stream.write_all(request.as_bytes()).expect("the server reads the request");
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
@@ -78,7 +79,7 @@ pub fn keep_alive(server: SocketAddr, target: &str) -> Answer {
     parse(&bytes)
 }
 
-/// A GET with these headers, on a connection of its own.
+/// Sends a GET with these headers on a connection of its own.
 #[must_use]
 pub fn get(server: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");

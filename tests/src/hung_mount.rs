@@ -1,4 +1,4 @@
-//! A file system that never answers, as a network file system whose server is gone: FUSE without a program behind it.
+//! A file system that never answers, like a network file system whose server is gone: FUSE without a program behind it.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,20 +9,20 @@ use std::{
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
-/// A mount on which every call waits, until it is dropped.
+/// A mount on which every call hangs until the mount is dropped.
 #[derive(Debug)]
 pub struct HungMount {
-    /// Held open; closed, the kernel lets those go who wait.
+    /// Held open. When it is closed, the kernel fails the hanging calls.
     device: Option<File>,
     directory: TempDir,
 }
 
 impl HungMount {
-    /// Mounts it on a directory of its own.
+    /// Mounts the file system on a directory of its own.
     ///
     /// # Panics
     ///
-    /// Without the rights of root and the kernel's FUSE.
+    /// Panics without the rights of root or without FUSE in the kernel.
     #[must_use]
     pub fn new() -> Self {
         let device = OpenOptions::new().read(true).write(true).open("/dev/fuse").expect("FUSE");
@@ -33,7 +33,7 @@ impl HungMount {
         Self { device: Some(device), directory }
     }
 
-    /// Where it is mounted.
+    /// Returns the directory on which it is mounted.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()

@@ -1,11 +1,11 @@
-//! A JSON Schema, compiled, and the files of the endpoint's own.
+//! Compiled JSON Schemas, and the schema files of the endpoint.
 
 use std::{fmt, fs, path::Path};
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
-/// The place that a schema is given. Nothing is loaded from there.
+/// The URL under which a schema is registered. Nothing is loaded from it.
 const PLACE: &str = "http://schema.invalid/document.json";
 
 /// A compiled schema.
@@ -21,33 +21,33 @@ impl fmt::Debug for JsonSchema {
 }
 
 impl JsonSchema {
-    /// Compiles the schema at a JSON pointer in a document; at an empty one, the document itself.
+    /// Compiles the schema at a JSON pointer in a document. An empty pointer names the document itself.
     ///
     /// # Panics
     ///
-    /// It is no schema of draft 2020-12, or refers to what is not there.
+    /// Panics if the schema is not valid under draft 2020-12 or has a reference that does not resolve.
     #[must_use]
     pub fn new(document: Value, pointer: &str) -> Self {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.enable_format_assertions();
-        compiler.add_resource(PLACE, document).expect("the place is a URL");
+        compiler.add_resource(PLACE, document).expect("a valid URL of the schema");
         let compiled = compiler.compile(&format!("{PLACE}#{pointer}"), &mut schemas);
         let index = compiled.unwrap_or_else(|error| panic!("{pointer}: {error:#}"));
         Self { schemas, index }
     }
 
-    /// What is wrong with a document; `None` if the schema allows it.
+    /// Returns the fault of a document, or `None` if the schema allows it.
     #[must_use]
     pub fn fault(&self, document: &Value) -> Option<String> {
         self.schemas.validate(document, self.index).err().map(|error| format!("{error:#}"))
     }
 }
 
-/// The schema of a file in `health-core/schema`, such as `report`.
+/// Reads a schema file of `health-core/schema`, such as `report`.
 ///
 /// # Panics
 ///
-/// There is no such file, or it is no JSON.
+/// Panics if there is no such file or it is not JSON.
 #[must_use]
 pub fn file(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../health-core/schema/{name}.schema.json"));
@@ -63,14 +63,15 @@ pub struct AnswerSchemas {
 }
 
 impl AnswerSchemas {
-    /// Compiles the two files.
+    /// Compiles the two schema files.
     #[must_use]
     pub fn read() -> Self {
         let compiled = |name| JsonSchema::new(file(name), "");
         Self { report: compiled("report"), health_json: compiled("health-json") }
     }
 
-    /// What is wrong with an answer, whose status says which of the formats it is in; `None` if its schema allows it.
+    /// Returns the fault of an answer, or `None` if its schema allows it. The answer's status decides which schema
+    /// applies.
     #[must_use]
     pub fn fault(&self, answer: &Value) -> Option<String> {
         let is_health_json = ["pass", "warn", "fail"].iter().any(|word| answer["status"] == *word);

@@ -1,4 +1,4 @@
-//! A broker of the Kafka protocol of the test's own: Tansu, with its storage in memory.
+//! A broker of the Kafka protocol that the test starts: Tansu, with its storage in memory.
 
 use std::{
     env,
@@ -20,10 +20,10 @@ use crate::{
     wait::HANG,
 };
 
-/// How long the test's own calls may take.
+/// The timeout of the test's own calls.
 const PATIENCE: Duration = HANG;
 
-/// The password that a gate before the broker asks for.
+/// The password that a gate in front of the broker requires.
 pub const PASSWORD: &str = "correct-horse-8K";
 
 /// A running or stopped broker.
@@ -41,18 +41,19 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Tansu is not installed or does not start.
+    /// Panics if Tansu is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         let port = port::free();
         Self::advertising(port, port, None)
     }
 
-    /// Starts a broker on one port that tells its clients to connect to another, perhaps with a gate before it.
+    /// Starts a broker on one port that tells its clients to connect to another. With a gate, the broker's password is
+    /// the gate's.
     ///
     /// # Panics
     ///
-    /// Tansu is not installed or does not start.
+    /// Panics if Tansu is not installed or does not start.
     #[must_use]
     pub fn advertising(port: u16, advertised: u16, gate: Option<Gate>) -> Self {
         let mut server = Self { port, advertised, daemon: Daemon::default(), gate, topics: Vec::new() };
@@ -60,11 +61,11 @@ impl Server {
         server
     }
 
-    /// Creates a topic, with the broker's own program.
+    /// Creates a topic with the broker's own program.
     ///
     /// # Panics
     ///
-    /// It cannot be created.
+    /// Panics if the topic cannot be created.
     pub fn create_topic(&mut self, name: &str, partitions: u32) {
         self.make_topic(name, partitions);
         self.topics.push((name.to_owned(), partitions));
@@ -95,7 +96,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.daemon.start(command, || port::accepts(self.port));
-        // Its memory is empty.
+        // The memory storage is empty after a restart.
         for (name, partitions) in &self.topics {
             self.make_topic(name, *partitions);
         }
@@ -104,7 +105,7 @@ impl Server {
 
 daemon_server!(Server);
 
-/// A client's settings, which reconnects quickly.
+/// Returns the configuration of a client that reconnects quickly.
 #[must_use]
 pub fn config(port: u16) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -116,7 +117,7 @@ pub fn config(port: u16) -> ClientConfig {
     config
 }
 
-/// The settings of a client with a password.
+/// Adds the user `app` and a password to a client's configuration.
 #[must_use]
 pub fn with_password(mut config: ClientConfig, password: &str) -> ClientConfig {
     config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanisms", "PLAIN");
@@ -124,50 +125,50 @@ pub fn with_password(mut config: ClientConfig, password: &str) -> ClientConfig {
     config
 }
 
-/// A consumer of this group.
+/// Returns a consumer of this group.
 ///
 /// # Panics
 ///
-/// It cannot be made.
+/// Panics if the consumer cannot be created.
 #[must_use]
 pub fn consumer(port: u16, group: &str) -> BaseConsumer {
     config(port).set("group.id", group).set("enable.auto.commit", "false").create().expect("a consumer")
 }
 
-/// Produces messages into a partition, one by one, as Tansu takes a batch for one message, and waits until the broker has
-/// them.
+/// Produces messages into a partition and waits until the broker has them. Sends them one by one, because Tansu counts
+/// a batch as one message.
 ///
 /// # Panics
 ///
-/// It does not take them.
+/// Panics if the broker does not accept the messages.
 pub fn produce(port: u16, topic: &str, partition: i32, count: usize) {
     let producer: BaseProducer = config(port).create().expect("a producer");
     for _ in 0..count {
         let record = BaseRecord::<(), _>::to(topic).partition(partition).payload("message");
-        producer.send(record).map_err(|(error, _)| error).expect("room in the queue");
-        producer.flush(PATIENCE).expect("a broker that takes messages");
+        producer.send(record).map_err(|(error, _)| error).expect("room in the producer's queue");
+        producer.flush(PATIENCE).expect("the broker accepts the message");
     }
 }
 
-/// Consumes messages from a partition and commits them.
+/// Consumes messages from a partition and commits their offset.
 ///
 /// # Panics
 ///
-/// They do not come.
+/// Panics if the messages do not arrive.
 pub fn consume(consumer: &BaseConsumer, topic: &str, partition: i32, from: i64, count: usize) {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(from)).expect("an offset");
     consumer.assign(&assignment).expect("an assignment");
     let mut next = from;
     for _ in 0..count {
-        next = consumer.poll(PATIENCE).expect("a message").expect("a good one").offset() + 1;
+        next = consumer.poll(PATIENCE).expect("a message in time").expect("a message without an error").offset() + 1;
     }
     let mut committed = TopicPartitionList::new();
     committed.add_partition_offset(topic, partition, Offset::Offset(next)).expect("an offset");
-    consumer.commit(&committed, CommitMode::Sync).expect("a broker that takes offsets");
+    consumer.commit(&committed, CommitMode::Sync).expect("the broker accepts the offset");
 }
 
-/// Tansu, where `tests/run` puts it.
+/// Returns the path of Tansu as `tests/run` installs it. The environment variable `TANSU` overrides it.
 fn binary() -> PathBuf {
     env::var_os("TANSU")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/tansu"), PathBuf::from)

@@ -1,5 +1,5 @@
-//! What no broker here has: SASL with a password, the mechanism PLAIN. The gate stands before a broker, asks every
-//! connection for the password as the protocol says, and lets those through who have it.
+//! SASL authentication with the mechanism PLAIN, which Tansu does not support. The gate stands in front of a broker,
+//! requires the password on every connection as the protocol defines it, and forwards authenticated connections.
 
 use std::{
     io,
@@ -15,15 +15,15 @@ use tokio::{
 
 use crate::port;
 
-/// Numbers of the protocol.
+/// API keys and error codes of the Kafka protocol.
 const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 const SASL_AUTHENTICATE: i16 = 36;
 const SASL_AUTHENTICATION_FAILED: i16 = 58;
-/// Longer requests come from nobody who has not been let in.
+/// The maximum size of a request before authentication, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// A gate that is open to one password.
+/// A gate that requires one password.
 #[derive(Debug)]
 pub struct Gate {
     port: u16,
@@ -32,17 +32,17 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate before a broker, on the current runtime.
+    /// Starts a gate in front of a broker, on the current runtime.
     ///
     /// # Panics
     ///
-    /// No port is free.
+    /// Panics if no port is free, or outside of a Tokio runtime.
     #[must_use]
     pub fn before(broker: u16, password: &str) -> Self {
         let listener = std::net::TcpListener::bind(port::local(0)).expect("a loopback port");
-        let port = listener.local_addr().expect("its number").port();
-        listener.set_nonblocking(true).expect("a listener");
-        let listener = TcpListener::from_std(listener).expect("a runtime");
+        let port = listener.local_addr().expect("the listener's address").port();
+        listener.set_nonblocking(true).expect("a nonblocking listener");
+        let listener = TcpListener::from_std(listener).expect("a Tokio runtime");
         let password = Arc::new(Mutex::new(password.to_owned()));
         let wanted = Arc::clone(&password);
         let task = tokio::spawn(async move {
@@ -56,13 +56,13 @@ impl Gate {
         Self { port, password, task }
     }
 
-    /// Where it listens.
+    /// Returns the port on which the gate listens.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Asks for this password from now on.
+    /// Requires this password from now on.
     pub fn accept(&self, password: &str) {
         password.clone_into(&mut self.password.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -90,7 +90,7 @@ async fn pass(mut client: TcpStream, broker: u16, wanted: &Mutex<String>) -> io:
             }
             SASL_HANDSHAKE => answer.extend(b"\0\0\0\0\0\x01\0\x05PLAIN"),
             SASL_AUTHENTICATE => {
-                // user, password, each after a zero byte, at the end of the request
+                // The request ends with the user and the password, each after a zero byte.
                 let given = request.rsplit(|byte| *byte == 0).next().unwrap_or_default();
                 let right = given == wanted.lock().unwrap_or_else(PoisonError::into_inner).as_bytes();
                 answer.extend(if right { 0 } else { SASL_AUTHENTICATION_FAILED }.to_be_bytes());
@@ -110,7 +110,7 @@ async fn pass(mut client: TcpStream, broker: u16, wanted: &Mutex<String>) -> io:
     }
     let (mut from_client, mut to_client) = client.split();
     let (mut from_broker, mut to_broker) = broker.split();
-    // Either side's end is the other's.
+    // If one side closes its connection, the other side's is closed too.
     select! {
         ended = copy(&mut from_client, &mut to_broker) => ended?,
         ended = copy(&mut from_broker, &mut to_client) => ended?,

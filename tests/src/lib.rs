@@ -1,5 +1,5 @@
-//! Servers, clients and programs for the tests: each starts on a free loopback port in a directory of its own and is
-//! ended by its process id when it is dropped, also when a test fails.
+//! Servers, clients and programs for the tests. Each server starts on a free loopback port in a directory of its own.
+//! It is ended by its process id when it is dropped, also when a test fails.
 
 pub mod any_pool;
 pub mod bare_clock;

@@ -1,4 +1,4 @@
-//! A MariaDB server of the test's own.
+//! A MariaDB server that the test starts.
 
 use std::{
     path::PathBuf,
@@ -25,7 +25,7 @@ pub struct Server {
     port: u16,
     daemon: Daemon,
     arguments: Vec<String>,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
@@ -34,7 +34,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// MariaDB is not installed or does not start.
+    /// Panics if MariaDB is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
@@ -44,7 +44,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// MariaDB is not installed or does not start.
+    /// Panics if MariaDB is not installed or does not start.
     #[must_use]
     pub fn start_with(arguments: &[&str]) -> Self {
         tools::needs("mariadbd");
@@ -56,7 +56,7 @@ impl Server {
             .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
             .arg(format!("--datadir={}", server.data().display()))
             .output()
-            .expect("mariadb-install-db: tests/run installs it");
+            .expect("mariadb-install-db, which tests/run installs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         server.start_again();
         let _ = server
@@ -64,11 +64,11 @@ impl Server {
         server
     }
 
-    /// Runs statements as the administrator, over the server's socket, and tells what they answer.
+    /// Runs statements as the administrator over the server's socket and returns their output.
     ///
     /// # Panics
     ///
-    /// They fail.
+    /// Panics if a statement fails.
     pub fn statement(&self, sql: &str) -> String {
         let output = self.client(sql);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -78,14 +78,17 @@ impl Server {
     fn client(&self, sql: &str) -> Output {
         let mut command = self.command("mariadb");
         command.args(["--user=root", "--batch", "--execute", sql]);
-        command.arg(format!("--socket={}", self.socket().display())).output().expect("mariadb: tests/run installs it")
+        command
+            .arg(format!("--socket={}", self.socket().display()))
+            .output()
+            .expect("the client mariadb, which tests/run installs")
     }
 
-    /// Ends every session of the user `app` from the server's side.
+    /// Ends every session of the user `app` on the server.
     pub fn terminate_sessions(&self) {
         let sessions = self.statement("SELECT id FROM information_schema.processlist WHERE user = 'app'");
         for id in sessions.lines().skip(1) {
-            // One of them may have ended by itself meanwhile.
+            // A session may have ended by itself in the meantime.
             let output = self.client(&format!("KILL {id}"));
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success() || error.contains("ERROR 1094 "), "{error}");
@@ -119,11 +122,11 @@ impl Server {
         self.daemon.start(command, || port::accepts(self.port) && socket.exists());
     }
 
-    /// A connection of the test's own, beside every pool.
+    /// Opens a connection for the test, outside of every pool.
     ///
     /// # Panics
     ///
-    /// There is none.
+    /// Panics if the connection fails.
     pub async fn connect(&self) -> MySqlConnection {
         MySqlConnection::connect_with(&options(self.port, PASSWORD)).await.expect("a connection")
     }
@@ -138,7 +141,8 @@ impl Server {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        // Two that begin at once delete each other's files where they share a folder for temporary ones.
+        // Two installations that start at the same moment delete each other's files if they share a directory for
+        // temporary files.
         command.env("HOME", self.directory.path()).env("TMPDIR", self.directory.path());
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         command
@@ -147,13 +151,13 @@ impl Server {
 
 daemon_server!(Server, impose);
 
-/// How an application would connect as the user `app`.
+/// Returns an application's options to connect as the user `app`.
 #[must_use]
 pub fn options(port: u16, password: &str) -> MySqlConnectOptions {
     MySqlConnectOptions::new().host("127.0.0.1").port(port).username("app").password(password)
 }
 
-/// A pool of this size that has no connection yet.
+/// Returns a pool of this size that has no connection yet.
 #[must_use]
 pub fn pool(port: u16, password: &str, size: u32) -> MySqlPool {
     MySqlPoolOptions::new().max_connections(size).connect_lazy_with(options(port, password))

@@ -1,4 +1,4 @@
-//! A Memcached server of the test's own.
+//! A Memcached server that the test starts.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ pub struct Server {
     port: u16,
     daemon: Daemon,
     arguments: Vec<String>,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
@@ -32,7 +32,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Memcached is not installed or does not start.
+    /// Panics if Memcached is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         let mut server = Self::stopped();
@@ -42,11 +42,11 @@ impl Server {
         server
     }
 
-    /// Starts a server that asks nobody for a password, with these settings of its command line.
+    /// Starts a server without authentication, with these command-line arguments.
     ///
     /// # Panics
     ///
-    /// Memcached is not installed or does not start.
+    /// Panics if Memcached is not installed or does not start.
     #[must_use]
     pub fn start_open(arguments: &[&str]) -> Self {
         let mut server = Self::stopped();
@@ -76,7 +76,7 @@ impl Server {
 
     fn start_again(&mut self) {
         let mut command = Command::new("memcached");
-        // Whoever is not root stays who he is.
+        // Memcached refuses to run as root without `-u`. It ignores `-u` for other users.
         command.args(["-l", "127.0.0.1", "-p", &self.port.to_string(), "-U", "0", "-u", "root", "-t", "1", "-m", "16"]);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.daemon.start(command, || port::accepts(self.port));

@@ -1,4 +1,4 @@
-//! A metrics page with names and numbers that would like to spoil it.
+//! A metrics page with hostile names and numbers.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use health_core::{CheckExt as _, Endpoint, Health, Outcome, Request, Response, c
 
 use crate::support::{millis, secs};
 
-/// The page as an endpoint answers it to this `Accept` header.
+/// Returns the page with which an endpoint answers this `Accept` header.
 ///
 /// # Panics
 ///
-/// The path is not the endpoint's.
+/// Panics if `/health/metrics` is not a path of the endpoint.
 #[must_use]
 pub fn page(endpoint: &Endpoint, accept: &str) -> Response {
     let header = |name: &str| (name == "accept").then_some(accept);
     let lines = |name: &str, line: usize| header(name).filter(|_| line == 0);
     let request = Request::new("GET", "/health/metrics", None, None, &lines);
-    endpoint.respond(&request).expect("a path of ours")
+    endpoint.respond(&request).expect("a path of the endpoint")
 }
 
-/// Names and numbers that would like to spoil the page.
+/// Returns a frozen health with names and numbers that break a page that does not escape or limit them.
 ///
 /// # Panics
 ///
-/// A check is refused.
+/// Panics if a check is refused.
 #[must_use]
 pub fn hostile() -> Frozen {
     let ok = || check_fn(|| async { Ok(()) });

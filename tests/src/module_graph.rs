@@ -1,8 +1,8 @@
-//! The modules of a crate and who imports whom, by parsing its sources.
+//! The modules of a crate and the imports between them, found by parsing the sources.
 //!
-//! A crate is read from its root file along its `mod` declarations, so that tests (`#[cfg(test)]`) are left out. Every
-//! path counts as an import: in `use`, in expressions, types and patterns, and in the tokens of macros. A path is
-//! followed through re-exports to the module that defines its item.
+//! A crate is read from its root file along its `mod` declarations, without tests (`#[cfg(test)]`). Every path counts
+//! as an import: in `use`, in expressions, types and patterns, and in the tokens of macros. A path is followed through
+//! re-exports to the module that defines its item.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use std::{
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, File, Item, ItemUse, Meta, UseTree, spanned::Spanned as _, visit, visit::Visit};
 
-/// A module path without its crate: `["engine", "store"]`; empty for the root.
+/// A module path without its crate: `["engine", "store"]`. The path of the root is empty.
 pub type ModulePath = Vec<String>;
 
 /// One module of a crate.
@@ -23,19 +23,19 @@ pub struct Module {
     pub file: PathBuf,
     /// The names that the module defines itself.
     items: BTreeSet<String>,
-    /// The names that it imports or re-exports, with the paths that they stand for.
+    /// The names that the module imports or re-exports, with the paths that they stand for.
     aliases: BTreeMap<String, Vec<String>>,
-    /// The modules from which it imports everything.
+    /// The modules whose items the module imports by a glob.
     globs: Vec<Vec<String>>,
     /// The paths that name items of the crate, with their lines.
     paths: Vec<(Vec<String>, usize)>,
-    /// Everything that waits, locks, or reaches outside the process, with its line.
+    /// The names of everything that waits, locks, or reaches outside the process, with their lines.
     effects: Vec<(String, usize)>,
-    /// The modules declared in it, each with the one feature that its `#[cfg(feature = "…")]` names.
+    /// The modules declared in this module, each with the feature of its `#[cfg(feature = "…")]` if it has one.
     pub children: BTreeMap<String, Option<String>>,
-    /// The traits that it implements, by their last name.
+    /// The traits that the module implements, by the last segment of their paths.
     pub implements: BTreeSet<String>,
-    /// The methods called on fields, each as the field and the method, with their lines.
+    /// The methods called on fields, as pairs of field and method, with their lines.
     pub calls: Vec<([String; 2], usize)>,
     /// Every path of more than one segment as written, with its line.
     pub named: Vec<(String, usize)>,
@@ -43,7 +43,7 @@ pub struct Module {
     pub literals: Vec<(String, usize)>,
 }
 
-/// One import: from a file, by a path, of what another module defines.
+/// One import: the importing module, and the path and module of the imported item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Import {
     /// The module that imports.
@@ -58,11 +58,11 @@ pub struct Import {
     pub is_direct: bool,
 }
 
-/// A crate, parsed.
+/// A parsed crate.
 #[derive(Debug, Default)]
 pub struct Crate {
     modules: BTreeMap<ModulePath, Module>,
-    /// The name, lines and file of every function.
+    /// The name, number of lines and file of every function.
     pub functions: Vec<(String, usize, PathBuf)>,
 }
 
@@ -71,7 +71,7 @@ impl Crate {
     ///
     /// # Errors
     ///
-    /// A file that is missing or does not parse.
+    /// Returns an error if a file is missing or does not parse.
     pub fn read(root: &Path) -> Result<Self, String> {
         let directory = root.parent().unwrap_or(Path::new("."));
         let read = |path: &Path| fs::read_to_string(directory.join(path)).ok();
@@ -79,11 +79,11 @@ impl Crate {
         Self::parse(&name, &read)
     }
 
-    /// Parses a crate whose sources `read` returns by their paths.
+    /// Parses a crate. `read` returns the source of a path.
     ///
     /// # Errors
     ///
-    /// A source that is missing or does not parse.
+    /// Returns an error if a source is missing or does not parse.
     pub fn parse(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Result<Self, String> {
         let mut parsed = Self::default();
         parsed.load(root, Path::new(""), Vec::new(), read)?;
@@ -144,13 +144,12 @@ impl Crate {
         Ok(())
     }
 
-    /// Every module with its path.
+    /// Returns every module with its path.
     pub fn modules(&self) -> impl Iterator<Item = (&ModulePath, &Module)> {
         self.modules.iter()
     }
 
-    /// Every import of one module from another. Imports of modules from those inside them are not among them, and
-    /// neither are the exports of the root.
+    /// Returns every import of one module from another. The exports of the root do not count.
     #[must_use]
     pub fn imports(&self) -> BTreeSet<Import> {
         let mut imports = BTreeSet::new();
@@ -172,7 +171,7 @@ impl Crate {
         imports
     }
 
-    /// The modules that define what a path names, and whether it names them without a re-export.
+    /// Returns the modules that define the item of a path, and whether the path names them without a re-export.
     fn definitions(&self, path: &[String], seen: &mut BTreeSet<Vec<String>>) -> Vec<(ModulePath, bool)> {
         if !seen.insert(path.to_vec()) {
             return Vec::new();
@@ -204,11 +203,11 @@ impl Crate {
                 return found;
             }
         }
-        // A macro defines it, whose result is not parsed.
+        // A macro defines the item. Its expansion is not parsed.
         if module_path.is_empty() { Vec::new() } else { vec![(module_path.to_vec(), true)] }
     }
 
-    /// The files that import each other, directly or through others: each circle once.
+    /// Returns the cycles: sets of files that import each other, directly or through others. Each cycle appears once.
     #[must_use]
     pub fn circles(&self) -> Vec<BTreeSet<PathBuf>> {
         let mut edges: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
@@ -241,7 +240,7 @@ impl Crate {
         circles
     }
 
-    /// The number of files in each folder, tests left out.
+    /// Returns the number of files in each folder, without tests.
     #[must_use]
     pub fn folders(&self) -> BTreeMap<PathBuf, usize> {
         let files: BTreeSet<&PathBuf> = self.modules.values().map(|module| &module.file).collect();
@@ -254,12 +253,12 @@ impl Crate {
 }
 
 impl Module {
-    /// Everything in the module that waits, locks, or reaches outside the process, with its line.
+    /// Returns everything in the module that waits, locks, or reaches outside the process, with its line.
     pub fn effects(&self) -> impl Iterator<Item = &(String, usize)> {
         self.effects.iter()
     }
 
-    /// Makes every path absolute, and drops those that name nothing of the crate.
+    /// Makes every path absolute and drops paths that name nothing of the crate.
     fn make_absolute(&mut self, here: &ModulePath, modules: &BTreeSet<ModulePath>) {
         let absolute = |path: &[String], aliases: &BTreeMap<String, Vec<String>>| -> Option<Vec<String>> {
             let (first, rest) = path.split_first()?;
@@ -277,7 +276,7 @@ impl Module {
                         return Some(join(&child, rest));
                     }
                     let target = aliases.get(name)?;
-                    // An item's own associated names add nothing to its import.
+                    // The associated names of an item add nothing to its import.
                     (!rest.is_empty() && modules.contains(target)).then(|| join(target, rest))
                 }
             }
@@ -464,7 +463,8 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-/// What a path of another crate does that an answer must not wait for.
+/// Returns the path if it names something of another crate that blocks, waits or reaches outside the process, which an
+/// answer must not do.
 fn effect(path: &[String]) -> Option<String> {
     let starts = |start: &[&str]| path.iter().zip(start).filter(|(a, b)| a == b).count() == start.len();
     let waits = [&["tokio", "spawn"][..], &["tokio", "net"], &["tokio", "time", "sleep"], &["tokio", "sync"]];
@@ -481,11 +481,14 @@ fn effect(path: &[String]) -> Option<String> {
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
-            || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg") && list.tokens.to_string() == "test")
+            || matches!(
+                &attribute.meta,
+                Meta::List(list) if list.path.is_ident("cfg") && list.tokens.to_string() == "test"
+            )
     })
 }
 
-/// The feature in `#[cfg(feature = "…")]`.
+/// Returns the feature of `#[cfg(feature = "…")]`.
 fn feature(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).find_map(|attribute| {
         let pair: syn::MetaNameValue = attribute.parse_args().ok()?;
@@ -498,7 +501,7 @@ fn feature(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// The path in `#[path = "…"]`.
+/// Returns the path of `#[path = "…"]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {

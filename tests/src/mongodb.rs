@@ -1,7 +1,9 @@
-//! A server of MongoDB's protocol, written from its documents: OP_MSG, `hello`, `ping`, and a login by SASL's PLAIN.
-//! Debian has no MongoDB, and no package of PyPI or npm carries one. The program `serve` runs it; beside the password
-//! in `token` its folder has `role` (`primary` or `secondary` of a replica set; none: it stands alone) and `code`, with
-//! which it refuses a ping.
+//! A server of MongoDB's protocol, written from its documentation: OP_MSG, `hello`, `ping`, and authentication with
+//! SASL PLAIN. Debian has no MongoDB, and no package of PyPI or npm carries one.
+//!
+//! The program `serve` runs it. The folder holds the password in `token`. The file `role` makes the server the
+//! `primary` or a `secondary` of a replica set (default: a standalone server). The file `code` holds the error code
+//! with which the server refuses a ping (default: it accepts).
 
 use std::{
     fs, io,
@@ -17,11 +19,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The number of the only kind of message.
+/// The opcode of the only supported kind of message.
 const OP_MSG: i32 = 2013;
-/// Of a message without answer.
+/// The flag of a message that expects no answer.
 const MORE_TO_COME: u8 = 2;
-/// Before a document: the flags, and the kind of the section.
+/// The bytes between header and document: the flags, and the kind of the section.
 const BEFORE: usize = 5;
 const HEADER: usize = 16;
 const LONGEST: usize = 48_000_000;
@@ -30,14 +32,14 @@ const LONGEST: usize = 48_000_000;
 ///
 /// # Errors
 ///
-/// The listener fails.
+/// Returns the error of the listener.
 pub async fn serve(listener: TcpListener, folder: PathBuf) -> io::Result<()> {
     let port = listener.local_addr()?.port();
     loop {
         let (stream, _) = listener.accept().await?;
         let folder = folder.clone();
         tokio::spawn(async move {
-            // Until the client leaves, or says what this server does not know.
+            // Ends when the client disconnects or sends a message that this server does not support.
             let _ = talk(stream, &folder, port).await;
         });
     }
@@ -124,14 +126,14 @@ fn refusal(code: i32) -> Document {
     doc! { "ok": 0.0, "errmsg": "the server refuses", "code": code, "codeName": "Refused" }
 }
 
-/// A client that knows within a second of what happens to the server, and has room for four connections.
+/// Returns a client that notices the state of the server within a second and has room for four connections.
 ///
 /// # Panics
 ///
-/// The driver refuses the address.
+/// Panics if the driver refuses the URI.
 pub async fn client(port: u16, password: &str) -> Client {
     let options =
         "directConnection=true&authMechanism=PLAIN&connectTimeoutMS=1000&heartbeatFrequencyMS=500&maxPoolSize=4";
     let uri = format!("mongodb://app:{password}@127.0.0.1:{port}/?{options}");
-    Client::with_uri_str(uri).await.expect("an address")
+    Client::with_uri_str(uri).await.expect("a valid URI")
 }

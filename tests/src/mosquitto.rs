@@ -1,4 +1,4 @@
-//! A Mosquitto broker of the test's own, and an application that is its client.
+//! A Mosquitto broker that the test starts, and an application that is its client.
 
 use std::{
     fs,
@@ -25,13 +25,13 @@ use crate::{
 /// The password of the user `app`.
 pub const PASSWORD: &str = "correct-horse-6Q";
 
-/// Between two attempts of an application to connect.
+/// The pause between two attempts of an application to connect.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// After such a silence rumqttc asks whether the broker is there, and after another gives the connection up.
+/// After this time without traffic rumqttc sends a ping, and after the same time again it closes the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How many requests a client's queue has room for.
+/// The capacity of a client's request queue.
 pub const QUEUE: usize = 8;
 
 /// A running or stopped broker.
@@ -39,16 +39,16 @@ pub const QUEUE: usize = 8;
 pub struct Server {
     port: u16,
     daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the broker has ended.
     directory: TempDir,
 }
 
 impl Server {
-    /// Starts a broker with the user `app`, who may read and write no topic at all.
+    /// Starts a broker with the user `app`, who has no right to read or write any topic.
     ///
     /// # Panics
     ///
-    /// Mosquitto is not installed or does not start.
+    /// Panics if Mosquitto is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         tools::needs("mosquitto");
@@ -62,7 +62,7 @@ impl Server {
             format!("password_file {}", passwords.display()),
             format!("acl_file {}", rights.display()),
             "persistence false".to_owned(),
-            // As root it would become a user who cannot read these files.
+            // When started as root, Mosquitto would switch to a user who cannot read these files.
             "user root".to_owned(),
         ];
         fs::write(server.file("mosquitto.conf"), lines.join("\n") + "\n").expect("a file");
@@ -78,7 +78,7 @@ impl Server {
     fn write_password(&self, password: &str) {
         let mut command = Command::new("mosquitto_passwd");
         command.args(["-b", "-c"]).arg(self.file("passwords")).args(["app", password]);
-        let output = command.stdin(Stdio::null()).output().expect("mosquitto_passwd: tests/run installs it");
+        let output = command.stdin(Stdio::null()).output().expect("mosquitto_passwd, which tests/run installs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -97,7 +97,7 @@ impl Server {
 
 daemon_server!(Server);
 
-/// The check of an application that polls its event loop until the check is dropped.
+/// The check of an application whose event loop is polled until the check is dropped.
 #[derive(Debug)]
 pub struct Application {
     check: Mqtt,
@@ -105,13 +105,13 @@ pub struct Application {
 }
 
 impl Application {
-    /// An application with a client of MQTT 3.1.1.
+    /// Starts an application with a client of MQTT 3.1.1.
     #[must_use]
     pub fn start(port: u16, password: &str) -> Self {
         Self::with_client(port, password).0
     }
 
-    /// The same, and its client.
+    /// Starts an application with a client of MQTT 3.1.1 and returns the client too.
     #[must_use]
     pub fn with_client(port: u16, password: &str) -> (Self, AsyncClient) {
         let mut options = MqttOptions::new(client_id(), "127.0.0.1", port);
@@ -132,7 +132,7 @@ impl Application {
         (Self { check, task }, client)
     }
 
-    /// An application with a client of MQTT 5.
+    /// Starts an application with a client of MQTT 5.
     #[must_use]
     pub fn start_v5(port: u16, password: &str) -> Self {
         let mut options = v5::MqttOptions::new(client_id(), "127.0.0.1", port);
@@ -153,7 +153,7 @@ impl Application {
         Self { check, task }
     }
 
-    /// The task that polls.
+    /// Returns the handle of the task that polls the event loop.
     #[must_use]
     pub fn polling(&self) -> AbortHandle {
         self.task.abort_handle()
@@ -177,7 +177,7 @@ impl Check for Application {
     }
 }
 
-/// Two clients of one name would end each other's connections.
+/// Returns a unique client id. The broker closes the connection of a client when another one connects with the same id.
 fn client_id() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("app-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! An endpoint on each framework, in each form, behind a real socket.
+//! An endpoint served by each framework, in each form, on a real socket.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ pub enum Framework {
     Axum,
     /// warp.
     Warp,
-    /// None: hyper alone, which has no application beside the endpoint, and so the form [`Form::Routes`] alone.
+    /// No framework: hyper alone, which serves only the endpoint, so its only form is [`Form::Routes`].
     Hyper,
 }
 
@@ -26,28 +26,28 @@ impl Framework {
     /// Every framework, and the server without one.
     pub const ALL: [Self; 4] = [Self::Actix, Self::Axum, Self::Warp, Self::Hyper];
 
-    /// The form in which the endpoint stands before everything else.
+    /// Returns the form in which the endpoint sees requests before the application.
     #[must_use]
     pub fn outermost(self) -> Form {
         if self == Self::Hyper { Form::Routes } else { Form::Middleware }
     }
 }
 
-/// A way to mount.
+/// A way to mount the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `routes(..)` beside the application.
     Routes,
-    /// The middleware around it.
+    /// The middleware around the application.
     Middleware,
     /// `routes(..)` below the prefix `/internal`.
     Nested,
-    /// The middleware around what is below the prefix `/internal`.
+    /// The middleware around the part of the application below the prefix `/internal`.
     NestedMiddleware,
 }
 
 impl Form {
-    /// What stands before our paths.
+    /// Returns the prefix of the endpoint's paths.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Form {
     }
 }
 
-/// Every framework in every form, and the server without a framework in its only one.
+/// Every framework in every form, and the server without a framework in its only form.
 pub const EVERY: [(Framework, Form); 13] = {
     use Form::{Middleware, Nested, NestedMiddleware, Routes};
     use Framework::{Actix, Axum, Hyper, Warp};
@@ -78,18 +78,18 @@ pub const EVERY: [(Framework, Form); 13] = {
     ]
 };
 
-/// The status with which the application answers every path that is its own.
+/// The status with which the application answers every path of its own.
 pub const APPLICATION: u16 = 418;
 
-/// A served endpoint; ends when it is dropped.
+/// A served endpoint. It ends when it is dropped.
 pub struct Server {
-    /// Which it is.
+    /// The framework and the form.
     pub name: String,
-    /// What stands before our paths.
+    /// The prefix of the endpoint's paths.
     pub prefix: &'static str,
-    /// The status of every path that is not ours: [`APPLICATION`], or 404 where there is no application.
+    /// The status of every path that is not the endpoint's: [`APPLICATION`], or 404 without an application.
     pub elsewhere: u16,
-    /// Where it listens.
+    /// The address on which the server listens.
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -116,13 +116,13 @@ impl Drop for Server {
 ///
 /// # Panics
 ///
-/// The framework has no such form.
+/// Panics if the framework does not have this form.
 #[must_use]
 pub fn serve(framework: Framework, form: Form, endpoint: Endpoint) -> Server {
     assert!(EVERY.contains(&(framework, form)), "{framework:?} has no form {form:?}");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    listener.set_nonblocking(true).expect("a listener");
-    let address = listener.local_addr().expect("its address");
+    listener.set_nonblocking(true).expect("a nonblocking listener");
+    let address = listener.local_addr().expect("the listener's address");
     let (stop, stopped) = oneshot::channel();
     let thread = thread::spawn(move || match framework {
         Framework::Actix => actix_web::rt::System::new().block_on(actix(listener, form, endpoint, stopped)),
@@ -172,7 +172,7 @@ async fn warp(listener: TcpListener, form: Form, endpoint: Endpoint, stopped: on
     use warp::{Filter as _, Reply as _};
     let application = warp::http::StatusCode::from_u16(APPLICATION).expect("a status");
     let reply = move || warp::reply::with_status("application", application).into_response();
-    // An application that cannot reject, and one that can.
+    // An application that never rejects, and one that can reject.
     let app = warp::any().map(reply);
     let rejecting = app.and_then(|reply| async move { Ok::<_, warp::Rejection>(reply) });
     let app = match form {

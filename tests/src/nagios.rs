@@ -1,4 +1,4 @@
-//! A Nagios of the test's own, with the objects of `examples/deploy`.
+//! A Nagios that the test starts with the objects of `examples/deploy`.
 
 use std::{
     fs,
@@ -20,27 +20,27 @@ use crate::{
 #[derive(Debug)]
 pub struct Nagios {
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after Nagios has ended.
     directory: TempDir,
 }
 
-/// What it knows of a service.
+/// The state of a service in Nagios.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     pub state: String,
-    /// The text in front of the numbers.
+    /// The plugin's text before the performance data.
     pub output: String,
-    /// The numbers.
+    /// The performance data.
     pub numbers: String,
 }
 
 impl Nagios {
-    /// Starts one that knows the objects of `examples/deploy` for a service on this port, and these besides.
+    /// Starts a Nagios with the objects of `examples/deploy` for a service on this port, and with additional objects.
     ///
     /// # Panics
     ///
-    /// It is not installed, does not like them, or does not start.
+    /// Panics if Nagios is not installed, rejects the objects or does not start.
     #[must_use]
     pub fn watching(port: u16, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -49,7 +49,7 @@ impl Nagios {
         let probe = program::built().join("health-probe").display().to_string();
         let objects = objects.replace("!8080", &format!("!{port}")) + more;
         let objects = objects.replace("/usr/local/bin/health-probe", &probe);
-        assert!(objects.contains("/usr/bin/mail "), "the operators are told by mail");
+        assert!(objects.contains("/usr/bin/mail "), "the example notifies operators with /usr/bin/mail");
         fs::write(at("mail"), format!("#!/bin/sh\n(echo \"$@\"; cat) >>{}\n", at("mails"))).expect("a file");
         fs::set_permissions(at("mail"), fs::Permissions::from_mode(0o755)).expect("a file");
         fs::write(at("objects.cfg"), objects.replace("/usr/bin/mail", &at("mail"))).expect("a file");
@@ -58,12 +58,13 @@ impl Nagios {
         for folder in ["results", "tmp"] {
             fs::create_dir(at(folder)).expect("a folder");
         }
-        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().expect("a user");
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().expect("a user with a name");
         let config = format!(
-            "cfg_file={}\nresource_file={}\nlog_file={}\nobject_cache_file={}\nprecached_object_file={}\nstatus_file={}\n\
-             temp_file={}\ntemp_path={}\ncheck_result_path={}\nlock_file={}\nstate_retention_file={}\nquery_socket={}\n\
-             command_file={}\nnagios_user={}\nnagios_group={}\ncheck_external_commands=0\nuse_syslog=0\ninterval_length=1\n\
-             status_update_interval=1\nexecute_host_checks=0\nenable_notifications=1\nillegal_macro_output_chars=`~$&|'\"<>\ncheck_for_updates=0\n\
+            "cfg_file={}\nresource_file={}\nlog_file={}\nobject_cache_file={}\nprecached_object_file={}\n\
+             status_file={}\ntemp_file={}\ntemp_path={}\ncheck_result_path={}\nlock_file={}\nstate_retention_file={}\n\
+             query_socket={}\ncommand_file={}\nnagios_user={}\nnagios_group={}\ncheck_external_commands=0\n\
+             use_syslog=0\ninterval_length=1\nstatus_update_interval=1\nexecute_host_checks=0\nenable_notifications=1\n\
+             illegal_macro_output_chars=`~$&|'\"<>\ncheck_for_updates=0\n\
              max_service_check_spread=1\nservice_inter_check_delay_method=n\nretain_state_information=0\n",
             at("objects.cfg"),
             at("resource.cfg"),
@@ -93,7 +94,7 @@ impl Nagios {
         Self { _daemon: daemon, directory }
     }
 
-    /// What it knows of a service now.
+    /// Returns the current state of a service.
     #[must_use]
     pub fn knows(&self, service: &str) -> Known {
         let text = fs::read_to_string(self.directory.path().join("status.dat")).unwrap_or_default();
@@ -113,17 +114,17 @@ impl Nagios {
         known
     }
 
-    /// The mails that the operators were sent.
+    /// Returns the mails that Nagios sent to the operators.
     #[must_use]
     pub fn mails(&self) -> String {
         fs::read_to_string(self.directory.path().join("mails")).unwrap_or_default()
     }
 
-    /// Waits until a service has this state and something like this output.
+    /// Waits until a service has this state and its output contains this text.
     ///
     /// # Panics
     ///
-    /// It has not within [`wait::HANG`].
+    /// Panics if it has another state or output after [`wait::HANG`].
     pub fn says(&self, service: &str, state: &str, output: &str) -> Known {
         let mut last = Known::default();
         wait::until(&format!("{service} is {state} {output:?}"), || {

@@ -1,4 +1,4 @@
-//! A name server of the test's own, and a thread whose resolver asks it.
+//! A name server that the test starts, and a thread whose resolver uses it.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
     port, tools,
 };
 
-/// The name that it knows, which has two addresses.
+/// The name that the server resolves, to two addresses.
 pub const NAME: &str = "orders.test";
 
 /// A running or stopped server.
@@ -33,7 +33,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// dnsmasq is not installed or does not start.
+    /// Panics if dnsmasq is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::at(port::local(port::free()))
@@ -43,11 +43,11 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// dnsmasq is not installed or does not start.
+    /// Panics if dnsmasq is not installed or does not start.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         tools::needs("dnsmasq");
-        let SocketAddr::V4(address) = address else { panic!("{address} is none of version 4") };
+        let SocketAddr::V4(address) = address else { panic!("{address} is not an IPv4 address") };
         let mut server = Self { address: *address.ip(), port: address.port(), daemon: Daemon::default() };
         server.start_again();
         server
@@ -68,32 +68,32 @@ impl Server {
         self.daemon.start(command, || port::answers((self.address, self.port).into()));
     }
 
-    /// It asks nobody for a password.
+    /// A name server has no password.
     fn set_password(&self, _: &str) {}
 }
 
 daemon_server!(Server);
 
-/// Where resolvers look for their name server: the port is fixed, so the address is one of this process's own, one for
-/// each test.
+/// Returns the address of a name server for resolvers. Resolvers always use port 53, so each test of each process needs
+/// an address of its own.
 #[must_use]
 pub fn address(test: u8) -> SocketAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
     SocketAddr::from((Ipv4Addr::new(127, test, high, low), 53))
 }
 
-/// From now on names that this thread, or any thread that it starts, resolves are asked of this address, with these
-/// options of `resolv.conf`. Nobody else sees anything of it.
+/// Makes the resolver of this thread, and of every thread that it starts, use this address and these options of
+/// `resolv.conf`. No other thread is affected.
 ///
 /// # Panics
 ///
-/// Without the rights of root.
+/// Panics without the rights of root.
 pub fn ask(address: SocketAddr, options: &str) {
     let directory = TempDir::new().expect("a temporary directory");
     let file = directory.path().join("resolv.conf");
     fs::write(&file, format!("nameserver {}\noptions {options}\n", address.ip())).expect("a file");
     unshare(CloneFlags::CLONE_NEWNS).expect("the rights of root");
     let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("mounts of this thread's own");
-    mount(Some(&file), "/etc/resolv.conf", none, MsFlags::MS_BIND, none).expect("a file in place of another");
+    mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("private mounts for this thread");
+    mount(Some(&file), "/etc/resolv.conf", none, MsFlags::MS_BIND, none).expect("a bind mount over /etc/resolv.conf");
 }

@@ -1,4 +1,4 @@
-//! A NATS server of the test's own.
+//! A NATS server that the test starts.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ pub struct Server {
     port: u16,
     daemon: Daemon,
     rights: String,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
@@ -34,7 +34,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// NATS is not installed or does not start.
+    /// Panics if NATS is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(PASSWORD)
@@ -44,17 +44,17 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// NATS is not installed or does not start.
+    /// Panics if NATS is not installed or does not start.
     #[must_use]
     pub fn start_with(password: &str) -> Self {
         Self::start_as(password, "")
     }
 
-    /// Starts a server with the user `app`, who has these permissions alone.
+    /// Starts a server with the user `app`, who has only these permissions.
     ///
     /// # Panics
     ///
-    /// NATS is not installed or does not start.
+    /// Panics if NATS is not installed or does not start.
     #[must_use]
     pub fn start_restricted(permissions: &str) -> Self {
         Self::start_as(PASSWORD, &format!(", permissions: {{ {permissions} }}"))
@@ -96,16 +96,16 @@ impl Server {
 
 daemon_server!(Server);
 
-/// A client that connects when it can, and tries again every fifth of a second.
+/// Returns a client that retries every 200 ms until it is connected, also for its first connection.
 ///
 /// # Panics
 ///
-/// The address is none.
+/// Panics if the address is not valid.
 pub async fn client(port: u16, password: &str) -> Client {
     ConnectOptions::with_user_and_password("app".to_owned(), password.to_owned())
         .retry_on_initial_connect()
         .reconnect_delay_callback(|_| Duration::from_millis(200))
         .connect(format!("127.0.0.1:{port}"))
         .await
-        .expect("an address")
+        .expect("a valid address")
 }

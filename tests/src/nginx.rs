@@ -1,4 +1,4 @@
-//! An nginx of the test's own with the file of `examples/deploy`.
+//! An nginx that the test starts with the file of `examples/deploy`.
 
 use std::{
     fs,
@@ -13,33 +13,33 @@ use crate::{daemon::Daemon, port, tools};
 /// A running nginx.
 #[derive(Debug)]
 pub struct Nginx {
-    /// Where it listens.
+    /// The address on which nginx listens.
     pub address: SocketAddr,
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after nginx has ended.
     _directory: TempDir,
 }
 
 impl Nginx {
-    /// Starts one before these instances.
+    /// Starts an nginx in front of these instances.
     ///
     /// # Panics
     ///
-    /// It is not installed, does not accept the file or does not start.
+    /// Panics if nginx is not installed, rejects the file or does not start.
     #[must_use]
     pub fn before(a: SocketAddr, b: SocketAddr) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path().display();
         let address = port::local(port::free());
         let text = fs::read_to_string(tools::deploy("nginx/nginx.conf")).expect("a file of the examples");
-        // Where a package would have its own folders.
+        // Replaces the folders that a package of nginx creates.
         let folders: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
             .collect();
         let text = text
             .replace("http {", &format!("http {{\n{folders}"))
-            // As the example, with less patience.
+            // The example with a shorter timeout.
             .replace("fail_timeout=5s", "fail_timeout=1s")
             .replace("127.0.0.1:8000", &address.to_string())
             .replace("127.0.0.1:8081", &a.to_string())

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own.
+//! A PostgreSQL server that the test starts.
 
 use std::{
     os::unix::{
@@ -26,7 +26,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::{certificates::Identity, daemon::Rule, port, process::Process, tools, wait};
 
-/// The password of its only user.
+/// The password of the server's only user.
 pub const PASSWORD: &str = "correct-horse-7Q";
 
 /// A running or stopped server.
@@ -35,17 +35,18 @@ pub struct Server {
     binaries: PathBuf,
     port: u16,
     process: Option<Process>,
-    /// Its settings of TLS.
+    /// The TLS settings of the server.
     tls: Vec<String>,
-    /// The one that the server accepts now.
+    /// The password that the server accepts now.
     password: Mutex<String>,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // In order, as a killed server leaves shared memory behind, and whatever state it is in.
+        // Shuts down in order, because a killed server leaves shared memory behind. Thaws first, because a frozen
+        // server does not shut down.
         if self.process.is_none() {
             return;
         }
@@ -61,22 +62,24 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Makes a database in a temporary directory and starts a server on it.
+    /// Creates a database in a temporary directory and starts a server on it.
     ///
     /// # Panics
     ///
-    /// PostgreSQL is not installed or does not start.
+    /// Panics if PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         tools::needs("postgres");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let binaries = binaries();
-        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700)).expect("our directory");
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o700))
+            .expect("a directory that belongs to this user");
         let password = directory.path().join("password");
-        std::fs::write(&password, PASSWORD).expect("our directory");
+        std::fs::write(&password, PASSWORD).expect("a file in the server's directory");
         for path in [directory.path(), &password] {
             if let Some(user) = unprivileged() {
-                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a directory of the server's");
+                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                    .expect("a directory that belongs to the server's user");
             }
         }
         let password_now = Mutex::new(PASSWORD.to_owned());
@@ -94,13 +97,13 @@ impl Server {
         server
     }
 
-    /// Where it listens, while it runs.
+    /// Returns the port on which the server listens while it runs.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How to connect to it.
+    /// Returns the configuration of a connection to the server.
     #[must_use]
     pub fn config(&self) -> Config {
         let mut config = Config::new();
@@ -113,33 +116,34 @@ impl Server {
         config
     }
 
-    /// How an application would write that.
+    /// Returns the connection URL with the password of a new server, as an application has it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://app:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// A pool as deadpool-postgres' own documentation builds it: without a runtime.
+    /// Returns a pool without a runtime, as the documentation of deadpool-postgres builds it.
     #[must_use]
     pub fn pool(&self, size: usize) -> Pool {
         pool(self.config(), size)
     }
 
-    /// A connection of the test's own, beside every pool.
+    /// Opens a connection for the test, outside of every pool.
     pub async fn connect(&self) -> Client {
         let (client, connection) = self.config().connect(NoTls).await.expect("a connection");
         tokio::spawn(connection);
         client
     }
 
-    /// Starts the server again, on the same port.
+    /// Starts the server again on the same port.
     ///
     /// # Panics
     ///
-    /// It takes no sessions within [`wait::HANG`].
+    /// Panics if the server accepts no sessions within [`wait::HANG`].
     pub fn run(&mut self) {
-        wait::until("PostgreSQL takes sessions", || {
-            // One that was killed may hold its shared memory for a moment, in which the next one ends.
+        wait::until("PostgreSQL accepts sessions", || {
+            // A killed server may hold its shared memory for a moment. A server that starts in this moment ends at
+            // once.
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
@@ -147,27 +151,28 @@ impl Server {
         });
     }
 
-    /// Starts the server again, with this certificate and for sessions over TLS alone.
+    /// Starts the server again with this certificate. It then accepts sessions only over TLS.
     ///
     /// # Panics
     ///
-    /// It takes no sessions within [`wait::HANG`].
+    /// Panics if the server accepts no sessions within [`wait::HANG`].
     pub fn require_tls(&mut self, identity: &Identity) {
         let (chain, key) = identity.write_to(self.directory.path());
         if let Some(user) = unprivileged() {
             for path in [&chain, &key] {
-                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("a file of the server's");
+                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                    .expect("a file that belongs to the server's user");
             }
         }
         let rule = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
-        std::fs::write(self.data().join("pg_hba.conf"), rule).expect("our directory");
+        std::fs::write(self.data().join("pg_hba.conf"), rule).expect("a file in the server's directory");
         let file = |name: &str, path: &Path| format!("{name}={}", path.display());
         self.tls = vec!["ssl=on".to_owned(), file("ssl_cert_file", &chain), file("ssl_key_file", &key)];
         self.stop();
         self.run();
     }
 
-    /// Accepting connections is less: a server that starts up refuses every session.
+    /// An open port is not enough: a server that starts up accepts connections but refuses every session.
     fn takes_sessions(&self) -> bool {
         let mut ready = Command::new(self.binaries.join("pg_isready"));
         ready.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
@@ -197,9 +202,9 @@ impl Server {
         }
     }
 
-    /// Kills the server and all its sessions. The next start clears up behind it.
+    /// Kills the server and all its sessions. The next start recovers from it.
     pub fn kill(&mut self) {
-        // Dropping ends it and its children with SIGKILL.
+        // Dropping the process sends SIGKILL to it and its children.
         self.process = None;
     }
 
@@ -209,15 +214,15 @@ impl Server {
             .await
             .batch_execute(&format!("ALTER ROLE app PASSWORD '{password}'"))
             .await
-            .expect("a superuser");
+            .expect("a superuser may change passwords");
         password.clone_into(&mut self.password.lock().expect("a password"));
     }
 
-    /// Makes the server treat its user in this way, by an administrator of the test's own.
+    /// Makes the server follow this rule for its user. An administrator that only the tests use sets it.
     ///
     /// # Panics
     ///
-    /// The server does not answer.
+    /// Panics if the server does not answer.
     pub async fn set_rule(&self, rule: Rule) {
         let mut config = self.config();
         let admin = match config.user("admin").password(PASSWORD).connect(NoTls).await {
@@ -228,32 +233,32 @@ impl Server {
             Err(_) => {
                 let user = self.connect().await;
                 let create = format!("CREATE ROLE admin SUPERUSER LOGIN PASSWORD '{PASSWORD}'");
-                user.batch_execute(&create).await.expect("a superuser");
+                user.batch_execute(&create).await.expect("a superuser may create roles");
                 user
             }
         };
         let sql = match rule {
             Rule::Open => "ALTER ROLE app SUPERUSER LOGIN CONNECTION LIMIT -1",
-            // The limit of a role is no limit for superusers.
+            // PostgreSQL does not apply the connection limit of a role to superusers.
             Rule::Full => "ALTER ROLE app NOSUPERUSER CONNECTION LIMIT 0",
             Rule::LockedOut => "ALTER ROLE app NOLOGIN",
         };
-        admin.batch_execute(sql).await.expect("a superuser");
+        admin.batch_execute(sql).await.expect("a superuser may alter roles");
     }
 
-    /// Stops every process of the server where it stands.
+    /// Stops every process of the server with SIGSTOP.
     pub fn freeze(&self) {
         self.signal_all(Signal::SIGSTOP);
     }
 
-    /// Lets them go on.
+    /// Lets the frozen processes continue.
     pub fn thaw(&self) {
         self.signal_all(Signal::SIGCONT);
     }
 
     /// Turns the stopped server into a standby.
     pub fn make_standby(&self) {
-        std::fs::write(self.data().join("standby.signal"), "").expect("our directory");
+        std::fs::write(self.data().join("standby.signal"), "").expect("a file in the server's directory");
     }
 
     fn signal_all(&self, signal: Signal) {
@@ -264,7 +269,8 @@ impl Server {
         self.directory.path().join("data")
     }
 
-    /// One of PostgreSQL's programs, as a user that it accepts, on our directory.
+    /// Returns a command that runs a program of PostgreSQL on the server's directory, as a user that PostgreSQL
+    /// accepts.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
         command
@@ -280,14 +286,14 @@ impl Server {
     }
 }
 
-/// A pool of this size.
+/// Returns a pool of this size.
 #[must_use]
 pub fn pool(config: Config, size: usize) -> Pool {
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager).max_size(size).build().expect("a pool")
 }
 
-/// A pool of one connection, over TLS alone.
+/// Returns a pool of one connection that requires TLS.
 #[must_use]
 pub fn tls_pool(mut config: Config, tls: ClientConfig) -> Pool {
     config.ssl_mode(SslMode::Require);
@@ -295,14 +301,15 @@ pub fn tls_pool(mut config: Config, tls: ClientConfig) -> Pool {
     Pool::builder(manager).max_size(1).build().expect("a pool")
 }
 
-/// PostgreSQL refuses to run as root; then it runs as the user that its package made, or as nobody.
+/// Returns the user that runs PostgreSQL if this process is root, because PostgreSQL refuses root: the user of the
+/// package, or nobody.
 fn unprivileged() -> Option<User> {
     let root = Uid::effective().is_root();
     let known = |name| User::from_name(name).ok().flatten();
     root.then(|| known("postgres").or_else(|| known("nobody")).expect("a user without privileges"))
 }
 
-/// Where the newest installed version is.
+/// Returns the directory of the programs of the newest installed version.
 fn binaries() -> PathBuf {
     let debian = Path::new("/usr/lib/postgresql");
     let mut versions: Vec<PathBuf> = std::fs::read_dir(debian)
@@ -310,7 +317,7 @@ fn binaries() -> PathBuf {
         .unwrap_or_default();
     versions.retain(|path| path.join("initdb").exists());
     versions.sort();
-    versions.pop().or_else(on_path).expect("PostgreSQL's server programs: tests/run installs them")
+    versions.pop().or_else(on_path).expect("the server programs of PostgreSQL, which tests/run installs")
 }
 
 fn on_path() -> Option<PathBuf> {

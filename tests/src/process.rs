@@ -1,4 +1,4 @@
-//! A child process that is ended with the value that holds it.
+//! A child process that ends when its handle is dropped.
 
 use std::process::Child;
 
@@ -9,53 +9,53 @@ use nix::{
 
 use crate::wait;
 
-/// A running child.
+/// A running child process.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
 }
 
 impl Process {
-    /// Takes charge of a child.
+    /// Takes over a child process. Dropping the value kills it and its descendants.
     #[must_use]
     pub fn new(child: Child) -> Self {
         Self { child }
     }
 
-    /// The child's id.
+    /// Returns the process id of the child.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The child itself.
+    /// Returns the child.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Whether it still runs.
+    /// Tells whether the child still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends a signal to the child alone.
+    /// Sends a signal only to the child.
     pub fn signal(&self, signal: Signal) {
         send(self.child.id(), signal);
     }
 
-    /// Sends a signal to the child and to every process that it and those have started.
+    /// Sends a signal to the child and to all its descendants.
     pub fn signal_all(&self, signal: Signal) {
         signal_tree(self.child.id(), signal);
     }
 
-    /// Waits until it has ended.
+    /// Waits until the child has ended and returns its exit status.
     ///
     /// # Panics
     ///
-    /// It has not within [`wait::HANG`].
+    /// Panics if the child runs after [`wait::HANG`].
     pub fn ended(&mut self) -> std::process::ExitStatus {
         wait::found(&format!("the end of process {}", self.child.id()), || {
-            self.child.try_wait().expect("a child of ours")
+            self.child.try_wait().expect("a child of this process")
         })
     }
 }
@@ -70,11 +70,11 @@ impl Drop for Process {
 }
 
 fn send(id: u32, signal: Signal) {
-    // It may just have ended by itself.
+    // The process may have ended by itself.
     let _ = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), signal);
 }
 
-/// From the top down, each standing still meanwhile, so that it cannot start another while we look.
+/// Stops each process before it lists the children, so that the process cannot start another one in the meantime.
 fn signal_tree(id: u32, signal: Signal) {
     send(id, Signal::SIGSTOP);
     children(id).into_iter().for_each(|child| signal_tree(child, signal));
@@ -84,7 +84,7 @@ fn signal_tree(id: u32, signal: Signal) {
     }
 }
 
-/// The processes whose parent is this one.
+/// Returns the processes whose parent is this one.
 fn children(parent: u32) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("the kernel's list of processes");
     let is_child = |id: &u32| {
@@ -95,22 +95,22 @@ fn children(parent: u32) -> Vec<u32> {
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
 
-/// What this process uses.
+/// The resources that this process uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Bytes of memory in use.
+    /// Resident memory in bytes.
     pub resident: usize,
-    /// The most that were in use since [`forget_peak`].
+    /// Peak of the resident memory since [`forget_peak`], in bytes.
     pub peak: usize,
 }
 
-/// The names of this process's threads, sorted.
+/// Returns the names of this process's threads, sorted.
 ///
 /// # Panics
 ///
-/// The kernel does not tell.
+/// Panics if the kernel does not list them.
 #[must_use]
 pub fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("the kernel's list of threads").flatten();
@@ -120,29 +120,29 @@ pub fn threads() -> Vec<String> {
     names
 }
 
-/// The names of the threads on which checks block, sorted.
+/// Returns the names of the threads on which blocking checks run, sorted.
 #[must_use]
 pub fn threads_of_checks() -> Vec<String> {
     threads().into_iter().filter(|name| name.starts_with("health-")).collect()
 }
 
-/// Has the kernel count the peak of memory anew.
+/// Makes the kernel restart its measurement of the memory's peak.
 ///
 /// # Panics
 ///
-/// The kernel does not let it.
+/// Panics if the kernel refuses.
 pub fn forget_peak() {
-    std::fs::write("/proc/self/clear_refs", "5").expect("a kernel that counts anew");
+    std::fs::write("/proc/self/clear_refs", "5").expect("a kernel that resets the peak");
 }
 
-/// What this process uses now.
+/// Returns the resources that this process uses now.
 ///
 /// # Panics
 ///
-/// The kernel does not tell.
+/// Panics if the kernel does not report them.
 #[must_use]
 pub fn usage() -> Usage {
-    let text = std::fs::read_to_string("/proc/self/status").expect("the kernel's word");
+    let text = std::fs::read_to_string("/proc/self/status").expect("the kernel's status of this process");
     let number = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a line of that name");
         line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")

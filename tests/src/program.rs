@@ -14,14 +14,14 @@ use tempfile::TempDir;
 
 use crate::{http, process::Process, wait};
 
-/// The examples on each framework. Others are `worker`, without an application over HTTP, and those of one set of drivers
-/// each: `axum-sqlx`, `actix-diesel` and `tonic-axum`.
+/// The examples with one framework each. The other examples are `worker`, without an application over HTTP, and those
+/// with a set of drivers each: `axum-sqlx`, `actix-diesel` and `tonic-axum`.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
 
 /// A running example service.
 #[derive(Debug)]
 pub struct Program {
-    /// Where it listens.
+    /// The address on which the service listens.
     pub address: SocketAddr,
     /// The process.
     pub process: Process,
@@ -29,37 +29,42 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts an example with these variables and no other of its own, on a free port unless `BIND_ADDR` is one of them.
+    /// Starts an example. It sees only the given variables of those that examples read. It listens on a free port
+    /// unless `BIND_ADDR` is given.
     ///
     /// # Panics
     ///
-    /// It does not say where it listens.
+    /// Panics if the example does not print the address on which it listens.
     #[must_use]
     pub fn start(example: &str, variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = File::create(directory.path().join("log")).expect("a log");
         let child = command(example, variables).stdout(Stdio::piped()).stderr(log).spawn().expect("an example");
         let mut process = Process::new(child);
-        let stdout = process.child().stdout.take().expect("its output");
+        let stdout = process.child().stdout.take().expect("the example's output");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("its first line");
+        BufReader::new(stdout).read_line(&mut line).expect("the first line of the output");
         let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
-        Self { address: address.unwrap_or_else(|| panic!("{example} said {line:?}")), process, directory }
+        Self {
+            address: address.unwrap_or_else(|| panic!("{example} did not print its address but {line:?}")),
+            process,
+            directory,
+        }
     }
 
-    /// Waits until its readiness probe passes.
+    /// Waits until the readiness probe of the example passes.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if the probe fails after [`wait::HANG`].
     pub fn ready(&self) {
         wait::equals("the code of /readyz", &200, || http::get(self.address, "/readyz", &[]).status);
     }
 
-    /// Everything it has logged so far.
+    /// Returns everything that the example has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).expect("its log")
+        std::fs::read_to_string(self.directory.path().join("log")).expect("the example's log")
     }
 }
 
@@ -67,7 +72,7 @@ impl Program {
 ///
 /// # Panics
 ///
-/// It cannot be started.
+/// Panics if the example cannot be started.
 #[must_use]
 pub fn output(example: &str, variables: &[(&str, &str)]) -> Output {
     command(example, variables).output().expect("an example")
@@ -93,7 +98,8 @@ fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Cargo, as it was started itself: what it says to its tests is not told to it, as build scripts would run again for that.
+/// Returns a command that runs Cargo without the variables that Cargo sets for tests. With them build scripts would run
+/// again.
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
@@ -106,21 +112,22 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Where the examples and the other programs are, built first unless `tests/run` has done so: a test of one package cannot
-/// name the programs of another.
+/// Returns the folder of the examples and the other programs. Builds them first unless `tests/run` has done so, because
+/// a test of one package cannot name the programs of another.
 #[must_use]
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            // The program is <target>/<profile>/deps/<name>.
-            let program = env::current_exe().expect("this program's path");
-            let folder = program.ancestors().nth(2).expect("its profile's folder").to_owned();
+            // The path of the test program is <target>/<profile>/deps/<name>.
+            let program = env::current_exe().expect("the path of this program");
+            let folder = program.ancestors().nth(2).expect("the folder of the profile").to_owned();
             if env::var_os("HEALTH_TESTS_BUILT").is_some() {
                 return folder;
             }
             let mut cargo = cargo();
-            // The whole workspace and its tests, as otherwise dependencies would be built again with other features.
+            // The whole workspace with its tests, because otherwise Cargo builds dependencies again with other
+            // features.
             cargo.args(["build", "--quiet", "--workspace", "--bins", "--tests", "--all-features"]);
             cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
             if !cfg!(debug_assertions) {
@@ -132,8 +139,8 @@ pub fn built() -> PathBuf {
         .clone()
 }
 
-/// How many seconds an example may need from SIGTERM to its end: to drain, for work in progress, for the last answers, for the
-/// last messages of publishers, and some room.
+/// The number of seconds that an example may need from SIGTERM to its end: to drain, for work in progress, for the last
+/// answers, for the last messages of publishers, and a margin.
 #[must_use]
 pub const fn time_to_leave(drain: u64) -> u64 {
     const WORK: u64 = 15;

@@ -1,4 +1,4 @@
-//! A Prometheus of the test's own, and the programs around it.
+//! A Prometheus that the test starts, and its `blackbox_exporter`.
 
 use std::{
     fs,
@@ -11,21 +11,21 @@ use tempfile::TempDir;
 
 use crate::{daemon::Daemon, http, port, tools, wait};
 
-/// A running Prometheus that scrapes every second and knows the rules of `examples/deploy`, without their patience.
+/// A running Prometheus that scrapes every second. It has the rules of `examples/deploy` with `for: 0s`.
 #[derive(Debug)]
 pub struct Prometheus {
     address: SocketAddr,
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after Prometheus has ended.
     _directory: TempDir,
 }
 
 impl Prometheus {
-    /// Starts one that scrapes these.
+    /// Starts a Prometheus that scrapes these targets.
     ///
     /// # Panics
     ///
-    /// It is not installed or does not start.
+    /// Panics if Prometheus is not installed or does not start.
     #[must_use]
     pub fn of(targets: &[SocketAddr]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -50,11 +50,11 @@ impl Prometheus {
         Self { address, _daemon: daemon, _directory: directory }
     }
 
-    /// The values of a query, by the label `instance`, sorted.
+    /// Returns the values of a query with their label `instance`, sorted by it.
     ///
     /// # Panics
     ///
-    /// It is no query.
+    /// Panics if the query is not valid.
     #[must_use]
     pub fn query(&self, query: &str) -> Vec<(String, f64)> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -70,11 +70,11 @@ impl Prometheus {
         values
     }
 
-    /// Waits until a query has this value at each of so many instances.
+    /// Waits until a query has this value at each of this number of instances.
     ///
     /// # Panics
     ///
-    /// It has not within [`wait::HANG`].
+    /// Panics if it has others after [`wait::HANG`].
     pub fn says(&self, query: &str, value: f64, instances: usize) {
         wait::equals(query, &vec![value; instances], || {
             self.query(query).into_iter().map(|(_, found)| found).collect()
@@ -82,7 +82,7 @@ impl Prometheus {
     }
 }
 
-/// Every line that begins so, but for its indentation, becomes another.
+/// Replaces every line that begins with a text, but keeps its indentation.
 fn with_lines(text: &str, begins: &str, becomes: &str) -> String {
     let line = |line: &str| {
         let indentation = line.len() - line.trim_start().len();
@@ -103,11 +103,11 @@ pub struct Blackbox {
 }
 
 impl Blackbox {
-    /// Starts one.
+    /// Starts a `blackbox_exporter`.
     ///
     /// # Panics
     ///
-    /// It is not installed or does not start.
+    /// Panics if it is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         let address = port::local(port::free());
@@ -120,7 +120,7 @@ impl Blackbox {
         Self { address, _daemon: daemon }
     }
 
-    /// Whether its probe of this page succeeds.
+    /// Tells whether a probe of this page succeeds.
     #[must_use]
     pub fn succeeds(&self, target: SocketAddr, path: &str) -> bool {
         let page = http::get(self.address, &format!("/probe?module=health&target=http://{target}{path}"), &[]).text();

@@ -1,4 +1,4 @@
-//! A TCP proxy that does to its connections what networks do.
+//! A TCP proxy that makes the faults of networks.
 
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
@@ -23,61 +23,61 @@ use tokio::{
 
 use crate::{port, wait};
 
-/// Bytes of an answer that still come through before a reset.
+/// Number of bytes of an answer that arrive before a reset.
 const BEFORE_RESET: usize = 3;
-/// An endless answer comes in such pieces, one each few milliseconds.
+/// Size of the pieces of an endless answer, in bytes. One is sent every 2 ms.
 const PIECE: usize = 32 << 10;
 
-/// Of what a client sends over one connection so much is kept.
+/// Maximum number of bytes that are kept of a client's data on one connection. The last piece may exceed it.
 const KEPT: usize = 64 << 10;
 
-/// A fault of the network between client and server. It holds for existing connections, too.
+/// A fault of the network between client and server. It also affects existing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFault {
-    /// None: everything comes through.
+    /// No fault: all data arrives.
     None,
-    /// Connections are refused, and existing ones closed.
+    /// New connections are refused, and existing ones are closed.
     Refused,
-    /// Connections are accepted and stay open, and nothing comes through.
+    /// New connections are accepted and all connections stay open, but no data arrives.
     BlackHole,
-    /// The server's next answer breaks off after a few bytes with a reset.
+    /// The server's next answer is cut off by a reset after a few bytes.
     Reset,
-    /// The server's answers come at one byte a second.
+    /// The server's answers arrive at one byte a second.
     Trickle,
-    /// In place of the server's next answer come these bytes, and then the second ones without end, at 16 MB a second.
+    /// The first bytes replace the server's next answer. The second bytes follow without end, at 16 MB a second.
     Endless(&'static [u8], &'static [u8]),
-    /// The same as fast as the client reads.
+    /// Like `Endless`, but as fast as the client reads.
     Flood(&'static [u8], &'static [u8]),
-    /// Everything the client sends is lost.
+    /// All data from the client is lost.
     DropRequests,
-    /// Everything the server sends is lost.
+    /// All data from the server is lost.
     DropAnswers,
-    /// The server end of every existing connection is gone without a word, and stays so under every later fault. New
-    /// connections work.
+    /// The server's end of every existing connection disappears without a notice and stays so under every later fault.
+    /// New connections work.
     HalfOpen,
-    /// Every existing connection is closed as the client sends the next bytes over it, as a server does that has just run out
-    /// of patience with an idle one. New connections work.
+    /// Every existing connection is closed when the client next sends data on it, as a server does whose idle timeout
+    /// has just expired. New connections work.
     CloseOnRequest,
     /// Every piece of an answer arrives this much later.
     Delay(Duration),
-    /// Every piece of an answer arrives later by a random time up to this.
+    /// Every piece of an answer arrives later by a random time up to this one.
     Jitter(Duration),
-    /// Answers arrive at this many bytes a second.
+    /// Answers arrive at this number of bytes a second.
     Bandwidth(usize),
 }
 
-/// What came through a proxy.
+/// The traffic of a proxy.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
-    /// How many connections clients opened.
+    /// Number of connections that clients opened.
     pub connections: usize,
-    /// How many times an answer followed a question.
+    /// Number of times that an answer followed a request.
     pub round_trips: usize,
-    /// What each connection's client sent.
+    /// The data that the client of each connection sent.
     pub sent: Vec<Vec<u8>>,
 }
 
-/// Where one connection writes down what comes through it.
+/// Records the traffic of one connection.
 #[derive(Clone)]
 struct Meter {
     traffic: Arc<Mutex<Traffic>>,
@@ -121,26 +121,26 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy on a free port.
+    /// Starts a proxy on a free port.
     ///
     /// # Panics
     ///
-    /// There is none, or no thread.
+    /// Panics if no port is free, or if no thread can be started.
     #[must_use]
     pub fn before(server: u16) -> Self {
         Self::at(port::local(0), server)
     }
 
-    /// A proxy at this address.
+    /// Starts a proxy at this address.
     ///
     /// # Panics
     ///
-    /// The address is taken, or there is no thread.
+    /// Panics if the address is in use, or if no thread can be started.
     #[must_use]
     pub fn at(address: SocketAddr, server: u16) -> Self {
         let listener = StdListener::bind(address).expect("a loopback address");
-        let address = listener.local_addr().expect("its port");
-        listener.set_nonblocking(true).expect("a listener");
+        let address = listener.local_addr().expect("the listener's address");
+        listener.set_nonblocking(true).expect("a nonblocking listener");
         let (fault, changes) = watch::channel(Some(NetworkFault::None));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let traffic = Arc::<Mutex<Traffic>>::default();
@@ -149,11 +149,11 @@ impl Proxy {
         Self { address, traffic, fault, thread: Some(thread) }
     }
 
-    /// What has come through since the last call.
+    /// Returns the traffic since the last call.
     ///
     /// # Panics
     ///
-    /// The proxy has panicked.
+    /// Panics if the proxy has panicked.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         let mut all = self.traffic.lock().expect("no panic");
@@ -161,17 +161,17 @@ impl Proxy {
         std::mem::replace(&mut all, empty)
     }
 
-    /// Where it listens.
+    /// Returns the port on which the proxy listens.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// How many bytes clients have sent since the traffic was taken.
+    /// Returns the number of recorded bytes from clients since the last call of [`traffic`](Self::traffic).
     ///
     /// # Panics
     ///
-    /// The proxy has panicked.
+    /// Panics if the proxy has panicked.
     #[must_use]
     pub fn bytes_sent(&self) -> usize {
         self.traffic.lock().expect("no panic").sent.iter().map(Vec::len).sum()
@@ -181,11 +181,13 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Its port could not be had back within [`wait::HANG`].
+    /// Panics if the proxy cannot bind its port again within [`wait::HANG`].
     pub fn set(&self, fault: NetworkFault) {
         self.fault.send_replace(Some(fault));
         let refuses = fault == NetworkFault::Refused;
-        wait::until("the proxy's port", || port::answers(self.address) != refuses);
+        wait::until("the proxy's port is open or closed as the fault demands", || {
+            port::answers(self.address) != refuses
+        });
     }
 }
 
@@ -227,15 +229,15 @@ async fn serve(
             client = accept => if let Ok(client) = client {
                 tokio::spawn(carry(client, server, changes.clone(), Meter::begin(&traffic)));
             },
-            // The port may not have been free yet.
+            // Retries to bind the port, which may not have been free yet.
             () = sleep(Duration::from_millis(20)), if listener.is_none() => {}
         }
     }
 }
 
-/// One connection, until it or the proxy ends.
+/// Carries the data of one connection until the connection or the proxy ends.
 async fn carry(client: TcpStream, server: u16, mut changes: Changes, meter: Meter) {
-    // In a black hole nobody answers for the server, either.
+    // In a black hole the connection to the server is not opened either.
     while *changes.borrow_and_update() == Some(NetworkFault::BlackHole) {
         if changes.changed().await.is_err() {
             return;
@@ -245,7 +247,7 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes, meter: Mete
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Those that come up while others lie dead are well.
+    // Connections that are opened during this fault are not affected by it.
     let is_new = matches!(*changes.borrow(), Some(NetworkFault::HalfOpen | NetworkFault::CloseOnRequest));
     let dies = Dies { changes: changes.clone(), immune: is_new };
     select! {
@@ -255,7 +257,7 @@ async fn carry(client: TcpStream, server: u16, mut changes: Changes, meter: Mete
     }
 }
 
-/// When the other end of a connection vanishes without a word.
+/// Ends a connection without a notice under [`NetworkFault::HalfOpen`].
 #[derive(Clone)]
 struct Dies {
     changes: Changes,
@@ -263,7 +265,7 @@ struct Dies {
 }
 
 impl Dies {
-    /// Reads, unless the connection dies: then for ever nothing.
+    /// Reads. When the connection dies, the call never returns.
     async fn read(&mut self, from: &mut OwnedReadHalf, bytes: &mut [u8]) -> std::io::Result<usize> {
         let died = async {
             if self.immune || self.changes.wait_for(|fault| *fault == Some(NetworkFault::HalfOpen)).await.is_err() {
@@ -278,13 +280,13 @@ impl Dies {
     }
 }
 
-/// Waits until connections are to be closed.
+/// Waits until the fault closes all connections.
 async fn gone(mut changes: Changes) {
     let closes = |fault: &Option<NetworkFault>| matches!(fault, None | Some(NetworkFault::Refused));
     let _ = changes.wait_for(closes).await;
 }
 
-/// Waits out a black hole.
+/// Waits until a black hole ends.
 async fn passable(changes: &mut Changes) {
     let _ = changes.wait_for(|fault| *fault != Some(NetworkFault::BlackHole)).await;
 }
@@ -324,7 +326,7 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
                 to.write_all(&bytes[..count]).await
             }
             Some(NetworkFault::Jitter(latest)) => {
-                // A linear congruence: plenty for latencies.
+                // A linear congruential generator is random enough for delays.
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 sleep(latest * (seed >> 24) / 256).await;
                 to.write_all(&bytes[..count]).await
@@ -333,7 +335,7 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
             Some(NetworkFault::Reset) => {
                 let _ = to.write_all(&bytes[..count.min(BEFORE_RESET)]).await;
                 sleep(Duration::from_millis(20)).await;
-                // Forgotten, as otherwise the end of the stream would be sent first.
+                // Forgets the half, because dropping it would send the end of the stream before the reset.
                 let _ = to.as_ref().set_zero_linger();
                 to.forget();
                 return;
@@ -350,7 +352,7 @@ async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut changes: Chan
     }
 }
 
-/// So many bytes a second, in pieces of a fiftieth of that.
+/// Sends this number of bytes a second, in pieces of a fiftieth of it.
 async fn paced(bytes: &[u8], to: &mut OwnedWriteHalf, rate: usize) -> std::io::Result<()> {
     for piece in bytes.chunks((rate / 50).max(1)) {
         to.write_all(piece).await?;
@@ -359,7 +361,7 @@ async fn paced(bytes: &[u8], to: &mut OwnedWriteHalf, rate: usize) -> std::io::R
     Ok(())
 }
 
-/// One byte a second, until the fault changes.
+/// Sends one byte a second until the fault changes.
 async fn trickle(bytes: &[u8], to: &mut OwnedWriteHalf, changes: &mut Changes) -> std::io::Result<()> {
     for (position, byte) in bytes.iter().enumerate() {
         if *changes.borrow() != Some(NetworkFault::Trickle) {
@@ -374,7 +376,7 @@ async fn trickle(bytes: &[u8], to: &mut OwnedWriteHalf, changes: &mut Changes) -
     Ok(())
 }
 
-/// Until the fault changes; what was said by then is beyond repair, so the connection ends.
+/// Sends until the fault changes. The connection then ends, because its stream is beyond repair.
 async fn endless(first: &[u8], again: &[u8], to: &mut OwnedWriteHalf, changes: &Changes) {
     let piece: Vec<u8> = again.iter().copied().cycle().take(PIECE / again.len() * again.len()).collect();
     if to.write_all(first).await.is_err() {

@@ -1,4 +1,4 @@
-//! A RabbitMQ broker of the test's own, with the port mapper that Erlang wants.
+//! A RabbitMQ broker that the test starts, with the port mapper that Erlang needs.
 
 use std::{
     fs,
@@ -26,14 +26,14 @@ pub const PASSWORD: &str = "correct-horse-9Q";
 #[derive(Debug)]
 pub struct Server {
     port: u16,
-    /// Where it listens for TLS, if it does.
+    /// The port for TLS, if the broker has one.
     tls_port: Option<u16>,
     distribution: u16,
     mapper_port: u16,
     daemon: Daemon,
-    /// Erlang's port mapper, which would otherwise be started as a daemon and stay.
+    /// Erlang's port mapper. Without it the broker starts one as a daemon, which outlives the test.
     _mapper: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the broker has ended.
     directory: TempDir,
 }
 
@@ -42,17 +42,17 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// RabbitMQ is not installed or does not start.
+    /// Panics if RabbitMQ is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(None)
     }
 
-    /// Starts a broker with the user `app`, which listens for TLS with this certificate, too.
+    /// Starts a broker with the user `app` that also accepts TLS with this certificate, on a second port.
     ///
     /// # Panics
     ///
-    /// RabbitMQ is not installed or does not start.
+    /// Panics if RabbitMQ is not installed or does not start.
     #[must_use]
     pub fn start_with_tls(identity: &Identity) -> Self {
         Self::start_with(Some(identity))
@@ -89,45 +89,48 @@ impl Server {
                 chain.display(),
                 key.display()
             );
-            let mut config = fs::OpenOptions::new().append(true).open(file("rabbitmq.conf")).expect("our file");
-            config.write_all(settings.as_bytes()).expect("our file");
+            let mut config = fs::OpenOptions::new()
+                .append(true)
+                .open(file("rabbitmq.conf"))
+                .expect("the broker's configuration file");
+            config.write_all(settings.as_bytes()).expect("the broker's configuration file");
         }
         server.start_again();
         server
     }
 
-    /// How an application would connect to it.
+    /// Returns the URL with which an application connects to the broker.
     #[must_use]
     pub fn url(&self) -> String {
         url(self.port, PASSWORD)
     }
 
-    /// Where it listens for TLS.
+    /// Returns the port for TLS.
     ///
     /// # Panics
     ///
-    /// It does not.
+    /// Panics if the broker has none.
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls_port.expect("a broker with TLS")
     }
 
-    /// Presents this certificate to new connections from now on.
+    /// Makes the broker present this certificate to new connections from now on.
     ///
     /// # Panics
     ///
-    /// The broker does not answer.
+    /// Panics if the broker does not answer.
     pub fn present(&self, identity: &Identity) {
         let _ = identity.write_to(self.directory.path());
-        // Erlang keeps what it has read for two minutes.
+        // Erlang caches PEM files for two minutes.
         self.control(&["eval", "ssl:clear_pem_cache()."]);
     }
 
-    /// A connection of the test's own, beside every pool.
+    /// Opens a connection for the test, outside of every pool.
     ///
     /// # Panics
     ///
-    /// There is none.
+    /// Panics if the connection fails.
     pub async fn connect(&self) -> Connection {
         Connection::connect(&self.url(), ConnectionProperties::default()).await.expect("a connection")
     }
@@ -136,7 +139,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It cannot be declared.
+    /// Panics if the queue cannot be declared.
     pub async fn declare(&self, queue: &str) {
         let channel = self.connect().await.create_channel().await.expect("a channel");
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
@@ -146,7 +149,7 @@ impl Server {
     fn start_again(&mut self) {
         let mut command = self.command("rabbitmq-server");
         command.stdout(self.log()).stderr(self.log());
-        // The listeners for TLS come last.
+        // RabbitMQ opens the listeners for TLS last.
         self.daemon.start(command, || port::accepts(self.tls_port.unwrap_or(self.port)));
     }
 
@@ -169,7 +172,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It fails.
+    /// Panics if the command fails.
     pub fn control(&self, arguments: &[&str]) {
         let output = self.command("rabbitmqctl").args(arguments).output().expect("rabbitmqctl");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -182,7 +185,7 @@ impl Server {
 
     fn command(&self, program: &str) -> Command {
         let at = |name: &str| self.directory.path().join(name);
-        // The packages' wrappers change the user; the scripts behind them do not.
+        // The wrappers of the package change the user. The scripts that they call do not.
         let mut command = Command::new(scripts().join(program));
         command
             .env("HOME", self.directory.path())
@@ -205,39 +208,40 @@ impl Server {
 
 daemon_server!(Server, impose);
 
-/// How an application would connect to a broker.
+/// Returns the URL with which an application connects to a broker.
 #[must_use]
 pub fn url(port: u16, password: &str) -> String {
     format!("amqp://app:{password}@127.0.0.1:{port}/%2f")
 }
 
-/// How an application would connect to a broker over TLS. lapin trusts what the environment's `SSL_CERT_FILE` has.
+/// Returns the URL with which an application connects to a broker over TLS. lapin trusts the certificates in the file
+/// that the environment variable `SSL_CERT_FILE` names.
 #[must_use]
 pub fn tls_url(port: u16) -> String {
     format!("amqps://app:{PASSWORD}@127.0.0.1:{port}/%2f")
 }
 
-/// A pool of this size.
+/// Returns a pool of this size.
 ///
 /// # Panics
 ///
-/// Outside a runtime.
+/// Panics outside of a Tokio runtime.
 #[must_use]
 pub fn pool(url: &str, size: usize) -> Pool {
-    let runtime = deadpool_lapin::lapin::runtime::default_runtime().expect("Tokio's");
+    let runtime = deadpool_lapin::lapin::runtime::default_runtime().expect("the default runtime, Tokio");
     Pool::builder(Manager::new(url, ConnectionProperties::default, runtime)).max_size(size).build().expect("a pool")
 }
 
-/// Where the scripts are that the packages' wrappers call.
+/// Returns the directory of the scripts that the package's wrappers call.
 fn scripts() -> PathBuf {
     PathBuf::from("/usr/lib/rabbitmq/bin")
 }
 
-/// A connection that opens itself again.
+/// Returns a connection that recovers by itself.
 ///
 /// # Panics
 ///
-/// It cannot be opened at first.
+/// Panics if the connection cannot be opened at first.
 pub async fn recovering(url: &str) -> Connection {
     let properties = ConnectionProperties::default().enable_auto_recover();
     Connection::connect(url, properties).await.expect("a connection")

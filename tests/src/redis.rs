@@ -1,4 +1,4 @@
-//! A Redis server of the test's own.
+//! A Redis server that the test starts.
 
 use std::{
     process::{Command, Stdio},
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::{certificates::Identity, daemon::Rule, port, process::Process, tools, wait};
 
-/// The password of its default user.
+/// The password of the server's default user.
 pub const PASSWORD: &str = "correct-horse-8R";
 
 /// A running or stopped server.
@@ -27,18 +27,18 @@ pub struct Server {
     port: u16,
     process: Option<Process>,
     arguments: Vec<String>,
-    /// A connection that was opened before the server was full.
+    /// An administrator's connection that was opened before the server became full.
     admin: Mutex<Option<MultiplexedConnection>>,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
 impl Server {
-    /// Starts a server with an empty memory.
+    /// Starts an empty server.
     ///
     /// # Panics
     ///
-    /// Redis is not installed or does not start.
+    /// Panics if Redis is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         tools::needs("redis-server");
@@ -49,16 +49,16 @@ impl Server {
         server
     }
 
-    /// Starts the server from now on with these settings of its command line, too.
+    /// Sets additional command-line arguments for the following starts of the server.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(ToString::to_string).collect();
     }
 
-    /// Starts the server again, with this certificate and for connections over TLS alone, on the same port.
+    /// Starts the server again with this certificate on the same port. It then accepts connections only over TLS.
     ///
     /// # Panics
     ///
-    /// It does not accept within [`wait::HANG`].
+    /// Panics if the server does not accept connections within [`wait::HANG`].
     pub fn require_tls(&mut self, identity: &Identity) {
         let (chain, key) = identity.write_to(self.directory.path());
         let (chain, key) = (chain.display().to_string(), key.display().to_string());
@@ -69,11 +69,11 @@ impl Server {
         self.run();
     }
 
-    /// Takes the server's directory away, so that it cannot save.
+    /// Removes the server's directory, so that the server cannot save.
     ///
     /// # Panics
     ///
-    /// There is none.
+    /// Panics if the directory cannot be removed.
     pub fn remove_directory(&self) {
         std::fs::remove_dir_all(self.directory.path()).expect("a directory");
     }
@@ -83,38 +83,38 @@ impl Server {
         cmd(command[0]).arg(&command[1..]).query_async(&mut self.connect().await).await
     }
 
-    /// Where it listens, while it runs.
+    /// Returns the port on which the server listens while it runs.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How an application would connect to it.
+    /// Returns the URL with which an application connects to the server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
     }
 
-    /// A pool without a runtime.
+    /// Returns a pool without a runtime.
     #[must_use]
     pub fn pool(&self, size: usize) -> Pool {
         pool(&self.url(), size)
     }
 
-    /// A connection of the test's own, beside every pool.
+    /// Opens a connection for the test, outside of every pool.
     pub async fn connect(&self) -> MultiplexedConnection {
         let client = Client::open(self.url()).expect("a URL");
         client.get_multiplexed_async_connection().await.expect("a connection")
     }
 
-    /// Starts the server again, on the same port.
+    /// Starts the server again on the same port.
     ///
     /// # Panics
     ///
-    /// It does not accept within [`wait::HANG`].
+    /// Panics if the server does not accept connections within [`wait::HANG`].
     pub fn run(&mut self) {
-        wait::until("redis-server accepts", || {
-            // One that was killed may hold its port for a moment, in which the next one ends.
+        wait::until("redis-server accepts connections", || {
+            // A killed server may hold its port for a moment. A server that starts in this moment ends at once.
             if !self.process.as_mut().is_some_and(Process::runs) {
                 self.spawn();
             }
@@ -133,26 +133,26 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server: tests/run installs it");
+            .expect("redis-server, which tests/run installs");
         self.process = Some(Process::new(child));
     }
 
     /// Makes the server accept this password from now on.
     pub async fn accept_password(&self, password: &str) {
-        // The administrator's stays as it is.
+        // The password of the administrator stays the same.
         let mut connection = self.administrator().await;
         let _: Value = cmd("CONFIG")
             .arg(&["SET", "requirepass", password])
             .query_async(&mut connection)
             .await
-            .expect("the default user");
+            .expect("the administrator may change the configuration");
     }
 
-    /// Makes the server treat its default user in this way.
+    /// Makes the server follow this rule for its default user.
     ///
     /// # Panics
     ///
-    /// The server does not answer.
+    /// Panics if the server does not answer.
     pub async fn set_rule(&self, rule: Rule) {
         let kept = self.admin.lock().expect("no panic").take();
         let mut admin = match kept {
@@ -166,12 +166,12 @@ impl Server {
         };
         for command in commands {
             let said: RedisResult<Value> = cmd(command[0]).arg(&command[1..]).query_async(&mut admin).await;
-            drop(said.expect("an administrator"));
+            drop(said.expect("the administrator may run this command"));
         }
         *self.admin.lock().expect("no panic") = (rule == Rule::Full).then_some(admin);
     }
 
-    /// A connection of a user who is not subject to what tests do to the default one.
+    /// Returns a connection of a user who is not affected by the rules for the default user.
     async fn administrator(&self) -> MultiplexedConnection {
         let client = Client::open(format!("redis://admin:{PASSWORD}@127.0.0.1:{}/0", self.port)).expect("a URL");
         client.get_multiplexed_async_connection().await.expect("a connection")
@@ -187,48 +187,48 @@ impl Server {
 
     /// Kills the server.
     pub fn kill(&mut self) {
-        // Dropping ends it with SIGKILL.
+        // Dropping the process sends SIGKILL to it.
         self.process = None;
     }
 
-    /// Stops the server where it stands.
+    /// Stops the server with SIGSTOP.
     pub fn freeze(&self) {
         self.process.as_ref().expect("a running server").signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on.
+    /// Lets a frozen server continue.
     pub fn thaw(&self) {
         self.process.as_ref().expect("a running server").signal(Signal::SIGCONT);
     }
 }
 
-/// A pool of this size.
+/// Returns a pool of this size.
 #[must_use]
 pub fn pool(url: &str, size: usize) -> Pool {
     let manager = Manager::new(url).expect("a URL");
     Pool::builder(manager).max_size(size).build().expect("a pool")
 }
 
-/// A pool of one connection, over TLS with a server of this authority, as PEM.
+/// Returns a pool of one connection over TLS. It trusts this authority, as PEM.
 ///
 /// # Panics
 ///
-/// The authority's certificate is none.
+/// Panics if the authority's certificate is not valid.
 #[must_use]
 pub fn tls_pool(port: u16, authority: &str) -> Pool {
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(authority.into()) };
     let client = Client::build_with_tls(format!("rediss://:{PASSWORD}@127.0.0.1:{port}/0"), certificates);
-    let manager = Manager::new(client.expect("a client").get_connection_info().clone()).expect("an address");
+    let manager = Manager::new(client.expect("a client").get_connection_info().clone()).expect("a valid address");
     Pool::builder(manager).max_size(1).build().expect("a pool")
 }
 
 crate::daemon::inherent_server!(Server, impose);
 
-/// A connection that opens itself again, and has not been opened yet.
+/// Returns a connection that reconnects by itself and is not open yet.
 ///
 /// # Panics
 ///
-/// The configuration is refused.
+/// Panics if the configuration is refused.
 #[must_use]
 pub fn manager(client: Client) -> ConnectionManager {
     ConnectionManager::new_lazy_with_config(client, ConnectionManagerConfig::new()).expect("a configuration")

@@ -1,4 +1,4 @@
-//! A service with a past, in which time stands still: what the pictures of the status page show.
+//! A service with a recorded history, in which time stands still. The screenshots of the status page show it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,28 +9,28 @@ use health_core::{Health, Limits, Outcome, Reason, Registration, check_fn, testi
 pub enum State {
     /// Every check is Healthy.
     Healthy,
-    /// The database is gone, a queue is long, and a check is muted.
+    /// The database is unreachable, a queue is too long, and a check is muted.
     Failing,
 }
 
-/// The runs of each check.
+/// The number of recorded runs of each check.
 const RUNS: u64 = 75;
 
 fn check() -> Registration {
     check_fn(|| async { Ok(()) }).into()
 }
 
-/// Returns a number from 0 to 99 that looks like chance, and is the same in every run.
+/// Returns a pseudo-random number from 0 to 99 that is the same in every run of the program.
 fn chance(seed: u64, number: u64) -> u64 {
     let mixed = (seed * 7_919 + number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 33) % 100
 }
 
-/// Creates the service and gives it a past.
+/// Creates the service and records its history.
 ///
 /// # Panics
 ///
-/// A check is refused.
+/// Panics if a check is refused.
 #[must_use]
 pub fn frozen(state: State) -> Frozen {
     let minute = Duration::from_secs(60);
@@ -46,12 +46,12 @@ pub fn frozen(state: State) -> Frozen {
         .check("billing", check().optional())
         .check("disk", check().local().report_only().every(minute))
         .check("memory", check().local().report_only());
-    let frozen = Frozen::new(builder).expect("a service without mistakes");
+    let frozen = Frozen::new(builder).expect("a valid configuration");
     for run in 0..RUNS {
         let left = RUNS - run;
         if state == State::Failing && left == 25 {
             let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
-            frozen.health().mute("search", until, "the index is moving").expect("a moment to come");
+            frozen.health().mute("search", until, "the index is moving").expect("a moment in the future");
         }
         frozen.advance(Duration::from_millis(4_800));
         for (seed, name) in ["database", "invoices", "jobs", "cache", "search", "worker", "billing", "disk", "memory"]
@@ -69,7 +69,7 @@ pub fn frozen(state: State) -> Frozen {
                         .reason(Reason::Unreachable)
                 }
                 "database" => Outcome::healthy().observe("pool_available", 8 - chance(9, run) / 20, "connections"),
-                // It waits for the database.
+                // The check waits for the database, so it does not run.
                 "invoices" if is_bad && left <= 8 => continue,
                 "jobs" => jobs(if is_bad && (left <= 5 || (20..23).contains(&left)) {
                     1_204 + left
@@ -90,7 +90,7 @@ pub fn frozen(state: State) -> Frozen {
                 ),
                 _ => Outcome::healthy(),
             };
-            frozen.record(name, outcome, took).expect("a check of ours");
+            frozen.record(name, outcome, took).expect("a registered check");
         }
     }
     frozen.advance(Duration::from_millis(800));

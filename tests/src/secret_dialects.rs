@@ -1,23 +1,24 @@
-//! Secrets in every dialect and wrapper in which a driver, a header or a program's own `Debug` output may show them.
+//! Texts with secrets in every syntax and wrapper in which a driver, a header or the `Debug` output of a program may
+//! show them.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// A generator of numbers that are the same in each run.
+/// A generator of pseudo-random numbers that are the same in each run.
 #[derive(Debug)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// Begins with a number that is not 0.
+    /// Creates a generator from a seed, which must not be 0.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A number below this one: xorshift.
+    /// Returns a number below `end`. The generator is xorshift.
     ///
     /// # Panics
     ///
-    /// Never: a remainder fits.
+    /// Never panics: a number of 48 bits fits.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -25,12 +26,12 @@ impl Numbers {
         usize::try_from(self.0 >> 16).expect("a number of 48 bits") % end
     }
 
-    /// One of these.
+    /// Returns one of the choices.
     pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    /// A secret of letters, digits and some of these symbols, which are never at its ends.
+    /// Returns a secret of letters, digits and some of these symbols. A symbol is never at either end.
     pub fn secret(&mut self, symbols: &[u8]) -> String {
         let length = 8 + self.below(17);
         let mut secret: String = (0..length)
@@ -39,7 +40,7 @@ impl Numbers {
                 char::from(if is_symbol { self.of(symbols) } else { self.of(LETTERS) })
             })
             .collect();
-        // No word of any language.
+        // The digit ensures that the secret is no word of any language.
         secret.insert(2, char::from(self.of(b"0123456789")));
         secret
     }
@@ -48,7 +49,7 @@ impl Numbers {
 const LETTERS: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ0123456789";
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ0123456789abcdefghijkmnopqrstuvwxyz";
 
-/// Keys in every style.
+/// Names of secrets in every style.
 const KEYS: [&str; 30] = [
     "password",
     "Password",
@@ -82,7 +83,7 @@ const KEYS: [&str; 30] = [
     "signature",
 ];
 
-/// A secret behind a newtype.
+/// A secret in a newtype.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "only its Debug output is read")]
 struct Pw(String);
@@ -94,7 +95,7 @@ struct Wrapped {
     value: String,
 }
 
-/// A driver's configuration.
+/// The configuration of a driver.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "only its Debug output is read")]
 struct Config {
@@ -107,7 +108,7 @@ struct Config {
     dbname: Option<String>,
 }
 
-/// A text with a secret in it, and that secret.
+/// Returns a text that contains a secret, and the secret.
 #[must_use]
 pub fn sample(numbers: &mut Numbers) -> (String, String) {
     let key = numbers.of(&KEYS);
@@ -117,7 +118,7 @@ pub fn sample(numbers: &mut Numbers) -> (String, String) {
             format!("cannot reach postgres://app:{secret}@db:5432/orders: refused")
         }),
         1 => with(numbers, b"/?#:!$&*+,;=%._~'-", |secret| format!("amqp://app:{secret}@mq/vhost")),
-        // Digits before a blank would be a port.
+        // The letter in front is needed: digits before a space would be a port.
         2 => with(numbers, b" \"", |secret| format!("redis://app:p{secret}@cache:6379/0 does not answer")),
         3 => with(numbers, b"!$*+._~", |secret| format!(r#"{{"url":"mysql:\/\/app:{secret}@db\/orders"}}"#)),
         4 => with(numbers, b",;{}()[]@:/+*!$'._~%-", |secret| {
@@ -178,7 +179,7 @@ pub fn sample(numbers: &mut Numbers) -> (String, String) {
     }
 }
 
-/// A text around a secret of these symbols.
+/// Returns a text around a secret with these symbols, and the secret.
 fn with(numbers: &mut Numbers, symbols: &[u8], text: impl Fn(&str) -> String) -> (String, String) {
     let secret = numbers.secret(symbols);
     (text(&secret), secret)
@@ -196,7 +197,7 @@ fn config(secret: &str) -> Config {
     }
 }
 
-/// A token that is known by its issuer's prefix.
+/// Returns a text around a token that its issuer's prefix identifies, and the token without the prefix.
 fn issued(numbers: &mut Numbers) -> (String, String) {
     let (prefix, length, alphabet) = numbers.of(&[
         ("ghp_", 36, ALPHANUMERIC),

@@ -1,5 +1,5 @@
-//! The servers that no package has, as child processes: HTTP, TLS, gRPC, MongoDB and Elasticsearch, by the program
-//! `serve`.
+//! Servers for HTTP, TLS, gRPC, MongoDB and Elasticsearch, which no package provides. Each runs as a child process of
+//! the program `serve`.
 
 use std::{
     fs,
@@ -14,25 +14,25 @@ use crate::{
     port, program,
 };
 
-/// The token that the servers want, or the password.
+/// The token that the servers require, or the password.
 pub const TOKEN: &str = "correct-horse-5T";
 
-/// What is served.
+/// The kind of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `GET /status`, and a health endpoint, for those who have the token.
+    /// `GET /status` and a health endpoint. Requires the token.
     Http,
-    /// `grpc.health.v1`, for those who have the token.
+    /// `grpc.health.v1`. Requires the token.
     Grpc,
-    /// MongoDB's protocol, see [`crate::mongodb`], for `app` with the token as password.
+    /// The protocol of MongoDB, see [`crate::mongodb`]. Requires the user `app` with the token as its password.
     MongoDb,
-    /// Elasticsearch's health, see [`crate::elasticsearch`], for those who have the token.
+    /// The cluster health of Elasticsearch, see [`crate::elasticsearch`]. Requires the token.
     Elasticsearch,
-    /// A handshake with this chain and key, both PEM, and `ready` to any request after it.
+    /// A TLS handshake with this chain and key, both as PEM. Answers any request with `ready`.
     Tls {
-        /// The chain.
+        /// The certificate chain.
         chain: String,
-        /// The key.
+        /// The private key.
         key: String,
     },
 }
@@ -43,7 +43,7 @@ pub struct Server {
     kind: Kind,
     port: u16,
     daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
@@ -52,7 +52,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// Panics if the server does not start.
     #[must_use]
     pub fn start(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -63,11 +63,12 @@ impl Server {
         server
     }
 
-    /// For TLS: this chain and key are presented once their token is the one to accept.
+    /// Stores a chain and a key for TLS. The server presents them while `token` is the accepted token. Does nothing for
+    /// other kinds.
     ///
     /// # Panics
     ///
-    /// They cannot be written.
+    /// Panics if a file cannot be written.
     pub fn keep(&self, token: &str, kind: &Kind) {
         if let Kind::Tls { chain, key } = kind {
             fs::write(self.file(&format!("chain.{token}")), chain).expect("a file");
@@ -75,11 +76,12 @@ impl Server {
         }
     }
 
-    /// Puts a file into the folder that the server reads, in one step, as it may read it at any moment.
+    /// Writes a file into the folder that the server reads. Renames it into place, because the server may read it at
+    /// any moment.
     ///
     /// # Panics
     ///
-    /// It cannot be written.
+    /// Panics if the file cannot be written.
     pub fn put(&self, name: &str, text: &str) {
         let new = self.file(&format!("{name}.new"));
         fs::write(&new, text).expect("a file");

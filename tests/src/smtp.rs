@@ -1,4 +1,4 @@
-//! A mail server of the test's own: aiosmtpd, by the script `smtp_server.py`.
+//! A mail server that the test starts: aiosmtpd, run by the script `smtp_server.py`.
 
 use std::{fs, process::Stdio};
 
@@ -13,7 +13,7 @@ use crate::{
 /// The password of the user `app`.
 pub const PASSWORD: &str = "correct-horse-2L";
 
-/// One line of a reply without end, as long as lettre reads one.
+/// One line of a reply without end. Its length is the maximum that lettre reads.
 pub const ENDLESS_REPLY: &[u8] = &endless_reply();
 
 const fn endless_reply() -> [u8; 900] {
@@ -32,7 +32,7 @@ const fn endless_reply() -> [u8; 900] {
 pub struct Server {
     port: u16,
     daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after the server has ended.
     directory: TempDir,
 }
 
@@ -41,7 +41,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// aiosmtpd is not installed or does not start.
+    /// Panics if aiosmtpd is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -52,7 +52,7 @@ impl Server {
         server
     }
 
-    /// Refuses from now on every session beyond so many.
+    /// Makes the server refuse every session beyond this number from now on.
     pub fn set_limit(&self, sessions: usize) {
         self.write("limit", &sessions.to_string());
     }
@@ -62,7 +62,7 @@ impl Server {
     }
 
     fn write(&self, name: &str, text: &str) {
-        // In one step, as the server may read it at any moment.
+        // Renames the file into place, because the server may read it at any moment.
         let new = self.directory.path().join("new");
         fs::write(&new, text).expect("a file");
         fs::rename(new, self.directory.path().join(name)).expect("a file");
@@ -78,7 +78,7 @@ impl Server {
 
 daemon_server!(Server);
 
-/// A transport that logs in as the user `app`.
+/// Returns a transport that authenticates as the user `app`.
 #[must_use]
 pub fn transport(port: u16, password: &str) -> AsyncSmtpTransport<Tokio1Executor> {
     AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")

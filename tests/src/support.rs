@@ -1,4 +1,4 @@
-//! Small helpers of several tests: short times, one check in a [`Health`], and what a [`Health`] answers.
+//! Small helpers of several tests: durations, a [`Health`] with one check, and the answers of a [`Health`].
 
 use std::{
     sync::{
@@ -18,75 +18,76 @@ use health_core::{
 
 use crate::wait::{self, HANG};
 
-/// A number of seconds.
+/// Returns a duration of this number of seconds.
 #[must_use]
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A number of milliseconds.
+/// Returns a duration of this number of milliseconds.
 #[must_use]
 pub const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Whether the long forms of tests are wanted: `tests/run --long`.
+/// Tells whether the long forms of tests run: `tests/run --long`.
 #[must_use]
 pub fn long() -> bool {
     std::env::var_os("HEALTH_TESTS_LONG").is_some()
 }
 
-/// What the core answers to a GET without headers.
+/// Returns the core's answer to a GET without headers.
 #[must_use]
 pub fn get(health: &Health, target: &str) -> Response {
     ask(&Endpoint::from(health.clone()), "GET", target)
 }
 
-/// What an endpoint answers to a request without headers.
+/// Returns an endpoint's answer to a request without headers.
 ///
 /// # Panics
 ///
-/// The path is not the endpoint's.
+/// Panics if the path does not belong to the endpoint.
 pub fn ask(endpoint: &Endpoint, method: &str, target: &str) -> Response {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let request = Request::new(method, path, query, None, &|_, _| None);
-    endpoint.respond(&request).unwrap_or_else(|| panic!("{target} is not ours"))
+    endpoint.respond(&request).unwrap_or_else(|| panic!("{target} does not belong to the endpoint"))
 }
 
-/// The code of a GET.
+/// Returns the status code of a GET.
 #[must_use]
 pub fn code(health: &Health, target: &str) -> u16 {
     get(health, target).status
 }
 
-/// The body of a GET as text.
+/// Returns the body of a GET as text.
 #[must_use]
 pub fn body(health: &Health, target: &str) -> String {
     String::from_utf8_lossy(&get(health, target).body).into_owned()
 }
 
-/// Lets every task do what it can do now, on the paused clock.
+/// Lets every task run until it waits, on the paused clock.
 pub async fn settle() {
     tokio::time::sleep(millis(1)).await;
 }
 
-/// Polls a future once and drops it.
+/// Polls a future once and drops it. Returns whether it was ready.
 pub fn poll_once<T>(future: impl Future<Output = T>) -> bool {
     let mut future = std::pin::pin!(future);
     future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// Keeps a paused clock of Tokio's where it stands, while threads and sockets do what they do in real time.
+/// Stops the advance of Tokio's paused clock, while threads and sockets work in real time.
 ///
-/// A paused clock moves by itself as soon as every task waits; not while a blocking task runs, such as the one that this value keeps.
+/// A paused clock advances by itself when every task waits, but not while a blocking task runs. This value holds such a
+/// task.
 #[derive(Debug)]
 pub struct StandingClock {
-    /// Dropped, it ends the blocking task.
+    /// Dropping the sender ends the blocking task.
     _end: mpsc::Sender<()>,
 }
 
 impl StandingClock {
-    /// Keeps the clock where it stands until the value is dropped.
+    /// Stops the clock until the value is dropped.
     #[must_use]
     pub fn hold() -> Self {
         let (end, ended) = mpsc::channel::<()>();
@@ -94,7 +95,8 @@ impl StandingClock {
         Self { _end: end }
     }
 
-    /// Moves the clock in steps of 10 ms, so that every timer on the way fires in its order, and lets the tasks run after each.
+    /// Advances the clock in steps of 10 ms, so that all timers fire in their order, and lets tasks run after each
+    /// step.
     pub async fn advance(&self, by: Duration) {
         const STEP: Duration = millis(10);
         let mut left = by;
@@ -109,20 +111,21 @@ impl StandingClock {
     }
 }
 
-/// A [`Health`] with one check, called `x`, after its first run, for which it has all the time that a slow machine needs.
+/// Returns a [`Health`] with one check, `x`, after its first run. The run has a deadline of [`HANG`], which suits a
+/// slow machine.
 ///
 /// # Panics
 ///
-/// The check is refused.
+/// Panics if the check is refused.
 pub async fn checked(check: impl Into<Registration>) -> Health {
     checked_within(HANG, check).await
 }
 
-/// A [`Health`] with one check, called `x`, after its first run, which has this deadline.
+/// Returns a [`Health`] with one check, `x`, after its first run. The run has this deadline.
 ///
 /// # Panics
 ///
-/// The check is refused.
+/// Panics if the check is refused.
 pub async fn checked_within(deadline: Duration, check: impl Into<Registration>) -> Health {
     let health =
         Health::builder().check("x", check.into().timeout(deadline)).start().expect("a check that is accepted");
@@ -131,28 +134,28 @@ pub async fn checked_within(deadline: Duration, check: impl Into<Registration>) 
     health
 }
 
-/// What the check `x` shows now.
+/// Returns the current report of the check `x`.
 #[must_use]
 pub fn shown(health: &Health) -> Arc<CheckReport> {
     Arc::clone(&health.report().checks()[0])
 }
 
-/// Runs the check `x` and tells what it shows then. A paused clock stands meanwhile.
+/// Runs the check `x` and returns its report. A paused clock does not advance in the meantime.
 ///
 /// # Panics
 ///
-/// There is no check of that name.
+/// Panics if there is no check `x`.
 pub async fn rerun(health: &Health) -> Arc<CheckReport> {
     let _clock = StandingClock::hold();
     health.refresh("x").await.expect("the check");
     shown(health)
 }
 
-/// Runs the check `x` again and again until it shows this.
+/// Runs the check `x` again and again until it shows this verdict.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if it shows another one after [`HANG`].
 pub async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
     wait::done(status.as_str(), async || {
         let report = rerun(health).await;
@@ -162,40 +165,40 @@ pub async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
     .await;
 }
 
-/// The status and the reason that a check shows.
+/// Returns the status and the reason that a check shows.
 #[must_use]
 pub fn verdict(report: &CheckReport) -> (Status, Option<Reason>) {
     (report.status(), report.reason())
 }
 
-/// A number that a check observed.
+/// Returns a number that a check observed.
 ///
 /// # Panics
 ///
-/// It observed none of that name.
+/// Panics if the check observed no number of this name.
 #[must_use]
 pub fn observed(report: &CheckReport, name: &str) -> f64 {
     let found = report.observed().iter().find(|observed| observed.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in {report:?}")).value.as_f64()
+    found.unwrap_or_else(|| panic!("the check did not observe {name}: {report:?}")).value.as_f64()
 }
 
-/// How many runs of the check `x` have finished.
+/// Returns the number of finished runs of the check `x`.
 #[must_use]
 pub fn runs(health: &Health) -> u64 {
     shown(health).history().totals().durations().count()
 }
 
-/// The error of a registration that is refused.
+/// Returns the error of a refused registration.
 ///
 /// # Panics
 ///
-/// It is accepted.
+/// Panics if the registration is accepted.
 #[must_use]
 pub fn invalid(check: impl Into<Registration>) -> String {
     Frozen::new(Health::builder().check("x", check)).expect_err("a check that is refused").to_string()
 }
 
-/// A check that asks a service, as `Upstream` does, without a network.
+/// A check that queries another service, as `Upstream` does, but without a network.
 #[derive(Debug)]
 pub struct Asks;
 
@@ -210,18 +213,18 @@ impl Check for Asks {
     }
 }
 
-/// A client of HTTP that trusts nobody.
+/// Returns an HTTP client that trusts no certificate.
 #[must_use]
 pub fn client() -> reqwest::Client {
     crate::certificates::client(rustls::RootCertStore::empty())
 }
 
-/// A place for log lines.
+/// A buffer for log lines.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// Logs everything here, at every level.
+    /// Returns a subscriber that logs events of every level into this buffer.
     #[must_use]
     pub fn logging(&self) -> tracing::Dispatch {
         let writer = self.clone();
@@ -232,14 +235,14 @@ impl Lines {
         tracing::Dispatch::new(subscriber.finish())
     }
 
-    /// All that have come since they were last taken.
+    /// Returns all lines since the last call and removes them.
     #[must_use]
     pub fn take(&self) -> String {
         let lines = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         String::from_utf8_lossy(&lines).into_owned()
     }
 
-    /// All of them.
+    /// Returns all lines.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
@@ -257,19 +260,19 @@ impl std::io::Write for Lines {
     }
 }
 
-/// Holds workers of a runtime in a blocking call until it is dropped.
+/// Keeps worker threads of a runtime in a blocking call until it is dropped.
 #[derive(Debug)]
 pub struct Blocked {
-    /// Dropped, they let the workers go.
+    /// Dropping the senders releases the workers.
     _held: Vec<mpsc::Sender<()>>,
 }
 
 impl Blocked {
-    /// Blocks so many workers and waits until they are.
+    /// Blocks this number of workers and waits until they are blocked.
     ///
     /// # Panics
     ///
-    /// The runtime runs nothing.
+    /// Panics if the runtime has fewer free workers.
     #[must_use]
     pub fn workers(runtime: &tokio::runtime::Handle, count: usize) -> Self {
         let (begun, begins) = mpsc::channel();
@@ -288,7 +291,7 @@ impl Blocked {
     }
 }
 
-/// Every core kept busy twice over, until it is dropped.
+/// Keeps every core busy with two threads until it is dropped.
 #[derive(Debug)]
 pub struct Burning {
     over: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! Programs that read what we write, where `tests/run` has put them.
+//! Programs that consume the output of `health`, in the places where `tests/run` installs them.
 
 use std::{
     io::Write as _,
@@ -8,30 +8,33 @@ use std::{
 
 use tempfile::TempDir;
 
-/// The repository's own folder.
+/// Returns the root folder of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Says that the test that runs needs a program of `tests/PROGRAMS.md`.
+/// Declares that the running test needs a program of `tests/PROGRAMS.md`.
 ///
 /// # Panics
 ///
-/// The table does not name the program for this test, so that `tests/run` would not install it.
+/// Panics if the table does not name the program for this test, because `tests/run` would not install it then.
 pub fn needs(program: &str) {
     let variable = |name: &str| std::env::var(name).ok();
-    // Only nextest, which runs each test by itself, says which it is.
+    // Only nextest tells a test its name. It runs each test in a process of its own.
     let (Some(binary), Some(test)) = (variable("NEXTEST_BINARY_ID"), variable("NEXTEST_TEST_NAME")) else { return };
     let name = format!("{}::{test}", binary.trim_start_matches("health-tests::"));
     let table = std::fs::read_to_string(repository().join("tests/PROGRAMS.md")).expect("the table of programs");
     let begins = format!("| `{program}` | ");
-    let row = table.lines().find_map(|line| line.strip_prefix(&begins)).unwrap_or_else(|| panic!("no row {program}"));
+    let row = table
+        .lines()
+        .find_map(|line| line.strip_prefix(&begins))
+        .unwrap_or_else(|| panic!("tests/PROGRAMS.md has no row for {program}"));
     let mut patterns = row.split(" | ").next().unwrap_or_default().split(' ').map(|pattern| pattern.trim_matches('`'));
     assert!(patterns.any(|pattern| fits(pattern, &name)), "tests/PROGRAMS.md does not say that {name} needs {program}");
 }
 
-/// Whether a name fits a pattern, in which `*` is any text.
+/// Tells whether a name matches a pattern, in which `*` stands for any text.
 fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -46,7 +49,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// A program out of a Debian package, for instance `usr/bin/promtool`.
+/// Returns the path of a program from a Debian package, for instance `usr/bin/promtool`.
 #[must_use]
 pub fn program(path: &str) -> PathBuf {
     needs(match path.rsplit('/').next().unwrap_or_default() {
@@ -58,13 +61,13 @@ pub fn program(path: &str) -> PathBuf {
     repository().join("target/tools/root").join(path)
 }
 
-/// A file for another program in `examples/deploy`.
+/// Returns the path of a file in `examples/deploy`.
 #[must_use]
 pub fn deploy(path: &str) -> PathBuf {
     repository().join("examples/deploy").join(path)
 }
 
-/// Python with the packages of the consumers, about to run one of `tests/consumers`.
+/// Returns a command that runs a script of `tests/consumers` with Python and the packages of the consumers.
 #[must_use]
 pub fn consumer(script: &str) -> Command {
     needs("python");
@@ -73,33 +76,34 @@ pub fn consumer(script: &str) -> Command {
     command
 }
 
-/// Runs a program to its end with this input: its exit code, and everything it said.
+/// Runs a program to its end with this input. Returns its exit code and its output.
 ///
 /// # Panics
 ///
-/// There is no such program: `tests/run` installs it.
+/// Panics if the program is missing: `tests/run` installs it.
 #[must_use]
 pub fn said(command: &mut Command, input: &[u8]) -> (Option<i32>, String) {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}: tests/run installs it"));
-    // One that has heard enough may close its end.
-    let _ = child.stdin.take().expect("its input").write_all(input);
-    let output = child.wait_with_output().expect("its output");
+    let mut child =
+        piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs the program"));
+    // A program that needs no more input may close its end.
+    let _ = child.stdin.take().expect("the program's input").write_all(input);
+    let output = child.wait_with_output().expect("the program's output");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
 }
 
-/// A copy of a file in `examples/deploy` with one thing changed.
+/// Returns a copy of a file in `examples/deploy` with one text replaced.
 ///
 /// # Panics
 ///
-/// The file does not have what is to be changed.
+/// Panics if the file does not contain the text.
 #[must_use]
 pub fn changed(file: &str, from: &str, to: &str) -> (TempDir, PathBuf) {
     let text = std::fs::read_to_string(deploy(file)).expect("a file of the examples");
-    assert!(text.contains(from), "{file} has no {from}");
-    let folder = tempfile::tempdir().expect("a file of the examples");
+    assert!(text.contains(from), "{file} does not contain {from}");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let path = folder.path().join("changed");
-    std::fs::write(&path, text.replacen(from, to, 1)).expect("a file of the examples");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
     (folder, path)
 }

@@ -1,4 +1,4 @@
-//! A Traefik of the test's own with the file of `examples/deploy`.
+//! A Traefik that the test starts with the file of `examples/deploy`.
 
 use std::{
     fs,
@@ -13,20 +13,20 @@ use crate::{daemon::Daemon, http, port, tools, wait};
 /// A running Traefik.
 #[derive(Debug)]
 pub struct Traefik {
-    /// Where it listens.
+    /// The address on which Traefik listens.
     pub address: SocketAddr,
     admin: SocketAddr,
     _daemon: Daemon,
-    /// Last, so that it is removed when nothing runs in it any more.
+    /// The last field, so that the directory is removed after Traefik has ended.
     directory: TempDir,
 }
 
 impl Traefik {
-    /// Starts one before these instances, with this text in the place of the example's.
+    /// Starts a Traefik in front of these instances. `change` may change the text of the example.
     ///
     /// # Panics
     ///
-    /// It is not installed or does not start.
+    /// Panics if Traefik is not installed or does not start.
     #[must_use]
     pub fn before(a: SocketAddr, b: SocketAddr, change: impl Fn(String) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -54,18 +54,18 @@ impl Traefik {
         Self { address, admin, _daemon: daemon, directory }
     }
 
-    /// What it holds against its configuration.
+    /// Returns the errors of Traefik's log.
     #[must_use]
     pub fn complaints(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
         log.lines().filter(|line| line.contains(" ERR ")).collect::<Vec<_>>().join("\n")
     }
 
-    /// Waits until it thinks this of an instance: `UP` or `DOWN`.
+    /// Waits until Traefik has this status for an instance: `UP` or `DOWN`.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it has another one after [`wait::HANG`].
     pub fn thinks(&self, instance: SocketAddr, status: &str) {
         let url = format!("http://{instance}");
         wait::until(&format!("{url} is {status}"), || {
@@ -76,7 +76,7 @@ impl Traefik {
     }
 }
 
-/// The program, which Python's environment has.
+/// Returns a command that runs Traefik out of the Python environment.
 #[must_use]
 pub fn program() -> Command {
     tools::needs("traefik");

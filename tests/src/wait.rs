@@ -1,4 +1,4 @@
-//! Waits for a thing instead of for a time: a limit that only a hang reaches, so that a slow machine fails no test.
+//! Waiting for a condition instead of for a time. Only a hang reaches the limit, so a slow machine fails no test.
 
 use std::{
     fmt::Debug,
@@ -11,14 +11,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 /// The longest wait for anything. A test that needs more hangs.
 pub const HANG: Duration = Duration::from_secs(180);
 
-/// The pause between two looks.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until `look` returns a value, on this thread.
+/// Waits on this thread until `look` returns a value.
 ///
 /// # Panics
 ///
-/// Nothing comes within [`HANG`].
+/// Panics if there is no value after [`HANG`].
 pub fn found<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -30,20 +30,20 @@ pub fn found<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Waits until `is` holds, on this thread.
+/// Waits on this thread until `is` returns true.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if it does not within [`HANG`].
 pub fn until(what: &str, mut is: impl FnMut() -> bool) {
     found(what, || is().then_some(()));
 }
 
-/// Waits until `look` returns what is `expected`, on this thread, and shows what it returned last if that never comes.
+/// Waits on this thread until `look` returns the expected value. The panic shows the last value.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if the value is another one after [`HANG`].
 pub fn equals<T: PartialEq + Debug>(what: &str, expected: &T, mut look: impl FnMut() -> T) {
     let began = Instant::now();
     loop {
@@ -56,13 +56,13 @@ pub fn equals<T: PartialEq + Debug>(what: &str, expected: &T, mut look: impl FnM
     }
 }
 
-/// Waits until the future of `look` returns `Ok`, and shows the last `Err` if that never comes.
+/// Waits until the future of `look` returns `Ok`. The panic shows the last `Err`.
 ///
-/// The limit is one of the system's clock, so it also holds where Tokio's clock is paused.
+/// The limit uses the system's clock, so it also holds while Tokio's clock is paused.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if there is no `Ok` within [`HANG`].
 pub async fn done<T, E: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
     let began = Instant::now();
     loop {
@@ -74,11 +74,11 @@ pub async fn done<T, E: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result
     }
 }
 
-/// Waits until `look` returns `Ok`, as a task, and shows the last `Err` if that never comes.
+/// Waits as a task until `look` returns `Ok`. The panic shows the last `Err`.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if there is no `Ok` within [`HANG`].
 pub async fn ok<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
     let began = Instant::now();
     loop {
@@ -90,22 +90,22 @@ pub async fn ok<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>)
     }
 }
 
-/// Waits until `is` holds, as a task.
+/// Waits as a task until `is` returns true.
 ///
 /// # Panics
 ///
-/// It does not within [`HANG`].
+/// Panics if it does not within [`HANG`].
 pub async fn true_of(what: &str, mut is: impl FnMut() -> bool) {
     ok(what, || if is() { Ok(()) } else { Err("it does not hold") }).await;
 }
 
-/// A pause of the system's clock that leaves a paused clock of Tokio's where it stands.
+/// Pauses by the system's clock and does not advance a paused clock of Tokio.
 async fn pause() {
-    // Only a runtime of one thread can have a paused clock; the others need no thread beside theirs.
+    // Only a current-thread runtime can have a paused clock. Other runtimes need no extra thread for the pause.
     if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
         return tokio::time::sleep(PAUSE).await;
     }
     let paused = tokio::task::spawn_blocking(|| thread::sleep(PAUSE));
-    // Cancelled only with the runtime, and then nobody waits any more.
+    // Only the end of the runtime cancels the pause, and then no task waits any more.
     let _ = paused.await;
 }

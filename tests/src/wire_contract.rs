@@ -1,4 +1,5 @@
-//! The states and requests that the tests of the wire contract compare: one frozen `Health`, and what the bare core answers.
+//! The states and requests that the tests of the wire contract compare: a frozen `Health`, and the answers of the core
+//! without a server.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,15 +9,15 @@ use health_core::{
 
 use crate::{http::Answer, support::Asks};
 
-/// The token that two of the endpoints grant full visibility for.
+/// The token for full visibility at two of the endpoints.
 pub const TOKEN: &str = "the-token-of-the-conformance-table";
 
-/// The state that the one frozen `Health` is put into.
+/// A state of the frozen `Health`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// No check has run.
     Starting,
-    /// Every check is well.
+    /// Every check is healthy.
     Healthy,
     /// An optional check fails.
     Degraded,
@@ -34,7 +35,7 @@ pub enum State {
 pub const STATES: [State; 7] =
     [State::Starting, State::Healthy, State::Degraded, State::Unhealthy, State::Stale, State::Draining, State::Stopped];
 
-/// Four checks, and for the servers' table one more that asks a service.
+/// Returns a frozen `Health` with four checks, and with a fifth that queries another service if `asks` is set.
 #[must_use]
 pub fn frozen(asks: bool) -> Frozen {
     let ok = || check_fn(|| async { Ok(()) });
@@ -46,20 +47,20 @@ pub fn frozen(asks: bool) -> Frozen {
         .check("worker", ok().local().liveness())
         .check("reports", ok().report_only().depends_on("database"));
     let builder = if asks { builder.check("billing", Asks.optional()) } else { builder };
-    Frozen::new(builder).expect("the states of the table")
+    Frozen::new(builder).expect("a valid configuration")
 }
 
 /// Puts the frozen `Health` into a state.
 pub fn enter(frozen: &Frozen, state: State) {
     let health = frozen.health();
     let checks: Vec<String> = health.report().checks().iter().map(|check| check.name().to_string()).collect();
-    checks.iter().for_each(|check| frozen.forget(check).expect("the states of the table"));
+    checks.iter().for_each(|check| frozen.forget(check).expect("a registered check"));
     frozen.lifecycle(Lifecycle::Starting);
     if state == State::Starting {
         return;
     }
     let record =
-        |check, outcome| frozen.record(check, outcome, Duration::from_micros(1_420)).expect("the states of the table");
+        |check, outcome| frozen.record(check, outcome, Duration::from_micros(1_420)).expect("a registered check");
     record("database", Outcome::healthy().observe("pool_size", 4, "connections").detail("role", "primary"));
     record("cache", Outcome::healthy());
     record("worker", Outcome::healthy().observe("age", 0.25, "s"));
@@ -73,7 +74,7 @@ pub fn enter(frozen: &Frozen, state: State) {
         State::Unhealthy => {
             if asks {
                 let until = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
-                health.mute("worker", until, "known since noon").expect("the states of the table");
+                health.mute("worker", until, "known since noon").expect("a moment in the future");
                 record("billing", Outcome::unhealthy("the service says unhealthy: database unreachable"));
             }
             record("database", Outcome::unhealthy("postgres://app:hunter2@db said no").reason(Reason::Rejected));
@@ -86,7 +87,7 @@ pub fn enter(frozen: &Frozen, state: State) {
     }
 }
 
-/// The endpoints that are mounted, each over the same `Health`.
+/// Returns the mounted endpoints, all of the same `Health`.
 #[must_use]
 pub fn endpoints(health: &Health) -> Vec<(&'static str, Endpoint)> {
     let endpoint = || Endpoint::new(health.clone());
@@ -107,7 +108,7 @@ pub fn endpoints(health: &Health) -> Vec<(&'static str, Endpoint)> {
     ]
 }
 
-/// A request as it goes over the wire.
+/// A request as the client sends it.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The method.
@@ -116,21 +117,21 @@ pub struct Sent {
     pub target: String,
     /// The headers.
     pub headers: Vec<(&'static str, String)>,
-    /// Version 1.0 of HTTP, without a host.
+    /// Whether to send HTTP/1.0 without a Host header.
     pub http_1_0: bool,
 }
 
-/// A request without headers.
+/// Returns a request without headers.
 pub fn sent(method: &'static str, target: impl Into<String>) -> Sent {
     Sent { method, target: target.into(), headers: Vec::new(), http_1_0: false }
 }
 
-/// A GET with a header.
+/// Returns a GET with one header.
 pub fn with(target: &str, header: &'static str, value: impl Into<String>) -> Sent {
     Sent { headers: vec![(header, value.into())], ..sent("GET", target) }
 }
 
-/// What the bare core answers, as it should come over the wire; `None` if it is not ours.
+/// Returns the core's answer in the form that a client receives, or `None` if the path does not belong to the endpoint.
 #[must_use]
 pub fn expected(endpoint: &Endpoint, sent: &Sent) -> Option<Answer> {
     let (path, query) =
@@ -145,7 +146,7 @@ pub fn expected(endpoint: &Endpoint, sent: &Sent) -> Option<Answer> {
         .headers
         .iter()
         .map(|(name, value)| {
-            (name.to_owned(), String::from_utf8(value.as_bytes().to_vec()).expect("the states of the table"))
+            (name.to_owned(), String::from_utf8(value.as_bytes().to_vec()).expect("a header value of UTF-8"))
         })
         .collect();
     headers.push(("content-length".to_owned(), response.content_length.to_string()));

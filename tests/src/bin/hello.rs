@@ -1,5 +1,5 @@
-//! `hello <address> <actix|axum|hyper|warp>`: the minimal example of an adapter. The examples share one name, so that one
-//! program holds them all for the tests.
+//! `hello <address> <actix|axum|hyper|warp>`: runs the minimal example of an adapter. All examples have the same name,
+//! so this program includes each of them for the tests.
 
 use std::error::Error;
 
@@ -41,6 +41,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("axum") => axum_router::run(),
         Some("hyper") => hyper::run(),
         Some("warp") => warp_filter::run(),
-        _ => Err("hello <address> <actix|axum|hyper|warp>".into()),
+        _ => Err("usage: hello <address> <actix|axum|hyper|warp>".into()),
     }
 }

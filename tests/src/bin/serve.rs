@@ -1,9 +1,11 @@
-//! `serve <http|grpc|mongodb|elasticsearch|tls|blocked|mortal|crowded> <port> <folder>`: a server for a test to start,
-//! freeze and kill. The folder has the token to accept in `token`, read anew for each request; for TLS the token names the
-//! chain and the key to present, which are in files called `chain.` and `key.` with the token. `mongodb` and
-//! `elasticsearch` read what else they do from the files that their modules name. `blocked` listens, and then blocks its
-//! runtime for good; `mortal` is alive while there is a file `alive`, and tells systemd so; `crowded` tells systemd of many
-//! checks that fail.
+//! `serve <http|grpc|mongodb|elasticsearch|tls|blocked|mortal|crowded> <port> <folder>`: a server that a test starts,
+//! freezes and kills.
+//!
+//! The file `token` in the folder holds the accepted token. It is read again for each request. For TLS the token
+//! selects the chain and the key that the server presents: the files `chain.<token>` and `key.<token>`. `mongodb` and
+//! `elasticsearch` also read the files that their modules name. `blocked` listens and then blocks its runtime for good.
+//! `mortal` is alive while a file `alive` exists, and reports its state to systemd. `crowded` reports many failing
+//! checks to systemd.
 
 use std::{
     error::Error,
@@ -39,7 +41,7 @@ use tonic::{Status, transport::server::TcpIncoming};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [kind, port, folder] = arguments.as_slice() else { return Err("serve <kind> <port> <folder>".into()) };
+    let [kind, port, folder] = arguments.as_slice() else { return Err("usage: serve <kind> <port> <folder>".into()) };
     let listener = TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
     let folder = PathBuf::from(folder);
     match kind.as_str() {
@@ -51,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "blocked" => blocked().await,
         "mortal" => mortal(folder).await,
         "crowded" => crowded().await,
-        _ => Err("serve http, grpc, mongodb, elasticsearch, tls, blocked, mortal or crowded".into()),
+        _ => Err("unknown kind: use http, grpc, mongodb, elasticsearch, tls, blocked, mortal or crowded".into()),
     }
 }
 
@@ -79,7 +81,7 @@ async fn elasticsearch(listener: TcpListener, folder: PathBuf) -> Result<(), Box
 async fn mortal(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     let lives = move || {
         let alive = folder.join("alive").exists();
-        // One byte more for each run, for a test that waits for some of them.
+        // Appends one byte for each run, so that a test can wait for a number of runs.
         let runs = fs::OpenOptions::new().create(true).append(true).open(folder.join("runs"));
         let _ = runs.and_then(|mut runs| std::io::Write::write_all(&mut runs, b"."));
         async move { if alive { Ok(()) } else { Err(CheckError::new("no such file").reason(Reason::Failed)) } }
@@ -122,7 +124,7 @@ async fn tls(listener: TcpListener, folder: PathBuf) -> Result<(), Box<dyn Error
         let (stream, _) = listener.accept().await?;
         let acceptor = acceptor(&folder)?;
         tokio::spawn(async move {
-            // One that asks is answered; one that has seen enough leaves.
+            // A client that sends a request gets an answer. A client that only inspects the certificate disconnects.
             if let Ok(mut stream) = acceptor.accept(stream).await
                 && stream.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0)
             {
@@ -145,7 +147,7 @@ fn acceptor(folder: &Path) -> Result<TlsAcceptor, Box<dyn Error>> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// An application whose only worker never comes back, after it has asked for signals.
+/// An application that installs the signal handler and then blocks its only worker thread.
 async fn blocked() -> Result<(), Box<dyn Error>> {
     let health = Health::builder().start()?;
     let leave = health_core::shutdown(&health, Duration::from_secs(60))?;

@@ -1,11 +1,11 @@
-//! Prints the structure of the core, or of the crate whose root file is given: files per folder, circles, imports from the
-//! root of the crate, the longest functions and the longest files. Tests are left out.
+//! Prints the structure of the core, or of the crate whose root file is given: files per folder, cycles, imports from
+//! the root of the crate, the longest functions and the longest files. Code of tests does not count.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, process::ExitCode};
 
 use health_tests::module_graph::Crate;
 
-/// The number of functions and files listed.
+/// Number of functions and files in each list.
 const LISTED: usize = 5;
 
 fn main() -> ExitCode {
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         println!("{files:>6}  src/{}", folder.display());
     }
     let circles = sources.circles();
-    println!("circles of files: {}", circles.len());
+    println!("cycles of files: {}", circles.len());
     for circle in circles {
         println!("        {}", circle.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "));
     }

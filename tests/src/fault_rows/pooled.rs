@@ -1,4 +1,4 @@
-//! The application's pool before a server, and what can happen to it.
+//! The application's pool in front of a server, and the faults of pool and server.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -11,9 +11,9 @@ use crate::{daemon::Rule, proxy::NetworkFault, support::millis};
 /// An application's pool of [`PLACES`] connections, and checks that watch it.
 #[expect(missing_debug_implementations, reason = "functions have none")]
 pub struct Pooled {
-    /// A check of the pool.
+    /// Creates a check of the pool.
     pub check: Box<dyn Fn() -> Registration + Send + Sync>,
-    /// Takes a connection, which goes back when it is dropped.
+    /// Takes a connection. Dropping it gives it back to the pool.
     pub take: Arc<dyn Fn() -> Taking + Send + Sync>,
 }
 
@@ -39,7 +39,7 @@ impl Pooled {
         held
     }
 
-    /// Begins a fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
+    /// Starts a fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS).
     pub async fn begin(&self, fault: &'static str, subject: &ServerUnderTest) -> Begun {
         let (mut held, mut tasks) = (Vec::new(), Vec::new());
         match fault {
@@ -50,7 +50,7 @@ impl Pooled {
             }
             "idle ones dead" => subject.proxy.set(NetworkFault::HalfOpen),
             _ => {
-                // What is open would stay so.
+                // The new rule does not affect open connections, so the proxy closes them first.
                 subject.proxy.set(NetworkFault::Refused);
                 block_in_place(|| subject.server.impose(Rule::LockedOut));
                 subject.proxy.set(NetworkFault::None);
@@ -60,8 +60,8 @@ impl Pooled {
     }
 }
 
-/// A fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS) while it lasts.
-#[expect(missing_debug_implementations, reason = "what is held has none")]
+/// A fault of [`POOL_FAULTS`](crate::fault_rows::POOL_FAULTS) in progress.
+#[expect(missing_debug_implementations, reason = "the held connections have none")]
 pub struct Begun {
     fault: &'static str,
     held: Vec<Box<dyn Send>>,
@@ -69,14 +69,14 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Ends it.
+    /// Ends the fault.
     pub fn end(self, subject: &ServerUnderTest) {
         self.tasks.iter().for_each(JoinHandle::abort);
         if matches!(self.fault, "full server" | "locked out") {
             block_in_place(|| subject.server.impose(Rule::Open));
         }
         if self.fault == "idle ones dead" {
-            // Dead ones would stay so, and some pools have no way to end them.
+            // Dead connections would stay dead, and some pools cannot close them.
             subject.proxy.set(NetworkFault::Refused);
         }
         subject.proxy.set(NetworkFault::None);
@@ -84,7 +84,7 @@ impl Begun {
     }
 }
 
-/// Takes a connection of the pool, holds it for a moment, and takes the next one.
+/// Takes a connection of the pool again and again and holds it for a moment.
 async fn busy(take: Arc<dyn Fn() -> Taking + Send + Sync>) {
     loop {
         let held = take().await;

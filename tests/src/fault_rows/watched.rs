@@ -1,4 +1,4 @@
-//! The check of a row while it runs, and what it says.
+//! The running check of a row, and its verdict.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,12 +7,12 @@ use health_core::{CheckReport, Health, Registration, Status};
 use super::{Row, ServerUnderTest, TIMEOUT};
 use crate::{support::millis, wait};
 
-/// A check of a row that is running.
+/// A running check of a row.
 #[derive(Debug)]
 pub struct Watched {
     /// The row.
     pub row: Row,
-    /// What watches the server, by a check called `subject`.
+    /// The handle whose only check, `subject`, watches the server.
     pub health: Health,
 }
 
@@ -21,27 +21,27 @@ impl Watched {
     ///
     /// # Panics
     ///
-    /// The check is refused.
+    /// Panics if the check is refused.
     #[must_use]
     pub fn start(row: Row, subject: &ServerUnderTest, right: bool) -> Self {
         Self::check(row, (row.check)(subject, right))
     }
 
-    /// Starts this check of the row.
+    /// Starts the given check of the row.
     ///
     /// # Panics
     ///
-    /// The check is refused.
+    /// Panics if the check is refused.
     #[must_use]
     pub fn check(row: Row, check: Registration) -> Self {
         Self::check_within(TIMEOUT, row, check)
     }
 
-    /// Starts this check of the row with a deadline of its own.
+    /// Starts the given check of the row with a deadline of its own.
     ///
     /// # Panics
     ///
-    /// The check is refused.
+    /// Panics if the check is refused.
     #[must_use]
     pub fn check_within(timeout: Duration, row: Row, check: Registration) -> Self {
         let check = check.every(millis(300)).recheck(millis(200)).timeout(timeout).readiness();
@@ -49,13 +49,13 @@ impl Watched {
         Self { row, health }
     }
 
-    /// What the check shows now.
+    /// Returns the current report of the check.
     #[must_use]
     pub fn report(&self) -> Arc<CheckReport> {
         Arc::clone(&self.health.report().checks()[0])
     }
 
-    /// How many runs have finished, and how many of them have failed.
+    /// Returns the number of finished runs, and how many of them failed.
     #[must_use]
     pub fn runs(&self) -> (u64, u64) {
         let report = self.report();
@@ -63,7 +63,7 @@ impl Watched {
         (totals.durations().count(), totals.runs(Status::Unhealthy))
     }
 
-    /// How many of the finished runs were not healthy.
+    /// Returns the number of finished runs that were not healthy.
     #[must_use]
     pub fn not_healthy(&self) -> u64 {
         let report = self.report();
@@ -71,7 +71,8 @@ impl Watched {
         totals.durations().count() - totals.runs(Status::Healthy)
     }
 
-    /// Whether the check shows this: a status, a reason, or one of several with a `/` between them.
+    /// Compares the check's status or reason with an expected one, or with several that are separated by `/`. Returns
+    /// the actual one with its message if they differ or the check is pending.
     fn shows(&self, expected: &str) -> Result<(), String> {
         let report = self.report();
         let shown = report.reason().map_or(report.status().as_str(), |reason| reason.as_str());
@@ -81,21 +82,21 @@ impl Watched {
         Err(format!("{shown} {:?}", report.message()))
     }
 
-    /// Waits until the check shows this.
+    /// Waits until the check shows this status or reason.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it shows another one after [`wait::HANG`].
     pub async fn says(&self, expected: &str, during: &str) {
         let what = format!("{}, {during}: {expected}", self.row.name);
         wait::ok(&what, || self.shows(expected)).await;
     }
 
-    /// Waits until the check shows this after two more runs, so that it is not what it showed before.
+    /// Waits for two more runs and then until the check shows this status or reason, so that the verdict is a new one.
     ///
     /// # Panics
     ///
-    /// It does not within [`wait::HANG`].
+    /// Panics if it shows another one after [`wait::HANG`].
     pub async fn goes_on_saying(&self, expected: &str, during: &str) {
         let before = self.runs().0;
         let what = format!("{}, {during}: two more runs", self.row.name);
