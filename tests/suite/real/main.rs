@@ -1,5 +1,5 @@
-//! What needs real servers, sockets or time: each test starts its own, and asserts what comes out in the end, with limits that
-//! only a hang reaches. Several run beside each other: `tests/run real`.
+//! Tests that need real servers, sockets or time. Each test starts its own servers and asserts the final state, with
+//! limits that only a hang reaches. Tests run in parallel: `tests/run real`.
 
 #![allow(clippy::unwrap_used, reason = "an expectation that fails is a test that fails")]
 

@@ -1,4 +1,4 @@
-//! No violation that axe-core finds, in any mode of colours.
+//! axe-core finds no violation in any colour mode.
 
 use health_tests::{
     browser::Browser,
@@ -8,8 +8,9 @@ use health_tests::{
 
 use super::{FRAMEWORKS, grow_old, serve, url};
 
-/// What axe finds: its rules, each with the elements that break it.
-const VIOLATIONS: &str = "axe.run().then(it => it.violations.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + ' ' + n.failureSummary).join(' | ')))";
+/// The violations that axe finds, each with up to three elements.
+const VIOLATIONS: &str = "axe.run().then(it => it.violations.map(v => v.id + ': ' + \
+     v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + ' ' + n.failureSummary).join(' | ')))";
 
 #[test]
 fn axe_finds_no_violation_in_light_dark_and_forced_colours() {
@@ -19,7 +20,7 @@ fn axe_finds_no_violation_in_light_dark_and_forced_colours() {
     let (well, ill) = (frozen(State::Healthy), frozen(State::Failing));
     for (turn, framework) in FRAMEWORKS.into_iter().enumerate() {
         let (well, ill) = (serve(framework, &well), serve(framework, &ill));
-        // The bytes are the same from each server: each state meets each width on one of them at least.
+        // Every server sends the same bytes. Each state meets each width on at least one of them.
         let widths = if turn % 2 == 0 { [360, 1280] } else { [1280, 360] };
         let tab = browser.tab(1280, 800);
         for features in [

@@ -1,4 +1,4 @@
-//! What a reader sees, and in which order.
+//! What a reader sees on the page, and in which order.
 
 use health_tests::{
     browser::{Browser, Tab},
@@ -9,8 +9,9 @@ use health_tests::{
 
 use super::{FRAMEWORKS, bottom, grow_old, serve, url};
 
-/// The first things on the page, from the top.
-const ORDER: &str = "[...document.querySelectorAll('.who,h1,.since,.cause,.probes,h2,footer')].map(it => it.getBoundingClientRect().top)";
+/// The vertical positions of the first elements, in the order of the document.
+const ORDER: &str = "[...document.querySelectorAll('.who,h1,.since,.cause,.probes,h2,footer')]\
+     .map(it => it.getBoundingClientRect().top)";
 
 #[test]
 fn the_verdict_and_its_cause_come_first_on_every_server() {
@@ -25,7 +26,8 @@ fn the_verdict_and_its_cause_come_first_on_every_server() {
             assert_eq!(tab.text("document.querySelector('h1').innerText.trim()"), "Unhealthy");
             assert_eq!(
                 tab.text("document.querySelector('.cause dd').innerText").replace('\u{a0}', " "),
-                "database: unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago\n\nconnection refused (the server at 10.0.0.12 is gone)"
+                "database: unreachable; unhealthy since 08:05:28 UTC, last run 0.8 s ago\n\n\
+                 connection refused (the server at 10.0.0.12 is gone)"
             );
             let tops: Vec<f64> = serde_json::from_value(tab.run(ORDER)).unwrap();
             assert!(tops.len() > 7 && tops.is_sorted(), "{server:?}: {tops:?}");
@@ -38,7 +40,7 @@ fn the_verdict_and_its_cause_come_first_on_every_server() {
             }
             assert!(
                 tab.run("!document.querySelector('details').open").as_bool().unwrap(),
-                "the healthy ones are folded"
+                "the healthy checks are folded"
             );
             assert_eq!(tab.errors(), Vec::<String>::new(), "{server:?}");
         }
@@ -46,7 +48,7 @@ fn the_verdict_and_its_cause_come_first_on_every_server() {
 }
 
 #[test]
-fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
+fn no_page_scrolls_sideways_between_320_and_3840_pixels() {
     let browser = Browser::start();
     let frozen = frozen(State::Failing);
     for framework in FRAMEWORKS {
@@ -55,7 +57,7 @@ fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
         for target in ["/health", "/health/checks/database", "/health/checks/jobs", "/health/ready"] {
             tab.open(&url(&server, target));
             tab.run("document.querySelectorAll('details').forEach(it => it.open = true)");
-            // 200 % at 1280 pixels are 640.
+            // 640 pixels are 1280 pixels at a zoom of 200 %.
             for width in [320, 640, 960, 961, 1280, 3840] {
                 tab.resize(width, 900);
                 let beyond = tab.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -66,13 +68,17 @@ fn nothing_scrolls_sideways_from_320_pixels_to_a_wall() {
 }
 
 #[test]
-fn without_its_style_it_has_the_same_order_and_does_not_say_that_it_is_old() {
+fn without_its_style_sheet_the_page_keeps_its_order_and_hides_the_notice_of_age() {
     let browser = Browser::start();
     let frozen = frozen(State::Failing);
     let tab = browser.tab(1280, 800);
-    tab.call("Page.addScriptToEvaluateOnNewDocument", serde_json::json!({
-        "source": "new MutationObserver(() => document.querySelectorAll('style').forEach(it => it.remove())).observe(document, {childList: true, subtree: true})"
-    }));
+    tab.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        serde_json::json!({
+            "source": "new MutationObserver(() => document.querySelectorAll('style').forEach(it => it.remove()))\
+                .observe(document, {childList: true, subtree: true})"
+        }),
+    );
     for framework in FRAMEWORKS {
         let server = serve(framework, &frozen);
         tab.open(&url(&server, "/health"));
@@ -84,9 +90,9 @@ fn without_its_style_it_has_the_same_order_and_does_not_say_that_it_is_old() {
     }
 }
 
-/// Takes the pictures of README and guide. They are kept where `HEALTH_WRITE_PICTURES` is set.
+/// Takes the screenshots of README and guide. Stores them in the repository if `HEALTH_WRITE_PICTURES` is set.
 #[test]
-fn pictures() {
+fn the_screenshots_of_the_guide_can_be_taken() {
     let browser = Browser::start();
     let scratch = tempfile::tempdir().unwrap();
     let committed = tools::repository().join("docs/src/status-page");
@@ -96,7 +102,10 @@ fn pictures() {
         tab.write_picture(&file);
         let picture = std::fs::read(&file).unwrap();
         assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{name}: {} bytes", picture.len());
-        assert!(committed.join(format!("{name}.png")).exists(), "run it once with HEALTH_WRITE_PICTURES=1 for {name}");
+        assert!(
+            committed.join(format!("{name}.png")).exists(),
+            "{name}.png is missing in docs/src/status-page: run this test with HEALTH_WRITE_PICTURES=1"
+        );
     };
     let healthy = frozen(State::Healthy);
     let failing = frozen(State::Failing);
@@ -114,7 +123,7 @@ fn pictures() {
     tab.resize(360, 800);
     tab.open(&url(&ill, "/health"));
     take(&tab, "mobile");
-    // As it is once the time of its class has passed.
+    // The page after the time at which its animation declares it old.
     tab.resize(1280, 900);
     grow_old(&tab);
     take(&tab, "old");

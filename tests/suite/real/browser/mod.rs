@@ -1,4 +1,4 @@
-//! The status page in a real browser, against each of the three servers.
+//! The status page in a real browser, served by each of the three frameworks.
 
 mod accessibility;
 mod appearance;
@@ -12,7 +12,7 @@ use health_tests::{
 
 const FRAMEWORKS: [Framework; 3] = [Framework::Actix, Framework::Axum, Framework::Warp];
 
-/// Serves everything of a frozen service.
+/// Serves a frozen service with full visibility.
 fn serve(framework: Framework, frozen: &Frozen) -> Server {
     let endpoint = Endpoint::new(frozen.health()).visibility(Visibility::Full);
     mount::serve(framework, Form::Routes, endpoint)
@@ -22,12 +22,12 @@ fn url(server: &Server, target: &str) -> String {
     format!("http://{}{target}", server.address)
 }
 
-/// The distance of an element's lower edge from the top of the window.
+/// Returns the distance of an element's lower edge from the top of the window, in pixels.
 fn bottom(tab: &Tab, selector: &str) -> f64 {
     tab.run(&format!("document.querySelector('{selector}').getBoundingClientRect().bottom")).as_f64().unwrap()
 }
 
-/// Moves the time of the page beyond its class, after which it says that it is old.
+/// Moves the page's animations to their end, after which the page says that it is old.
 fn grow_old(tab: &Tab) {
     tab.run(
         "document.getAnimations().forEach(it => { it.currentTime = it.effect.getComputedTiming().endTime + 1000; })",

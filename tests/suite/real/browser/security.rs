@@ -1,4 +1,4 @@
-//! Whatever a check tells is shown as text, and the page reaches nothing.
+//! Every text of a check is shown as text, and the page fetches nothing.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const HOSTILE: &str =
     "</style><script>window.hit=1</script><img src=//elsewhere.example/x onerror=\"window.hit=1\">'&amp;";
 
 #[test]
-fn hostile_texts_are_shown_and_nothing_is_fetched_on_every_server() {
+fn hostile_texts_are_shown_as_text_and_the_page_fetches_nothing_on_every_server() {
     let builder = Health::builder().service(HOSTILE).version(HOSTILE).check("a", check_fn(|| async { Ok(()) }));
     let frozen = Frozen::new(builder).unwrap();
     let outcome = Outcome::unhealthy(HOSTILE)
@@ -41,7 +41,7 @@ fn hostile_texts_are_shown_and_nothing_is_fetched_on_every_server() {
             for request in tab.requests() {
                 assert!(request.starts_with(&origin) || request.starts_with("data:image/svg+xml,"), "{request}");
             }
-            // A page may not run a script, nor stand in a frame of another.
+            // The page may neither run a script nor be framed by another page.
             let received = tab.events("Network.responseReceived");
             let headers = received
                 .iter()
@@ -59,7 +59,7 @@ fn hostile_texts_are_shown_and_nothing_is_fetched_on_every_server() {
                     && policy.contains("frame-ancestors 'none'"),
                 "{policy}"
             );
-            assert_eq!(tab.run("document.styleSheets.length"), 1, "the style sheet is the one that the policy names");
+            assert_eq!(tab.run("document.styleSheets.length"), 1, "the policy allows the style sheet");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The `Bb8` check against a real PostgreSQL server, by bb8-postgres and by diesel-async, beyond the table of faults.
+//! The `Bb8` check against a real PostgreSQL server with bb8-postgres and diesel-async, beyond the table of faults.
 
 use health_core::{Bb8, Reason, Status};
 use health_tests::{
@@ -37,9 +37,9 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     turns(&strict, Status::Healthy, None).await;
 }
 
-/// What the check opens is the pool's, so that an application that uses nothing has one connection.
+/// The pool owns the connection that the check opens, so an application that uses nothing has one connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_the_check_opens_is_the_pools() {
+async fn a_connection_that_the_check_opens_belongs_to_the_pool() {
     let server = Server::start();
     let pool = pool(server.port(), PASSWORD, 4);
     let health = checked(Bb8::new(pool.clone())).await;
@@ -66,7 +66,7 @@ async fn an_exhausted_pool_hides_no_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reason_is_that_of_the_driver_unless_the_application_says_otherwise() {
+async fn the_reason_comes_from_the_driver_unless_the_application_overrides_it() {
     let server = Server::start();
     let says = async |check: Bb8<Bb8PostgresManager>| verdict(&shown(&checked(check).await));
     let wrong = || pool(server.port(), "wrong", 2);
@@ -80,9 +80,9 @@ async fn the_reason_is_that_of_the_driver_unless_the_application_says_otherwise(
     assert_eq!(says(Bb8::new(pool(server.port(), PASSWORD, 2))).await, (Status::Unhealthy, Some(Reason::Saturated)));
 }
 
-/// diesel keeps nothing of an error but its text.
+/// An error of diesel has nothing but its text.
 #[tokio::test(flavor = "multi_thread")]
-async fn diesel_has_its_reasons_too() {
+async fn errors_of_diesel_are_classified_by_their_text() {
     let server = Server::start();
     let health = checked(Bb8::new(diesel(server.port(), PASSWORD, 2))).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));

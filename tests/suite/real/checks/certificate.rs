@@ -15,7 +15,7 @@ const HEALTHY: (Status, Option<Reason>) = (Status::Healthy, None);
 const REJECTED: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Rejected));
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoints_chain_name_and_days_are_judged() {
+async fn an_endpoint_is_judged_by_its_chain_its_name_and_the_days_left() {
     let authority = Authority::new();
     let roots = Arc::new(authority.roots());
     for (name, from, to, expected, words) in [
@@ -32,14 +32,14 @@ async fn an_endpoints_chain_name_and_days_are_judged() {
         let report = shown(&checked(check).await);
         assert_eq!(verdict(&report), expected, "{name} {from} {to}: {report:?}");
         assert!(report.message().unwrap_or_default().contains(words), "{report:?}");
-        // Told of a refused chain, too.
+        // Observed of a refused chain, too.
         assert!((observed(&report, "days_left") - to as f64).abs() <= 0.1, "{report:?}");
-        assert_eq!(report.interval(), secs(3_600), "its own pace");
+        assert_eq!(report.interval(), secs(3_600), "the check's own interval");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_name_asked_for_can_be_another_and_a_stranger_is_rejected() {
+async fn server_name_overrides_the_name_and_an_unknown_authority_is_rejected() {
     let authority = Authority::new();
     let server = Server::start(authority.sign("shop.example", -1, 90));
     let to = |roots: RootCertStore| {
@@ -52,7 +52,7 @@ async fn the_name_asked_for_can_be_another_and_a_stranger_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_file_is_judged_by_its_time_and_with_roots_and_name_by_its_chain() {
+async fn a_file_is_judged_by_its_dates_and_with_roots_and_name_also_by_its_chain() {
     let authority = Authority::new();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tls.crt");
@@ -77,9 +77,9 @@ async fn a_file_is_judged_by_its_time_and_with_roots_and_name_by_its_chain() {
     assert_eq!(missing.status(), Status::Unhealthy);
 }
 
-/// The days left are those of the chain that clients use, not of a copy of the root for old clients.
+/// The days left are those of the chain that clients verify, not of a cross-signed copy of the root for old clients.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_superfluous_certificate_that_ends_soon_does_not_count() {
+async fn a_superfluous_certificate_that_expires_soon_does_not_count() {
     let (old, new) = (Authority::named("Old Root"), Authority::named("New Root"));
     let Kind::Tls { chain: leaf, key } = new.sign("localhost", -1, 90) else { unreachable!() };
     let directory = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ async fn a_superfluous_certificate_that_ends_soon_does_not_count() {
             assert_eq!(verdict(&report), HEALTHY, "{days}: {report:?}");
             assert!((observed(&report, "days_left") - 90.0).abs() < 0.2, "{report:?}");
         }
-        // For clients that trust the old root alone the copy counts.
+        // The copy counts for clients that trust only the old root.
         let endpoint = Certificate::endpoint(format!("localhost:{}", server.port()), old.roots());
         let report = shown(&checked(endpoint.crypto_provider(ring::default_provider())).await);
         assert_eq!(report.status(), Status::Unhealthy, "{report:?}");
@@ -103,9 +103,10 @@ async fn a_superfluous_certificate_that_ends_soon_does_not_count() {
     }
 }
 
-/// OpenSSL, and with it every server that uses it, reads all of these; the first is the server's own.
+/// OpenSSL, and every server that uses it, reads all of these forms. The first certificate of each text is the server's
+/// own, which has expired.
 #[tokio::test]
-async fn a_certificate_in_another_spelling_is_not_passed_over() {
+async fn a_certificate_in_an_unusual_pem_form_is_not_skipped() {
     let authority = Authority::new();
     let Kind::Tls { chain: dead, .. } = authority.sign("localhost", -100, -5) else { unreachable!() };
     let directory = tempfile::tempdir().unwrap();
@@ -128,7 +129,7 @@ async fn a_certificate_in_another_spelling_is_not_passed_over() {
 }
 
 #[test]
-fn without_cryptography_or_a_usable_name_it_is_not_built() {
+fn a_check_without_a_crypto_provider_or_a_usable_name_is_refused() {
     let roots = || Authority::new().roots();
     assert!(invalid(Certificate::endpoint("localhost:443", roots())).contains("no cryptography provider"));
     let with = |check: Certificate| check.crypto_provider(ring::default_provider());
@@ -142,7 +143,7 @@ fn without_cryptography_or_a_usable_name_it_is_not_built() {
 }
 
 #[tokio::test]
-async fn the_endpoint_is_asked_for_the_name() {
+async fn the_tls_handshake_sends_the_server_name() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let asked = tokio::spawn(async move {
@@ -153,6 +154,6 @@ async fn the_endpoint_is_asked_for_the_name() {
     let check = Certificate::endpoint(address.to_string(), Authority::new().roots()).server_name("shop.example");
     let report = shown(&checked(check.crypto_provider(ring::default_provider())).await);
     assert_eq!(asked.await.unwrap().as_deref(), Some("shop.example"));
-    // It ended in the middle of the handshake.
+    // The test server closed the connection in the middle of the handshake.
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Unreachable)));
 }

@@ -1,4 +1,5 @@
-//! The `DiskSpace` and `SpoolDirectory` checks on file systems of the test's own: one that hangs, and those that tell little.
+//! The `DiskSpace` and `SpoolDirectory` checks on file systems that the test mounts: one that hangs, one that is
+//! read-only, and some that report no size.
 
 use std::path::Path;
 
@@ -34,8 +35,8 @@ async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
     let report = health.report();
     let message = report.check("disk").unwrap().message().unwrap_or_default();
     assert!(message.contains("still blocks its thread"), "{message}");
-    assert_eq!(process::threads_of_checks(), ["health-disk", "health-spool"], "one thread for each");
-    // Once it lets go, the next run tells.
+    assert_eq!(process::threads_of_checks(), ["health-disk", "health-spool"], "one thread for each check");
+    // After the file system is unmounted, the next run reports another reason.
     drop(mount);
     wait::done("another reason", async || {
         health.refresh("disk").await.unwrap();
@@ -48,7 +49,7 @@ async fn a_file_system_that_hangs_is_a_timeout_and_holds_one_thread() {
     health.stop().await;
 }
 
-/// A file system, mounted until it is dropped.
+/// A file system that stays mounted until it is dropped.
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
@@ -70,13 +71,13 @@ impl Drop for Mounted {
 }
 
 #[tokio::test]
-async fn what_a_file_system_tells_is_what_is_judged() {
+async fn a_read_only_file_system_is_rejected_and_an_unknown_size_is_not_judged() {
     let disk = Mounted::new("tmpfs");
     let path = || disk.0.path();
     let health = checked(DiskSpace::new(path())).await;
     assert_eq!(verdict(&shown(&health)), (Status::Healthy, None));
     let on_purpose = checked(DiskSpace::new(path()).allow_read_only()).await;
-    // As Linux does after an error of the disk.
+    // Linux remounts a file system like this after an error of the disk.
     disk.remount(MsFlags::MS_RDONLY);
     let report = rerun(&health).await;
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)));
@@ -86,7 +87,7 @@ async fn what_a_file_system_tells_is_what_is_judged() {
     disk.remount(MsFlags::empty());
     assert_eq!(verdict(&*rerun(&health).await), (Status::Healthy, None));
 
-    // File systems that do not know their size.
+    // File systems that report no size.
     let ramfs = Mounted::new("ramfs");
     for path in [ramfs.0.path(), Path::new("/proc"), Path::new("/proc/self")] {
         let report = shown(&checked(DiskSpace::new(path).fail_below(50).warn_below(60)).await);

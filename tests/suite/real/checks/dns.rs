@@ -1,4 +1,4 @@
-//! The `Dns` check, with this machine's resolver; its faults over TCP are in `fault_table`.
+//! The `Dns` check with this machine's resolver. The test `fault_table` has its faults over TCP.
 
 use std::net::UdpSocket;
 
@@ -10,7 +10,7 @@ use health_tests::{
 };
 
 #[tokio::test]
-async fn a_name_needs_its_addresses() {
+async fn a_name_with_too_few_addresses_is_unhealthy() {
     let report = shown(&checked(Dns::new("localhost")).await);
     assert_eq!(report.status(), Status::Healthy);
     assert!((1.0..=2.0).contains(&observed(&report, "addresses")), "{report:?}");
@@ -21,7 +21,7 @@ async fn a_name_needs_its_addresses() {
 }
 
 #[test]
-fn what_is_no_name_is_refused() {
+fn an_invalid_name_is_refused() {
     for name in ["", "a:1", "http://a", "a b"] {
         assert!(invalid(Dns::new(name)).contains("is not a name"), "{name}");
     }
@@ -47,10 +47,10 @@ fn a_name_server_that_is_silent_is_a_timeout_and_holds_one_thread() {
             };
             for _ in 0..3 {
                 until(Status::Unhealthy, Some(Reason::Timeout)).await;
-                assert_eq!(process::threads_of_checks(), ["health-x"], "one thread, however often it is asked");
+                assert_eq!(process::threads_of_checks(), ["health-x"], "one thread for all runs");
             }
             drop(silent);
-            // The resolver gives its last question up after a second.
+            // The resolver gives up on its last query after a second.
             until(Status::Unhealthy, Some(Reason::Unreachable)).await;
             let server = name_server::Server::at(address);
             let report = until(Status::Healthy, None).await;

@@ -1,4 +1,4 @@
-//! The `Elasticsearch` check before a server of its interface, beyond the table of faults.
+//! The `Elasticsearch` check against a server of the cluster health API, beyond the table of faults.
 
 use health_core::{Elasticsearch, Reason, Status};
 use health_tests::{
@@ -13,7 +13,7 @@ fn check(base: &str) -> Elasticsearch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_colour_of_the_cluster_is_the_status_and_its_numbers_are_told() {
+async fn the_colour_of_the_cluster_is_the_status_and_its_numbers_are_observed() {
     let server = Server::start(Kind::Elasticsearch);
     let base = format!("http://127.0.0.1:{}", server.port());
     let strict = checked(check(&base)).await;
@@ -32,7 +32,7 @@ async fn the_colour_of_the_cluster_is_the_status_and_its_numbers_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_health_has_its_reason() {
+async fn an_answer_without_the_health_of_the_cluster_is_classified() {
     let server = Server::start(Kind::Elasticsearch);
     let base = format!("http://127.0.0.1:{}", server.port());
     let health = checked(check(&base)).await;
@@ -53,7 +53,7 @@ async fn an_answer_without_health_has_its_reason() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_asked_is_refused() {
+async fn an_unusable_url_is_refused() {
     for address in ["search.internal:9200", "http://search.internal/?pretty", "http://search.internal/#top"] {
         assert!(invalid(Elasticsearch::new(client(), address)).contains("URL"), "{address}");
     }

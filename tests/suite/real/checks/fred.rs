@@ -11,7 +11,7 @@ use health_tests::{
     wait,
 };
 
-/// How many questions the server has answered.
+/// Returns the number of pings that the server has answered.
 async fn pings(server: &Server) -> usize {
     let mut connection = server.connect().await;
     let text: String = cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
@@ -20,7 +20,7 @@ async fn pings(server: &Server) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_server_is_a_timeout_and_is_asked_once() {
+async fn a_frozen_server_is_a_timeout_and_gets_one_ping() {
     let server = Server::start();
     let client = client(server.port(), PASSWORD, None);
     let health = checked_within(millis(500), Fred::new(client.clone())).await;
@@ -35,13 +35,13 @@ async fn a_frozen_server_is_a_timeout_and_is_asked_once() {
     server.thaw();
     let fresh = checked(Fred::new(client)).await;
     assert_eq!(shown(&fresh).status(), Status::Healthy, "{:?}", shown(&fresh));
-    // A run of its own before it was frozen, one question while it was, and the last one.
+    // At most one more run before the freeze, one ping during it, and one after it.
     let after = pings(&server).await;
     assert!(after <= before + 3, "{before} answered, then {after}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_a_client_is_not_connected_is_told() {
+async fn the_reason_why_a_client_is_not_connected_is_reported() {
     let server = Server::start();
     let stranger = client(server.port(), "not-the-password", None);
     let health = checked(Fred::new(stranger.clone())).await;
@@ -57,11 +57,11 @@ async fn why_a_client_is_not_connected_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_client_of_a_pool_is_enough() {
+async fn one_connected_client_of_a_pool_is_enough() {
     let mut server = Server::start();
     let pool = pool(server.port(), PASSWORD, 3);
     let health = checked_within(secs(1), Fred::pool(pool.clone())).await;
-    // Of the three one alone connects.
+    // Only one of the three clients connects.
     connect(&pool.clients()[1]);
     turns(&health, Status::Healthy, None).await;
     let report = rerun(&health).await;
@@ -71,7 +71,7 @@ async fn one_client_of_a_pool_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_is_healthy_again_when_its_server_is() {
+async fn a_pool_is_healthy_again_after_its_server_restarts() {
     let mut server = Server::start();
     let pool = pool(server.port(), PASSWORD, 3);
     let health = checked_within(secs(1), Fred::pool(pool.clone())).await;

@@ -11,7 +11,7 @@ use health_tests::{
 use tonic::{metadata::MetadataValue, service::interceptor::InterceptedService, transport::Endpoint};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_asks_for_the_server_or_one_service_of_it() {
+async fn the_check_queries_the_server_or_one_of_its_services() {
     let server = Server::start(Kind::Grpc);
     let channel = || {
         let token: MetadataValue<_> = format!("Bearer {TOKEN}").parse().unwrap();
@@ -30,7 +30,7 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
         let report = shown(&checked(Grpc::new(channel()).service(service)).await);
         assert_eq!((verdict(&report), report.impact()), (expected, Impact::Optional), "{service:?} {report:?}");
     }
-    // A server without the protocol, one that speaks gRPC and one that speaks HTTP/1.1.
+    // Servers without the health service: one speaks gRPC, the other HTTP/1.1.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let nothing = tonic::service::Routes::builder().routes();
@@ -45,9 +45,9 @@ async fn it_asks_for_the_server_or_one_service_of_it() {
     assert_eq!((report.status(), report.impact()), (Status::Unhealthy, Impact::Critical));
 }
 
-/// The service ends an old connection as the next question arrives, as it does after GOAWAY.
+/// The service closes the open connection when the next request arrives, as it does after GOAWAY.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_connection_that_ends_under_the_question_is_no_outage() {
+async fn an_open_connection_that_closes_during_the_request_is_no_outage() {
     let server = Server::start(Kind::Grpc);
     let proxy = Proxy::before(server.port());
     let token: MetadataValue<_> = format!("Bearer {TOKEN}").parse().unwrap();
@@ -64,7 +64,7 @@ async fn a_kept_connection_that_ends_under_the_question_is_no_outage() {
         proxy.set(NetworkFault::None);
         assert_eq!(rerun(&health).await.status(), Status::Healthy);
     }
-    // One that is not there is asked once, and told.
+    // A refused connection is tried once and reported.
     proxy.set(NetworkFault::Refused);
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
 }

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::rustls::RootCertStore;
 
-/// A service on loopback, until the test ends.
+/// Serves an application on loopback until the test ends. Returns its base URL.
 pub(crate) async fn serve(app: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -60,7 +60,7 @@ const HEALTHY: (Status, Option<Reason>) = (Status::Healthy, None);
 const FAILED: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Failed));
 
 #[tokio::test]
-async fn codes_headers_and_bodies_are_expected() {
+async fn the_code_the_headers_and_the_body_decide_the_verdict() {
     let base = service().await;
     let to = |path: &str| Http::get(client(), format!("{base}{path}"));
     assert_eq!(says(to("/echo")).await, HEALTHY);
@@ -73,20 +73,24 @@ async fn codes_headers_and_bodies_are_expected() {
     assert_eq!(says(to("/echo").body_contains("abc")).await, FAILED);
     assert_eq!(says(to("/echo").expect_header("x-mode", "ready")).await, HEALTHY);
     assert_eq!(says(to("/echo").expect_header("x-mode", "steady")).await, FAILED);
-    assert_eq!(says(to("/large")).await, HEALTHY, "its beginning is enough");
+    assert_eq!(says(to("/large")).await, HEALTHY, "the check reads only the beginning of the body");
     assert_eq!(says(to("/large").body_contains("y")).await, FAILED);
     assert_eq!(says(to("/slow").slow_above(millis(20))).await, (Status::Degraded, Some(Reason::Slow)), "60 ms late");
     assert_eq!(observed(&shown(&checked(to("/gone")).await), "code"), 410.0);
 }
 
 #[tokio::test]
-async fn a_redirect_is_no_answer_unless_wanted() {
+async fn a_redirect_fails_unless_follow_redirects_is_set() {
     let base = service().await;
     let tls = certificates::config(RootCertStore::empty());
     let unwilling = Client::builder().redirect(Policy::none()).tls_backend_preconfigured(tls).build().unwrap();
     let url = || format!("{base}/elsewhere");
-    assert_eq!(says(Http::get(unwilling, url())).await, FAILED, "a 307");
-    assert_eq!(says(Http::get(client(), url())).await, FAILED, "followed, and not accepted");
+    assert_eq!(says(Http::get(unwilling, url())).await, FAILED, "the client does not follow the 307");
+    assert_eq!(
+        says(Http::get(client(), url())).await,
+        FAILED,
+        "the client follows the redirect, which the check does not accept"
+    );
     assert_eq!(says(Http::get(client(), url()).follow_redirects()).await, HEALTHY);
 }
 
@@ -96,9 +100,9 @@ async fn a_url_with_credentials_and_a_fragment_is_no_redirect() {
     assert_eq!(says(Http::get(client(), format!("{base}/echo#part"))).await, HEALTHY);
 }
 
-/// As fast as the machine can send: never more than the limit is held.
+/// The answer comes as fast as the machine can send. The check never holds more of it than its limit.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endless_answer_is_cut_and_not_kept() {
+async fn an_endless_answer_is_cut_off_and_not_kept_in_memory() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -124,7 +128,7 @@ async fn an_endless_answer_is_cut_and_not_kept() {
 }
 
 #[tokio::test]
-async fn it_is_optional_and_shows_no_secret() {
+async fn the_check_is_optional_and_shows_no_secret() {
     let check =
         Http::get(client(), "http://user:hunter2@127.0.0.1:1/?token=hunter2").header("authorization", "hunter2");
     let debug = format!("{check:?}");
@@ -136,7 +140,7 @@ async fn it_is_optional_and_shows_no_secret() {
 }
 
 #[test]
-fn bad_input_is_refused_without_showing_it() {
+fn bad_input_is_refused_and_its_secrets_are_not_shown() {
     for url in ["", "nowhere", "ftp://x/", "http://"] {
         assert!(invalid(Http::get(client(), url)).contains("the URL is not usable"), "{url}");
     }
@@ -149,7 +153,7 @@ fn bad_input_is_refused_without_showing_it() {
     assert!(invalid(Http::get(client(), "http://x/").body_contains("")).contains("matches every body"));
 }
 
-/// What the application's client makes of TLS is what the check says.
+/// The verdict of the application's client on the certificate is the verdict of the check.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_the_client_does_not_accept_is_rejected() {
     let authority = Authority::new();
@@ -168,7 +172,7 @@ async fn a_certificate_that_the_client_does_not_accept_is_rejected() {
     assert_eq!(says(Http::get(client(), base)).await, (Status::Unhealthy, Some(Reason::Rejected)));
 }
 
-/// A service that closes a kept connection as the second request over it arrives.
+/// Starts a service that closes a kept connection when the second request on it arrives.
 async fn impatient() -> std::net::SocketAddr {
     async fn request(socket: &mut TcpStream) -> bool {
         let (mut seen, mut bytes) = (Vec::new(), [0; 2048]);
@@ -196,11 +200,11 @@ async fn impatient() -> std::net::SocketAddr {
     address
 }
 
-/// The service's patience with an idle connection ends in the moment in which the next request is sent.
+/// The service's idle timeout expires at the moment at which the next request is sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_connection_that_ends_under_the_request_is_no_outage() {
+async fn an_open_connection_that_closes_during_the_request_is_no_outage() {
     let url = format!("http://{}/", impatient().await);
-    // Of one client, so that two connections are kept and end one after the other.
+    // The checks share one client, so that two connections are kept and end one after the other.
     let client = client();
     let checks: [Registration; 3] = [
         Http::get(client.clone(), url.as_str()).into(),

@@ -1,4 +1,4 @@
-//! The `Kafka` check against Tansu, and against librdkafka's own cluster for the loss of brokers.
+//! The `Kafka` check against Tansu, and against librdkafka's mock cluster for the loss of brokers.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn brokers_and_topics_are_seen_by_consumers_and_producers() {
         let report = rerun(&health).await;
         assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)));
         let message = report.message().unwrap_or_default();
-        assert!(message.contains("topic missing does not exist"), "asking did not create it: {message}");
+        assert!(message.contains("topic missing does not exist"), "the check must not create the topic: {message}");
     }
     let report = shown(&checked(Kafka::consumer(consumer).min_brokers(2)).await);
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Threshold)));
@@ -59,7 +59,7 @@ async fn a_partition_without_a_leader_and_a_lost_cluster_are_unhealthy() {
     cluster.partition_leader("orders", 1, Some(2)).unwrap();
     until(Status::Healthy, None, "").await;
 
-    // One broker of three is one too few, and the others answer all the time.
+    // Two of three brokers are too few, although both answer all the time.
     cluster.broker_down(1).unwrap();
     until(Status::Unhealthy, Some(Reason::Threshold), "2 brokers, fewer than 3").await;
     let patient = checked(Kafka::consumer(Arc::clone(&consumer)).min_brokers(3).topic("orders")).await;

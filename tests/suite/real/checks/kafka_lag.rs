@@ -1,4 +1,4 @@
-//! The `KafkaLag` check against Tansu: right numbers while messages are produced and consumed.
+//! The `KafkaLag` check against Tansu: the numbers are right while messages are produced and consumed.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use rdkafka::{
 use tokio::task::block_in_place;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sum_and_the_worst_are_right_while_messages_come_and_go() {
+async fn the_sum_and_the_worst_partition_are_right_while_messages_come_and_go() {
     let mut server = Server::start();
     server.create_topic("orders", 3);
     let port = server.port();
@@ -47,7 +47,7 @@ async fn the_sum_and_the_worst_are_right_while_messages_come_and_go() {
         let numbers = (observed(&report, "lag"), observed(&report, "worst"));
         assert_eq!((numbers, verdict(&report)), ((sum, worst), expected), "{report:?}");
     }
-    // A commit of a topic that had more messages before it was created anew.
+    // A committed offset from an earlier topic of the same name that had more messages.
     block_in_place(|| {
         let mut beyond = TopicPartitionList::new();
         beyond.add_partition_offset("orders", 1, Offset::Offset(1_000)).unwrap();

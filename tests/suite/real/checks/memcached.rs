@@ -17,7 +17,7 @@ fn check(port: u16) -> Memcached {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_connection_is_kept() {
+async fn all_runs_share_one_connection() {
     let server = Server::start();
     let proxy = Proxy::before(server.port());
     let health = checked(check(proxy.port()).credentials("app", PASSWORD)).await;
@@ -38,36 +38,36 @@ async fn wrong_and_missing_credentials_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_asks_for_no_password_is_sent_none() {
+async fn a_server_without_authentication_is_sent_no_password() {
     let server = Server::start_open(&[]);
     let proxy = Proxy::before(server.port());
     let health = checked(check(proxy.port()).credentials("app", PASSWORD)).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
     let sent = proxy.traffic().sent.concat();
-    // One question for each run.
+    // Each run sends one `version` command and nothing else.
     let text = String::from_utf8_lossy(&sent);
     assert!(!text.is_empty() && text.replace("version\r\n", "").is_empty(), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_connection_that_died_is_no_outage() {
+async fn a_dead_idle_connection_is_no_outage() {
     let mut server = Server::start_open(&[]);
     let proxy = Proxy::before(server.port());
     let health = checked(check(proxy.port())).await;
     server.stop();
     server.run();
-    assert_eq!(rerun(&health).await.status(), Status::Healthy, "ended: {:?}", shown(&health));
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "closed by a restart: {:?}", shown(&health));
     proxy.set(NetworkFault::CloseOnRequest);
     assert_eq!(rerun(&health).await.status(), Status::Healthy, "closed on request: {:?}", shown(&health));
     proxy.set(NetworkFault::None);
-    // Half of its deadline passes before a new connection is asked.
+    // Half of the deadline passes before the check opens a new connection.
     let health = checked_within(secs(10), check(proxy.port())).await;
     proxy.set(NetworkFault::HalfOpen);
-    assert_eq!(rerun(&health).await.status(), Status::Healthy, "without a word: {:?}", shown(&health));
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "half-open: {:?}", shown(&health));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_is_a_timeout_and_leaves_no_connections() {
+async fn a_server_that_hangs_is_a_timeout_and_leaks_no_connection() {
     let server = Server::start_open(&[]);
     let health = checked_within(secs(1), check(server.port())).await;
     turns(&health, Status::Healthy, None).await;
@@ -77,7 +77,7 @@ async fn a_server_that_hangs_is_a_timeout_and_leaves_no_connections() {
     }
     server.thaw();
     turns(&health, Status::Healthy, None).await;
-    wait::true_of("one connection is left", || port::connections_to(server.port()) == 1).await;
+    wait::true_of("only one connection is left", || port::connections_to(server.port()) == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn a_server_that_is_down_is_unreachable_until_it_is_back() {
     turns(&health, Status::Healthy, None).await;
 }
 
-/// The server counts some of its own descriptors, too, so that it is full before it has so many clients.
+/// The server also counts some of its own descriptors, so it is full before it has this number of clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_server_is_saturated() {
     let server = Server::start_open(&["-c", "64"]);
@@ -105,7 +105,7 @@ async fn a_full_server_is_saturated() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn an_invalid_address_is_refused() {
     for address in ["", "cache", "cache:", ":11211", "cache:0"] {
         assert!(invalid(Memcached::new(address)).contains("a host and a port"), "{address}");
     }

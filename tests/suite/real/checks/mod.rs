@@ -1,4 +1,4 @@
-//! The ready-made checks, each in the file of its name.
+//! The checks of `health-core`, each in a file of its name.
 
 mod bb8;
 mod certificate;

@@ -1,4 +1,4 @@
-//! The `MongoDb` check before a server of its protocol, beyond the table of faults.
+//! The `MongoDb` check against a server of its protocol, beyond the table of faults.
 
 use health_core::{MongoDb, Reason, Status};
 use health_tests::{
@@ -10,7 +10,7 @@ use health_tests::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_died_are_no_outage() {
+async fn dead_connections_are_no_outage() {
     let server = Server::start(Kind::MongoDb);
     let proxy = Proxy::before(server.port());
     let client = client(proxy.port(), TOKEN).await;
@@ -19,7 +19,7 @@ async fn connections_that_died_are_no_outage() {
     proxy.set(NetworkFault::CloseOnRequest);
     assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
     proxy.set(NetworkFault::None);
-    // The driver's own monitor has to learn first that its connection is as dead as the others.
+    // The driver's monitor must first notice that its own connection is dead too.
     let health = checked_within(secs(8), MongoDb::new(client)).await;
     turns(&health, Status::Healthy, None).await;
     proxy.set(NetworkFault::HalfOpen);
@@ -27,7 +27,7 @@ async fn connections_that_died_are_no_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_takes_no_writes_is_healthy_unless_that_is_asked() {
+async fn a_secondary_is_healthy_unless_writable_is_set() {
     let server = Server::start(Kind::MongoDb);
     server.put("role", "secondary");
     let client = client(server.port(), TOKEN).await;
@@ -41,7 +41,7 @@ async fn a_server_that_takes_no_writes_is_healthy_unless_that_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_code_of_a_refusal_is_the_reason() {
+async fn the_error_code_decides_the_reason() {
     let server = Server::start(Kind::MongoDb);
     let health = checked_within(secs(4), MongoDb::new(client(server.port(), TOKEN).await)).await;
     for (code, reason) in [

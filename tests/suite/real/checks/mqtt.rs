@@ -10,12 +10,12 @@ use health_tests::{
 };
 use rumqttc::{AsyncClient, ConnAck, ConnectReturnCode, Event, MqttOptions, Packet, QoS};
 
-/// The only word of a question.
+/// The topic of a request, which identifies it in the traffic.
 const QUESTION: &[u8] = b"health/never-subscribed";
 
 /// The user of the tests has no right on any topic.
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_of_both_versions_are_answered_without_a_right_on_any_topic() {
+async fn clients_of_both_versions_are_healthy_without_a_right_on_any_topic() {
     let server = Server::start();
     let v4 = checked(Application::start(server.port(), PASSWORD)).await;
     let v5 = checked(Application::start_v5(server.port(), PASSWORD)).await;
@@ -38,7 +38,7 @@ async fn a_wrong_password_is_rejected_and_a_closed_port_unreachable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_hangs_is_a_timeout_and_one_question_waits_for_it() {
+async fn a_broker_that_hangs_is_a_timeout_and_only_one_request_is_pending() {
     let server = Server::start();
     let proxy = Proxy::before(server.port());
     let health = checked_within(millis(300), Application::start(proxy.port(), PASSWORD)).await;
@@ -60,11 +60,11 @@ async fn a_broker_that_hangs_is_a_timeout_and_one_question_waits_for_it() {
     .await;
     let sent = proxy.traffic().sent.concat();
     let questions = sent.windows(QUESTION.len()).filter(|window| *window == QUESTION).count();
-    assert!(questions <= runs + 2, "{questions} questions in {runs} runs after the fault");
+    assert!(questions <= runs + 2, "{questions} requests in {runs} runs after the fault");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_put_into_the_clients_queue_while_it_is_disconnected() {
+async fn no_request_is_queued_while_the_client_is_disconnected() {
     let mut server = Server::start();
     let (application, client) = Application::with_client(server.port(), PASSWORD);
     let health = checked(application).await;
@@ -75,7 +75,9 @@ async fn nothing_is_put_into_the_clients_queue_while_it_is_disconnected() {
         assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
     }
     for number in 0..QUEUE {
-        client.try_publish("orders", QoS::AtMostOnce, false, "x").unwrap_or_else(|_| panic!("no room for {number}"));
+        client
+            .try_publish("orders", QoS::AtMostOnce, false, "x")
+            .unwrap_or_else(|_| panic!("no room in the queue for message {number}"));
     }
     server.run();
     turns(&health, Status::Healthy, None).await;
@@ -95,7 +97,7 @@ async fn a_broker_that_restarts_is_healthy_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_no_longer_polls_is_told_of() {
+async fn an_event_loop_that_is_no_longer_polled_is_reported() {
     let server = Server::start();
     let application = Application::start(server.port(), PASSWORD);
     let polling = application.polling();
@@ -106,9 +108,9 @@ async fn a_task_that_no_longer_polls_is_told_of() {
     assert!(shown(&health).message().unwrap().contains("the task that polls it has ended"), "{:?}", shown(&health));
 }
 
-/// Nobody polls here: the check sees what the observer is told.
+/// No task polls the event loop here. The check sees only the results that the observer gets.
 #[tokio::test]
-async fn what_the_observer_is_not_told_of_is_a_timeout_and_a_full_queue_saturated() {
+async fn an_observer_without_results_is_a_timeout_and_a_full_queue_is_saturated() {
     let queue_of_one = || AsyncClient::new(MqttOptions::new("app", "127.0.0.1", 1), 1);
     let (client, _event_loop) = queue_of_one();
     let (mqtt, _observer) = Mqtt::new(client);
@@ -125,7 +127,7 @@ async fn what_the_observer_is_not_told_of_is_a_timeout_and_a_full_queue_saturate
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Saturated)));
 }
 
-/// A check whose run is to time out.
+/// Runs a check that is expected to time out.
 async fn checked_quickly(mqtt: Mqtt) -> Health {
     checked_within(secs(1), mqtt).await
 }

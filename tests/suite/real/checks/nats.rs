@@ -20,15 +20,15 @@ async fn a_frozen_server_is_a_timeout_although_the_client_says_connected() {
     turns_healthy(&health).await;
     server.freeze();
     assert_eq!(client.connection_state(), async_nats::connection::State::Connected);
-    client.flush().await.expect("the kernel takes it");
+    client.flush().await.expect("the kernel buffers the data");
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Timeout)));
     server.thaw();
     turns_healthy(&health).await;
 }
 
-/// A debugging client that listens to everything is no outage.
+/// A debugging client that subscribes to every subject is no outage.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_to_every_subject_changes_nothing() {
+async fn a_subscriber_to_every_subject_does_not_disturb_the_check() {
     let server = Server::start();
     let own = client(server.port(), PASSWORD).await;
     own.flush().await.unwrap();
@@ -39,7 +39,7 @@ async fn a_listener_to_every_subject_changes_nothing() {
         let mut listener = monitor.subscribe(listened).await.unwrap();
         monitor.flush().await.unwrap();
         wait::done("the subscription", async || {
-            // Whoever receives its own message has been heard of by the server.
+            // A client that receives its own message has a subscription that the server knows.
             monitor.publish(listened.replace('>', "probe"), "".into()).await.unwrap();
             tokio::time::timeout(secs(1), listener.next()).await.map(drop)
         })
@@ -50,7 +50,7 @@ async fn a_listener_to_every_subject_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_want_its_own_messages_is_answered_all_the_same() {
+async fn a_client_with_no_echo_is_healthy() {
     let server = Server::start();
     let options = async_nats::ConnectOptions::with_user_and_password("app".to_owned(), PASSWORD.to_owned()).no_echo();
     let own = options.connect(format!("127.0.0.1:{}", server.port())).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_client_that_does_not_want_its_own_messages_is_answered_all_the_same()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_not_publish_is_told_what_may_be_wrong() {
+async fn a_user_without_the_right_to_publish_gets_a_hint_in_the_message() {
     let server = Server::start_restricted("publish: \"health.ping\", subscribe: \">\"");
     let own = client(server.port(), PASSWORD).await;
     own.flush().await.unwrap();
@@ -71,7 +71,7 @@ async fn a_user_who_may_not_publish_is_told_what_may_be_wrong() {
     assert_eq!(rerun(&subject).await.status(), Status::Healthy, "{:?}", shown(&subject));
 }
 
-/// A slow machine may need more than one run of a second.
+/// Waits until the check is healthy. A slow machine may need more than one run of one second.
 async fn turns_healthy(health: &Health) {
     wait::done("healthy", async || match rerun(health).await.status() {
         Status::Healthy => Ok(()),

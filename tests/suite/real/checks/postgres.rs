@@ -22,7 +22,7 @@ async fn verdict(check: impl Into<Registration>) -> (Status, Option<Reason>, Str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_observes_the_pool() {
+async fn the_check_observes_the_pool() {
     let server = Server::start();
     let pool = server.pool(4);
     let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
@@ -37,7 +37,7 @@ async fn it_observes_the_pool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_uses_none_of_a_pools_own_timeouts() {
+async fn the_timeouts_of_the_pool_are_not_used() {
     let server = Server::start();
     let manager = deadpool_postgres::Manager::new(server.config(), NoTls);
     let pool = Pool::builder(manager)
@@ -65,7 +65,7 @@ async fn a_connection_on_which_a_run_timed_out_is_not_used_again() {
     server.freeze();
     assert_eq!(health.refresh("database").await, Ok(Status::Unhealthy));
     health.stop().await;
-    assert_eq!(pool.status().size, 0, "discarded, not returned");
+    assert_eq!(pool.status().size, 0, "the connection is discarded and not returned");
     server.thaw();
 }
 
@@ -79,28 +79,40 @@ async fn writable_fails_on_a_read_only_session() {
     let (status, reason, message) = verdict(Postgres::new(read_only()).writable()).await;
     assert_eq!((status, reason), (Status::Unhealthy, Some(Reason::Rejected)), "{message}");
     assert!(message.contains("read-only"), "{message}");
-    assert_eq!(verdict(Postgres::new(read_only())).await.0, Status::Healthy, "reading needs no more");
+    assert_eq!(
+        verdict(Postgres::new(read_only())).await.0,
+        Status::Healthy,
+        "without writable() a read-only session is healthy"
+    );
 }
 
-/// What the application does with its sessions does not make the server unwritable.
+/// The state in which the application leaves its sessions does not make the server read-only.
 #[tokio::test(flavor = "multi_thread")]
-async fn writable_is_the_servers_not_the_sessions() {
+async fn writable_judges_the_server_and_not_the_session() {
     let server = Server::start();
     let pool = server.pool(1);
     let session = pool.get().await.unwrap();
     session.batch_execute("BEGIN READ ONLY").await.unwrap();
     drop(session);
-    assert_eq!(verdict(Postgres::new(pool.clone()).writable()).await.0, Status::Healthy, "a transaction left open");
+    assert_eq!(
+        verdict(Postgres::new(pool.clone()).writable()).await.0,
+        Status::Healthy,
+        "an open read-only transaction"
+    );
     let session = pool.get().await.unwrap();
     assert!(session.batch_execute("SELECT 1 / 0").await.is_err());
     drop(session);
-    assert_eq!(verdict(Postgres::new(pool.clone()).writable()).await.0, Status::Healthy, "one that has failed");
+    assert_eq!(verdict(Postgres::new(pool.clone()).writable()).await.0, Status::Healthy, "a failed transaction");
     let session = pool.get().await.unwrap();
     let fooled = "CREATE SCHEMA fooled; SET search_path = fooled, pg_catalog; \
                   CREATE FUNCTION fooled.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'";
     session.batch_execute(fooled).await.unwrap();
     drop(session);
-    assert_eq!(verdict(Postgres::new(pool).writable()).await.0, Status::Healthy, "a function of the same name");
+    assert_eq!(
+        verdict(Postgres::new(pool).writable()).await.0,
+        Status::Healthy,
+        "a function of the same name on the search path"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +122,7 @@ async fn writable_fails_on_a_standby() {
     server.make_standby();
     server.run();
     let check = || Postgres::new(server.pool(1)).writable();
-    // It accepts before it has found its place.
+    // The server accepts sessions before its recovery has reached a consistent state.
     let (status, message) = wait::done("rejected", async || match verdict(check()).await {
         (status, Some(Reason::Rejected), message) => Ok((status, message)),
         other => Err(other),
@@ -121,13 +133,13 @@ async fn writable_fails_on_a_standby() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_refuses_has_its_reason() {
+async fn each_refusal_of_the_server_has_its_reason() {
     let server = Server::start();
     let mut config = server.config();
     config.dbname("no_such_database");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Rejected));
     let mut config = Config::new();
-    // Too long for a label, so that no resolver has to be asked.
+    // The host name is too long for a DNS label, so no resolver is asked.
     config.host("x".repeat(64)).user("app");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Unreachable));
     let admin = server.connect().await;
@@ -135,7 +147,7 @@ async fn what_the_server_refuses_has_its_reason() {
     let mut config = server.config();
     config.dbname("closed");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Rejected));
-    // Too many connections, of one user as of all.
+    // A role at its connection limit is classified like a server at its limit.
     admin.batch_execute("CREATE ROLE guest LOGIN PASSWORD 'guest' CONNECTION LIMIT 0").await.unwrap();
     let mut config = server.config();
     config.user("guest").password("guest");

@@ -1,4 +1,4 @@
-//! The `R2d2` check against a real PostgreSQL server, by r2d2_postgres, beyond the table of faults.
+//! The `R2d2` check against a real PostgreSQL server with r2d2_postgres, beyond the table of faults.
 
 use health_core::{R2d2, Reason, Status};
 use health_tests::{
@@ -12,10 +12,10 @@ use tokio::task::{block_in_place, spawn_blocking};
 
 type Held = Blocking<r2d2::PooledConnection<R2d2PostgresManager>>;
 
-/// Takes a connection of the pool, as an application that blocks does.
+/// Takes a connection of the pool as a blocking application does.
 async fn take(pool: &Blocking<r2d2::Pool<R2d2PostgresManager>>) -> Held {
     let pool = pool.get().clone();
-    // The clone ends on that thread, too.
+    // The clone of the pool is dropped on the same thread.
     spawn_blocking(move || Blocking::new(pool.get().unwrap())).await.unwrap()
 }
 
@@ -58,7 +58,7 @@ async fn with_the_manager_an_exhausted_pool_hides_no_outage() {
     let held = take(&pool).await;
     block_in_place(|| server.stop());
     turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
-    // It cannot tell.
+    // Without the manager the check cannot tell an outage from a busy pool.
     turns(&alone, Status::Degraded, Some(Reason::Saturated)).await;
     drop(held);
     turns(&alone, Status::Unhealthy, Some(Reason::Unreachable)).await;
@@ -67,9 +67,9 @@ async fn with_the_manager_an_exhausted_pool_hides_no_outage() {
     turns(&alone, Status::Healthy, None).await;
 }
 
-/// The pool itself keeps of an error the text, and that of this driver says little.
+/// The pool keeps only the text of an error, and the text of this driver says little.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reason_is_that_of_the_driver_or_of_the_text_that_the_pool_keeps() {
+async fn the_reason_comes_from_the_driver_or_from_the_text_that_the_pool_keeps() {
     let server = Server::start();
     let says = async |check: R2d2<R2d2PostgresManager>| verdict(&shown(&checked_within(secs(2), check).await));
     let wrong = || R2d2::new(pool(server.port(), "wrong", 2)).beside(manager(server.port(), "wrong"));
@@ -82,9 +82,9 @@ async fn the_reason_is_that_of_the_driver_or_of_the_text_that_the_pool_keeps() {
     assert_eq!(says(nobody().beside(manager(free, PASSWORD))).await, (Status::Unhealthy, Some(Reason::Unreachable)));
 }
 
-/// A test of a connection that hangs is begun once.
+/// A hanging test of a connection is started only once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_that_hangs_is_not_asked_again() {
+async fn a_hanging_connection_test_is_not_started_again() {
     let server = Server::start();
     let pool = Blocking::new(pool(server.port(), PASSWORD, 4));
     drop((take(&pool).await, take(&pool).await, take(&pool).await));
@@ -96,7 +96,7 @@ async fn a_question_that_hangs_is_not_asked_again() {
         assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Timeout)), "{report:?}");
     }
     let state = pool.get().state();
-    assert_eq!(state.connections - state.idle_connections, 1, "one is asked: {state:?}");
+    assert_eq!(state.connections - state.idle_connections, 1, "only one connection is tested: {state:?}");
     server.thaw();
     turns(&prompt, Status::Healthy, None).await;
 }

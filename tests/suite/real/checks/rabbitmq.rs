@@ -11,7 +11,7 @@ use health_tests::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
+async fn a_blocked_broker_is_degraded_and_a_busy_pool_is_saturated() {
     let server = Server::start();
     let few = pool(&server.url(), 1);
     let health = checked_within(secs(4), RabbitMq::new(few.clone()).saturated_for(HANG)).await;
@@ -19,16 +19,19 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     turns(&health, Status::Healthy, None).await;
     assert_eq!(observed(&shown(&health), "pool_max"), 1.0);
 
-    // Every connection is in use: the broker is asked beside the pool.
+    // Every connection of the pool is in use, so the check asks over a connection beside the pool.
     let held = few.get().await.unwrap();
     turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
     turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
     drop(held);
     turns(&health, Status::Healthy, None).await;
     turns(&strict, Status::Healthy, None).await;
-    wait::true_of("the pool's, and one beside it for both checks", || port::connections_to(server.port()) == 2).await;
+    wait::true_of("two connections: that of the pool, and one beside it for both checks", || {
+        port::connections_to(server.port()) == 2
+    })
+    .await;
 
-    // The broker tells those who publish that they are blocked.
+    // The broker notifies only publishing connections that they are blocked.
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
     let publisher = few.get().await.unwrap();
     let channel = publishes(&publisher).await;
@@ -38,7 +41,7 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_saturated() {
     turns(&health, Status::Healthy, None).await;
 }
 
-/// Publishes over a connection until the broker, which is short of memory, blocks it.
+/// Publishes on a connection until the broker, which is short of memory, blocks it.
 async fn publishes(connection: &Connection) -> Channel {
     let channel = connection.create_channel().await.unwrap();
     let properties = BasicProperties::default();
@@ -48,9 +51,10 @@ async fn publishes(connection: &Connection) -> Channel {
     channel
 }
 
-/// Of several connections the broker blocks the one that has published: the answer does not change from run to run.
+/// Of several connections the broker blocks only the one that has published. The verdict must not change from run to
+/// run.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_connection_beside_one_that_is_not_does_not_flap() {
+async fn a_pool_with_one_blocked_connection_does_not_flap() {
     let server = Server::start();
     server.declare("orders").await;
     let pool = pool(&server.url(), 4);
@@ -68,16 +72,16 @@ async fn a_blocked_connection_beside_one_that_is_not_does_not_flap() {
         }
         assert!(shown(check).message().unwrap().contains("the broker blocks a connection"));
     }
-    assert_eq!(observed(&shown(&queue), "length"), 0.0, "asked all the same");
+    assert_eq!(observed(&shown(&queue), "length"), 0.0, "the length is observed although a connection is blocked");
     server.control(&["set_vm_memory_high_watermark", "absolute", "1GB"]);
     turns(&health, Status::Healthy, None).await;
     turns(&queue, Status::Healthy, None).await;
     drop(channel);
 }
 
-/// Where the application has used up its user's channels, one more would end its connection.
+/// The application uses the user's last channel. Opening one more would close the application's connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_leaves_the_applications_channels_alone() {
+async fn the_check_uses_none_of_the_applications_channels() {
     let server = Server::start();
     server.declare("orders").await;
     let pool = pool(&server.url(), 1);
@@ -97,7 +101,7 @@ async fn a_check_leaves_the_applications_channels_alone() {
             );
         }
     }
-    // The broker would have ended the connection by now: it answers this after what it had to say.
+    // The broker answers in order: if it had closed the connection, this call would fail.
     let declared = channel.queue_declare("orders".into(), durable(), Default::default()).await;
     assert!(declared.is_ok() && channel.status().connected(), "{declared:?}");
     server.control(&["clear_user_limits", "app", "all"]);
@@ -109,9 +113,9 @@ fn durable() -> deadpool_lapin::lapin::options::QueueDeclareOptions {
     deadpool_lapin::lapin::options::QueueDeclareOptions { durable: true, ..Default::default() }
 }
 
-/// A user who has no connection left but the pool's.
+/// The user's only connection is that of the pool.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_without_a_connection_left_is_no_outage() {
+async fn a_user_at_its_limit_of_connections_is_no_outage() {
     let server = Server::start();
     server.declare("orders").await;
     server.control(&["add_user", "poor", PASSWORD]);
@@ -121,9 +125,9 @@ async fn a_user_without_a_connection_left_is_no_outage() {
     drop(pool.get().await.unwrap());
     let health = checked_within(secs(4), RabbitMq::new(pool.clone()).every(HANG).recheck(HANG)).await;
     let queue = checked_within(secs(4), RabbitMqQueue::new(pool.clone(), "orders").every(HANG).recheck(HANG)).await;
-    // The refusal proves that the broker lives, and the pool has a connection to give.
+    // The refusal proves that the broker works, and the pool has an idle connection.
     turns(&health, Status::Healthy, None).await;
-    // The length of a queue cannot be had without a channel.
+    // Reading the length of a queue needs a channel.
     turns(&queue, Status::Degraded, Some(Reason::Saturated)).await;
     let held = pool.get().await.unwrap();
     turns(&health, Status::Degraded, Some(Reason::Saturated)).await;

@@ -1,4 +1,4 @@
-//! The check of RabbitMQ over one connection of the application's, beyond the table of faults.
+//! The `RabbitMqConnection` check over one connection of the application, beyond the table of faults.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ async fn connect(port: u16) -> Arc<Connection> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_channel_is_kept_and_a_blocked_connection_is_degraded() {
+async fn all_runs_share_one_channel_and_a_blocked_connection_is_degraded() {
     let server = block_in_place(Server::start);
     let proxy = Proxy::before(server.port());
     let connection = connect(proxy.port()).await;
@@ -28,12 +28,12 @@ async fn one_channel_is_kept_and_a_blocked_connection_is_degraded() {
     for _ in 0..5 {
         assert_eq!(verdict(&*rerun(&health).await), (Status::Healthy, None));
     }
-    // `basic.qos` alone, five times: no channel is opened.
+    // Five times `basic.qos`, and no channel is opened.
     let sent: Vec<u8> = proxy.traffic().sent.concat();
     let frames = |class: u8, method: u8| sent.windows(4).filter(|it| *it == [0, class, 0, method]).count();
     assert_eq!((frames(60, 10), frames(20, 10)), (5, 0));
 
-    // The broker tells those who publish that they are blocked.
+    // The broker notifies only publishing connections that they are blocked.
     server.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
     let channel = connection.create_channel().await.unwrap();
     let properties = BasicProperties::default();
@@ -69,7 +69,7 @@ async fn a_connection_that_ended_is_unreachable_until_the_application_has_anothe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_without_an_answer_is_not_put_a_second_time() {
+async fn an_unanswered_request_is_not_sent_again() {
     let server = block_in_place(Server::start);
     let proxy = Proxy::before(server.port());
     let health = checked_within(secs(1), RabbitMqConnection::new(connect(proxy.port()).await)).await;
@@ -81,7 +81,7 @@ async fn a_question_without_an_answer_is_not_put_a_second_time() {
     }
     let sent: Vec<u8> = proxy.traffic().sent.concat();
     let questions = sent.windows(4).filter(|it| *it == [0, 60, 0, 10]).count();
-    assert_eq!(questions, 1, "questions on the way");
+    assert_eq!(questions, 1, "only one request is pending");
     proxy.set(NetworkFault::Refused);
     turns(&health, Status::Unhealthy, Some(Reason::Unreachable)).await;
 }

@@ -1,4 +1,4 @@
-//! The `RabbitMqQueue` check against a real broker: right numbers while messages come and go.
+//! The `RabbitMqQueue` check against a real broker: the numbers are right while messages come and go.
 
 use deadpool_lapin::lapin::{
     BasicProperties, Channel,
@@ -33,7 +33,7 @@ async fn the_length_and_the_consumers_are_right_while_messages_come_and_go() {
     let check = RabbitMqQueue::new(few.clone(), "orders").warn_above(3).fail_above(10);
     let health = checked(check).await;
 
-    // It does not declare what it asks for.
+    // The check does not declare the queue.
     for _ in 0..3 {
         let report = rerun(&health).await;
         assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Rejected)), "{report:?}");
@@ -41,7 +41,7 @@ async fn the_length_and_the_consumers_are_right_while_messages_come_and_go() {
         assert_eq!(numbers, (1.0, 1.0), "the connection stays in its pool");
         assert!(few.get().await.unwrap().status().connected());
     }
-    let what = "the pool's, the check's own, and the test's own";
+    let what = "three connections: that of the pool, that of the check and that of the test";
     wait::true_of(what, || port::connections_to(server.port()) == 3).await;
     channel.queue_declare("orders".into(), QueueDeclareOptions::default(), FieldTable::default()).await.unwrap();
 

@@ -1,5 +1,5 @@
-//! The recipe for S3 before a service that was written from the documents of its interface: it looks for a signature,
-//! and does not verify it. The other recipes are compiled alone.
+//! The recipe for S3 against a service that is written from the documentation of its API. The service requires a
+//! signature but does not verify it. The other recipes are only compiled.
 
 use aws_sdk_s3::{
     Config,
@@ -21,7 +21,7 @@ use health_tests::{
 
 use super::http::serve;
 
-// The recipe.
+// Start of the recipe.
 fn bucket(client: aws_sdk_s3::Client, bucket: &'static str) -> CheckFn {
     check_fn(move || {
         let head = client.head_bucket().bucket(bucket);
@@ -49,17 +49,17 @@ fn reason(error: &SdkError<HeadBucketError>) -> Reason {
         _ => Reason::Failed,
     }
 }
-// Its end.
+// End of the recipe.
 
 #[test]
-fn the_recipe_is_the_one_that_is_tested() {
-    let (_, from) = include_str!("recipes.rs").split_once("// The recipe.\n").unwrap();
-    let (recipe, _) = from.split_once("// Its end.\n").unwrap();
+fn the_recipe_in_the_guide_is_the_tested_one() {
+    let (_, from) = include_str!("recipes.rs").split_once("// Start of the recipe.\n").unwrap();
+    let (recipe, _) = from.split_once("// End of the recipe.\n").unwrap();
     let recipes = std::fs::read_to_string(repository().join("docs/src/recipes.md")).unwrap();
-    assert!(recipes.contains(recipe), "the recipe for S3 is another one");
+    assert!(recipes.contains(recipe), "the recipe for S3 in docs/src/recipes.md differs from the one in this file");
 }
 
-/// A service whose buckets are called by the code with which they answer.
+/// Starts a service in which the name of a bucket contains the code of the answer. Returns its base URL.
 async fn service() -> String {
     let head = |Path(bucket): Path<String>, headers: HeaderMap| async move {
         let signature = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -84,7 +84,7 @@ fn client(address: &str, key: &str) -> aws_sdk_s3::Client {
 }
 
 #[tokio::test]
-async fn s3_has_its_reasons() {
+async fn each_answer_of_s3_has_its_reason() {
     let address = service().await;
     let unhealthy = |reason| (Status::Unhealthy, Some(reason));
     for (name, expected) in [
@@ -104,9 +104,9 @@ async fn s3_has_its_reasons() {
     assert_eq!(verdict(&nobody), unhealthy(Reason::Unreachable));
 }
 
-/// The client would wait and try again for longer.
+/// The client's own timeout and retries would take longer than the check's deadline.
 #[tokio::test]
-async fn s3_that_is_silent_is_a_timeout() {
+async fn a_silent_s3_is_a_timeout() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let report = shown(&checked_within(secs(1), bucket(client(&address, "app"), "bucket-200")).await);

@@ -8,13 +8,13 @@ use health_tests::{
     wait::{self, HANG},
 };
 
-/// A check that may take all the time it needs.
+/// Gives a check a deadline that only a hang reaches.
 fn patient(check: Redis) -> Registration {
     check.timeout(HANG)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_observes_the_pool_and_discards_what_timed_out() {
+async fn the_check_observes_the_pool_and_discards_a_connection_that_timed_out() {
     let server = Server::start();
     let pool = server.pool(4);
     let held = [pool.get().await.unwrap(), pool.get().await.unwrap()];
@@ -33,7 +33,11 @@ async fn it_observes_the_pool_and_discards_what_timed_out() {
     server.freeze();
     assert_eq!(health.refresh("cache").await, Ok(Status::Unhealthy));
     health.stop().await;
-    assert_eq!(pool.status().size, 2, "discarded, not returned: what is left is the application's");
+    assert_eq!(
+        pool.status().size,
+        2,
+        "the connection is discarded and not returned: only those of the application are left"
+    );
     server.thaw();
     drop(held);
 }
@@ -54,7 +58,7 @@ async fn writable_fails_on_a_replica() {
     let check = report.check("master").unwrap();
     assert_eq!(check.reason(), Some(Reason::Rejected));
     assert!(check.message().unwrap().contains("slave"), "{check:?}");
-    assert_eq!(health.refresh("any").await, Ok(Status::Healthy), "a replica answers");
+    assert_eq!(health.refresh("any").await, Ok(Status::Healthy), "without writable() a replica is healthy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +78,7 @@ async fn permission_denied_is_rejected_and_keeps_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
+async fn a_paused_server_is_a_timeout() {
     let server = Server::start();
     let mut connection = server.connect().await;
     let health = Health::builder().check("cache", Redis::new(server.pool(1)).timeout(secs(1))).start().unwrap();
@@ -87,7 +91,8 @@ async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
     };
     turns(Status::Healthy, None).await;
     wait::done("a timeout", async || {
-        // It keeps this client waiting, too, so that nobody can end it early: again and again until one run has been in it.
+        // The pause also holds back this client, so the test cannot end it early. The command is repeated until a run
+        // falls into a pause.
         let mut pause = cmd("CLIENT");
         let _ = pause.arg(&["PAUSE", "3000", "ALL"]).query_async::<Value>(&mut connection).await;
         let found = (health.refresh("cache").await, health.report().check("cache").unwrap().reason());
@@ -97,14 +102,14 @@ async fn a_server_that_keeps_clients_waiting_is_a_timeout() {
     turns(Status::Healthy, None).await;
 }
 
-/// What a check of a pool of one says on its first run.
+/// Returns the verdict of a check's first run.
 async fn first(check: Redis) -> (Status, Option<Reason>) {
     verdict(&shown(&checked(check).await))
 }
 
-/// Every state in which a server refuses the plain question.
+/// Covers every state in which a server refuses the plain check.
 #[tokio::test(flavor = "multi_thread")]
-async fn writable_is_never_greener_than_plain() {
+async fn writable_is_never_healthier_than_the_plain_check() {
     let mut server = Server::start();
     let both = async |server: &Server| {
         (first(Redis::new(server.pool(1))).await, first(Redis::new(server.pool(1)).writable()).await)
@@ -119,10 +124,10 @@ async fn writable_is_never_greener_than_plain() {
     })
     .await;
     let failed = (Status::Unhealthy, Some(Reason::Failed));
-    assert_eq!(both(&server).await, (failed, failed), "while it is busy");
+    assert_eq!(both(&server).await, (failed, failed), "while the server is busy");
     server.say(&["SCRIPT", "KILL"]).await.unwrap();
     assert!(script.await.unwrap().is_err());
-    // While it loads its data.
+    // While the server loads its data.
     server.say(&["EVAL", "for i=1,8000 do redis.call('SET', 'k'..i, 'v') end", "0"]).await.unwrap();
     server.say(&["SAVE"]).await.unwrap();
     server.stop();
@@ -130,10 +135,10 @@ async fn writable_is_never_greener_than_plain() {
     server.run();
     let unreachable = (Status::Unhealthy, Some(Reason::Unreachable));
     let loading = both(&server).await;
-    assert!(server.say(&["SET", "k1", "x"]).await.is_err(), "it should still be loading");
-    assert_eq!(loading, (unreachable, unreachable), "while it loads");
+    assert!(server.say(&["SET", "k1", "x"]).await.is_err(), "the server should still be loading");
+    assert_eq!(loading, (unreachable, unreachable), "while the server loads its data");
     server.kill();
-    // While it cannot save.
+    // While the server cannot save.
     let server = Server::start();
     server.say(&["CONFIG", "SET", "save", "3600 1"]).await.unwrap();
     server.say(&["SET", "k", "v"]).await.unwrap();
@@ -146,25 +151,25 @@ async fn writable_is_never_greener_than_plain() {
         }
     })
     .await;
-    assert_eq!(both(&server).await, (failed, failed), "while it cannot save");
+    assert_eq!(both(&server).await, (failed, failed), "while the server cannot save");
 }
 
-/// A master that takes no writes is alive, and not writable.
+/// A master that takes no writes answers, but is not writable.
 #[tokio::test(flavor = "multi_thread")]
-async fn writable_tells_of_a_master_that_takes_no_writes() {
+async fn writable_rejects_a_master_that_takes_no_writes() {
     let server = Server::start();
     let (alive, rejected) = ((Status::Healthy, None), (Status::Unhealthy, Some(Reason::Rejected)));
     let both = async || (first(Redis::new(server.pool(1))).await, first(Redis::new(server.pool(1)).writable()).await);
     assert_eq!(both().await, (alive, alive));
     server.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await.unwrap();
-    assert_eq!(both().await, (alive, rejected), "without the replicas that it wants");
+    assert_eq!(both().await, (alive, rejected), "with fewer replicas than min-replicas-to-write");
     server.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await.unwrap();
     server.say(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
-    assert_eq!(both().await, (alive, rejected), "without memory");
+    assert_eq!(both().await, (alive, rejected), "without free memory");
     server.say(&["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
     assert_eq!(both().await, (alive, alive));
     assert_eq!(server.say(&["DBSIZE"]).await.unwrap(), Value::Int(0), "nothing was written");
-    // Whoever may not try is told by the role.
+    // For a user without the right to write, the check decides by the server's role.
     let guest = ["ACL", "SETUSER", "guest", "on", ">guest-word", "+ping", "+unwatch", "+client", "+role"];
     server.say(&guest).await.unwrap();
     let guests = redis::pool(&format!("redis://guest:guest-word@127.0.0.1:{}/0", server.port()), 1);
@@ -172,7 +177,7 @@ async fn writable_tells_of_a_master_that_takes_no_writes() {
     for _ in 0..3 {
         assert_eq!(verdict(&*rerun(&health).await), alive);
     }
-    // A cluster without its slots.
+    // A cluster in which no node serves the slots.
     let mut cluster = Server::start();
     cluster.stop();
     cluster.set_arguments(&["--cluster-enabled", "yes"]);
@@ -182,7 +187,7 @@ async fn writable_tells_of_a_master_that_takes_no_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_has_not_is_rejected() {
+async fn a_missing_database_is_rejected_and_an_unserved_slot_is_unreachable() {
     let server = Server::start();
     let rejected = (Status::Unhealthy, Some(Reason::Rejected));
     let url = server.url();
@@ -193,16 +198,16 @@ async fn what_the_server_has_not_is_rejected() {
     cluster.stop();
     cluster.set_arguments(&["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"]);
     cluster.run();
-    // Of the slots this node has one half, and knows that another has the other one.
+    // This node serves half of the slots.
     cluster.say(&["CLUSTER", "ADDSLOTSRANGE", "0", "8000"]).await.unwrap();
     let queue = |key: &str| RedisQueue::list(cluster.pool(1), key);
     let says = async |key: &str| verdict(&shown(&checked(queue(key)).await));
     let (own, other) = ("bar", "foo");
-    // A node that has just started takes its time.
+    // A node that has just started needs a moment.
     wait::done("a cluster that works", async || match says(own).await {
         (Status::Healthy, None) => Ok(()),
         other => Err(other),
     })
     .await;
-    assert_eq!(says(other).await, (Status::Unhealthy, Some(Reason::Unreachable)), "a slot that nobody serves");
+    assert_eq!(says(other).await, (Status::Unhealthy, Some(Reason::Unreachable)), "a slot that no node serves");
 }

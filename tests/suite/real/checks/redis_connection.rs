@@ -1,4 +1,4 @@
-//! The check of Redis over one connection that the application shares, beyond the table of faults.
+//! The `RedisConnection` check over one connection that the application shares, beyond the table of faults.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn client(port: u16, password: &str) -> Client {
     Client::open(format!("redis://:{password}@127.0.0.1:{port}/0")).unwrap()
 }
 
-/// A service whose one check runs when it is told to.
+/// Returns a [`Health`] whose only check runs only on `refresh`.
 fn watch<C>(check: RedisConnection<C>, timeout: Duration) -> Health
 where
     C: ConnectionLike + Clone + Send + Sync + 'static,
@@ -26,7 +26,7 @@ where
     Health::builder().check("cache", check.every(HANG).recheck(HANG).timeout(timeout)).start().unwrap()
 }
 
-/// Runs the check once.
+/// Runs the check once and returns its status, reason and message.
 async fn run(health: &Health) -> (Status, Option<Reason>, String) {
     health.refresh("cache").await.unwrap();
     let report = health.report();
@@ -40,7 +40,7 @@ async fn says(health: &Health, status: Status, reason: Option<Reason>) -> String
     message
 }
 
-/// Runs the check until it is healthy.
+/// Runs the check again and again until it is healthy.
 async fn recovers(health: &Health) {
     wait::done("healthy again", async || match run(health).await {
         (Status::Healthy, ..) => Ok(()),
@@ -50,7 +50,7 @@ async fn recovers(health: &Health) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manager_that_is_connecting_tells_why_from_its_first_run() {
+async fn a_connecting_manager_reports_the_cause_from_its_first_run() {
     let server = block_in_place(Server::start);
     let nobody = port::free();
     for (port, password, reason) in
@@ -65,7 +65,7 @@ async fn a_manager_that_is_connecting_tells_why_from_its_first_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_does_not_come_back_is_unreachable_beside_a_server_that_lives() {
+async fn a_connection_that_does_not_reconnect_is_unreachable_although_the_server_works() {
     let mut server = block_in_place(Server::start);
     let client = client(server.port(), PASSWORD);
     let connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -80,9 +80,9 @@ async fn a_connection_that_does_not_come_back_is_unreachable_beside_a_server_tha
     health.stop().await;
 }
 
-/// A connection whose other end is gone without a word, beside a server that answers.
+/// The other end of the connection disappears without a notice, but the server still answers new connections.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_connection_is_a_timeout_that_says_that_the_server_answers() {
+async fn a_silent_connection_is_a_timeout_and_the_message_says_that_the_server_answers() {
     let server = block_in_place(Server::start);
     let proxy = Proxy::before(server.port());
     let client = client(proxy.port(), PASSWORD);
@@ -91,15 +91,15 @@ async fn a_silent_connection_is_a_timeout_that_says_that_the_server_answers() {
     proxy.set(NetworkFault::HalfOpen);
     let message = says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
     assert!(message.contains("the server answers over a new connection"), "{message}");
-    // The second connection is kept for the next run, and is not opened anew.
+    // The second connection is kept for the next run and not opened again.
     let connections = proxy.traffic().connections;
     says(&health, Status::Unhealthy, Some(Reason::Timeout)).await;
-    assert_eq!(proxy.traffic().connections, 0, "{connections} before");
+    assert_eq!(proxy.traffic().connections, 0, "{connections} connections before");
     health.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_that_lets_the_manager_not_back_in_is_saturated() {
+async fn a_full_server_that_refuses_the_reconnect_is_saturated() {
     let server = block_in_place(Server::start);
     let proxy = Proxy::before(server.port());
     let client = client(proxy.port(), PASSWORD);
@@ -117,7 +117,7 @@ async fn a_full_server_that_lets_the_manager_not_back_in_is_saturated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_takes_no_writes() {
+async fn writable_fails_on_a_replica() {
     let server = block_in_place(Server::start);
     let client = client(server.port(), PASSWORD);
     let connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -129,9 +129,9 @@ async fn a_replica_takes_no_writes() {
     health.stop().await;
 }
 
-/// A cluster of one node that has every slot.
+/// A cluster of one node that serves every slot.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_is_asked_on_every_master() {
+async fn a_cluster_is_unreachable_while_its_master_is_down() {
     let mut server = block_in_place(Server::start);
     block_in_place(|| {
         server.set_arguments(&["--cluster-enabled", "yes"]);

@@ -44,13 +44,13 @@ async fn every_kind_of_queue_is_counted_and_judged() {
         run(&mut connection, cmd("ZADD").arg("sorted_set").arg(length).arg(length)).await;
         run(&mut connection, cmd("SADD").arg("set").arg(length)).await;
     }
-    // Worked off again.
+    // An empty queue is healthy again.
     run(&mut connection, cmd("DEL").arg("list")).await;
     assert_eq!(checked(&health, "list").await.status(), Status::Healthy);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_another_type_is_a_clear_refusal() {
+async fn a_key_of_another_type_is_rejected_with_a_clear_message() {
     let server = Server::start();
     let pool = server.pool(1);
     let mut connection = server.connect().await;
@@ -62,12 +62,12 @@ async fn a_key_of_another_type_is_a_clear_refusal() {
         assert_eq!((check.status(), check.reason()), (Status::Unhealthy, Some(Reason::Rejected)));
         assert_eq!(check.message(), Some("the key \"jobs\" is not a list"));
     }
-    assert_eq!(pool.status().size, 1, "the connection is as good as before");
+    assert_eq!(pool.status().size, 1, "the connection is kept");
 }
 
 #[tokio::test]
 async fn limits_and_keys_are_validated() {
-    // Nothing connects: building refuses first.
+    // The test does not connect: the configuration is refused first.
     let pool = || health_tests::redis::pool("redis://127.0.0.1:1/0", 1);
     for queue in [RedisQueue::list(pool(), "jobs").warn_above(10).fail_above(1), RedisQueue::set(pool(), "")] {
         let error = Health::builder().check("jobs", queue).start().map(drop).unwrap_err();

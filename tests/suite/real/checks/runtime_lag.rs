@@ -1,4 +1,4 @@
-//! The `RuntimeLag` check on a runtime that is idle, blocked and gone, in real time: it measures it.
+//! The `RuntimeLag` check on an idle, a blocked and a stopped runtime, in real time because it measures real time.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ fn watched() -> runtime::Runtime {
     runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A check of that runtime that nobody else asks.
+/// Returns a [`Health`] that watches the lag of the other runtime.
 async fn check_of(other: &runtime::Runtime) -> Health {
     let check = RuntimeLag::of(other.handle().clone()).warn_above(millis(300)).fail_above(millis(900));
     checked(check.every(secs(60)).recheck(secs(60))).await
 }
 
-/// Runs the check again and again until it says so: a machine that stalls is late, too.
+/// Runs the check again and again until it has this status, because a machine that stalls also adds lag.
 async fn until(health: &Health, status: Status) -> Arc<CheckReport> {
     wait::done(status.as_str(), async || {
         let report = rerun(health).await;
@@ -28,24 +28,24 @@ async fn until(health: &Health, status: Status) -> Arc<CheckReport> {
     .await
 }
 
-/// A runtime that is gone is late without end.
+/// The lag of a runtime that was shut down has no end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runtime_that_is_gone_is_not_green() {
+async fn a_runtime_that_was_shut_down_is_unhealthy() {
     let other = watched();
     let health = check_of(&other).await;
     until(&health, Status::Healthy).await;
     other.shutdown_background();
     until(&health, Status::Unhealthy).await;
-    assert_eq!(rerun(&health).await.status(), Status::Unhealthy, "for good");
+    assert_eq!(rerun(&health).await.status(), Status::Unhealthy, "the runtime stays unhealthy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_runtime_is_late_and_an_idle_one_is_not() {
+async fn a_blocked_runtime_is_unhealthy_and_an_idle_one_is_healthy() {
     let other = watched();
     let health = check_of(&other).await;
     until(&health, Status::Healthy).await;
     let blocked = Blocked::workers(other.handle(), 1);
-    // Still blocked: the sleep going on counts.
+    // The sleep in progress counts, so the lag shows while the runtime is still blocked.
     let report = until(&health, Status::Unhealthy).await;
     assert_eq!(report.reason(), Some(Reason::Threshold));
     assert!(observed(&report, "lag") > 900.0, "{report:?}");
@@ -55,7 +55,7 @@ async fn a_blocked_runtime_is_late_and_an_idle_one_is_not() {
 }
 
 #[tokio::test]
-async fn it_is_allowed_in_liveness_and_its_limits_are_in_order() {
+async fn the_check_is_allowed_in_liveness_and_limits_out_of_order_are_refused() {
     drop(checked(RuntimeLag::new().liveness()).await);
     assert!(invalid(RuntimeLag::new().warn_above(secs(5)).fail_above(secs(5))).contains("less than"));
 }

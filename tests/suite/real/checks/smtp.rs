@@ -17,11 +17,11 @@ async fn one_session_is_kept_in_the_pool() {
     let proxy = Proxy::before(server.port());
     let health = checked(Smtp::new(transport(proxy.port(), PASSWORD))).await;
     for _ in 0..4 {
-        // lettre gives a connection back by a task of its own.
-        wait::true_of("one connection", || port::connections_to(proxy.port()) == 1).await;
+        // lettre returns a connection to its pool in a task of its own.
+        wait::true_of("one open connection", || port::connections_to(proxy.port()) == 1).await;
         assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
     }
-    assert!(proxy.traffic().connections <= 2, "each run opens a session");
+    assert!(proxy.traffic().connections <= 2, "the runs do not share a session");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn a_session_that_died_in_the_pool_is_no_outage() {
     let health = checked(Smtp::new(transport(proxy.port(), PASSWORD))).await;
     server.stop();
     server.run();
-    assert_eq!(rerun(&health).await.status(), Status::Healthy, "ended: {:?}", shown(&health));
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "closed by a restart: {:?}", shown(&health));
     proxy.set(NetworkFault::CloseOnRequest);
     assert_eq!(rerun(&health).await.status(), Status::Healthy, "closed on request: {:?}", shown(&health));
 }
@@ -63,7 +63,7 @@ async fn a_server_that_is_down_is_unreachable_until_it_is_back() {
     turns(&health, Status::Healthy, None).await;
 }
 
-/// A connection on which an answer is still to come must not be the application's next one.
+/// A connection with a pending answer must not be the next one that the application gets.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hangs_is_a_timeout_and_the_next_message_is_sent_in_order() {
     let server = Server::start();
@@ -80,5 +80,5 @@ async fn a_server_that_hangs_is_a_timeout_and_the_next_message_is_sent_in_order(
     let envelope = Envelope::new(Some(address("app@mail.test")), vec![address("user@mail.test")]).unwrap();
     let response = mailer.send_raw(&envelope, b"Subject: x\r\n\r\nx").await.unwrap();
     assert!(response.has_code(250), "{response:?}");
-    wait::true_of("two connections at most", || port::connections_to(server.port()) <= 2).await;
+    wait::true_of("at most two connections are open", || port::connections_to(server.port()) <= 2).await;
 }

@@ -1,4 +1,4 @@
-//! The `Sqlx` check against a real MariaDB server, beyond the table of faults.
+//! The `Sqlx` check against a real MariaDB server, and with PostgreSQL and SQLite, beyond the table of faults.
 
 use health_core::{CheckExt as _, Health, Reason, Sqlx, Status};
 use health_tests::{
@@ -21,8 +21,8 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     let pool = pool(server.port(), PASSWORD, 2);
     let health = checked_within(secs(4), Sqlx::new(pool.clone()).saturated_for(HANG)).await;
     turns(&health, Status::Healthy, None).await;
-    assert_eq!(pool.size(), 0, "without an idle connection, beside the pool");
-    // Given back by a task.
+    assert_eq!(pool.size(), 0, "without an idle connection the check opens its own beside the pool");
+    // sqlx returns a connection to its pool in a task.
     let idle = async |count: u32| wait::true_of("idle connections", || pool.num_idle() >= count as usize).await;
     drop((pool.acquire().await.unwrap(), pool.acquire().await.unwrap()));
     idle(2).await;
@@ -43,8 +43,8 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     idle(1).await;
     turns(&health, Status::Healthy, None).await;
     turns(&strict, Status::Healthy, None).await;
-    // One of the two is the checks' own, so that no third is kept.
-    wait::done("two connections", async || {
+    // The checks of one pool share one connection of their own, so the second check opens no third one.
+    wait::done("at most two connections", async || {
         let _ = rerun(&health).await;
         let connections = port::connections_to(server.port());
         if connections <= 2 { Ok(()) } else { Err(connections) }
@@ -54,9 +54,9 @@ async fn dead_idle_connections_are_no_outage_and_a_busy_pool_is_saturated() {
     assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Failed)));
 }
 
-/// Whatever language the server speaks.
+/// MySQL's error messages are localized, so the check classifies by the number.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_mysql_is_told_by_its_number() {
+async fn refusals_of_mysql_are_classified_by_their_number() {
     let server = Server::start_with(&["--lc-messages=de_DE", "--max-connections=10"]);
     let user = |user: &str| options(server.port(), PASSWORD).username(user);
     let says = async |options: MySqlConnectOptions| {
@@ -91,9 +91,9 @@ async fn a_refusal_of_mysql_is_told_by_its_number() {
     assert_eq!(says(user("app")).await, saturated, "1040");
 }
 
-/// The check keeps one connection awake, and the pool lets the others go.
+/// The check keeps only its own connection in use, and the pool closes the idle ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_pool_shrinks_all_the_same() {
+async fn a_watched_idle_pool_still_shrinks() {
     let server = Server::start();
     let timeout = secs(2);
     let small = MySqlPoolOptions::new().max_connections(10).idle_timeout(timeout);
@@ -105,42 +105,42 @@ async fn an_idle_pool_shrinks_all_the_same() {
     drop(held);
     wait::true_of("idle connections", || pool.num_idle() == 8).await;
     let health = Health::builder().check("x", Sqlx::new(pool.clone()).every(millis(200))).start().unwrap();
-    wait::true_of("a pool that has shrunk", || pool.size() <= 1).await;
+    wait::true_of("the pool has shrunk to one connection", || pool.size() <= 1).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
-    // A connection leaves the pool before the server has let go of it.
+    // The server closes a connection some time after it has left the pool.
     let connections = || port::connections_to(server.port());
-    wait::true_of("one of the pool, and the check's own", || connections() <= 2).await;
+    wait::true_of("two connections: one of the pool, and the check's own", || connections() <= 2).await;
 }
 
-/// The server counts connections that end without a word.
+/// The server counts connections that are closed without the protocol's end of a session.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_checks_own_connection_says_goodbye() {
+async fn the_checks_own_connection_is_closed_in_order() {
     let server = Server::start();
     let unused = pool(server.port(), PASSWORD, 2);
     let health = checked(Sqlx::new(unused.clone())).await;
     turns(&health, Status::Healthy, None).await;
-    wait::true_of("one connection", || port::connections_to(server.port()) == 1).await;
+    wait::true_of("one open connection", || port::connections_to(server.port()) == 1).await;
     assert_eq!(unused.size(), 0);
     health.stop().await;
     drop(health);
-    wait::true_of("no connection", || port::connections_to(server.port()) == 0).await;
+    wait::true_of("no open connection", || port::connections_to(server.port()) == 0).await;
     let aborted = server.statement("SHOW GLOBAL STATUS LIKE 'Aborted_clients'");
     assert!(aborted.trim().ends_with("\t0"), "{aborted}");
 }
 
 #[tokio::test]
-async fn a_file_of_sqlite_that_is_locked_or_no_database_is_told() {
+async fn a_locked_sqlite_file_is_saturated_and_a_file_that_is_no_database_fails() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| SqliteConnectOptions::new().filename(directory.path().join(name)).create_if_missing(true);
     let pool = |options: SqliteConnectOptions| SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
-    // In use by the application's only connection, which locks others out.
+    // The application's only connection is in use and locks the file exclusively.
     let exclusive = at("orders.db").locking_mode(SqliteLockingMode::Exclusive).journal_mode(SqliteJournalMode::Wal);
     let one = pool(exclusive);
     let health = checked_within(secs(1), Sqlx::new(one.clone())).await;
     turns(&health, Status::Healthy, None).await;
     let held = one.acquire().await.unwrap();
     turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
-    // Locked by another program.
+    // Another program has locked the file.
     let other = pool(at("orders.db").busy_timeout(millis(10)));
     let tolerant = checked(Sqlx::new(other.clone())).await;
     assert_eq!(verdict(&shown(&tolerant)), (Status::Degraded, Some(Reason::Saturated)), "{:?}", shown(&tolerant));
@@ -148,13 +148,13 @@ async fn a_file_of_sqlite_that_is_locked_or_no_database_is_told() {
     turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;
     drop(held);
     turns(&health, Status::Healthy, None).await;
-    std::fs::write(directory.path().join("notes.txt"), "Nothing of SQLite's. ".repeat(100)).unwrap();
+    std::fs::write(directory.path().join("notes.txt"), "This is no SQLite file. ".repeat(100)).unwrap();
     let report = shown(&checked(Sqlx::new(pool(at("notes.txt")))).await);
     assert_eq!(verdict(&report), (Status::Unhealthy, Some(Reason::Failed)), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_a_connection_left_is_saturated() {
+async fn a_server_at_its_limit_of_connections_is_saturated() {
     let server = Server::start();
     let _ = server.statement("SET GLOBAL max_connections = 10");
     let mut others = Vec::new();
@@ -164,7 +164,7 @@ async fn a_server_without_a_connection_left_is_saturated() {
     let health = checked(Sqlx::new(pool(server.port(), PASSWORD, 2))).await;
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Saturated)), "{:?}", shown(&health));
     drop(others);
-    // The server may need a moment to see that they have gone.
+    // The server may need a moment to notice that the clients have disconnected.
     wait::done("healthy", async || match rerun(&health).await.status() {
         Status::Healthy => Ok(()),
         other => Err(other),
@@ -178,7 +178,7 @@ async fn bad_input_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgresql_has_its_reasons_too() {
+async fn postgresql_refusals_are_rejected_and_dead_idle_sessions_are_no_outage() {
     let server = postgres::Server::start();
     let pool = |password: &str| {
         let options = PgConnectOptions::new().host("127.0.0.1").port(postgres::Server::port(&server)).username("app");
@@ -188,7 +188,7 @@ async fn postgresql_has_its_reasons_too() {
     let health = checked(Sqlx::new(right.clone())).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
     assert_eq!(verdict(&shown(&checked(Sqlx::new(pool("wrong"))).await)), (Status::Unhealthy, Some(Reason::Rejected)));
-    // Sessions that the server ended while they were idle are no outage.
+    // Idle sessions that the server has terminated are no outage.
     drop(right.acquire().await.unwrap());
     wait::true_of("an idle connection", || right.num_idle() >= 1).await;
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -197,9 +197,9 @@ async fn postgresql_has_its_reasons_too() {
     assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
 }
 
-/// As the recipe for sea-orm has it.
+/// The pool is built as the recipe for sea-orm builds it.
 #[tokio::test(flavor = "multi_thread")]
-async fn postgresql_behind_sea_orm_is_asked_by_the_same_pool() {
+async fn postgresql_behind_sea_orm_is_checked_over_the_same_pool() {
     let server = postgres::Server::start();
     let port = postgres::Server::port(&server);
     let url = |password: &str| format!("postgres://app:{password}@127.0.0.1:{port}/postgres");
@@ -222,7 +222,7 @@ async fn postgresql_behind_sea_orm_is_asked_by_the_same_pool() {
 }
 
 #[tokio::test]
-async fn sqlite_is_a_file_that_can_be_opened() {
+async fn a_sqlite_file_that_opens_is_healthy_and_a_missing_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("orders.db");
     let pool = |create: bool| {
@@ -233,8 +233,8 @@ async fn sqlite_is_a_file_that_can_be_opened() {
     let one = pool(true);
     let health = checked(Sqlx::new(one.clone())).await;
     assert_eq!(shown(&health).status(), Status::Healthy, "{:?}", shown(&health));
-    // A pool of one that is busy for a moment is not saturated: the run waits for it.
-    // A machine that stalls just then keeps it longer than that, and the next run tells.
+    // A pool of one connection that is busy for a moment is not saturated: the run waits for it. A machine that stalls
+    // at this moment keeps the connection longer, so the test repeats the run.
     wait::done("healthy", async || {
         let held = one.acquire().await.unwrap();
         let (report, ()) = tokio::join!(rerun(&health), async {

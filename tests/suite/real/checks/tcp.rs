@@ -9,7 +9,7 @@ use health_tests::{
 };
 
 #[tokio::test]
-async fn names_and_numbers_are_addresses() {
+async fn host_names_and_ip_addresses_are_reached() {
     let listener = TcpListener::bind(port::local(0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     for address in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
@@ -21,7 +21,7 @@ async fn names_and_numbers_are_addresses() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn an_invalid_address_is_refused() {
     for address in ["", "mail", "mail:", ":25", "mail:0", "mail:x", "mail:70000"] {
         assert!(invalid(Tcp::new(address)).contains("a host and a port"), "{address}");
     }

@@ -1,4 +1,4 @@
-//! The `Upstream` check: every dialect over a real socket, and two services of ours that check each other.
+//! The `Upstream` check with every document format over a real socket, and with two services that check each other.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const UNHEALTHY: (Status, Option<Reason>) = (Status::Unhealthy, Some(Reason::Fai
 const HEALTHY: (Status, Option<Reason>) = (Status::Healthy, None);
 
 #[tokio::test]
-async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
+async fn every_document_format_is_read_and_its_failing_parts_are_reported() {
     const JSON: &str = "application/json";
     for (kind, code, text, expected, message, part) in [
         (JSON, 200, r#"{"status":"healthy","checks":{}}"#, HEALTHY, None, None),
@@ -44,7 +44,10 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
         (
             "application/vnd.spring-boot.actuator.v3+json",
             503,
-            r#"{"status":"DOWN","components":{"db":{"status":"DOWN","details":{"error":"secret"}},"disk":{"status":"UP"}}}"#,
+            concat!(
+                r#"{"status":"DOWN","components":{"db":{"status":"DOWN","details":{"error":"secret"}},"#,
+                r#""disk":{"status":"UP"}}}"#
+            ),
             UNHEALTHY,
             Some("the service says unhealthy: db unhealthy"),
             Some("db"),
@@ -62,10 +65,10 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
             None,
             Some("etcd"),
         ),
-        // A code that is no success overrules a document that says it is well, but for that of Degraded.
+        // An error code overrules a healthy document, except for the code of Degraded.
         (JSON, 500, r#"{"status":"UP"}"#, UNHEALTHY, None, None),
         (JSON, 429, r#"{"status":"degraded"}"#, HEALTHY, Some("the service says degraded"), None),
-        // Prose, and a redirect, are no document.
+        // Prose and a redirect are no health document.
         (
             "text/html",
             200,
@@ -108,7 +111,7 @@ async fn every_dialect_is_mapped_and_its_failing_parts_are_carried() {
         }
         let carried = report.detail("components");
         assert_eq!(carried.and_then(Value::as_object).map(|it| it.keys().next().unwrap().as_str()), part, "{text}");
-        assert!(!format!("{report:?}").contains("secret"), "error texts stay with the other service");
+        assert!(!format!("{report:?}").contains("secret"), "error texts of the other service must not be shown");
     }
 }
 
@@ -125,9 +128,9 @@ async fn parts_and_messages_are_shown_at_full_visibility_only() {
     }
 }
 
-/// Ours, in every format and at every visibility.
+/// Documents of `health-core` in every format and at every visibility.
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_documents_are_read_in_every_format() {
+async fn documents_of_health_core_are_read_in_every_format() {
     let (check, says) = scripted();
     let health = Health::builder().check("own", check).start().unwrap();
     for (outcome, expected) in [
@@ -159,9 +162,9 @@ async fn our_own_documents_are_read_in_every_format() {
     }
 }
 
-/// Each asks the other, and both were down: as soon as their own checks are well, so are they.
+/// Each service checks the other, and both were unhealthy. Once their own checks are healthy, both services are.
 #[tokio::test(flavor = "multi_thread")]
-async fn services_that_check_each_other_do_not_lock_each_other_out() {
+async fn services_that_check_each_other_recover() {
     let mut services = Vec::new();
     for _ in 0..2 {
         let (check, says) = scripted();

@@ -1,4 +1,4 @@
-//! HAProxy's `agent-check`, followed by HAProxy itself.
+//! The agent check, read by HAProxy itself.
 
 use std::{
     io::Read as _,
@@ -17,7 +17,7 @@ use health_tests::{
 };
 use tokio::task::block_in_place;
 
-/// What an agent says.
+/// Returns the line that an agent sends.
 fn line(agent: SocketAddr) -> String {
     let mut text = String::new();
     block_in_place(|| TcpStream::connect(agent).unwrap().read_to_string(&mut text)).unwrap();
@@ -25,7 +25,7 @@ fn line(agent: SocketAddr) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn haproxy_follows_through_up_down_half_and_drain() {
+async fn haproxy_follows_the_agent_through_up_half_weight_down_and_drain() {
     let (database, cache) = (Toggle::new(), Toggle::new());
     let health =
         Health::builder().check("database", database.check()).check("cache", cache.check().optional()).start().unwrap();
@@ -68,12 +68,12 @@ async fn haproxy_follows_through_up_down_half_and_drain() {
     follows("DRAIN", "100");
     health.stop().await;
     draining.abort();
-    // Nobody speaks for what has stopped.
-    wait::true_of("nobody listens", || TcpStream::connect(address).is_err()).await;
+    // The agent's port closes when the service stops.
+    wait::true_of("the agent's port is closed", || TcpStream::connect(address).is_err()).await;
 }
 
 #[test]
-fn haproxy_accepts_its_file() {
+fn haproxy_accepts_the_example_configuration() {
     needs("haproxy");
     let mut haproxy = Command::new("haproxy");
     let (code, text) = said(haproxy.args(["-c", "-f"]).arg(deploy("haproxy/haproxy.cfg")), b"");

@@ -1,5 +1,5 @@
-//! A Datadog Agent takes its files and sends on what it is told. A third party has built it: `tests/run --third-party` installs
-//! and runs it.
+//! A Datadog Agent accepts the files of `examples/deploy` and forwards service checks. The Agent is built by a third
+//! party: `tests/run --third-party` installs and runs it.
 
 use std::{path::Path, time::UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::task::block_in_place;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_datadog_agent_sends_on_what_it_is_told() {
+async fn the_datadog_agent_forwards_service_checks() {
     let agent = block_in_place(|| DatadogAgent::start(&[]));
     let database = Toggle::new();
     let slow = || async { Ok(Outcome::degraded("m: first | 'second'\nthird ü")) };
@@ -57,9 +57,9 @@ async fn the_datadog_agent_sends_on_what_it_is_told() {
     health.stop().await;
 }
 
-/// The checks themselves are run by `datadogs_http_check_follows_readiness` and in `prometheus.rs`.
+/// The test `datadogs_http_check_follows_readiness` and `prometheus.rs` run the configured checks.
 #[test]
-fn the_datadog_agent_takes_its_files() {
+fn the_datadog_agent_accepts_the_example_configurations() {
     let (_a, misspelled) = changed("datadog/http_check.yaml", "instances:", "instance:");
     let (_b, misplaced) = changed("datadog/http_check.yaml", "    url:", "   url:");
     let (_c, none) = changed("datadog/openmetrics.yaml", "  - openmetrics_endpoint", "    openmetrics_endpoint");

@@ -1,4 +1,5 @@
-//! The files for other programs in `examples/deploy`: each is in the hands of a test, and these are the ones of no other.
+//! The files for other programs in `examples/deploy`. A test reads each of them; this module has the tests of the files
+//! that no other module reads.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,9 +22,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// A program or a schema reads each of them in a test.
+/// A program or a schema reads each example file in a test.
 #[test]
-fn every_file_is_in_the_hands_of_a_test() {
+fn every_example_file_is_read_by_a_test() {
     let sources: String = ["suite", "src"]
         .iter()
         .flat_map(|folder| files(&repository().join("tests").join(folder)))
@@ -40,7 +41,7 @@ fn every_file_is_in_the_hands_of_a_test() {
             "README.md has no row {name}"
         );
     }
-    // What a row says of its test is true.
+    // Every test that a row of the table names exists.
     for row in table.lines().filter(|line| line.starts_with("| [")) {
         let cells: Vec<&str> = row.split(" | ").collect();
         assert!(deploy(cells[0].split(['[', ']']).nth(1).unwrap()).is_file(), "{row}");
@@ -63,7 +64,7 @@ fn frozen() -> Frozen {
 }
 
 #[test]
-fn hadolint_finds_nothing_in_the_image() {
+fn hadolint_finds_no_fault_in_the_dockerfile() {
     needs("hadolint");
     let hadolint = || Command::new(repository().join("target/tools/python/bin/hadolint"));
     let found = said(hadolint().arg(deploy("docker/Dockerfile")), b"");
@@ -72,8 +73,9 @@ fn hadolint_finds_nothing_in_the_image() {
     assert!(code == Some(1) && text.contains(":2:"), "{text}");
 }
 
-/// Runs the command of a container's health check as the engine would, but for the port, with a service that is well, one
-/// whose database is away, and one that is not alive: whoever replaces what is unhealthy replaces the last alone.
+/// Runs the command of a container's health check as the engine would, on the port of the test. The service is healthy,
+/// then its database is unreachable, then it is not alive. The engine replaces an unhealthy container, so only the last
+/// state may fail.
 fn is_liveness(command: &[String]) {
     assert_eq!(command[0], "/health-probe");
     let frozen = frozen();
@@ -86,13 +88,13 @@ fn is_liveness(command: &[String]) {
     };
     assert_eq!(run(), Some(0));
     frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
-    assert_eq!(run(), Some(0), "a database that is away replaces nothing");
+    assert_eq!(run(), Some(0), "an unreachable database must not replace the container");
     frozen.record("alive", Outcome::unhealthy("stuck"), Duration::ZERO).unwrap();
     assert_eq!(run(), Some(1));
 }
 
 #[test]
-fn the_image_checks_itself() {
+fn the_health_check_of_the_image_is_liveness() {
     let text = std::fs::read_to_string(deploy("docker/Dockerfile")).unwrap();
     let command = text.split("HEALTHCHECK").nth(2).unwrap().split("CMD ").nth(1).unwrap().lines().next().unwrap();
     is_liveness(&serde_json::from_str::<Vec<String>>(command).unwrap());
@@ -112,7 +114,7 @@ fn datadogs_http_check_follows_readiness() {
         assert_eq!(code, Some(0), "{text}");
         serde_json::from_str::<Value>(&text).unwrap()
     };
-    wait::equals("well", &serde_json::json!({"status": 0, "message": ""}), can_connect);
+    wait::equals("a healthy service", &serde_json::json!({"status": 0, "message": ""}), can_connect);
     frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
     let critical = can_connect();
     assert_eq!(critical["status"], 2);
@@ -131,9 +133,9 @@ fn datadogs_http_check_follows_readiness() {
     assert_eq!(can_connect()["status"], 2);
 }
 
-/// What its panels ask is run by Prometheus in `prometheus.rs`.
+/// `prometheus.rs` runs the queries of the panels.
 #[test]
-fn the_dashboard_is_what_grafana_reads() {
+fn the_dashboard_is_valid_for_grafana() {
     let run = |dashboard: &Path| said(consumer("grafana_dashboard.py").arg(dashboard), b"");
     assert_eq!(run(&deploy("grafana/dashboard.json")), (Some(0), String::new()));
     const PANEL_SOURCE: &str = "\"datasource\": {\n        \"type\": \"prometheus\"";
@@ -155,7 +157,7 @@ fn the_dashboard_is_what_grafana_reads() {
 }
 
 #[test]
-fn compose_reads_the_services() {
+fn compose_accepts_the_services() {
     let read = |file: &Path| said(consumer("compose.py").arg(file), b"");
     let (code, text) = read(&deploy("compose/compose.yaml"));
     assert_eq!(code, Some(0), "{text}");
@@ -166,7 +168,7 @@ fn compose_reads_the_services() {
     let drain = orders["environment"]["DRAIN_SECONDS"].as_str().unwrap().parse().unwrap();
     assert_eq!(orders["stop_grace_period"], "40s");
     assert!(time_to_leave(drain) <= 40);
-    // The schema lets a service wait for one that there is not, or that has no health.
+    // The schema does not check that the service of `depends_on` exists and has a health check.
     for (service, description) in services.as_object().unwrap() {
         let waits_for = description["depends_on"].as_object();
         for dependency in waits_for.into_iter().flatten().map(|(name, _)| name) {
@@ -186,7 +188,7 @@ fn compose_reads_the_services() {
 }
 
 #[test]
-fn the_requests_to_aws_are_good() {
+fn the_requests_to_aws_are_valid() {
     let read = |service: &str, operation: &str, file: &Path| {
         said(consumer("aws_request.py").args([service, operation]).arg(file), b"")
     };
@@ -199,7 +201,7 @@ fn the_requests_to_aws_are_good() {
     let container = &task["containerDefinitions"][0];
     let check = &container["healthCheck"];
     is_liveness(&serde_json::from_value::<Vec<String>>(check["command"].clone()).unwrap()[1..]);
-    // What only the documentation of ECS says.
+    // The limits that only the documentation of ECS states.
     for (option, least, most) in [("interval", 5, 300), ("timeout", 2, 60), ("retries", 1, 10), ("startPeriod", 0, 300)]
     {
         assert!((least..=most).contains(&check[option].as_u64().unwrap()), "{option}");
@@ -215,7 +217,8 @@ fn the_requests_to_aws_are_good() {
     let group = good("elbv2", "CreateTargetGroup", "ecs/target-group.json");
     assert_eq!((&group["HealthCheckPath"], &group["Matcher"]["HttpCode"]), (&"/startupz".into(), &"200".into()));
     assert_eq!(group["Port"], container["portMappings"][0]["containerPort"]);
-    // ECS replaces what the balancer calls unhealthy: neither a dependency nor a drain is in that path.
+    // ECS replaces a task that the load balancer calls unhealthy, so the path depends neither on a dependency nor on a
+    // drain.
     let frozen = frozen();
     frozen.record("database", Outcome::unhealthy("gone"), Duration::ZERO).unwrap();
     assert_eq!(code(&frozen.health(), "/startupz"), 200);
@@ -234,7 +237,7 @@ fn the_requests_to_aws_are_good() {
 }
 
 #[test]
-fn the_job_of_nomad_is_read() {
+fn the_job_of_nomad_is_valid() {
     let read = |file: &Path| said(consumer("nomad_job.py").arg(file).arg(traefik::program().get_program()), b"");
     let (code, text) = read(&deploy("nomad/orders.nomad.hcl"));
     assert_eq!(code, Some(0), "{text}");
@@ -243,7 +246,7 @@ fn the_job_of_nomad_is_read() {
     let checks = group["service"]["check"].as_array().unwrap();
     let paths: Vec<&str> = checks.iter().map(|check| check["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["/readyz", "/livez"]);
-    // A task is restarted for its liveness alone.
+    // Only liveness restarts a task.
     assert!(checks[0]["check_restart"].is_null() && checks[1]["check_restart"]["limit"] == 3, "{text}");
     let task = &group["task"]["orders"];
     let drain = task["env"]["DRAIN_SECONDS"].as_str().unwrap().parse().unwrap();

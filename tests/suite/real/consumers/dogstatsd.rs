@@ -1,4 +1,4 @@
-//! Service checks of DogStatsD: the same datagrams as Datadog's own client sends.
+//! Service checks for DogStatsD: Datadog's own client sends the same datagrams.
 
 use std::{net::UdpSocket, os::unix::net::UnixDatagram};
 
@@ -18,7 +18,7 @@ fn receive(socket: &UdpSocket) -> String {
     String::from_utf8(bytes[..length].to_vec()).unwrap()
 }
 
-/// What a datagram says, as Datadog's client takes it: its fields, split as the agent splits them.
+/// Returns the arguments with which Datadog's client sends the same datagram. Splits the fields as the Agent does.
 fn arguments(datagram: &str) -> serde_json::Value {
     let mut fields = datagram.trim_end().split('|').skip(1);
     let (name, status) = (fields.next().unwrap(), fields.next().unwrap().parse::<u8>().unwrap());
@@ -75,7 +75,7 @@ async fn datadogs_own_client_sends_the_same_bytes() {
     }
     health.stop().await;
     agent.set_nonblocking(true).unwrap();
-    assert!(agent.recv(&mut [0; 8192]).is_err(), "four, and no more");
+    assert!(agent.recv(&mut [0; 8192]).is_err(), "more than four datagrams");
     unix.set_nonblocking(true).unwrap();
     while unix.recv(&mut [0; 8192]).is_ok() {}
     unix.set_nonblocking(false).unwrap();

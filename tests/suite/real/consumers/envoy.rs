@@ -1,5 +1,5 @@
-//! Envoy before two instances, with the file of `examples/deploy`: it follows readiness, degradation and drain, and loses
-//! nothing.
+//! Envoy in front of two instances, with the file of `examples/deploy`. Envoy follows readiness, degradation and drain,
+//! and no request is lost.
 
 use std::process::Command;
 
@@ -46,7 +46,7 @@ fn thinks(envoy: &Envoy, instance: &Instance, flags: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_follows_through_up_degraded_down_and_drain() {
+async fn envoy_follows_an_instance_through_up_degraded_down_and_drain() {
     assert!(deploy("envoy/envoy.yaml").is_file());
     let (a, b) = (Instance::start(Framework::Axum).await, Instance::start(Framework::Actix).await);
     let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "0.1s"));
@@ -56,7 +56,7 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
         assert_eq!(block_in_place(|| http::get(envoy.address, path, &[])).status, 404, "{path}");
     }
     assert_eq!(block_in_place(|| http::get(envoy.address, "/healthy", &[])).status, APPLICATION);
-    // Envoy answers HTTP/1.0 with 426, unless it is told otherwise.
+    // Envoy answers HTTP/1.0 with 426 by default.
     let (code, text) = block_in_place(|| {
         let mut probe = Command::new(program::built().join("health-probe"));
         let url = format!("http://{}/healthy", envoy.address);
@@ -77,7 +77,7 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
     a.refresh().await;
     thinks(&envoy, &a, "healthy");
 
-    // This Envoy asks for readiness once a minute, so it learns of the drain from the application's answers alone.
+    // This Envoy probes readiness once a minute, so it learns of the drain only from the application's answers.
     let envoy = block_in_place(|| Envoy::before(a.server.address, b.server.address, "60s"));
     thinks(&envoy, &a, "healthy");
     thinks(&envoy, &b, "healthy");
@@ -88,7 +88,7 @@ async fn envoy_follows_through_up_degraded_down_and_drain() {
 }
 
 #[test]
-fn nothing_is_lost_behind_envoy() {
+fn no_request_is_lost_behind_envoy_during_a_rolling_restart() {
     let addresses = [port::free(), port::free()].map(port::local);
     let mut instances = addresses.map(|address| start("axum", "1", address));
     let envoy = Envoy::before(addresses[0], addresses[1], "0.1s");
@@ -101,7 +101,7 @@ fn nothing_is_lost_behind_envoy() {
         *instance = start("axum", "1", addresses[which]);
         envoy.thinks(addresses[which], "healthy");
     }
-    // Nobody tells of the one that is killed: what it was asked for is asked of the other.
+    // The last instance is killed without a drain. Envoy retries its requests on the other one.
     let [killed, _left] = instances;
     drop(killed);
     envoy.thinks(addresses[0], "/failed_active_hc");

@@ -1,5 +1,5 @@
-//! The program `health-probe`: its exit codes and words against real services and against whatever may answer instead, and
-//! what Nagios makes of them.
+//! The exit codes and the output of `health-probe` against real services and against other servers, and how Nagios
+//! reads them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -33,13 +33,13 @@ use tokio_rustls::rustls::{
 
 const TOKEN: &str = "a-token-for-the-probe";
 
-/// Runs it: its exit code, and what it said.
+/// Runs the probe and returns its exit code and its output.
 fn probe(arguments: &[&str]) -> (Option<i32>, String) {
-    // All the time that a slow machine needs, unless the arguments say otherwise.
+    // Enough time for a slow machine. The arguments may override it.
     said(Command::new(program::built().join("health-probe")).args(["-t", "180s"]).args(arguments), b"")
 }
 
-/// A probe that waits for a service, and whose first attempt is over.
+/// A probe that waits for a service and has finished its first attempt.
 struct Waiting(Process);
 
 impl Waiting {
@@ -47,7 +47,7 @@ impl Waiting {
         let mut command = Command::new(program::built().join("health-probe"));
         command.args(arguments).env("PROBE_TOKEN", token).stdout(Stdio::piped());
         let process = Process::new(command.spawn().unwrap());
-        // During an attempt its main thread waits for another, between two attempts for a time.
+        // During an attempt the probe's main thread waits for another thread. Between two attempts it sleeps.
         let pauses = || std::fs::read_to_string(format!("/proc/{}/wchan", process.id())).unwrap().contains("nanosleep");
         wait::until("the pause after a first attempt", pauses);
         Self(process)
@@ -76,7 +76,7 @@ fn unreachable() -> Outcome {
     Outcome::unhealthy("refused | 'x'=1 by 10.0.0.1\nCRITICAL").reason(Reason::Unreachable)
 }
 
-/// Answers everyone with these bytes, once each, on a thread that ends with the test's process.
+/// Answers each request with these bytes, on a thread that ends with the test's process.
 fn answers(bytes: impl Into<Vec<u8>>) -> SocketAddr {
     let listener = TcpListener::bind(port::local(0)).unwrap();
     let (address, bytes) = (listener.local_addr().unwrap(), bytes.into());
@@ -90,7 +90,7 @@ fn answers(bytes: impl Into<Vec<u8>>) -> SocketAddr {
 }
 
 #[test]
-fn it_says_how_every_framework_is() {
+fn the_probe_reports_the_state_of_a_service_on_every_framework() {
     for framework in Framework::ALL {
         let frozen = frozen();
         let server = serve(framework, framework.outermost(), Endpoint::new(frozen.health()).full_for_bearer(TOKEN));
@@ -105,7 +105,7 @@ fn it_says_how_every_framework_is() {
         assert_eq!(probe(&[&url("/readyz")]), (Some(1), "unhealthy: database unreachable\n".into()));
         assert_eq!(probe(&["--expect", "503", &url("/readyz")]).0, Some(0));
         assert_eq!(probe(&[&url("/livez")]), (Some(0), "healthy\n".into()));
-        // A list without a check in it.
+        // A list without a check.
         assert_eq!(probe(&[&url("/livez?verbose")]), (Some(0), "healthy\n".into()));
         assert_eq!(probe(&[&url("/nowhere/at/all")]).0, Some(1));
         let nagios = probe(&["--nagios", &url("/health")]);
@@ -116,7 +116,7 @@ fn it_says_how_every_framework_is() {
             nagios.1
         );
         assert!(nagios.1.contains("| 'cache'=0.001s;;;0 'database'=0.003s;;;0 'time'=0."), "{}", nagios.1);
-        // With a token it is told more, but nothing that begins numbers or lines.
+        // With a token the output has more details, but a message can neither start performance data nor a line.
         let (code, text) = said(
             Command::new(program::built().join("health-probe"))
                 .args(["-t", "180s", "--nagios", "-v", "--token-env", "PROBE_TOKEN", &url("/health")])
@@ -129,7 +129,7 @@ fn it_says_how_every_framework_is() {
 }
 
 #[test]
-fn what_is_no_answer_is_told_in_time() {
+fn a_missing_or_malformed_answer_is_reported_in_time() {
     let refused = probe(&["http://127.0.0.1:1/readyz"]);
     assert_eq!(refused.0, Some(1));
     assert!(refused.1.starts_with("unhealthy: 127.0.0.1:1: Connection refused"), "{}", refused.1);
@@ -144,7 +144,7 @@ fn what_is_no_answer_is_told_in_time() {
     ] {
         proxy.set(fault);
         let (code, text) = probe(&["--nagios", "-t", patience, &url]);
-        // Nagios' own guidelines: no answer is CRITICAL, not UNKNOWN.
+        // The guidelines of Nagios require CRITICAL and not UNKNOWN for a missing answer.
         assert_eq!(code, Some(2), "{fault:?}: {text}");
         assert!(text.contains(within), "{fault:?}: {text}");
     }
@@ -162,9 +162,9 @@ fn what_is_no_answer_is_told_in_time() {
     }
 }
 
-/// The answer's own end ends the question, while the connection stays open.
+/// The end of the answer ends the probe, although the connection stays open.
 #[test]
-fn an_answer_ends_before_its_connection() {
+fn an_answer_is_complete_before_its_connection_closes() {
     let ok = "content-length: 2\r\n\r\nok";
     let headers = "a: b\r\n".repeat(70);
     for answer in [
@@ -182,7 +182,7 @@ fn an_answer_ends_before_its_connection() {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 4096]);
             stream.write_all(bytes.as_bytes()).unwrap();
-            // Until the probe has gone.
+            // Waits until the probe has disconnected.
             while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {}
         });
         assert_eq!(probe(&[&format!("http://{address}/readyz")]), (Some(0), "healthy\n".into()), "{answer}");
@@ -212,7 +212,7 @@ fn answers_over_tls(certificate: &Kind) -> SocketAddr {
 }
 
 #[test]
-fn https_is_asked_of_whom_the_file_or_the_platform_trusts() {
+fn https_trusts_the_ca_file_or_the_platform() {
     let (authority, other) = (Authority::new(), Authority::named("another authority"));
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -233,7 +233,7 @@ fn https_is_asked_of_whom_the_file_or_the_platform_trusts() {
     let expired = answers_over_tls(&authority.sign("localhost", -30, -1));
     let (code, text) = probe(&["--nagios", "--ca-file", &ours, &format!("https://localhost:{}/", expired.port())]);
     assert!(code == Some(2) && text.contains("certificate expired"), "{text}");
-    // One that speaks no TLS, and one that says nothing.
+    // A server without TLS, and a server that never answers.
     let plain = answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(probe(&[&format!("https://127.0.0.1:{}/", plain.port())]).0, Some(1));
     let silent = TcpListener::bind(port::local(0)).unwrap();
@@ -245,15 +245,15 @@ fn https_is_asked_of_whom_the_file_or_the_platform_trusts() {
 }
 
 #[test]
-fn another_code_than_expected_is_told() {
+fn an_unexpected_code_is_reported() {
     let url = format!("http://{}/readyz", answers("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
     assert_eq!(probe(&["--expect", "204", &url]), (Some(1), "HTTP 200 instead of 204: healthy\n".into()));
     assert_eq!(probe(&["--expect", "200", &url]), (Some(0), "healthy\n".into()));
 }
 
 #[test]
-fn it_waits_until_a_service_is_up_and_no_longer() {
-    // It listens, and answers the first three times that it is not up yet.
+fn wait_ends_when_the_service_is_up_or_the_time_is_over() {
+    // The service listens, but its first three answers are 503.
     let listener = TcpListener::bind(port::local(0)).unwrap();
     let address = listener.local_addr().unwrap();
     let answer = thread::spawn(move || {
@@ -266,7 +266,7 @@ fn it_waits_until_a_service_is_up_and_no_longer() {
     let found = probe(&["--wait", "180s", &format!("http://{address}/readyz")]);
     answer.join().unwrap();
     assert_eq!(found, (Some(0), "healthy\n".into()));
-    // One that does not listen before the first attempt is over.
+    // The service does not listen before the first attempt is over.
     let address = port::local(port::free());
     let mut waiting = Waiting::start(&["--wait", "180s", &format!("http://{address}/readyz")], "");
     let listener = TcpListener::bind(address).unwrap();
@@ -275,11 +275,11 @@ fn it_waits_until_a_service_is_up_and_no_longer() {
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
     drop(stream);
     assert_eq!(waiting.end(), (Some(0), "healthy\n".into()));
-    assert_eq!(probe(&["--wait", "1s", "http://127.0.0.1:1/readyz"]).0, Some(1), "its patience has an end");
+    assert_eq!(probe(&["--wait", "1s", "http://127.0.0.1:1/readyz"]).0, Some(1), "the wait ends after its time");
 }
 
 #[test]
-fn a_unix_socket_is_asked_like_any_other() {
+fn a_unix_socket_is_probed_like_a_port() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -299,7 +299,7 @@ fn a_unix_socket_is_asked_like_any_other() {
 }
 
 #[test]
-fn grpc_is_asked_for_the_server_and_for_a_service() {
+fn grpc_probes_the_server_or_one_of_its_services() {
     let mut server = service::Server::start(Kind::Grpc);
     let url = format!("http://127.0.0.1:{}", health_tests::daemon::Server::port(&server));
     let token = ["-t", "180s", "--grpc", "--token-env", "PROBE_TOKEN"];
@@ -328,7 +328,7 @@ fn grpc_is_asked_for_the_server_and_for_a_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn grpc_is_asked_over_a_unix_socket() {
+async fn grpc_works_over_a_unix_socket() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let incoming = tokio_stream::wrappers::UnixListenerStream::new(tokio::net::UnixListener::bind(&path).unwrap());
@@ -348,7 +348,7 @@ async fn grpc_is_asked_over_a_unix_socket() {
 }
 
 #[test]
-fn wrong_use_is_told_and_never_exits_with_2() {
+fn usage_errors_are_explained_and_never_exit_with_2() {
     for (arguments, code, expected) in [
         (&["--nope"][..], 1, "--nope"),
         (&[], 1, "there is no URL"),
@@ -371,11 +371,15 @@ fn nagios_follows_a_service_through_every_state() {
     let frozen = frozen();
     let endpoint = Endpoint::new(frozen.health()).degraded_code(429);
     let server = serve(Framework::Axum, Form::Middleware, endpoint);
-    let hostile = r#"{"status":"unhealthy","reason":"a | 'x'=1","checks":{"it's=|\n":{"status":"unhealthy","reason":"| rm\r\n","duration_ms":1}}}"#;
+    let hostile = concat!(
+        r#"{"status":"unhealthy","reason":"a | 'x'=1","checks":{"it's=|\n":{"status":"unhealthy","#,
+        r#""reason":"| rm\r\n","duration_ms":1}}}"#
+    );
     let hostile = answers(format!("HTTP/1.1 503 x\r\ncontent-length: {}\r\n\r\n{hostile}", hostile.len()));
     let more = format!(
-        "define service {{\n host_name orders\n service_description hostile\n check_command check_health!{}\n check_period always\n\
-         check_interval 1\n retry_interval 1\n max_check_attempts 1\n contact_groups operators\n}}\n",
+        "define service {{\n host_name orders\n service_description hostile\n check_command check_health!{}\n\
+         \u{20}check_period always\n check_interval 1\n retry_interval 1\n max_check_attempts 1\n\
+         \u{20}contact_groups operators\n}}\n",
         hostile.port()
     );
     let nagios = Nagios::watching(server.address.port(), &more);
@@ -390,7 +394,7 @@ fn nagios_follows_a_service_through_every_state() {
     frozen.record("database", unreachable(), millis(1)).unwrap();
     nagios.says("health", "2", "HEALTH CRITICAL: database unreachable, cache unreachable");
     nagios.says("health code", "2", "503");
-    // Somebody is told, once the state has lasted for three looks, and what fails is in it.
+    // Nagios notifies after three attempts, and the notification names the failing checks.
     let told = |subject: &str, text: &str| {
         wait::until(subject, || {
             let mails = nagios.mails();
@@ -403,7 +407,7 @@ fn nagios_follows_a_service_through_every_state() {
     nagios.says("health", "0", "HEALTH OK");
     nagios.says("health code", "0", "HTTP OK");
     told("RECOVERY: health of orders is OK", "HEALTH OK: 2 checks");
-    assert!(!nagios.mails().contains("health code"), "one of the two tells: {}", nagios.mails());
+    assert!(!nagios.mails().contains("health code"), "only one of the two services notifies: {}", nagios.mails());
     drop(server);
     nagios.says("health", "2", "Connection refused");
     nagios.says("health code", "2", "");

@@ -1,4 +1,4 @@
-//! `grpc.health.v1` as gRPC's own client, health-probe and the `Grpc` check follow it.
+//! `grpc.health.v1` as read by gRPC's own client, by health-probe and by the `Grpc` check.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -27,7 +27,7 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// The code that the definition of the protocol becomes, made anew.
+/// Generates the code from the definition of the protocol.
 fn generated(into: &Path) -> String {
     let proto = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../health-tonic/proto"));
     let files = protox::compile([proto.join("health.proto")], [proto]).unwrap();
@@ -36,7 +36,7 @@ fn generated(into: &Path) -> String {
 }
 
 #[test]
-fn the_generated_code_is_that_of_the_definition() {
+fn the_generated_code_matches_the_protocol_definition() {
     let directory = tempfile::tempdir().unwrap();
     let made = generated(directory.path());
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../health-tonic/src/generated/grpc.health.v1.rs");
@@ -44,10 +44,10 @@ fn the_generated_code_is_that_of_the_definition() {
         std::fs::write(file, &made).unwrap();
     }
     let kept = std::fs::read_to_string(file).unwrap();
-    assert!(kept == made, "write it anew: HEALTH_WRITE_PROTO=1 tests/run");
+    assert!(kept == made, "the file is out of date: HEALTH_WRITE_PROTO=1 tests/run health_tonic writes it");
 }
 
-/// A served health.
+/// A running server of a health service.
 struct Served {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -68,7 +68,7 @@ impl Served {
     }
 }
 
-/// gRPC's own client for Python.
+/// A process of gRPC's own client for Python.
 struct Client {
     _process: Process,
     input: ChildStdin,
@@ -96,14 +96,14 @@ impl Client {
         writeln!(self.input, "{command}").unwrap();
     }
 
-    /// Waits until it says this, after what was waited for before.
+    /// Waits for this line among the lines that no earlier call has waited for.
     fn says(&mut self, expected: &str) {
         let read = self.read;
         let position = || self.said.lock().unwrap()[read..].iter().position(|line| line == expected);
         self.read += wait::found(expected, position) + 1;
     }
 
-    /// The next line after what was waited for.
+    /// Returns the next line that no earlier call has waited for.
     fn next_line(&mut self) -> String {
         let line = wait::found("a line", || self.said.lock().unwrap().get(self.read).cloned());
         self.read += 1;
@@ -134,8 +134,8 @@ async fn grpcs_own_client_follows_check_watch_and_list() {
     let mut client = block_in_place(|| Client::of(served.address));
     let every = |database: &str, ready: &str| {
         format!(
-            "list {{\"\": \"{ready}\", \"database\": \"{database}\", \"liveness\": \"SERVING\", \"readiness\": \"{ready}\", \
-             \"startup\": \"SERVING\", \"worker\": \"SERVING\"}}"
+            "list {{\"\": \"{ready}\", \"database\": \"{database}\", \"liveness\": \"SERVING\", \
+             \"readiness\": \"{ready}\", \"startup\": \"SERVING\", \"worker\": \"SERVING\"}}"
         )
     };
     block_in_place(|| {
@@ -153,7 +153,7 @@ async fn grpcs_own_client_follows_check_watch_and_list() {
         toggle.healthy();
         client.says("watch  SERVING");
     });
-    // One that appears while it is watched.
+    // A check that is inserted while a client watches it.
     health.insert("late", check_fn(|| async { Ok(()) })).unwrap();
     block_in_place(|| client.says("watch late SERVING"));
     health.remove("late").unwrap();
@@ -167,19 +167,19 @@ async fn grpcs_own_client_follows_check_watch_and_list() {
         client.answers("check readiness", "check NOT_SERVING");
     });
     drain.await;
-    // The streams end with the drain, so that the server can.
+    // The drain ends the streams, so that the server can end.
     served.stop.take().unwrap().send(()).unwrap();
-    // Would last for ever if a stream held the server up.
-    tokio::time::timeout(wait::HANG, &mut served.task).await.expect("no stream holds the server up").unwrap();
+    // An open stream would keep the server running for ever.
+    tokio::time::timeout(wait::HANG, &mut served.task).await.expect("no open stream keeps the server running").unwrap();
     block_in_place(|| client.says("watch liveness UNAVAILABLE"));
     let said = client.said.lock().unwrap().clone();
     let told = said.iter().filter(|line| line.starts_with("watch liveness SERVING")).count();
-    assert_eq!(told, 1, "only changes are told: {said:?}");
+    assert_eq!(told, 1, "only changes are sent: {said:?}");
     health.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_probe_and_the_check_ask_it() {
+async fn health_probe_and_the_grpc_check_follow_the_service() {
     let (toggle, health) = toggled();
     assert!(health.ready().await);
     let served = Served::start(health_tonic::service(health.clone())).await;
@@ -198,7 +198,7 @@ async fn the_probe_and_the_check_ask_it() {
     health.refresh("database").await.unwrap();
     assert_eq!((other.refresh("other").await, probe(""), probe("liveness")), (Ok(Status::Unhealthy), Some(2), Some(0)));
     assert_eq!(probe("nobody"), Some(3));
-    // Whoever may only know the probes hears of no check.
+    // A service with `probes_only` hides the checks.
     let terse = Served::start(health_tonic::probes_only(health.clone())).await;
     let url = format!("http://{}", terse.address);
     for (service, code) in [("database", 3), ("liveness", 0)] {
@@ -209,7 +209,7 @@ async fn the_probe_and_the_check_ask_it() {
     drop((served.stop, terse.stop));
 }
 
-/// What a stream says, one after the other, to its end.
+/// Returns all results of a stream until its end.
 async fn everything(mut stream: tonic::Streaming<HealthCheckResponse>) -> Vec<Result<ServingStatus, Code>> {
     let mut said = Vec::new();
     loop {
@@ -225,7 +225,7 @@ async fn everything(mut stream: tonic::Streaming<HealthCheckResponse>) -> Vec<Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_begins_when_all_is_over_says_how_it_is_and_ends() {
+async fn a_watch_after_the_drain_gets_one_status_and_ends() {
     let (_toggle, health) = toggled();
     assert!(health.ready().await);
     let served = Served::start(health_tonic::service(health.clone())).await;
@@ -235,7 +235,7 @@ async fn a_stream_that_begins_when_all_is_over_says_how_it_is_and_ends() {
         let request = HealthCheckRequest { service: service.to_owned() };
         client.watch(request).await.unwrap().into_inner()
     };
-    // One that is not read before the end is told how it was, and of the end.
+    // A stream that is not read before the drain first gets the last status and then the end.
     let early = watch("liveness").await;
     health.drain(Duration::ZERO).await;
     let over = Err(Code::Unavailable);
@@ -245,7 +245,7 @@ async fn a_stream_that_begins_when_all_is_over_says_how_it_is_and_ends() {
         assert_eq!(everything(late).await, [Ok(ServingStatus::NotServing), over]);
     }
     health.stop().await;
-    // As over HTTP: liveness keeps its last verdict, and nothing is sent here any more.
+    // As over HTTP, liveness keeps its last verdict after the stop. The streams send nothing more.
     for (service, serving) in [("", false), ("readiness", false), ("liveness", true), ("startup", true)] {
         assert_eq!(health.serving(service), Some(serving), "{service}");
     }
@@ -253,7 +253,7 @@ async fn a_stream_that_begins_when_all_is_over_says_how_it_is_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_has_its_limit() {
+async fn a_list_of_more_than_100_names_is_refused() {
     let ok = || check_fn(|| async { Ok(()) });
     let named = |builder: Builder, number: usize| builder.check(format!("check-{number}"), ok());
     let health = (0..96).fold(Health::builder(), named).start().unwrap();
@@ -263,7 +263,7 @@ async fn a_list_has_its_limit() {
     let mut client = block_in_place(|| Client::of(served.address));
     let mut of_probes = block_in_place(|| Client::of(terse.address));
     block_in_place(|| {
-        // 96 and the probes' four names.
+        // 96 checks and the four names of the probes.
         client.asks("list");
         assert_eq!(client.next_line().matches("SERVING").count(), 100);
         health.insert("one-more", ok()).unwrap();

@@ -1,4 +1,5 @@
-//! kubectl reads the Kubernetes paths as it reads those of an API server.
+//! kubectl reads the Kubernetes paths as it reads those of an API server, and the manifests of `examples/deploy` are
+//! valid.
 
 use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -11,7 +12,7 @@ use health_tests::{
 use serde_json::Value;
 
 #[test]
-fn kubectl_reads_what_it_reads_of_an_api_server() {
+fn kubectl_reads_the_kubernetes_paths_of_every_framework() {
     let ok = || check_fn(|| async { Ok(()) });
     let frozen = Frozen::new(Health::builder().check("ping", ok().local().liveness()).check("database", ok())).unwrap();
     let record = |check, outcome| frozen.record(check, outcome, Duration::ZERO).unwrap();
@@ -23,7 +24,7 @@ fn kubectl_reads_what_it_reads_of_an_api_server() {
         let raw = |path: &str| {
             let mut kubectl = Command::new(program("usr/bin/kubectl"));
             kubectl.args(["get", "--raw", path, "--server", &format!("http://{}", server.address)]);
-            // Neither a configuration nor a cache of anybody's.
+            // Uses neither a configuration nor a cache of the user.
             said(kubectl.env("KUBECONFIG", "/dev/null").env("HOME", "/nonexistent"), b"")
         };
         assert_eq!(raw("/livez"), (Some(0), "ok".into()), "{framework:?}");
@@ -38,9 +39,9 @@ fn kubectl_reads_what_it_reads_of_an_api_server() {
     }
 }
 
-/// The documents of a manifest that the schemas of Kubernetes accept, fields they do not know refused.
+/// Returns the documents of a manifest. The schemas of Kubernetes must accept it, and unknown fields are errors.
 fn documents(manifest: &Path) -> Result<Vec<Value>, String> {
-    // The oldest and the newest that are at hand.
+    // The oldest and the newest available versions of the schemas.
     let (code, text) = said(consumer("kubernetes_manifest.py").arg(manifest).args(["1.25", "1.37"]), b"");
     if code == Some(0) { Ok(serde_json::from_str(&text).unwrap()) } else { Err(text) }
 }
@@ -63,11 +64,11 @@ fn the_manifest_fits_the_schemas_and_the_service() {
         let variables = container["env"].as_array().unwrap();
         variables.iter().find(|it| it["name"] == name).unwrap()["value"].as_str().unwrap()
     };
-    // All of it fits into the time until SIGKILL.
+    // Drain and shutdown fit into the time until SIGKILL.
     let drain: u64 = variable("DRAIN_SECONDS").parse().unwrap();
     let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(time_to_leave(drain) <= grace, "{drain} s to drain, {grace} s until SIGKILL");
-    // It is out of the endpoints by its own word long before the drain is over, even if nobody else says so.
+    // The failed readiness probe alone removes the pod from the endpoints long before the drain is over.
     let readiness = &container["readinessProbe"];
     let notices = readiness["periodSeconds"].as_u64().unwrap() * (readiness["failureThreshold"].as_u64().unwrap() + 1);
     assert!(notices < drain, "{notices} s until readiness is noticed");
@@ -87,7 +88,7 @@ fn the_manifest_fits_the_schemas_and_the_service() {
     }
     assert!(answers(&scrape["prometheus.io/path"]).text().contains("health_status{"));
 
-    // A slip of the pen is found.
+    // A misspelled field is found.
     let directory = tempfile::tempdir().unwrap();
     let slip = directory.path().join("slip.yaml");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -96,13 +97,13 @@ fn the_manifest_fits_the_schemas_and_the_service() {
     assert!(error.contains("failuresThreshold"), "{error}");
 }
 
-/// A container's probes by their names, each with the port that it asks.
+/// Returns a container's probes with their names.
 fn probes(container: &Value) -> [(&'static str, &Value); 3] {
     ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| (probe, &container[probe]))
 }
 
 #[test]
-fn the_admin_port_is_the_one_that_the_probes_ask() {
+fn the_admin_port_answers_the_probes() {
     let documents = documents(&deploy("kubernetes/admin-port.yaml")).unwrap();
     let pod = &documents[0]["spec"]["template"];
     let container = &pod["spec"]["containers"][0];
@@ -120,7 +121,7 @@ fn the_admin_port_is_the_one_that_the_probes_ask() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let server = health_axum::serve_dedicated(frozen.health(), listener).unwrap();
     for (probe, asked) in probes(container) {
-        // The schema lets a probe name a port that there is not.
+        // The schema does not check that the named port exists.
         assert_eq!(asked["httpGet"]["port"], "admin", "{probe}");
         let path = asked["httpGet"]["path"].as_str().unwrap();
         assert_eq!(health_tests::http::get(server.address(), path, &[]).text(), "ok", "{probe}");
@@ -128,7 +129,7 @@ fn the_admin_port_is_the_one_that_the_probes_ask() {
 }
 
 #[test]
-fn the_grpc_probes_ask_for_services_that_there_are() {
+fn the_grpc_probes_name_existing_services() {
     let documents = documents(&deploy("kubernetes/grpc.yaml")).unwrap();
     let container = &documents[0]["spec"]["template"]["spec"]["containers"][0];
     let frozen = Frozen::new(Health::builder().check("database", check_fn(|| async { Ok(()) }))).unwrap();

@@ -1,4 +1,4 @@
-//! Programs and formats that read what we write.
+//! Programs and formats that read the output of `health`.
 
 mod agent_check;
 mod datadog_agent;

@@ -1,4 +1,5 @@
-//! nginx before two instances, with the file of `examples/deploy`: no request is lost, and nobody outside sees their health.
+//! nginx in front of two instances, with the file of `examples/deploy`: no request is lost, and the health paths are
+//! not reachable from outside.
 
 use health_tests::{http, nginx::Nginx, port, tools::deploy, wait};
 use nix::sys::signal::Signal;
@@ -6,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::operations::rolling_restart::{Load, MANY, start};
 
 #[test]
-fn nothing_is_lost_behind_nginx_and_health_stays_inside() {
+fn no_request_is_lost_behind_nginx_and_the_health_paths_stay_private() {
     assert!(deploy("nginx/nginx.conf").is_file());
     let addresses = [port::free(), port::free()].map(port::local);
     let mut instances = addresses.map(|address| start("axum", "1", address));
@@ -17,7 +18,7 @@ fn nothing_is_lost_behind_nginx_and_health_stays_inside() {
         assert!(answer.status == 404 && answer.text().contains("nginx"), "{path}: {}", answer.text());
     }
     assert_eq!(http::get(nginx.address, "/", &[]).text(), "hello");
-    // The application's own, though it begins like one of ours.
+    // A path of the application that begins like a path of the endpoint.
     let own = http::get(nginx.address, "/healthy", &[]);
     assert!(own.status == 404 && !own.text().contains("nginx"), "{}", own.text());
 
@@ -26,13 +27,14 @@ fn nothing_is_lost_behind_nginx_and_health_stays_inside() {
         let instance = &mut instances[which];
         instance.process.signal(Signal::SIGTERM);
         assert!(instance.process.ended().success());
-        // One that is gone for a while is passed over.
+        // nginx skips an instance that is down for a while.
         load.goes_on();
         *instance = start("axum", "1", addresses[which]);
-        // nginx counts whole seconds, and keeps its connections: it asks the instance again once it has one there.
-        wait::until("nginx asks it again", || port::connections_to(addresses[which].port()) > 0);
+        // nginx counts in whole seconds and keeps connections open: an open connection shows that it uses the instance
+        // again.
+        wait::until("nginx uses the instance again", || port::connections_to(addresses[which].port()) > 0);
     }
-    // Nobody tells of the one that is killed: what it was asked for is asked of the other.
+    // The last instance is killed without a drain. nginx retries its requests on the other one.
     let [killed, _left] = instances;
     drop(killed);
     load.goes_on();

@@ -1,5 +1,5 @@
-//! The metrics page, read by Prometheus, promtool, blackbox_exporter, the parsers of prometheus-client and the Datadog
-//! Agent's own check.
+//! The metrics page, read by Prometheus, promtool, blackbox_exporter, the parsers of prometheus-client, and the
+//! OpenMetrics check of the Datadog Agent.
 
 use std::{net::SocketAddr, process::Command, time::SystemTime};
 
@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
 #[test]
-fn every_page_is_read_by_the_strictest_parsers() {
+fn every_metrics_page_is_accepted_by_the_strictest_parsers() {
     let directory = tempfile::tempdir().unwrap();
     let (plain, open) = (directory.path().join("text"), directory.path().join("openmetrics"));
     for frozen in [Frozen::new(Health::builder()).unwrap(), hostile()] {
@@ -44,7 +44,7 @@ fn every_page_is_read_by_the_strictest_parsers() {
     }
 }
 
-/// The three examples before PostgreSQL and Redis, and the watchers around them.
+/// The three examples with PostgreSQL and Redis, and the programs that watch them.
 struct Scene {
     database: postgres::Server,
     cache: redis::Server,
@@ -61,7 +61,7 @@ impl Scene {
             ("REDIS_URL", cache.url()),
             ("DRAIN_SECONDS", "600".to_owned()),
             ("HEALTH_CHECKS__JOBS__ENABLED", "false".to_owned()),
-            // Servers that are stopped refuse at once, and slow ones have all the time they need.
+            // A stopped server refuses at once, so the long timeout only gives a slow machine enough time.
             ("HEALTH_CHECKS__DATABASE__TIMEOUT", "180s".to_owned()),
             ("HEALTH_CHECKS__CACHE__TIMEOUT", "180s".to_owned()),
         ];
@@ -73,7 +73,7 @@ impl Scene {
         Self { database, cache, services: services.into(), prometheus, blackbox }
     }
 
-    /// What Prometheus thinks of all three.
+    /// Waits until Prometheus and blackbox_exporter see this state of all three services.
     fn all_are(&self, severity: u8, status: &str) {
         self.prometheus.says("health_severity", f64::from(severity), 3);
         self.prometheus.says(&format!("health_status{{status=\"{status}\"}}"), 1.0, 3);
@@ -84,14 +84,14 @@ impl Scene {
         }
     }
 
-    /// Who drains is not ready, and that is no severity.
+    /// A draining service is not ready, but its severity does not change.
     fn all_but_readiness_are_well(&self) {
         self.prometheus.says("health_severity", 0.0, 3);
         wait::equals("a drain", &false, || self.blackbox.succeeds(self.services[0].address, "/health/ready"));
         self.prometheus.says("up", 1.0, 3);
     }
 
-    /// The service checks that the Datadog Agent would send.
+    /// Returns the service checks and the metrics that the Datadog Agent would send.
     fn datadog(&self, service: SocketAddr) -> serde_json::Value {
         let mut script = consumer("datadog_openmetrics.py");
         let url = format!("http://{service}/health/metrics");
@@ -133,7 +133,8 @@ fn prometheus_blackbox_exporter_and_datadog_follow_the_examples() {
     scene.all_are(2, "unhealthy");
     let alert = |name: &str| format!("ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}");
     scene.prometheus.says(&alert("HealthUnhealthy"), 1.0, 3);
-    // One page for what all three share, and one warning for each of the two checks.
+    // All instances share the failed database: one alert pages for the outage, and one warning each names the two
+    // checks.
     scene.prometheus.says(&alert("HealthOutage"), 1.0, 1);
     scene.prometheus.says("count(ALERTS{severity=\"critical\",alertstate=\"firing\"})", 1.0, 1);
     scene.prometheus.says(&format!("count({})", alert("HealthCheckUnhealthy")), 2.0, 1);
@@ -152,13 +153,13 @@ fn prometheus_blackbox_exporter_and_datadog_follow_the_examples() {
         wait::until(&query, || !scene.prometheus.query(&query).is_empty());
     }
 
-    // A deploy pages nobody.
+    // A deploy triggers no alert.
     scene.services[0].process.signal(Signal::SIGTERM);
     scene.prometheus.says("health_lifecycle{state=\"draining\"} == 1", 1.0, 1);
     scene.all_but_readiness_are_well();
 }
 
-/// The queries of the dashboard, for every job and instance.
+/// Returns the queries of the dashboard for every job and instance.
 fn dashboard() -> Vec<String> {
     let text = std::fs::read_to_string(deploy("grafana/dashboard.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -169,7 +170,7 @@ fn dashboard() -> Vec<String> {
 }
 
 #[test]
-fn the_files_for_prometheus_are_good() {
+fn the_files_for_prometheus_are_valid() {
     let promtool = |arguments: &[&str], file: &str| {
         let mut command = Command::new(program("usr/bin/promtool"));
         let (code, text) = said(command.args(arguments).arg(deploy(file)), b"");
@@ -181,7 +182,7 @@ fn the_files_for_prometheus_are_good() {
     let mut amtool = Command::new(program("usr/bin/amtool"));
     let (code, text) = said(amtool.arg("check-config").arg(deploy("prometheus/alertmanager.yml")), b"");
     assert!(code == Some(0) && text.contains("SUCCESS"), "{text}");
-    // Every alert stands in the rules' own test, and none names a job.
+    // The test of the rules covers every alert, and no rule names a job.
     let read = |file: &str| std::fs::read_to_string(deploy(file)).unwrap();
     let (rules, tested) = (read("prometheus/rules.yml"), read("prometheus/rules_test.yml"));
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));

@@ -1,4 +1,4 @@
-//! What systemd would hear on its notification socket.
+//! The messages that the service sends to systemd's notification socket.
 
 use std::{
     os::unix::net::UnixDatagram,
@@ -16,17 +16,17 @@ use health_tests::{
 };
 use nix::sys::signal::Signal;
 
-/// Half of this passes between two signs of life.
+/// The watchdog's time. A message is sent after half of it.
 const WATCHDOG: Duration = millis(400);
 
-/// systemd throws a larger datagram away, whatever it says.
+/// systemd discards a larger datagram.
 const LARGEST: usize = 4096;
 
 struct Socket {
     socket: UnixDatagram,
     directory: tempfile::TempDir,
     heard: Vec<String>,
-    /// What was waited for stands before this.
+    /// Number of lines that an earlier call has waited for.
     read: usize,
 }
 
@@ -42,7 +42,7 @@ impl Socket {
         self.directory.path().join("notify").display().to_string()
     }
 
-    /// Reads what comes next.
+    /// Reads the next datagram, if there is one.
     fn listen(&mut self) {
         let mut bytes = [0; 64 << 10];
         if let Ok(length) = self.socket.recv(&mut bytes) {
@@ -51,7 +51,7 @@ impl Socket {
         }
     }
 
-    /// Listens until this line comes after what was waited for before.
+    /// Reads until this line follows the lines that earlier calls have waited for.
     fn hears(&mut self, line: &str) {
         wait::until(&format!("{line} after line {} of {:?}", self.read, self.heard), || {
             self.listen();
@@ -65,13 +65,13 @@ impl Socket {
         });
     }
 
-    /// What has come since what was waited for.
+    /// Returns the lines after those that earlier calls have waited for.
     fn since(&self) -> &[String] {
         &self.heard[self.read..]
     }
 }
 
-/// How often the service `mortal` has looked whether it is alive.
+/// Returns the number of runs of the check of the service `mortal`.
 fn runs_of(folder: &tempfile::TempDir) -> u64 {
     std::fs::metadata(folder.path().join("runs")).map_or(0, |runs| runs.len())
 }
@@ -81,7 +81,7 @@ fn signs_of_life(heard: &[String]) -> usize {
 }
 
 #[test]
-fn systemd_hears_of_readiness_status_stopping_and_life() {
+fn systemd_receives_readiness_status_stopping_and_watchdog() {
     let mut database = postgres::Server::start();
     let url = database.url();
     for example in EXAMPLES {
@@ -95,7 +95,7 @@ fn systemd_hears_of_readiness_status_stopping_and_life() {
         socket.hears("STATUS=healthy");
         database.stop();
         socket.hears("STATUS=unhealthy: database unreachable");
-        // A dependency restarts nothing: the signs of life go on.
+        // A dependency restarts nothing: the service continues to feed the watchdog.
         (0..3).for_each(|_| socket.hears("WATCHDOG=1"));
         database.run();
         socket.hears("STATUS=healthy");
@@ -110,7 +110,7 @@ fn systemd_hears_of_readiness_status_stopping_and_life() {
     }
 }
 
-/// The program `serve`, about to tell this socket.
+/// Returns a command that runs the program `serve` with this notification socket.
 fn serves(kind: &str, folder: &tempfile::TempDir, socket: &Socket) -> Command {
     let mut command = Command::new(program::built().join("serve"));
     command.args([kind, "0"]).arg(folder.path()).stdin(Stdio::null()).env("NOTIFY_SOCKET", socket.path());
@@ -118,7 +118,7 @@ fn serves(kind: &str, folder: &tempfile::TempDir, socket: &Socket) -> Command {
 }
 
 #[test]
-fn life_ends_with_liveness() {
+fn the_watchdog_is_not_fed_while_liveness_fails() {
     let mut socket = Socket::bind();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("alive"), "").unwrap();
@@ -128,21 +128,21 @@ fn life_ends_with_liveness() {
     socket.hears("WATCHDOG=1");
     std::fs::remove_file(folder.path().join("alive")).unwrap();
     socket.hears("STATUS=unhealthy: alive failed");
-    // The service goes on: ten more runs of its check are several times the pause between two signs of life.
+    // The service continues: ten more runs of its check take several times the pause between two watchdog messages.
     let checked = runs_of(&folder);
     wait::until("ten more runs", || {
         socket.listen();
         runs_of(&folder) >= checked + 10
     });
     let signs = signs_of_life(socket.since());
-    assert_eq!(signs, 0, "a service that is not alive gives no sign of life: {:?}", socket.since());
+    assert_eq!(signs, 0, "a service that is not alive must not feed the watchdog: {:?}", socket.since());
     std::fs::write(folder.path().join("alive"), "").unwrap();
     socket.read = socket.heard.len();
     socket.hears("WATCHDOG=1");
 }
 
 #[test]
-fn readiness_is_heard_of_whatever_fails() {
+fn readiness_is_sent_although_every_check_fails() {
     let (mut socket, folder) = (Socket::bind(), tempfile::tempdir().unwrap());
     let _service = Process::new(serves("crowded", &folder, &socket).spawn().unwrap());
     socket.hears("READY=1");
@@ -174,16 +174,16 @@ fn a_watchdog_of_another_process_is_not_fed() {
     }
 }
 
-/// Whether a socket takes no more datagrams.
+/// Tells whether a socket accepts no more datagrams.
 fn is_full(address: &std::os::unix::net::SocketAddr) -> bool {
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
     sender.send_to_addr(b"", address).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// An abstract socket whose owner takes nothing: its queue is soon full.
+/// An abstract socket whose owner reads nothing, so its queue is soon full.
 #[test]
-fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
+fn a_full_notification_socket_delays_nothing_and_gets_the_state_later() {
     use std::os::{linux::net::SocketAddrExt as _, unix::net::SocketAddr};
     let name = format!("health-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
@@ -193,16 +193,16 @@ fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
         &[("NOTIFY_SOCKET", &format!("@{name}")), ("WATCHDOG_USEC", "2000"), ("DRAIN_SECONDS", "15")],
     );
     service.ready();
-    // Every two milliseconds a sign of life: the queue is full once as many are waiting as it takes.
-    wait::until("a queue that is full", || is_full(&address));
+    // The service sends a watchdog message every millisecond, so the queue is soon full.
+    wait::until("the queue is full", || is_full(&address));
     assert_eq!(health_tests::http::get(service.address, "/livez", &[]).status, 200);
     service.process.signal(Signal::SIGTERM);
     wait::equals("draining", &503, || health_tests::http::get(service.address, "/readyz", &[]).status);
     manager.set_read_timeout(Some(HANG)).unwrap();
     let mut bytes = [0; 4096];
-    // What did not fit in is sent again.
+    // The service sends again what did not fit into the queue.
     loop {
-        let length = manager.recv(&mut bytes).expect("STOPPING=1 before it ends");
+        let length = manager.recv(&mut bytes).expect("STOPPING=1 before the service ends");
         if String::from_utf8_lossy(&bytes[..length]).contains("STOPPING=1") {
             break;
         }
@@ -210,15 +210,17 @@ fn a_manager_that_hangs_delays_nothing_and_is_told_later() {
     assert!(service.process.ended().success());
 }
 
-/// Whoever listens later is told everything, however often it is bound anew.
+/// A socket that is bound later, or bound again, gets the whole state.
 #[test]
-fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
+fn a_notification_socket_that_is_bound_late_or_again_gets_the_state() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let watchdog = WATCHDOG.as_micros().to_string();
     let service = Program::start("axum", &[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &watchdog)]);
     service.ready();
-    wait::until("a line in the log", || service.log().contains("publisher cannot reach its receiver"));
+    wait::until("the log has a line about the socket", || {
+        service.log().contains("publisher cannot reach its receiver")
+    });
     for turn in 1..=3 {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(HANG)).unwrap();
@@ -231,16 +233,16 @@ fn a_socket_that_is_bound_late_and_bound_anew_is_told() {
         assert_eq!(heard.matches("READY=1").count(), 1, "{heard}");
         drop(socket);
         std::fs::remove_file(&path).unwrap();
-        wait::until("another line in the log", || {
+        wait::until("the log has another line about the socket", || {
             service.log().matches("publisher cannot reach its receiver").count() == turn + 1
         });
         assert_eq!(service.log().matches("publisher reaches its receiver again").count(), turn);
     }
 }
 
-/// A socket that is bound anew between two messages, so that none fails.
+/// The socket is replaced between two messages, so no message fails.
 #[test]
-fn a_socket_that_is_bound_anew_in_a_quiet_time_is_told() {
+fn a_notification_socket_that_is_replaced_between_messages_gets_the_state() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let mut socket = UnixDatagram::bind(&path).unwrap();
@@ -263,7 +265,7 @@ fn a_socket_that_is_bound_anew_in_a_quiet_time_is_told() {
 }
 
 #[test]
-fn without_systemd_nothing_is_sent_and_nothing_fails() {
+fn a_missing_notification_socket_is_no_error() {
     let service = Program::start("axum", &[("NOTIFY_SOCKET", "/nowhere/at/all")]);
     service.ready();
     assert!(!service.log().contains("ERROR"), "{}", service.log());
@@ -280,13 +282,13 @@ fn systemd_accepts_the_unit() {
     let needed = time_to_leave(seconds("DRAIN_SECONDS="));
     assert!(needed <= seconds("TimeoutStopSec="), "{needed} s are needed until SIGKILL");
     let Ok(found) = Command::new("systemd-analyze").arg("--version").output() else {
-        println!("there is no systemd-analyze here: only read");
+        println!("systemd-analyze is not installed: the unit was only read");
         return;
     };
     assert!(found.status.success());
     let directory = tempfile::tempdir().unwrap();
     let unit = directory.path().join("orders.service");
-    // The program must be there.
+    // systemd-analyze requires that the program exists.
     std::fs::write(&unit, text.replace("/usr/local/bin/orders", "/bin/true")).unwrap();
     let (code, said) = said(Command::new("systemd-analyze").arg("verify").arg(&unit), b"");
     assert!(code == Some(0) && !said.contains("orders.service:"), "{said}");

@@ -1,4 +1,4 @@
-//! Traefik before two instances, with the file of `examples/deploy`: it follows readiness and drain.
+//! Traefik in front of two instances, with the file of `examples/deploy`: it follows readiness and drain.
 
 use health_core::{Endpoint, Health, Toggle};
 use health_tests::{
@@ -38,7 +38,7 @@ async fn traefik_follows_readiness_and_drain() {
     thinks(at_a, "UP");
     thinks(at_b, "UP");
     assert_eq!(get("/anything"), APPLICATION);
-    // Traefik's own answer, which is that of nobody.
+    // Traefik itself answers 418 on the health paths.
     for path in ["/health", "/livez", "/readyz/database", "/health/metrics"] {
         let answer = block_in_place(|| http::get(traefik.address, path, &[]));
         assert!(answer.status == 418 && !answer.text().contains("application"), "{path}: {answer:?}");
@@ -58,7 +58,7 @@ async fn traefik_follows_readiness_and_drain() {
     assert_eq!(block_in_place(|| traefik.complaints()), "");
     drop(traefik);
 
-    // A slip of the pen is found.
+    // A misspelled option is found.
     for (written, mistaken, complaint) in [
         ("unhealthyInterval", "unhealthyIntervall", "field not found"),
         ("timeout: 500ms", "timeout: half", "invalid duration"),

@@ -1,5 +1,5 @@
-//! How probes stay out of access logs and traces: as the documentation of each adapter says it, with what each framework's
-//! users have.
+//! Probes stay out of access logs and traces when an application follows the documentation of its adapter. Each test
+//! uses the usual logger of the framework.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,7 @@ use health_warp::WithHealth as _;
 use tower_http::trace::TraceLayer;
 use warp::Filter as _;
 
-/// What came through the `log` facade, by target.
+/// Collects the lines of the `log` facade with their targets.
 struct Facade;
 
 static LOGGED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
@@ -53,7 +53,8 @@ fn health() -> Health {
     .health()
 }
 
-/// Every path of ours, and two of the application's that look alike; which of them an access log is to have.
+/// Requests every path of the endpoint and two similar paths of the application. Returns the paths that an access log
+/// must contain.
 fn ask_everything(address: SocketAddr, endpoint: &Endpoint) -> Vec<String> {
     for pattern in endpoint.patterns() {
         let name = if pattern.contains("/tags/") { "t" } else { "x" };
@@ -64,7 +65,7 @@ fn ask_everything(address: SocketAddr, endpoint: &Endpoint) -> Vec<String> {
     own.map(ToOwned::to_owned).into()
 }
 
-/// Each line has its path, and each path its line.
+/// Asserts that the log has one line for each path, in order, and no other line.
 fn has_only(lines: &[String], expected: &[String], place: &str) {
     let mut found = lines.iter();
     for path in expected {
@@ -184,9 +185,9 @@ fn probes_stay_out_of_the_log_of_warp() {
     }
 }
 
-/// The regular expression finds what the endpoint owns, and nothing else.
+/// The regular expression matches the paths of the endpoint and nothing else.
 #[test]
-fn the_regular_expression_is_the_endpoint() {
+fn path_regex_lists_the_paths_of_the_endpoint() {
     let endpoint = Endpoint::new(health()).base_path("/a.b/health").kubernetes_paths(false);
     let expected = "(?:/a\\.b/health|/a\\.b/health/live|/a\\.b/health/ready|/a\\.b/health/startup|/a\\.b/health/metrics\
                     |/a\\.b/health/tags/[^/]+|/a\\.b/health/checks/[^/]+)";

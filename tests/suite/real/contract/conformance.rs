@@ -1,4 +1,4 @@
-//! The same request in the same state gets the same bytes from the bare core and from every framework in every form.
+//! The same request in the same state gets the same bytes from the core and from every framework in every form.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use health_tests::{
     wire_contract::{STATES, Sent, State, TOKEN, endpoints, enter, expected, frozen, sent, with},
 };
 
-/// Requests to the endpoints with the ordinary paths.
+/// Returns the requests to the endpoints with the default paths.
 fn requests() -> Vec<Sent> {
     let mut table = Vec::new();
     let every = [
@@ -41,7 +41,7 @@ fn requests() -> Vec<Sent> {
     table.push(sent("GET", "/health/metrics?format=nope&verbose"));
     table.extend(["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"].map(|method| sent(method, "/health/ready")));
     table.extend(["POST", "DELETE"].map(|method| sent(method, "/readyz/database")));
-    // Names that are not there, not in that probe, encoded, and too long.
+    // Names that do not exist, that are not in the probe, that are encoded, and that are too long.
     for path in [
         "/health/checks/nope",
         "/health/tags/nope",
@@ -60,7 +60,7 @@ fn requests() -> Vec<Sent> {
         table.push(sent("GET", path));
     }
     table.push(sent("GET", format!("/health/checks/{}", "x".repeat(300))));
-    // What the Kubernetes paths read from a query, and what they do not.
+    // Query parameters that the Kubernetes paths read, and others that they ignore.
     for query in [
         "verbose",
         "verbose=",
@@ -81,12 +81,12 @@ fn requests() -> Vec<Sent> {
         table.extend(["/livez", "/readyz", "/healthz"].map(|path| sent("GET", format!("{path}?{query}"))));
         table.push(sent("HEAD", format!("/readyz?{query}")));
     }
-    // Formats by query.
+    // The format chosen by the query.
     for query in ["format=json", "format=nope", "format=", "format", "format=text&format=json", "format=jso%6e", "x=1"]
     {
         table.extend(["GET", "HEAD", "OPTIONS"].map(|method| sent(method, format!("/health?{query}"))));
     }
-    // Formats by what real probers send.
+    // The format chosen by the Accept headers that real probers send.
     for accept in [
         "*/*",
         "application/json, */*",
@@ -105,7 +105,7 @@ fn requests() -> Vec<Sent> {
             ["/health", "/health/ready", "/health/metrics", "/readyz?verbose"].map(|path| with(path, "accept", accept)),
         );
     }
-    // Services that we may ask in turn.
+    // The header that excludes checks of other services.
     for local in ["1", "0", "1, 1", ""] {
         let paths = ["/health", "/readyz?verbose", "/health/checks/billing", "/healthz/billing"];
         table.extend(paths.map(|path| with(path, "health-local", local)));
@@ -129,13 +129,13 @@ fn requests() -> Vec<Sent> {
             table.push(with(path, "authorization", authorization.clone()));
         }
     }
-    // HAProxy's default probe, and a long query.
+    // HAProxy's default probe, and long queries.
     for path in ["/health", "/readyz", "/livez"] {
         table.extend(["OPTIONS", "GET", "HEAD"].map(|method| Sent { http_1_0: true, ..sent(method, path) }));
     }
     table.push(sent("GET", format!("/readyz?verbose&x={}", "y".repeat(60_000))));
     table.push(sent("GET", format!("/health?{}format=health", "x=1&".repeat(15_000))));
-    // Of a repeated header the first line counts, and one that is not ASCII is read all the same.
+    // A repeated Accept header, a repeated Authorization header, and a header that is not ASCII.
     let twice = |header, one: &str, two: &str| Sent {
         headers: vec![(header, one.to_owned()), (header, two.to_owned())],
         ..sent("GET", "/health")
@@ -144,7 +144,7 @@ fn requests() -> Vec<Sent> {
     table.push(twice("accept", "application/json", "application/health+json"));
     table.push(twice("authorization", "Bearer nobody-has-this-one", &format!("Bearer {TOKEN}")));
     table.push(with("/health", "accept", "ä, application/health+json"));
-    // Not ours, in any framework.
+    // Paths that do not belong to the endpoint in any framework.
     for path in [
         "/",
         "/health/",
@@ -171,7 +171,7 @@ fn requests() -> Vec<Sent> {
     table
 }
 
-/// Requests to the endpoint with the options of its own.
+/// Returns the requests to the endpoint with its own base path and options.
 fn other_requests() -> Vec<Sent> {
     let mut table = Vec::new();
     for path in [
@@ -191,7 +191,7 @@ fn other_requests() -> Vec<Sent> {
     table
 }
 
-/// What a server answers, without the headers that are its own.
+/// Returns a server's answer without the headers that the server adds itself.
 fn received(server: &Server, sent: &Sent) -> Answer {
     let (version, host) = if sent.http_1_0 { ("1.0", "") } else { ("1.1", "host: localhost\r\nconnection: close\r\n") };
     let mut request = format!("{} {}{} HTTP/{version}\r\n{host}", sent.method, server.prefix, sent.target);
@@ -206,7 +206,7 @@ fn received(server: &Server, sent: &Sent) -> Answer {
 
 #[test]
 fn every_server_sends_the_cores_bytes() {
-    // The closure of `full_for` panics where it is asked to; no more needs to be said of that.
+    // The closure of `full_for` panics when a request asks for it. Its panics are not printed.
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.payload().downcast_ref::<&str>().copied();
         if !matches!(text, Some("as asked" | "as scripted")) {
@@ -224,8 +224,8 @@ fn every_server_sends_the_cores_bytes() {
             for sent in &requests {
                 pairs.insert(format!("{name} {state:?} {sent:?}"));
                 let expected = expected(&endpoint, sent);
-                // Every request goes to every server in one state, and to one server in turn in the others; in the
-                // long form to every server in all of them.
+                // In one state every request goes to every server. In the other states each request goes to one server
+                // in turn. The long form sends every request to every server in all states.
                 let turn = pairs.len() % servers.len();
                 for (position, server) in servers.iter().enumerate() {
                     if !long() && state != State::Unhealthy && position != turn {
@@ -253,7 +253,7 @@ fn every_server_sends_the_cores_bytes() {
 }
 
 #[test]
-fn every_server_tells_the_callers_address() {
+fn every_server_passes_on_the_callers_address() {
     let frozen = frozen(false);
     enter(&frozen, State::Healthy);
     let asked = |request: &Request<'_>| request.peer().is_some_and(|peer| peer.ip().is_loopback());
@@ -266,7 +266,7 @@ fn every_server_tells_the_callers_address() {
 }
 
 #[test]
-fn every_server_closes_while_draining_and_keeps_open_before() {
+fn every_server_closes_connections_only_while_draining() {
     let frozen = frozen(false);
     let endpoint = Endpoint::new(frozen.health());
     for (framework, form) in mount::EVERY {
@@ -279,9 +279,9 @@ fn every_server_closes_while_draining_and_keeps_open_before() {
     }
 }
 
-/// RFC 9110, 5.3: several lines of Accept are one list; a line that is not UTF-8 is none.
+/// RFC 9110, 5.3: several Accept lines form one list. A line that is not UTF-8 is ignored.
 #[test]
-fn every_server_reads_every_line_of_accept() {
+fn every_server_reads_every_accept_header() {
     let frozen = frozen(false);
     enter(&frozen, State::Healthy);
     let endpoint = Endpoint::new(frozen.health());

@@ -1,4 +1,5 @@
-//! What `Debug` shows of everything public that an application gives a secret to, and that no type is forgotten.
+//! The `Debug` output of every public type that holds an application's secret does not show the secret. The lists below
+//! cover every public type.
 
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc, time::Duration};
 
@@ -18,10 +19,10 @@ use tokio::task::block_in_place;
 
 /// Long enough for a bearer token.
 const SECRET: &str = "s3cr3tw0rd-of-the-application";
-/// What no output may have of it.
+/// The part of the secret that no output may contain.
 const WORD: &str = "s3cr3tw0rd";
 
-/// Types that hold no word of the application's but names, addresses, limits and durations, or what answers show anyway.
+/// Types that hold only names, addresses, limits and durations, or values that the endpoint's answers show anyway.
 const PLAIN: &[&str] = &[
     "AgentCheck",
     "Applied",
@@ -102,16 +103,16 @@ const PLAIN: &[&str] = &[
     "Visibility",
 ];
 
-/// A type, and what `Debug` shows of a value that holds the secret.
+/// A type's name, and the `Debug` output of a value that holds the secret.
 type Row = (&'static str, String);
 
-/// A value that is made of the secret and keeps it. The closure cannot leave it out: an argument that is not used does not
-/// pass the lints.
+/// Creates a value from the secret and returns its `Debug` output. The closure must use the secret, because the lints
+/// reject an unused argument.
 fn holds<T: Debug>(name: &'static str, make: impl FnOnce(&str) -> T) -> Row {
     (name, format!("{:?}", make(SECRET)))
 }
 
-/// A value in which something stands in the place of the secret.
+/// Returns the `Debug` output of a value that must contain the replacement of a redacted secret.
 fn redacted(name: &'static str, value: &impl Debug) -> Row {
     let shown = format!("{value:?}");
     assert!(shown.contains("***"), "{name} was not given the secret: {shown}");
@@ -122,7 +123,7 @@ fn url(scheme: &str, secret: &str) -> String {
     format!("{scheme}://app:{secret}@127.0.0.1:1/x?token={secret}")
 }
 
-/// Every other public type, as `Debug` shows it after it was given the secret in every place that takes one.
+/// Returns the `Debug` output of every other public type, with the secret in every place that accepts one.
 async fn shown() -> Vec<Row> {
     let bearer = |secret: &str| format!("Bearer {secret}");
     let consumer = |secret: &str| {
@@ -210,7 +211,7 @@ async fn shown() -> Vec<Row> {
     rows
 }
 
-/// A client that is connected with the secret.
+/// Returns the output of a check whose client is connected with the secret.
 async fn nats() -> Row {
     let server = block_in_place(|| nats::Server::start_with(SECRET));
     let client = nats::client(server.port(), SECRET).await;
@@ -219,7 +220,7 @@ async fn nats() -> Row {
     ("Nats", format!("{:?}", Nats::new(client)))
 }
 
-/// A check and its observer, which has been told of an error that shows the secret.
+/// Returns the outputs of a check and of its observer, which has received an error that contains the secret.
 fn mqtt() -> [Row; 2] {
     let mut options = rumqttc::MqttOptions::new("app", "127.0.0.1", 1);
     options.set_credentials("app", SECRET);
@@ -229,7 +230,7 @@ fn mqtt() -> [Row; 2] {
     [("Mqtt", format!("{mqtt:?}")), ("MqttObserver", format!("{observer:?}"))]
 }
 
-/// Types that a check's result passes through: what they hold is redacted.
+/// Returns the outputs of the types through which a check's result passes. Their values are redacted.
 async fn of_a_report() -> Vec<Row> {
     let frozen = Frozen::new(Health::builder().secret(SECRET).check("x", check_fn(|| async { Ok(()) }))).unwrap();
     let health = frozen.health();
@@ -250,13 +251,13 @@ async fn of_a_report() -> Vec<Row> {
         redacted("Muted", &check.muted()),
         redacted("Observed", &check.observed()),
         redacted("Report", &report),
-        // Of itself it shows the names of its checks alone, but it knows the report.
+        // The output has only the names of the checks, but the value holds the report.
         ("Health", format!("{health:?}")),
         ("Frozen", format!("{frozen:?}")),
     ]
 }
 
-/// What a webhook is told, with everything.
+/// Returns the output of a webhook's notice with full visibility.
 async fn notice() -> Row {
     let (sender, receiver) = std::sync::mpsc::channel();
     let failing = || async { Err::<(), _>(CheckError::new(format!("password={SECRET}, or so"))) };
@@ -272,7 +273,7 @@ async fn notice() -> Row {
     row
 }
 
-/// A publisher that hands out what its source shows of itself.
+/// A publisher that returns the `Debug` output of its source.
 struct SourceOf(tokio::sync::oneshot::Sender<String>);
 
 async fn source() -> Row {
@@ -302,11 +303,14 @@ async fn no_debug_output_has_a_secret() {
     assert!(!format!("{probe:?}").contains(WORD), "{probe:?}");
 }
 
-/// Every public type is here, by one list or the other; called with those that the documentation knows.
+/// Asserts that the two lists cover all public types. `known` has the types of the documentation.
 pub(crate) async fn no_type_is_forgotten(known: &BTreeSet<String>) {
     let shown: BTreeSet<String> = shown().await.into_iter().map(|(name, _)| name.to_owned()).collect();
     let all: BTreeSet<String> = shown.into_iter().chain(PLAIN.iter().map(|name| (*name).to_owned())).collect();
     let forgotten: Vec<_> = known.difference(&all).collect();
     let gone: Vec<_> = all.difference(known).collect();
-    assert!(forgotten.is_empty() && gone.is_empty(), "add {forgotten:?}, and take {gone:?} away");
+    assert!(
+        forgotten.is_empty() && gone.is_empty(),
+        "the lists of debug_output.rs lack {forgotten:?} and must no longer have {gone:?}"
+    );
 }

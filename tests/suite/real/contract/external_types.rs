@@ -1,11 +1,12 @@
-//! Which types of other crates ours show in their signatures: each is a promise that their next major version is ours, too.
+//! The types of other crates in the signatures of the public crates. Each is a promise: a new major version of that
+//! crate forces a new major version of ours.
 
 use std::{collections::BTreeSet, path::Path};
 
 use health_tests::program::cargo;
 use serde_json::Value;
 
-/// Of the core: the driver behind each feature, and what every user has anyway.
+/// The core: the drivers behind features, and the crates that every user has.
 const CORE: &[&str] = &[
     "async_nats::client::Client",
     "bb8::api::ManageConnection",
@@ -55,7 +56,7 @@ const CORE: &[&str] = &[
     "tonic::codegen::StdError",
     "utoipa::openapi::OpenApi",
 ];
-/// Of the adapters: the framework's, and the core's.
+/// The adapters: types of the framework and of the core.
 const ACTIX: [&str; 12] = [
     "actix_http::body::either::EitherBody",
     "actix_http::body::message_body::MessageBody",
@@ -105,7 +106,7 @@ const HYPER: [&str; 11] = [
     "tokio::net::unix::listener::UnixListener",
     "tower_service::Service",
 ];
-/// What is generated is of prost's and tonic's making.
+/// The generated code uses types of prost and tonic.
 const TONIC: [&str; 18] = [
     "futures_core::stream::Stream",
     "health_core::health::Health",
@@ -128,13 +129,14 @@ const TONIC: [&str; 18] = [
 ];
 
 #[test]
-fn the_types_of_others_are_those_on_the_list() {
+fn only_listed_types_of_other_crates_are_public() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let status = cargo()
-        // The whole workspace, because what a selection leaves out changes the features of the drivers, which are built anew then.
+        // Always the whole workspace: a smaller selection would change the features of the drivers and build them
+        // again.
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"])
         .env("RUSTDOC", root.join("tests/rustdoc-json"))
-        // Its own, so that the documentation is not taken for written.
+        // A configuration of its own, so that Cargo does not take the documentation for up to date.
         .env("RUSTDOCFLAGS", "--cfg external_types")
         .current_dir(&root)
         .status()
@@ -152,20 +154,23 @@ fn the_types_of_others_are_those_on_the_list() {
         let file = root.join(format!("target/doc/health_{name}.json"));
         let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         if name == "core" {
-            // The same list of types serves those who look at what each shows of itself.
+            // The test of debug outputs needs the same list of types.
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            // A task of the runtime, which lends its thread to servers that start.
+            // Runs within a multi-thread runtime, which `block_in_place` needs while servers start.
             runtime.block_on(super::debug_output::no_type_is_forgotten(&own_types(&documentation)));
         }
         let shown = external_types(&documentation);
         let list: BTreeSet<String> = list.iter().map(|name| (*name).to_owned()).collect();
         let added: Vec<_> = shown.difference(&list).collect();
         let gone: Vec<_> = list.difference(&shown).collect();
-        assert!(added.is_empty() && gone.is_empty(), "health-{name} now shows {added:?}, and no longer {gone:?}");
+        assert!(
+            added.is_empty() && gone.is_empty(),
+            "the signatures of health-{name} now have {added:?} and no longer {gone:?}"
+        );
     }
 }
 
-/// The names of this crate's public structs and enums.
+/// Returns the names of the crate's public structs and enums.
 fn own_types(documentation: &Value) -> BTreeSet<String> {
     let items = documentation["index"].as_object().unwrap().values();
     let own = items.filter(|item| item["crate_id"] == 0 && item["visibility"] == "public");
@@ -173,7 +178,7 @@ fn own_types(documentation: &Value) -> BTreeSet<String> {
     types.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The paths of other crates' types and traits in the signatures of this one.
+/// Returns the paths of types and traits of other crates in the signatures of the crate.
 fn external_types(documentation: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for item in documentation["index"].as_object().unwrap().values().filter(|item| item["crate_id"] == 0) {

@@ -1,11 +1,11 @@
-//! A forgotten feature is named by the compiler.
+//! The compiler names the feature that an application has not enabled.
 
 use std::{fs, path::Path};
 
 use health_tests::program::cargo;
 use syn::{Item, UseTree};
 
-/// The items of the core's root behind one feature, each with its feature.
+/// Returns the items in the root of `health-core` that need a feature, with the feature.
 fn gated() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../health-core/src/lib.rs");
     let file = syn::parse_file(&fs::read_to_string(root).unwrap()).unwrap();
@@ -31,12 +31,12 @@ fn names(tree: &UseTree, found: &mut dyn FnMut(String)) {
         UseTree::Path(path) => names(&path.tree, found),
         UseTree::Group(group) => group.items.iter().for_each(|tree| names(tree, found)),
         UseTree::Name(name) => found(name.ident.to_string()),
-        UseTree::Rename(_) | UseTree::Glob(_) => panic!("the root exports by name"),
+        UseTree::Rename(_) | UseTree::Glob(_) => panic!("the root of health-core must export each item by its name"),
     }
 }
 
 #[test]
-fn the_compiler_names_a_forgotten_feature() {
+fn the_compiler_names_a_missing_feature() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let items = gated();

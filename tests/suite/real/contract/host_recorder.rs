@@ -1,4 +1,4 @@
-//! `tests/record-host`, which records the files of a host for the tests of the host's checks.
+//! The script `tests/record-host`, which records the files of a host for the tests of the checks of the host.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,8 @@ use health_tests::{
 
 const RAW: &str = "==> proc/self/cgroup <==
 9:cpuacct,cpu:/docker/8c2f1e5b7a9d4c3e8f6a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e
-3:memory:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod9f8e7d6c_5b4a_3c2d_1e0f_9a8b7c6d5e4f.slice/cri-containerd-feedfacefeedface.scope
+3:memory:/kubepods.slice/kubepods-burstable.slice/\
+    kubepods-burstable-pod9f8e7d6c_5b4a_3c2d_1e0f_9a8b7c6d5e4f.slice/cri-containerd-feedfacefeedface.scope
 2:pids:/user.slice/user-4711.slice/user@4711.service/app.slice/acme-payments.service
 1:name=systemd:/lxc.payload.acme-web/ns
 0::/acme.slice/acme-billing.service
@@ -39,12 +40,12 @@ btime 1700000000
 inactive_file 0
 ";
 
-/// What is somebody's own in it.
+/// Private names in the recorded files.
 const PRIVATE: [&str; 10] =
     ["acme", "8c2f1e", "9f8e7d6c", "5b4a", "feedface", "4711", "billing", "payments", "1700000000", "/dev/mapper"];
 
 #[tokio::test]
-async fn a_tree_keeps_its_numbers_and_no_private_name() {
+async fn a_recorded_tree_keeps_its_numbers_and_no_private_name() {
     let script = repository().join("tests/record-host");
     let (code, tree) = said(Command::new(&script).arg("--clean"), RAW.as_bytes());
     assert_eq!(code, Some(0), "{tree}");
@@ -55,16 +56,16 @@ async fn a_tree_keeps_its_numbers_and_no_private_name() {
         assert!(tree.contains(kept), "{kept}: {tree}");
     }
     let root = plant(&tree);
-    // The line of version 1 would be looked at first, and is mounted nowhere in it.
+    // Removes the cgroup v1 line, which the check would read first although the tree has no mount for it.
     let groups = root.path().join("proc/self/cgroup");
     let table = std::fs::read_to_string(&groups).unwrap();
     std::fs::write(&groups, table.lines().find(|line| line.starts_with("0::")).unwrap()).unwrap();
     let report = shown(&checked(Memory::new().root(root.path())).await);
-    assert_eq!(observed(&report, "used_percent"), 50.0, "the name of the group is the same everywhere: {report:?}");
+    assert_eq!(observed(&report, "used_percent"), 50.0, "the cgroup must have the same name in every file: {report:?}");
 }
 
 #[tokio::test]
-async fn this_host_is_recorded_as_it_is_measured() {
+async fn a_recording_of_this_host_gives_the_same_limits() {
     let mut recorder = Command::new(repository().join("tests/record-host"));
     let recorded = recorder.stdin(Stdio::null()).output().unwrap();
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));

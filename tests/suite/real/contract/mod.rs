@@ -1,4 +1,4 @@
-//! What the library promises to whoever uses it.
+//! Promises of the library to its users.
 
 mod access_log;
 mod conformance;

@@ -1,4 +1,5 @@
-//! Checks that block a thread, in real time: on their own, or against the rules on a worker of the runtime.
+//! Checks that block a thread, in real time: on a thread of their own, or on a worker of the runtime, which is against
+//! the rules.
 
 use std::sync::{
     Arc, Mutex,
@@ -12,7 +13,7 @@ use health_tests::{
     wait,
 };
 
-/// Blocks whoever asks it for as long as the other end lives.
+/// Returns a closure that blocks its caller until the sender is dropped.
 fn held() -> (mpsc::Sender<()>, impl Fn() + Clone + Send + Sync + 'static) {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
@@ -23,7 +24,7 @@ fn held() -> (mpsc::Sender<()>, impl Fn() + Clone + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_blocking_check_holds_up_no_shutdown_of_the_runtime() {
+fn a_blocking_check_does_not_delay_the_shutdown_of_the_runtime() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (end, blocks) = held();
     let health = runtime.block_on(async {
@@ -34,13 +35,13 @@ fn a_blocking_check_holds_up_no_shutdown_of_the_runtime() {
         Health::builder().check("x", blocking.timeout(millis(50))).start().unwrap()
     });
     wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason());
-    // Would wait for ever.
+    // Dropping the runtime would wait for ever if the check used its blocking pool.
     drop(runtime);
     drop(end);
 }
 
 #[test]
-fn an_async_check_that_blocks_its_worker_times_out_all_the_same() {
+fn an_async_check_that_blocks_its_worker_still_times_out() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (end, blocks) = held();
     let runs = Arc::new(AtomicUsize::new(0));
@@ -57,10 +58,10 @@ fn an_async_check_that_blocks_its_worker_times_out_all_the_same() {
         Health::builder().check("rude", rude.timeout(millis(100)).every(millis(200))).start().unwrap()
     });
     wait::equals("a timeout", &Some(Reason::Timeout), || shown(&health).reason());
-    wait::until("a run that is not begun", || {
+    wait::until("the check reports that its thread is still blocked", || {
         shown(&health).message().is_some_and(|message| message.contains("still blocks its thread"))
     });
-    assert_eq!(runs.load(Ordering::SeqCst), 1, "never doubled");
+    assert_eq!(runs.load(Ordering::SeqCst), 1, "a blocked run must not be started a second time");
     drop(end);
     drop(health);
     runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! What a run of each check costs the server that it asks, without any fault: see `health_tests::costs`.
+//! The cost of a run of each check for the server that it queries, without any fault: see `health_tests::costs`.
 
 use std::thread;
 
@@ -13,7 +13,7 @@ use health_tests::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-/// The checks whose traffic is theirs alone.
+/// The checks whose traffic can be told apart from other traffic of their clients.
 const CHECKS: &[&str] = &[
     "certificate",
     "elasticsearch",
@@ -61,16 +61,16 @@ async fn costs(name: &str) -> Costs {
     let _ = subject.proxy.traffic();
     for _ in 0..RUNS {
         run().await;
-        // At a pace at which sqlx has given the connection back.
+        // Paced, so that sqlx has returned the connection to its pool before the next run.
         settled(&subject.proxy).await;
     }
     Costs::of(name, &subject.proxy.traffic(), kept)
 }
 
-/// Waits until whatever is sent after the last answer has been sent.
+/// Waits until no more data follows the last answer.
 async fn settled(proxy: &Proxy) {
     let mut looks = Vec::new();
-    wait::ok("silence", || {
+    wait::ok("no more traffic after the last answer", || {
         looks.push((proxy.bytes_sent(), port::connections_to(proxy.port())));
         let stays = looks.len() >= 5 && looks.iter().rev().take(5).all(|look| Some(look) == looks.last());
         if stays { Ok(()) } else { Err(looks.len()) }
@@ -79,16 +79,16 @@ async fn settled(proxy: &Proxy) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_says_what_a_run_costs() {
+async fn the_document_shows_the_cost_of_a_run() {
     let runtime = Handle::current();
-    // Beside each other, each on a thread of its own.
+    // In parallel, each check on a thread of its own.
     let all: Vec<(&str, Costs)> = block_in_place(|| {
         thread::scope(|scope| {
             let counts = |name| {
                 let runtime = &runtime;
                 (name, scope.spawn(move || runtime.block_on(costs(name))))
             };
-            // Every one is started before the first is waited for.
+            // Starts all threads before it waits for the first one.
             let counting: Vec<_> = CHECKS.iter().copied().map(counts).collect();
             counting.into_iter().map(|(name, counting)| (name, counting.join().unwrap())).collect()
         })
@@ -98,5 +98,5 @@ async fn the_document_says_what_a_run_costs() {
         std::fs::write(file(), &text).unwrap();
     }
     let written = std::fs::read_to_string(file()).unwrap_or_default();
-    assert_eq!(written, text, "write it anew: HEALTH_WRITE_COSTS=1 tests/run costs");
+    assert_eq!(written, text, "health-core/COSTS.md is out of date: HEALTH_WRITE_COSTS=1 tests/run costs writes it");
 }

@@ -1,5 +1,6 @@
-//! Every fault against every networked check, one test for each check: a proxy in front of the real server makes the
-//! network's faults; the server itself is frozen, killed and started again. `docs/src/checks.md` shows the table.
+//! Every fault against every networked check, one test for each check. A proxy in front of the real server makes the
+//! faults of the network. The server itself is frozen, killed and restarted. `docs/src/checks.md` shows the
+//! table.
 
 use std::{
     io::{self, Read as _},
@@ -23,32 +24,34 @@ use health_tests::{
 };
 use tokio::task::block_in_place;
 
-/// The most connections that a check can keep: the four of its pool, and one beside that.
+/// The maximum number of connections that a check can keep: the four of its pool, and one beside the pool.
 const CONNECTIONS: usize = 5;
-/// What lapin keeps of each attempt to connect that failed, in bytes: 6 to 10 kB, also without a check of ours.
+/// Memory that lapin leaks for each failed attempt to connect, in bytes: 6 to 10 kB, also without a check.
 const LAPIN_KEEPS: usize = 8 << 10;
-/// What the process may have more after all rounds than after the first.
+/// The allowed growth of the process's memory from the first round to the last, in bytes.
 const MEMORY: usize = 16 << 20;
-/// What one answer may cost while it is read.
+/// The memory that reading one answer may cost, in bytes.
 const ONE_ANSWER: usize = 64 << 20;
 
-/// Has the allocator give large blocks back to the system at once: the peak is what is held, not what it keeps for later.
+/// Makes the allocator return large blocks to the system at once, so that the peak shows only memory in use.
 const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 
-/// How many rounds of losses come after the first; `HEALTH_ROUNDS` says otherwise.
+/// Returns the number of rounds of faults after the first one. `HEALTH_ROUNDS` overrides it.
 fn more_rounds() -> usize {
     let wanted = std::env::var("HEALTH_ROUNDS").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(if long() { 198 } else { 2 })
 }
 
-/// Each fault has its reason and an end, no output on the way has a password, and nothing of it is left behind.
+/// Asserts that each fault has its reason and that the check recovers, that no output contains a password, and that
+/// nothing leaks.
 fn under_every_fault(row: Row) {
     if std::env::var_os(ALLOCATOR.0).is_none() {
         return in_a_process_with_the_allocator(row);
     }
     let scan = Scan::default();
     let logging = scan.logging();
-    // A thread of its own, because its mounts are: the runtime's threads come from it and see the same.
+    // A thread of its own, because the mounts of `name_server::ask` belong to a thread. The runtime's threads inherit
+    // them.
     let test = thread::spawn(move || {
         if row.name == "dns" {
             name_server::ask(name_server::address(TEST), "use-vc");
@@ -56,7 +59,7 @@ fn under_every_fault(row: Row) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(4)
             .enable_all()
-            // Threads that Tokio lends to this test's own blocking calls do not count.
+            // The threads of this test's own blocking calls end quickly, so that they do not count.
             .thread_keep_alive(millis(50))
             .on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&logging)))
             .build()
@@ -66,19 +69,19 @@ fn under_every_fault(row: Row) {
     if let Err(panic) = test.join() {
         std::panic::resume_unwind(panic);
     }
-    assert!(scan.is_told.load(Ordering::Relaxed), "the log does not tell of the check");
-    // The drivers of these log through tracing; the others say nothing.
+    assert!(scan.is_told.load(Ordering::Relaxed), "the log has no line about the check");
+    // These drivers log through `tracing`, the others log nothing.
     let is_traced =
         ["elasticsearch", "grpc", "http", "nats", "rabbitmq", "rabbitmq_connection", "rabbitmq_queue", "upstream"]
             .contains(&row.name);
-    assert!(!is_traced || scan.is_traced.load(Ordering::Relaxed), "the driver's lines were not looked through");
-    assert!(!scan.has_password.load(Ordering::Relaxed), "the log has a password");
+    assert!(!is_traced || scan.is_traced.load(Ordering::Relaxed), "the log has no lines of the driver");
+    assert!(!scan.has_password.load(Ordering::Relaxed), "the log contains a password");
 }
 
-/// Runs the test of this row in a child, whose allocator is set before its first line.
+/// Runs the test of this row in a child process, because the allocator must be configured before the process starts.
 fn in_a_process_with_the_allocator(row: Row) {
     let (_, module) = module_path!().split_once("::").expect("a module of this suite");
-    let test = format!("{module}::every_fault_has_its_reason_and_its_end::{}", row.name);
+    let test = format!("{module}::every_fault_has_its_reason_and_the_check_recovers::{}", row.name);
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "--nocapture", &test]).env(ALLOCATOR.0, ALLOCATOR.1).stdout(Stdio::piped());
     let mut process = Process::new(command.spawn().unwrap());
@@ -99,7 +102,7 @@ async fn every_stage(row: Row) {
         under(fault, expected, &mut subject, &watched, true).await;
     }
     has_no_password(&format!("{:?}", (row.check)(&subject, true)), "a registration's Debug output");
-    assert!(told(&mut changes).await > 1, "nothing changed");
+    assert!(told(&mut changes).await > 1, "the check never changed");
 
     let connections = || port::connections_to(subject.proxy.port());
     let first = same(&connections).await;
@@ -107,7 +110,7 @@ async fn every_stage(row: Row) {
     let (_, failed_before) = watched.runs();
     for _ in 0..more_rounds() {
         for (fault, expected) in row.cells() {
-            // Servers take their time to start: those rounds are for the long form.
+            // Servers take long to start, so only the long form repeats these rounds.
             if !matches!(fault, "killed" | "restarted") || long() && !row.name.starts_with("rabbitmq") {
                 under(fault, expected, &mut subject, &watched, false).await;
             }
@@ -134,13 +137,13 @@ async fn every_stage(row: Row) {
     watched.health.stop().await;
 }
 
-/// One fault, from health to health.
+/// Starts a fault, waits for its verdict, ends the fault and waits until the check is healthy.
 async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watched: &Watched, first: bool) {
     if expected == "-" || fault == "wrong password" {
         return;
     }
     if fault == "killed" {
-        // Frozen before, it leaves hardly a moment without a run under way.
+        // Freezing first ensures that a run is in progress when the server is killed.
         subject.server.freeze();
         let before = watched.runs().0;
         wait::true_of("a run against a frozen server", || watched.runs().0 > before).await;
@@ -154,20 +157,21 @@ async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watch
     watched.says("healthy", &format!("after {fault}")).await;
 }
 
-/// Each fault of the application's pool, and each answer of the server, has its reason and an end.
+/// Asserts that each fault of the application's pool and of the server has its reason and that the check recovers.
 async fn every_stage_of_a_pool(row: Row) {
     let subject = block_in_place(row.start);
     let pooled = (row.pool.expect("a pool"))(&subject);
     for (fault, expected) in row.pool_cells() {
-        // Every connection of the pool is open, and by the second run sqlx has given back what was dropped.
+        // Opens every connection of the pool. By the second run sqlx has returned them.
         drop(pooled.take_all().await);
-        // Where no run may say anything else, a slow machine has its time; by when it is said is for the matrix to measure.
+        // A fault without an outage gets a long deadline, so that a slow machine fails no run. The fault matrix
+        // measures the time.
         let timeout = if expected == "healthy" { TIMEOUT * 10 } else { TIMEOUT };
         let before = Watched::check_within(timeout, row, (pooled.check)());
         before.goes_on_saying("healthy", &format!("before {fault}")).await;
         let begun = pooled.begin(fault, &subject).await;
-        // One that has found the server full from its beginning, as one that has seen it before keeps a connection beside the
-        // pool.
+        // A second check finds the server full from its first run. The check that ran before may keep a connection
+        // beside the pool.
         let after = (fault == "full server").then(|| Watched::check(row, (pooled.check)()));
         for watched in after.iter().chain([&before]) {
             if expected == "healthy" {
@@ -191,7 +195,7 @@ fn begin(fault: &str, row: Row, subject: &mut ServerUnderTest) {
         "refused" => subject.proxy.set(NetworkFault::Refused),
         "black hole" => subject.proxy.set(NetworkFault::BlackHole),
         "frozen" => subject.server.freeze(),
-        // The proxy refuses, as the port of a dead process would.
+        // The proxy refuses connections, as the port of a dead process does.
         "killed" => {
             subject.server.kill();
             subject.proxy.set(NetworkFault::Refused);
@@ -215,7 +219,7 @@ fn end(fault: &str, subject: &mut ServerUnderTest) {
     subject.proxy.set(NetworkFault::None);
 }
 
-/// Wrong from the beginning, until the server takes it.
+/// Starts with the wrong password, until the server accepts it.
 async fn wrong_password(row: Row, subject: &mut ServerUnderTest) {
     let expected = row.cells().find(|(fault, _)| *fault == "wrong password").unwrap().1;
     if expected == "-" {
@@ -225,7 +229,7 @@ async fn wrong_password(row: Row, subject: &mut ServerUnderTest) {
     has_no_password(&format!("{:?}", (row.check)(subject, false)), "a registration's Debug output");
     watched.says(expected, "wrong password").await;
     no_output_has_a_password(&watched);
-    // These clients give up for good once their password was refused.
+    // These clients never retry after their password was refused.
     if !["nats", "redis_connection"].contains(&row.name) {
         block_in_place(|| subject.server.accept_password(WRONG));
         watched.says("healthy", "with the password accepted").await;
@@ -234,10 +238,10 @@ async fn wrong_password(row: Row, subject: &mut ServerUnderTest) {
     watched.health.stop().await;
 }
 
-/// An answer without end, as fast as it can be read, for as long as the deadline lets it: it costs bounded memory.
+/// Sends an endless answer as fast as the check reads it, until its deadline. Reading it must cost bounded memory.
 async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
-    // Any name server's answer fits into 64 KiB. The clients of Redis gather a string until it is whole, so that only the
-    // deadline bounds it, or the client's own patience.
+    // An answer of a name server is at most 64 KiB long. The clients of Redis collect a string until it is complete, so
+    // only the deadline or the client's own timeout limits it.
     if ["dns", "fred", "redis", "redis_connection", "redis_queue"].contains(&row.name) {
         return;
     }
@@ -254,16 +258,16 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     watched.says("healthy", "after the flood").await;
 }
 
-/// What this process uses once the number of its threads is the same in ten looks.
+/// Returns the process's resource usage once its number of threads is stable.
 async fn settled() -> process::Usage {
     same(&|| process::usage().threads).await;
     process::usage()
 }
 
-/// A number once it is the same in ten looks.
+/// Returns a number once it is the same in ten readings.
 async fn same(look: &(impl Fn() -> usize + Sync)) -> usize {
     let mut looks = Vec::new();
-    wait::ok("a number that stays", || {
+    wait::ok("a stable number", || {
         looks.push(look());
         let last = looks[looks.len() - 1];
         let stays = looks.len() >= 10 && looks.iter().rev().take(10).all(|look| *look == last);
@@ -272,7 +276,7 @@ async fn same(look: &(impl Fn() -> usize + Sync)) -> usize {
     .await
 }
 
-/// How many changes were told; none of them has a password.
+/// Counts the received changes and asserts that none of them contains a password.
 async fn told(changes: &mut Changes) -> usize {
     let mut count = 0;
     while let Ok(Some(change)) = tokio::time::timeout(millis(1), changes.next()).await {
@@ -301,7 +305,7 @@ fn no_output_has_a_password(watched: &Watched) {
     }
 }
 
-/// Every password of the tests' servers, and the wrong one.
+/// Every password of the test servers, and the wrong one.
 const PASSWORDS: [&str; 11] = [
     WRONG,
     kafka::PASSWORD,
@@ -318,11 +322,11 @@ const PASSWORDS: [&str; 11] = [
 
 fn has_no_password(text: &str, output: &str) {
     for password in PASSWORDS {
-        assert!(!text.contains(password), "{output} has {password}: {text}");
+        assert!(!text.contains(password), "{output} contains {password}: {text}");
     }
 }
 
-/// Looks through every line of the log, ours and the drivers' own, and keeps none.
+/// Scans every line of the log, of `health` and of the drivers, and stores none.
 #[derive(Clone, Default)]
 struct Scan {
     is_told: Arc<AtomicBool>,
@@ -348,8 +352,8 @@ impl io::Write for Scan {
         self.is_traced.fetch_or(text.contains("TRACE"), Ordering::Relaxed);
         if PASSWORDS.iter().any(|password| text.contains(password)) {
             self.has_password.store(true, Ordering::Relaxed);
-            // Without what it must not have, so that it can be found.
-            eprintln!("a line of {} characters has a password: {:.60}", text.len(), text);
+            // The start of the line identifies it without showing the password.
+            eprintln!("a line of {} characters contains a password: {:.60}", text.len(), text);
         }
         Ok(line.len())
     }
@@ -359,12 +363,12 @@ impl io::Write for Scan {
     }
 }
 
-/// A test for each row, by the name of its check.
+/// Defines a test for each row, with the name of its check.
 macro_rules! rows {
     ($($name:ident),+ $(,)?) => {
         const TESTED: &[&str] = &[$(stringify!($name)),+];
 
-        mod every_fault_has_its_reason_and_its_end {
+        mod every_fault_has_its_reason_and_the_check_recovers {
             $(#[test]
             fn $name() {
                 super::under_every_fault(super::row(stringify!($name)));
@@ -402,12 +406,12 @@ rows!(
     upstream,
 );
 
-/// A test for each row that has a pool, by the name of its check.
+/// Defines a test for each row with a pool, with the name of its check.
 macro_rules! pools {
     ($($name:ident),+ $(,)?) => {
         const POOLS: &[&str] = &[$(stringify!($name)),+];
 
-        mod every_fault_of_a_pool_has_its_reason_and_its_end {
+        mod every_fault_of_a_pool_has_its_reason_and_the_check_recovers {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 super::every_stage_of_a_pool(super::row(stringify!($name))).await;
@@ -426,14 +430,14 @@ fn every_row_has_a_test() {
     assert_eq!(POOLS, pools.collect::<Vec<_>>());
 }
 
-/// What the tests call a reset is one.
+/// The proxy's fault `Reset` is a TCP reset.
 #[test]
-fn the_proxys_reset_is_a_reset() {
+fn a_reset_of_the_proxy_is_a_tcp_reset() {
     use std::io::Write as _;
     let server = std::net::TcpListener::bind(port::local(0)).unwrap();
     let proxy = Proxy::before(server.local_addr().unwrap().port());
     let mut client = std::net::TcpStream::connect(port::local(proxy.port())).unwrap();
-    // The proxy has it, too, once it has connected in turn.
+    // The proxy connects to the server only after it has accepted a client.
     let (mut accepted, _) = server.accept().unwrap();
     let echo = thread::spawn(move || {
         let mut bytes = [0; 8];

@@ -1,4 +1,4 @@
-//! What goes wrong outside, and what must not be taken for it.
+//! Faults outside of the service, and conditions that must not be reported as faults.
 
 mod blocking;
 mod costs;

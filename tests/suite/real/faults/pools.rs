@@ -1,5 +1,5 @@
-//! The application's own pools, dead, exhausted, waited for and in motion: what is no outage, what is one, and that no
-//! connection is left behind. deadpool before PostgreSQL and Redis, sqlx before MariaDB. What a network does to them is in
+//! The application's own pools: dead, exhausted, busy and used. The tests show what is an outage, what is not, and that
+//! no connection leaks. deadpool with PostgreSQL and Redis, sqlx with MariaDB. Network faults are tested in
 //! `fault_table`.
 
 use std::{pin::pin, time::Duration};
@@ -20,11 +20,11 @@ use health_tests::{
 use sqlx::{MySql, MySqlPool, pool::PoolConnection};
 use tokio::task::{JoinHandle, block_in_place};
 
-/// A server, and what its pool and its check are.
+/// A server with its pool and its check.
 trait Subject: health_tests::daemon::Server + Sized + 'static {
     /// The application's pool.
     type Pool: Clone + Send;
-    /// A connection taken from it.
+    /// A connection taken from the pool.
     type Held: Send;
 
     fn begin() -> Self;
@@ -32,13 +32,13 @@ trait Subject: health_tests::daemon::Server + Sized + 'static {
     fn check(pool: Self::Pool, saturated_for: Duration) -> Registration;
     /// Takes a connection of the pool, as the application does.
     async fn take(pool: &Self::Pool) -> Self::Held;
-    /// Ends every other session from the server's side.
+    /// Terminates every other session on the server.
     async fn terminate_sessions(&self);
-    /// Uses a connection that was taken for some milliseconds, and gives it back.
+    /// Uses a taken connection for 10 ms and gives it back.
     async fn work(held: Self::Held);
-    /// Leaves the server no room for one more connection.
+    /// Leaves the server no room for another connection.
     async fn fill(&self);
-    /// A pool whose connections go through this port.
+    /// Returns a pool whose connections go through this port.
     fn pool_through(&self, port: u16, size: usize) -> Self::Pool;
 }
 
@@ -65,7 +65,7 @@ impl Subject for postgres::Server {
     async fn terminate_sessions(&self) {
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                       WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
-        self.connect().await.simple_query(others).await.expect("a superuser");
+        self.connect().await.simple_query(others).await.expect("a superuser may terminate sessions");
     }
 
     async fn work(held: Self::Held) {
@@ -73,9 +73,9 @@ impl Subject for postgres::Server {
     }
 
     async fn fill(&self) {
-        // Of the role, as the last connections of the server are for superusers.
+        // The limit of the role, because PostgreSQL reserves its last connections for superusers.
         let limit = "ALTER ROLE app NOSUPERUSER CONNECTION LIMIT 0";
-        self.connect().await.simple_query(limit).await.expect("a superuser");
+        self.connect().await.simple_query(limit).await.expect("a superuser may alter roles");
     }
 
     fn pool_through(&self, port: u16, size: usize) -> Self::Pool {
@@ -109,7 +109,7 @@ impl Subject for redis::Server {
         let mut kill = deadpool_redis::redis::cmd("CLIENT");
         kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
         let killed: deadpool_redis::redis::Value =
-            kill.query_async(&mut self.connect().await).await.expect("the default user");
+            kill.query_async(&mut self.connect().await).await.expect("the default user may kill clients");
         drop(killed);
     }
 
@@ -119,7 +119,7 @@ impl Subject for redis::Server {
     }
 
     async fn fill(&self) {
-        self.say(&["CONFIG", "SET", "maxclients", "1"]).await.expect("the default user");
+        self.say(&["CONFIG", "SET", "maxclients", "1"]).await.expect("the default user may change the configuration");
     }
 
     fn pool_through(&self, port: u16, size: usize) -> Self::Pool {
@@ -164,7 +164,7 @@ impl Subject for mariadb::Server {
     }
 }
 
-/// What a check called `subject` shows.
+/// Returns the status of the check, and its reason if there is one.
 fn shown(health: &Health) -> String {
     let report = health.report();
     let check = &report.checks()[0];
@@ -176,19 +176,19 @@ async fn says(health: &Health, expected: &str) {
     wait::ok(expected, || if shown(health) == expected { Ok(()) } else { Err((shown(health), message())) }).await;
 }
 
-/// A check that may take all the time it needs, so that what fails it is no slow machine.
+/// Starts a check with a deadline that only a hang reaches, so that a slow machine fails no run.
 fn patient(check: Registration) -> Health {
     let check = check.every(millis(100)).recheck(millis(100)).timeout(HANG);
     Health::builder().check("subject", check).start().unwrap()
 }
 
-/// A check whose deadline a frozen server lets pass.
+/// Starts a check whose deadline passes while a server is frozen.
 fn prompt(check: Registration) -> Health {
     let check = check.every(millis(200)).recheck(millis(200)).timeout(secs(1));
     Health::builder().check("subject", check).start().unwrap()
 }
 
-/// Does something while every change is watched: the first one to Unhealthy fails the test.
+/// Runs the future and fails the test if the check turns Unhealthy in the meantime.
 async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
     says(health, "healthy").await;
     let mut changes = health.subscribe();
@@ -202,21 +202,21 @@ async fn stays_good(health: &Health, during: impl Future<Output = ()>) {
     let (mut during, mut bad) = (pin!(during), pin!(bad));
     tokio::select! {
         biased;
-        () = &mut bad => panic!("no more changes are told"),
+        () = &mut bad => panic!("the changes have ended"),
         () = &mut during => {}
     }
     says(health, "healthy").await;
 }
 
-/// Sessions that the server ended while they lay in the pool.
-async fn ended_sessions_are_no_outage<S: Subject>() {
+/// The server terminates sessions while they are idle in the pool.
+async fn sessions_that_the_server_ended_are_no_outage<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(4);
     let health = patient(S::check(pool.clone(), HANG));
     let runs = || health.report().checks()[0].history().totals().durations().count();
     stays_good(&health, async {
         for _ in 0..6 {
-            // Every connection of the pool is open, and then dead.
+            // All connections of the pool are open before the server terminates them.
             let held = [S::take(&pool).await, S::take(&pool).await, S::take(&pool).await, S::take(&pool).await];
             drop(held);
             subject.terminate_sessions().await;
@@ -227,7 +227,7 @@ async fn ended_sessions_are_no_outage<S: Subject>() {
     .await;
 }
 
-/// An exhausted pool over a working server: Degraded, and Unhealthy for a check that tolerates no such thing.
+/// A working server behind an exhausted pool: Degraded, and Unhealthy once `saturated_for` has passed.
 async fn an_exhausted_pool_is_saturated<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(2);
@@ -255,7 +255,7 @@ async fn an_exhausted_pool_hides_no_outage<S: Subject>() {
     says(&health, "unhealthy timeout").await;
     subject.thaw();
     says(&health, "degraded saturated").await;
-    // And once more with a server that is gone.
+    // The same with a server that was stopped.
     block_in_place(|| subject.stop());
     says(&health, "unhealthy unreachable").await;
     block_in_place(|| subject.run());
@@ -264,8 +264,8 @@ async fn an_exhausted_pool_hides_no_outage<S: Subject>() {
     says(&health, "healthy").await;
 }
 
-/// Every connection is waited for, and every waiter gets one in time.
-async fn a_pool_that_is_always_waited_for_is_no_outage<S: Subject>() {
+/// Tasks always wait for every connection, and each gets one in time.
+async fn a_pool_with_waiting_tasks_is_no_outage<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(2);
     let health = patient(S::check(pool.clone(), millis(1)));
@@ -275,7 +275,7 @@ async fn a_pool_that_is_always_waited_for_is_no_outage<S: Subject>() {
     let tasks: Vec<JoinHandle<()>> = (0..6)
         .map(|_| {
             let pool = pool.clone();
-            // Each on a thread of its own, as the futures of some drivers are not for others.
+            // Each task runs on a thread of its own, because the trait does not require its futures to be `Send`.
             tokio::task::spawn_blocking(move || tokio::runtime::Handle::current().block_on(work(pool)))
         })
         .collect();
@@ -288,8 +288,8 @@ async fn a_pool_that_is_always_waited_for_is_no_outage<S: Subject>() {
     tasks.iter().for_each(JoinHandle::abort);
 }
 
-/// Every connection of the pool is in use and works, and the server gives nobody one more.
-async fn an_exhausted_pool_before_a_full_server_is_degraded_at_first<S: Subject>() {
+/// Every connection of the pool is in use and works, and the server accepts no further connection.
+async fn an_exhausted_pool_of_a_full_server_is_degraded_at_first<S: Subject>() {
     let subject = S::begin();
     let pool = subject.pool_of(1);
     let tolerant = prompt(S::check(pool.clone(), HANG));
@@ -299,7 +299,7 @@ async fn an_exhausted_pool_before_a_full_server_is_degraded_at_first<S: Subject>
     subject.fill().await;
     tolerant.stop().await;
     strict.stop().await;
-    // Checks that have no connection beside the pool yet, and find no room for one.
+    // These checks have no connection beside the pool yet, and the server has no room for one.
     let tolerant = prompt(S::check(pool.clone(), HANG));
     let strict = prompt(S::check(pool.clone(), millis(1)));
     says(&strict, "unhealthy saturated").await;
@@ -309,8 +309,8 @@ async fn an_exhausted_pool_before_a_full_server_is_degraded_at_first<S: Subject>
     says(&strict, "healthy").await;
 }
 
-/// Idle connections whose other end has gone without a word.
-async fn many_connections_dead_without_a_word_are_no_outage<S: Subject>() {
+/// The other end of the idle connections disappears without a notice.
+async fn many_half_open_idle_connections_are_no_outage<S: Subject>() {
     let subject = S::begin();
     let proxy = Proxy::before(subject.port());
     let pool = subject.pool_through(proxy.port(), 16);
@@ -328,8 +328,8 @@ async fn many_connections_dead_without_a_word_are_no_outage<S: Subject>() {
     }
 }
 
-/// Rounds of every kind of loss leave no connection more than the pool has places, and one beside it.
-async fn no_connection_is_left_behind<S: Subject>() {
+/// After rounds of every kind of loss, at most the connections of the pool and one beside it are open.
+async fn no_connection_is_leaked<S: Subject>() {
     const PLACES: usize = 4;
     let subject = S::begin();
     let pool = subject.pool_of(PLACES);
@@ -345,17 +345,17 @@ async fn no_connection_is_left_behind<S: Subject>() {
         drop(held);
         subject.terminate_sessions().await;
         says(&health, "healthy").await;
-        let what = format!("after round {round} no more connections than {PLACES} and one");
+        let what = format!("after round {round} at most {PLACES} connections of the pool and one beside it");
         wait::true_of(&what, || port::connections_to(subject.port()) <= PLACES + 1).await;
     }
     health.stop().await;
     drop(pool);
 }
 
-/// The application comes and goes, asks, holds and throws connections away, while the server ends every session again and
+/// The application takes, uses, holds and discards connections, while the server terminates every session again and
 /// again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_in_motion_and_sessions_that_the_server_ends_are_no_outage() {
+async fn a_busy_pool_and_sessions_that_the_server_ends_are_no_outage() {
     let database = postgres::Server::start();
     let pool = postgres::pool(database.config(), 8);
     let health = patient(Postgres::new(pool.clone()).into());
@@ -378,7 +378,8 @@ async fn a_pool_in_motion_and_sessions_that_the_server_ends_are_no_outage() {
     let runs = || health.report().checks()[0].history().totals().durations().count();
     stays_good(&health, async {
         for _ in 0..20 {
-            // At the check's own pace: two new sessions that end one after the other would be an outage, and rightly.
+            // Paced by the check's runs: if two new sessions ended one after the other, that would rightly be an
+            // outage.
             let before = runs();
             database.terminate_sessions().await;
             wait::true_of("two more runs", || runs() >= before + 2).await;
@@ -388,7 +389,7 @@ async fn a_pool_in_motion_and_sessions_that_the_server_ends_are_no_outage() {
     churn.iter().for_each(JoinHandle::abort);
 }
 
-/// The pool tests its idle connections itself, before it gives one.
+/// The pool itself tests an idle connection before it hands it out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_connections_that_the_pool_tests_itself_are_no_outage() {
     let server = postgres::Server::start();
@@ -413,9 +414,9 @@ async fn dead_connections_that_the_pool_tests_itself_are_no_outage() {
     }
 }
 
-/// Several checks over one small pool and a link with some delay: nothing is wrong, and the pool's limit holds.
+/// Several checks over one small pool and a slow link: all are healthy, and the pool's limit holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_checks_of_one_pool_do_not_exhaust_it_themselves() {
+async fn the_checks_of_one_pool_do_not_exhaust_it() {
     let (cache, broker) = (redis::Server::start(), rabbitmq::Server::start());
     broker.declare("orders").await;
     let (cache, broker) = (Proxy::before(cache.port()), Proxy::before(broker.port()));
@@ -439,7 +440,7 @@ async fn the_checks_of_one_pool_do_not_exhaust_it_themselves() {
     }
 }
 
-/// The faults as tests of a subject.
+/// Defines the tests of one subject.
 macro_rules! of {
     ($name:ident, $subject:ty: $($fault:ident),+) => {
         mod $name {
@@ -452,14 +453,14 @@ macro_rules! of {
 }
 
 of!(postgres_pool, health_tests::postgres::Server:
-    ended_sessions_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
-    a_pool_that_is_always_waited_for_is_no_outage, an_exhausted_pool_before_a_full_server_is_degraded_at_first,
-    many_connections_dead_without_a_word_are_no_outage, no_connection_is_left_behind);
+    sessions_that_the_server_ended_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
+    a_pool_with_waiting_tasks_is_no_outage, an_exhausted_pool_of_a_full_server_is_degraded_at_first,
+    many_half_open_idle_connections_are_no_outage, no_connection_is_leaked);
 of!(redis_pool, health_tests::redis::Server:
-    ended_sessions_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
-    a_pool_that_is_always_waited_for_is_no_outage, an_exhausted_pool_before_a_full_server_is_degraded_at_first,
-    many_connections_dead_without_a_word_are_no_outage, no_connection_is_left_behind);
+    sessions_that_the_server_ended_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
+    a_pool_with_waiting_tasks_is_no_outage, an_exhausted_pool_of_a_full_server_is_degraded_at_first,
+    many_half_open_idle_connections_are_no_outage, no_connection_is_leaked);
 of!(sqlx_pool, health_tests::mariadb::Server:
-    ended_sessions_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
-    a_pool_that_is_always_waited_for_is_no_outage, an_exhausted_pool_before_a_full_server_is_degraded_at_first,
-    many_connections_dead_without_a_word_are_no_outage, no_connection_is_left_behind);
+    sessions_that_the_server_ended_are_no_outage, an_exhausted_pool_is_saturated, an_exhausted_pool_hides_no_outage,
+    a_pool_with_waiting_tasks_is_no_outage, an_exhausted_pool_of_a_full_server_is_degraded_at_first,
+    many_half_open_idle_connections_are_no_outage, no_connection_is_leaked);

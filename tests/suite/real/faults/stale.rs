@@ -1,4 +1,4 @@
-//! A runtime that is blocked or gone, in real time: it leaves no green page behind.
+//! A blocked or stopped runtime in real time: the endpoint must not stay healthy.
 
 use health_core::{CheckExt as _, Health, check_fn};
 use health_tests::{
@@ -6,7 +6,7 @@ use health_tests::{
     wait,
 };
 
-/// A runtime of one worker, and a service on it whose results are stale after 400 ms.
+/// Starts a runtime with one worker, and a service on it whose results are stale after 400 ms.
 fn service() -> (tokio::runtime::Runtime, Health) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let health = runtime.block_on(async {
@@ -19,21 +19,21 @@ fn service() -> (tokio::runtime::Runtime, Health) {
 }
 
 #[test]
-fn a_blocked_runtime_cannot_leave_a_green_page_behind() {
+fn a_blocked_runtime_turns_the_probes_unhealthy_until_it_recovers() {
     let (runtime, health) = service();
-    // The only worker is blocked; answering does not need it.
+    // The only worker is blocked. Answering does not need it.
     let blocked = Blocked::workers(runtime.handle(), 1);
     wait::equals("blocked", &503, || code(&health, "/livez"));
     assert_eq!(body(&health, "/livez/worker"), "[-]worker failed: stale\n");
     assert_eq!(code(&health, "/readyz"), 503);
-    // It recovers with the runtime.
+    // The probes recover with the runtime.
     drop(blocked);
     wait::equals("free again", &200, || code(&health, "/livez"));
     drop(health);
 }
 
 #[test]
-fn a_runtime_that_is_gone_cannot_leave_a_green_page_behind() {
+fn a_runtime_that_was_shut_down_turns_liveness_unhealthy() {
     let (runtime, health) = service();
     drop(runtime);
     wait::equals("gone", &503, || code(&health, "/livez"));

@@ -1,4 +1,4 @@
-//! A process without a free descriptor: what measures it goes on measuring.
+//! A process without a free file descriptor: the checks of the process and of the host continue to measure.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ use health_tests::{
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Opens files until the process may open no more, of which there are fewer from now on.
+/// Lowers the limit of descriptors to 200 and opens files until it is reached.
 fn starve() -> Vec<File> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, 200, hard).unwrap();
@@ -34,7 +34,7 @@ fn starve() -> Vec<File> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_without_a_free_descriptor_is_measured() {
+async fn a_process_without_a_free_descriptor_is_still_measured() {
     let spool = tempfile::tempdir().unwrap();
     fs::write(spool.path().join("a.xml"), "12345").unwrap();
     let chain = spool.path().join("chain.pem");
@@ -62,7 +62,7 @@ async fn a_process_without_a_free_descriptor_is_measured() {
     let late = FileDescriptors::new().every(secs(60));
 
     let files = starve();
-    // More than once: what is kept for the purpose is not used up.
+    // Repeated, because the descriptors that the checks reserve must not be used up.
     for _ in 0..3 {
         let report = refreshed().await;
         let of = |name: &str| report.check(name).unwrap();
@@ -76,13 +76,13 @@ async fn a_process_without_a_free_descriptor_is_measured() {
         assert_eq!(of("memory").detail("limit_of"), before.check("memory").unwrap().detail("limit_of"));
         assert_eq!(observed(of("spool"), "files"), 2.0);
     }
-    // What changes meanwhile is seen, and what starts meanwhile measures.
+    // Changes are still seen, and a new check can measure.
     fs::remove_file(spool.path().join("a.xml")).unwrap();
     assert_eq!(observed(refreshed().await.check("spool").unwrap(), "files"), 1.0);
     health.insert("late", late).unwrap();
     health.refresh("late").await.unwrap();
     assert_eq!(observed(health.report().check("late").unwrap(), "used_percent"), 100.0);
-    // A publisher goes on sending.
+    // A publisher continues to send.
     health.publish(dogstatsd);
     let mut bytes = [0; 2048];
     let length = tokio::task::block_in_place(|| agent.recv(&mut bytes)).unwrap();

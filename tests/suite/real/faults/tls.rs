@@ -1,5 +1,5 @@
-//! TLS with an authority of one's own, as RDS, Cloud SQL and ElastiCache have it: what each driver makes of a server's
-//! certificate, of a server without TLS, and of one that takes nothing else.
+//! TLS with a private certificate authority, as RDS, Cloud SQL and ElastiCache use it: the verdict of each driver on a
+//! server's certificate, on a server without TLS, and on a server that accepts only TLS.
 
 use std::{
     io::Read as _,
@@ -20,13 +20,13 @@ use health_tests::{
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use tonic::transport::{self, Certificate, Channel, ClientTlsConfig, Endpoint, ServerTlsConfig, server::TcpIncoming};
 
-/// What a check shows.
+/// The status and the reason of a check.
 type Verdict = (Status, Option<Reason>);
 
 const HEALTHY: Verdict = (Status::Healthy, None);
 const REJECTED: Verdict = (Status::Unhealthy, Some(Reason::Rejected));
 
-/// A certificate, what every check shows of its server, and the words that tell an operator what is wrong with it.
+/// The certificates, each with the verdict of every check and the words of its message.
 const CERTIFICATES: [(Flaw, Verdict, &str); 5] = [
     (Flaw::None, HEALTHY, ""),
     (Flaw::Expired, REJECTED, "certificate expired"),
@@ -35,7 +35,7 @@ const CERTIFICATES: [(Flaw, Verdict, &str); 5] = [
     (Flaw::Impostor, REJECTED, "BadSignature"),
 ];
 
-/// Has the server present each certificate of the table, at the port that `present` returns, and runs the check.
+/// Makes the server present each certificate of the table and runs the check. `present` returns the server's port.
 async fn under_every_certificate(
     authority: &Authority,
     mut present: impl AsyncFnMut(Identity) -> u16,
@@ -49,7 +49,7 @@ async fn under_every_certificate(
     }
 }
 
-/// Runs a check whose client and server do not agree whether to speak TLS, and expects one of these reasons.
+/// Runs a check while only one of client and server uses TLS, and expects one of these reasons.
 async fn disagrees(check: impl Into<Registration>, deadline: Duration, reasons: &[Reason]) {
     let report = shown(&checked_within(deadline, check).await);
     assert_eq!(report.status(), Status::Unhealthy, "{report:?}");
@@ -104,18 +104,18 @@ mod every_certificate_has_its_reason {
         let port = redis::Server::port(&server);
         let plain = server.pool(1);
         let check = |_: u16| -> Registration { Redis::new(redis::tls_pool(port, &authority.pem())).into() };
-        // The server takes the beginning of a handshake for that of a line, and waits for its end.
+        // The server takes the handshake for the start of a line and waits for its end.
         disagrees(check(0), secs(3), &[Reason::Timeout]).await;
         let present = async |identity: Identity| {
             server.require_tls(&identity);
             0
         };
         under_every_certificate(&authority, present, check).await;
-        // The server ends what is no handshake without a word.
+        // The server closes the connection without an answer if the data is no handshake.
         disagrees(Redis::new(plain), HANG, &[Reason::Unreachable]).await;
     }
 
-    /// deadpool-lapin hands no authority to lapin, which trusts the certificates of a file that the environment names.
+    /// deadpool-lapin has no option for an authority. lapin trusts the certificates of the file in `SSL_CERT_FILE`.
     #[tokio::test(flavor = "multi_thread")]
     async fn rabbitmq() {
         let Some(trusted) = std::env::var_os(TRUSTED) else {
@@ -130,8 +130,8 @@ mod every_certificate_has_its_reason {
             server.tls_port()
         };
         under_every_certificate(&authority, present, |port| check(&rabbitmq::tls_url(port))).await;
-        // The broker answers a handshake with its version of AMQP, and a header of AMQP with an alert of TLS. It resets
-        // both connections then, which the client may see first.
+        // The broker answers a handshake with its AMQP version, and an AMQP header with a TLS alert. It then resets the
+        // connection, and the client may see the reset first.
         let refused = [Reason::Rejected, Reason::Unreachable];
         disagrees(check(&rabbitmq::tls_url(server.port())), HANG, &refused).await;
         let unintelligible = [Reason::Failed, Reason::Unreachable];
@@ -177,7 +177,7 @@ fn endpoint(scheme: &str, port: u16) -> Endpoint {
     Endpoint::from_shared(format!("{scheme}://{NAME}:{port}")).unwrap()
 }
 
-/// A server of `grpc.health.v1` on this port, over TLS if it has a certificate.
+/// Starts a server of `grpc.health.v1` and returns its port. With a certificate it uses TLS.
 async fn grpc_server(identity: Option<Identity>) -> u16 {
     let listener = tokio::net::TcpListener::bind((NAME, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -191,10 +191,10 @@ async fn grpc_server(identity: Option<Identity>) -> u16 {
     port
 }
 
-/// Where a process that tests RabbitMQ puts the authority that it trusts.
+/// The environment variable with the file in which the child process stores its trusted authority.
 const TRUSTED: &str = "HEALTH_TESTS_TRUSTED";
 
-/// Runs this test in a child, whose environment names a file of trusted authorities before its first line.
+/// Runs this test in a child process, because `SSL_CERT_FILE` must be set before the process starts.
 fn in_a_process_that_trusts_a_file(test: &str) {
     let (_, test) = test.split_once("::").expect("a test of this suite");
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Callers that mean no good, on every server: whatever they send, nobody else notices, the dependency is spared, and
-//! nothing is kept.
+//! Abusive clients on every server: no other client is disturbed, the dependency gets no extra load, and nothing leaks.
 
 use std::{
     io::{Read as _, Write as _},
@@ -26,7 +25,7 @@ const MAX_AGE: Duration = millis(200);
 const RANDOM: usize = 4_000;
 const IDLE: usize = 2_000;
 
-/// A service with one dependency that counts how often it is asked.
+/// A service with one dependency that counts the runs of its check.
 struct Victim {
     server: Server,
     runs: Arc<AtomicU64>,
@@ -54,7 +53,7 @@ impl Victim {
         Self { server, runs, _health: health, _runtime: runtime }
     }
 
-    /// Others are answered meanwhile.
+    /// Asserts that other clients are answered.
     fn is_well(&self, after: &str) {
         let answer = http::get(self.server.address, "/livez", &[]);
         assert_eq!(answer.status, 200, "{:?}, {after}", self.server);
@@ -68,7 +67,7 @@ fn connect(server: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A source of chance that repeats itself.
+/// A pseudo-random generator with a fixed seed.
 struct Chance(u64);
 
 impl Chance {
@@ -89,7 +88,7 @@ impl Chance {
     }
 }
 
-/// Something like a request, and often one of ours.
+/// Returns a random request, often one for a path of the endpoint.
 fn random_request(chance: &mut Chance) -> String {
     let method = match chance.below(8) {
         0 => chance.text(12),
@@ -113,26 +112,26 @@ fn random_request(chance: &mut Chance) -> String {
     request + "connection: close\r\n\r\n"
 }
 
-/// The code of an answer, if one came at all.
+/// Returns the status code of an answer, if there is one.
 fn code_of(bytes: &[u8]) -> Option<u16> {
     let line = std::str::from_utf8(bytes.get(..12)?).ok()?;
     line.strip_prefix("HTTP/1.")?.get(2..)?.parse().ok()
 }
 
-/// How long an answer is waited for that may never come, as no server could know that the request has ended.
+/// The time to wait for an answer that may never come, because a server cannot always know that a request is complete.
 const PATIENCE: Duration = secs(2);
 
 fn exchange(server: SocketAddr, request: &[u8], patience: Duration) -> Option<u16> {
     let mut stream = connect(server);
     stream.set_read_timeout(Some(patience)).unwrap();
-    // The server may have had enough before everything was sent.
+    // The server may close the connection before everything is sent.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     code_of(&answer)
 }
 
-/// Everyone at once, and nobody gets more than is his.
+/// Sends random, oversized, slow, idle and pipelined requests.
 fn abused(victim: &Victim, random: usize) {
     let server = victim.server.address;
 
@@ -151,7 +150,11 @@ fn abused(victim: &Victim, random: usize) {
             });
         }
     });
-    assert!(answered.load(Ordering::Relaxed) > random / 2, "{} were answered", answered.load(Ordering::Relaxed));
+    assert!(
+        answered.load(Ordering::Relaxed) > random / 2,
+        "only {} random requests were answered",
+        answered.load(Ordering::Relaxed)
+    );
     victim.is_well("random requests");
 
     for request in ["CONNECT localhost:1 HTTP/1.1\r\n", "GET localhost:1 HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n"] {
@@ -180,12 +183,12 @@ fn abused(victim: &Victim, random: usize) {
                 let mut stream = connect(server);
                 for part in ["GET /health HTTP/1.1\r\n", "host: local"] {
                     part.bytes().for_each(|byte| drop(stream.write_all(&[byte])));
-                    // After each half.
+                    // Waits after each half of the request.
                     half.wait();
                 }
             });
         }
-        // All of them are in the middle of their requests.
+        // All slow clients are in the middle of their requests.
         half.wait();
         victim.is_well("slow clients");
         half.wait();
@@ -202,12 +205,12 @@ fn abused(victim: &Victim, random: usize) {
     stream.write_all((request.repeat(count - 1) + last).as_bytes()).unwrap();
     let mut answers = String::new();
     stream.read_to_string(&mut answers).unwrap();
-    assert_eq!(answers.matches("HTTP/1.1 200").count(), count, "pipelined");
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), count, "every pipelined request gets an answer");
     victim.is_well("pipelining");
 }
 
-/// Far more than anyone can answer, on connections that are kept, until the check has run again: how many answers, how many
-/// runs of the check, and how long it took.
+/// Sends more requests than the server can answer, on open connections, until the check has run again. Returns the
+/// number of answers, the number of the check's runs and the duration.
 fn flooded(victim: &Victim) -> (usize, u64, Duration) {
     let (server, began, before) = (victim.server.address, Instant::now(), victim.runs.load(Ordering::Relaxed));
     let answers = AtomicUsize::new(0);
@@ -235,7 +238,7 @@ fn flooded(victim: &Victim) -> (usize, u64, Duration) {
     (answers.load(Ordering::Relaxed), victim.runs.load(Ordering::Relaxed) - before, began.elapsed())
 }
 
-/// Ends the flood with the test.
+/// Ends the flood when the test ends.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -245,21 +248,21 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-fn nobody_notices_and_nothing_is_kept() {
+fn abusive_clients_disturb_no_other_client_and_leave_nothing_behind() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(20_000).max(soft), hard).unwrap();
     for framework in Framework::ALL {
         let victim = Victim::start(framework);
-        // Once to fill what is kept on purpose.
+        // The first time fills caches and pools.
         abused(&victim, RANDOM / 10);
         flooded(&victim);
         let before = process::usage();
         abused(&victim, RANDOM);
         let (answers, runs, lasted) = flooded(&victim);
         let most = u64::try_from(lasted.as_millis() / MAX_AGE.as_millis()).unwrap() + 2;
-        assert!((1..=most).contains(&runs), "{framework:?}: {runs} runs in {lasted:?}, at most {most} are due");
+        assert!((1..=most).contains(&runs), "{framework:?}: {runs} runs in {lasted:?}, at most {most} are allowed");
         let mut after = process::usage();
-        // A thread that Tokio lent goes by itself after ten seconds.
+        // A thread of Tokio's blocking pool ends after ten idle seconds.
         wait::until(&format!("{framework:?} uses no more than before, {before:?}"), || {
             after = process::usage();
             after.resident <= before.resident + (8 << 20) && after.threads <= before.threads

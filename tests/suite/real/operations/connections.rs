@@ -1,4 +1,4 @@
-//! What becomes of connections while a service drains: on every framework, for health and for the application.
+//! Connections while a service drains, on every framework, of probes and of the application.
 
 use health_core::{Endpoint, Health, check_fn};
 use health_tests::{
@@ -20,7 +20,7 @@ fn closes(answer: &http::Answer) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_http_1_close_their_connections_in_the_middleware_forms_the_applications_too() {
+async fn during_a_drain_http_1_answers_close_connections_and_with_the_middleware_the_applications_too() {
     for (framework, form) in EVERY {
         let (health, endpoint) = draining(|endpoint| endpoint).await;
         let server = serve(framework, form, endpoint);
@@ -33,14 +33,14 @@ async fn answers_of_http_1_close_their_connections_in_the_middleware_forms_the_a
         let answer = http::keep_alive(server.address, &probe);
         assert_eq!((answer.status, closes(&answer)), (200, true), "{server:?}");
         let answer = http::keep_alive(server.address, &application);
-        // Without an application every answer is ours.
+        // Without an application every answer comes from the endpoint.
         let closes_all = matches!(form, Form::Middleware | Form::NestedMiddleware) || framework == Framework::Hyper;
         assert_eq!((answer.status, closes(&answer)), (server.elsewhere, closes_all), "{server:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_application_may_keep_its_connections_and_carry_envoys_header() {
+async fn close_connections_can_be_turned_off_and_envoys_header_is_added() {
     for framework in [Framework::Actix, Framework::Axum, Framework::Warp] {
         let (health, endpoint) = draining(|endpoint| endpoint.close_connections(false).envoy_headers(true)).await;
         let server = serve(framework, Form::Middleware, endpoint);
@@ -56,8 +56,8 @@ async fn the_application_may_keep_its_connections_and_carry_envoys_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_http_2_say_nothing_of_connections() {
-    // The server without a framework speaks HTTP/1 alone.
+async fn http_2_answers_have_no_connection_header() {
+    // The server without a framework speaks only HTTP/1.
     for (framework, form) in EVERY.into_iter().filter(|(framework, _)| *framework != Framework::Hyper) {
         let (health, endpoint) = draining(|endpoint| endpoint).await;
         let server = serve(framework, form, endpoint);

@@ -1,4 +1,4 @@
-//! Dedicated servers: they end whatever their clients do, and report unhealthy if the runtime stalls.
+//! Dedicated servers end regardless of their clients, and report unhealthy if the runtime stalls.
 
 use std::{
     io::Write as _,
@@ -13,7 +13,7 @@ use health_tests::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_finishes_holds_up_no_end() {
+async fn a_client_that_never_finishes_does_not_delay_the_end() {
     let health = Health::builder().check("x", check_fn(|| async { Ok(()) })).start().unwrap();
     assert!(health.ready().await);
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
@@ -26,16 +26,17 @@ async fn a_client_that_never_finishes_holds_up_no_end() {
         assert_eq!(http::get(server.address(), "/readyz", &[]).text(), "ok");
         let mut slow = TcpStream::connect(server.address()).unwrap();
         slow.write_all(b"GET /readyz HTTP/1.1\r\nhost: ").unwrap();
-        // Its half of a request is read: another client's whole one is answered after it.
+        // The answer to another client's request shows that the server has read this incomplete one.
         assert_eq!(http::get(server.address(), "/livez", &[]).text(), "ok");
         let address = server.address();
-        // Would last for ever, as the client does.
+        // An end that waited for the client would take for ever.
         drop(server);
-        assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+        assert!(TcpStream::connect(address).is_err(), "the port is closed");
     }
 }
 
-/// A runtime whose workers are all blocked: every dedicated server says so, and is healthy again with the runtime.
+/// All workers of the runtime are blocked: every dedicated server is unhealthy, and healthy again when the runtime
+/// recovers.
 #[test]
 fn a_blocked_runtime_is_unhealthy_on_every_dedicated_server_and_recovers() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -59,7 +60,7 @@ fn a_blocked_runtime_is_unhealthy_on_every_dedicated_server_and_recovers() {
     wait::equals("before", &all("ok"), || answers("/readyz"));
     let blocked = Blocked::workers(runtime.handle(), 2);
     wait::equals("blocked", &all("[-]database failed: stale\n"), || answers("/readyz/database"));
-    // Liveness has thirty seconds, which is shown on the virtual clock.
+    // Liveness fails only after 30 s. A test on the virtual clock shows it.
     drop(blocked);
     wait::equals("after", &all("ok"), || answers("/readyz"));
     drop((servers, health));

@@ -1,4 +1,4 @@
-//! The example services as programs: what they serve, and how they leave.
+//! The example services as programs: their answers and their shutdown.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 const TOKEN: &str = "a-token-for-the-examples";
 
 #[test]
-fn they_run_without_any_variable() {
+fn every_example_runs_without_environment_variables() {
     for example in EXAMPLES {
         let program = Program::start(example, &[]);
         program.ready();
@@ -54,7 +54,7 @@ fn the_minimal_example_of_each_adapter_answers_and_is_under_30_lines() {
 }
 
 #[test]
-fn the_token_shows_everything_and_a_short_one_ends_them() {
+fn the_token_grants_full_visibility_and_a_short_token_ends_the_example() {
     for example in EXAMPLES {
         let program = Program::start(example, &[("HEALTH_TOKEN", TOKEN)]);
         let full = http::get(program.address, "/health", &[("authorization", &format!("Bearer {TOKEN}"))]);
@@ -68,7 +68,7 @@ fn the_token_shows_everything_and_a_short_one_ends_them() {
 }
 
 #[test]
-fn they_drain_on_a_signal_and_exit_with_0() {
+fn every_example_drains_on_a_signal_and_exits_with_0() {
     thread::scope(|scope| {
         for example in EXAMPLES {
             for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -88,7 +88,7 @@ fn drains(example: &str, signal: Signal) {
         (ready.status == 503).then_some(ready)
     });
     assert_eq!(drained.json()["reason"], "draining", "{example}");
-    // It serves on, alive, and not a moment less than the delay.
+    // The example continues to serve for the whole delay.
     let mut served = 0;
     let status = wait::found("the end", || {
         served += usize::from(serves(program.address, "/livez") && serves(program.address, "/"));
@@ -96,10 +96,10 @@ fn drains(example: &str, signal: Signal) {
     });
     assert!(status.success(), "{example} ended with {status}");
     assert!(began.elapsed() >= secs(10), "{:?}", began.elapsed());
-    assert!(served > 0, "nothing was served while it drained");
+    assert!(served > 0, "the example served nothing while it drained");
 }
 
-/// Whether the application answers there, which it may not any more.
+/// Tells whether the application answers with 200. The port may be closed already.
 fn serves(address: SocketAddr, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -108,7 +108,7 @@ fn serves(address: SocketAddr, path: &str) -> bool {
     is_heard.is_ok() && answer.starts_with("HTTP/1.1 200")
 }
 
-/// What the worker itself says of a probe.
+/// Runs the worker's own probe and returns its exit code and output.
 fn probed(target: &str) -> (Option<i32>, String) {
     let output = Command::new(program::built().join("worker")).args(["probe", "-t", "180s", target]).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -133,19 +133,19 @@ fn the_worker_is_probed_over_tcp_over_a_unix_socket_and_by_a_file() {
     assert_eq!(full.json()["service"], "health-example-worker");
     wait::equals("a probe of the socket", &(Some(0), "healthy\n".to_owned()), || probed(&target("/readyz")));
     wait::until("the file", || file.exists());
-    // It is written again and again.
+    // The worker writes the file again and again.
     let written = || std::fs::metadata(&file).and_then(|found| found.modified()).ok();
     let first = written();
-    wait::until("a later time of the file", || written() > first);
+    wait::until("a newer modification time of the file", || written() > first);
 
     program.process.signal(Signal::SIGTERM);
     wait::equals("a drain", &Some(1), || probed(&target("/readyz")).0);
     let status = program.process.ended();
     assert!(status.success(), "ended with {status}: {}", program.log());
-    assert!(!file.exists(), "a worker that has ended is not live");
+    assert!(!file.exists(), "a worker that has ended must remove its file");
     assert_eq!(probed(&target("/livez")).0, Some(1));
 
-    // A worker that is killed leaves its socket behind, which the next one replaces.
+    // A killed worker leaves its socket behind. The next worker replaces it.
     drop(Program::start("worker", &variables));
     let program = Program::start("worker", &variables);
     wait::equals("a probe of the socket", &Some(0), || probed(&target("/readyz")).0);
@@ -155,7 +155,7 @@ fn the_worker_is_probed_over_tcp_over_a_unix_socket_and_by_a_file() {
 }
 
 #[test]
-fn a_later_signal_ends_them_at_once() {
+fn a_later_signal_ends_an_example_at_once() {
     for (example, second, code) in
         [("actix", Signal::SIGTERM, 143), ("axum", Signal::SIGINT, 130), ("warp", Signal::SIGTERM, 143)]
     {
@@ -163,7 +163,7 @@ fn a_later_signal_ends_them_at_once() {
         program.ready();
         program.process.signal(Signal::SIGTERM);
         wait::equals(example, &503, || http::get(program.address, "/readyz", &[]).status);
-        // For a second it is taken for a duplicate of the first.
+        // A signal within a second counts as a duplicate of the first one.
         wait::until(example, || {
             program.process.signal(second);
             !program.process.runs()
@@ -174,7 +174,7 @@ fn a_later_signal_ends_them_at_once() {
 }
 
 #[test]
-fn they_watch_what_they_are_given() {
+fn the_examples_check_the_servers_of_their_variables() {
     let database = health_tests::postgres::Server::start();
     let redis = health_tests::redis::Server::start();
     for example in EXAMPLES {
@@ -216,20 +216,26 @@ fn a_changed_file_is_applied_on_sighup() {
         program.process.signal(Signal::SIGHUP);
         let changed = (Some(9_000.0), Some(1_000.0));
         wait::equals(example, &changed, pace);
-        wait::until("a line on each option", || program.log().contains(&format!("{check}: timeout 3s -> 1s")));
+        wait::until("a log line for the changed option", || {
+            program.log().contains(&format!("{check}: timeout 3s -> 1s"))
+        });
 
-        // One mistake that reading the file tells, and one that only the checks tell.
+        // One mistake that the parser of the file finds, and one that only the validation of the checks finds.
         let mistakes = [(3, "timeout = \"4s\"\n[cheks]\n"), (4, "timeout = \"4s\"\nevery = \"7s\"\nfailures = 0\n")];
         for (line, text) in mistakes {
             write(&format!("[checks.{check}]\n{text}"));
             program.process.signal(Signal::SIGHUP);
-            wait::until("its place in the log", || program.log().contains(&format!("health.toml:{line}:")));
+            wait::until("the place of the mistake in the log", || {
+                program.log().contains(&format!("health.toml:{line}:"))
+            });
             assert_eq!(pace(), changed, "{example}");
         }
         write(&format!("[checks.{check}]\nenabled = false\n"));
         program.process.signal(Signal::SIGHUP);
         wait::equals(example, &(Some(5_000.0), Some(2_000.0)), pace);
-        wait::until("what needs a restart", || program.log().contains(&format!("{check}: enabled")));
+        wait::until("a log line for the option that needs a restart", || {
+            program.log().contains(&format!("{check}: enabled"))
+        });
         assert!(program.process.runs(), "{example}: {}", program.log());
     }
 }
@@ -245,7 +251,7 @@ fn settings_come_from_a_file_and_from_variables() {
         let variables = [("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path), ("HEALTH_CHECKS__QUEUE__TIMEOUT", "1s")];
         let program = Program::start(example, &variables);
         let checks = http::get(program.address, "/health", &[("authorization", &bearer)]).json()["checks"].clone();
-        // The variable overrules the file, and the file the code.
+        // A variable overrides the file, and the file overrides the code.
         assert_eq!(
             (checks["queue"]["timeout_ms"].as_f64(), checks["queue"]["interval_ms"].as_f64()),
             (Some(1_000.0), Some(9_000.0))
@@ -267,7 +273,7 @@ fn settings_come_from_a_file_and_from_variables() {
             let output = program::output(example, &[(name, value)]);
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{example} {name}={value}: {said}");
-            assert!(said.contains(words), "{words} is not in {said}");
+            assert!(said.contains(words), "the output lacks {words}: {said}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The server without a framework: what it takes from clients, and how it ends.
+//! The server without a framework: the requests that it accepts, and its end.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// A service whose answers do not change.
+/// Returns a frozen service, whose answers do not change.
 fn frozen() -> Frozen {
     let frozen =
         Frozen::new(Health::builder().version("1.4.2").check("database", check_fn(|| async { Ok(()) }))).unwrap();
@@ -32,7 +32,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A server on the runtime that takes so many connections.
+/// Starts a server on the runtime with this maximum number of connections.
 fn serve(runtime: &Runtime, frozen: &Frozen, most: usize) -> (SocketAddr, Server) {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -47,7 +47,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// One answer to `/livez` on a connection that stays open.
+/// Requests `/livez` on a connection that stays open and returns the answer.
 fn live(stream: &mut (impl Read + Write)) -> String {
     stream.write_all(LIVE).unwrap();
     let mut answer = Vec::new();
@@ -59,7 +59,7 @@ fn live(stream: &mut (impl Read + Write)) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Whether the server has closed the connection, without a further byte.
+/// Tells whether the server has closed the connection without sending another byte.
 fn is_closed(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0]) {
         Ok(count) => count == 0,
@@ -72,7 +72,7 @@ fn a_unix_socket_is_served_like_a_port() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("worker.sock");
     let (frozen, runtime) = (frozen(), runtime());
-    // Nobody has an address there, so nobody is granted more by it.
+    // A client of a Unix socket has no address, so `full_for` cannot grant more by it.
     let endpoint = Endpoint::new(frozen.health()).full_for(|request| request.peer().is_some());
     let bind = || runtime.block_on(health_hyper::bind_unix(&path));
     let listener = bind().unwrap();
@@ -99,12 +99,12 @@ fn a_unix_socket_is_served_like_a_port() {
     let answer = ask("GET /elsewhere");
     assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("text/plain; charset=utf-8\r\n"), "{answer}");
 
-    // Somebody listens there, until the server has ended; then the file is replaced.
+    // A socket in use is not replaced. After the end of the server its file is replaced.
     assert_eq!(bind().unwrap_err().kind(), ErrorKind::AddrInUse);
     runtime.block_on(server.end());
     assert!(path.exists());
     drop(bind().unwrap());
-    // What is no socket stays.
+    // A file that is no socket is not replaced.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "precious").unwrap();
     assert_eq!(bind().unwrap_err().kind(), ErrorKind::AddrInUse);
@@ -112,7 +112,7 @@ fn a_unix_socket_is_served_like_a_port() {
 }
 
 #[test]
-fn nonsense_is_answered_with_a_400_and_everything_in_a_row_with_an_answer_each() {
+fn malformed_requests_get_400_and_every_pipelined_request_gets_an_answer() {
     let (frozen, runtime) = (frozen(), runtime());
     let (address, server) = serve(&runtime, &frozen, 256);
     assert_eq!(http::exchange(address, b"\x00\x01nonsense\r\n\r\n").status, 400);
@@ -127,7 +127,7 @@ fn nonsense_is_answered_with_a_400_and_everything_in_a_row_with_an_answer_each()
 }
 
 #[test]
-fn the_end_finishes_an_answer_in_progress_and_closes_what_is_idle() {
+fn the_end_finishes_answers_in_progress_and_closes_idle_connections() {
     let (frozen, runtime) = (frozen(), runtime());
     let (address, server) = serve(&runtime, &frozen, 256);
     let (mut idle, mut busy, mut stuck) = (connect(address), connect(address), connect(address));
@@ -135,7 +135,7 @@ fn the_end_finishes_an_answer_in_progress_and_closes_what_is_idle() {
     let (begin, rest) = LIVE.split_at(20);
     busy.write_all(begin).unwrap();
     stuck.write_all(begin).unwrap();
-    // Their halves of requests are read: another client's whole one is answered after them.
+    // The answer to another client's request shows that the server has read the incomplete ones.
     assert_eq!(http::get(address, "/livez", &[]).text(), "ok");
     let ended = runtime.spawn(server.end());
     assert!(is_closed(&mut idle));
@@ -143,10 +143,10 @@ fn the_end_finishes_an_answer_in_progress_and_closes_what_is_idle() {
     let mut answer = String::new();
     busy.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("connection: close\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
-    // This one never ends its request, and is cut off.
+    // The request of this client never ends, so the server closes the connection.
     runtime.block_on(ended).unwrap();
     assert!(is_closed(&mut stuck));
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).is_err(), "the port is closed");
 }
 
 #[test]
@@ -157,25 +157,25 @@ fn dropping_the_server_ends_it() {
     live(&mut idle);
     drop(server);
     assert!(is_closed(&mut idle));
-    wait::until("nobody listens any more", || TcpStream::connect(address).is_err());
+    wait::until("the port is closed", || TcpStream::connect(address).is_err());
 }
 
 #[test]
-fn idle_clients_keep_nobody_out() {
+fn idle_clients_do_not_exhaust_the_connections() {
     let (frozen, runtime) = (frozen(), runtime());
     let (address, server) = serve(&runtime, &frozen, 4);
     let mut first = connect(address);
     live(&mut first);
     let idle: Vec<TcpStream> = (0..40).map(|_| connect(address)).collect();
     assert_eq!(http::get(address, "/livez", &[]).text(), "ok");
-    assert!(is_closed(&mut first), "the connection that was idle for the longest time");
+    assert!(is_closed(&mut first), "the server closes the connection that was idle for the longest time");
     drop(idle);
     runtime.block_on(server.end());
 }
 
-/// A process without a free descriptor: the server says so once, closes what is idle, and answers.
+/// In a process without a free descriptor the server logs this once, closes an idle connection and answers.
 #[test]
-fn a_process_without_a_free_descriptor_ends_nothing() {
+fn a_process_without_a_free_descriptor_still_serves() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(256), hard).unwrap();
     let (frozen, lines) = (frozen(), Lines::default());
@@ -195,13 +195,13 @@ fn a_process_without_a_free_descriptor_ends_nothing() {
     });
     let mut idle = connect(address);
     live(&mut idle);
-    // Everything that is left is taken, and one given back for the client.
+    // Takes all remaining descriptors and gives back one for the client.
     let mut taken: Vec<File> = std::iter::repeat_with(|| File::open("/dev/null")).map_while(Result::ok).collect();
     assert!(taken.pop().is_some());
     let mut client = connect(address);
     client.write_all(LIVE).unwrap();
     wait::until("an error of accept", || lines.text().contains("cannot accept connections"));
-    // The descriptor of the idle connection is the one that was missing.
+    // The server has closed the idle connection to get its descriptor.
     assert!(is_closed(&mut idle));
     let mut answer = [0; 15];
     client.read_exact(&mut answer).unwrap();

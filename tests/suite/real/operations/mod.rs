@@ -1,4 +1,4 @@
-//! How a service starts, runs, is attacked and leaves.
+//! How a service starts, runs, withstands abuse and shuts down.
 
 mod abuse;
 mod connections;

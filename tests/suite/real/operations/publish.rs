@@ -1,4 +1,4 @@
-//! Publishers of an application's own that behave badly.
+//! An application's own publishers that hang, panic or block.
 
 use std::sync::{
     atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use health_tests::{
     wait,
 };
 
-/// Never comes back, and never asks for a change.
+/// A publisher that never returns and never receives a change.
 struct Hangs;
 
 #[async_trait]
@@ -29,11 +29,11 @@ struct Panics;
 impl Publisher for Panics {
     async fn publish(self: Box<Self>, source: Source) {
         PANICKED.store(true, Ordering::Relaxed);
-        assert!(source.report().checks().is_empty(), "of no use");
+        assert!(source.report().checks().is_empty(), "a publisher that panics");
     }
 }
 
-/// Holds a thread of the runtime, which it must not, until the test lets it go.
+/// A publisher that blocks a thread of the runtime, which is against the rules, until the test releases it.
 struct Blocks(mpsc::Receiver<()>);
 
 #[async_trait]
@@ -44,7 +44,7 @@ impl Publisher for Blocks {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_that_hangs_panics_or_blocks_delays_no_check_and_no_answer() {
+async fn a_publisher_that_hangs_panics_or_blocks_delays_no_check_and_no_answer() {
     let health = Health::builder()
         .check("x", check_fn(|| async { Ok(()) }).every(millis(50)).stale_after(wait::HANG))
         .start()
@@ -54,14 +54,14 @@ async fn one_that_hangs_panics_or_blocks_delays_no_check_and_no_answer() {
     health.publish(Hangs);
     health.publish(Panics);
     health.publish(Blocks(ended));
-    wait::true_of("the one that panics has run", || PANICKED.load(Ordering::Relaxed)).await;
+    wait::true_of("the panicking publisher has run", || PANICKED.load(Ordering::Relaxed)).await;
     let before = runs(&health);
     wait::true_of("ten more runs", || {
         assert_eq!(code(&health, "/readyz"), 200);
         runs(&health) >= before + 10
     })
     .await;
-    // They have a second for their last words, and no more: the one that blocks has not come back.
+    // Each publisher gets one second for its last messages. The blocked publisher has not returned by then.
     health.stop().await;
     drop(end);
 }

@@ -1,4 +1,5 @@
-//! A rolling restart of two instances behind HAProxy, under constant load: nothing is lost, unless the proxy is blind.
+//! A rolling restart of two instances behind HAProxy under constant load: no request is lost, unless the proxy does not
+//! probe readiness.
 
 use std::{
     net::SocketAddr,
@@ -22,9 +23,9 @@ use health_tests::{
 use nix::sys::signal::Signal;
 use tokio::task::block_in_place;
 
-/// Clients at once, in a quiet hour.
+/// Number of parallel clients for a low load.
 const FEW: usize = 4;
-/// Clients at once, many more than the three requests that Envoy asks again for at a time by default.
+/// Number of parallel clients for a high load: many more than the three parallel retries that Envoy allows by default.
 pub(crate) const MANY: usize = 32;
 
 /// Two instances of an example behind a proxy.
@@ -46,7 +47,7 @@ impl Fleet {
         fleet
     }
 
-    /// Ends one instance as an orchestrator would, and starts it anew.
+    /// Stops one instance as an orchestrator does, and starts it again.
     fn restart(&mut self, which: usize) {
         let instance = &mut self.instances[which];
         instance.process.signal(Signal::SIGTERM);
@@ -63,7 +64,7 @@ pub(crate) fn start(example: &str, drain: &str, address: SocketAddr) -> Program 
     program
 }
 
-/// Clients that ask without pause until they are told to stop.
+/// Clients that send requests without a pause until they are stopped.
 pub(crate) struct Load {
     over: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -94,9 +95,9 @@ impl Load {
                     asked.fetch_add(1, Ordering::Relaxed);
                     if let Some(failure) = failure {
                         failed.fetch_add(1, Ordering::Relaxed);
-                        // Those that are lost on purpose are many.
+                        // Prints only the first failures, because some tests lose many requests on purpose.
                         if failed.load(Ordering::Relaxed) <= 3 {
-                            println!("lost: {failure}");
+                            println!("failed request: {failure}");
                         }
                     }
                     tokio::time::sleep(millis(2)).await;
@@ -107,7 +108,7 @@ impl Load {
         load
     }
 
-    /// Waits until each client has asked some more.
+    /// Waits until each client has sent about four more requests.
     pub(crate) fn goes_on(&self) {
         let before = self.asked();
         wait::until("more requests", || self.asked() >= before + 4 * self.clients.len());
@@ -117,20 +118,20 @@ impl Load {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// How many were asked and how many of them failed.
+    /// Stops the clients. Returns the number of requests and the number of failed ones.
     pub(crate) fn stop(self) -> (usize, usize) {
         self.over.store(true, Ordering::Relaxed);
-        // What is under way counts, too.
+        // Requests in progress count too.
         self.runtime.block_on(async {
             for client in self.clients {
-                client.await.expect("a client");
+                client.await.expect("a client that did not panic");
             }
         });
         (self.asked.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 }
 
-/// Rolling restarts under load: how many requests were asked, and how many failed.
+/// Runs rolling restarts under load. Returns the number of requests and the number of failed ones.
 fn roll(example: &'static str, drain: &'static str, checks: Checks, times: usize, at_least: usize) -> (usize, usize) {
     let mut fleet = Fleet::start(example, drain, checks);
     let load = Load::on(fleet.proxy.port(), FEW);
@@ -142,7 +143,7 @@ fn roll(example: &'static str, drain: &'static str, checks: Checks, times: usize
     load.stop()
 }
 
-/// Every example at once.
+/// Runs all examples in parallel. Returns each with its number of requests and of failed ones.
 fn every_example(
     roll: impl Fn(&'static str) -> (usize, usize) + Copy + Send + 'static,
 ) -> Vec<(&'static str, usize, usize)> {
@@ -158,7 +159,7 @@ fn every_example(
 }
 
 #[test]
-fn nothing_is_lost_behind_a_proxy_that_asks_for_readiness() {
+fn no_request_is_lost_behind_a_proxy_that_probes_readiness() {
     let (times, at_least) = if long() { (50, 100_000) } else { (3, 300) };
     for (example, asked, failed) in every_example(move |example| roll(example, "4", Checks::Readiness, times, at_least))
     {
@@ -166,16 +167,16 @@ fn nothing_is_lost_behind_a_proxy_that_asks_for_readiness() {
     }
 }
 
-/// The control: what the test above would say if draining did nothing.
+/// The control: without readiness probes and without a drain requests are lost, so the test above can fail.
 #[test]
-fn requests_are_lost_behind_a_proxy_that_is_blind() {
+fn requests_are_lost_behind_a_proxy_that_only_connects() {
     for (example, asked, failed) in every_example(|example| roll(example, "0", Checks::Connection, 3, 300)) {
         assert!(failed > 0, "{example}: none of {asked} requests failed");
     }
 }
 
 #[test]
-fn nothing_is_lost_with_the_file_of_the_examples() {
+fn no_request_is_lost_with_the_haproxy_file_of_the_examples() {
     let addresses = [port::free(), port::free()].map(port::local);
     let mut instances = addresses.map(|address| start("axum", "1", address));
     let proxy = Haproxy::of_the_examples(addresses[0].port(), addresses[1].port());
@@ -191,7 +192,7 @@ fn nothing_is_lost_with_the_file_of_the_examples() {
         *instance = start("axum", "1", addresses[which]);
         proxy.waits_for(["a", "b"][which], "UP");
     }
-    // Nobody tells of the one that is killed: what it was asked for is asked of the other.
+    // The last instance is killed without a drain. HAProxy retries its requests on the other one.
     let [killed, _left] = instances;
     drop(killed);
     proxy.waits_for("a", "DOWN");
@@ -201,7 +202,8 @@ fn nothing_is_lost_with_the_file_of_the_examples() {
     assert!(asked > MANY && failed == 0, "{failed} of {asked} requests failed");
 }
 
-/// `httpchk`, and with `http-check disable-on-404` a server that drains gets no new clients and is not taken for dead.
+/// With `httpchk` a draining server is `DOWN`. With `http-check disable-on-404` it is `NOLB`: it gets no new clients
+/// but does not count as dead.
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_follows_readiness_through_up_down_and_drain() {
     for (checks, draining_code, drained) in [(Checks::Readiness, 503, "DOWN"), (Checks::ReadinessWith404, 404, "NOLB")]

@@ -1,4 +1,4 @@
-//! No output of the examples carries a secret, whatever is wrong with what they are given.
+//! No output of the examples contains a secret, also when their configuration or their servers are faulty.
 
 use health_tests::{
     http, port, postgres,
@@ -34,9 +34,9 @@ fn the_examples_end_with_a_clear_error_and_no_password() {
     }
 }
 
-/// Against ports where nobody listens, at every level of logs and every visibility.
+/// Against closed ports, at every log level and every visibility.
 #[test]
-fn the_examples_never_tell_a_password_of_what_is_down() {
+fn the_examples_show_no_password_of_a_server_that_is_down() {
     let (database, redis) = (port::free(), port::free());
     let variables = [
         ("DATABASE_URL", format!("postgres://app:{ENCODED}@127.0.0.1:{database}/orders")),
@@ -50,9 +50,9 @@ fn the_examples_never_tell_a_password_of_what_is_down() {
     }
 }
 
-/// The same against real servers that refuse the password, and that die.
+/// Against real servers that refuse the password and are then killed.
 #[test]
-fn the_examples_never_tell_a_password_of_what_refuses_it() {
+fn the_examples_show_no_password_of_a_server_that_refuses_it() {
     let mut database = postgres::Server::start();
     let mut redis = redis::Server::start();
     let variables = [
@@ -73,7 +73,7 @@ fn the_examples_never_tell_a_password_of_what_refuses_it() {
     }
 }
 
-/// Reads everything that an example says of its database and cache until both show the reason.
+/// Reads every output about the servers of an example until all their checks show the reason.
 fn watch(program: &Program, reason: &str) {
     let bearer = format!("Bearer token-{PASSWORD}");
     wait::until(reason, || {
@@ -82,7 +82,7 @@ fn watch(program: &Program, reason: &str) {
             let full = [("authorization", bearer.as_str())];
             let answer = http::get(program.address, &format!("/health/checks/{check}"), &full);
             is_clean(&answer.text(), check);
-            assert!(answer.json().get("kind").is_some(), "the token shows everything");
+            assert!(answer.json().get("kind").is_some(), "the token grants full visibility");
             reasons.push(answer.json()["reason"].as_str().unwrap_or_default().to_owned());
         }
         for path in [
@@ -99,6 +99,6 @@ fn watch(program: &Program, reason: &str) {
         reasons.iter().all(|shown| shown == reason)
     });
     let log = program.log();
-    assert!(log.contains("check is unhealthy"), "the log tells of it: {log}");
+    assert!(log.contains("check is unhealthy"), "the log has no line about an unhealthy check: {log}");
     is_clean(&log, "the log");
 }

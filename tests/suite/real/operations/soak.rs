@@ -1,5 +1,5 @@
-//! Every server under load while what they depend on flaps: memory, descriptors, threads and tasks stay where they
-//! were. So many turns of the dependencies, and ten minutes in the long form, whose result and plot are kept.
+//! Every server under load while the dependencies flap: memory, descriptors, threads and tasks do not grow. The test
+//! runs a fixed number of rounds. The long form takes at least ten minutes, and its result and plot are stored.
 
 use std::{
     fmt::Write as _,
@@ -23,10 +23,10 @@ use health_tests::{
     wait,
 };
 
-/// Rounds of the dependencies' faults; what is measured in the first ones is the way to where it stays.
+/// Rounds of faults of the dependencies. The first `WARM` rounds are a warm-up and do not count.
 const ROUNDS: usize = 8;
 const WARM: usize = 2;
-/// How long the long form goes on at least.
+/// The minimum duration of the long form.
 const LONG: Duration = secs(600);
 const EVERY: Duration = millis(250);
 const PATHS: [&str; 7] = [
@@ -38,10 +38,10 @@ const PATHS: [&str; 7] = [
     "/health/checks/cache",
     "/health?format=health",
 ];
-/// A client connects anew after so many requests.
+/// Number of requests after which a client opens a new connection.
 const PER_CONNECTION: usize = 200;
 
-/// What may be more in the end than in the beginning, of each line of the plot.
+/// The lines of the plot, each with its allowed growth from the first third to the last, and its colour.
 const LINES: [(&str, f64, &str); 4] = [
     ("resident memory, MiB", 4.0, "#b5482f"),
     ("descriptors", 6.0, "#2f6fb5"),
@@ -49,10 +49,10 @@ const LINES: [(&str, f64, &str); 4] = [
     ("tasks", 3.0, "#8a5aa8"),
 ];
 
-/// A moment: since the start, and a number for each line.
+/// A measurement: the time since the start, and a number for each line.
 struct Sample(Duration, [f64; 4]);
 
-/// One client of one server; it asks about three hundred times a second.
+/// Runs one client of one server, with about 300 requests a second.
 fn client(server: SocketAddr, over: &AtomicBool, answers: &AtomicU64) {
     let mut bytes = [0; 16 << 10];
     let mut paths = PATHS.iter().cycle();
@@ -62,7 +62,7 @@ fn client(server: SocketAddr, over: &AtomicBool, answers: &AtomicU64) {
         stream.set_read_timeout(Some(wait::HANG)).unwrap();
         for path in paths.by_ref().take(PER_CONNECTION) {
             write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-            // An answer of ours is one segment on loopback, or two.
+            // An answer arrives in one or two segments on loopback.
             let mut length = 0;
             while !is_whole(&bytes[..length]) {
                 let count = stream.read(&mut bytes[length..]).unwrap();
@@ -84,7 +84,8 @@ fn is_whole(bytes: &[u8]) -> bool {
     bytes.len() >= end + 4 + length.parse::<usize>().unwrap()
 }
 
-/// One round: gone, well, cut off, well, silent, well. Each lasts until both checks have seen it.
+/// One round of refused, reset and lost connections, with a recovery after each. Each step lasts until both checks have
+/// seen it.
 fn round(proxies: &[Proxy], health: &Health) {
     for network in [NetworkFault::Refused, NetworkFault::Reset, NetworkFault::BlackHole] {
         for (network, status) in [(network, Status::Unhealthy), (NetworkFault::None, Status::Healthy)] {
@@ -99,7 +100,7 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// The middle of the numbers of a line.
+/// Returns the median of a line.
 fn middle(samples: &[Sample], line: usize) -> f64 {
     let mut numbers: Vec<f64> = samples.iter().map(|Sample(_, numbers)| numbers[line]).collect();
     numbers.sort_by(f64::total_cmp);
@@ -143,7 +144,7 @@ fn nothing_grows_under_load_while_dependencies_flap() {
                 thread::sleep(EVERY);
             }
         });
-        // Also when a round has no end.
+        // The load also ends when a round hangs or panics.
         let _over = Ends(Arc::clone(&over));
         let mut rounds = 0;
         while rounds < ROUNDS || long() && began.elapsed() < LONG {
@@ -157,9 +158,9 @@ fn nothing_grows_under_load_while_dependencies_flap() {
     let samples = samples.into_inner().unwrap();
     let flaps: Vec<u64> = health.report().checks().iter().map(|check| check.history().flaps()).collect();
     let answers = answers.load(Ordering::Relaxed);
-    println!("{answers} answers in {:?}, and the checks turned {flaps:?} times", began.elapsed());
-    assert!(answers > 1_000, "{answers} answers are no load");
-    assert!(flaps.iter().all(|flaps| *flaps >= 3 * ROUNDS as u64), "{flaps:?} changes are no flapping");
+    println!("{answers} answers in {:?}, and the checks changed {flaps:?} times", began.elapsed());
+    assert!(answers > 1_000, "only {answers} answers");
+    assert!(flaps.iter().all(|flaps| *flaps >= 3 * ROUNDS as u64), "the checks changed only {flaps:?} times");
 
     let (early, late) = samples[warm..].split_at((samples.len() - warm) / 3);
     let late = &late[late.len() / 2..];
@@ -169,12 +170,12 @@ fn nothing_grows_under_load_while_dependencies_flap() {
     }
     for ((name, allowed, _), (early, late)) in LINES.iter().zip(grown) {
         println!("{name}: {early:.1}, then {late:.1}");
-        assert!(late <= early + allowed, "{name}: {early:.1} became {late:.1}");
+        assert!(late <= early + allowed, "{name} grew from {early:.1} to {late:.1}");
     }
     runtime.block_on(health.stop());
 }
 
-/// Ends the load with the test.
+/// Ends the load when the test ends.
 struct Ends(Arc<AtomicBool>);
 
 impl Drop for Ends {
@@ -187,7 +188,7 @@ fn file(name: &str) -> String {
     format!("{}/../health-core/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What was measured, and its plot.
+/// Writes the result and its plot.
 fn write(samples: &[Sample], grown: &[(f64, f64)], answers: u64, flaps: &[u64]) {
     let minutes = samples[samples.len() - 1].0.as_secs_f64() / 60.0;
     let mut text = format!(
@@ -207,13 +208,14 @@ fn write(samples: &[Sample], grown: &[(f64, f64)], answers: u64, flaps: &[u64]) 
     std::fs::write(file("soak.svg"), plot(samples)).unwrap();
 }
 
-/// Each line in a strip of its own, from nothing to its greatest number.
+/// Draws each line in a strip of its own, from zero to its maximum.
 fn plot(samples: &[Sample]) -> String {
     const WIDTH: f64 = 720.0;
     const STRIP: f64 = 90.0;
     let end = samples[samples.len() - 1].0.as_secs_f64();
     let mut text = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"400\" font-family=\"sans-serif\" font-size=\"12\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"840\" height=\"400\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"840\" height=\"400\" fill=\"#fff\"/>\n",
     );
     for (line, (name, _, colour)) in LINES.iter().enumerate() {

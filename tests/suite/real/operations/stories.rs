@@ -1,5 +1,5 @@
-//! The example services of one set of drivers each, with their servers: what they report while all is well and after a
-//! server is gone, and how they leave.
+//! The example services with one set of drivers each, with their servers: their reports while all servers work and
+//! after a server has stopped, and their shutdown.
 
 use std::{fs, time::Instant};
 
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-/// How long they drain. A test must see it within this time.
+/// The drain time of the examples in seconds. A test must see the drain within this time.
 const DRAIN: u64 = 10;
 
-/// Starts an example that drains for that long.
+/// Starts an example with this drain time.
 fn start(example: &str, variables: &[(&str, &str)]) -> Program {
     let drain = DRAIN.to_string();
     let mut all = vec![("DRAIN_SECONDS", &*drain)];
@@ -30,13 +30,13 @@ fn start(example: &str, variables: &[(&str, &str)]) -> Program {
     program
 }
 
-/// Waits until each of these checks is healthy, and there is no other.
+/// Waits until the service has exactly these checks and all are healthy.
 fn all_healthy(program: &Program, checks: &[&str]) {
     let expected: Vec<_> = checks.iter().map(|check| ((*check).to_owned(), json!("healthy"))).collect();
     wait::equals("the checks", &expected, || {
         let report = http::get(program.address, "/health", &[]).json();
         let checks = report["checks"].as_object().unwrap();
-        // JSON of the tests may be sorted, so the order says nothing.
+        // The JSON parser of the tests may sort keys, so the order proves nothing.
         let mut shown: Vec<_> =
             checks.iter().map(|(name, check): (&String, &Value)| (name.clone(), check["status"].clone())).collect();
         shown.sort_by(|one, other| one.0.cmp(&other.0));
@@ -44,7 +44,7 @@ fn all_healthy(program: &Program, checks: &[&str]) {
     });
 }
 
-/// Waits until a check is Unhealthy with the reason of a server that is gone, and readiness has this code.
+/// Waits until a check is Unhealthy with the reason `unreachable`. Readiness must then have this code.
 fn unreachable(program: &Program, check: &str, ready: u16) {
     wait::equals(check, &(json!("unhealthy"), json!("unreachable")), || {
         let shown = http::get(program.address, "/health", &[]).json()["checks"][check].clone();
@@ -54,7 +54,7 @@ fn unreachable(program: &Program, check: &str, ready: u16) {
     assert_eq!(answer.status, ready, "{check}: {}", answer.text());
 }
 
-/// Asks an example to leave: it drains, serves meanwhile, and exits with 0.
+/// Asserts that an example drains on SIGTERM, serves in the meantime and exits with 0.
 fn leaves(mut program: Program) {
     let began = Instant::now();
     program.process.signal(Signal::SIGTERM);
@@ -68,7 +68,7 @@ fn leaves(mut program: Program) {
 }
 
 #[test]
-fn axum_sqlx() {
+fn axum_sqlx_follows_its_servers_and_drains() {
     let database = postgres::Server::start();
     let mut cache = redis::Server::start();
     // Any page of another service.
@@ -77,7 +77,7 @@ fn axum_sqlx() {
     let variables = [("DATABASE_URL", &*database.url()), ("REDIS_URL", &*cache.url()), ("UPSTREAM_URL", &*page)];
     let program = start("axum-sqlx", &variables);
     all_healthy(&program, &["cache", "database", "upstream"]);
-    // From the database, then from the cache.
+    // The first answer comes from the database, the second one from the cache.
     for _ in 0..2 {
         let time = http::get(program.address, "/time", &[]);
         assert_eq!(time.status, 200, "{}", program.log());
@@ -90,12 +90,12 @@ fn axum_sqlx() {
         assert!(paths[path]["get"].is_object(), "no {path} in {paths}");
     }
 
-    // What is optional leaves the service ready; what is critical does not.
+    // A failed optional check leaves the service ready. A failed critical check does not.
     drop(upstream);
     unreachable(&program, "upstream", 200);
     cache.stop();
     unreachable(&program, "cache", 200);
-    // No request waits for attempts to reach the cache. Each of them takes milliseconds.
+    // No request waits for a connection to the cache. A failed attempt to connect takes milliseconds.
     let began = Instant::now();
     for _ in 0..5 {
         let time = http::get(program.address, "/time", &[]);
@@ -108,7 +108,7 @@ fn axum_sqlx() {
 }
 
 #[test]
-fn actix_diesel() {
+fn actix_diesel_follows_its_servers_and_drains() {
     let (database, mut broker) = (postgres::Server::start(), rabbitmq::Server::start());
     let program = start("actix-diesel", &[("DATABASE_URL", &*database.url()), ("AMQP_URL", &*broker.url())]);
     all_healthy(&program, &["broker", "database"]);
@@ -130,7 +130,7 @@ fn actix_diesel() {
         })
     });
 
-    // What was accepted is still there when the broker is back, and so is the connection to it.
+    // After a restart of the broker the example reconnects and publishes again.
     broker.stop();
     unreachable(&program, "broker", 200);
     assert_eq!(job(), 503);
@@ -147,22 +147,22 @@ fn actix_diesel() {
     leaves(program);
 }
 
-/// The service of examples/warp with pools of deadpool.
+/// The service of `examples/warp` with deadpool pools.
 #[test]
-fn warp_deadpool() {
+fn warp_deadpool_follows_its_servers_and_drains() {
     let (database, mut cache) = (postgres::Server::start(), redis::Server::start());
     let program = start("warp", &[("DATABASE_URL", &*database.url()), ("REDIS_URL", &*cache.url())]);
     all_healthy(&program, &["cache", "database", "jobs", "queue", "worker"]);
     cache.stop();
     unreachable(&program, "cache", 200);
-    // Its queue counts for the full report alone.
+    // The check of the queue belongs only to the full report.
     unreachable(&program, "jobs", 200);
     drop(database);
     unreachable(&program, "database", 503);
     leaves(program);
 }
 
-/// What `grpc.health.v1` says of a service on this program's port.
+/// Returns the status of a service in `grpc.health.v1` on the program's port.
 async fn served(program: &Program, service: &str) -> Result<ServingStatus, Code> {
     let channel = Endpoint::from_shared(format!("http://{}", program.address)).unwrap().connect().await.unwrap();
     let request = HealthCheckRequest { service: service.to_owned() };
@@ -171,7 +171,7 @@ async fn served(program: &Program, service: &str) -> Result<ServingStatus, Code>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tonic_axum() {
+async fn tonic_axum_follows_its_upstream_and_drains() {
     let inventory = start("tonic-axum", &[]);
     all_healthy(&inventory, &["queue", "worker"]);
     let url = format!("http://{}", inventory.address);
@@ -192,7 +192,7 @@ async fn tonic_axum() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_named_without_its_value() {
+fn an_unusable_variable_is_named_without_its_value() {
     let nobody = format!("127.0.0.1:{}", port::free());
     let url = format!("amqp://app:correct-horse@{nobody}/%2f");
     for (example, variables, names) in [
@@ -211,13 +211,16 @@ fn a_variable_that_cannot_be_used_is_named_without_its_value() {
         let output = program::output(example, &variables);
         let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{example}: {text}");
-        assert!(text.contains(names) && !text.contains("correct-horse"), "{example} without {names}: {text}");
+        assert!(
+            text.contains(names) && !text.contains("correct-horse"),
+            "{example} must name {names} without its value: {text}"
+        );
     }
 }
 
-/// A newcomer reads them from the beginning to the end.
+/// A newcomer reads the examples from the beginning to the end.
 #[test]
-fn each_is_at_most_150_lines() {
+fn each_example_has_at_most_150_lines() {
     let mut found = 0;
     for entry in fs::read_dir(repository().join("examples")).unwrap() {
         let file = entry.unwrap().path().join("src/main.rs");
