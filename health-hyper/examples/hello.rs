@@ -1,5 +1,5 @@
-// A worker without HTTP but its probes: `cargo run -p health-hyper --example hello`, then `curl -i localhost:8080/health`.
-// The first argument is the address to listen on.
+// A worker without HTTP but its probes: `cargo run -p health-hyper --example hello`, then
+// `curl -i localhost:8080/health`. The first argument is the address to listen on.
 
 use std::time::Duration;
 

@@ -87,8 +87,8 @@ where
     }
 
     /// Requires a server that accepts writes, by the same commands and with the same privileges as
-    /// [`Redis::writable`](crate::Redis::writable). Cannot be used with a cluster, whose nodes have different roles. Off
-    /// by default.
+    /// [`Redis::writable`](crate::Redis::writable). Cannot be used with a cluster, whose nodes have different roles.
+    /// Off by default.
     pub fn writable(mut self) -> Self {
         self.question = Question::writable();
         self

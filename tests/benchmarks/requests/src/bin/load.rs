@@ -72,7 +72,8 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
         times.get(position).map_or(0.0, |time| time.as_secs_f64() * 1e6)
     };
     format!(
-        "\"per_second\":{:.0},\"answers\":{},\"failed\":{failed},\"p50_us\":{:.0},\"p99_us\":{:.0},\"p999_us\":{:.0},\"slowest_us\":{:.0}",
+        "\"per_second\":{:.0},\"answers\":{},\"failed\":{failed},\"p50_us\":{:.0},\
+         \"p99_us\":{:.0},\"p999_us\":{:.0},\"slowest_us\":{:.0}",
         times.len() as f64 / seconds,
         times.len(),
         at(500),
