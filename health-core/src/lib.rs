@@ -53,6 +53,7 @@
 //! | `utoipa` | [`Endpoint::openapi`], the paths and schemas of the endpoint as an OpenAPI document |
 //! | `webhook` | [`Webhook`], changes as JSON on a reqwest client |
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 // A build without one of these features lacks an item that the table above links to.
 #![cfg_attr(
     not(all(

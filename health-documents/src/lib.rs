@@ -51,6 +51,7 @@
 //! # Ok::<(), &str>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 
 mod document;
 mod json;

@@ -34,6 +34,7 @@
 //!
 //! While the service drains, each response closes its connection.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 
 mod connection;
 mod limited;

@@ -16,6 +16,7 @@
 //!
 //! The [help](HELP) lists the program's options.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 
 mod answer;
 mod arguments;

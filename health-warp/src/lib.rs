@@ -23,6 +23,7 @@
 //! # }
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 
 use std::{convert::Infallible, net::SocketAddr, str::FromStr};
 #[cfg(feature = "dedicated_server")]

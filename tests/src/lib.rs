@@ -1,6 +1,8 @@
 //! Servers, clients and programs for the tests. Each server starts on a free loopback port in a directory of its own.
 //! It is ended by its process id when it is dropped, also when a test fails.
 
+#![warn(missing_docs)]
+
 pub mod any_pool;
 pub mod bare_clock;
 pub mod browser;

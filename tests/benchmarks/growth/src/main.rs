@@ -1,5 +1,5 @@
-//! Measures one service with a number of checks at an interval of one second, in one process without sockets, and prints
-//! one line of JSON: `growth CHECKS [RUNS]`. With RUNS, memory is measured after each check has run so often.
+//! Measures one service with a number of checks at an interval of one second, in one process without sockets, and
+//! prints one line of JSON: `growth CHECKS [RUNS]`. With RUNS, memory is measured after each check has run so often.
 
 use std::{
     env,

@@ -1,6 +1,6 @@
 //! A service on one framework: `server axum|actix|warp CHECKS`, on the port PORT. Beside the health routes it answers
-//! `/hello` with a word and `/constant` with the bytes and headers that `/health` has at the start. With DATABASE_URL it checks
-//! PostgreSQL, too.
+//! `/hello` with a word and `/constant` with the bytes and headers that `/health` has at the start. With DATABASE_URL
+//! it checks PostgreSQL, too.
 
 use std::{env, net::SocketAddr};
 
