@@ -241,7 +241,7 @@ fn names_that_clash_with_a_group_are_refused() {
     let groups = vec!["a".to_owned(), "b".to_owned()];
     assert_eq!(error, BuildError::SeveralGroups { name: "x".to_owned(), groups });
     for name in ["", "a b", "..", "starting", "shutdown"] {
-        let error = refused(Health::builder().group(name), &["group(", "letters, digits"]);
+        let error = refused(Health::builder().group(name), &["invalid group", "letters, digits"]);
         assert!(matches!(error, BuildError::InvalidGroup { .. }), "{error}");
     }
     // `insert` refuses such names, too. A group may be declared twice.
