@@ -13,8 +13,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// How long dropping the server waits for responses in progress. A client that never finishes its request cannot delay
-/// the drop any longer.
+/// The maximum time for which dropping the server waits for responses in progress. A client that never finishes its
+/// request cannot delay the drop any longer.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// A health server on its own thread, runtime and port, from `serve_dedicated` of an adapter. Dropping the value ends
@@ -29,7 +29,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub struct DedicatedServer {
     address: SocketAddr,
     end: Option<oneshot::Sender<()>>,
-    // In a mutex, because a receiver is not `Sync` and the server must be.
+    // The receiver is in a mutex, because a receiver is not `Sync` and the server must be `Sync`.
     finished: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -92,7 +92,7 @@ impl Drop for DedicatedServer {
         if let Some(end) = self.end.take() {
             let _ = end.send(());
         }
-        // Both results are errors: the thread has finished, or the wait has timed out.
+        // The result is an error in both cases: if the thread has finished, and if the wait has timed out.
         let finished = self.finished.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = finished.recv_timeout(LAST_ANSWERS);
     }

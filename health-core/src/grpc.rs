@@ -34,10 +34,10 @@ fn find<'s>(snapshot: &'s Snapshot, service: &str) -> Option<Page<'s>> {
 impl Health {
     /// Returns whether a service is serving now; `None` if no service has this name.
     ///
-    /// The services are `readiness`, which the empty name also stands for, `liveness`, `startup`, those of
-    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and every check. A Healthy or Degraded service is
-    /// serving, an Unhealthy one is not. Like a request over HTTP, the call wakes checks whose results are older than
-    /// their `max_age`, and does not wait for them.
+    /// The services are `readiness`, `liveness`, `startup`, the services of
+    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and every check. The empty name also stands for
+    /// `readiness`. A Healthy or Degraded service is serving, and an Unhealthy service is not. Like a request over
+    /// HTTP, the call wakes checks whose results are older than their `max_age`, and does not wait for them.
     #[must_use]
     pub fn serving(&self, service: &str) -> Option<bool> {
         let reading = self.store().read();
@@ -47,8 +47,8 @@ impl Health {
         find(reading.current(), service).map(|page| page.status() < Status::Unhealthy)
     }
 
-    /// Returns whether a service is serving now, without waking a check; `None` if no service has this name. For
-    /// callers that watch for changes.
+    /// Returns whether a service is serving now, without waking a check; `None` if no service has this name. Intended
+    /// for callers that watch for changes.
     #[must_use]
     pub fn known_serving(&self, service: &str) -> Option<bool> {
         find(self.store().read().current(), service).map(|page| page.status() < Status::Unhealthy)
@@ -61,8 +61,8 @@ impl Health {
     }
 
     /// Returns the names of all services: the empty name, the probes, the services of
-    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and the checks. A check whose name already stands for
-    /// a probe is left out.
+    /// [`Builder::grpc_service`](crate::Builder::grpc_service), and the checks. A check is omitted if its name already
+    /// stands for a probe.
     #[must_use]
     pub fn services(&self) -> Vec<Arc<str>> {
         let snapshot = self.store().published();

@@ -23,7 +23,7 @@
 //! | `eyre` | classification of the first error of an `eyre::Report` for its [`Reason`] |
 //! | `fred` | [`Fred`] on a client or a pool of fred |
 //! | `grpc` | [`Grpc`], a client of `grpc.health.v1` on a tonic channel |
-//! | `html` | the [status page](Format) for browsers, and badges; every adapter enables it by default |
+//! | `html` | the [status page](Format) for browsers, and badges; every HTTP adapter enables it by default |
 //! | `http` | [`Http`] on a reqwest client |
 //! | `kafka` | [`Kafka`] on an rdkafka client |
 //! | `kafka_lag` | [`KafkaLag`], the lag of a consumer group |
@@ -43,7 +43,7 @@
 //! | `redis_queue` | [`RedisQueue`], the length of a list, stream, sorted set or set |
 //! | `serde` | [`Settings`], options of checks from configuration; [`Health::apply`] replaces them without a restart |
 //! | `settings_file` | [`Settings::load`] and [`SettingsLoader`]: TOML, YAML and JSON files, environment variables |
-//! | `signal` | [`shutdown`], which drains on SIGTERM, SIGINT or Ctrl-C; every adapter enables it by default |
+//! | `signal` | [`shutdown`], which drains on SIGTERM, SIGINT or Ctrl-C; every HTTP adapter enables it by default |
 //! | `smtp` | [`Smtp`] on a lettre transport |
 //! | `sqlx` | [`Sqlx`] on any pool of sqlx |
 //! | `tcp` | [`Tcp`], a TCP connection |

@@ -39,9 +39,9 @@ impl Settings {
 /// Reads [`Settings`] from files and environment variables. A later source overrides an earlier one, one option at a
 /// time.
 ///
-/// The extension of a file selects its format: `.toml`, `.yaml`, `.yml` or `.json`. A file may have up to 1 MiB. An
-/// empty file sets nothing. A YAML file must be one document without anchors, aliases and tags. A variable sets one
-/// option, for instance `HEALTH_CHECKS__DATABASE__TIMEOUT`, `HEALTH_INSERTED__TENANT_42__TIMEOUT` or
+/// The extension of a file selects its format: `.toml`, `.yaml`, `.yml` or `.json`. The maximum size of a file is 1
+/// MiB. An empty file sets nothing. A YAML file must be one document without anchors, aliases and tags. A variable sets
+/// one option, for instance `HEALTH_CHECKS__DATABASE__TIMEOUT`, `HEALTH_INSERTED__TENANT_42__TIMEOUT` or
 /// `HEALTH_DEFAULTS__EVERY`.
 ///
 /// ```
@@ -83,7 +83,7 @@ enum Source {
     Environment {
         prefix: String,
     },
-    /// Environment variables that the caller gives.
+    /// Environment variables that the caller passes.
     Variables {
         prefix: String,
         variables: Vec<(OsString, OsString)>,
@@ -165,7 +165,7 @@ impl fmt::Debug for SettingsLoader {
     }
 }
 
-/// Why a file was not read.
+/// The reason for which a file was not read.
 enum Unread {
     Missing(Arc<io::Error>),
     Failed(Arc<io::Error>),

@@ -78,7 +78,7 @@ use crate::{
     time::{Clock, nanos},
 };
 
-/// What a run of a [`Scripted`] check does.
+/// The scripted action of a run of a [`Scripted`] check.
 #[derive(Clone, Debug)]
 enum Line {
     Answer(Outcome),
@@ -259,8 +259,9 @@ impl Frozen {
     }
 }
 
-/// Returns a text with the known shapes of secrets redacted, as every output shows it. For tests of the messages of a
-/// custom check. Strings that are registered with [`Builder::secret`](crate::Builder::secret) are not redacted here.
+/// Returns a text with the known shapes of secrets redacted, as every output shows it. Tests use it to inspect the
+/// messages of a custom check. Strings that are registered with [`Builder::secret`](crate::Builder::secret) are not
+/// redacted here.
 ///
 /// ```
 /// use health_core::testing::redacted;
@@ -272,9 +273,9 @@ pub fn redacted(text: &str) -> String {
     crate::redact::shapes(text)
 }
 
-/// Reads the health document of another service as the check `Upstream` does. Returns the status, and the components
-/// that are not Healthy, each with its reason or status. Returns `None` if the body is not a health document. Assumes
-/// that the response has the status code 200.
+/// Parses the health document of another service in the same way as the check `Upstream`. Returns the status, and the
+/// components that are not Healthy, each with its reason or status. Returns `None` if the body is not a health
+/// document. Assumes that the response has the status code 200.
 ///
 /// ```
 /// use health_core::{Status, testing::upstream_document};

@@ -35,8 +35,8 @@ impl Run {
         Self { check: Arc::clone(check), deadline, outer }
     }
 
-    /// Returns whether this is a run of the named check, or inside one. Names are compared by address, because another
-    /// service may have a check of the same name.
+    /// Returns whether this run belongs to the named check, or is part of a run of that check. Names are compared by
+    /// address, because another service may have a check of the same name.
     pub(crate) fn is_of(&self, check: &Arc<str>) -> bool {
         self.outer.iter().chain([&self.check]).any(|name| Arc::ptr_eq(name, check))
     }

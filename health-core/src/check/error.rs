@@ -1,4 +1,4 @@
-//! Errors of checks: of one run, and of a configuration that cannot work.
+//! Errors of checks: the error of one run, and the error of an invalid configuration.
 
 #[cfg(any(feature = "anyhow", feature = "eyre"))]
 use std::any::Any;
@@ -11,9 +11,9 @@ use crate::{model::status::Reason, redact};
 /// Everything that converts into a boxed error converts into a `CheckError`, so `?` works inside a check: every error
 /// type, boxed errors, `String`, `&'static str`, `anyhow::Error` and `eyre::Report`.
 ///
-/// The reason comes from the source chain. An [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in the chain is
-/// classified; any other error is [`Reason::Failed`]. The first error of an `anyhow::Error` or an `eyre::Report` is
-/// classified only with the feature `anyhow` or `eyre`, because their boxed forms hide it.
+/// The reason comes from the source chain. A known [`io::ErrorKind`] or an elapsed Tokio timeout anywhere in the chain
+/// determines the reason; any other error is [`Reason::Failed`]. The first error of an `anyhow::Error` or an
+/// `eyre::Report` is classified only with the feature `anyhow` or `eyre`, because their boxed forms hide it.
 ///
 /// The message contains the texts of the whole chain. It is redacted, and then shown in the log and to callers with
 /// full visibility. No other response contains it.
@@ -61,7 +61,7 @@ impl CheckError {
 
 impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> From<E> for CheckError {
     fn from(error: E) -> Self {
-        // The boxed forms of these two hide the first error of their chain.
+        // The boxed forms of `anyhow::Error` and `eyre::Report` hide the first error of their chain.
         #[cfg(feature = "anyhow")]
         if let Some(error) = (&error as &dyn Any).downcast_ref::<anyhow::Error>() {
             return Self::from_chain(&**error);

@@ -42,11 +42,11 @@ impl CheckHandle {
     /// [`Health::stop`](crate::Health::stop).
     ///
     /// If the future of the check is pending at its first poll, it is dropped, and the check runs on its own task
-    /// instead, as soon as possible. Its first part then runs twice, and may run at the same time as another run of the
-    /// check. Use the handle for checks that only read a state. Do not use it for checks that need a runtime or start a
-    /// thread, as `check_blocking` does.
+    /// instead, as soon as possible. The code up to the first pending await then runs twice, and may run at the same
+    /// time as another run of the check. Use the handle for checks that only read state from memory. Do not use it for
+    /// checks that need a runtime or start a thread, as `check_blocking` does.
     ///
-    /// Do not call it while holding a lock that the check itself acquires.
+    /// Do not call this method while holding a lock that the check itself acquires.
     pub fn run_now(&self) -> bool {
         (self.run)(self.place)
     }

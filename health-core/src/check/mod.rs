@@ -98,8 +98,8 @@ pub trait Check: Send + Sync + 'static {
         ""
     }
 
-    /// Receives a handle that runs the check at once. For a check that knows when its outcome changes, such as a
-    /// switch. Called once per service, when the check starts; a check in two services receives two handles. Default:
+    /// Receives a handle that runs the check at once. Intended for a check that knows when its outcome changes, such as
+    /// a switch. Called once per service, when the check starts; a check in two services receives two handles. Default:
     /// drops the handle.
     ///
     /// ```
@@ -205,7 +205,7 @@ pub trait Check: Send + Sync + 'static {
     }
 }
 
-/// The error text for a setting of a check that is shared.
+/// The error text for a setting that belongs to a shared check.
 #[cfg(feature = "serde")]
 pub(crate) const SHARED: &str = "the check is shared, so its own options cannot be set: register a check that nothing \
                                  else holds, not a clone";

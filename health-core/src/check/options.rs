@@ -33,8 +33,8 @@ macro_rules! option_table {
                 /// run in a row from the tenth on, up to the interval.
                 recheck(spacing);
 
-                /// Sets the age at which a request wakes the check, at most once in this time. Default 1 s, or the
-                /// interval if [`every`](Self::every) is set.
+                /// Sets the age from which on a result makes a request wake the check. Requests wake the check at most
+                /// once in this time. Default 1 s, or the interval if [`every`](Self::every) is set.
                 max_age(age);
 
                 /// Sets the deadline of one run. When it passes, the run is cancelled and an Unhealthy outcome with the
@@ -42,7 +42,8 @@ macro_rules! option_table {
                 timeout(deadline);
 
                 /// Sets the age at which a result counts as Unhealthy with the reason `stale`. Default three intervals
-                /// plus one timeout. Must be more than the interval, a tenth of the interval and the timeout together.
+                /// plus one timeout. Must be greater than the sum of the interval, a tenth of the interval, and the
+                /// timeout.
                 stale_after(age);
 
                 /// Sets the duration above which a Healthy run counts as Degraded with the reason `slow`. Default none.
@@ -60,21 +61,22 @@ macro_rules! option_table {
                 successes(in_a_row);
             }
             flags {
-                /// Runs the check until its first success, and keeps that result. For instance for migrations.
+                /// Runs the check until its first success, and keeps that result. Intended for checks such as
+                /// migrations.
                 once;
 
                 /// Adds the check to readiness. Connectivity checks and closures are part of readiness by default,
                 /// measures are not.
                 readiness;
 
-                /// Leaves out the check's own metric series: on the metrics page, in the `metrics` facade, in
-                /// OpenTelemetry and in DogStatsD. The check still counts for the totals. For services with hundreds of
-                /// checks, such as one per tenant.
+                /// Omits the check's own metric series: on the metrics page, in the `metrics` facade, in OpenTelemetry
+                /// and in DogStatsD. The check still counts for the totals. Intended for services with hundreds of
+                /// checks, such as one check per tenant.
                 no_metrics;
             }
             probes {
                 liveness {
-                    /// Adds the check to liveness: a failure gets this process restarted. A check of kind
+                    /// Adds the check to liveness: a failure causes a restart of this process. A check of kind
                     /// [`Dependency`](crate::Kind::Dependency) is refused when it is registered, because an outage of a
                     /// shared resource would restart every instance.
                     liveness => LocalOnly;
@@ -95,9 +97,9 @@ macro_rules! option_table {
                 }
             }
             lists {
-                /// Holds the check back while the last run of the named check failed: the check does not run. It shows
-                /// the reason `dependency` while the named check is Unhealthy, and runs at once when the named check
-                /// recovers. Can be called several times.
+                /// Adds a dependency on the named check. This check is held back, so it does not run, while the last
+                /// run of the named check failed. It shows the reason `dependency` while the named check is Unhealthy,
+                /// and runs at once when the named check recovers. Can be called several times.
                 depends_on => depends_on(name);
 
                 /// Adds a tag. The checks with a tag are reported at `/health/tags/{tag}`. Can be called several times.
@@ -240,8 +242,8 @@ macro_rules! options {
 
 option_table!(options);
 
-/// Returns how a check is part of a probe after the setting for one way to join is set to `is_in`. `false` for
-/// `LocalOnly` removes the check whichever way it joined.
+/// Returns the way in which a check is part of a probe after a setting was applied. `way` is the way that the setting
+/// stands for, and `is_in` is its value. `LocalOnly` with `false` removes the check, whichever way it joined.
 #[cfg(feature = "serde")]
 fn joined(before: Option<Joining>, way: Joining, is_in: bool) -> Option<Joining> {
     if is_in { Some(way) } else { before.filter(|before| *before != way && way != Joining::LocalOnly) }

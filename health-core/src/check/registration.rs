@@ -147,8 +147,8 @@ macro_rules! methods {
         }
 
         /// The options of a registration as methods of every [`Check`]. Each method turns the check into a
-        /// [`Registration`]. Every duration must be within 1 ms to 366 days; others are refused when the check is
-        /// registered.
+        /// [`Registration`]. Every duration must be within 1 ms to 366 days; other durations are refused when the check
+        /// is registered.
         pub trait CheckExt: Check + Sized {
             $($(#[$duration_doc])+
             fn $duration(self, $length: Duration) -> Registration {

@@ -9,13 +9,13 @@ use crate::{
     model::{observed::Number, status::Impact},
 };
 
-/// The number of characters of a value that an error shows.
+/// The maximum number of characters of a value that an error shows.
 const SHOWN: usize = 64;
 
 /// One value of an operator's settings, for [`Check::apply_setting`](crate::Check::apply_setting).
 ///
-/// Each method reads the value as one type. The error of a method shows the value, cut to 64 characters, and says what
-/// to use instead, so settings must not contain secrets. Numbers and booleans may be text, as in environment variables.
+/// Each method reads the value as one type. The error of a method shows the value, cut to 64 characters, and what to
+/// use instead, so settings must not contain secrets. Numbers and booleans may be text, as in environment variables.
 ///
 /// ```
 /// use std::time::Duration;
@@ -126,7 +126,7 @@ impl Setting {
         InvalidCheck::new(format!("{value} is not usable: {expected}"))
     }
 
-    /// Returns whether both have the same meaning, also if one of them is a text, as from an environment variable.
+    /// Returns whether both settings have the same meaning, also if one of them is a text from an environment variable.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         let text = |setting: &Self| match &setting.value {
             Value::String(text) => text.trim().to_owned(),
@@ -135,7 +135,7 @@ impl Setting {
         self.value == other.value || text(self) == text(other)
     }
 
-    /// Reads a threshold of runs in a row. Whether it is at least 1 is validated with the plan of the check.
+    /// Reads a number of runs in a row. The plan of the check validates that the number is at least 1.
     pub(crate) fn count(&self) -> Result<u32, InvalidCheck> {
         let number = self.unsigned().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| self.refused("use a whole number from 1"))

@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// The result of [`Health::apply`](crate::Health::apply): the options that have changed, and those that need a restart.
+/// The result of [`Health::apply`](crate::Health::apply): the options that have changed, and the options that need a
+/// restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     pub(super) changed: Vec<ChangedOption>,

@@ -28,33 +28,33 @@ impl Defaults {
         Self::default()
     }
 
-    /// Sets the time between runs while a check is Healthy, as [`every`](crate::Registration::every) does. Without it,
-    /// 5 s.
+    /// Sets the time between runs while a check is Healthy, as [`every`](crate::Registration::every) does. Default 5 s.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);
         self
     }
 
-    /// Sets the deadline of one run, as [`timeout`](crate::Registration::timeout) does. Without it, 2 s.
+    /// Sets the deadline of one run, as [`timeout`](crate::Registration::timeout) does. Default 2 s.
     pub fn timeout(mut self, deadline: Duration) -> Self {
         self.timeout = Some(deadline);
         self
     }
 
     /// Sets how many failed runs in a row turn a check Unhealthy, as [`failures`](crate::Registration::failures) does.
-    /// Without it, 1.
+    /// Default 1.
     pub fn failures(mut self, in_a_row: u32) -> Self {
         self.failures = Some(in_a_row);
         self
     }
 
-    /// Sets the impact of failures. Also overrides the impact that a kind of check has by default.
+    /// Sets the impact of failures. It overrides the default impact of every check type, for instance Optional for
+    /// `Http`. Default: the impact of the check type.
     pub fn impact(mut self, impact: Impact) -> Self {
         self.impact = Some(impact);
         self
     }
 
-    /// Sets the options that a registration leaves open. Returns the names of the options that were set.
+    /// Sets the options that a registration does not set. Returns the names of the options that were set.
     pub(crate) fn fill(&self, options: &mut Options) -> Vec<&'static str> {
         let mut filled = Vec::new();
         let mut fills = |option, is_open: bool| {

@@ -39,7 +39,7 @@ pub enum BuildError {
     InvalidName {
         /// The name as configured, cut to 64 characters.
         name: String,
-        /// What is wrong with the name.
+        /// The problem with the name.
         message: &'static str,
     },
     /// A tag of a check breaks the rules for names: see [`InvalidName`](Self::InvalidName).
@@ -48,7 +48,7 @@ pub enum BuildError {
         name: String,
         /// The tag as configured, cut to 64 characters.
         tag: String,
-        /// What is wrong with the tag.
+        /// The problem with the tag.
         message: &'static str,
     },
     /// The name of a group breaks the rules for names, see [`InvalidName`](Self::InvalidName), or is reserved for a
@@ -56,7 +56,7 @@ pub enum BuildError {
     InvalidGroup {
         /// The name as configured, cut to 64 characters.
         group: String,
-        /// What is wrong with the name.
+        /// The problem with the name.
         message: &'static str,
     },
     /// A check and a group have the same name.
@@ -75,7 +75,7 @@ pub enum BuildError {
     InvalidGrpcService {
         /// The name as configured.
         name: String,
-        /// What the name already stands for.
+        /// The meaning that the name already has.
         meaning: &'static str,
     },
     /// The name of a check is reserved for a lifecycle line of the text output.
@@ -96,7 +96,7 @@ pub enum BuildError {
         option: &'static str,
         /// The value as configured.
         value: Duration,
-        /// What is wrong with the value, and what to use instead.
+        /// The problem with the value, and its correction.
         message: String,
     },
     /// A threshold is zero: `failures(0)` or `successes(0)`.
@@ -122,11 +122,12 @@ pub enum BuildError {
     },
     /// The settings have an option that does not exist, or a value that the option does not accept.
     InvalidSetting {
-        /// The name of the check; `defaults` for an option of the defaults; `inserted` for an invalid name there.
+        /// The name of the check; `defaults` for an option of the defaults; `inserted` for an invalid name under
+        /// `inserted`.
         name: String,
         /// The option as configured, cut to 64 characters.
         option: String,
-        /// What is wrong, and what to use instead.
+        /// The problem and its correction.
         message: String,
     },
     /// A check of kind [`Kind::Dependency`](crate::Kind::Dependency) was added to liveness or startup.
@@ -149,7 +150,7 @@ pub enum BuildError {
     UnknownDependency {
         /// The name of the check that has the dependency.
         name: String,
-        /// The name that no check has.
+        /// The missing name, which no check has.
         missing: String,
     },
     /// The dependencies of checks form a cycle.

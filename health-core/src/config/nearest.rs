@@ -1,4 +1,4 @@
-//! Finds the word that was probably meant by a mistyped one. Pure functions.
+//! Finds the known word that is nearest to a mistyped word. Pure functions.
 
 /// The length up to which words are compared, in characters.
 const LONGEST: usize = 64;

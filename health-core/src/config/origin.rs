@@ -6,7 +6,7 @@ use crate::{check::options::Options, config::error::BuildError, model::status::P
 
 /// The place where a setting was set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(feature = "settings_file"), allow(dead_code, reason = "only what is loaded has an origin"))]
+#[cfg_attr(not(feature = "settings_file"), allow(dead_code, reason = "only loaded settings have an origin"))]
 pub(crate) enum Origin {
     /// A place in a file. Line and column begin at 1.
     File { path: Arc<str>, line: usize, column: usize },
@@ -19,7 +19,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Returns whether both come from the same file, or from the same source of variables.
+    /// Returns whether both origins are in the same file, or in the same source of variables.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
@@ -48,19 +48,19 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Notes where an option of a check was set.
+    /// Records the origin of an option of a check.
     pub(crate) fn note(&mut self, check: &str, option: &str, origin: Option<&Origin>) {
         if let Some(origin) = origin {
             self.by_check.entry(check.to_owned()).or_default().insert(option.to_owned(), origin.clone());
         }
     }
 
-    /// Notes where a default was set.
+    /// Records the origin of a default.
     pub(crate) fn note_default(&mut self, option: &str, origin: Option<&Origin>) {
         self.note(DEFAULTS, option, origin);
     }
 
-    /// Notes that an option of a check takes its value from the defaults.
+    /// Records that an option of a check takes its value from the defaults.
     pub(crate) fn note_use_of_default(&mut self, check: &str, option: &str) {
         let origin = self.by_check.get(DEFAULTS).and_then(|options| options.get(option)).cloned();
         self.note(check, option, origin.as_ref());

@@ -64,7 +64,7 @@ pub(crate) fn plan(name: &str, options: &Options, mistakes: &mut Mistakes) -> Op
     (mistakes.len() == before).then_some(plan)
 }
 
-/// Checks the name, and each option except the durations by itself.
+/// Checks the name, and each option on its own, except the durations.
 fn check_each(name: &str, options: &Options, mistakes: &mut Mistakes) {
     mistakes.collect(check_name(name));
     if RESERVED.contains(&name) {

@@ -1,4 +1,5 @@
-//! Presets: what a builder configures for all checks, including those that are inserted later. Pure functions.
+//! Presets: the configuration of a builder that applies to all checks, including checks that are inserted later. Pure
+//! functions.
 
 #[cfg(feature = "serde")]
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::{
 /// The defaults and groups of a builder, and the operator's settings.
 #[derive(Debug, Default)]
 pub(crate) struct Presets {
-    /// The defaults from the code, overridden by those of the settings once the settings are applied.
+    /// The defaults from the code, overridden by the defaults in the settings once the settings are applied.
     pub(crate) defaults: Defaults,
     pub(crate) groups: Groups,
     #[cfg(feature = "serde")]
@@ -54,7 +55,7 @@ impl Presets {
 
     /// Applies the presets to checks that are inserted beside the running ones. Returns for each check whether it is
     /// enabled, and removes disabled checks from the dependencies. May be called again with other presets: the options
-    /// that every check has then start from the values in the code again.
+    /// that every check has are then first reset to their values in the code.
     #[cfg_attr(not(feature = "serde"), expect(unused_variables, reason = "without settings no check is disabled"))]
     pub(crate) fn apply_to_inserted<N: AsRef<str>>(
         &self,
@@ -83,7 +84,7 @@ impl Presets {
         Self { defaults, groups: self.groups.clone(), settings, builder: Arc::clone(&self.builder) }
     }
 
-    /// Sets the defaults of the options that the checks leave open.
+    /// Sets the defaults of the options that the checks do not set.
     fn fill<N: AsRef<str>>(&self, checks: &mut [(N, Registration)], mistakes: &mut Mistakes) {
         for (name, registration) in checks {
             let filled = self.defaults.fill(&mut registration.options);

@@ -103,7 +103,7 @@ impl<'a> Wanted<'a> {
 }
 
 impl Settable for Wanted<'_> {
-    /// Sets an option. An option inside the check is only noted, because the check is in use.
+    /// Sets an option. An option inside the check is only recorded, because the check is in use.
     fn set(&mut self, option: &str, value: &Setting) -> Result<bool, InvalidCheck> {
         if self.options.set(option, value)? {
             return Ok(true);
@@ -122,8 +122,8 @@ impl Settable for Wanted<'_> {
     }
 }
 
-/// Returns the configuration of each running check according to the settings, followed by that of each check that the
-/// settings enable at the next start.
+/// Returns the configuration of each running check according to the settings, followed by the configuration of each
+/// check that the settings enable at the next start.
 fn wanted<'a>(presets: &'a Presets, running: &[Running<'a>], mistakes: &mut Mistakes) -> Vec<Wanted<'a>> {
     let mut wanted = Vec::with_capacity(running.len());
     for check in running {
@@ -153,7 +153,7 @@ fn wanted<'a>(presets: &'a Presets, running: &[Running<'a>], mistakes: &mut Mist
     wanted
 }
 
-/// Notes the options that differ and that cannot change while the check runs.
+/// Records the options that differ and that cannot change while the check runs.
 fn note_restarts(check: &Running<'_>, wanted: &Wanted<'_>, plan: &Plan, applied: &mut Applied) {
     if !wanted.is_enabled {
         applied.restart(check.name, "enabled");
@@ -172,7 +172,7 @@ fn note_restarts(check: &Running<'_>, wanted: &Wanted<'_>, plan: &Plan, applied:
     }
 }
 
-/// Notes every option that differs between two plans.
+/// Records every option that differs between two plans.
 fn note_changes(check: &str, before: &Plan, after: &Plan, applied: &mut Applied) {
     let check: Arc<str> = Arc::from(check);
     let differing = texts(before).into_iter().zip(texts(after)).filter(|((_, from), (_, to))| from != to);

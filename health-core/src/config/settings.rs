@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The number of characters of a name that an error shows.
+/// The maximum number of characters of a name that an error shows.
 const SHOWN: usize = 64;
 
 /// The options that `defaults` accepts.
@@ -62,7 +62,7 @@ const DEFAULTS: [&str; 4] = ["every", "timeout", "failures", "impact"];
 #[serde(from = "Sections")]
 pub struct Settings {
     defaults: Vec<(String, Given)>,
-    /// In the order of their sources. A later source overrides an earlier one.
+    /// The sections are in the order of their sources. A later source overrides an earlier one.
     checks: Vec<Section>,
     inserted: Vec<Section>,
 }
@@ -127,7 +127,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// Returns the defaults from the code, overridden by those of the settings.
+    /// Returns the defaults from the code, overridden by the defaults in the settings.
     pub(crate) fn defaults(&self, code: Defaults, mistakes: &mut Mistakes) -> Defaults {
         let mut defaults = code;
         for (option, given) in &self.defaults {
@@ -253,7 +253,7 @@ impl Settings {
     /// Returns the options that are set for an inserted check. A more specific name overrides a less specific one.
     pub(super) fn of_inserted(&self, name: &str) -> BTreeMap<&str, &Given> {
         let inserted = self.inserted.iter().filter_map(|section| Some((weight(&section.name, name)?, section)));
-        // The settings of a check of the builder apply to that exact name alone.
+        // The settings of a check that was registered with the builder apply only to the exact name of that check.
         let of_builder = self.checks.iter().filter(|section| section.name == name);
         let mut sections: Vec<(usize, &Section)> = inserted.chain(of_builder.map(|it| (usize::MAX, it))).collect();
         // The sort is stable, so among equal weights the later source overrides the earlier one.
@@ -309,8 +309,8 @@ pub(super) fn set(
     mistakes: &mut Mistakes,
 ) -> bool {
     let mut is_enabled = true;
-    // `report_only` comes first, because it removes the check from every probe, and other options may then add it to
-    // one.
+    // `report_only` is applied first, because it removes the check from every probe, and another option may then add
+    // the check to a probe.
     let (first, rest): (Vec<_>, Vec<_>) = options.iter().partition(|(option, _)| **option == "report_only");
     for (option, given) in first.into_iter().chain(rest) {
         let result = match *option {

@@ -12,7 +12,7 @@ pub(crate) struct Group {
     pub(crate) name: Arc<str>,
 }
 
-/// A group in a report, from [`Builder::group`](crate::Builder::group). Summarizes the members that are part of the
+/// A group in a report, from [`Builder::group`](crate::Builder::group). It summarizes the members that are part of the
 /// report. Each member counts with its own status, whatever its impact.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

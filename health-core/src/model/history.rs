@@ -380,7 +380,7 @@ fn status_of(position: u64) -> Status {
     Status::ALL.get(position).copied().unwrap_or(Status::Unhealthy)
 }
 
-/// The counts of a check at the previous reading of a reader.
+/// The counts of a check at the time of a reader's previous reading.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
@@ -455,7 +455,7 @@ mod tests {
     }
 
     proptest! {
-        /// The shares are those of the sums, for any records in any order.
+        /// The share and the coverage are computed from the sums of all spans, whatever the order of the records.
         #[test]
         fn uptime_is_weighted_by_time(
             records in prop::collection::vec((0_u64..1 << 50, 0_u64..1 << 50, 0_usize..3), 1..80),

@@ -59,7 +59,7 @@ impl Report {
         &self.subject
     }
 
-    /// Returns the status of the report: the worst status that one of its checks counts for, or Unhealthy if
+    /// Returns the status of the report: the worst status that one of its checks counts as, or Unhealthy if
     /// [`reason`](Self::reason) is set.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -67,7 +67,7 @@ impl Report {
     }
 
     /// Returns the reason for which the report is Unhealthy whatever the status of its checks: `starting`, `draining`,
-    /// `stopped`, or `stale` if the scheduler has stalled. Returns `None` if the checks decide.
+    /// `stopped`, or `stale` if the scheduler has stalled. Returns `None` if the checks determine the status.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.reason
@@ -132,7 +132,7 @@ impl Report {
         self.checks.iter().find(|check| &*check.name == name).map(|check| &**check)
     }
 
-    /// Returns the status that a check counts for in this report. For instance, an Optional check counts as Degraded at
+    /// Returns the status that a check counts as in this report. For instance, an Optional check counts as Degraded at
     /// most.
     #[must_use]
     pub fn counted(&self, check: &CheckReport) -> Status {
@@ -431,7 +431,7 @@ impl CheckReport {
     }
 }
 
-/// Returns the status that one check counts for in a report on `subject`.
+/// Returns the status that one check counts as in a report on `subject`.
 pub(crate) fn contribution(check: &CheckReport, subject: &Subject, startup_passed: bool) -> Status {
     match subject {
         Subject::Check(_) => check.status,

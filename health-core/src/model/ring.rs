@@ -23,15 +23,15 @@ pub(crate) trait Packed {
 /// that.
 type Block<const LENGTH: usize> = [[AtomicU32; 3]; LENGTH];
 
-/// Returns the number of blocks of this length that a ring needs. One more than the records fill, because the newest
-/// block may be nearly empty while the oldest contains a single record that is still kept.
+/// Returns the number of blocks of this length that a ring needs. A ring needs one more block than its records fill,
+/// because the newest block may be nearly empty while the oldest contains a single record that is still kept.
 pub(crate) const fn blocks(length: usize) -> usize {
     KEPT.div_ceil(length) + 1
 }
 
 /// The last 60 records. A copy shares the records, and does not see records that are appended to another copy.
 ///
-/// Records may be appended to one copy only, the one with the most records. The writer of results owns that copy.
+/// Records may be appended only to the copy with the most records. The writer of results owns that copy.
 pub(crate) struct Ring<T, const LENGTH: usize, const BLOCKS: usize> {
     blocks: [Option<Arc<Block<LENGTH>>>; BLOCKS],
     /// The number of records appended so far, including those that are no longer kept.

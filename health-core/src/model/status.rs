@@ -30,14 +30,14 @@ macro_rules! words {
 
 words! {
     /// The status of a check or a report. The worst status is the greatest. The status of a report is the worst status
-    /// that one of its checks counts for. Exhaustive within a major version.
+    /// that one of its checks counts as. Exhaustive within a major version.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     Status {
         /// Fully operational.
         Healthy = "healthy",
-        /// Operational, but an operator should look at it. Code 200 by default.
+        /// Operational, but an operator should look at it. Status code 200 by default.
         Degraded = "degraded",
-        /// Not operational. Code 503 by default.
+        /// Not operational. Status code 503 by default.
         Unhealthy = "unhealthy",
     }
 }
@@ -56,7 +56,7 @@ words! {
         Rejected = "rejected",
         /// The pool or the server has no free connection.
         Saturated = "saturated",
-        /// An operator or the program itself has turned a [`Toggle`](crate::Toggle).
+        /// An operator or the program itself has set a [`Toggle`](crate::Toggle) to Degraded or Unhealthy.
         Maintenance = "maintenance",
         /// A measured value crossed its limit.
         Threshold = "threshold",
@@ -72,8 +72,8 @@ words! {
         Pending = "pending",
         /// Any other failure.
         Failed = "failed",
-        /// A [`Latch`](crate::Latch) is closed: something that must happen first has not happened. As the reason of a
-        /// report: a readiness check has neither finished its first run nor been held back.
+        /// A [`Latch`](crate::Latch) is not released yet: the startup work is not done. As the reason of a report: a
+        /// readiness check has neither finished its first run nor been held back.
         Starting = "starting",
         /// Reason of a report only: the service drains and should receive no new traffic.
         Draining = "draining",
@@ -136,7 +136,7 @@ words! {
 
 impl Lifecycle {
     /// Returns the reason for which readiness, the full report and tags are 503 in this lifecycle; `None` for `Ready`,
-    /// in which the checks decide.
+    /// in which the checks determine the status code.
     #[must_use]
     pub const fn reason(self) -> Option<Reason> {
         match self {
@@ -149,21 +149,23 @@ impl Lifecycle {
 }
 
 words! {
-    /// The part of a report that a caller may see. Decided once per request, for every output.
+    /// The part of a report that a caller may see. The visibility is decided once per request, for every output.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
     Visibility {
         /// The status word alone.
         Status = "status",
-        /// In addition, the names, statuses, public reasons and times of the checks. The default.
+        /// The status word, and the names, statuses, public reasons and times of the checks. The default.
         Checks = "checks",
-        /// In addition, redacted messages, observed numbers, details, and the name and version of the service.
+        /// Everything that `Checks` shows, and redacted messages, observed numbers, details, and the name and version
+        /// of the service.
         Full = "full",
     }
 }
 
 words! {
-    /// Whether a check is part of readiness by default, if its registration sets no probe.
+    /// Whether a check is part of readiness by default. [`readiness`](crate::CheckExt::readiness) and
+    /// [`report_only`](crate::CheckExt::report_only) override this default.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     Membership {

@@ -1,4 +1,4 @@
-//! Counts of a check for metrics, from its registration on. They are never reset.
+//! Counts of a check for metrics, from its registration on. The counts are never reset.
 
 use std::time::{Duration, SystemTime};
 

@@ -8,8 +8,8 @@ use crate::config::parse::tree::{Fault, Field, Lines, Node, Place};
 /// Parses a document. Returns it with the place where it begins.
 pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
     let lines = Lines::new(text);
-    // The first pass validates the whole document: it has the error messages, and refuses a document that is nested too
-    // deeply.
+    // The first pass validates the whole document: it produces the error messages, and refuses a document that is
+    // nested too deeply.
     serde_json::from_str::<Value>(text).map_err(|error| {
         let place = lines.place_in_line(error.line(), error.column());
         let message = error.to_string();
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Result<(Place, Node), Fault> {
     Ok((place, node))
 }
 
-/// Reads valid JSON and notes the place of each key.
+/// Reads valid JSON and records the place of each key.
 struct Scanner<'t> {
     lines: Lines<'t>,
     at: usize,
@@ -58,7 +58,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Reads one value and moves behind it.
+    /// Reads one value and moves the position to its end.
     fn take<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut values = Deserializer::from_str(self.lines.text.get(self.at..)?).into_iter::<T>();
         let value = values.next()?.ok()?;

@@ -4,10 +4,10 @@ use std::{fmt, path::PathBuf};
 
 use crate::config::origin::Origin;
 
-/// The number of characters of a key or a variable's name that an error shows.
+/// The maximum number of characters of a key or a variable's name that an error shows.
 const SHOWN: usize = 160;
 
-/// One mistake of a [`SettingsError`](crate::SettingsError): its place, and what to change.
+/// One mistake of a [`SettingsError`](crate::SettingsError): its place, and the change that corrects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsMistake {
@@ -21,7 +21,7 @@ pub struct SettingsMistake {
     pub variable: Option<String>,
     /// The key, such as `checks.database.timeout`, cut to 160 characters; `None` if the mistake belongs to no key.
     pub key: Option<String>,
-    /// What is wrong, and what to use instead.
+    /// The problem and its correction.
     pub message: String,
 }
 

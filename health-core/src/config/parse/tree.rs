@@ -31,7 +31,7 @@ impl<'t> Lines<'t> {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let before = self.text.as_bytes().get(self.starts[line - 1]..offset).unwrap_or_default();
-        // Continuation bytes of UTF-8 begin no character.
+        // A continuation byte of UTF-8 does not begin a character.
         let column = before.iter().filter(|byte| (**byte & 0xc0) != 0x80).count() + 1;
         Place { line, column }
     }
@@ -66,7 +66,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// Converts the node to a value without places, for tables in lists, whose places no error needs.
+    /// Converts the node to a value without places. Used for tables in lists, because no error needs their places.
     pub(super) fn into_value(self) -> Value {
         match self {
             Self::Value(value) => value,

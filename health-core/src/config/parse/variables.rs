@@ -15,8 +15,8 @@ use crate::config::{
 const SEPARATOR: &str = "__";
 
 /// Adds the settings of the variables `PREFIX_CHECKS__<CHECK>__<OPTION>`, `PREFIX_INSERTED__<CHECK>__<OPTION>` and
-/// `PREFIX_DEFAULTS__<OPTION>`. Ignores other variables, unless a name looks like a mistyped one of these, which is a
-/// mistake. `source` is the position of these variables among all sources.
+/// `PREFIX_DEFAULTS__<OPTION>`. Ignores other variables. A name that looks like a mistyped form of one of these names
+/// is a mistake. `source` is the position of these variables among all sources.
 pub(crate) fn variables(
     prefix: &str,
     source: usize,

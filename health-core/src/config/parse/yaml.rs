@@ -37,7 +37,8 @@ impl<'t> Events<'t> {
         })
     }
 
-    /// Returns the next event of a table or a list, which always has a further event: its end.
+    /// Returns the next event inside a table or a list. There always is one, because a table or a list ends with an
+    /// event.
     fn inside(&mut self, begin: Span) -> Result<(Event<'t>, Span), Fault> {
         self.event()?.ok_or_else(|| fault(begin, "the table or list does not end"))
     }
