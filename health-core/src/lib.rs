@@ -15,12 +15,12 @@
 //! | feature | adds |
 //! |---|---|
 //! | `agent_check` | [`AgentCheck`], the agent that HAProxy queries |
-//! | `anyhow` | classification of the first error of an `anyhow::Error` for its [`Reason`] |
+//! | `anyhow` | classification of the first error of an `anyhow::Error`, which determines the [`Reason`] |
 //! | `bb8` | [`Bb8`] on any pool of bb8 |
 //! | `certificate` | [`Certificate`] of a TLS endpoint or a file, with the application's own cryptography provider |
 //! | `disk_space` | [`DiskSpace`] of a file system |
 //! | `elasticsearch` | [`Elasticsearch`], the health of a cluster of Elasticsearch or OpenSearch, on a reqwest client |
-//! | `eyre` | classification of the first error of an `eyre::Report` for its [`Reason`] |
+//! | `eyre` | classification of the first error of an `eyre::Report`, which determines the [`Reason`] |
 //! | `fred` | [`Fred`] on a client or a pool of fred |
 //! | `grpc` | [`Grpc`], a client of `grpc.health.v1` on a tonic channel |
 //! | `html` | the [status page](Format) for browsers, and badges; every HTTP adapter enables it by default |

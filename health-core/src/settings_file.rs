@@ -39,9 +39,9 @@ impl Settings {
 /// Reads [`Settings`] from files and environment variables. A later source overrides an earlier one, one option at a
 /// time.
 ///
-/// The extension of a file selects its format: `.toml`, `.yaml`, `.yml` or `.json`. The maximum size of a file is 1
-/// MiB. An empty file sets nothing. A YAML file must be one document without anchors, aliases and tags. A variable sets
-/// one option, for instance `HEALTH_CHECKS__DATABASE__TIMEOUT`, `HEALTH_INSERTED__TENANT_42__TIMEOUT` or
+/// The extension of a file selects its format: `.toml`, `.yaml`, `.yml` or `.json`. The size limit of a file is 1 MiB.
+/// An empty file sets nothing. A YAML file must be one document without anchors, aliases and tags. A variable sets one
+/// option, for instance `HEALTH_CHECKS__DATABASE__TIMEOUT`, `HEALTH_INSERTED__TENANT_42__TIMEOUT` or
 /// `HEALTH_DEFAULTS__EVERY`.
 ///
 /// ```

@@ -85,7 +85,7 @@ pub trait Check: Send + Sync + 'static {
         Membership::Readiness
     }
 
-    /// Returns whether the check asks another service for its health. Responses to requests with `Health-Local: 1`
+    /// Returns whether the check requests the health of another service. Responses to requests with `Health-Local: 1`
     /// exclude such checks, so that services that check each other cannot keep each other Unhealthy. Default `false`.
     /// Of the ready-made checks only `Upstream` returns `true`.
     fn asks_a_service(&self) -> bool {

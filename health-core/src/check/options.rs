@@ -33,8 +33,8 @@ macro_rules! option_table {
                 /// run in a row from the tenth on, up to the interval.
                 recheck(spacing);
 
-                /// Sets the age from which on a result makes a request wake the check. Requests wake the check at most
-                /// once in this time. Default 1 s, or the interval if [`every`](Self::every) is set.
+                /// Sets the maximum age of a result: a request whose answer contains an older result wakes the check,
+                /// at most once in this time. Default 1 s, or the interval if [`every`](Self::every) is set.
                 max_age(age);
 
                 /// Sets the deadline of one run. When it passes, the run is cancelled and an Unhealthy outcome with the

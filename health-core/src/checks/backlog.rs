@@ -34,13 +34,14 @@ const LENGTHS: [&str; 6] = ["length", "lag", "files", "messages", "value", "dept
 /// Green proves that the inner check is green and that its length has not grown without pause for
 /// [`growing_for`](Self::growing_for). It does not prove that the backlog is short.
 ///
-/// `growing_for` is divided into fifths, and the smallest number of each fifth counts. Bursts and the interval of the
-/// runs therefore do not affect the verdict. If the smallest number of a fifth exceeds that of the previous fifth five
-/// times in a row, a Healthy outcome becomes Degraded with `threshold`. The count restarts after a fifth without
-/// growth, after a number that is not above the smallest of the previous fifth, and after a run without a number.
+/// `growing_for` is divided into fifths, and the smallest length of each fifth counts. Bursts and the interval of the
+/// runs therefore do not affect the verdict. If the smallest length of a fifth exceeds the smallest length of the
+/// previous fifth five times in a row, a Healthy outcome becomes Degraded with `threshold`. The count restarts after a
+/// fifth without growth, after a length that is not above the smallest length of the previous fifth, and after a run
+/// without a length.
 ///
-/// If the inner check is Healthy and observes no such number, the outcome is Degraded with `failed`, and the message
-/// says so.
+/// If the inner check is Healthy and observes no length, the outcome is Degraded with `failed`, and the message says
+/// so.
 ///
 /// - Least privilege: that of the inner check.
 /// - Kind, impact, membership and interval are those of the inner check.
@@ -75,7 +76,7 @@ pub struct Backlog<C> {
 struct Trend {
     began: Instant,
     smallest: f64,
-    /// The smallest number of the previous part.
+    /// The smallest length of the previous part.
     before: Option<f64>,
     /// The number of consecutive parts with growth.
     grew: u32,
@@ -86,7 +87,7 @@ impl Trend {
         Self { began: now, smallest: length, before: None, grew: 0 }
     }
 
-    /// Returns the trend after one more number.
+    /// Returns the trend after one more length.
     fn with(self, now: Instant, length: f64, part: Duration) -> Self {
         let mut next = self;
         let elapsed = now.saturating_duration_since(self.began);
@@ -119,8 +120,8 @@ impl<C: Check> Backlog<C> {
         self
     }
 
-    /// Sets for how long the length may grow without pause. After that the check is Degraded. Default 10 min. Zero is
-    /// a build error.
+    /// Sets the time for which the length may grow without pause. After that time the check is Degraded. Default 10
+    /// min. Zero is a build error.
     pub fn growing_for(mut self, duration: Duration) -> Self {
         self.growing_for = duration;
         self
@@ -134,7 +135,7 @@ impl<C: Check> Backlog<C> {
         }
     }
 
-    /// Records a number and returns for how long the length has grown. `None` resets the trend.
+    /// Records a length and returns the time for which the length has grown. `None` resets the trend.
     fn grown_for(&self, length: Option<Number>) -> Duration {
         let now = Instant::now();
         let part = self.growing_for / PARTS;

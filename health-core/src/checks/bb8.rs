@@ -39,7 +39,7 @@ use crate::{
 /// - Least privilege: the right to connect, room on the server for one connection more than the pool's maximum, and
 ///   what `is_valid` needs.
 /// - If no connection is idle and the pool has room, the check opens a connection and adds it to the pool. The pool
-///   itself would retry until its `connection_timeout`, and would not report why it failed.
+///   itself would retry until its `connection_timeout`, and would not report the cause of the failure.
 /// - A connection that died in the pool is not an outage: the pool tests the next one.
 /// - If all connections are in use, the check waits in the pool's queue and stays Healthy as long as it gets a
 ///   connection within half of its deadline. After that it opens one connection beside the pool. Only opening a
@@ -48,8 +48,8 @@ use crate::{
 /// - bb8 offers no way to remove a connection from a pool. A connection that hangs in its test stays in the pool until
 ///   the pool's `connection_timeout`. The pool tests it again later, until its `max_lifetime` or the driver ends it.
 /// - A pool in FIFO order, bb8's default, gives its idle connections in turn, also to the check. The runs of the check
-///   therefore keep all idle connections from reaching their `idle_timeout`. With `QueueStrategy::Lifo` they keep only
-///   one.
+///   therefore keep all idle connections from reaching their `idle_timeout`. With `QueueStrategy::Lifo` only one
+///   connection is affected.
 /// - The reason of an error comes from its source chain and its text. With the feature `tokio_postgres` it also comes
 ///   from SQLSTATE, and with the feature `redis` from the error codes of Redis. [`reasons`](Self::reasons) adds the
 ///   application's own mapping, which takes precedence.
@@ -90,8 +90,8 @@ where
         Self { pool, pool_check: PoolCheck::new(source) }
     }
 
-    /// Sets for how long the pool may have no free connection before the check is Unhealthy. Default 10 s. Zero is a
-    /// build error.
+    /// Sets the time for which the pool may have no free connection before the check is Unhealthy. Default 10 s. Zero
+    /// is a build error.
     pub fn saturated_for(mut self, duration: Duration) -> Self {
         self.pool_check.saturated_for = duration;
         self
@@ -173,8 +173,8 @@ impl<M: ManageConnection> Clone for Bb8Pool<M> {
 struct Session {
     is_beside: bool,
     is_answered: AtomicBool,
-    /// Held until it returns to the pool or is closed. A connection need not be `Sync`, so it is in a mutex that is
-    /// never locked.
+    /// The connection, held until it returns to the pool or is closed. A connection need not be `Sync`, so it is in a
+    /// mutex that is never locked.
     _connection: Mutex<Box<dyn Send>>,
 }
 

@@ -58,12 +58,12 @@ const DAY: f64 = 86_400.0;
 /// such as a copy of a root for old clients, does not count. A chain that rustls rejects (expired, not yet valid,
 /// wrong name, unknown issuer) is Unhealthy with `rejected`.
 ///
-/// - The check reads a file as OpenSSL does. A section that cannot be read is not skipped: it makes the check
-///   Unhealthy with `failed`. Without roots every certificate of the file counts, because nothing tells which of them
-///   clients need.
+/// - The check reads a file as OpenSSL does. A section that cannot be read is not skipped: it makes the check Unhealthy
+///   with `failed`. Without roots every certificate of the file counts, because the check cannot determine which of
+///   them clients need.
 /// - TLS uses rustls with the application's own cryptography provider: the one given to
-///   [`crypto_provider`](Self::crypto_provider), else the default of the process. If a chain is to be verified and
-///   there is neither, the start fails with a build error.
+///   [`crypto_provider`](Self::crypto_provider), else the default of the process. If a chain must be verified and
+///   neither exists, the start fails with a build error.
 /// - Default limits: Degraded below 14 days, Unhealthy below 3 days. Default interval: 1 h.
 /// - Least privilege: a network path to the endpoint, or read access to the file. Each run opens a connection of its
 ///   own, because only a handshake shows the chain, and closes it after the handshake.
@@ -77,7 +77,7 @@ const DAY: f64 = 86_400.0;
 /// # fn roots() -> RootCertStore { RootCertStore::empty() }
 ///
 /// # fn main() -> Result<(), health_core::BuildError> {
-/// // The roots come from wherever the application has its own: rustls-native-certs, webpki-roots, a file.
+/// // The application's own roots, for instance from rustls-native-certs, webpki-roots or a file.
 /// let roots = Arc::new(roots());
 /// let health = Health::builder()
 ///     .check("shop_certificate", Certificate::endpoint("shop.example:443", roots))
@@ -292,15 +292,15 @@ struct Seen {
 enum Verdict {
     /// The chain was not verified.
     None,
-    /// Accepted until this moment, in seconds since 1970.
+    /// Accepted until this time, in seconds since 1970.
     Until(i64),
     /// Refused, with the message of rustls.
     Refused(String),
 }
 
 impl Verdict {
-    /// Verifies a chain now. If it is accepted, finds the moment after which it would be refused, which is the end of
-    /// one of its certificates.
+    /// Verifies a chain now. If it is accepted, finds the time after which it would be refused, which is the end of one
+    /// of its certificates.
     fn of(
         chain: &[CertificateDer<'static>],
         now: UnixTime,

@@ -84,7 +84,7 @@ struct Measured {
     quota: Option<f64>,
     /// The periods of every group with a quota, because the quota that is used up need not be the tightest.
     periods: HashMap<PathBuf, Periods>,
-    /// Why the quota of the group is unknown.
+    /// The reason for which the quota of the group is unknown.
     unknown_group: Option<String>,
     unread: Option<String>,
 }
@@ -175,7 +175,7 @@ fn load(table: &str) -> io::Result<f64> {
     }
 }
 
-/// Returns the number of cores that the load is spread over.
+/// Returns the number of cores over which the load is spread.
 fn cores(host: &mut Reading<'_>) -> Option<u32> {
     let is_core =
         |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));

@@ -36,7 +36,7 @@ use crate::{
 /// - A limit of free bytes cannot be judged on a file system that does not report its size. The check is then Degraded
 ///   with `failed`.
 /// - The check measures the file system that is mounted at the path at the time of the run. If the volume is not
-///   mounted, that is the file system below it.
+///   mounted, the check measures the file system that contains the mount point.
 /// - The check works on Unix only. On Windows it is Unhealthy, and its message says why.
 /// - The check runs on one thread of its own, so that a network file system that hangs blocks only that thread.
 /// - By default the check counts for the full report only.

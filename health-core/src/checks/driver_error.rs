@@ -1,5 +1,5 @@
-//! Finds the public reason for an error of a driver that the check does not know. The types in its source chain
-//! decide, and its text if no type is known.
+//! Finds the public reason for an error of a driver that the check does not know. The types in the source chain of the
+//! error decide, or its text if no type is known.
 
 use std::{
     error::Error,
@@ -50,9 +50,9 @@ fn known_reason(error: &(dyn Error + 'static)) -> Option<Reason> {
     None
 }
 
-/// Parts of error texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and
-/// diesel keep only the text of an error. A server may use another language, whose texts are not listed. The first
-/// part that is found decides, so the texts of servers precede those of their clients.
+/// Parts of error texts of PostgreSQL, MySQL, MariaDB, SQLite, their clients and the operating system. Pools and diesel
+/// keep only the text of an error. A server may use another language, whose texts are not listed. The first listed part
+/// that a text contains decides, so the texts of servers precede the texts of their clients.
 const TEXTS: [(&str, Reason); 49] = [
     ("too many clients", Reason::Saturated),
     ("too many connections", Reason::Saturated),

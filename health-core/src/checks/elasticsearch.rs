@@ -45,12 +45,12 @@ const COUNTED: [(&str, &str, &str); 7] = [
 /// - The codes 401, 403 and 407 are `rejected`. A cluster without a master is `unreachable`. A cluster whose health is
 ///   not known within a second is `timeout`. A node without room for one more request (429) is `saturated`. Any other
 ///   code, and an answer that is not the health of a cluster, are `failed`.
-/// - A kept connection that ends during the request, or is silent, is not an outage: the request is sent again, as
-///   `Http` does. Redirects are not accepted.
+/// - A keep-alive connection that ends during the request, or is silent, is not an outage: the request is sent again,
+///   as `Http` does. Redirects are not accepted.
 /// - Observed values: `nodes`, `data_nodes`, `active_shards`, `initializing_shards`, `relocating_shards`,
 ///   `unassigned_shards`, `pending_tasks`.
-/// - The check is tested against a server written from the documentation of the interface, because no package contains
-///   Elasticsearch itself.
+/// - The check is tested against a server written from the documentation of the interface, because Elasticsearch itself
+///   is not available as a package.
 ///
 /// ```no_run
 /// use health_core::{Elasticsearch, Health};
@@ -67,7 +67,7 @@ const COUNTED: [(&str, &str, &str); 7] = [
 pub struct Elasticsearch {
     target: Target,
     accepts_yellow: bool,
-    /// What is wrong with the URL.
+    /// The problem with the URL; `None` if the URL is valid.
     error: Option<&'static str>,
 }
 

@@ -10,10 +10,10 @@ use crate::{
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
     pub(crate) message: String,
-    /// Whether the connection is unusable. If not, the server answered with a refusal.
+    /// Whether the connection is unusable. If it is usable, the server answered with a refusal.
     #[allow(dead_code, reason = "not every feature's check reads it")]
     pub(crate) is_broken: bool,
-    /// Whether no connection could be opened. The checks of pools read it.
+    /// Whether opening a connection failed. Only the checks of pools read this field.
     #[allow(dead_code, reason = "not every feature's check reads it")]
     pub(crate) is_of_connecting: bool,
 }

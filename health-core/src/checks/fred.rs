@@ -40,7 +40,7 @@ use crate::{
 /// The deadline of a run that the scheduler did not start.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The pauses before PING is sent again after its connection ended. A client takes a moment to reconnect.
+/// The pauses before PING is sent again after its connection ended. A client needs some time to reconnect.
 const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
 /// Checks Redis or Valkey over the application's own fred client, or its pool of fred clients.
@@ -65,8 +65,8 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(2
 ///   until it is answered.
 /// - A missing permission, and a database index that the server does not have, are `rejected`. A server that loads its
 ///   data is `unreachable`. A server that is busy with a script, or cannot save, is `failed`.
-/// - Observed values of a pool: `pool_size` and `pool_connected`, the number of its clients and of those that are
-///   connected.
+/// - Observed values of a pool: `pool_size`, the number of its clients, and `pool_connected`, the number of connected
+///   clients.
 ///
 /// ```no_run
 /// use health_core::{CheckExt, Fred, Health};
@@ -81,7 +81,7 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(2
 pub struct Fred {
     lines: Vec<Line>,
     is_pool: bool,
-    /// The index of the client that the next run asks first.
+    /// The index of the client that the next run uses first.
     turn: AtomicUsize,
 }
 
@@ -97,7 +97,7 @@ impl Fred {
         Self { lines, is_pool: true, turn: AtomicUsize::new(0) }
     }
 
-    /// Returns the clients that are connected, beginning with the one whose turn it is.
+    /// Returns the connected clients, beginning with the client whose turn it is.
     fn connected(&self) -> Vec<&Line> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.lines.len().max(1);
         let (before, from) = self.lines.split_at(turn);
@@ -192,7 +192,7 @@ impl Line {
         Self { client, asked: sync::Mutex::new(None), errors: Mutex::new(errors) }
     }
 
-    /// Waits for the answer to the PING that was sent before, or sends one.
+    /// Waits for the answer to the pending PING. Sends a new PING if none is pending.
     async fn ask(&self) -> Result<Value, Error> {
         let mut slot = self.asked.lock().await;
         // An answer that came after the end of its run is outdated.
@@ -261,8 +261,8 @@ fn explain(error: Error) -> CheckError {
     CheckError::from(error).reason(reason)
 }
 
-/// Returns the public category of a client's error. The kind is the client's own. The text begins with the server's
-/// error code.
+/// Returns the public category of a client's error. The kind comes from the client. The text begins with the error code
+/// of the server.
 fn reason(error: &Error) -> Reason {
     let text = error.details();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));

@@ -23,7 +23,7 @@ use crate::{
     model::status::{Impact, Reason},
 };
 
-/// The pauses before a request is sent again after its connection ended. A channel takes a moment to notice the end,
+/// The pauses before a request is sent again after its connection ended. A channel needs some time to detect the end,
 /// and until then sends the next request over the same connection.
 const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
@@ -119,8 +119,8 @@ where
     }
 }
 
-/// Returns the errors behind a status. A status that was received from the server has none. A status of an error on
-/// this side has them.
+/// Returns the source chain of a status. A status that was received from the server has no source. A status that was
+/// created for a local error has a source.
 fn sources(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     successors(status.source(), |error: &&(dyn Error + 'static)| (*error).source())
 }
@@ -140,8 +140,8 @@ fn explain(status: Status) -> CheckError {
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::Unimplemented => Reason::Rejected,
         Code::ResourceExhausted => Reason::Saturated,
         Code::Unavailable | Code::Cancelled => classify(&status).unwrap_or(Reason::Unreachable),
-        // The code of a connection that ended during the answer depends on the version of tonic. Its source tells it
-        // apart from a status of the server.
+        // The code of a connection that ended during the answer depends on the version of tonic. Its source
+        // distinguishes it from a status of the server.
         _ if status.source().is_some() => classify(&status).unwrap_or(Reason::Unreachable),
         _ => Reason::Failed,
     };

@@ -8,8 +8,8 @@ use std::io;
 
 use crate::check::{error::CheckError, outcome::Outcome};
 
-/// Converts the error of reading a file of the host. On other systems than Linux, which alone has these files, the
-/// message says so.
+/// Converts the error of reading a file of the host. Only Linux has these files, so the message names this cause on
+/// other systems.
 pub(crate) fn unreadable(error: &io::Error) -> CheckError {
     let elsewhere = if cfg!(target_os = "linux") {
         ""
@@ -19,8 +19,8 @@ pub(crate) fn unreadable(error: &io::Error) -> CheckError {
     CheckError::new(format!("{error}{elsewhere}"))
 }
 
-/// Adds the details on missing numbers: `cgroup`, why the limit of the control group is unknown, and `unread`, the
-/// first file that could not be read.
+/// Adds the details on missing numbers: `cgroup` is the reason for which the limit of the control group is unknown, and
+/// `unread` is the first file that could not be read.
 pub(crate) fn with_gaps(outcome: Outcome, unknown_group: Option<String>, unread: Option<String>) -> Outcome {
     let gaps = [("cgroup", unknown_group), ("unread", unread)].into_iter();
     gaps.fold(outcome, |outcome, (name, gap)| match gap {

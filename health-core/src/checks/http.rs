@@ -45,11 +45,12 @@ const DRAINED: usize = 64 << 10;
 /// - A redirect is not accepted unless [`follow_redirects`](Self::follow_redirects) is called. Whether redirects are
 ///   followed is a setting of the client. Build the client with `redirect(Policy::none())` to keep it from sending the
 ///   second request.
-/// - The whole answer must arrive within the deadline. Of a body that is not searched, only the first 64 KiB are read.
-/// - A kept connection that ends during the request is not an outage: the request is sent again, at most twice.
+/// - The whole answer must arrive within the deadline. If the body is not searched, only its first 64 KiB are read.
+/// - A keep-alive connection that ends during the request is not an outage: the request is sent again, at most twice.
 /// - If there is no answer in half of the deadline, the request is sent once more, over another connection, and the
-///   first answer counts. If several kept connections are dead and were not closed, each such run uses up two of them.
-///   Over HTTP/2 the client has a single connection, and its own `http2_keep_alive_interval` detects that it is dead.
+///   first answer counts. If several keep-alive connections are dead and were not closed, each such run uses up two of
+///   these connections. Over HTTP/2 the client has a single connection, and its own `http2_keep_alive_interval` detects
+///   that it is dead.
 /// - To judge the duration of a run, use `.slow_above(..)`.
 /// - A code that is not accepted is `failed`; 401, 403 and 407 are `rejected`.
 /// - Observed value: `code`.
@@ -267,7 +268,7 @@ impl Target {
         Self { client, method, url, headers: HeaderMap::new(), follow: false, error }
     }
 
-    /// Sets a header, in place of earlier ones of the same name.
+    /// Sets a header and replaces earlier headers of the same name.
     #[cfg(feature = "webhook")]
     pub(crate) fn send_instead(&mut self, name: &str, value: &str) {
         self.headers.remove(name);
@@ -291,9 +292,9 @@ impl Target {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends an idempotent request and reads the answer. Holds at most `limit` bytes of the body and one chunk.
-    /// Without an answer in half of the time the request is sent once more, because the other end of a kept connection
-    /// may be gone without having closed it. The first answer counts.
+    /// Sends an idempotent request and reads the answer. Holds at most `limit` bytes of the body and one chunk. Without
+    /// an answer in half of the time the request is sent once more, because the other end of a keep-alive connection
+    /// may be gone without having closed the connection. The first answer counts.
     pub(super) async fn ask(&self, limit: usize) -> Result<Answer, CheckError> {
         let patience = time_left().map_or(Duration::MAX, |left| left / 2);
         let mut first = pin!(self.exchange(limit));
@@ -380,8 +381,8 @@ impl From<Unsent> for CheckError {
     }
 }
 
-/// Returns whether the connection on which the request was sent ended before the answer. A service may close a kept
-/// connection at any moment, also while the next request is sent.
+/// Returns whether the connection on which the request was sent ended before the answer. A service may close a
+/// keep-alive connection at any time, also while the next request is sent.
 fn is_of_a_dying_connection(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }

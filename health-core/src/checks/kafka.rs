@@ -97,7 +97,7 @@ impl Kafka {
         Self { fetch: Arc::new(fetch), min_brokers: 1, topics: BTreeSet::new(), thread: BlockingThread::default() }
     }
 
-    /// Sets the least number of brokers. With fewer the check is Unhealthy with `threshold`. Default 1.
+    /// Sets the minimum number of brokers. With fewer the check is Unhealthy with `threshold`. Default 1.
     pub fn min_brokers(mut self, brokers: usize) -> Self {
         self.min_brokers = brokers;
         self
@@ -125,7 +125,7 @@ impl Kafka {
     }
 }
 
-/// What is wrong with a topic.
+/// A problem with a topic.
 struct Complaint {
     reason: Reason,
     words: String,

@@ -1,5 +1,5 @@
-//! Measures the lag of a Kafka consumer group. Green proves that the committed offsets of the group are within the
-//! limits of the ends of the partitions. It does not prove that a consumer is running.
+//! Measures the lag of a Kafka consumer group. Green proves that the lag is within its limits. It does not prove that a
+//! consumer is running.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -132,8 +132,8 @@ fn measure<C: Consumer<X>, X: ConsumerContext>(consumer: &C, topics: &BTreeSet<S
             partitions.add_partition(name, partition.id());
         }
     }
-    // The committed offsets are read before the ends, so that the measured lag is never too small. What the group
-    // commits in between is counted as lag.
+    // The committed offsets are read before the ends, so that the measured lag is never too small. Messages that the
+    // group commits in between count as lag.
     let committed = consumer.committed_offsets(partitions.clone(), patience())?;
     let ends = edge(consumer, &partitions, Offset::End)?;
     let offset = |list: &TopicPartitionList, topic: &str, partition: i32| match list.find_partition(topic, partition) {
@@ -204,8 +204,7 @@ impl Check for KafkaLag {
     }
 
     fn proves(&self) -> &'static str {
-        "The committed offsets of the group are within the limits of the ends of the partitions. It does not prove \
-         that a consumer is running."
+        "The lag of the consumer group is within its limits. It does not prove that a consumer is running."
     }
 
     fn validate(&self) -> Result<(), InvalidCheck> {

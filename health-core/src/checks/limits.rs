@@ -1,4 +1,4 @@
-//! Limits on a number, with the same messages for all numeric checks. Pure.
+//! Limits on a number, with the same messages for all numeric checks. Pure functions.
 
 use crate::{
     check::outcome::Outcome,

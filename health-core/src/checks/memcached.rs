@@ -106,8 +106,8 @@ impl Memcached {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
-    /// Asks over the kept connection. Opens a new one if none is kept, or if the kept one gives no answer in half of
-    /// the time.
+    /// Sends the request over the kept connection. Opens a new connection if none is kept, or if the kept connection
+    /// gives no answer in half of the time.
     async fn ask(&self, limit: Duration) -> Result<Outcome, CheckError> {
         if let Some(mut connection) = self.take_kept() {
             let answer = timeout(limit / 2, self.question(&mut connection)).await;
@@ -131,7 +131,7 @@ impl Memcached {
         }
     }
 
-    /// Asks for the version. If the server requires a login, logs in and asks again.
+    /// Requests the version. If the server requires a login, logs in and requests the version again.
     async fn question(&self, connection: &mut TcpStream) -> Result<Answer, CheckError> {
         let answer = exchange(connection, b"version\r\n").await?;
         let Some(Credentials { user, password }) = &self.credentials else { return Ok(Answer(answer)) };

@@ -81,7 +81,7 @@ struct Measured {
     usage: Usage,
     high: Option<High>,
     resident: Option<u64>,
-    /// Why the limit of the group is not known.
+    /// The reason for which the limit of the group is not known.
     unknown_group: Option<String>,
     /// The first file that exists and could not be read.
     unread: Option<String>,
@@ -148,11 +148,11 @@ impl Memory {
     }
 }
 
-/// The least share of `memory.high`, in percent, at which a group counts as held at `memory.high`.
+/// The minimum share of `memory.high`, in percent, at which a group counts as held at `memory.high`.
 const HELD: f64 = 98.0;
 
-/// The least value of a limit, in bytes, that means "no limit". Version 1 shows the greatest multiple of the page size
-/// below 2^63.
+/// The minimum value of a limit, in bytes, that means "no limit". Version 1 shows the greatest multiple of the page
+/// size below 2^63.
 const UNLIMITED: u64 = 1 << 62;
 
 fn measure(host: &mut Reading<'_>) -> io::Result<Measured> {

@@ -33,7 +33,7 @@ use crate::{
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The maximum number of attempts in one run. The check asks again if the connection ends during a request.
+/// The maximum number of attempts in one run. The check repeats the request if the connection ends during the request.
 const ATTEMPTS: usize = 3;
 
 /// Checks MongoDB, or a server with the same protocol, by `ping` over the application's own client.
@@ -47,8 +47,8 @@ const ATTEMPTS: usize = 3;
 /// - Any member that holds data counts: a replica set without a primary is healthy unless [`writable`](Self::writable)
 ///   is set.
 /// - The driver waits 30 s for a server to be found, unless the client is configured otherwise. The deadline of the
-///   check ends this wait. The reason is then that of the driver's last failure with a server, or `unreachable` if the
-///   driver shows no failure.
+///   check ends this wait. The reason is then the reason of the driver's last failure with a server, or `unreachable`
+///   if the driver shows no failure.
 /// - A dead pooled connection is not an outage: the check repeats the request, twice at most. If half of the deadline
 ///   passes without an answer, it sends the request once more over another connection.
 /// - A client whose connections are all in use (`maxPoolSize`, 10 by default) is `timeout`, like a server that hangs.
@@ -60,8 +60,8 @@ const ATTEMPTS: usize = 3;
 ///   `saturated`.
 /// - The feature `mongodb` turns on no TLS feature of the driver, and the driver does not compile without one. So the
 ///   application's own dependency on `mongodb` turns on one of `rustls-tls`, `rustls-tls-aws-lc` and `openssl-tls`.
-/// - The check is tested against a server written from the documentation of the protocol, because no package contains
-///   MongoDB itself.
+/// - The check is tested against a server written from the documentation of the protocol, because MongoDB itself is not
+///   available as a package.
 ///
 /// ```no_run
 /// use health_core::{Health, MongoDb};
@@ -85,8 +85,8 @@ impl MongoDb {
     }
 
     /// Requires a server that accepts writes: a primary, a router of a sharded cluster, or a standalone server. The
-    /// check asks by `hello` and writes nothing. Without such a server it is `unreachable`. A server that answers that
-    /// it accepts no writes is `rejected`. Off by default.
+    /// check sends `hello` and writes nothing. Without such a server the check is `unreachable`. If the server answers
+    /// that it accepts no writes, the check is `rejected`. Off by default.
     pub fn writable(mut self) -> Self {
         self.is_writable = true;
         self
@@ -186,8 +186,8 @@ fn no_answer() -> CheckError {
     CheckError::new(message).reason(Reason::Timeout)
 }
 
-/// Returns whether the connection ended before the answer. A server may close an idle connection at any moment, also at
-/// the moment of the next request.
+/// Returns whether the connection ended before the answer. A server may close an idle connection at any time, also
+/// while the next request is sent.
 fn is_of_a_dying_connection(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Io(_) => reason(error) == Reason::Unreachable,

@@ -40,14 +40,16 @@ const TOPIC: &str = "health/never-subscribed";
 /// Green proves that the broker answers a request over the live connection. It does not prove that the client may
 /// publish or subscribe, or that a message reaches a subscriber.
 ///
-/// The check unsubscribes from `health/never-subscribed`, a topic without a subscription. Every broker has to answer
-/// that. Nothing is published or stored, and no other client receives anything. Only the application can read from the
-/// client's event loop. So the application passes each result of the loop to the [`MqttObserver`], in one line of code.
+/// The check unsubscribes from `health/never-subscribed`, a topic without a subscription. Every broker must answer an
+/// unsubscribe request. Nothing is published or stored, and no other client receives anything. Only the application can
+/// read from the client's event loop. So the application passes each result of the loop to the [`MqttObserver`], in one
+/// line of code.
 ///
 /// - Least privilege: the right to connect. The check needs no right on any topic.
-/// - While the client is not connected, the check sends nothing, and the reason is that of the client's last attempt to
-///   connect. A refused connection is `unreachable`, a wrong password or client id is `rejected`, and a busy broker of
-///   MQTT 5 is `saturated`. At most one request is under way, so that requests do not pile up in the client's queue.
+/// - While the client is not connected, the check sends nothing, and the reason is the reason of the client's last
+///   failed attempt to connect. A refused connection is `unreachable`, a wrong password or client id is `rejected`, and
+///   a busy broker of MQTT 5 is `saturated`. At most one request is under way, so that requests do not pile up in the
+///   client's queue.
 /// - A lost connection is not an outage until an attempt to reconnect has failed or the deadline has passed.
 /// - If the event loop is not polled, or its results are not passed to the observer, the check is Unhealthy with
 ///   `timeout`. If all observers were dropped, the reason is `failed`. If the client's queue stays full, the reason is
@@ -126,7 +128,7 @@ impl Mqtt {
     /// Sends a request as soon as there is a connection, and waits for its answer.
     async fn ask(&self, is_full: &AtomicBool) -> Outcome {
         let mut session = self.session.subscribe();
-        // The number of answered requests at the moment at which this run put its own.
+        // The number of answered requests at the time at which this run put its own request into the queue.
         let mut asked_at: Option<u64> = None;
         loop {
             let (connection, is_asked, answers) = {

@@ -111,7 +111,8 @@ impl<S: Source> PoolCheck<S> {
             Ok(outcome) if is_busy && run.progress().doing == Doing::Taking => {
                 self.shared.saturation.worsen(outcome, self.saturated_for)
             }
-            // The pool has given a connection in the meantime, though late, and its answer is due.
+            // The pool has given a connection in the meantime, although late, and the answer over this connection is
+            // still pending.
             Ok(_) if is_busy => {
                 run.progress().is_saturated = true;
                 self.judge(pooled.await, run)
@@ -249,8 +250,8 @@ impl<S: Source> PoolCheck<S> {
         let left = run.end.saturating_duration_since(Instant::now());
         match timeout(left / 2, &mut asked).await {
             Ok(Err(failure)) if failure.is_broken => {
-                // The connection kept from an earlier run has died, so a new one is used. The memory of what was read
-                // over the old one is freed before.
+                // The connection kept from an earlier run has died, so a new one is used. The data that was read over
+                // the old connection is freed first.
                 drop(asked);
                 drop(lease);
                 return self.ask_new_beside(trip, run).await;

@@ -50,8 +50,8 @@ const WRITABLE: &str = "SELECT pg_catalog.pg_is_in_recovery()::pg_catalog.text, 
 ///
 /// The pool may have been built with or without a runtime and timeouts, because the check uses neither. A pool in FIFO
 /// order, which is deadpool's default, hands out its idle connections in turn, also to the check. An application that
-/// removes idle connections by `Pool::retain` uses `QueueMode::Lifo`, so that the check keeps one connection in use and
-/// not all of them.
+/// removes idle connections by `Pool::retain` should use `QueueMode::Lifo`, so that the check keeps one connection in
+/// use and not all of them.
 ///
 /// ```no_run
 /// use health_core::{Health, Postgres};

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The divisor of the time left that gives the time reserved for the verdict after the last member.
+/// The time left, divided by this number, is reserved for the verdict after the last member.
 const RESERVE: u32 = 20;
 /// The time limit of the members outside a run of the scheduler.
 const UNBOUNDED: Duration = Duration::from_secs(60);
@@ -37,11 +37,11 @@ const UNBOUNDED: Duration = Duration::from_secs(60);
 /// - The members run concurrently, each on a task of its own. A member that panics or gives no answer in time fails.
 /// - The group is Healthy if every member is Healthy. It is Degraded if the required number of members is Healthy or
 ///   Degraded. Otherwise it is Unhealthy.
-/// - The reason is the one that all members with the worst status share, or `failed`.
+/// - The reason is the common reason of all members with the worst status, or `failed` if their reasons differ.
 /// - The kind is [`Kind::Local`] if every member is local. The group is Critical if a member is Critical, and counts
 ///   for readiness if a member does.
 /// - A member that knows when its outcome changes, such as a `Toggle`, starts a run of the whole group at once, on the
-///   group's task. So the change is published a moment after the call returns, and not before.
+///   group's task. So the change is published shortly after the call returns, and not before it returns.
 /// - Observed value: `succeeded`, the number of members that are Healthy or Degraded. The detail `members` has the
 ///   status, the reason and the message of each member.
 /// - Least privilege: the privileges of the members.

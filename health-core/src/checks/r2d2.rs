@@ -46,8 +46,8 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 /// - **Pass the manager** by [`beside`](Self::beside), because a pool of r2d2 does not give access to its own. If the
 ///   pool serves no connection for half of the deadline, the check opens, tests and closes one connection beside the
 ///   pool, on a second thread. If this connection works, the check is Degraded with `saturated`, and Unhealthy after
-///   [`saturated_for`](Self::saturated_for). If it fails, its error gives the reason. The user needs room for one
-///   connection more than the pool may have.
+///   [`saturated_for`](Self::saturated_for). If it fails, its error gives the reason. The server and the limits of the
+///   user must allow one connection more than the pool's maximum.
 /// - Without the manager a pool whose connections are all in use is `saturated`, and a dead server is noticed only when
 ///   the next connection becomes free. The pool keeps only the text of a failed attempt to connect. The check knows the
 ///   texts of the usual databases. The texts of r2d2_postgres name no cause, so every refused connection is `failed`.
@@ -118,7 +118,7 @@ impl<M: ManageConnection> R2d2<M> {
         let half = limit / 2;
         let owned = Arc::clone(&self.owned);
         let mut pooled = pin!(self.thread.run(move || owned.ask_pool(half)));
-        // The pool itself gives up at half of the deadline, unless it is testing a connection at that moment.
+        // The pool itself gives up at half of the deadline, unless it is testing a connection at that time.
         let text = match timeout(half + limit / 20, &mut pooled).await {
             Ok(Ok(Ok(asked))) => return Ok(self.served(asked)),
             Ok(Ok(Err(NotServed { text }))) => text,

@@ -30,7 +30,7 @@ use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 /// - Least privilege: access to the virtual host. The check declares, publishes and consumes nothing.
 /// - The check opens its channel on one connection beside the pool, which all checks of the pool share, because a
 ///   broker that refuses a channel closes the connection of the request. The check sends nothing over the connections
-///   of the pool. The user needs room for one connection more and one channel more.
+///   of the pool. The limits of the user must allow one more connection and one more channel.
 /// - Without room for the channel the check is Degraded with `saturated`. Without room for the connection beside the
 ///   pool it is healthy as long as the pool can give a connection, because the refusal proves that the broker runs. The
 ///   check then tries to open the connection again in each run.
@@ -77,7 +77,7 @@ impl RabbitMq {
     }
 }
 
-/// Creates the check of a pool, with the question on a connection beside the pool: a broker that refuses a channel,
+/// Creates the check of a pool whose round trip uses a connection beside the pool: a broker that refuses a channel,
 /// because the user has reached a limit, closes the connection of the request. lapin connects on a thread of its own,
 /// which continues after the attempt was dropped.
 pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {

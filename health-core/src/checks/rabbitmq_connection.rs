@@ -36,9 +36,9 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///
 /// - Least privilege: access to the virtual host. The check declares, publishes and consumes nothing. It requests
 ///   `basic.qos` on a channel that nothing else uses.
-/// - The check keeps one channel open, so the user needs room for one channel more. A broker that refuses a channel
-///   closes the connection of the request, which is the application's connection. After such a refusal the check is
-///   `saturated`, and requests a channel again after five minutes.
+/// - The check keeps one channel open, so the limits of the user must allow one more channel. A broker that refuses a
+///   channel closes the connection of the request, which is the application's connection. After such a refusal the
+///   check is `saturated`, and requests a channel again after five minutes.
 /// - A connection that is closed, or that lapin is reopening, is `unreachable` at once. A broker that hangs is
 ///   `timeout`. The check sends no second request before the first one is answered.
 /// - lapin reopens a connection only with `ConnectionProperties::enable_auto_recover`. It gives up for good after 16
@@ -78,7 +78,7 @@ struct State {
     channel: Option<(Arc<Connection>, Channel)>,
     /// The request that has not been answered yet, and its connection.
     asked: Option<(Arc<Connection>, Question)>,
-    /// The moment at which the broker refused a channel for want of room, and its error.
+    /// The time at which the broker refused a channel for want of room, and its error.
     refused: Option<(Instant, Failure)>,
 }
 

@@ -38,7 +38,7 @@ use crate::{
 /// - Least privilege: RabbitMQ requires one of `configure`, `write` and `read` on the queue, so `read` is enough. The
 ///   check sends a passive declaration, which creates, publishes and consumes nothing.
 /// - The check uses the connection beside the pool that [`RabbitMq`](crate::RabbitMq) describes. Without room for this
-///   connection, or for a channel, it is Degraded with `saturated`.
+///   connection, or for a channel, the check is Degraded with `saturated`.
 /// - A queue that does not exist is Unhealthy with `rejected`.
 /// - By default the check counts for the full report only, because a shared backlog must not take every instance out of
 ///   traffic.
@@ -71,7 +71,7 @@ impl RabbitMqQueue {
         Self { pool_check: pool_check(pool), queue: queue.into(), limits: Limits::default(), min_consumers: 0 }
     }
 
-    /// Sets the least number of consumers. With fewer the check is Unhealthy with `threshold`. Default 0.
+    /// Sets the minimum number of consumers. With fewer the check is Unhealthy with `threshold`. Default 0.
     pub fn min_consumers(mut self, consumers: u32) -> Self {
         self.min_consumers = consumers;
         self

@@ -65,8 +65,8 @@ impl Redis {
     }
 
     /// Requires a server that accepts writes. The check is `rejected` if the server is not a master, if the master has
-    /// too few replicas (`min-replicas-to-write`) or if it has no memory left. It is `unreachable` in a failed cluster.
-    /// Off by default.
+    /// too few replicas (`min-replicas-to-write`) or if it has no memory left. The check is `unreachable` in a failed
+    /// cluster. Off by default.
     ///
     /// Nothing is written: the check sends `ROLE` and `SETRANGE health:writable 0 ""`, which changes no key and creates
     /// none.
@@ -85,8 +85,8 @@ impl Redis {
     }
 }
 
-/// Creates the check of the pool underneath deadpool-redis's own connection type, which hides how often a connection
-/// was used.
+/// Creates the check of the pool underneath deadpool-redis's own connection type, which hides the use count of a
+/// connection.
 pub(super) fn pool_check(pool: Pool) -> PoolCheck<Deadpool<Manager>> {
     let weak = pool.weak();
     match weak.upgrade() {

@@ -42,7 +42,8 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(2);
 ///   or after a timeout of the driver, it also opens one connection by the client, to find the reason. A
 ///   `ConnectionManager` reports no reason while it reconnects, and fails for good after a refused password.
 /// - A dead connection is not an outage if the driver opens a new one at once: the check repeats its commands. A
-///   `MultiplexedConnection` does not reconnect. It is `unreachable` until the application makes a new one.
+///   `MultiplexedConnection` does not reconnect. The check is `unreachable` until the application opens a new
+///   connection.
 /// - If the server answers over the client's connection but not over the application's, the check is `timeout`, because
 ///   the application cannot reach the server.
 /// - The driver keeps an unanswered command until its connection ends, so a server that hangs costs some bytes per run.
@@ -98,7 +99,8 @@ where
         self.second.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks over the application's connection, and after half of the deadline over a connection of the client, too.
+    /// Sends the commands over the application's connection, and after half of the deadline over a connection of the
+    /// client, too.
     async fn ask(&self, half: Instant, doubt: &Mutex<Option<Doubt>>) -> Result<Outcome, Failure> {
         let mut own = pin!(self.ask_own(doubt));
         match timeout_at(half, &mut own).await {
@@ -129,18 +131,18 @@ where
         }
     }
 
-    /// Asks over the application's connection. Asks once more if the connection was broken, because the driver may have
-    /// opened a new one.
+    /// Sends the commands over the application's connection. Repeats them once if the connection was broken, because
+    /// the driver may have opened a new one.
     async fn ask_own(&self, doubt: &Mutex<Option<Doubt>>) -> Result<Outcome, Failure> {
         match self.question.put(&mut self.connection.clone()).await {
-            // Keeps an answer over the client's connection, because it says more than this failure.
+            // An answer over the client's connection is kept, because it has more information than this failure.
             Err(failure) if failure.is_broken => drop(lock(doubt).get_or_insert(Doubt::Broken(failure))),
             answer => return answer,
         }
         self.question.put(&mut self.connection.clone()).await
     }
 
-    /// Asks over the client's connection, which is kept while it is needed.
+    /// Sends the commands over the client's connection, which is kept while it is needed.
     async fn ask_client(&self) -> Doubt {
         // The connection is taken out, so that a cancelled run closes it.
         let kept = self.second().take();

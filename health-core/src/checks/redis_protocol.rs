@@ -18,7 +18,7 @@ use crate::{
     model::status::Reason,
 };
 
-/// The question to a server.
+/// The question that a check asks a server.
 #[derive(Debug)]
 pub(super) enum Question {
     /// Asks whether the server answers PING.

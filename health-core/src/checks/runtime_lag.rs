@@ -27,7 +27,7 @@ use crate::{
 
 /// The sampling interval.
 const EVERY: Duration = Duration::from_millis(100);
-/// The least number of samples for a verdict.
+/// The minimum number of samples for a verdict.
 const ENOUGH: u64 = 5;
 const WARN_ABOVE: Duration = Duration::from_millis(500);
 const FAIL_ABOVE: Duration = Duration::from_secs(5);
@@ -78,11 +78,11 @@ struct Samples {
     born: Instant,
     count: AtomicU64,
     worst: AtomicU64,
-    /// The moment at which the current sleep should end, counted from `born`.
+    /// The time at which the current sleep should end, counted from `born`.
     due: AtomicU64,
 }
 
-/// The samples that a run judges: those since the previous run. As long as they are too few, earlier samples are
+/// The samples that a run judges: the samples since the previous run. As long as they are too few, earlier samples are
 /// included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Window {

@@ -98,8 +98,8 @@ impl Smtp {
     }
 
     /// Lets a request continue, unless an earlier one is still under way. In that case the request is cancelled. The
-    /// server was silent when it began, so lettre is still testing or opening its connection, and closes it on
-    /// cancellation.
+    /// server was already silent when this request began, so lettre is still testing or opening the connection of the
+    /// request, and closes that connection on cancellation.
     fn leave(&self, task: Task) {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.as_ref().is_some_and(|earlier| !earlier.is_finished()) {

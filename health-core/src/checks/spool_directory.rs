@@ -44,7 +44,7 @@ const LOOKED_AT: u64 = 100_000;
 /// - Least privilege: the right to read the directory and the attributes of its files.
 /// - A directory that does not exist or cannot be read is Unhealthy. If the directory has more than 100,000 files, the
 ///   check only counts the rest, and is Degraded.
-/// - The check runs on a thread of its own, so that a network file system that hangs holds this one thread.
+/// - The check runs on a thread of its own, so that a network file system that hangs blocks only this thread.
 /// - The check keeps the directory open, so that it can count the files when no file descriptor is free. As long as the
 ///   check is registered, the volume can only be unmounted lazily (`umount -l`).
 /// - By default the check counts for the full report only.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The time for which the check keeps a connection of its own after the last use. The number of idle connections of a
-/// pool in use changes from moment to moment, so a connection closed at once would have to be opened repeatedly.
+/// pool in use changes constantly, so a connection closed at once would have to be opened repeatedly.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The time limit for the orderly close of a connection beside the pool.
@@ -41,8 +41,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Green proves that the database answers a ping on an authenticated session. It does not prove that any table can be
 /// read or that the database accepts writes.
 ///
-/// - Least privilege: the right to connect, with room for one connection more than the pool may have. The check touches
-///   no table and writes nothing.
+/// - Least privilege: the right to connect, and room on the server for one connection more than the pool's maximum. The
+///   check touches no table and writes nothing.
 /// - The check needs Rust 1.94, like sqlx.
 /// - A `DatabaseConnection` of sea-orm 2 gives access to such a pool, for example by `get_postgres_connection_pool()`.
 /// - For SQLite the check reads the beginning of the file, so a file that is not a database is `failed`. The check does

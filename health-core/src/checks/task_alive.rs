@@ -34,11 +34,12 @@ use crate::{
 #[must_use]
 pub struct TaskAlive {
     handle: AbortHandle,
-    /// How the task ended. Set by the task that awaits it, which exists only for a check created by [`TaskAlive::new`].
+    /// The way in which the task ended. Set by the task that awaits it, which exists only for a check created by
+    /// [`TaskAlive::new`].
     end: Arc<Mutex<Option<End>>>,
 }
 
-/// How a task ended.
+/// The way in which a task ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Returned,

@@ -14,8 +14,8 @@ use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 ///
 /// - The check tries all addresses of the name in turn, within the deadline. One address that accepts is enough.
 /// - Least privilege: none. The server sees a connection that is closed without any data, which some servers log.
-/// - Do not use it for MySQL and MariaDB. They count each such connection as an error of the host. After
-///   `max_connect_errors` of them (100 by default) they refuse the host, and with it the application. Use
+/// - Do not use this check for MySQL and MariaDB. These servers count each such connection as an error of the host.
+///   After `max_connect_errors` of them (100 by default) they refuse the host, and with it the application. Use
 ///   [`Sqlx`](crate::Sqlx).
 /// - The check opens a connection in each run, because it has no connection to keep.
 ///

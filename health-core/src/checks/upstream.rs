@@ -36,7 +36,7 @@ const ACCEPT: &str = "application/json, application/health+json;q=0.9, text/plai
 /// - The failing components of the service appear in the details, at full visibility only.
 /// - The check sends the header `Health-Local: 1`. An endpoint of this crate then leaves out its own `Upstream` checks,
 ///   so that services that check each other do not keep each other Unhealthy.
-/// - A kept-alive connection that ends during the request is not an outage: the check sends the request again, like
+/// - A keep-alive connection that ends during the request is not an outage: the check sends the request again, like
 ///   `Http`.
 /// - Least privilege: the right to read the health document.
 /// - The check is Optional unless `.critical()` is set, because it depends on another service.
@@ -88,8 +88,8 @@ fn judge(answer: &Answer) -> Outcome {
             refused(answer.code)
         };
     };
-    // Some services report Degraded with code 429. Every other code from 400 on is Unhealthy, whatever the document
-    // says.
+    // Some services report Degraded with code 429. Every other code from 400 on is Unhealthy, whatever status the
+    // document reports.
     let status = if answer.code >= 400 && answer.code != 429 { Status::Unhealthy } else { own(document.status) };
     let mut failing = failing(&document);
     // The worst come first, because the list is cut after `CARRIED` components.

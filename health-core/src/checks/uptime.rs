@@ -1,5 +1,5 @@
-//! Reports the uptime of the check and of the host as numbers. The check is always Healthy. That proves only that this
-//! process answers, and not that anything works.
+//! Reports the uptime of the process and of the host as numbers. The check is always Healthy. That proves only that
+//! this process answers, and not that anything works.
 
 use std::{fs, time::Duration};
 

@@ -196,7 +196,7 @@ pub(crate) struct Node<'a> {
     pub(crate) options: &'a Options,
 }
 
-/// A check on which others depend: a new check, or a known one, which has a plan.
+/// A check on which others depend: a new check, or a known check, which is already registered and has a plan.
 #[derive(Clone, Copy)]
 enum Upstream<'a> {
     New(Node<'a>),
@@ -233,7 +233,7 @@ impl<'a> Upstream<'a> {
     }
 }
 
-/// The graph of dependencies between new checks, and from new checks to known ones, which are free of mistakes.
+/// The graph of dependencies between new checks, and from new checks to known checks, which are free of mistakes.
 pub(crate) struct Graph<'a, K> {
     new: &'a [Node<'a>],
     by_name: HashMap<&'a str, Node<'a>>,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Texts with secrets in URLs, connection strings, headers and keys, each with the redacted text. Drivers spell secrets
-/// differently; a new spelling belongs here.
+/// differently; add new spellings here.
 const CORPUS: &[(&str, &str)] = &[
     // URLs with credentials.
     ("connect postgres://app:hunter2@db:5432/orders failed", "connect postgres://***@db:5432/orders failed"),
@@ -159,7 +159,7 @@ const CORPUS: &[(&str, &str)] = &[
     ("postgres://u:1/k7q@h/d", "postgres://***@h/d"),
     ("redis://:k7/q@h:6379", "redis://***@h:6379"),
     ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
-    // Where a value ends.
+    // The end of a value.
     ("http://h/x?token=k7q,p9z", "http://h/x?token=***"),
     ("http://h/x?token=k7q;p9z&a=1", "http://h/x?token=***&a=1"),
     ("http://h/x?token=k7q{}p9z#top", "http://h/x?token=***#top"),
@@ -321,7 +321,7 @@ fn redaction_takes_linear_time() {
         };
         let (short, long) = (text(4 << 10), text(32 << 10));
         let mut least = (Duration::MAX, Duration::MAX);
-        // The least of several times counts, because other programs may use the processor in between.
+        // The shortest of several measurements counts, because other programs may use the processor in between.
         let is_linear = (0..40).any(|_| {
             least = (least.0.min(time(&short)), least.1.min(time(&long)));
             least.1 < least.0 * 24

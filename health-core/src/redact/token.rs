@@ -17,7 +17,7 @@ enum Letters {
     Dotted,
 }
 
-/// Prefixes of tokens, the least number of characters after each prefix, and the kind of these characters.
+/// Prefixes of tokens, the minimum number of characters after each prefix, and the kind of these characters.
 const PREFIXES: [(&str, usize, Letters); 33] = [
     // GitHub, GitLab.
     ("ghp_", 16, Letters::Alphanumeric),

@@ -5,8 +5,8 @@ use super::span::{Span, before, first, is_word, skip, skip_near};
 /// The maximum number of bytes in which the end of a password is searched.
 const FAR: usize = 256;
 
-/// The last run of characters without white space: its beginning, its end and its last `@`. Kept, so that a run is
-/// searched once.
+/// The last run of characters without white space: its beginning, its end and its last `@`. The run is kept, so that it
+/// is searched only once.
 #[derive(Default)]
 pub(super) struct Run {
     begin: usize,
@@ -28,8 +28,8 @@ impl Run {
 
 /// Returns the userinfo of a URL, the part before its host.
 ///
-/// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these characters, too. That is
-/// assumed if the authority has no valid port. The userinfo then ends at the last `@`.
+/// The authority ends at the first `/`, `?` or `#`. An unescaped password can contain these characters, too. If the
+/// authority has no valid port, it is assumed to contain such a password, and the userinfo ends at the last `@`.
 pub(super) fn userinfo(text: &str, at: usize, run: &mut Run) -> Option<Span> {
     // JSON may escape the slashes one or several times.
     let slash = skip_near(text, at + 1, 8, |c| c == '\\');

@@ -1,4 +1,4 @@
-//! Finds where the value of a key begins and ends, in each dialect.
+//! Finds the beginning and the end of the value of a key, in each dialect.
 
 use super::{
     key::Key,
@@ -12,7 +12,7 @@ use super::{
 /// element may be four times as long.
 const FAR: usize = 128;
 
-/// What separates a key from its value.
+/// The separator between a key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Separator {
     /// `=`, `==`, `=>`, `:=`, `%3D`
@@ -27,7 +27,7 @@ enum Separator {
     Blank,
 }
 
-/// Returns the secret part of the value of a key. The key stands from `at` to `key_end`.
+/// Returns the secret part of the value of a key. The key extends from `at` to `key_end`.
 pub(super) fn value(text: &str, at: usize, key_end: usize, kind: Key) -> Option<Span> {
     let (separator, behind) = separator(text, at, key_end)?;
     let from = behind_block_sign(text, skip(text, behind, char::is_whitespace));
@@ -177,7 +177,7 @@ fn behind_block_sign(text: &str, at: usize) -> usize {
     if is_block { skip(text, sign, char::is_whitespace) } else { at }
 }
 
-/// Returns whether a scheme of the `Authorization` header and a space stand here.
+/// Returns whether a scheme of the `Authorization` header, followed by a space, begins here.
 fn begins_with_a_scheme(text: &str, at: usize) -> bool {
     let end = word_end(text, at);
     let scheme = text[at..end].to_ascii_lowercase();
@@ -246,13 +246,13 @@ fn bracket_behind_a_name(text: &str, at: usize) -> Option<usize> {
     outermost
 }
 
-/// Returns whether a field name and `: ` stand here.
+/// Returns whether a field name, followed by `: `, begins here.
 fn is_a_field(text: &str, at: usize) -> bool {
     let end = skip_near(text, at, 80, |c| c.is_alphanumeric() || c == '_');
     end > at && text[end..].starts_with(": ")
 }
 
-/// Returns whether a value that the driver has masked stands here. tokio-postgres, for example, writes `Some(_)`.
+/// Returns whether a value that the driver has masked begins here. tokio-postgres, for example, writes `Some(_)`.
 fn is_masked(text: &str, at: usize) -> bool {
     ["***", "_)", "[REDACTED", "<redacted>"].iter().any(|mask| text[at..].starts_with(mask))
 }
@@ -432,7 +432,7 @@ fn blanks(text: &str, at: usize, from: usize, blank: usize, separator: Separator
     }
 }
 
-/// Returns whether a further key and its separator stand here.
+/// Returns whether a further key and its separator begin here.
 fn is_another_pair(text: &str, at: usize, separator: Separator) -> bool {
     let from = skip_near(text, at, 8, |c| matches!(c, ' ' | '"' | '\\' | '{' | '\''));
     let end = skip_near(text, from, 48, |c| is_word(c) || matches!(c, '.' | ' '));

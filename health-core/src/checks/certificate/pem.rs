@@ -1,6 +1,6 @@
-//! Reads the certificates of a PEM file as OpenSSL, and with it most servers, reads them. OpenSSL accepts more labels
-//! and spellings than [RFC 7468](https://www.rfc-editor.org/rfc/rfc7468) allows. A section that cannot be read is an
-//! error, because it may contain the certificate that a server presents.
+//! Reads the certificates of a PEM file in the same way as OpenSSL and most servers. OpenSSL accepts more labels and
+//! spellings than [RFC 7468](https://www.rfc-editor.org/rfc/rfc7468) allows. A section that cannot be read is an error,
+//! because it may contain the certificate that a server presents.
 
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};

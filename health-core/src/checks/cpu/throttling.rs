@@ -1,4 +1,4 @@
-//! The share of throttled periods over a window that is long enough to judge. Pure.
+//! The share of throttled periods over a window that is long enough to judge. This module does no I/O.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ pub(super) struct Periods {
     pub(super) length: Duration,
 }
 
-/// The counted periods of every group with a quota at one moment.
+/// The counted periods of every group with a quota at one point in time.
 #[derive(Clone, Debug)]
 struct Counts {
     at: Instant,

@@ -16,12 +16,12 @@ pub(crate) enum Groups {
     V1(Vec<PathBuf>),
     /// The process is in no group that has this controller.
     None,
-    /// The process is in a group whose folder was not found, so its limits are unknown. The text says why.
+    /// The process is in a group whose folder was not found, so its limits are unknown. The text is the reason.
     Unknown(String),
 }
 
 impl Groups {
-    /// Returns why the limits of the group are unknown; `None` if they are known.
+    /// Returns the reason for which the limits of the group are unknown; `None` if they are known.
     pub(crate) fn unknown(&self) -> Option<&str> {
         match self {
             Self::Unknown(why) => Some(why),
@@ -117,8 +117,8 @@ fn has_controller(host: &mut Reading<'_>, folders: &[PathBuf], controller: &str)
     top.is_some_and(|controllers| controllers.split_whitespace().any(|it| it == controller))
 }
 
-/// Returns the folders of a group that is not below its mount. In a container the path of the group may be that on the
-/// host. The longest end of the path that exists below the mount is used, and the mount itself if none exists.
+/// Returns the folders of a group that is not below its mount. In a container the path of the group may be the path on
+/// the host. The longest suffix of the path that exists below the mount is used, and the mount itself if none exists.
 fn nearest(host: &Reading<'_>, point: &Path, group: &str) -> Vec<PathBuf> {
     let parts: Vec<Component<'_>> = Path::new(group).components().filter(|part| *part != Component::RootDir).collect();
     let ends = (0..parts.len()).map(|from| point.join(parts[from..].iter().collect::<PathBuf>()));

@@ -1,5 +1,6 @@
 //! The mounts of control groups in `/proc/self/mountinfo`,
-//! <https://www.kernel.org/doc/html/latest/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts>. Pure.
+//! <https://www.kernel.org/doc/html/latest/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts>.
+//! Pure functions.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct Mount {
     /// The directory of the file system that is mounted.
     pub(super) root: PathBuf,
-    /// Where it is mounted, relative to the root of the host.
+    /// The mount point, relative to the root of the host.
     pub(super) point: PathBuf,
     /// The type of the file system, such as `cgroup2`.
     pub(super) kind: String,

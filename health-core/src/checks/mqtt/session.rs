@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::model::status::Reason;
 
-/// The maximum number of packet identifiers remembered for one question. They include those of the application's
-/// requests.
+/// The maximum number of packet identifiers remembered for one question. They include the packet identifiers of the
+/// application's requests.
 const REMEMBERED: usize = 16;
 
 /// The state of the connection, from the results of the event loop.
@@ -36,7 +36,7 @@ impl Connection {
     }
 }
 
-/// Why there is no connection.
+/// The reason for which there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) reason: Reason,
@@ -97,8 +97,8 @@ impl Session {
                 self.question = None;
             }
             Event::Sent(number) => {
-                // The client assigns packet identifiers when it sends, and does not report to whom a request belongs.
-                // An answer to any request sent after the question was put proves the same.
+                // The client assigns packet identifiers when it sends, and does not report the owner of a request. An
+                // answer to any request sent after the question was put proves the same.
                 if let Some(numbers) = &mut self.question {
                     if numbers.len() == REMEMBERED {
                         numbers.pop_front();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::checks::failure::Failure;
 
-/// Returns how long an attempt to connect, or to take a connection, may take. It is longer than the run, so that a
+/// Returns the time limit of an attempt to open or to take a connection. The limit is longer than the run, so that a
 /// slow attempt can succeed, and not much longer, because an endless answer uses up memory as long as it is read.
 pub(super) fn patience(limit: Duration) -> Duration {
     limit + limit / 2
@@ -27,8 +27,8 @@ pub(super) fn patience(limit: Duration) -> Duration {
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The age after which a connection that is used in place of an empty pool is replaced by a new one. What the
-/// application needs to connect, such as its password, may have changed in the meantime.
+/// The age after which a connection that is used in place of an empty pool is replaced by a new one. The settings of a
+/// connection, such as the password, may have changed in the meantime.
 const RENEWED_AFTER: Duration = Duration::from_secs(60);
 
 /// The connection beside a pool.
@@ -64,7 +64,7 @@ struct Attempt<S: Source> {
     task: Task,
 }
 
-/// A connection beside the pool, or why there is none.
+/// A connection beside the pool, or the failure of the attempt to open it.
 type Opened<S> = Result<Arc<Lease<S>>, Failure>;
 
 impl<S: Source> Beside<S> {
@@ -119,7 +119,8 @@ impl<S: Source> Beside<S> {
         state.pause = (pause * 2).min(LONGEST_PAUSE);
         let attempt = Attempt { number, began: Instant::now(), pause, limit, waiting, task: Task::none() };
         let before = std::mem::replace(&mut state.slot, Slot::Connecting(attempt));
-        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and that locks the state.
+        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and this drop locks the
+        // state.
         drop(state);
         drop(before);
         let (source, ticket) = (self.source.clone(), Ticket { beside: Arc::downgrade(self), number });
@@ -140,7 +141,7 @@ impl<S: Source> Beside<S> {
         Err(receiver)
     }
 
-    /// Returns how long an attempt may still take. Gives the attempt up once its time is over.
+    /// Returns the time left for an attempt. Gives the attempt up once its time is over.
     fn left(&self, number: u64) -> Option<Duration> {
         let mut state = self.state();
         let Slot::Connecting(attempt) = &state.slot else { return None };

@@ -15,7 +15,7 @@ use crate::{checks::failure::Failure, model::status::Reason};
 const NO_TIMEOUTS: Timeouts = Timeouts { wait: None, create: None, recycle: None };
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
-/// Determines why a connection could not be opened if the driver does not report it.
+/// Determines the cause of a failed attempt to connect, for drivers that do not report it.
 pub(crate) type Diagnose<M> = fn(&M, Failure) -> Pin<Box<dyn Future<Output = Failure> + Send + '_>>;
 
 /// A deadpool pool and the function that classifies the errors of its driver.
@@ -38,7 +38,7 @@ impl<M: Manager> Deadpool<M> {
         Self { has_own_connection: true, ..Self::new(pool, explain) }
     }
 
-    /// Sets the function that determines why a connection could not be opened.
+    /// Sets the function that determines the cause of a failed attempt to connect.
     #[cfg(feature = "redis")]
     pub(crate) fn diagnosed_by(self, diagnose: Diagnose<M>) -> Self {
         Self { diagnose: Some(diagnose), ..self }
@@ -90,7 +90,7 @@ pub(crate) enum Session<M: Manager> {
     Beside(Beside<M>),
 }
 
-/// A connection that the pool's manager opened, and that the pool does not know of.
+/// A connection that the pool's manager opened, and that the pool does not manage.
 pub(crate) struct Beside<M: Manager> {
     session: M::Type,
     pool: Pool<M>,

@@ -55,7 +55,7 @@ impl<S: Source> Lease<S> {
         })
     }
 
-    /// Returns how long checks have used the connection.
+    /// Returns the time for which checks have used the connection.
     pub(super) fn age(&self) -> Duration {
         self.begins.elapsed()
     }

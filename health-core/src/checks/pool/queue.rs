@@ -37,9 +37,9 @@ struct State<S: Source> {
 struct Turn<S: Source> {
     number: u64,
     place: Place,
-    /// When the turn reached this place.
+    /// The time at which the turn reached this place.
     since: Instant,
-    /// How long the turn has waited in the queue.
+    /// The time for which the turn has waited in the queue.
     waited: Duration,
     /// The longest deadline of the runs that wait.
     limit: Duration,
@@ -58,11 +58,11 @@ pub(super) enum Place {
     Connecting,
 }
 
-/// What a run gets from its pool.
+/// The pool's answer to a run that needs a connection.
 pub(super) enum Served<S: Source> {
     /// A connection, and the time in the queue before it.
     Lease(Arc<Lease<S>>, Duration),
-    /// The round trip is to be performed beside the pool.
+    /// The round trip must use a connection beside the pool.
     Beside,
     Failed(Failure),
 }
@@ -111,7 +111,8 @@ impl<S: Source> Queue<S> {
         let place = if self.source.has_idle() { Place::Recycling } else { Place::Connecting };
         let (since, waited, waiting) = (Instant::now(), Duration::ZERO, vec![sender]);
         state.turn = Some(Turn { number, place, since, waited, limit, waiting, task: Task::none() });
-        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and that locks the state.
+        // Unlocks the state first: a runtime that shuts down drops the spawned task at once, and this drop locks the
+        // state.
         drop(state);
         let ticket = Ticket { queue: Arc::downgrade(self), number };
         let queue = Arc::downgrade(self);
@@ -129,8 +130,8 @@ impl<S: Source> Queue<S> {
         self.state().turn.as_ref().map(|turn| turn.place)
     }
 
-    /// Returns how long a turn may still take. Gives the turn up if the pool has not ended a test or an attempt to
-    /// connect in time. In the queue a turn may stay for any time.
+    /// Returns the time left for a turn. Gives the turn up if the pool has not ended a test or an attempt to connect in
+    /// time. A turn may stay in the queue for any time.
     fn left(&self, number: u64) -> Option<Duration> {
         let mut state = self.state();
         let turn = state.turn.as_ref().filter(|turn| turn.number == number)?;

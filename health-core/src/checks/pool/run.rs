@@ -26,7 +26,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) doing: Doing,
-    /// Why there is no answer so far.
+    /// The last failure, which explains why there is no answer so far.
     pub(super) failure: Option<Failure>,
     /// Whether the pool is known to be busy and its server to be alive.
     pub(super) is_saturated: bool,

@@ -1,4 +1,4 @@
-//! Records since when a pool has given no connection.
+//! Records the time since which a pool has given no connection.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,7 +19,7 @@ pub(super) struct Saturation(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when the pool has had no connection for a run.
+    /// The time since which the pool has had no connection for a run.
     unserved_since: Option<Instant>,
     has_served: bool,
 }
@@ -57,7 +57,7 @@ impl Saturation {
     }
 
     /// Worsens the outcome of a pool that has no free connection while its server is alive: to Degraded, and to
-    /// Unhealthy once that has lasted for the tolerated time.
+    /// Unhealthy once this state has lasted for the tolerated time.
     pub(super) fn worsen(&self, outcome: Outcome, tolerated: Duration) -> Outcome {
         let lasted = self.state().unserved_since.get_or_insert_with(Instant::now).elapsed();
         let message =

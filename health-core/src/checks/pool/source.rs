@@ -40,7 +40,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
         true
     }
 
-    /// Returns how long a connection beside the pool is kept after its last use.
+    /// Returns the time for which a connection beside the pool is kept after its last use.
     fn keeps_beside(&self) -> Duration {
         Duration::ZERO
     }
@@ -72,7 +72,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// [`Taken::Busy`], and the caller waits again.
     fn wait(&self) -> impl Future<Output = Taken<Self>> + Send;
 
-    /// Opens a connection that the pool does not know of.
+    /// Opens a connection that the pool does not manage.
     fn connect(&self) -> impl Future<Output = Result<Connected<Self>, Failure>> + Send;
 
     /// Takes an idle connection out of the pool for good, if the pool has more of them than it needs.
@@ -92,7 +92,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// Closes a connection and removes it from the pool.
     fn discard(session: Self::Session);
 
-    /// Closes the idle connections that have not been used since this moment.
+    /// Closes the idle connections that have not been used since this time.
     fn clear_idle(&self, unused_since: Instant);
 }
 
@@ -101,8 +101,8 @@ pub(crate) enum Taken<S: Source> {
     Connection(Connected<S>),
     /// Every connection is in use, and the pool has no room for another one.
     Busy,
-    /// The round trip is to be performed beside the pool, because the pool would have to connect, or has several idle
-    /// connections.
+    /// The round trip must use a connection beside the pool, because the pool would have to connect, or has several
+    /// idle connections.
     Beside,
     Failed(Failure),
 }

@@ -268,7 +268,7 @@ async fn a_pool_in_use_whose_sessions_are_ended_repeatedly_is_no_outage() {
     }
 }
 
-/// Each attempt that hangs leaves behind a thread of such a driver.
+/// Each hanging attempt leaves a thread of the driver behind.
 #[tokio::test(start_paused = true)]
 async fn attempts_to_connect_that_cannot_be_cancelled_become_rare_while_they_hang() {
     let pool = Pool::<Driver>::builder(Driver::default()).max_size(2).build().unwrap();

@@ -1,4 +1,4 @@
-//! Records since when a pool has served no connection, and the text of its last error.
+//! Records the time since which a pool has served no connection, and the text of its last error.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,7 +19,7 @@ pub(super) struct Unserved(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The first moment of the current saturation.
+    /// The start of the current saturation.
     since: Option<Instant>,
     has_served: bool,
     /// The text of the last failed attempt to connect. The pool reports it once, to the first caller, and connects
@@ -59,8 +59,8 @@ impl Unserved {
         (reason, text.unwrap_or_else(|| "the pool gave no connection in time and reported no error".to_owned()))
     }
 
-    /// Returns the outcome of a pool that serves no connection: Degraded, and Unhealthy once that has lasted for the
-    /// tolerated time.
+    /// Returns the outcome of a pool that serves no connection: Degraded, and Unhealthy once this state has lasted for
+    /// the tolerated time.
     pub(super) fn saturated(&self, who: &str, tolerated: Duration) -> Outcome {
         let lasted = self.state().since.get_or_insert_with(Instant::now).elapsed();
         let message = format!("{who} has had no free connection for {:.1} s", lasted.as_secs_f64());
