@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-/// The state of a service or of one of its components.
+/// The status of a service or of one of its components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// The service or component works.
@@ -35,7 +35,7 @@ impl fmt::Display for Status {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Document {
-    /// The state of the service.
+    /// The status of the service.
     pub status: Status,
     /// The reason of the service itself, at most 64 characters: in documents of health-core, for example, `draining`;
     /// in other documents the word of a status that no dialect defines.
@@ -52,7 +52,7 @@ pub struct Document {
 pub struct Component {
     /// The name, at most 64 characters; the position, such as `#3`, if the document has no name.
     pub name: String,
-    /// The state, which is the worst of its measurements.
+    /// The status, which is the worst of its measurements.
     pub status: Status,
     /// The public reason, at most 64 characters, or the word of a status that no dialect defines; `None` if there is
     /// neither.
@@ -67,8 +67,8 @@ pub struct Component {
 }
 
 impl Document {
-    /// Returns the components that cause a state that is not Healthy: the root causes, if the document names any,
-    /// otherwise all components whose state is at least as bad as the state of the service. Empty if the service is
+    /// Returns the components that cause a status that is not Healthy: the root causes, if the document names any,
+    /// otherwise all components whose status is at least as bad as the status of the service. Empty if the service is
     /// Healthy.
     #[must_use]
     pub fn causes(&self) -> Vec<&Component> {
@@ -88,7 +88,7 @@ impl Component {
         Self { name: short(name, NAME), status, reason, message, seconds, observed }
     }
 
-    /// Merges another entry for the same component. The worse entry determines the state, the reason and the message.
+    /// Merges another entry for the same component. The worse entry determines the status, the reason and the message.
     fn join(&mut self, mut other: Self) {
         if other.status > self.status {
             std::mem::swap(self, &mut other);
@@ -103,7 +103,7 @@ impl Component {
     }
 }
 
-/// Writes the name and the reason, or the state if there is no reason: `database unreachable`.
+/// Writes the name and the reason, or the status if there is no reason: `database unreachable`.
 impl fmt::Display for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.reason.as_deref().unwrap_or(self.status.as_str()))

@@ -14,7 +14,7 @@ const DEEP: usize = 8;
 
 /// The members that can contain the components, in the order of the search.
 const PARTS: [&str; 5] = ["checks", "components", "entries", "results", "details"];
-/// The members that can contain the state.
+/// The members that can contain the status.
 const STATES: [&str; 3] = ["status", "outcome", "state"];
 /// The members that can contain the name of a component in a list.
 const NAMES: [&str; 6] = ["name", "component", "componentName", "id", "key", "service"];
@@ -131,14 +131,14 @@ fn entry_of(name: &str, entry: &Object, is_of_aspnet: bool) -> Option<Component>
     })
 }
 
-/// Returns the state of a component whose word no dialect defines: Degraded, with the word as the reason. Used only for
-/// components, because the document is already recognized.
+/// Returns the status of a component whose word no dialect defines: Degraded, with the word as the reason. Used only
+/// for components, because the document is already recognized.
 fn named(entry: &Object) -> Option<(Status, Option<String>)> {
     let said = member(entry, "status")?.as_str()?;
     reason(said).map(|said| (Status::Degraded, Some(said)))
 }
 
-/// Returns the state of an object, and the word itself if no dialect defines it; `None` if the object has no state.
+/// Returns the status of an object, and the word itself if no dialect defines it; `None` if the object has no status.
 fn state(object: &Object, is_of_aspnet: bool) -> Option<(Status, Option<String>)> {
     match STATES.iter().find_map(|name| member(object, name))? {
         Value::String(said) => match word::known(said) {

@@ -1,4 +1,4 @@
-//! Reads the health document of a service in any of these dialects. Pure: it takes bytes, and returns a state and
+//! Reads the health document of a service in any of these dialects. Pure: it takes bytes, and returns a status and
 //! components.
 //!
 //! | dialect | Healthy | Degraded | Unhealthy |
@@ -15,14 +15,14 @@
 //!
 //! - health-core: `checks`, an object of objects. A component has its name and its `reason`.
 //! - `application/health+json`: `checks`, or `details` in older drafts, an object of arrays. The name of a component is
-//!   the part of the key before the `:`, and its state is the worst of its measurements.
+//!   the part of the key before the `:`, and its status is the worst of its measurements.
 //! - MicroProfile: `checks`, an array. Version 1.0 has `outcome` and `state` in place of `status`. The name of a
 //!   component is its `name`.
 //! - Spring Boot: `components`, or `details` in versions 2.0 and 2.1; version 1 has the components next to `status`.
 //!   The name of a component is its path. A composite is listed only if it is worse than all of its parts. Spring
 //!   answers codes that it does not define with 200, so they count as Degraded.
-//! - ASP.NET: `entries` or `results`, in camel case or Pascal case. A state is a word, or a `HealthStatus` as a number.
-//!   A text of one word is read, too.
+//! - ASP.NET: `entries` or `results`, in camel case or Pascal case. A status is a word, or a `HealthStatus` as a
+//!   number. A text of one word is read, too.
 //! - others: `checks`, an object of words or an array. The name of a component in an array is its `name`, `component`,
 //!   `componentName`, `id`, `key` or `service`, or otherwise its position.
 //! - Kubernetes: a text of `[+]` and `[-]` lines and a closing line.

@@ -1,8 +1,8 @@
-//! The words for a state in all dialects.
+//! The words for a status in all dialects.
 
 use crate::document::Status;
 
-/// Returns the state for a word of any dialect, without regard to case; `None` for any other word.
+/// Returns the status for a word of any dialect, without regard to case; `None` for any other word.
 pub(crate) fn known(word: &str) -> Option<Status> {
     if word.len() > 32 {
         return None;

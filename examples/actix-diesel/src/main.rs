@@ -36,7 +36,7 @@ const JOBS: &str = "jobs";
 /// The time for which a request waits for a connection to the database, or for a broker that is short of memory. At
 /// startup the service waits five times as long for the broker.
 const LIMIT: Duration = Duration::from_secs(2);
-/// The time for answers that are under way when the drain is over, in seconds.
+/// The time for answers that are in progress when the drain is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
 #[actix_web::main]

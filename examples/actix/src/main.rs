@@ -5,7 +5,7 @@ use std::{error::Error, net::TcpListener, process::ExitCode};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use health_examples::{Service, Settings, run, start};
 
-/// The time for answers that are under way when the drain is over, in seconds.
+/// The time for answers that are in progress when the drain is over, in seconds.
 const LAST_ANSWERS: u64 = 5;
 
 #[actix_web::main]

@@ -10,7 +10,7 @@ use axum::{
 use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 
-/// The time for answers that are under way when the drain is over.
+/// The time for answers that are in progress when the drain is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]

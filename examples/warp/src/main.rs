@@ -6,7 +6,7 @@ use health_examples::{Service, Settings, run, start};
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use warp::{Filter as _, http::StatusCode};
 
-/// The time for answers that are under way when the drain is over.
+/// The time for answers that are in progress when the drain is over.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]

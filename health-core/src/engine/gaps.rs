@@ -22,7 +22,7 @@ const SUSPENDED_MILLIS: RangeInclusive<i128> = 1_000..=30 * 24 * 3_600_000;
 pub(super) struct Gaps {
     /// The beginnings and the ends of stalls.
     stalls: VecDeque<(Nanos, Nanos)>,
-    /// For each suspension, the moment at which it was noticed and its length. The monotonic clock stands still during
+    /// For each suspension, the time at which it was noticed and its length. The monotonic clock stands still during
     /// a suspension.
     suspensions: VecDeque<(Nanos, Nanos)>,
     /// The time of day minus the monotonic clock at the last comparison, in milliseconds.

@@ -35,7 +35,7 @@ use crate::{
 
 /// The time between two signs of life of the coordinator.
 const BEAT: Duration = Duration::from_secs(1);
-/// The time between two signs of life from which on the runtime counts as stalled. By default no result expires in less
+/// The time between two signs of life from which the runtime counts as stalled. By default no result expires in less
 /// time.
 const STALL: Duration = Duration::from_secs(3);
 /// The number of signs of life, which make one minute, after which a mounted endpoint without a request is logged.

@@ -33,13 +33,13 @@ pub(crate) struct Signals {
     /// The position of the check in the store. Written and read under the lock of the store.
     position: AtomicUsize,
     slot: OnceLock<WakeSlot>,
-    /// The age of a result from which on a request wakes the check.
+    /// The age of a result from which a request wakes the check.
     max_age: AtomicU64,
     /// The time from the start of the next run to its deadline.
     timeout: AtomicU64,
-    /// The moment from which on the last recorded result counts as stale.
+    /// The time from which the last recorded result counts as stale.
     stale_at: AtomicU64,
-    /// The moment from which on a request wakes the check.
+    /// The time from which a request wakes the check.
     wake_at: AtomicU64,
     /// Admits one call of `suspect` per second, because an application may call it for each of thousands of failed
     /// calls.
@@ -111,19 +111,19 @@ impl Signals {
         self.changed.notify_one();
     }
 
-    /// Whether a run is under way.
+    /// Whether a run is in progress.
     pub(super) fn is_running(&self) -> bool {
         self.started.load(Ordering::Acquire) > self.finished.load(Ordering::Acquire)
     }
 
-    /// Requests a run that starts after this call, also while the check is held back. A run that is under way finishes
-    /// first.
+    /// Requests a run that starts after this call, also while the check is held back. A run that is in progress
+    /// finishes first.
     pub(super) fn request_run(&self) {
         self.refresh.store(true, Ordering::Release);
         self.changed.notify_one();
     }
 
-    /// Requests an early run. Has no effect while a run is under way.
+    /// Requests an early run. Has no effect while a run is in progress.
     pub(super) fn wake(&self) {
         self.wake.store(true, Ordering::Release);
         self.changed.notify_one();
@@ -167,19 +167,19 @@ impl Signals {
 
     // --- Ages and wake requests --------------------------------------------------------------------------------
 
-    /// Sets the moment from which on the last result is stale, and the moment from which on a request wakes the check.
+    /// Sets the time from which the last result is stale, and the time from which a request wakes the check.
     pub(super) fn set_ages(&self, stale_at: Nanos, wake_at: Nanos) {
         self.stale_at.store(stale_at, Ordering::Release);
         self.wake_at.store(wake_at, Ordering::Release);
     }
 
-    /// The moment from which on the last recorded result counts as stale.
+    /// The time from which the last recorded result counts as stale.
     pub(super) fn stale_at(&self) -> Nanos {
         self.stale_at.load(Ordering::Acquire)
     }
 
     /// Requests an early run if the last recorded result is older than `max_age`. Returns whether a run was requested,
-    /// and the earliest moment at which the next request can be due, whatever results are recorded meanwhile.
+    /// and the earliest time at which the next request can be due, whatever results are recorded meanwhile.
     pub(super) fn wake_if_old(&self, now: Nanos) -> (bool, Nanos) {
         match self.wake_at.load(Ordering::Acquire) {
             wake_at if now >= wake_at => {
@@ -201,12 +201,12 @@ impl Signals {
         is_admitted
     }
 
-    /// Changes the age from which on a request wakes the check, and the deadline of runs that start after this call.
+    /// Changes the age from which a request wakes the check, and the deadline of runs that start after this call.
     #[cfg(feature = "serde")]
     pub(super) fn set_pace(&self, max_age: Nanos, timeout: Nanos) {
         self.max_age.store(max_age, Ordering::Release);
         self.timeout.store(timeout, Ordering::Release);
-        // The throttle may be closed until a moment that the former `max_age` set.
+        // The throttle may be closed until a time that the former `max_age` set.
         self.page_throttle.set(0);
     }
 

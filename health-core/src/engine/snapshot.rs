@@ -1,4 +1,4 @@
-//! The snapshot: the immutable state of all checks and of the service at one moment. Every answer is made from a
+//! The snapshot: the immutable state of all checks and of the service at one point in time. Every answer is made from a
 //! snapshot.
 
 pub(crate) mod assembly;
@@ -27,13 +27,13 @@ use crate::{
     time::{NEVER, Nanos},
 };
 
-/// The state of all checks and of the service at one moment, from which every answer is made.
+/// The state of all checks and of the service at one point in time, from which every answer is made.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     contents: Contents,
     /// Whether results have expired since the publication and are marked stale here.
     is_aged: bool,
-    /// The moment at which the next result expires; `NEVER` in a published snapshot. Set in a snapshot that
+    /// The time at which the next result expires; `NEVER` in a published snapshot. Set in a snapshot that
     /// `aged` caches.
     expires_at: Nanos,
     /// This snapshot with expired results marked stale. The first reader that needs it creates it.

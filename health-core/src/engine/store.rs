@@ -52,7 +52,7 @@ use crate::{
     time::{Clock, NEVER, Nanos, nanos},
 };
 
-/// The age of the scheduler's last sign of life from which on every view is Unhealthy, including liveness.
+/// The age of the scheduler's last sign of life from which every view is Unhealthy, including liveness.
 const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// The longest time that a result waits to be published together with others. The granularity of the timer adds up to
@@ -68,9 +68,9 @@ pub(crate) struct Store {
     /// Replaced only under the lock of `state`.
     presets: ArcSwap<Presets>,
     published: ArcSwap<Snapshot>,
-    /// The moment at which the next recorded result expires, published or not.
+    /// The time at which the next recorded result expires, published or not.
     expires_at: AtomicU64,
-    /// The moment of the scheduler's last sign of life.
+    /// The time of the scheduler's last sign of life.
     beat: AtomicU64,
     has_muted: AtomicBool,
     state: Mutex<State>,
@@ -264,7 +264,7 @@ impl Store {
         }
     }
 
-    /// The moment from which on the scheduler counts as dead unless it gives another sign of life.
+    /// The time from which the scheduler counts as dead unless it gives another sign of life.
     pub(crate) fn beat_stale_at(&self) -> Nanos {
         self.beat.load(Ordering::Relaxed).saturating_add(nanos(SCHEDULER_STALE_AFTER))
     }

@@ -108,12 +108,12 @@ impl ViewRequest {
     }
 }
 
-/// A throttle, which admits one caller and then none until a given moment.
+/// A throttle, which admits one caller and then none until a given time.
 #[derive(Debug)]
 pub(super) struct Throttle(AtomicU64);
 
 impl Throttle {
-    /// Creates a throttle that admits its first caller from the moment `due` on.
+    /// Creates a throttle that admits its first caller from the time `due`.
     pub(super) fn new(due: Nanos) -> Self {
         Self(AtomicU64::new(due))
     }
@@ -130,7 +130,7 @@ impl Throttle {
         }
     }
 
-    /// Admits the next caller from the moment `due` on.
+    /// Admits the next caller from the time `due`.
     pub(super) fn set(&self, due: Nanos) {
         self.0.store(due, Ordering::Relaxed);
     }

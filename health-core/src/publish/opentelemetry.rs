@@ -44,7 +44,7 @@ use crate::{
 /// The attributes of `health.check.observed` are `health.check.name`, `health.observed.name` and
 /// `health.observed.unit`. The members of a group have no series of their own.
 ///
-/// States and gauges have the values at the moment at which the SDK collects them. Removed checks have none. Runs,
+/// States and gauges have the values at the time at which the SDK collects them. Removed checks have none. Runs,
 /// transitions and durations are recorded every second and at every change, with at most 60 durations of one check at a
 /// time. The lifecycle changes neither status nor severity. The name and the version of the service belong to the
 /// resource of the SDK and are not exported.
@@ -134,7 +134,7 @@ struct Observed {
 type Write<'w, T> = dyn FnMut(T, &[(&'static str, Value)]) + 'w;
 
 impl Observed {
-    /// Returns a callback that writes the series with the values at the moment of its call.
+    /// Returns a callback that writes the series with the values at the time of its call.
     fn callback<T: 'static>(
         &self,
         series: impl Fn(&MetricsReport, &mut Write<'_, T>) + Send + Sync + 'static,

@@ -23,7 +23,7 @@ use crate::{
 ///   therefore restarts nothing, and a blocked runtime, which sends nothing, leads to a restart.
 ///
 /// The unit needs `Type=notify`. Without `$NOTIFY_SOCKET` the publisher sends nothing and reports no error. Each
-/// message goes to the process that listens on the socket at that moment. A message that could not be sent is sent
+/// message goes to the process that listens on the socket at that time. A message that could not be sent is sent
 /// again at most one second later, together with the current state, and nothing waits for it. The first failure and the
 /// end of the failures are logged. `vsock:` sockets are not supported.
 ///

@@ -47,13 +47,13 @@ impl Entry {
         !self.is_final && now >= self.signals.stale_at()
     }
 
-    /// The moment at which the last recorded result expires.
+    /// The time at which the last recorded result expires.
     pub(super) fn expires_at(&self) -> Nanos {
         if self.is_final { NEVER } else { self.signals.stale_at() }
     }
 
     /// Requests a run if the last recorded result is older than `max_age`. Returns whether a run was requested, and the
-    /// earliest moment at which the next request can be due.
+    /// earliest time at which the next request can be due.
     pub(in crate::engine) fn wake(&self, now: Nanos) -> (bool, Nanos) {
         if self.is_final { (false, NEVER) } else { self.signals.wake_if_old(now) }
     }

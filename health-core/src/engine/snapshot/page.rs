@@ -153,8 +153,8 @@ impl<'s> Page<'s> {
         self.bodies().own_body(renderer, visibility, version, own).map(|own| own.body).unwrap_or_default()
     }
 
-    /// The moment at which the first result of a critical check on the page expires. If no such result expires, the
-    /// moment at which the first result of any check does; `None` if no result expires.
+    /// The time at which the first result of a critical check on the page expires. If no such result expires, the
+    /// time at which the first result of any check does; `None` if no result expires.
     #[cfg(feature = "html")]
     pub(crate) fn expires_at(&self) -> Option<Nanos> {
         let first = |is_wanted: fn(&Entry) -> bool| {
@@ -209,7 +209,7 @@ impl<'s> Page<'s> {
     }
 
     /// Requests runs of the members whose results are older than `max_age`. Returns whether a run was requested, and
-    /// the earliest moment at which the next request can be due.
+    /// the earliest time at which the next request can be due.
     fn wake_members(&self, now: Nanos) -> (bool, Nanos) {
         let woken = self.members().map(|entry| entry.wake(now));
         woken.fold((false, Nanos::MAX), |(any, first), (is_woken, next)| (any | is_woken, first.min(next)))

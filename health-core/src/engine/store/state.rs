@@ -46,10 +46,10 @@ pub(super) struct State {
     contents: Contents,
     /// The rank and the position of each check to settle. The order puts upstreams first.
     unsettled: BTreeSet<(usize, usize)>,
-    /// The moments at which results expire, with the positions of their checks.
+    /// The times at which results expire, with the positions of their checks.
     expiries: BTreeSet<(Nanos, usize)>,
     muted: BTreeSet<usize>,
-    /// The moment at which the next mute ends, by either clock; `None` if no check is muted.
+    /// The time at which the next mute ends, by either clock; `None` if no check is muted.
     next_unmute: Option<(Nanos, SystemTime)>,
     /// The positions of readiness checks that may have no finished run. Read while Starting.
     without_run: Vec<usize>,
@@ -72,7 +72,7 @@ struct Publication {
     /// Whether a verdict differs from the published one, so that the publication must not wait.
     is_urgent: bool,
     waiting: Waiting,
-    /// The moment of the last publication.
+    /// The time of the last publication.
     last: Option<Nanos>,
 }
 
@@ -238,7 +238,7 @@ impl State {
         self.wake_slots.take_requested()
     }
 
-    /// The moment at which the next recorded result expires.
+    /// The time at which the next recorded result expires.
     pub(super) fn expires_at(&self) -> Nanos {
         match self.expiries.first() {
             Some((expires_at, _)) if self.service.lifecycle != Lifecycle::Stopped => *expires_at,
@@ -269,7 +269,7 @@ impl State {
     }
 
     /// Records a stall of the runtime, which lasts from `beat_stale_at` to `now`, and a suspension of the machine.
-    /// Called before every record of a status. `beat_stale_at` is the moment at which the scheduler's last sign of life
+    /// Called before every record of a status. `beat_stale_at` is the time at which the scheduler's last sign of life
     /// became or becomes stale. Returns whether there was a stall.
     pub(super) fn record_gaps(&mut self, now: Nanos, at: SystemTime, beat_stale_at: Nanos) -> bool {
         let is_stalled = now > beat_stale_at;

@@ -43,7 +43,7 @@ pub(super) struct TrackedCheck {
     pub(super) held_others_back: bool,
     pub(super) last_run: Option<LastRun>,
     /// The end of the last hold-back, or the last change of settings that shortened `stale_after`. The age of the
-    /// result counts from this moment at the earliest.
+    /// result counts from this time at the earliest.
     pub(super) released: Nanos,
     pub(super) effective: EffectiveStatus,
     /// The rank of the check in the order of dependencies: greater than the rank of every check that it depends on.
@@ -51,7 +51,7 @@ pub(super) struct TrackedCheck {
     /// `None` if the check has neither upstreams nor dependants.
     pub(super) links: Option<Box<Links>>,
     pub(super) mute: Option<Mute>,
-    /// The last status that was reported, and the time since when it holds.
+    /// The last status that was reported, and the time since which it holds.
     reported: Option<(Status, SystemTime)>,
     history: Arc<History>,
     /// Whether the check counts for probes and the report. A check that is inserted into a Ready service counts from
@@ -154,13 +154,13 @@ impl TrackedCheck {
         (self.held_others_back, self.effective) = (before.held_others_back, before.effective);
     }
 
-    /// Replaces the plan. The state, the history and a run under way stay as they are.
+    /// Replaces the plan. The state, the history and a run in progress stay as they are.
     #[cfg(feature = "serde")]
     pub(super) fn replan(&mut self, plan: Arc<Plan>, now: Nanos) {
         // A shorter `stale_after` counts from now on, so that no result expires before the check could run at its new
         // interval.
         if plan.stale_after < self.plan.stale_after && now < self.signals.stale_at() {
-            // A run under way keeps its former deadline, which may be longer.
+            // A run in progress keeps its former deadline, which may be longer.
             let longer = self.plan.traits.timeout.saturating_sub(plan.traits.timeout);
             let under_way = if self.signals.is_running() { nanos(longer) } else { 0 };
             self.released = now.saturating_add(under_way);
@@ -230,7 +230,7 @@ impl TrackedCheck {
         }
     }
 
-    /// Sets the moment from which on the last result is stale, and the moment from which on a request wakes the check.
+    /// Sets the time from which the last result is stale, and the time from which a request wakes the check.
     pub(super) fn set_ages(&self) {
         let rests = self.held_back || self.is_done();
         let after = |age: Duration| match &self.last_run {

@@ -22,7 +22,7 @@ pub(super) struct Agent {
 #[derive(Debug)]
 enum Target {
     Udp(Udp),
-    /// A socket that is not connected, so that each datagram goes to the process that listens at that moment.
+    /// A socket that is not connected, so that each datagram goes to the process that listens at that time.
     #[cfg(unix)]
     Unix(UnixDatagram, UnixAddress),
 }

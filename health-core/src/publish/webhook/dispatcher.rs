@@ -37,7 +37,7 @@ const LAST_ATTEMPT: Duration = Duration::from_millis(900);
 /// The longest pause that a receiver can request.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// An attempt to deliver a notice that is under way.
+/// An attempt to deliver a notice that is in progress.
 struct Attempt<'w> {
     delivery: Delivery,
     /// The status in the notice.
@@ -244,8 +244,8 @@ impl<'w> Dispatcher<'w> {
         self.queue.refused(delivery, Instant::now());
     }
 
-    /// Makes a last attempt to deliver when the checks have stopped. If changes wait, an attempt that is under way has
-    /// half of the time.
+    /// Makes a last attempt to deliver when the checks have stopped. If changes wait, an attempt that is in progress
+    /// has half of the time.
     async fn finish(&mut self, attempt: Option<Attempt<'w>>, source: &Source) {
         let end = Instant::now() + LAST_ATTEMPT;
         if let Some(mut attempt) = attempt {

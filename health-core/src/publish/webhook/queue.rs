@@ -21,11 +21,11 @@ pub(super) struct Queue {
     missed: u64,
     gap: Duration,
     every: Option<Duration>,
-    /// The moment of the next ping.
+    /// The time of the next ping.
     ping_at: Option<Instant>,
-    /// The moment from which on changes may be delivered. Pings neither set it nor wait for it.
+    /// The time from which changes may be delivered. Pings neither set it nor wait for it.
     gap_until: Instant,
-    /// The moment from which on changes and pings may be delivered again after a failure.
+    /// The time from which changes and pings may be delivered again after a failure.
     pause_until: Instant,
     failures: u32,
 }
@@ -68,7 +68,7 @@ impl Queue {
         self.missed += number;
     }
 
-    /// The moment at which the next delivery may begin; `None` if nothing waits.
+    /// The time at which the next delivery may begin; `None` if nothing waits.
     pub(super) fn due(&self) -> Option<Instant> {
         let changes_at = (!self.waiting.is_empty()).then_some(self.gap_until);
         let wanted = changes_at.into_iter().chain(self.ping_at).min()?;

@@ -90,7 +90,7 @@ pub(super) fn reason(report: &Report) -> Option<Reason> {
     }
 }
 
-/// Returns the time since when a check has its status; `None` if the status is unknown.
+/// Returns the time since which a check has its status; `None` if the status is unknown.
 pub(super) fn known_since(check: &CheckReport) -> Option<SystemTime> {
     check.since.filter(|_| !check.is_unknown())
 }

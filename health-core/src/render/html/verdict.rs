@@ -1,4 +1,4 @@
-//! The verdict at the top of the page: the subject, its status, the time since when it holds, and the causes.
+//! The verdict at the top of the page: the subject, its status, the time since which it holds, and the causes.
 
 use std::time::SystemTime;
 
@@ -70,7 +70,7 @@ fn summary(report: &Report, context: Context<'_>) -> Markup {
     }
 }
 
-/// Returns the time since when the status has certainly held; `None` if that is unknown, or if the status comes from
+/// Returns the time since which the status has certainly held; `None` if that is unknown, or if the status comes from
 /// the service and not from its checks.
 fn since(report: &Report) -> Option<SystemTime> {
     if let (Subject::Check(_), Some(check)) = (&report.subject, report.checks.first()) {
@@ -136,7 +136,7 @@ fn causes(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     }
 }
 
-/// Returns the text after the name of a cause: its reason, its status, since when it has it, and the age of its last
+/// Returns the text after the name of a cause: its reason, its status, since which it has it, and the age of its last
 /// run.
 fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
     html! {
