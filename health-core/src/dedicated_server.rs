@@ -53,7 +53,7 @@ impl fmt::Debug for DedicatedServerEnd {
 }
 
 impl DedicatedServer {
-    /// Runs a server on its own thread until the returned value is dropped. For adapters.
+    /// Runs the server of an adapter on its own thread until the returned value is dropped.
     ///
     /// `serve` receives the listener in non-blocking mode, and must return after its second argument completes. An
     /// error that `serve` returns is logged.

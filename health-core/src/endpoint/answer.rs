@@ -162,7 +162,7 @@ impl Answerer<'_, '_> {
                 (probe, verdict)
             });
             // The page of a view also shows the verdicts of the probes, so the results of all checks count. If no
-            // result expires, the page expires with the scheduler's sign of life.
+            // result expires, the page expires when the scheduler's last sign of life becomes stale.
             let shown = match page.subject() {
                 Subject::Check(_) => page.expires_at(),
                 _ => [page.expires_at(), snapshot.all(false).expires_at()].into_iter().flatten().min(),

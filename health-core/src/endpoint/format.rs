@@ -18,8 +18,8 @@ pub enum Format {
     /// The verbose Kubernetes text: `?format=text`, `text/plain`.
     Text,
     /// The status page for people: `?format=html`, `text/html`. A browser gets it without the parameter, because its
-    /// `Accept` header names `text/html`. The page is one document without scripts. A page that is not loaded again in
-    /// time shows by itself that it is old.
+    /// `Accept` header names `text/html`. The page is one document without scripts. A page that is not reloaded in time
+    /// marks itself as old.
     #[cfg(feature = "html")]
     Html,
 }

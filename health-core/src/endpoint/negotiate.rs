@@ -1,5 +1,5 @@
-//! Negotiation of formats, as pure functions: `?format=` decides, and without it the `Accept` header. Only an unknown
-//! `?format=` is refused.
+//! Negotiation of formats, as pure functions: `?format=` selects the format, or without it the `Accept` header does.
+//! Only an unknown `?format=` is refused.
 
 use crate::{
     endpoint::{accept::ranges, format::Format, query},
@@ -97,9 +97,9 @@ fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -
     if best.1 == 0 && quality_of(Format::Text) > 0 { Format::Text } else { best.0 }
 }
 
-/// Returns whether an `Accept` header is that of a browser: it names HTML, and if it has `*/*`, it names XHTML, too.
-/// The client of Java's standard library, which probers use, names HTML, but not XHTML:
-/// `text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2`.
+/// Returns whether an `Accept` header comes from a browser: it names HTML, and if it has `*/*`, it also names XHTML.
+/// The client of Java's standard library, which probers use, names HTML, but not XHTML: `text/html, image/gif,
+/// image/jpeg, *; q=.2, */*; q=.2`.
 #[cfg(feature = "html")]
 fn is_of_a_reader<'a>(accept: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     let names = |media: &str| ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(media));

@@ -122,7 +122,7 @@ impl Endpoint {
 
     /// Sets whether answers have the headers for Envoy's active health checks: `x-envoy-degraded: true` on a Degraded
     /// answer, and `x-envoy-immediate-health-check-fail: true` on every answer while the service drains. The middleware
-    /// forms also add the latter to the answers of the application. Default `false`.
+    /// forms also add the second header to the answers of the application. Default `false`.
     pub fn envoy_headers(mut self, sent: bool) -> Self {
         self.config_mut().envoy_headers = sent;
         self

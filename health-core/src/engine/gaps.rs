@@ -1,5 +1,5 @@
 //! The times in which the status of every check was unknown: while the runtime was stalled, and while the machine was
-//! suspended. Pure.
+//! suspended. The code reads no clock and does no I/O.
 
 use std::{collections::VecDeque, ops::RangeInclusive, time::SystemTime};
 
@@ -12,9 +12,9 @@ use crate::{
 /// counts as known.
 const KEPT: usize = 60;
 
-/// The range of forward steps of the time of day against the monotonic clock that count as a suspension, in
-/// milliseconds: from one second to 30 days. Smaller steps are corrections of the time of day. Greater steps come from
-/// a machine that did not know the time of day when it started.
+/// The steps of the wall clock ahead of the monotonic clock that count as a suspension, in milliseconds: from one
+/// second to 30 days. Smaller steps are corrections of the wall clock. Greater steps come from a machine whose wall
+/// clock was not set when it started.
 const SUSPENDED_MILLIS: RangeInclusive<i128> = 1_000..=30 * 24 * 3_600_000;
 
 /// The gaps of the recent past, oldest first.
@@ -22,10 +22,10 @@ const SUSPENDED_MILLIS: RangeInclusive<i128> = 1_000..=30 * 24 * 3_600_000;
 pub(super) struct Gaps {
     /// The beginnings and the ends of stalls.
     stalls: VecDeque<(Nanos, Nanos)>,
-    /// For each suspension, the time at which it was noticed and its length. The monotonic clock stands still during
-    /// a suspension.
+    /// For each suspension, the time at which it was noticed, and its length. The monotonic clock stands still during a
+    /// suspension.
     suspensions: VecDeque<(Nanos, Nanos)>,
-    /// The time of day minus the monotonic clock at the last comparison, in milliseconds.
+    /// The wall clock minus the monotonic clock at the last comparison, in milliseconds.
     offset: Option<i128>,
 }
 
@@ -38,8 +38,8 @@ impl Gaps {
         }
     }
 
-    /// Compares the two clocks with the last comparison, and records a suspension if the time of day has advanced
-    /// further than the monotonic clock. Returns whether a suspension was recorded.
+    /// Records a suspension if the wall clock has advanced further than the monotonic clock since the last comparison.
+    /// Returns whether a suspension was recorded.
     pub(super) fn compare(&mut self, now: Nanos, at: SystemTime) -> bool {
         let offset = i128::from(unix_millis(at)) - i128::from(now / 1_000_000);
         let ahead = offset - self.offset.replace(offset).unwrap_or(offset);
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(split(&gaps, 40, 50, u64::MAX), (10, 90));
         assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
         assert_eq!(split(&gaps, 0, 40, u64::MAX), (40, 0));
-        // A machine without a battery-backed clock gets the time of day for the first time.
+        // The wall clock of a machine without a battery-backed clock is set for the first time.
         assert!(!gaps.compare(60 * SECOND, SystemTime::UNIX_EPOCH + Duration::from_secs(1_764_000_000)));
         assert_eq!(split(&gaps, 50, 60, u64::MAX), (10, 0));
     }

@@ -2,7 +2,7 @@
 //! form of error texts (4096 characters instead of 256). The texts are redacted.
 //!
 //! [`LogLimiter`] admits at most one line of each kind per check in ten seconds, so that a check that flaps, or panics
-//! in every run, does not fill the log. The last line that was held back is written when the ten seconds are over.
+//! in every run, does not fill the log. The last line that was held back is written after the ten seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -183,8 +183,8 @@ pub(super) fn muted(check: &str, muted: Option<&Muted>) {
     }
 }
 
-/// Warns that the runtime has run no task for `gap`. Results may have expired meanwhile, which is no change of a check
-/// and has no log line of its own.
+/// Warns that the runtime has run no task for `gap`. Results may have expired meanwhile. An expired result is not a
+/// change of a check, so it has no log line of its own.
 pub(super) fn stall(gap: Duration) {
     let seconds = gap.as_secs_f64();
     tracing::warn!(

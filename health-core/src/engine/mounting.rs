@@ -1,5 +1,5 @@
 //! Whether an endpoint is mounted, and whether it has ever received a request. An application can be assembled so that
-//! it answers the endpoint's paths itself. A page with 200 for every path then looks like a healthy service.
+//! it answers the endpoint's paths itself. If it answers every path with 200, it always looks healthy.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

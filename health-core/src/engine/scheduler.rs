@@ -35,10 +35,10 @@ use crate::{
 
 /// The time between two signs of life of the coordinator.
 const BEAT: Duration = Duration::from_secs(1);
-/// The time between two signs of life from which the runtime counts as stalled. By default no result expires in less
-/// time.
+/// The time between two signs of life at which the runtime counts as stalled. With default options no result expires in
+/// a shorter time.
 const STALL: Duration = Duration::from_secs(3);
-/// The number of signs of life, which make one minute, after which a mounted endpoint without a request is logged.
+/// The number of signs of life after which a mounted endpoint without a request is logged. They take one minute.
 const UNASKED: u32 = 60;
 
 /// The grace period. A run that blocks its thread is abandoned two grace periods after its deadline. A run that yields
@@ -75,7 +75,7 @@ pub(crate) fn run_check(store: Arc<Store>, job: Job) -> impl Future<Output = ()>
             signals.run_finished(number);
             let Some(NextRun::After(spacing)) = next else { return };
             let spacing = jitter.around(spacing);
-            // Also after a run that took longer than the spacing, the next run starts only after a pause.
+            // The next run starts only after a pause, even if the last run took longer than the spacing.
             let mut due = (began + spacing).max(Instant::now() + spacing / 4);
             loop {
                 select! {
@@ -225,7 +225,7 @@ fn run_now(store: &Store, signals: &Arc<Signals>, check: &dyn Check) {
     }
 }
 
-/// Gives signs of life to the store, forwards wake requests to the tasks of checks, and publishes the results that
+/// Records signs of life in the store, forwards wake requests to the tasks of checks, and publishes the results that
 /// wait.
 pub(crate) async fn coordinate(store: Arc<Store>) {
     let mut beat = interval(BEAT);

@@ -33,7 +33,7 @@ pub(crate) struct Signals {
     /// The position of the check in the store. Written and read under the lock of the store.
     position: AtomicUsize,
     slot: OnceLock<WakeSlot>,
-    /// The age of a result from which a request wakes the check.
+    /// The age of a result at which a request wakes the check.
     max_age: AtomicU64,
     /// The time from the start of the next run to its deadline.
     timeout: AtomicU64,
@@ -41,8 +41,8 @@ pub(crate) struct Signals {
     stale_at: AtomicU64,
     /// The time from which a request wakes the check.
     wake_at: AtomicU64,
-    /// Admits one call of `suspect` per second, because an application may call it for each of thousands of failed
-    /// calls.
+    /// Admits one call of `suspect` per second, because an application may call `suspect` after each of thousands of
+    /// failures.
     suspicion: Throttle,
     page_throttle: Throttle,
 }
@@ -186,7 +186,7 @@ impl Signals {
                 self.request_wake();
                 (true, now.saturating_add(self.max_age()))
             }
-            // The check rests, so its next result is recorded later than `now`.
+            // The check is held back, done or pending, so its next result is recorded later than `now`.
             NEVER => (false, now.saturating_add(self.max_age())),
             wake_at => (false, wake_at),
         }
@@ -201,12 +201,12 @@ impl Signals {
         is_admitted
     }
 
-    /// Changes the age from which a request wakes the check, and the deadline of runs that start after this call.
+    /// Changes the age at which a request wakes the check, and the deadline of runs that start after this call.
     #[cfg(feature = "serde")]
     pub(super) fn set_pace(&self, max_age: Nanos, timeout: Nanos) {
         self.max_age.store(max_age, Ordering::Release);
         self.timeout.store(timeout, Ordering::Release);
-        // The throttle may be closed until a time that the former `max_age` set.
+        // The throttle may be closed until a time that depends on the previous `max_age`.
         self.page_throttle.set(0);
     }
 

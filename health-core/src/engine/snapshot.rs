@@ -1,5 +1,5 @@
-//! The snapshot: the immutable state of all checks and of the service at one point in time. Every answer is made from a
-//! snapshot.
+//! The snapshot: the immutable state of all checks and of the service at one point in time. Every answer is rendered
+//! from a snapshot.
 
 pub(crate) mod assembly;
 pub(crate) mod contents;
@@ -130,7 +130,7 @@ impl Snapshot {
     /// Returns this snapshot with expired results marked stale, or all results if the scheduler is stale; `None` if no
     /// recorded result has expired.
     pub(super) fn aged(&self, now: Nanos, scheduler_stale: bool) -> Option<Arc<Self>> {
-        // A stale result stays stale, so an aged snapshot holds until the next result expires.
+        // A stale result stays stale, so an aged snapshot is valid until the next result expires.
         let holds = |aged: &Arc<Self>| aged.contents.state.scheduler_stale == scheduler_stale && now < aged.expires_at;
         if let Some(aged) = self.aged.load_full().filter(holds) {
             return aged.is_aged.then_some(aged);

@@ -52,7 +52,7 @@ use crate::{
     time::{Clock, NEVER, Nanos, nanos},
 };
 
-/// The age of the scheduler's last sign of life from which every view is Unhealthy, including liveness.
+/// The age of the scheduler's last sign of life at which every view becomes Unhealthy, including liveness.
 const SCHEDULER_STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// The longest time that a result waits to be published together with others. The granularity of the timer adds up to

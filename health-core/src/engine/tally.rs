@@ -11,7 +11,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Adds a check that counts with the status `counted`. `is_unknown` tells whether its own status is unknown.
+    /// Adds a check that counts with the status `counted`. `is_unknown` is `true` if its own status is unknown.
     pub(super) fn add(&mut self, counted: Status, is_unknown: bool) {
         self.counted[counted as usize] += 1;
         self.unknown[counted as usize] += usize::from(is_unknown);

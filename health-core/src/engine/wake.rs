@@ -1,4 +1,4 @@
-//! Wake requests: how a reader requests an early run of a check, and how often.
+//! Wake requests: a reader requests an early run of a check, at a limited rate.
 
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl Throttle {
         self.claim(now, now.saturating_add(pause))
     }
 
-    /// Calls `decide` if this caller is admitted. The next caller is admitted from the moment on that `decide` returns.
+    /// Calls `decide` if this caller is admitted. `decide` returns the time from which the next caller is admitted.
     pub(super) fn acquire(&self, now: Nanos, decide: impl FnOnce() -> Nanos) {
         if self.claim(now, NEVER) {
             self.set(decide());

@@ -17,8 +17,8 @@ impl Health {
     /// result expires.
     ///
     /// Options that a running check cannot change keep their values and are listed in [`Applied::needs_restart`]:
-    /// `enabled`, `once`, and the options inside a check, such as its limits. The values of the latter are not
-    /// validated before the restart.
+    /// `enabled`, `once`, and the options inside a check, such as its limits. The values of the options inside a check
+    /// are not validated before the restart.
     ///
     /// ```
     /// use health_core::{Health, Settings, check_fn, serde_json::from_str};

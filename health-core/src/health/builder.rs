@@ -82,11 +82,11 @@ impl Builder {
     }
 
     /// Turns a tag into a group. Every check with this tag is a member, including checks that are inserted later.
-    /// Documents and metrics show one row for all members. For services with hundreds of checks, such as one per
-    /// tenant. Can be called several times.
+    /// Documents and metrics show one row for all members. Intended for services with hundreds of checks, such as one
+    /// per tenant. Can be called several times.
     ///
-    /// A group changes only what is shown. Verdicts, codes, root causes, excludes, subscriptions and the history remain
-    /// those of the members. `/health/tags/{tag}` lists the members, and each member has its own
+    /// A group changes only what is shown. Verdicts, codes, root causes, excludes, subscriptions and the history still
+    /// apply to the members. `/health/tags/{tag}` lists the members, and each member has its own
     /// `/health/checks/{name}`.
     ///
     /// [`start`](Self::start) refuses a check with the tags of two groups, and a check with the name of a group. A
@@ -130,8 +130,8 @@ impl Builder {
 
     /// Starts one task per check on the current Tokio runtime. Every check runs at once.
     ///
-    /// All checks, including those inserted later, stay on this runtime. They never run on the runtime of a worker that
-    /// only serves requests.
+    /// All checks, including checks that are inserted later, stay on this runtime. They never run on the runtime of a
+    /// worker that only serves requests.
     ///
     /// # Errors
     ///

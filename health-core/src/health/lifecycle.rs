@@ -21,15 +21,15 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Health {
-    /// Begins to drain, at once and for good. Readiness, the full report and tags turn 503 with the reason `draining`.
-    /// Liveness stays as it is, and checks continue to run.
+    /// Begins to drain at once. Readiness, the full report and tags turn 503 with the reason `draining`. Liveness stays
+    /// as it is, and checks continue to run.
     ///
-    /// The future completes when `delay` has passed, which should cover the time until load balancers notice, and no
-    /// work is in progress ([`in_flight`](Self::in_flight)) or the [`limit`](Drain::limit) for such work is reached,
-    /// default 15 s. It returns which of the two happened. Then shut the server down.
+    /// `delay` should cover the time until load balancers notice. The future completes when `delay` has passed and no
+    /// work is in progress ([`in_flight`](Self::in_flight)), or when work in progress reaches its
+    /// [`limit`](Drain::limit), by default 15 s after the delay. Its output, [`Drained`](crate::Drained), is the one of
+    /// the two cases that occurred. Then shut the server down.
     ///
-    /// Dropping the future, or never awaiting it, does not undo the drain. The delay of the first call applies to all
-    /// calls.
+    /// A drain cannot be undone, not even by dropping the future. The delay of the first call applies to all calls.
     ///
     /// ```
     /// use std::time::Duration;
@@ -73,13 +73,13 @@ impl Health {
     }
 
     /// Marks work as in progress until the returned value is dropped. A drain does not complete before that, unless its
-    /// limit is reached. For work outside of requests, such as a job from a queue. Servers wait for their own
+    /// limit is reached. Use it for work outside of requests, such as a job from a queue. Servers wait for their own
     /// responses.
     pub fn in_flight(&self) -> InFlight {
         self.inner().drain_state.in_flight()
     }
 
-    /// Stops every check for good. Reports keep the last results, which no longer become stale. Readiness, the full
+    /// Stops every check permanently. Reports keep the last results, which no longer become stale. Readiness, the full
     /// report and tags are 503 with the reason `stopped`.
     ///
     /// Waits until the tasks have ended, at most 1 s, and then until publishers have sent their last messages, at most

@@ -327,8 +327,8 @@ impl Health {
     /// Degraded at most. It is shown as muted; the redacted note is shown at full visibility only. The check counts in
     /// full again within 1 s after the given time. A later mute replaces an earlier one.
     ///
-    /// A check that depends on the muted one is still held back. It is also Degraded if every check that holds it back
-    /// is muted.
+    /// A check that depends on the muted one is still held back. It also counts as Degraded at most if every check that
+    /// holds it back is muted.
     ///
     /// # Errors
     ///
@@ -365,7 +365,7 @@ impl Health {
     }
 
     /// Adds many checks to the running checks: all of them, or none if one is refused. Publishes once. For hundreds of
-    /// checks, such as one per tenant, together with [`group`](crate::Builder::group) or
+    /// checks, such as one per tenant, also use [`group`](crate::Builder::group) or
     /// [`no_metrics`](crate::CheckExt::no_metrics).
     ///
     /// ```

@@ -1,5 +1,5 @@
 //! Waits until a point in time, also where Tokio's timers do not work: outside a runtime, in a runtime without a timer,
-//! in a runtime that has ended, and in a runtime that nothing drives.
+//! in a runtime that has ended, and in a current-thread runtime that no thread drives.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,7 +30,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Also waits with a thread, because the timers of a runtime do not advance while nothing drives it.
+    /// Also waits with a thread, because the timers of a runtime do not advance while no thread drives it.
     pub(super) fn backed_by_a_thread(mut self) -> Self {
         self.is_backed = true;
         self

@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// A publisher: sends the state of the service to another system, from the call of
-/// [`Health::publish`](crate::Health::publish) on.
+/// A publisher, which sends the state of the service to another system after the call of
+/// [`Health::publish`](crate::Health::publish).
 ///
 /// ```
 /// use health_core::{Health, Publisher, Source, async_trait};
@@ -101,7 +101,7 @@ impl Source {
         read(&self.store.read().current().metrics_report())
     }
 
-    /// Returns a function that redacts secrets in a text, including those registered with the builder.
+    /// Returns a function that redacts secrets in a text, including secrets that are registered with the builder.
     #[cfg(feature = "webhook")]
     pub(crate) fn redactor(&self) -> impl Fn(&str) -> String + Send + use<> {
         let store = Arc::clone(&self.store);

@@ -25,9 +25,9 @@ use crate::{
 
 /// The longest description in a line, in characters. A longer one is truncated. HAProxy shows it in its statistics.
 const DESCRIBED: usize = 80;
-/// The number of bytes that are read from a client. No `agent-send` string is longer.
+/// The largest number of bytes that are read from a client, more than any `agent-send` string has.
 const SENT: u64 = 4_096;
-/// The time in which a client must take its line. The connection is closed after this time.
+/// The time in which a client must receive its line. The connection is closed after this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Answers HAProxy's `agent-check` with the status of readiness.
@@ -83,8 +83,8 @@ impl AgentCheck {
         self.listener.local_addr()
     }
 
-    /// Sets the share of the server's weight that a Degraded service gets, in percent: 1 to 100. A value outside is set
-    /// to the nearest limit. Default 100.
+    /// Sets the share of the server's weight that a Degraded service gets, in percent: 1 to 100. A value outside this
+    /// range is set to the nearest limit. Default 100.
     pub fn degraded_weight(mut self, percent: u8) -> Self {
         self.degraded_weight = percent.clamp(1, 100);
         self
@@ -108,7 +108,7 @@ fn line(report: &Report, degraded_weight: u8) -> String {
 }
 
 async fn answer(mut client: TcpStream, line: String) {
-    // Failures are ignored, because they only mean that the client has left.
+    // Failures are ignored, because they only mean that the client has disconnected.
     let _ = timeout(PATIENCE, async {
         client.write_all(line.as_bytes()).await?;
         client.shutdown().await?;
@@ -137,7 +137,7 @@ impl Publisher for AgentCheck {
                     Ok((client, _)) => {
                         tokio::spawn(answer(client, line(&source.probe(Probe::Readiness), self.degraded_weight)));
                     }
-                    // For example, no file descriptor is left. The pause leaves the processor to other tasks.
+                    // The process may have no free file descriptor. The pause prevents a busy loop.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
                 change = source.next() => if change.is_none() {

@@ -39,8 +39,8 @@ const MAX_DATAGRAM: usize = 1_432;
 ///
 /// Each service check is sent when it changes, and all of them every ten seconds (see [`every`](Self::every)). The
 /// lifecycle changes no value, so that a deployment causes no alert. DogStatsD does not confirm datagrams: a datagram
-/// that does not arrive is lost. An agent that is absent or hangs affects no check. A warning is logged when no agent
-/// listens, and a line when one listens again.
+/// that does not arrive is lost. An agent that is absent or hangs affects no check. One warning is logged when no agent
+/// listens, and one line at the level info when an agent listens again.
 ///
 /// ```
 /// use health_core::{Dogstatsd, Health};

@@ -1,5 +1,5 @@
-//! Whether the receiver of a publisher listens. One line is logged when the receiver cannot be reached, and one when it
-//! can be reached again.
+//! Tracks whether the receiver of a publisher listens. One line is logged when the receiver cannot be reached, and one
+//! when it can be reached again.
 
 use std::io;
 
@@ -29,8 +29,8 @@ impl Listens {
         self.fails
     }
 
-    /// Records whether a message was taken, and returns it. A receiver with a full buffer counts as listening, because
-    /// it is only slow.
+    /// Records the result of sending a message. Returns whether the message was sent. A receiver with a full buffer
+    /// counts as listening, because it is only slow.
     pub(super) fn record(&mut self, sent: io::Result<()>) -> bool {
         let receiver = self.receiver;
         match sent {

@@ -81,9 +81,9 @@ impl Metrics {
         self
     }
 
-    /// Sets the time between two exports: 100 ms to 10 s. A value outside is set to the nearest limit. Default 1 s.
-    /// Each change is also exported at once. An export records the durations of the last 60 runs of a check since the
-    /// previous export.
+    /// Sets the time between two exports: 100 ms to 10 s. A value outside this range is set to the nearest limit.
+    /// Default 1 s. Each change is also exported at once. An export records the durations of a check's runs since the
+    /// previous export, at most the last 60.
     pub fn every(mut self, every: Duration) -> Self {
         self.every = every.clamp(Duration::from_millis(100), Duration::from_secs(10));
         self
@@ -119,7 +119,7 @@ impl Publisher for Metrics {
     }
 }
 
-/// The state of the series that were exported to the recorder, which keeps every series.
+/// The state of the exported series, which the recorder never removes.
 #[derive(Default)]
 struct Exported {
     checks: HashMap<Arc<str>, Counted>,

@@ -44,7 +44,7 @@ use crate::{
 /// The attributes of `health.check.observed` are `health.check.name`, `health.observed.name` and
 /// `health.observed.unit`. The members of a group have no series of their own.
 ///
-/// States and gauges have the values at the time at which the SDK collects them. Removed checks have none. Runs,
+/// Statuses and gauges have the values at the time of the SDK's collection. Removed checks have no series. Runs,
 /// transitions and durations are recorded every second and at every change, with at most 60 durations of one check at a
 /// time. The lifecycle changes neither status nor severity. The name and the version of the service belong to the
 /// resource of the SDK and are not exported.
@@ -79,7 +79,7 @@ impl OpenTelemetry {
         Self { meter, attributes: Vec::new(), visibility: Visibility::Checks }
     }
 
-    /// Creates a publisher for the global meter provider. It must be set before this call.
+    /// Creates a publisher for the global meter provider. The provider must be set before this call.
     pub fn global() -> Self {
         Self::new(&*global::meter_provider())
     }
@@ -270,8 +270,8 @@ impl Observed {
     }
 }
 
-/// The instruments that the publisher adds to. If the SDK read these counters by callback, they would run backwards
-/// when a check is removed and another check is inserted under its name.
+/// The instruments that the publisher adds to. If the SDK read these counters by callback, they would decrease when a
+/// check is removed and another check is inserted under its name.
 struct Counted {
     runs: Counter<u64>,
     transitions: Counter<u64>,

@@ -1,4 +1,4 @@
-//! The short description of a report for external systems. Pure.
+//! The short description of a report for external systems, as pure functions.
 
 use crate::model::{
     report::{CheckReport, Report},

@@ -1,4 +1,4 @@
-//! The badge: a small image of a verdict, which other documents embed by its address. Pure.
+//! The badge: a small image of a verdict, which other documents embed by its URL. All functions are pure.
 
 use bytes::Bytes;
 

@@ -95,7 +95,7 @@ impl Writer {
         self.quote(text);
     }
 
-    /// Writes a moment as RFC 3339.
+    /// Writes a point in time as RFC 3339.
     pub(crate) fn moment(&mut self, at: SystemTime) {
         self.string(rfc3339(at).as_str());
     }

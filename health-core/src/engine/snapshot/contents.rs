@@ -84,8 +84,8 @@ impl Contents {
         contents
     }
 
-    /// Returns the same contents with some entries replaced. Readers use them at the same time as the next contents of
-    /// the store, so that the views get their own documents.
+    /// Returns the same contents with some entries replaced. The views get their own documents, because readers use
+    /// these contents at the same time as the next contents of the store.
     pub(super) fn with_replaced(&self, state: ServiceState, replaced: Vec<(usize, Arc<Entry>)>) -> Self {
         let mut contents = self.clone();
         contents.set_service(state);

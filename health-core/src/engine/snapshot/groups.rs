@@ -1,4 +1,5 @@
-//! The groups of a view. Every change updates their counts, so that a row needs no walk over the members to count them.
+//! The groups of a view. Every change of a member updates the counts of its group, so that a row is created without
+//! counting the members again.
 
 use std::sync::{Arc, OnceLock};
 

@@ -20,12 +20,12 @@ use crate::{
 };
 
 /// The largest number of members of a view that a request itself walks over to wake checks. In larger views the
-/// scheduler does.
+/// scheduler walks over them.
 const SMALL: usize = 32;
-/// The shortest time between two walks over a large view, for each of its members.
+/// The shortest time between two walks over a large view, in nanoseconds per member.
 const PAUSE_PER_MEMBER: Nanos = 10_000;
 
-/// What a request has woken.
+/// The target that a request has woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Woken {
     Nothing,
@@ -147,7 +147,7 @@ impl<'s> Page<'s> {
         second: u64,
         render: impl FnOnce() -> Bytes,
     ) -> Bytes {
-        // Neither number comes near 2^32.
+        // Neither number reaches 2^32 in practice.
         let version = (self.contents.generation << 32) | (second & u64::from(u32::MAX));
         let own = || Some(OwnBody { content_type: Bytes::new(), body: render() });
         self.bodies().own_body(renderer, visibility, version, own).map(|own| own.body).unwrap_or_default()

@@ -49,7 +49,7 @@ impl<T> PersistentVec<T> {
         Iter { vector: self, leaf: [].iter(), next_leaf: 0 }
     }
 
-    /// Returns the elements of the leaf with this position; an empty slice for a position behind the end.
+    /// Returns the elements of the leaf with this position; an empty slice for a position beyond the end.
     fn leaf(&self, position: usize) -> &[T] {
         let (mut node, mut height) = (&*self.root, self.height);
         loop {

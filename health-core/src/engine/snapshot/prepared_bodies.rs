@@ -28,7 +28,8 @@ pub(crate) enum BodyFormat {
 const FORMATS: usize = BodyFormat::OpenMetrics as usize + 1;
 const VISIBILITIES: usize = Visibility::ALL.len();
 
-/// The largest number of custom renderers whose bodies are kept with a page. Further ones render at each request.
+/// The largest number of custom renderers whose bodies are kept with a page. The bodies of further renderers are
+/// rendered at each request.
 const RENDERERS: usize = 16;
 
 /// A body from a custom renderer, with its content type.
@@ -94,7 +95,7 @@ impl OwnBodies {
     }
 }
 
-/// One prepared value: a lasting one, or the value of the latest version.
+/// One prepared value: a value without a version, which is kept, or the value of the latest version.
 #[derive(Debug)]
 struct Cell<T> {
     lasting: OnceLock<T>,

@@ -1,6 +1,6 @@
 //! The state of the engine: all tracked checks and the service, and the consequences of each change. The code never
-//! waits and does no I/O. A change costs a walk over the checks that it changes. A removal, the stop and the passing of
-//! startup cost a walk over all checks.
+//! waits and does no I/O. A change walks over the checks that it affects. A removal, the stop and the passing of
+//! startup walk over all checks.
 
 #[cfg(feature = "serde")]
 mod replan;
@@ -290,8 +290,8 @@ impl State {
         }
     }
 
-    /// Whether a mute is over by the monotonic clock or by the time of day. Both are checked, because the machine may
-    /// have been suspended and its time of day may have been set.
+    /// Whether a mute is over by the monotonic clock or by the wall clock. Both are checked, because the machine may
+    /// have been suspended and its wall clock may have been set.
     pub(super) fn has_unmuted(&self, now: Nanos, at: SystemTime) -> bool {
         self.next_unmute.is_some_and(|(until, time)| now >= until || at >= time)
     }

@@ -1,4 +1,4 @@
-//! The socket of a Datadog Agent, which sends datagrams over UDP or a Unix socket. Nothing here blocks.
+//! Sends datagrams to a Datadog Agent, over UDP or a Unix socket. No function blocks.
 
 use std::{
     io,

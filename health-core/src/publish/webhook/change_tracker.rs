@@ -1,5 +1,5 @@
 //! The change tracker: finds the changes that a receiver does not know yet. It compares the state of which the receiver
-//! was notified with the current state. Pure.
+//! was notified with the current state. It does no I/O.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -67,7 +67,7 @@ impl ChangeTracker {
     /// results after expired ones, and bad checks that were removed.
     ///
     /// A result counts as stale only at the second poll in a row that finds it stale, because a machine that was
-    /// suspended wakes with stale results and has new ones immediately afterwards.
+    /// suspended resumes with stale results and has new ones immediately afterwards.
     pub(super) fn poll(&mut self, report: &Report, at: SystemTime) -> Vec<Notification> {
         let stale: HashSet<_> =
             report.checks.iter().filter(|check| is_stale(check)).map(|check| Arc::clone(&check.name)).collect();

@@ -37,7 +37,7 @@ const LAST_ATTEMPT: Duration = Duration::from_millis(900);
 /// The longest pause that a receiver can request.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// An attempt to deliver a notice that is in progress.
+/// An attempt in progress to deliver a notice.
 struct Attempt<'w> {
     delivery: Delivery,
     /// The status in the notice.
@@ -93,7 +93,7 @@ async fn finished(attempt: &mut Option<Attempt<'_>>) -> Result<(), Failure> {
     }
 }
 
-/// Waits until a moment. Never returns for `None`.
+/// Waits until a point in time. Never returns for `None`.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
@@ -108,7 +108,7 @@ struct Dispatcher<'w> {
     tracker: ChangeTracker,
     queue: Queue,
     jitter: Jitter,
-    /// The value of [`Source::missed`] at the last look.
+    /// The value of [`Source::missed`] at the last call of `count_missed`.
     missed: u64,
     /// The status that was delivered last with a change.
     status: Status,
@@ -244,8 +244,8 @@ impl<'w> Dispatcher<'w> {
         self.queue.refused(delivery, Instant::now());
     }
 
-    /// Makes a last attempt to deliver when the checks have stopped. If changes wait, an attempt that is in progress
-    /// has half of the time.
+    /// Makes a last attempt to deliver when the checks have stopped. If changes wait, an attempt in progress has half
+    /// of the time.
     async fn finish(&mut self, attempt: Option<Attempt<'w>>, source: &Source) {
         let end = Instant::now() + LAST_ATTEMPT;
         if let Some(mut attempt) = attempt {

@@ -42,7 +42,7 @@ use crate::{checks::http::Target, model::status::Visibility, publish::webhook::n
 /// - A redirect counts as a refusal, but the client decides whether to follow it. Build the client with
 ///   `redirect(Policy::none())`, so that neither the notice nor its headers are sent elsewhere.
 ///
-/// The URL is in no output, because a webhook URL is often a secret by itself.
+/// No output contains the URL, because a webhook URL is often a secret by itself.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -101,8 +101,8 @@ impl Webhook {
         self
     }
 
-    /// Sets a request header, such as a token. It replaces an earlier header of the same name. Its value is in no
-    /// output. A header that is not valid in HTTP is left out, and a warning is logged.
+    /// Sets a request header, such as a token. It replaces an earlier header of the same name. No output contains its
+    /// value. A header that is not valid in HTTP is left out, and a warning is logged.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.target.send_instead(name.as_ref(), value.as_ref());
         self
@@ -117,7 +117,7 @@ impl Webhook {
     /// Sets the interval of pings for a dead man's switch: a notice with `"event":"ping"` and the status is sent
     /// whenever no notice was sent for this time. Default: no pings. The shortest interval is 1 s. The first ping is
     /// sent as soon as any check has run. No ping is sent while *liveness* is Unhealthy. The absence of pings therefore
-    /// means that the service has ended, is cut off, or is not alive.
+    /// means that the service has ended, cannot reach the receiver, or is not alive.
     ///
     /// A receiver that counts every request as a ping also receives the changes, unless
     /// [`pings_only`](Self::pings_only) is set.

@@ -1,4 +1,5 @@
-//! The queue of a webhook: the notifications that wait for delivery, and the time of the next delivery. Pure.
+//! The queue of a webhook: the notifications that wait for delivery, and the time of the next delivery. It does no I/O
+//! and reads no clock.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

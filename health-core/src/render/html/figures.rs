@@ -1,5 +1,5 @@
 //! Small drawings: the shape of a status, the strip of past results, and the bar of a number with its limits. Their
-//! colours come from classes of the style sheet. Every drawing has a text that says the same.
+//! colours come from classes of the style sheet. Every drawing has a text with the same content.
 
 use std::fmt::Write as _;
 
@@ -100,7 +100,7 @@ pub(super) fn shapes() -> Markup {
     }
 }
 
-/// Returns the shape of a mark. It is hidden from screen readers, because the word next to it says the same.
+/// Returns the shape of a mark. It is hidden from screen readers, because the word next to it has the same meaning.
 pub(super) fn shape(mark: Mark) -> Markup {
     html! { svg class="i" aria-hidden="true" { use href={ "#" (mark.class()) } {} } }
 }

@@ -1,4 +1,4 @@
-//! The status page: one document without scripts, with one constant style sheet. Pure.
+//! The status page: one document without scripts, with one constant style sheet. All functions are pure.
 //!
 //! The order of the page is: the verdict, its causes, the checks that wait for them, failing checks, checks with an
 //! unknown status, degraded checks, and the healthy checks, folded. Every age counts from the printed time.

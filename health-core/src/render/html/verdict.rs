@@ -136,8 +136,8 @@ fn causes(report: &Report, paths: &Paths, context: Context<'_>) -> Markup {
     }
 }
 
-/// Returns the text after the name of a cause: its reason, its status, since which it has it, and the age of its last
-/// run.
+/// Returns the text after the name of a cause: its reason, its status, the time since which the status holds, and the
+/// age of its last run.
 fn cause(check: Option<&CheckReport>, context: Context<'_>) -> Markup {
     html! {
         @if let Some(check) = check {

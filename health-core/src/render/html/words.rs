@@ -1,4 +1,4 @@
-//! Texts for times, lengths of time and numbers. Pure.
+//! Texts for times, lengths of time and numbers, as pure functions.
 
 use std::{
     fmt::Write as _,
@@ -59,8 +59,8 @@ pub(super) fn between(from: SystemTime, to: SystemTime) -> String {
     length(to.duration_since(from).unwrap_or_default())
 }
 
-/// Returns a duration with at most three digits: `0.31 ms`, `12.4 ms`, `1.20 s`. From one minute on, the format is that
-/// of [`length`].
+/// Returns a duration with at most three digits: `0.31 ms`, `12.4 ms`, `1.20 s`. A duration of one minute or more has
+/// the format of [`length`].
 pub(super) fn duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
@@ -76,14 +76,14 @@ fn hundredths(count: u128, unit: &str) -> String {
     format!("{}.{:02}{TIED}{unit}", count / 100, count % 100)
 }
 
-/// Returns a moment in UTC in the format `2026-01-05 08:00:00`.
+/// Returns a point in time in UTC in the format `2026-01-05 08:00:00`.
 pub(super) fn moment(at: SystemTime) -> String {
     let text = rfc3339(at);
     let (day, time) = text.as_str().split_at(10);
     format!("{day} {}", time.get(1..9).unwrap_or_default())
 }
 
-/// Returns the time of day in the format `08:00:00`; the whole moment if its day is not the day of `now`.
+/// Returns the time of day in the format `08:00:00`; the date and the time if its day is not the day of `now`.
 pub(super) fn time_of_day(at: SystemTime, now: SystemTime) -> String {
     let (at, now) = (moment(at), moment(now));
     match at.split_once(' ') {
