@@ -160,7 +160,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
     })
 }
 
-/// The endpoint's resources, from [`routes`]. A service factory.
+/// The endpoint's resources, from [`routes`], as a service factory.
 #[derive(Clone, Debug)]
 #[must_use = "routes do nothing until they are given to `.service(..)`"]
 pub struct HealthRoutes(Endpoint);

@@ -1,5 +1,5 @@
-//! Reads the health document of a service in any of these dialects. Pure: it takes bytes, and returns a status and
-//! components.
+//! Reads the health document of a service in any of these dialects. The crate does no I/O: it takes bytes, and returns
+//! a status and components.
 //!
 //! | dialect | Healthy | Degraded | Unhealthy |
 //! |---|---|---|---|
@@ -63,7 +63,7 @@ pub use crate::document::{Component, Document, Status};
 
 /// Reads the body of an answer with this HTTP status code and media type. Returns `None` if the body is not a health
 /// document, or if the code is below 200 or from 300 to 399, because a redirect is not the answer of the service (RFC
-/// 9110, section 15.4). Every other code is left to the caller.
+/// 9110, section 15.4). The caller must judge every other code.
 #[must_use]
 pub fn read(code: u16, content_type: &str, body: &[u8]) -> Option<Document> {
     if code < 200 || (300..400).contains(&code) {

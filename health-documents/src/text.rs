@@ -67,7 +67,8 @@ fn closing(line: &str) -> Option<Status> {
     let (name, said) = line.trim_end().split_once(' ')?;
     let is_name =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/'));
-    // Not a capital letter, with which a sentence begins, such as `Browser check passed`.
+    // A name must not begin with a capital letter, so that a sentence such as `Browser check passed` is not a closing
+    // line.
     let is_name = is_name && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '/');
     match said {
         "check passed" if is_name => Some(Status::Healthy),

@@ -1,4 +1,4 @@
-//! Serves the endpoint of [`health_core`] without a web framework, on hyper alone. For workers that have no HTTP server
+//! Serves the endpoint of [`health_core`] without a web framework, on hyper alone, for workers that have no HTTP server
 //! of their own. The core decides everything that a caller sees. This crate accepts connections, and translates
 //! requests and responses.
 //!

@@ -30,7 +30,7 @@ pub(crate) struct Limited<S> {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// The phase of a connection, by what the server waits for.
+/// The phase of a connection: the event that the server waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The first request, or the rest of a request.
@@ -109,8 +109,9 @@ impl<S: AsyncRead + Unpin> Read for Limited<S> {
         let mut read = ReadBuf::uninit(&mut bytes[..room]);
         match Pin::new(&mut this.stream).poll_read(context, &mut read) {
             Poll::Ready(Ok(())) => {
-                // A client that keeps sending does not extend the limit of its response. The start of a request that
-                // arrived together with the previous one counts as idle, a phase that every client may use anyway.
+                // A client that keeps sending does not extend the limit of its response. If the start of a request
+                // arrived together with the previous request, the connection counts as idle, which every client may be
+                // anyway.
                 if !read.filled().is_empty() && this.phase == Phase::Idle {
                     this.enter(Phase::Request);
                 }

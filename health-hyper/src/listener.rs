@@ -32,7 +32,7 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // A response is written at once and whole. If the option fails, the response may only arrive later.
+                // A response is written at once as a whole, so the option only reduces its latency.
                 let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream, peer))
             }
@@ -55,12 +55,12 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// Binds a Unix socket. Replaces an abandoned socket at this path, such as that of a process that was killed. Does not
-/// replace a socket with a listener, or a file of any other kind.
+/// Binds a Unix socket. Replaces an abandoned socket at this path, such as the socket of a process that was killed.
+/// Does not replace a socket with a listener, or a file of any other kind.
 ///
-/// The permissions of the file, which follow the umask of the process, and those of its directory decide who may
-/// connect. The file remains when the server ends. Two processes that start at the same time with the same path can
-/// replace each other's socket.
+/// The permissions of the file and of its directory decide which processes may connect. The permissions of the file
+/// follow the umask of the process. The file remains when the server ends. Two processes that start at the same time
+/// with the same path can replace each other's socket.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

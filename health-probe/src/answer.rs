@@ -1,5 +1,5 @@
-//! The receiver of an HTTP answer, which takes the answer piece by piece. Pure. It accepts any bytes that a server may
-//! send.
+//! The receiver of an HTTP answer, which takes the answer piece by piece. It does no I/O. It accepts any bytes that a
+//! server may send.
 //!
 //! It follows RFC 9112: interim answers are skipped, and the body ends with its chunks, with its length, or with the
 //! connection, whichever comes first.

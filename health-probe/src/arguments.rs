@@ -1,4 +1,4 @@
-//! The parser of the command line. Pure, except that it reads the token from a file or an environment variable, and the
+//! The parser of the command line. Its only I/O is to read the token from a file or an environment variable, and the
 //! trusted authorities from a file.
 
 use std::{

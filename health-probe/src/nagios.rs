@@ -1,5 +1,5 @@
 //! The output of a plugin for Nagios and Icinga, according to the Monitoring Plugins' development guidelines
-//! (<https://www.monitoring-plugins.org/doc/guidelines.html>). Pure.
+//! (<https://www.monitoring-plugins.org/doc/guidelines.html>). All functions are pure.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! The URL of a health page, and its parser. Pure.
+//! The URL of a health page, and its parser, which does no I/O.
 
 use std::{fmt, path::PathBuf};
 

@@ -9,7 +9,7 @@ use rustls::{
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// The trusted certificate authorities: those of a file, or by default those of the platform.
+/// The trusted certificate authorities: the authorities of a file, or by default of the platform.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     authorities: Option<RootCertStore>,

@@ -1,4 +1,4 @@
-//! The verdict on a service, derived from an answer. Pure.
+//! The verdict on a service, derived from an answer. All functions are pure.
 
 use health_documents::{Component, Document, Status};
 
@@ -13,7 +13,7 @@ pub enum State {
     Degraded,
     /// The service or check does not work, or does not answer.
     Unhealthy,
-    /// The answer is not a health page, or does not give the check's state.
+    /// The answer is not a health page, or does not contain the state of the check.
     Unknown,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn of(answer: &Answer) -> Verdict {
         // For example the front page of a web site.
         by_code = (State::Unknown, "the page is not a health page".to_owned());
     }
-    // A worse code overrides the document, because a proxy in front of the service may know better. An Unhealthy
+    // A worse code overrides the document, because a proxy in front of the service may have set it. An Unhealthy
     // document stands with every code, because a service may be configured to answer Unhealthy with a code below 500.
     if verdict.state == State::Unknown || verdict.state < State::Unhealthy && by_code.0 > verdict.state {
         verdict = Verdict { checks: verdict.checks, ..Verdict::new(by_code.0, by_code.1) };

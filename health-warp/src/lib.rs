@@ -156,7 +156,7 @@ pub fn serve_dedicated(endpoint: impl Into<Endpoint>, listener: TcpListener) -> 
 }
 
 /// Answers probes in front of an application, and passes every other request on. Implemented for filters that can
-/// reject and for filters that cannot, such as those with `.recover()`.
+/// reject and for filters that cannot, such as filters with `.recover()`.
 ///
 /// While the service drains, responses of the application close their HTTP/1 connections
 /// ([`Endpoint::close_connections`]), except the responses that warp itself generates for rejections.

@@ -73,8 +73,8 @@ async fn main() -> anyhow::Result<()> {
     let broker = timeout(LIMIT * 5, Connection::connect_uri(broker, properties.enable_auto_recover())).await;
     let broker = broker.context("the broker at AMQP_URL does not answer")?.context("connecting to AMQP_URL failed")?;
     let jobs = broker.create_channel().await?;
-    // The broker confirms each job once it is on disk, in a queue that survives a restart of the broker. So no accepted
-    // job is lost.
+    // The broker confirms each job once it is on disk, in a queue that survives a restart of the broker, so that no
+    // accepted job is lost.
     jobs.confirm_select(ConfirmSelectOptions::default()).await?;
     jobs.queue_declare(JOBS.into(), QueueDeclareOptions::durable(), FieldTable::default()).await?;
 

@@ -2,8 +2,8 @@
 //! Its environment variables are:
 //!
 //! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10).
-//! - `INVENTORY_URL`: another service that answers `grpc.health.v1`, without which this service cannot work. If the
-//!   variable is not set, no other service is needed.
+//! - `INVENTORY_URL`: another service that answers `grpc.health.v1`. If the variable is set, this service needs the
+//!   other service to work.
 //! - `HEALTH_TOKEN`: the bearer token that grants full visibility.
 
 use std::{env, net::SocketAddr, str::FromStr, time::Duration};

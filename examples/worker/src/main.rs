@@ -1,6 +1,6 @@
 //! A small worker without its own HTTP server: a loop that works on jobs and sends heartbeats. It runs without any
 //! setup, with its probes on `BIND_ADDR`. It reads the environment variables that the README lists for every example,
-//! except for the variables of servers, and these:
+//! but does not use `DATABASE_URL`, `REDIS_URL` and `DOGSTATSD_ADDR`. It also reads these:
 //!
 //! - `HEALTH_SOCKET`: the path of a Unix socket with the same probes, for exec probes in an image that contains only
 //!   this program: `worker probe unix:/run/worker.sock:/livez`.
@@ -111,8 +111,8 @@ async fn work(health: Health, heartbeat: Heartbeat) {
     }
 }
 
-/// Writes the file each second while liveness is not Unhealthy, and removes it as soon as it is. It runs on a separate
-/// thread, for which no other code waits. If the file system hangs, the file gets old, as it does if the process hangs.
+/// Writes the file each second while liveness is not Unhealthy, and removes it once liveness is Unhealthy. The function
+/// runs on a separate thread. If the file system hangs, the file gets old, as it does if the process hangs.
 fn keep_live(path: &Path, health: &Health, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
         let is_live = health.status(Probe::Liveness) != Status::Unhealthy;

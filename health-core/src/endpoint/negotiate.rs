@@ -98,8 +98,8 @@ fn best<'a>(accept: &(impl Iterator<Item = &'a str> + Clone), default: Format) -
 }
 
 /// Returns whether an `Accept` header comes from a browser: it names HTML, and if it has `*/*`, it also names XHTML.
-/// The client of Java's standard library, which probers use, names HTML, but not XHTML: `text/html, image/gif,
-/// image/jpeg, *; q=.2, */*; q=.2`.
+/// The client of Java's standard library, which probers use, names HTML, but not XHTML:
+/// `text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2`.
 #[cfg(feature = "html")]
 fn is_of_a_reader<'a>(accept: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     let names = |media: &str| ranges(accept.clone()).any(|range| range.media.eq_ignore_ascii_case(media));

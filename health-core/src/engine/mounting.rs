@@ -1,5 +1,6 @@
 //! Whether an endpoint is mounted, and whether it has ever received a request. An application can be assembled so that
-//! it answers the endpoint's paths itself. If it answers every path with 200, it always looks healthy.
+//! it answers the endpoint's paths itself. If the application answers every path with 200, the service always looks
+//! healthy.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

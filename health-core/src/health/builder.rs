@@ -85,8 +85,8 @@ impl Builder {
     /// Documents and metrics show one row for all members. Intended for services with hundreds of checks, such as one
     /// per tenant. Can be called several times.
     ///
-    /// A group changes only what is shown. Verdicts, codes, root causes, excludes, subscriptions and the history still
-    /// apply to the members. `/health/tags/{tag}` lists the members, and each member has its own
+    /// A group changes only the presentation. Verdicts, codes, root causes, excludes, subscriptions and the history
+    /// still apply to the members. `/health/tags/{tag}` lists the members, and each member has its own
     /// `/health/checks/{name}`.
     ///
     /// [`start`](Self::start) refuses a check with the tags of two groups, and a check with the name of a group. A

@@ -26,8 +26,8 @@ impl Health {
     ///
     /// `delay` should cover the time until load balancers notice. The future completes when `delay` has passed and no
     /// work is in progress ([`in_flight`](Self::in_flight)), or when work in progress reaches its
-    /// [`limit`](Drain::limit), by default 15 s after the delay. Its output, [`Drained`](crate::Drained), is the one of
-    /// the two cases that occurred. Then shut the server down.
+    /// [`limit`](Drain::limit), by default 15 s after the delay. The output of the future, [`Drained`](crate::Drained),
+    /// distinguishes the two cases. Shut the server down after it completes.
     ///
     /// A drain cannot be undone, not even by dropping the future. The delay of the first call applies to all calls.
     ///

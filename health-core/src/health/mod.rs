@@ -278,7 +278,8 @@ impl Health {
     /// check that `depends_on` holds back.
     ///
     /// Returns the last status at once for a check that no longer runs. The same applies if the call is made from a run
-    /// of the check itself or of one of its members, because the check would otherwise run itself without end.
+    /// of the check itself, or from a run of a member of a `Quorum` with this name, because the check would otherwise
+    /// run itself without end.
     ///
     /// # Errors
     ///

@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// A publisher, which sends the state of the service to another system after the call of
-/// [`Health::publish`](crate::Health::publish).
+/// A publisher, which sends the state of the service to another system. [`Health::publish`](crate::Health::publish)
+/// starts it.
 ///
 /// ```
 /// use health_core::{Health, Publisher, Source, async_trait};

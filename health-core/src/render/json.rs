@@ -66,8 +66,8 @@ pub(crate) fn around(report: &Report, visibility: Visibility) -> Around {
     })
 }
 
-/// Writes the member of one group in a report. It represents the members of the group as one check with the name of the
-/// group.
+/// Writes the JSON member of one group in a report. It represents the checks of the group as one check with the name of
+/// the group.
 fn group(w: &mut Writer, group: &GroupReport) {
     w.name(&group.name).object(|w| {
         w.name("status").string(group.status.as_str());
@@ -83,7 +83,7 @@ fn group(w: &mut Writer, group: &GroupReport) {
     });
 }
 
-/// Writes the member of one check in a report.
+/// Writes the JSON member of one check in a report.
 pub(crate) fn part(w: &mut Writer, check: &CheckReport, visibility: Visibility) {
     w.name(&check.name).object(|w| members(w, check, visibility));
 }

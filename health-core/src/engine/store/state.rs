@@ -44,7 +44,8 @@ pub(super) struct State {
     checks: Vec<TrackedCheck>,
     service: ServiceState,
     contents: Contents,
-    /// The rank and the position of each check to settle. The order puts upstreams first.
+    /// The rank and the position of each check to settle, that is, each check with a change whose consequences are not
+    /// applied yet. The order puts upstreams first.
     unsettled: BTreeSet<(usize, usize)>,
     /// The times at which results expire, with the positions of their checks.
     expiries: BTreeSet<(Nanos, usize)>,
@@ -126,7 +127,7 @@ impl State {
         self.change_at(position, change)
     }
 
-    /// Changes the check of a name and marks it to be settled. Returns `None` if there is no check of that name.
+    /// Changes the check with this name and marks it to be settled. Returns `None` if there is no check of that name.
     pub(super) fn change<R>(&mut self, name: &str, change: impl FnOnce(&mut TrackedCheck) -> R) -> Option<R> {
         let position = self.contents.position(name)?;
         self.change_at(position, change)

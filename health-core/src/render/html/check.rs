@@ -1,5 +1,5 @@
-//! The page of one check: its facts, its observed numbers, its last runs, its changes, its details, and the text on
-//! what its green status proves.
+//! The page of one check: its facts, its observed numbers, its last runs, its changes, its details, and the meaning of
+//! its Healthy status.
 
 use std::time::Duration;
 
