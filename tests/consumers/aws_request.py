@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 
 
 def unknown(value, shape, place):
-    """Returns the mistakes that botocore leaves to the service to find: unknown words of enumerations, and unknown keys
+    """Returns the mistakes that botocore itself does not report: unknown words of enumerations, and unknown keys
     of attributes, which only the documentation of the model lists.
     """
     if shape.type_name == "structure":

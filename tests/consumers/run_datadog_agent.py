@@ -1,7 +1,7 @@
 """Runs Datadog's Agent with configurations of checks in an isolated network, which has only a loopback interface.
 Prints a line of JSON with the configurations as the Agent has read them (the instances that it would run, and its
-complaints). Then prints a line for each service check that the Agent sends to Datadog, whose place this program
-takes. The Agent has no Python, so it runs none of the checks. The program ends when its input ends. If the Agent does
+complaints). Then prints a line for each service check that the Agent sends. This program receives them in the place of
+Datadog. The Agent has no Python, so it runs none of the checks. The program ends when its input ends. If the Agent does
 not start, the program prints the reason on standard error.
 
 The folder of the socket becomes the folder of the Agent.

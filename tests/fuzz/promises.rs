@@ -56,8 +56,8 @@ pub(crate) fn upstream_document_input(input: &[u8]) {
     upstream_document(&String::from_utf8_lossy(content_type), body.strip_prefix(b"\n").unwrap_or(body));
 }
 
-/// For any answer to a probe, the output is short, has one bar in all, and no control character that a terminal would
-/// obey.
+/// For any answer to a probe, the output is short, has exactly one `|`, and no control character that a terminal would
+/// interpret.
 pub(crate) fn probe_answer_input(input: &[u8]) {
     let text = health_probe::nagios_output(input);
     assert!(text.len() <= 4096, "{} bytes", text.len());

@@ -46,7 +46,7 @@ AGENT = {
 }
 
 
-# Debian installs servers there. The path of a user may lack these folders.
+# Debian installs servers in these folders, which the PATH of a user may lack.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
@@ -234,7 +234,7 @@ def place(program, path):
 
 
 def install(names):
-    """Installs the missing ones of these programs. Returns the reason for each that cannot be installed."""
+    """Installs the missing programs. Returns each program that cannot be installed, with the reason."""
     missing = {name for name in names if not is_there(name)}
     groups = [
         ({name for name in missing if name in SYSTEM}, lambda group: install_system([SYSTEM[it][0] for it in group])),

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::{process::Process, wait};
 
-/// A server process that runs or not and can be started again.
+/// The process of a server, which is running or stopped and can be started again.
 #[derive(Debug, Default)]
 pub struct Daemon(Option<Process>);
 
@@ -59,7 +59,7 @@ pub trait Server: Send + Sync {
     fn port(&self) -> u16;
     /// Starts the server again on the same port.
     fn run(&mut self);
-    /// Stops the server in order.
+    /// Stops the server gracefully.
     fn stop(&mut self);
     /// Kills the server.
     fn kill(&mut self);

@@ -70,7 +70,7 @@ impl DatadogAgent {
 
 impl Drop for DatadogAgent {
     fn drop(&mut self) {
-        // The script ends in order when its input is closed, and ends the Agent too.
+        // The script exits when its input is closed, and ends the Agent, too.
         drop(self.process.child().stdin.take());
         let patience = Instant::now() + Duration::from_secs(10);
         while self.process.runs() && Instant::now() < patience {

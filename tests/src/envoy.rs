@@ -70,7 +70,7 @@ impl Envoy {
     ///
     /// # Panics
     ///
-    /// Panics if it has others after [`wait::HANG`].
+    /// Panics if Envoy has other flags after [`wait::HANG`].
     pub fn thinks(&self, instance: SocketAddr, flags: &str) {
         wait::equals(&instance.to_string(), &flags.to_owned(), || self.flags(instance));
     }

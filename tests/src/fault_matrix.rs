@@ -39,8 +39,8 @@ const LATE: Duration = TIMEOUT.saturating_mul(3);
 /// The latest moment for a fault that hangs: a run in progress, the pause after it, and a whole run until its deadline.
 const HANGS: Duration = millis(2_500);
 
-/// The latest moment for a user who is locked out: [`HANGS`] plus the time in which the server learns of it. The
-/// program of RabbitMQ takes seconds.
+/// The latest moment for a user who is locked out: [`HANGS`] plus the time for changing the rule on the server. The
+/// program of RabbitMQ needs seconds for this.
 const LOCKED_OUT: Duration = millis(10_000);
 
 /// The faults.

@@ -73,7 +73,8 @@ pub struct Row {
     pub start: fn() -> ServerUnderTest,
     /// Creates the check, with the right or with the wrong credentials.
     pub check: fn(&ServerUnderTest, bool) -> Registration,
-    /// The bytes that the fault `endless` sends in place of an answer: first the one, then the other without end.
+    /// The bytes that the fault `endless` sends in place of an answer: the first part once, then the second part
+    /// again and again.
     pub endless: (&'static [u8], &'static [u8]),
 }
 
@@ -431,7 +432,7 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| Postgres::new(sql(subject, right)).into(),
         endless: NOTICE,
     },
-    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from asking over the pool.
+    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from using the pool.
     Row {
         name: "r2d2",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",

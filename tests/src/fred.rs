@@ -14,11 +14,11 @@ use fred::{
 use crate::support::{millis, secs};
 
 /// Number of failed attempts to connect in a row after which a client gives up. Dropping a client does not end it, so a
-/// client that no test uses any more would go on for good.
+/// client that no test uses any more would retry for ever.
 const ATTEMPTS: u32 = 100;
 
 /// Returns the builder of a client that reconnects every 200 ms. The client closes a connection that has not answered
-/// for `unresponsive`. Without this time it never closes one.
+/// for `unresponsive`. With `None` it never closes one.
 fn builder(port: u16, password: &str, unresponsive: Option<Duration>) -> Builder {
     let mut builder = Builder::from_config(Config {
         password: Some(password.to_owned()),

@@ -155,7 +155,7 @@ impl Haproxy {
     ///
     /// # Panics
     ///
-    /// Panics if it has others after [`wait::HANG`].
+    /// Panics if the proxy has another state or weight after [`wait::HANG`].
     pub fn waits_for_weight(&self, server: &str, state: &str, weight: &str) {
         let expected = [state, weight].map(ToOwned::to_owned);
         wait::equals(server, &expected, || [17, 18].map(|column| self.column(server, column)));
@@ -165,7 +165,7 @@ impl Haproxy {
     ///
     /// # Panics
     ///
-    /// Panics if it has another one after [`wait::HANG`].
+    /// Panics if the proxy has another state after [`wait::HANG`].
     pub fn waits_for(&self, server: &str, state: &str) {
         wait::equals(server, &state.to_owned(), || self.state(server));
     }

@@ -1,5 +1,5 @@
-//! File trees that show a host as Linux presents it to a process. A line `==> path <==` stands before each file in the
-//! text form.
+//! File trees that show a host as Linux presents it to a process. In the text form, a line `==> path <==` precedes
+//! each file.
 
 use std::{fs, path::Path};
 

@@ -48,8 +48,8 @@ impl Server {
         Self::advertising(port, port, None)
     }
 
-    /// Starts a broker on one port that tells its clients to connect to another. With a gate, the broker's password is
-    /// the gate's.
+    /// Starts a broker that listens on `port` and advertises the port `advertised` to its clients. With a gate, the
+    /// password of the broker is that of the gate.
     ///
     /// # Panics
     ///

@@ -124,7 +124,7 @@ impl Nagios {
     ///
     /// # Panics
     ///
-    /// Panics if it has another state or output after [`wait::HANG`].
+    /// Panics if the service has another state or output after [`wait::HANG`].
     pub fn says(&self, service: &str, state: &str, output: &str) -> Known {
         let mut last = Known::default();
         wait::until(&format!("{service} is {state} {output:?}"), || {

@@ -50,13 +50,13 @@ pub fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Tells whether a server listens on this loopback port.
+/// Returns whether a server listens on this loopback port.
 #[must_use]
 pub fn accepts(port: u16) -> bool {
     answers(local(port))
 }
 
-/// Tells whether a server listens at this address.
+/// Returns whether a server listens at this address.
 #[must_use]
 pub fn answers(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()

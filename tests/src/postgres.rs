@@ -45,7 +45,7 @@ pub struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Shuts down in order, because a killed server leaves shared memory behind. Thaws first, because a frozen
+        // Shuts down gracefully, because a killed server leaves shared memory behind. Thaws first, because a frozen
         // server does not shut down.
         if self.process.is_none() {
             return;
@@ -194,7 +194,7 @@ impl Server {
         self.process = Some(Process::new(child));
     }
 
-    /// Stops the server in order.
+    /// Stops the server gracefully.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::SIGINT);

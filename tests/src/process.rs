@@ -33,7 +33,7 @@ impl Process {
         &mut self.child
     }
 
-    /// Tells whether the child still runs.
+    /// Returns whether the child still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::{http, process::Process, wait};
 
-/// The examples with one framework each. The other examples are `worker`, without an application over HTTP, and those
-/// with a set of drivers each: `axum-sqlx`, `actix-diesel` and `tonic-axum`.
+/// The examples with one framework each. The other examples are `worker`, which has no application over HTTP, and
+/// `axum-sqlx`, `actix-diesel` and `tonic-axum`, which have one set of drivers each.
 pub const EXAMPLES: [&str; 3] = ["actix", "axum", "warp"];
 
 /// A running example service.
@@ -29,8 +29,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts an example. It sees only the given variables of those that examples read. It listens on a free port
-    /// unless `BIND_ADDR` is given.
+    /// Starts an example with these environment variables. It does not inherit the variables that `command` removes.
+    /// It listens on a free port unless `BIND_ADDR` is given.
     ///
     /// # Panics
     ///

@@ -74,7 +74,7 @@ impl Prometheus {
     ///
     /// # Panics
     ///
-    /// Panics if it has others after [`wait::HANG`].
+    /// Panics if the query has other values after [`wait::HANG`].
     pub fn says(&self, query: &str, value: f64, instances: usize) {
         wait::equals(query, &vec![value; instances], || {
             self.query(query).into_iter().map(|(_, found)| found).collect()
@@ -120,7 +120,7 @@ impl Blackbox {
         Self { address, _daemon: daemon }
     }
 
-    /// Tells whether a probe of this page succeeds.
+    /// Returns whether a probe of this page succeeds.
     #[must_use]
     pub fn succeeds(&self, target: SocketAddr, path: &str) -> bool {
         let page = http::get(self.address, &format!("/probe?module=health&target=http://{target}{path}"), &[]).text();

@@ -177,7 +177,7 @@ impl Server {
         client.get_multiplexed_async_connection().await.expect("a connection")
     }
 
-    /// Stops the server in order.
+    /// Stops the server gracefully.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::SIGTERM);

@@ -30,7 +30,7 @@ pub const fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Tells whether the long forms of tests run: `tests/run --long`.
+/// Returns whether the long forms of tests run: `tests/run --long`.
 #[must_use]
 pub fn long() -> bool {
     std::env::var_os("HEALTH_TESTS_LONG").is_some()
@@ -155,7 +155,7 @@ pub async fn rerun(health: &Health) -> Arc<CheckReport> {
 ///
 /// # Panics
 ///
-/// Panics if it shows another one after [`HANG`].
+/// Panics if the check shows another verdict after [`HANG`].
 pub async fn turns(health: &Health, status: Status, reason: Option<Reason>) {
     wait::done(status.as_str(), async || {
         let report = rerun(health).await;
@@ -260,7 +260,7 @@ impl std::io::Write for Lines {
     }
 }
 
-/// Keeps worker threads of a runtime in a blocking call until it is dropped.
+/// Worker threads of a runtime that are blocked until this value is dropped.
 #[derive(Debug)]
 pub struct Blocked {
     /// Dropping the senders releases the workers.
@@ -291,7 +291,7 @@ impl Blocked {
     }
 }
 
-/// Keeps every core busy with two threads until it is dropped.
+/// Two busy threads for each core, which run until this value is dropped.
 #[derive(Debug)]
 pub struct Burning {
     over: Arc<AtomicBool>,

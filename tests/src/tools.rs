@@ -34,7 +34,7 @@ pub fn needs(program: &str) {
     assert!(patterns.any(|pattern| fits(pattern, &name)), "tests/PROGRAMS.md does not say that {name} needs {program}");
 }
 
-/// Tells whether a name matches a pattern, in which `*` stands for any text.
+/// Returns whether a name matches a pattern, in which `*` stands for any text.
 fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };

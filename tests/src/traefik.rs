@@ -65,7 +65,7 @@ impl Traefik {
     ///
     /// # Panics
     ///
-    /// Panics if it has another one after [`wait::HANG`].
+    /// Panics if Traefik has another status after [`wait::HANG`].
     pub fn thinks(&self, instance: SocketAddr, status: &str) {
         let url = format!("http://{instance}");
         wait::until(&format!("{url} is {status}"), || {

@@ -34,7 +34,7 @@ pub fn found<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 ///
 /// # Panics
 ///
-/// Panics if it does not within [`HANG`].
+/// Panics if `is` does not return true within [`HANG`].
 pub fn until(what: &str, mut is: impl FnMut() -> bool) {
     found(what, || is().then_some(()));
 }
@@ -94,7 +94,7 @@ pub async fn ok<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>)
 ///
 /// # Panics
 ///
-/// Panics if it does not within [`HANG`].
+/// Panics if `is` does not return true within [`HANG`].
 pub async fn true_of(what: &str, mut is: impl FnMut() -> bool) {
     ok(what, || if is() { Ok(()) } else { Err("it does not hold") }).await;
 }

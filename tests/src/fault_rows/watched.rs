@@ -86,7 +86,7 @@ impl Watched {
     ///
     /// # Panics
     ///
-    /// Panics if it shows another one after [`wait::HANG`].
+    /// Panics if the check shows another status or reason after [`wait::HANG`].
     pub async fn says(&self, expected: &str, during: &str) {
         let what = format!("{}, {during}: {expected}", self.row.name);
         wait::ok(&what, || self.shows(expected)).await;
@@ -96,7 +96,7 @@ impl Watched {
     ///
     /// # Panics
     ///
-    /// Panics if it shows another one after [`wait::HANG`].
+    /// Panics if the check shows another status or reason after [`wait::HANG`].
     pub async fn goes_on_saying(&self, expected: &str, during: &str) {
         let before = self.runs().0;
         let what = format!("{}, {during}: two more runs", self.row.name);

@@ -1,5 +1,6 @@
-//! Measures one service with a number of checks at an interval of one second, in one process without sockets, and
-//! prints one line of JSON: `growth CHECKS [RUNS]`. With RUNS, memory is measured after each check has run so often.
+//! `growth CHECKS [RUNS]`: measures one service with this number of checks at an interval of one second, in one process
+//! without sockets, and prints one line of JSON. With RUNS, it measures the memory after this number of runs of each
+//! check instead of the times.
 
 use std::{
     env,
@@ -14,17 +15,18 @@ use std::{
 use health_core::{CheckExt as _, Endpoint, Health, Outcome, Probe, Registration, Request, Status, check_fn};
 use tokio::time::sleep;
 
-/// The time over which the processor's time is taken, and that of the answers.
+/// The duration of the measurement of CPU time, and of each measurement of response times.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The longest wait for the first results.
+/// The longest wait for readiness.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The number of checks that are inserted, at once and one by one.
 const INSERTED: usize = 500;
 
 fn check() -> Registration {
     check_fn(|| async { Ok(()) }).every(Duration::from_secs(1))
 }
 
-/// The time of the processor that this process has used.
+/// Returns the CPU time that this process has used.
 fn processor_time() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").expect("threads");
     let of = |thread: std::fs::DirEntry| {
@@ -34,27 +36,28 @@ fn processor_time() -> Duration {
     threads.flatten().filter_map(of).sum()
 }
 
-/// The memory of this process that is in the machine's, in bytes, without that of its files.
+/// Returns the resident anonymous memory of this process in bytes, without mapped files.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("the status of this process");
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("resident memory");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
 }
 
-/// The median and the 99th of a hundred, in microseconds.
+/// Returns the median and the 99th percentile, in microseconds.
 fn quantiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e6;
     (at(50), at(99))
 }
 
-/// Asks for a path again and again, with a short pause before each request.
+/// Requests a path again and again, with a short pause before each request. Returns the median and the 99th percentile
+/// of the response time in microseconds, and the length of the last answer in bytes.
 async fn asked(endpoint: &Endpoint, path: &str, window: Duration) -> (f64, f64, usize) {
     let request = Request::new("GET", path, None, None, &|_, _| None);
     let (mut times, mut length) = (Vec::new(), 0);
     let began = Instant::now();
     while began.elapsed() < window {
-        // Longer than a publication lasts, so that most requests find new results.
+        // Longer than the longest delay of a publication, so that most requests find new results.
         sleep(Duration::from_millis(23)).await;
         let asked = Instant::now();
         let response = black_box(endpoint.respond(black_box(&request))).expect("a path of the endpoint");
@@ -65,7 +68,8 @@ async fn asked(endpoint: &Endpoint, path: &str, window: Duration) -> (f64, f64, 
     (median, slowest, length)
 }
 
-/// The time from the moment in which a check is told to fail and run to its change at a subscriber and in a request.
+/// Changes the outcome of the check `first` and requests a run of it. Returns the time until a subscriber and a request
+/// have seen the change.
 async fn change(health: &Health, endpoint: &Endpoint, fails: &AtomicBool) -> Duration {
     let mut changes = health.subscribe();
     fails.store(!fails.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -133,7 +137,7 @@ async fn main() {
     }
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
-        // Suspicions are heard once a second.
+        // `suspect` starts at most one run of a check per second.
         sleep(Duration::from_millis(1_050)).await;
         slowest = slowest.max(change(&health, &endpoint, &fails).await);
     }

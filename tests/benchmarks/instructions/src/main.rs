@@ -1,6 +1,6 @@
-//! Makes requests to a health route, or to a constant of the same bytes and headers, in one thread and without sockets:
-//! `instructions core|axum|actix|warp health|constant REQUESTS`. The instructions of many requests less those of
-//! few are what the others cost; `tests/bench instructions` counts them.
+//! `instructions core|axum|actix|warp health|constant REQUESTS`: sends requests to a health route, or to a constant
+//! answer with the same bytes and headers, in one thread and without sockets. `tests/bench instructions` counts the
+//! instructions of many and of few requests, and divides the difference by the number of additional requests.
 
 use std::{env, hint::black_box, time::Duration};
 
@@ -23,7 +23,7 @@ fn frozen() -> Frozen {
     let frozen = Frozen::new(builder).expect("names that differ");
     for number in 0..CHECKS {
         let run = frozen.record(&format!("check-{number}"), Outcome::healthy(), Duration::from_micros(1420));
-        run.expect("a check of ours");
+        run.expect("a registered check");
     }
     frozen
 }
@@ -106,7 +106,7 @@ async fn warp(endpoint: Endpoint, body: Bytes, path: &str, requests: usize) -> u
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         response
     });
-    // Each alone, because a filter pays for those that are asked before it.
+    // Each route is served alone, because warp tries the filters in order, so that a later filter costs more.
     if path == "/constant" {
         warp_length(warp::service(constant), path, requests).await
     } else {

@@ -51,7 +51,7 @@ fn no_wake_is_lost() {
     });
 }
 
-/// A check that is held back runs after its dependency has recovered, at whatever moment that happens.
+/// A check that is held back runs after its dependency has recovered, whenever that happens.
 #[test]
 fn no_release_is_lost() {
     model(|| {
@@ -179,7 +179,7 @@ fn every_recorded_result_is_published() {
     });
 }
 
-/// After a flush no result waits that was recorded before it.
+/// A flush publishes every result that was recorded before it.
 #[test]
 fn a_flush_publishes_earlier_results() {
     model(|| {

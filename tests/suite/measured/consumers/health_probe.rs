@@ -1,4 +1,5 @@
-//! The duration of the program `health-probe` beyond that of the answer. A probe every second must cost little.
+//! The time that the program `health-probe` takes in addition to the answer of the server. A probe every second must
+//! cost little.
 
 use std::{
     io::{Read as _, Write as _},

@@ -40,7 +40,6 @@ async fn an_application_that_burns_every_core_is_no_outage() {
         let runs = |check: &str| health.report().check(check).unwrap().history().totals().durations().count();
         let checks = ["database", "cache"];
         let before = checks.map(runs);
-        // The wait is in real time on a separate thread, because the runtime has no turn for this task.
         wait::true_of("ten runs of each check", || {
             checks.iter().zip(before).all(|(it, before)| runs(it) >= before + 10)
         })

@@ -115,7 +115,8 @@ fn judge(size: usize, query: Duration, measured: &Measured) {
     let what = format!("a pool of {size} and queries of {query:?}: {measured:?}");
     assert!(*runs > 0, "{what}");
     assert_eq!(*unhealthy, 0, "{what}");
-    // The queue as measured without a check. On a slow machine it is longer than its queries.
+    // The longest wait in the queues of the pools without a check. On a slow machine it is longer than the queries
+    // alone would make it.
     let longest = unchecked[0].max(unchecked[1]);
     assert!(*not_healthy == 0 || longest > TIMEOUT / 2, "{what}");
     // The unit tests of the core are exact, on the paused clock. Here even two pools without a check differ. The noise
@@ -135,7 +136,7 @@ async fn a_pool_that_is_never_idle_is_no_outage_and_its_check_barely_delays_the_
         measure("short queries", &clock, step, |measured| judge(size, short, measured)).await;
     }
     // Long queries leave the machine idle, so two pools run beside each other. The third pool runs alone, because its
-    // connections are enough for the server.
+    // ten connections already keep the server busy.
     let long = millis(200);
     let step = async || tokio::join!(load(&server, 1, long), load(&server, 2, long));
     measure("long queries", &clock, step, |(one, two)| {

@@ -32,7 +32,7 @@ async fn an_endpoint_is_judged_by_its_chain_its_name_and_the_days_left() {
         let report = shown(&checked(check).await);
         assert_eq!(verdict(&report), expected, "{name} {from} {to}: {report:?}");
         assert!(report.message().unwrap_or_default().contains(words), "{report:?}");
-        // Observed of a refused chain, too.
+        // The days left are observed also if the chain is refused.
         assert!((observed(&report, "days_left") - to as f64).abs() <= 0.1, "{report:?}");
         assert_eq!(report.interval(), secs(3_600), "the check's own interval");
     }

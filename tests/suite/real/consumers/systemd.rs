@@ -95,7 +95,7 @@ fn systemd_receives_readiness_status_stopping_and_watchdog() {
         socket.hears("STATUS=healthy");
         database.stop();
         socket.hears("STATUS=unhealthy: database unreachable");
-        // A dependency restarts nothing: the service continues to feed the watchdog.
+        // A failed dependency must not restart the service, so the service continues to feed the watchdog.
         (0..3).for_each(|_| socket.hears("WATCHDOG=1"));
         database.run();
         socket.hears("STATUS=healthy");
@@ -174,7 +174,7 @@ fn a_watchdog_of_another_process_is_not_fed() {
     }
 }
 
-/// Tells whether a socket accepts no more datagrams.
+/// Returns whether a socket accepts no more datagrams.
 fn is_full(address: &std::os::unix::net::SocketAddr) -> bool {
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();

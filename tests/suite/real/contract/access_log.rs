@@ -65,7 +65,7 @@ fn ask_everything(address: SocketAddr, endpoint: &Endpoint) -> Vec<String> {
     own.map(ToOwned::to_owned).into()
 }
 
-/// Asserts that the log has one line for each path, in order, and no other line.
+/// Asserts that the log has one line for each path, in the same order, and no other line.
 fn has_only(lines: &[String], expected: &[String], place: &str) {
     let mut found = lines.iter();
     for path in expected {

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use health_tests::program::cargo;
 use serde_json::Value;
 
-/// The core: the drivers behind features, and the crates that every user has.
+/// The core: types of the drivers behind features, and of the crates that every user depends on.
 const CORE: &[&str] = &[
     "async_nats::client::Client",
     "bb8::api::ManageConnection",

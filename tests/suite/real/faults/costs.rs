@@ -61,7 +61,7 @@ async fn costs(name: &str) -> Costs {
     let _ = subject.proxy.traffic();
     for _ in 0..RUNS {
         run().await;
-        // Paced, so that sqlx has returned the connection to its pool before the next run.
+        // Waits, so that sqlx has returned the connection to its pool before the next run.
         settled(&subject.proxy).await;
     }
     Costs::of(name, &subject.proxy.traffic(), kept)

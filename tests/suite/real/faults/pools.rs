@@ -1,6 +1,6 @@
-//! The application's own pools: dead, exhausted, busy and used. The tests show what is an outage, what is not, and that
-//! no connection leaks. deadpool with PostgreSQL and Redis, sqlx with MariaDB. Network faults are tested in
-//! `fault_table`.
+//! The application's own pools, with dead connections, exhausted and busy. The tests show which of these states are an
+//! outage, and that no connection leaks. They use deadpool with PostgreSQL and Redis, and sqlx with MariaDB. Network
+//! faults are tested in `fault_table`.
 
 use std::{pin::pin, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Connections while a service drains, on every framework, of probes and of the application.
+//! The connections of probes and of the application while a service drains, on every framework.
 
 use health_core::{Endpoint, Health, check_fn};
 use health_tests::{

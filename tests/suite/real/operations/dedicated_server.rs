@@ -29,7 +29,7 @@ async fn a_client_that_never_finishes_does_not_delay_the_end() {
         // The answer to another client's request shows that the server has read this incomplete one.
         assert_eq!(http::get(server.address(), "/livez", &[]).text(), "ok");
         let address = server.address();
-        // An end that waited for the client would take for ever.
+        // A shutdown that waited for the client would never end.
         drop(server);
         assert!(TcpStream::connect(address).is_err(), "the port is closed");
     }

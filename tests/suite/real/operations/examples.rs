@@ -99,7 +99,7 @@ fn drains(example: &str, signal: Signal) {
     assert!(served > 0, "the example served nothing while it drained");
 }
 
-/// Tells whether the application answers with 200. The port may be closed already.
+/// Returns whether the application answers with 200. The port may be closed already.
 fn serves(address: SocketAddr, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

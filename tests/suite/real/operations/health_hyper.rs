@@ -59,7 +59,7 @@ fn live(stream: &mut (impl Read + Write)) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Tells whether the server has closed the connection without sending another byte.
+/// Returns whether the server has closed the connection without sending another byte.
 fn is_closed(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0]) {
         Ok(count) => count == 0,

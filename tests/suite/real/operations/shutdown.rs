@@ -1,4 +1,4 @@
-//! Shutdown on a signal, whatever the runtime does. The module `examples` tests the shutdown of the examples.
+//! Shutdown on a signal, also if the runtime is blocked. The module `examples` tests the shutdown of the examples.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -58,7 +58,7 @@ fn duplicates_of_the_first_signal_end_nothing() {
     });
 }
 
-/// Tells whether a signal is pending for a process.
+/// Returns whether a signal is pending for a process.
 fn is_pending(id: u32, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let Some(mask) = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")) else { return false };

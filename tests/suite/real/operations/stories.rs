@@ -218,7 +218,7 @@ fn an_unusable_variable_is_named_without_its_value() {
     }
 }
 
-/// A newcomer reads the examples from the beginning to the end.
+/// New users read each example from the beginning to the end.
 #[test]
 fn each_example_has_at_most_150_lines() {
     let mut found = 0;

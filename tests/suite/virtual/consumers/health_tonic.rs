@@ -1,5 +1,5 @@
-//! The answers of `grpc.health.v1`, which come from `Health::serving`, on the paused clock: of a starting service, of
-//! an old check, which a request wakes, and of a named service.
+//! The answers of `grpc.health.v1`, which come from `Health::serving`, on the paused clock: for a starting service, for
+//! a check with an old result, which a request wakes, and for a named service.
 
 use std::sync::{
     Arc,

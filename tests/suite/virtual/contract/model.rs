@@ -373,7 +373,7 @@ impl World {
             let counts = |it: &Expected| (it.failures, it.successes);
             let published = (0..=waiting).map(earlier).find(|earlier| counts(earlier) == counts(&seen));
             assert!(published.is_some(), "{step:?}: {name} shows {seen:?} after {done:?}");
-            // The history keeps 60 transitions. That of a check that was held back has additional ones.
+            // The history keeps 60 transitions. A check with a dependency has more of them while it is held back.
             let expected = earlier(0);
             if expected.transitions.len() <= 60 && known.upstream.is_none() {
                 assert_eq!(

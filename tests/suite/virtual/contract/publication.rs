@@ -136,7 +136,7 @@ async fn a_hanging_check_does_not_prevent_the_wake_of_others() {
     sleep(millis(500)).await;
     health.refresh("second").await.unwrap();
     hangs.hang();
-    // The first is older than its `max_age` of a second, the second is not.
+    // The first result is older than its `max_age` of a second, the second one is not.
     sleep(millis(600)).await;
     assert_eq!(code(&health, "/readyz"), 200);
     settle().await;

@@ -65,7 +65,8 @@ async fn a_dependant_keeps_its_verdict_until_its_dependency_is_unhealthy() {
     health.refresh("database").await.unwrap();
     assert_eq!(shown(&health, "orders").1, Some(Reason::Dependency));
     assert_eq!(orders_says.runs(), runs);
-    // The last run of the dependency holds the check back, not its folded status, so one success releases the check.
+    // The last run of the dependency holds the check back, not its status after thresholds. So one success releases
+    // the check.
     database_says.answer(Outcome::degraded("slow"));
     health.refresh("database").await.unwrap();
     settle().await;

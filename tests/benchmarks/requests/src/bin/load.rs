@@ -1,5 +1,6 @@
-//! Generates load on paths of one server, in turn for each round, and prints one line of JSON for each path and round:
-//! `load PORT CONNECTIONS MILLISECONDS ROUNDS PATH...`. Each connection asks again as soon as it has its answer.
+//! `load PORT CONNECTIONS MILLISECONDS ROUNDS PATH...`: generates load on the paths of one server, one path after the
+//! other in each round, and prints one line of JSON for each path and round. Each connection sends its next request as
+//! soon as it has received an answer.
 
 use std::{
     env,
@@ -48,7 +49,7 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
                 while began.elapsed() < window {
                     let asked = Instant::now();
                     let answer = timeout(PATIENCE, answer(&mut stream, request, &mut buffer)).await;
-                    // An answer of another code, a closed connection, silence: another connection begins anew.
+                    // After an unexpected code, a closed connection or a timeout, the client opens another connection.
                     let Ok(Some(Answer { is_expected: true, is_kept })) = answer else {
                         failed += 1;
                         break;
@@ -72,8 +73,8 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
         times.get(position).map_or(0.0, |time| time.as_secs_f64() * 1e6)
     };
     format!(
-        "\"per_second\":{:.0},\"answers\":{},\"failed\":{failed},\"p50_us\":{:.0},\
-         \"p99_us\":{:.0},\"p999_us\":{:.0},\"slowest_us\":{:.0}",
+        "\"per_second\":{:.0},\"answers\":{},\"failed\":{failed},\"p50_us\":{:.0},\"p99_us\":{:.0},\"p999_us\":{:.0},\
+         \"slowest_us\":{:.0}",
         times.len() as f64 / seconds,
         times.len(),
         at(500),
@@ -84,12 +85,13 @@ async fn measure(port: u64, connections: u64, window: Duration, path: &str) -> S
 }
 
 struct Answer {
-    /// Whether the code is 200, or 503 from a health route that knows of an outage.
+    /// Whether the code is 200, or 503, which a health route answers during an outage.
     is_expected: bool,
+    /// Whether the server keeps the connection open.
     is_kept: bool,
 }
 
-/// Reads one answer and nothing more; `None` if the connection was closed.
+/// Sends a request and reads its answer. Returns `None` if the connection was closed before the end of the answer.
 async fn answer(stream: &mut TcpStream, request: &str, buffer: &mut [u8]) -> Option<Answer> {
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut read = 0;

@@ -1,6 +1,7 @@
-//! A service on one framework: `server axum|actix|warp CHECKS`, on the port PORT. Beside the health routes it answers
-//! `/hello` with a word and `/constant` with the bytes and headers that `/health` has at the start. With DATABASE_URL
-//! it checks PostgreSQL, too.
+//! `server axum|actix|warp CHECKS`: a service on one framework with this number of checks. The environment variable
+//! PORT sets its port. In addition to the health routes it has `/hello`, which answers with a word, and `/constant`,
+//! which always has the bytes and headers of the first answer of `/health`. If DATABASE_URL is set, it also checks
+//! PostgreSQL.
 
 use std::{env, net::SocketAddr};
 
