@@ -51,7 +51,7 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
 class Missing(Exception):
-    """A program cannot be installed. The text says why, or what to do."""
+    """A program cannot be installed. The text is the cause, or an instruction for the user."""
 
 
 def table():

@@ -1,4 +1,4 @@
-//! A Datadog Agent that the test starts in a network namespace of its own: only the test receives what it sends.
+//! A Datadog Agent that the test starts in a network namespace of its own, so that only the test receives its data.
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -21,7 +21,7 @@ pub fn repository() -> PathBuf {
 /// Panics if the table does not name the program for this test, because `tests/run` would not install it then.
 pub fn needs(program: &str) {
     let variable = |name: &str| std::env::var(name).ok();
-    // Only nextest tells a test its name. It runs each test in a process of its own.
+    // Only nextest sets these variables. It runs each test in a process of its own.
     let (Some(binary), Some(test)) = (variable("NEXTEST_BINARY_ID"), variable("NEXTEST_TEST_NAME")) else { return };
     let name = format!("{}::{test}", binary.trim_start_matches("health-tests::"));
     let table = std::fs::read_to_string(repository().join("tests/PROGRAMS.md")).expect("the table of programs");

@@ -3,7 +3,7 @@
 //!
 //! The file `token` in the folder holds the accepted token. It is read again for each request. For TLS the token
 //! selects the chain and the key that the server presents: the files `chain.<token>` and `key.<token>`. `mongodb` and
-//! `elasticsearch` also read the files that their modules name. `blocked` listens and then blocks its runtime for good.
+//! `elasticsearch` also read the files that their modules name. `blocked` listens and then blocks its runtime for ever.
 //! `mortal` is alive while a file `alive` exists, and reports its state to systemd. `crowded` reports many failing
 //! checks to systemd.
 

@@ -27,7 +27,7 @@ fn bottom(tab: &Tab, selector: &str) -> f64 {
     tab.run(&format!("document.querySelector('{selector}').getBoundingClientRect().bottom")).as_f64().unwrap()
 }
 
-/// Moves the page's animations to their end, after which the page says that it is old.
+/// Moves the page's animations to their end, after which the notice of an old page is visible.
 fn grow_old(tab: &Tab) {
     tab.run(
         "document.getAnimations().forEach(it => { it.currentTime = it.effect.getComputedTiming().endTime + 1000; })",

@@ -139,7 +139,7 @@ async fn each_refusal_of_the_server_has_its_reason() {
     config.dbname("no_such_database");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Rejected));
     let mut config = Config::new();
-    // The host name is too long for a DNS label, so no resolver is asked.
+    // The host name is too long for a DNS label, so no resolver is queried.
     config.host("x".repeat(64)).user("app");
     assert_eq!(verdict(Postgres::new(postgres::pool(config, 1))).await.1, Some(Reason::Unreachable));
     let admin = server.connect().await;

@@ -67,7 +67,7 @@ async fn with_the_manager_an_exhausted_pool_hides_no_outage() {
     turns(&alone, Status::Healthy, None).await;
 }
 
-/// The pool keeps only the text of an error, and the text of this driver says little.
+/// The pool keeps only the text of an error, and the text of this driver has little information.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_comes_from_the_driver_or_from_the_text_that_the_pool_keeps() {
     let server = Server::start();

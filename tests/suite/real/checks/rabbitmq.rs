@@ -19,7 +19,7 @@ async fn a_blocked_broker_is_degraded_and_a_busy_pool_is_saturated() {
     turns(&health, Status::Healthy, None).await;
     assert_eq!(observed(&shown(&health), "pool_max"), 1.0);
 
-    // Every connection of the pool is in use, so the check asks over a connection beside the pool.
+    // Every connection of the pool is in use, so the check uses a connection beside the pool.
     let held = few.get().await.unwrap();
     turns(&health, Status::Degraded, Some(Reason::Saturated)).await;
     turns(&strict, Status::Unhealthy, Some(Reason::Saturated)).await;

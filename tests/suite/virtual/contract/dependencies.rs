@@ -34,8 +34,8 @@ fn the_core_stays_small_and_chooses_no_tls() {
     }
 }
 
-/// For a worker without an HTTP server: the crates of `health-hyper` without and with its page and signals, which are
-/// defaults.
+/// A worker without an HTTP server uses `health-hyper`. The test counts the crates that `health-hyper` adds to the
+/// core: without its default features, which are the page and signals, and with all features.
 #[test]
 fn health_hyper_adds_few_crates_to_the_core() {
     for (ours, core, most) in [

@@ -66,7 +66,7 @@ fn is_inside(module: &ModulePath, room: &str) -> bool {
     module.len() >= room.len() && module.iter().zip(room).all(|(a, b)| a == b)
 }
 
-/// Returns what is wrong with an import, or `None` if it is allowed.
+/// Returns the fault of an import, or `None` if the import is allowed.
 fn fault(import: &Import) -> Option<String> {
     if !import.is_direct {
         return Some(format!("{import}: import it from the module that defines it"));

@@ -193,7 +193,7 @@ fn shown(report: &CheckReport) -> Expected {
     }
 }
 
-/// A registered check, as the model knows it.
+/// A registered check in the model.
 struct Known {
     actor: Actor,
     options: Options,

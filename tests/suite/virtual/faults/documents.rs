@@ -1,4 +1,4 @@
-//! The documents with the faults show what is tested, and they contain every networked check.
+//! The documents about faults agree with the tests, and they contain every networked check.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Stale results: when a result expires, and what it changes.
+//! Stale results: the moment at which a result expires, and the effects on the report.
 
 use std::time::Duration;
 

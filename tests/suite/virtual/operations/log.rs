@@ -55,7 +55,7 @@ async fn a_check_that_panics_in_every_run_logs_one_line_in_ten_seconds() {
     health.stop().await;
 }
 
-/// A stall changes no check but makes pages stale. The log says why.
+/// A stall changes no check but makes pages stale, so it is logged.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_runtime_is_logged() {
     let lines = Lines::default();

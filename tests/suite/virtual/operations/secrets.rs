@@ -1,5 +1,5 @@
-//! No output carries a secret: no body at any visibility, no log line at any level. The texts of drivers and examples
-//! are tested with real servers, in the fault table and beside it.
+//! No output carries a secret: no body at any visibility, no log line at any level. The fault table and
+//! `real::operations::secrets` test the texts of drivers and examples with real servers.
 
 use std::time::Duration;
 
