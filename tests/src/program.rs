@@ -83,16 +83,17 @@ fn command(example: &str, variables: &[(&str, &str)]) -> Command {
     for variable in [
         "AMQP_URL",
         "DATABASE_URL",
+        "DOGSTATSD_ADDR",
         "DRAIN_SECONDS",
-        "HEALTH_FILE",
-        "HEALTH_SOCKET",
-        "HEALTH_TOKEN",
         "INVENTORY_URL",
         "REDIS_URL",
         "RUST_LOG",
         "UPSTREAM_URL",
     ] {
         command.env_remove(variable);
+    }
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("HEALTH_"))) {
+        command.env_remove(name);
     }
     command.stdin(Stdio::null()).env("BIND_ADDR", "127.0.0.1:0").envs(variables.iter().copied());
     command

@@ -69,7 +69,7 @@ impl Limits {
         self.refuse_if(
             |limit| is_share(limit) || !is_percent(limit),
             |name, limit| match is_share(limit) {
-                true => format!("{name}({limit}) is in percent: use {} for {limit} of the whole", limit * 100.0),
+                true => format!("{name}({limit}) is in percent: use {} for {limit} of the whole", scaled(limit, 100.0)),
                 false => format!("{name}({limit}) is in percent: use 0 to 100"),
             },
         )
@@ -89,7 +89,7 @@ impl Limits {
         self.refuse_if(
             |limit| !(0.0..=1.0).contains(&limit),
             |name, limit| match (0.0..=100.0).contains(&limit) {
-                true => format!("{name}({limit}) is a share of the whole: use {} for {limit} %", limit / 100.0),
+                true => format!("{name}({limit}) is a share of the whole: use {} for {limit} %", scaled(limit, 0.01)),
                 false => format!("{name}({limit}) is a share of the whole: use 0 to 1"),
             },
         )
@@ -109,6 +109,11 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// Returns the product, rounded to eight decimals, so that 0.07 of the whole is 7 % and not 7.000000000000001 %.
+fn scaled(limit: f64, factor: f64) -> f64 {
+    (limit * factor * 1e8).round() / 1e8
 }
 
 /// Generates the four limit methods of a check with a field `limits`.
@@ -205,6 +210,10 @@ mod tests {
             above(0.8).validate_percent().unwrap_err(),
             "warn_above(0.8) is in percent: use 80 for 0.8 of the whole"
         );
+        for (limit, percent) in [(0.07, "7"), (0.29, "29"), (0.125, "12.5")] {
+            let error = above(limit).validate_percent().unwrap_err();
+            assert!(error.contains(&format!("use {percent} for {limit} ")), "{error}");
+        }
         assert_eq!(
             above(25.0).validate_share().unwrap_err(),
             "warn_above(25) is a share of the whole: use 0.25 for 25 %"

@@ -23,6 +23,15 @@ use health_tests::{
     wait,
 };
 use tokio::task::block_in_place;
+use tracing::{Dispatch, Level};
+use tracing_subscriber::{
+    filter::dynamic_filter_fn,
+    fmt,
+    layer::{Layer as _, SubscriberExt as _},
+};
+
+/// Whether the proxy sends an answer without end, as fast as it can be read.
+static IS_FLOODED: AtomicBool = AtomicBool::new(false);
 
 /// The maximum number of connections that a check can keep: the four of its pool, and one beside the pool.
 const CONNECTIONS: usize = 5;
@@ -248,6 +257,7 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     watched.says("healthy", "before the flood").await;
     process::forget_peak();
     let before = process::usage();
+    IS_FLOODED.store(true, Ordering::Relaxed);
     block_in_place(|| subject.proxy.set(NetworkFault::Flood(row.endless.0, row.endless.1)));
     let (first, _) = watched.runs();
     wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
@@ -255,6 +265,7 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     println!("{}: {} MiB at the peak, in runs of {TIMEOUT:?}", row.name, peak >> 20);
     assert!(peak < ONE_ANSWER, "{}: {peak} bytes", row.name);
     block_in_place(|| subject.proxy.set(NetworkFault::None));
+    IS_FLOODED.store(false, Ordering::Relaxed);
     watched.says("healthy", "after the flood").await;
 }
 
@@ -335,13 +346,13 @@ struct Scan {
 }
 
 impl Scan {
-    fn logging(&self) -> tracing::Dispatch {
+    fn logging(&self) -> Dispatch {
         let scan = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || scan.clone());
-        tracing::Dispatch::new(subscriber.finish())
+        let lines = fmt::layer().with_ansi(false).with_writer(move || scan.clone());
+        // A driver traces each frame of a flood, in the words that it used for the frames of the rounds before.
+        let is_scanned =
+            dynamic_filter_fn(|line, _| *line.level() < Level::TRACE || !IS_FLOODED.load(Ordering::Relaxed));
+        Dispatch::new(tracing_subscriber::registry().with(lines.with_filter(is_scanned)))
     }
 }
 
