@@ -1,8 +1,9 @@
 //! The log of the service, under the tracing target `health`: one line per change. It is the only output with the long
 //! form of error texts (4096 characters instead of 256). The texts are redacted.
 //!
-//! [`LogLimiter`] admits at most one line of each kind per check in ten seconds, so that a check that flaps, or panics
-//! in every run, does not fill the log. The last line that was held back is written after the ten seconds.
+//! [`LogLimiter`] admits at most one failure, one other change and one panic per check in ten seconds, so that a check
+//! that flaps, or panics in every run, does not fill the log. A failure is never held back by another change before it,
+//! so that every outage has its error in the log. The last line that was held back is written after the ten seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -29,10 +30,28 @@ pub(super) struct LogLimiter {
 #[derive(Debug, Default)]
 struct LimitedChanges {
     written: Option<Nanos>,
+    /// The time of the last line that reported Unhealthy.
+    failed: Option<Nanos>,
     /// The number of changes held back since the last line.
     suppressed: u32,
     /// The last change held back.
     last: Option<CheckChange>,
+}
+
+impl LimitedChanges {
+    /// Whether a change to this status is held back now.
+    fn holds_back(&self, to: Status, now: Nanos) -> bool {
+        let last = if to == Status::Unhealthy { self.failed } else { self.written };
+        last.is_some_and(|at| now.saturating_sub(at) < PAUSE)
+    }
+
+    /// Records that a line about a change to this status is written, and returns the number of lines held back before.
+    fn record_line(&mut self, to: Status, now: Nanos) -> u32 {
+        let suppressed = self.suppressed;
+        let failed = if to == Status::Unhealthy { Some(now) } else { self.failed };
+        *self = Self { written: Some(now), failed, suppressed: 0, last: None };
+        suppressed
+    }
 }
 
 #[derive(Debug)]
@@ -60,12 +79,11 @@ impl LogLimiter {
             match change {
                 Change::Check(of_a_check) => {
                     let limited = self.changes.entry(Arc::clone(&of_a_check.check)).or_default();
-                    if limited.written.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+                    if limited.holds_back(of_a_check.to, now) {
                         limited.suppressed += 1;
                         limited.last = Some(of_a_check.clone());
                     } else {
-                        lines.push(LogLine::Change(change.clone(), limited.suppressed));
-                        *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
+                        lines.push(LogLine::Change(change.clone(), limited.record_line(of_a_check.to, now)));
                     }
                 }
                 Change::Lifecycle(of_life) => {
@@ -97,8 +115,8 @@ impl LogLimiter {
                 return true;
             }
             let Some(change) = limited.last.take() else { return false };
-            overdue.push(LogLine::Change(Change::Check(change), limited.suppressed - 1));
-            *limited = LimitedChanges { written: Some(now), ..LimitedChanges::default() };
+            let suppressed = limited.record_line(change.to, now) - 1;
+            overdue.push(LogLine::Change(Change::Check(change), suppressed));
             true
         });
         // At startup every check has a change. Later few checks have one, so the memory is released.

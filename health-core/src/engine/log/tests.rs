@@ -101,6 +101,27 @@ fn a_check_has_one_line_in_ten_seconds_and_its_last_change_is_not_lost() {
 }
 
 #[test]
+fn a_failure_is_written_at_once_after_another_change() {
+    let kept = Kept::default();
+    let second = 1_000_000_000;
+    tracing::subscriber::with_default(kept.clone(), || {
+        let mut limiter = LogLimiter::default();
+        change(&mut limiter, Status::Healthy, 0);
+        change(&mut limiter, Status::Unhealthy, 2 * second);
+        change(&mut limiter, Status::Healthy, 3 * second);
+        change(&mut limiter, Status::Unhealthy, 4 * second);
+        change(&mut limiter, Status::Healthy, 5 * second);
+        write_overdue(&mut limiter, 12 * second);
+        write_overdue(&mut limiter, 30 * second);
+        assert!(limiter.changes.is_empty(), "the limiter keeps state of a check without recent lines");
+    });
+    let lines = kept.0.lock().unwrap();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[1].starts_with("ERROR ") && lines[1].contains("connection refused"), "{}", lines[1]);
+    assert!(lines[2].starts_with("INFO ") && lines[2].contains("suppressed=2"), "{}", lines[2]);
+}
+
+#[test]
 fn stopping_writes_every_line_held_back() {
     let kept = Kept::default();
     let second = 1_000_000_000;
