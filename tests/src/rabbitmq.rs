@@ -16,7 +16,9 @@ use tempfile::TempDir;
 use crate::{
     certificates::Identity,
     daemon::{Daemon, Rule, daemon_server},
-    port, tools,
+    port,
+    support::{millis, secs},
+    tools,
 };
 
 /// The password of the user `app`.
@@ -243,6 +245,9 @@ fn scripts() -> PathBuf {
 ///
 /// Panics if the connection cannot be opened at first.
 pub async fn recovering(url: &str) -> Connection {
-    let properties = ConnectionProperties::default().enable_auto_recover();
+    // By default lapin waits up to a minute between two attempts, and gives up after 16.
+    let properties = ConnectionProperties::default()
+        .configure_backoff(|backoff| backoff.without_max_times().with_min_delay(millis(100)).with_max_delay(secs(1)))
+        .enable_auto_recover();
     Connection::connect(url, properties).await.expect("a connection")
 }

@@ -5,12 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 #[cfg(feature = "testing")]
-use crate::{check::outcome::Outcome, health::Health, model::report::Muted, testing::Frozen};
+use crate::{
+    check::outcome::Outcome,
+    health::Health,
+    model::{report::Muted, status::Impact},
+    testing::Frozen,
+};
 use crate::{
     check::registration::CheckExt as _,
     checks::closure::check_fn,
     config::{mistakes::Mistakes, plan},
-    model::status::Impact,
 };
 
 const THRESHOLDS: Thresholds = Thresholds { failures: 3, successes: 2 };

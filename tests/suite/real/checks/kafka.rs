@@ -80,6 +80,6 @@ async fn a_partition_without_a_leader_and_a_lost_cluster_are_unhealthy() {
 #[test]
 fn bad_input_is_refused() {
     let consumer: Arc<BaseConsumer> = Arc::new(config(1).create().unwrap());
-    assert!(invalid(Kafka::consumer(Arc::clone(&consumer)).topic("")).contains("name it"));
+    assert!(invalid(Kafka::consumer(Arc::clone(&consumer)).topic("")).contains("give the topic's name"));
     assert!(invalid(Kafka::consumer(consumer).min_brokers(0)).contains("can never fail"));
 }

@@ -64,7 +64,7 @@ async fn the_sum_and_the_worst_partition_are_right_while_messages_come_and_go() 
 fn bad_input_is_refused() {
     let lag = || KafkaLag::new(Arc::new(consumer(1, "readers")));
     assert!(invalid(lag()).contains("at least one topic"));
-    assert!(invalid(lag().topic("")).contains("empty name"));
+    assert!(invalid(lag().topic("")).contains("empty topic name"));
     let alone = config(1).create::<BaseConsumer>().unwrap();
     assert!(invalid(KafkaLag::new(Arc::new(alone)).topic("x")).contains("set group.id"));
     assert!(invalid(lag().topic("x").warn_partition_above(2).fail_partition_above(1)).contains("less than"));
