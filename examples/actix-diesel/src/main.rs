@@ -1,9 +1,7 @@
 //! A service on actix-web with PostgreSQL over diesel-async, jobs for RabbitMQ over one connection of lapin, and a page
-//! `/metrics` that has the numbers of the checks together with the application's own. Its environment variables are:
-//!
-//! - `DATABASE_URL` and `AMQP_URL`, which must be set.
-//! - `BIND_ADDR` (default `127.0.0.1:8080`) and `DRAIN_SECONDS` (default 10).
-//! - `HEALTH_TOKEN`: the bearer token that grants full visibility.
+//! `/metrics` that has the numbers of the checks together with the application's own. It reads `DATABASE_URL` and
+//! `AMQP_URL`, which must be set, `BIND_ADDR` (default `127.0.0.1:8080`), `DRAIN_SECONDS` (default 10) and
+//! `HEALTH_TOKEN`, the bearer token that grants full visibility.
 
 use std::{
     env,
@@ -47,8 +45,7 @@ async fn main() -> anyhow::Result<()> {
     let database: String = variable("DATABASE_URL", None, "postgres://user:password@host:5432/database")?;
     let broker: AMQPUri = variable("AMQP_URL", None, "amqp://user:password@host:5672/vhost, with / as %2f")?;
 
-    // Installed before the checks start, because the durations of earlier runs are not recorded. The buckets make the
-    // durations a histogram.
+    // Before the checks start, because earlier durations are not recorded. The buckets make a histogram of them.
     let buckets: Vec<f64> = Durations::bounds().iter().map(Duration::as_secs_f64).collect();
     let metrics = PrometheusBuilder::new().set_buckets(&buckets)?.install_recorder()?;
     let recorded = metrics.clone();
@@ -73,8 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let broker = timeout(LIMIT * 5, Connection::connect_uri(broker, properties.enable_auto_recover())).await;
     let broker = broker.context("the broker at AMQP_URL does not answer")?.context("connecting to AMQP_URL failed")?;
     let jobs = broker.create_channel().await?;
-    // The broker confirms each job once it is on disk, in a queue that survives a restart of the broker, so that no
-    // accepted job is lost.
+    // The broker confirms a job once it is on disk, in a queue that survives a restart. So no accepted job is lost.
     jobs.confirm_select(ConfirmSelectOptions::default()).await?;
     jobs.queue_declare(JOBS.into(), QueueDeclareOptions::durable(), FieldTable::default()).await?;
 
@@ -82,13 +78,11 @@ async fn main() -> anyhow::Result<()> {
         .service("orders")
         .version(env!("CARGO_PKG_VERSION"))
         .check("database", Bb8::new(database.clone()))
-        // Without the broker the service accepts no jobs, but everything else works. A failure makes it Degraded, and
-        // it stays ready.
+        // Without the broker the service accepts no jobs, but everything else works: Degraded, and still ready.
         .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
         .start()?;
     health.publish(Metrics::new());
-    // From here on SIGTERM and SIGINT start a drain: readiness fails at once, and the service continues to serve until
-    // the delay has passed.
+    // From here on SIGTERM and SIGINT start a drain: readiness fails at once, and the service serves until the delay ends.
     let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
     if env::var_os("HEALTH_TOKEN").is_some() {

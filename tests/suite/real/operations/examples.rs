@@ -63,7 +63,7 @@ fn the_token_grants_full_visibility_and_a_short_token_ends_the_example() {
         let output = program::output(example, &[("HEALTH_TOKEN", "short")]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{example}: {text}");
-        assert!(text.contains("use a token of at least 16 bytes"), "{text}");
+        assert!(text.contains("use at least 16 bytes"), "{text}");
     }
 }
 
