@@ -82,7 +82,7 @@ async fn main() -> anyhow::Result<()> {
         .check("broker", RabbitMqConnection::new(Arc::new(broker)).optional())
         .start()?;
     health.publish(Metrics::new());
-    // From here on SIGTERM and SIGINT start a drain: readiness fails at once, and the service serves until the delay ends.
+    // From here on SIGTERM and SIGINT start a drain: not ready at once, and the service serves until the delay ends.
     let leave = health_actix::shutdown(&health, Duration::from_secs(drain))?;
     let mut endpoint = Endpoint::new(health.clone());
     if env::var_os("HEALTH_TOKEN").is_some() {
