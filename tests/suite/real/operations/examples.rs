@@ -134,7 +134,7 @@ fn the_worker_is_probed_over_tcp_over_a_unix_socket_and_by_a_file() {
     wait::equals("a probe of the socket", &(Some(0), "healthy\n".to_owned()), || probed(&target("/readyz")));
     wait::until("the file", || file.exists());
     // The worker writes the file again and again.
-    let written = || std::fs::metadata(&file).and_then(|found| found.modified()).ok();
+    let written = || fs::metadata(&file).and_then(|found| found.modified()).ok();
     let first = written();
     wait::until("a newer modification time of the file", || written() > first);
 
@@ -202,7 +202,7 @@ fn a_changed_file_is_applied_on_sighup() {
     let path = file.to_str().unwrap();
     let bearer = format!("Bearer {TOKEN}");
     for (example, check) in EXAMPLES.map(|example| (example, "queue")).into_iter().chain([("worker", "worker")]) {
-        let write = |text: &str| std::fs::write(&file, text).unwrap();
+        let write = |text: &str| fs::write(&file, text).unwrap();
         write(&format!("[checks.{check}]\ntimeout = \"3s\"\n"));
         let mut program = Program::start(example, &[("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path)]);
         program.ready();
@@ -247,7 +247,7 @@ fn settings_come_from_a_file_and_from_variables() {
     let path = file.to_str().unwrap();
     let bearer = format!("Bearer {TOKEN}");
     for example in EXAMPLES {
-        std::fs::write(&file, "[defaults]\nevery = \"9s\"\n[checks.queue]\ntimeout = \"3s\"\nfailures = 2\n").unwrap();
+        fs::write(&file, "[defaults]\nevery = \"9s\"\n[checks.queue]\ntimeout = \"3s\"\nfailures = 2\n").unwrap();
         let variables = [("HEALTH_TOKEN", TOKEN), ("HEALTH_CONFIG", path), ("HEALTH_CHECKS__QUEUE__TIMEOUT", "1s")];
         let program = Program::start(example, &variables);
         let checks = http::get(program.address, "/health", &[("authorization", &bearer)]).json()["checks"].clone();
@@ -261,7 +261,7 @@ fn settings_come_from_a_file_and_from_variables() {
         let checks = http::get(program.address, "/health", &[]).json()["checks"].clone();
         assert_eq!(checks.as_object().unwrap().keys().collect::<Vec<_>>(), ["worker"]);
 
-        std::fs::write(&file, "[checks.queue]\ntimeout = 1\n").unwrap();
+        fs::write(&file, "[checks.queue]\ntimeout = 1\n").unwrap();
         for (name, value, words) in [
             ("HEALTH_CHECKS__QEUE__TIMEOUT", "1s", "qeue"),
             ("HEALTH_CHECKS__QUEUE__TIMEOT", "1s", "timeot"),
