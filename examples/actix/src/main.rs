@@ -18,7 +18,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let leave = health_actix::shutdown(&health, settings.drain)?;
     let listener = TcpListener::bind(settings.bind)?;
     println!("listening on http://{}", listener.local_addr()?);
-    let probes = health_actix::routes(endpoint);
+    // Around the application, so that the drain also closes the application's connections. A load balancer moves no
+    // connection that is open, for instance kube-proxy.
+    let health_endpoint = health_actix::HealthMiddleware::new(endpoint);
     HttpServer::new(move || {
         let queue = queue.clone();
         let accept = move || {
@@ -30,7 +32,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         App::new()
             .route("/", web::get().to(|| async { "hello" }))
             .route("/jobs", web::post().to(accept))
-            .service(probes.clone())
+            .wrap(health_endpoint.clone())
     })
     .shutdown_signal(leave)
     .shutdown_timeout(LAST_ANSWERS)

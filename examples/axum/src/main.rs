@@ -26,7 +26,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/jobs", post(accept))
-        .merge(health_axum::routes(endpoint));
+        // Around the application, so that the drain also closes the application's connections. A load balancer moves no
+        // connection that is open, for instance kube-proxy.
+        .layer(health_axum::HealthLayer::new(endpoint));
 
     let listener = TcpListener::bind(settings.bind).await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -3,6 +3,7 @@
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use health_examples::{Service, Settings, run, start};
+use health_warp::WithHealth as _;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use warp::{Filter as _, http::StatusCode};
 
@@ -20,7 +21,9 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     let accept = move || if queue.push() { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE };
     let hello = warp::path::end().and(warp::get()).map(|| "hello");
     let jobs = warp::path!("jobs").and(warp::post()).map(accept);
-    let app = health_warp::routes(endpoint).or(hello).or(jobs);
+    // Around the application, so that the drain also closes the application's connections. A load balancer moves no
+    // connection that is open, for instance kube-proxy.
+    let app = hello.or(jobs).with_health(endpoint);
 
     let listener = TcpListener::bind(settings.bind).await?;
     println!("listening on http://{}", listener.local_addr()?);

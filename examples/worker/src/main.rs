@@ -103,8 +103,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 /// Works on one job after the other until the service drains. From then on it only sends heartbeats.
 async fn work(health: Health, heartbeat: Heartbeat) {
     loop {
-        // The drain waits for the job in progress. The job is counted before the lifecycle is read, so that no drain ends
-        // in between.
+        // The drain waits for the job in progress. The job is counted before the lifecycle is read, so that no drain
+        // ends in between.
         let job = Some(health.in_flight()).filter(|_| health.report().lifecycle() < Lifecycle::Draining);
         sleep(JOB).await;
         drop(job);
