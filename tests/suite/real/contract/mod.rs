@@ -6,3 +6,4 @@ mod debug_output;
 mod external_types;
 mod features;
 mod host_recorder;
+mod links;
