@@ -1,10 +1,10 @@
 //! The log of the service, under the tracing target `health`: one line per change. It is the only output with the long
 //! form of error texts (4096 characters instead of 256). The texts are redacted.
 //!
-//! After a line about a check, [`LogLimiter`] holds the check's changes back for ten seconds, so that a check that flaps
-//! does not fill the log. A failure is held back only by another failure, so that an outage has its error in the log
-//! although a recovery was logged just before. The last change that was held back is written after the ten seconds. A
-//! check that panics in every run has one line about panics in ten seconds.
+//! After a line about a check, [`LogLimiter`] holds the check's changes back for ten seconds, so that a check that
+//! flaps does not fill the log. A failure is held back only by another failure, so that an outage has its error in the
+//! log although a recovery was logged just before. The last change that was held back is written after the ten seconds.
+//! A check that panics in every run has one line about panics in ten seconds.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
