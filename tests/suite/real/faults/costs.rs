@@ -51,11 +51,7 @@ async fn costs(name: &str) -> Costs {
         })
         .await;
     };
-    // A client over HTTP opens a second connection for a request that begins before the first one is idle again.
-    health.ready().await;
-    settled(&subject.proxy).await;
     run().await;
-    settled(&subject.proxy).await;
     if let Some(pooled) = &pooled {
         drop((pooled.take)().await);
     }
