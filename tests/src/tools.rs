@@ -14,6 +14,28 @@ pub fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Returns the pages of the guide, its summary included.
+///
+/// # Panics
+///
+/// Panics if a folder of the guide cannot be read.
+#[must_use]
+pub fn guide_pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![repository().join("docs/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of the guide") {
+            let path = entry.expect("an entry of the folder").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
 /// Declares that the running test needs a program of `tests/PROGRAMS.md`.
 ///
 /// # Panics

@@ -1,34 +1,18 @@
 //! The guide is complete: every page is in its summary, every check has a page, and every page with Rust code is
 //! compiled.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use health_tests::{module_graph::Crate, tools::repository};
+use health_tests::{
+    module_graph::Crate,
+    tools::{guide_pages, repository},
+};
 
 /// Returns the pages of the guide, relative to its folder.
 fn pages() -> BTreeSet<String> {
-    fn collect(folder: &Path, root: &Path, pages: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, root, pages);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    let (root, mut pages) = (guide(), BTreeSet::new());
-    collect(&root, &root, &mut pages);
-    pages.remove("SUMMARY.md");
-    pages
-}
-
-fn guide() -> PathBuf {
-    repository().join("docs/src")
+    let root = repository().join("docs/src");
+    let relative = |page: PathBuf| page.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+    guide_pages().into_iter().map(relative).filter(|page| page != "SUMMARY.md").collect()
 }
 
 fn read(path: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use health_tests::{module_graph::Crate, program::cargo};
+use health_tests::{module_graph::Crate, program::cargo, tools::guide_pages};
 use serde_json::Value;
 
 /// The features that have no check or publisher of the same name.
@@ -107,21 +107,4 @@ fn every_test_that_the_guide_names_exists() {
         }
     }
     assert!(found > 50, "the guide names only {found} tests");
-}
-
-/// Returns the pages of the guide.
-fn guide_pages() -> Vec<PathBuf> {
-    let mut pages = Vec::new();
-    let mut folders = vec![root().join("docs/src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                pages.push(path);
-            }
-        }
-    }
-    pages
 }
