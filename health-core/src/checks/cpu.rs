@@ -43,8 +43,8 @@ use crate::{
 /// - Least privilege: read access to `/proc` and `/sys/fs/cgroup`, which every user has.
 /// - Default limits: Degraded above a load of 2 per core, and Degraded above 25 % throttled periods. No limit makes
 ///   the check Unhealthy by default.
-/// - If the load or the throttling cannot be read, it is left out and the other is judged. If neither can be read, the
-///   check is Unhealthy with `failed`.
+/// - If the load or the throttling cannot be read, it is left out and the other is judged. With neither, the check is
+///   Unhealthy with `failed`, unless the group has a quota: then it is Healthy, and judges nothing.
 /// - In an LXC container `/proc/stat` shows the container's cores and `/proc/loadavg` the host's load. There the load
 ///   is divided by the host's cores.
 /// - The files stay open, two or three for each group and a few more, so that the check works in a process without a
