@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -30,8 +30,11 @@ use tracing_subscriber::{
     layer::{Layer as _, SubscriberExt as _},
 };
 
-/// Whether the proxy sends an answer without end, as fast as it can be read.
-static IS_FLOODED: AtomicBool = AtomicBool::new(false);
+/// The number of lines of level TRACE that are scanned under one fault. Some drivers trace each frame of an answer
+/// without end, and all these lines have the same words.
+const TRACES: usize = 10_000;
+/// The number of lines of level TRACE that were scanned under the present fault.
+static TRACED: AtomicUsize = AtomicUsize::new(0);
 
 /// The maximum number of connections that a check can keep: the four of its pool, and one beside the pool.
 const CONNECTIONS: usize = 5;
@@ -157,6 +160,7 @@ async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watch
         let before = watched.runs().0;
         wait::true_of("a run against a frozen server", || watched.runs().0 > before).await;
     }
+    TRACED.store(0, Ordering::Relaxed);
     block_in_place(|| begin(fault, watched.row, subject));
     watched.goes_on_saying(expected, fault).await;
     if first {
@@ -257,15 +261,16 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     watched.says("healthy", "before the flood").await;
     process::forget_peak();
     let before = process::usage();
-    IS_FLOODED.store(true, Ordering::Relaxed);
+    TRACED.store(0, Ordering::Relaxed);
     block_in_place(|| subject.proxy.set(NetworkFault::Flood(row.endless.0, row.endless.1)));
     let (first, _) = watched.runs();
     wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
     let peak = process::usage().peak.saturating_sub(before.resident);
     println!("{}: {} MiB at the peak, in runs of {TIMEOUT:?}", row.name, peak >> 20);
-    assert!(peak < ONE_ANSWER, "{}: {peak} bytes", row.name);
+    // A check of a pool may read a second answer beside the pool at the same time.
+    let answers = if row.pool.is_some() { 2 } else { 1 };
+    assert!(peak < answers * ONE_ANSWER, "{}: {peak} bytes", row.name);
     block_in_place(|| subject.proxy.set(NetworkFault::None));
-    IS_FLOODED.store(false, Ordering::Relaxed);
     watched.says("healthy", "after the flood").await;
 }
 
@@ -349,9 +354,9 @@ impl Scan {
     fn logging(&self) -> Dispatch {
         let scan = self.clone();
         let lines = fmt::layer().with_ansi(false).with_writer(move || scan.clone());
-        // A driver traces each frame of a flood, in the words that it used for the frames of the rounds before.
-        let is_scanned =
-            dynamic_filter_fn(|line, _| *line.level() < Level::TRACE || !IS_FLOODED.load(Ordering::Relaxed));
+        let is_scanned = dynamic_filter_fn(|line, _| {
+            *line.level() < Level::TRACE || TRACED.fetch_add(1, Ordering::Relaxed) < TRACES
+        });
         Dispatch::new(tracing_subscriber::registry().with(lines.with_filter(is_scanned)))
     }
 }
