@@ -27,9 +27,10 @@ use tokio_rustls::{
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
+    connect::{check_address, connect},
     limits::{check_settings, limit_methods},
     open_files::OpenFiles,
-    resolve::{Resolver, check_address, connect},
+    resolve::Resolver,
 };
 use crate::{
     check::{

@@ -15,7 +15,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::resolve::{Resolver, check_address, connect};
+use super::{
+    connect::{check_address, connect},
+    resolve::Resolver,
+};
 use crate::{
     check::{
         Check, CheckResult,

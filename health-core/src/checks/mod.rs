@@ -9,6 +9,8 @@ pub(crate) mod blocking;
 #[cfg(feature = "certificate")]
 pub(crate) mod certificate;
 pub(crate) mod closure;
+#[cfg(any(feature = "certificate", feature = "memcached", feature = "tcp"))]
+pub(crate) mod connect;
 pub(crate) mod cpu;
 #[cfg(feature = "disk_space")]
 pub(crate) mod disk_space;

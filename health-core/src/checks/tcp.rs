@@ -3,7 +3,10 @@
 
 use async_trait::async_trait;
 
-use super::resolve::{Resolver, check_address, connect};
+use super::{
+    connect::{check_address, connect},
+    resolve::Resolver,
+};
 use crate::check::{Check, CheckResult, error::InvalidCheck, outcome::Outcome};
 
 /// Checks an address by opening a TCP connection and closing it again. If there is a check for the protocol of the

@@ -15,6 +15,7 @@ fn every_networked_check_has_a_row_in_the_fault_table() {
         "backlog",
         "blocking",
         "closure",
+        "connect",
         "cpu",
         "disk_space",
         "driver_error",
