@@ -3,7 +3,8 @@
 //!
 //! The program `serve` runs it. The folder holds the password in `token`. The file `role` makes the server the
 //! `primary` or a `secondary` of a replica set (default: a standalone server). The file `code` holds the error code
-//! with which the server refuses a ping (default: it accepts).
+//! with which the server refuses a ping (default: it accepts). The command `hold` has no answer, and the command
+//! `pause` has one after this number of milliseconds.
 
 use std::{
     fs, io,
@@ -13,11 +14,15 @@ use std::{
 use mongodb::{
     Client,
     bson::{Binary, DateTime, Document, doc, spec::BinarySubtype},
+    options::ClientOptions,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
+
+use crate::support::millis;
 
 /// The opcode of the only supported kind of message.
 const OP_MSG: i32 = 2013;
@@ -57,6 +62,13 @@ async fn talk(mut stream: TcpStream, folder: &Path, port: u16) -> io::Result<()>
         let mut body = vec![0; length - HEADER];
         stream.read_exact(&mut body).await?;
         let question = Document::from_reader(&body[BEFORE..]).map_err(io::Error::other)?;
+        if question.contains_key("hold") {
+            // Ends when the client gives the command up and closes the connection.
+            stream.read_u8().await?;
+        }
+        if let Ok(pause) = question.get_i64("pause") {
+            tokio::time::sleep(millis(pause.unsigned_abs())).await;
+        }
         let answer = answer(&question, folder, port);
         if body[0] & MORE_TO_COME != 0 {
             continue;
@@ -126,14 +138,61 @@ fn refusal(code: i32) -> Document {
     doc! { "ok": 0.0, "errmsg": "the server refuses", "code": code, "codeName": "Refused" }
 }
 
-/// Returns a client that notices the state of the server within a second and has room for four connections.
+/// Number of connections that a client of [`client`] can have.
+pub const PLACES: usize = 4;
+
+/// Returns the options of a client that notices the state of the server within a second and has room for [`PLACES`]
+/// connections.
 ///
 /// # Panics
 ///
 /// Panics if the driver refuses the URI.
+pub async fn options(port: u16, password: &str) -> ClientOptions {
+    let options = "directConnection=true&authMechanism=PLAIN&connectTimeoutMS=1000&heartbeatFrequencyMS=500";
+    let uri = format!("mongodb://app:{password}@127.0.0.1:{port}/?{options}&maxPoolSize={PLACES}");
+    ClientOptions::parse(uri).await.expect("a valid URI")
+}
+
+/// Returns a client with these [`options`].
+///
+/// # Panics
+///
+/// Panics if the driver refuses the options.
 pub async fn client(port: u16, password: &str) -> Client {
-    let options =
-        "directConnection=true&authMechanism=PLAIN&connectTimeoutMS=1000&heartbeatFrequencyMS=500&maxPoolSize=4";
-    let uri = format!("mongodb://app:{password}@127.0.0.1:{port}/?{options}");
-    Client::with_uri_str(uri).await.expect("a valid URI")
+    Client::with_options(options(port, password).await).expect("valid options")
+}
+
+/// Runs a command on this client again and again, as an application does, until it is dropped.
+#[derive(Debug)]
+pub struct Operation(JoinHandle<()>);
+
+impl Operation {
+    /// Starts an operation that never has an answer, and occupies a connection.
+    #[must_use]
+    pub fn hold(client: &Client) -> Self {
+        Self::repeat(client, doc! { "hold": 1 })
+    }
+
+    /// Starts an operation whose answer takes this number of milliseconds.
+    #[must_use]
+    pub fn pause(client: &Client, milliseconds: i64) -> Self {
+        Self::repeat(client, doc! { "pause": milliseconds })
+    }
+
+    fn repeat(client: &Client, command: Document) -> Self {
+        let database = client.database("admin");
+        Self(tokio::spawn(async move {
+            loop {
+                let _ = database.run_command(command.clone()).await;
+                // An operation that fails at once must not fail again and again without a pause.
+                tokio::time::sleep(millis(1)).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -83,6 +83,16 @@ mod redis_protocol;
 pub(crate) mod redis_queue;
 pub(crate) mod resolve;
 pub(crate) mod runtime_lag;
+#[cfg(any(
+    feature = "bb8",
+    feature = "mongodb",
+    feature = "postgres",
+    feature = "r2d2",
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "sqlx"
+))]
+pub(crate) mod saturation;
 #[cfg(feature = "smtp")]
 pub(crate) mod smtp;
 pub(crate) mod spool_directory;

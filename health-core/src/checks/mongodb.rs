@@ -4,6 +4,7 @@
 use std::{
     error::Error as _,
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,15 +17,22 @@ use mongodb::{
     Client, ServerInfo, ServerType,
     bson::{Document, doc},
     error::{Error, ErrorKind},
-    options::SelectionCriteria,
+    options::{ClientOptions, SelectionCriteria},
 };
-use tokio::time::timeout;
+use tokio::{
+    select,
+    time::{error::Elapsed, timeout},
+};
 
+use super::{
+    limits::check_settings,
+    saturation::{SATURATED_FOR, Saturation},
+};
 use crate::{
     check::{
         Check, CheckResult,
         deadline::time_left,
-        error::{CheckError, classify},
+        error::{CheckError, InvalidCheck, classify},
         outcome::Outcome,
     },
     model::status::Reason,
@@ -51,10 +59,13 @@ const ATTEMPTS: usize = 3;
 ///   if the driver shows no failure.
 /// - A dead pooled connection is not an outage: the check repeats the request, twice at most. If half of the deadline
 ///   passes without an answer, it sends the request once more over another connection.
-/// - A client whose connections are all in use (`maxPoolSize`, 10 by default) is `timeout`, like a server that hangs.
-///   The driver reports the state of its pool only by events, and their one handler belongs to the application. For the
-///   same reason the check has no observed values. If the operations of the application may use up the pool, give the
-///   check a client of its own.
+/// - **Pass the client's options** by [`beside`](Self::beside), because a client does not give access to its own, and
+///   reports the state of its pool only to the application's event handler. If the client does not answer in half of
+///   the deadline, the check asks beside it, too, over a client that it creates for this run. If only that client gets
+///   an answer, all connections of the application's client are in use (`maxPoolSize`, 10 by default): the check is
+///   Degraded with `saturated`, and Unhealthy after [`saturated_for`](Self::saturated_for). If it gets none, its error
+///   gives the reason.
+/// - Without the options a client whose connections are all in use is `timeout`, like a server that hangs.
 /// - A wrong password, or a user without the required right, is `rejected`. A server that shuts down, recovers or is no
 ///   longer the primary is `unreachable`. A time limit of the server is `timeout`, and a limit on requests is
 ///   `saturated`.
@@ -66,8 +77,11 @@ const ATTEMPTS: usize = 3;
 /// ```no_run
 /// use health_core::{Health, MongoDb};
 ///
-/// # fn example(client: mongodb::Client) -> Result<(), health_core::BuildError> {
-/// let health = Health::builder().check("documents", MongoDb::new(client.clone()).writable()).start()?;
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = mongodb::options::ClientOptions::parse("mongodb://localhost:27017/?replicaSet=rs0").await?;
+/// let client = mongodb::Client::with_options(options.clone())?;
+/// let check = MongoDb::new(client.clone()).beside(options).writable();
+/// let health = Health::builder().check("documents", check).start()?;
 /// # drop(health);
 /// # Ok(())
 /// # }
@@ -75,13 +89,41 @@ const ATTEMPTS: usize = 3;
 #[must_use]
 pub struct MongoDb {
     client: Client,
+    /// The options of the client that asks beside the application's client.
+    beside: Option<ClientOptions>,
+    saturation: Saturation,
+    saturated_for: Duration,
     is_writable: bool,
 }
 
 impl MongoDb {
     /// Creates a check that sends its requests over this client.
     pub fn new(client: Client) -> Self {
-        Self { client, is_writable: false }
+        Self {
+            client,
+            beside: None,
+            saturation: Saturation::default(),
+            saturated_for: SATURATED_FOR,
+            is_writable: false,
+        }
+    }
+
+    /// Sets the options with which the application created its client, for a client beside it. That client has one
+    /// connection, reports no events, and exists only during a run to which the application's client does not answer.
+    /// Default none.
+    pub fn beside(mut self, options: ClientOptions) -> Self {
+        let mut options = options;
+        (options.max_pool_size, options.min_pool_size) = (Some(1), None);
+        (options.cmap_event_handler, options.command_event_handler, options.sdam_event_handler) = (None, None, None);
+        self.beside = Some(options);
+        self
+    }
+
+    /// Sets the time for which the client may have no free connection before the check is Unhealthy. Default 10 s.
+    /// Needs [`beside`](Self::beside).
+    pub fn saturated_for(mut self, duration: Duration) -> Self {
+        self.saturated_for = duration;
+        self
     }
 
     /// Requires a server that accepts writes: a primary, a router of a sharded cluster, or a standalone server. The
@@ -92,7 +134,7 @@ impl MongoDb {
         self
     }
 
-    async fn ask(&self, view: &Arc<View>) -> Result<Document, Error> {
+    async fn ask(&self, client: &Client, view: &Arc<View>) -> Result<Document, Error> {
         let command = if self.is_writable {
             doc! { "hello": 1 }
         } else {
@@ -101,7 +143,25 @@ impl MongoDb {
         let (view, is_writable) = (Arc::clone(view), self.is_writable);
         let criteria =
             SelectionCriteria::Predicate(Arc::new(move |server: &ServerInfo<'_>| view.suits(server, is_writable)));
-        self.client.database("admin").run_command(command).selection_criteria(criteria).await
+        client.database("admin").run_command(command).selection_criteria(criteria).await
+    }
+
+    /// Asks over the application's client once more, and beside it over a client of the check.
+    async fn ask_twice(&self, view: &Arc<View>, patience: Duration, options: &ClientOptions) -> Asked {
+        let beside = async {
+            let client = Client::with_options(options.clone())?;
+            self.ask(&client, view).await
+        };
+        let (mut pooled, mut beside) = (pin!(timeout(patience, self.ask(&self.client, view))), pin!(beside));
+        select! {
+            biased;
+            pooled = &mut pooled => Asked::Client(pooled),
+            beside = &mut beside => match (pooled.await, beside) {
+                (Err(_), Ok(answer)) => Asked::Beside(answer),
+                (Err(_), Err(error)) => Asked::Client(Ok(Err(error))),
+                (pooled, _) => Asked::Client(pooled),
+            },
+        }
     }
 
     fn judge(&self, answer: &Document) -> Outcome {
@@ -117,19 +177,38 @@ impl MongoDb {
 impl Check for MongoDb {
     async fn check(&self) -> CheckResult {
         let mut failure = None;
+        let mut is_silent = false;
         for attempt in 1..=ATTEMPTS {
             let left = time_left().unwrap_or(DEFAULT_LIMIT);
             let patience = if attempt == 1 { left / 2 } else { left - left / 20 };
             let view = Arc::new(View::default());
-            match timeout(patience, self.ask(&view)).await {
-                Ok(Ok(answer)) => return Ok(self.judge(&answer)),
+            let asked = match &self.beside {
+                Some(options) if is_silent => self.ask_twice(&view, patience, options).await,
+                _ => Asked::Client(timeout(patience, self.ask(&self.client, &view)).await),
+            };
+            match asked {
+                Asked::Client(Ok(Ok(answer))) => {
+                    self.saturation.ends();
+                    return Ok(self.judge(&answer));
+                }
+                Asked::Beside(answer) => {
+                    let who = "the server answers, but the client";
+                    return Ok(self.saturation.worsen(self.judge(&answer), who, self.saturated_for));
+                }
                 // `ping` and `hello` are idempotent, and the next connection may work.
-                Ok(Err(error)) if is_of_a_dying_connection(&error) => failure = Some(explain(error)),
-                Ok(Err(error)) => return Err(explain(error)),
-                Err(_) if attempt == 1 => {}
-                Err(_) => return Err(failure.unwrap_or_else(|| view.explain())),
+                Asked::Client(Ok(Err(error))) if is_of_a_dying_connection(&error) => failure = Some(explain(error)),
+                Asked::Client(Ok(Err(error))) => {
+                    failure = Some(explain(error));
+                    break;
+                }
+                Asked::Client(Err(_)) if attempt == 1 => is_silent = true,
+                Asked::Client(Err(_)) => {
+                    failure = failure.or_else(|| Some(view.explain()));
+                    break;
+                }
             }
         }
+        self.saturation.ends();
         Err(failure.unwrap_or_else(no_answer))
     }
 
@@ -142,6 +221,25 @@ impl Check for MongoDb {
              primary that accepts writes."
         }
     }
+
+    fn validate(&self) -> Result<(), InvalidCheck> {
+        if self.saturated_for.is_zero() {
+            return Err("saturated_for(0 s) makes every busy moment an outage: use the time that is tolerable".into());
+        }
+        Ok(())
+    }
+
+    check_settings! {
+        saturated_for: saturated_for = duration;
+    }
+}
+
+/// What an attempt has led to.
+enum Asked {
+    /// The result over the application's client, or the error of the client beside it if neither has an answer.
+    Client(Result<Result<Document, Error>, Elapsed>),
+    /// An answer beside the application's client, which itself got none in time.
+    Beside(Document),
 }
 
 /// The driver's knowledge of the servers during server selection. The driver shows it only to the application's event

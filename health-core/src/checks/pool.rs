@@ -12,7 +12,7 @@ pub(crate) mod deadpool;
 mod lease;
 mod queue;
 mod run;
-mod saturation;
+mod serving;
 mod shared;
 pub(crate) mod source;
 mod task;
@@ -33,12 +33,9 @@ use self::{
 };
 use crate::{
     check::outcome::Outcome,
-    checks::failure::Failure,
+    checks::{failure::Failure, saturation::SATURATED_FOR},
     model::status::{Reason, Status},
 };
-
-/// The default of `saturated_for`, the time without a free connection after which a pool is Unhealthy.
-const SATURATED_FOR: Duration = Duration::from_secs(10);
 
 /// The check of a server over the connections of the application's pool.
 pub(crate) struct PoolCheck<S: Source> {
@@ -109,7 +106,7 @@ impl<S: Source> PoolCheck<S> {
         };
         match answer {
             Ok(outcome) if is_busy && run.progress().doing == Doing::Taking => {
-                self.shared.saturation.worsen(outcome, self.saturated_for)
+                self.shared.serving.worsen(outcome, self.saturated_for)
             }
             // The pool has given a connection in the meantime, although late, and the answer over this connection is
             // still pending.
@@ -119,7 +116,7 @@ impl<S: Source> PoolCheck<S> {
             }
             Ok(outcome) => {
                 // The other end of the pool's connection is gone, and the idle connections may be dead, too.
-                self.shared.saturation.serves();
+                self.shared.serving.serves();
                 self.shared.queue.give_up_recycling();
                 self.shared.source.clear_idle(run.began);
                 outcome
@@ -136,7 +133,7 @@ impl<S: Source> PoolCheck<S> {
     fn timed_out(&self, run: &Run) -> Outcome {
         let Progress { doing, failure, is_saturated } = &*run.progress();
         match failure {
-            _ if *is_saturated => self.shared.saturation.worsen(Outcome::healthy(), self.saturated_for),
+            _ if *is_saturated => self.shared.serving.worsen(Outcome::healthy(), self.saturated_for),
             Some(failure) if failure.is_of_connecting && failure.reason == Reason::Saturated => {
                 self.refused(failure.clone())
             }
@@ -172,9 +169,9 @@ impl<S: Source> PoolCheck<S> {
     /// Returns the outcome for a server without room for a connection or a channel. The refusal proves that the server
     /// is alive.
     fn refused(&self, failure: Failure) -> Outcome {
-        let has_nothing = self.shared.saturation.has_served_nothing() && !self.shared.source.has_connections();
+        let has_nothing = self.shared.serving.has_served_nothing() && !self.shared.source.has_connections();
         let tolerated = if has_nothing { Duration::ZERO } else { self.saturated_for };
-        self.shared.saturation.worsen(Outcome::healthy(), tolerated).message(failure.message)
+        self.shared.serving.worsen(Outcome::healthy(), tolerated).message(failure.message)
     }
 
     /// Takes connections of the pool until one answers, two new ones have failed, or the pool gives none. One failed
@@ -190,7 +187,7 @@ impl<S: Source> PoolCheck<S> {
                     run.does(Doing::AskingBeside);
                     self.shared.beside.renew();
                     let answer = self.ask_beside(trip, run).await;
-                    self.shared.saturation.asked(&answer);
+                    self.shared.serving.asked(&answer);
                     return answer.map(|outcome| Answer { outcome, waited: Duration::ZERO });
                 }
                 Served::Failed(failure) => return Err(failure),
@@ -216,7 +213,7 @@ impl<S: Source> PoolCheck<S> {
             let is_new = lease.is_new();
             run.does(if is_new { Doing::AskingNew } else { Doing::AskingOld });
             let answer = lease.ask(trip).await;
-            self.shared.saturation.asked(&answer);
+            self.shared.serving.asked(&answer);
             match answer {
                 Ok(outcome) => {
                     if waited <= run.limit / 2 {

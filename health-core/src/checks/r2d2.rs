@@ -14,7 +14,7 @@ use self::{
     owned::{Asked, NotServed, Owned},
     unserved::Unserved,
 };
-use super::limits::check_settings;
+use super::{limits::check_settings, saturation::SATURATED_FOR};
 use crate::{
     check::{
         Check, CheckResult,
@@ -25,9 +25,6 @@ use crate::{
     },
     model::status::Reason,
 };
-
-/// The default time for which a pool may serve no connection before the check is Unhealthy.
-const SATURATED_FOR: Duration = Duration::from_secs(10);
 
 /// The deadline of a run outside the scheduler.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     beside::{Beside, patience},
     lease::Lease,
-    saturation::Saturation,
+    serving::Serving,
     source::{Source, Taken},
     task::Task,
 };
@@ -22,7 +22,7 @@ use crate::checks::failure::Failure;
 /// The place of a pool's checks in the queue of the pool.
 pub(super) struct Queue<S: Source> {
     source: S,
-    saturation: Arc<Saturation>,
+    serving: Arc<Serving>,
     beside: Arc<Beside<S>>,
     state: Mutex<State<S>>,
 }
@@ -78,8 +78,8 @@ impl<S: Source> Clone for Served<S> {
 }
 
 impl<S: Source> Queue<S> {
-    pub(super) fn new(source: S, saturation: Arc<Saturation>, beside: Arc<Beside<S>>) -> Self {
-        Self { source, saturation, beside, state: Mutex::new(State { turn: None, last: 0 }) }
+    pub(super) fn new(source: S, serving: Arc<Serving>, beside: Arc<Beside<S>>) -> Self {
+        Self { source, serving, beside, state: Mutex::new(State { turn: None, last: 0 }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State<S>> {
@@ -160,7 +160,7 @@ impl<S: Source> Queue<S> {
         }
         (turn.place, turn.since) = (place, now);
         if place == Place::Queued {
-            self.saturation.waits();
+            self.serving.waits();
         }
     }
 
@@ -172,13 +172,13 @@ impl<S: Source> Queue<S> {
             Taken::Connection(connected) => {
                 // If a run is about to use the connection, its answer decides instead.
                 if self.source.is_asked_beside() || turn.waiting.iter().all(oneshot::Sender::is_closed) {
-                    self.saturation.serves();
+                    self.serving.serves();
                 }
                 Served::Lease(Lease::new(connected, &self.source), turn.waited)
             }
             Taken::Beside | Taken::Busy => Served::Beside,
             Taken::Failed(failure) => {
-                self.saturation.fails(&failure);
+                self.serving.fails(&failure);
                 Served::Failed(failure)
             }
         };

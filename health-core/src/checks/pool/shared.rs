@@ -13,7 +13,7 @@ use std::{
 use super::{
     beside::Beside,
     queue::Queue,
-    saturation::Saturation,
+    serving::Serving,
     source::{Remark, Source},
 };
 use crate::check::outcome::Outcome;
@@ -26,7 +26,7 @@ static POOLS: LazyLock<Table> = LazyLock::new(Table::default);
 /// The state that the checks of one pool share.
 pub(super) struct Shared<S: Source> {
     pub(super) source: S,
-    pub(super) saturation: Arc<Saturation>,
+    pub(super) serving: Arc<Serving>,
     pub(super) beside: Arc<Beside<S>>,
     pub(super) queue: Arc<Queue<S>>,
     remarks: Mutex<Vec<(Option<S::Id>, Remark)>>,
@@ -49,10 +49,10 @@ impl<S: Source> Shared<S> {
     }
 
     fn new(source: S) -> Self {
-        let saturation = Arc::<Saturation>::default();
+        let serving = Arc::<Serving>::default();
         let beside = Arc::new(Beside::new(source.clone()));
-        let queue = Arc::new(Queue::new(source.clone(), Arc::clone(&saturation), Arc::clone(&beside)));
-        Self { source, saturation, beside, queue, remarks: Mutex::default() }
+        let queue = Arc::new(Queue::new(source.clone(), Arc::clone(&serving), Arc::clone(&beside)));
+        Self { source, serving, beside, queue, remarks: Mutex::default() }
     }
 
     /// Records a finding on a connection of the pool.

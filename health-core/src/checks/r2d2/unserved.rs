@@ -5,22 +5,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use crate::{
     check::outcome::Outcome,
-    checks::driver_error::text_reason,
-    model::status::{Reason, Status},
+    checks::{driver_error::text_reason, saturation::Saturation},
+    model::status::Reason,
 };
 
 /// The record of a pool that serves no connection.
 #[derive(Debug, Default)]
-pub(super) struct Unserved(Mutex<State>);
+pub(super) struct Unserved {
+    saturation: Saturation,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    /// The start of the current saturation.
-    since: Option<Instant>,
     has_served: bool,
     /// The text of the last failed attempt to connect. The pool reports it once, to the first caller, and connects
     /// again after pauses.
@@ -29,11 +28,12 @@ struct State {
 
 impl Unserved {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that the pool gave a connection.
     pub(super) fn serves(&self) {
+        self.saturation.ends();
         *self.state() = State { has_served: true, ..State::default() };
     }
 
@@ -43,7 +43,7 @@ impl Unserved {
 
     /// Records that the server does not answer. This ends a saturation, so the time of the next one starts anew.
     pub(super) fn fails(&self) {
-        self.state().since = None;
+        self.saturation.ends();
     }
 
     /// Returns the text of the last failed attempt to connect, from this run or an earlier one, and its reason. Without
@@ -53,38 +53,21 @@ impl Unserved {
         let text = text.or_else(|| state.text.take());
         let reason = text.as_deref().map(|text| text_reason(text).unwrap_or(Reason::Failed));
         if reason != Some(Reason::Saturated) {
-            state.since = None;
+            self.saturation.ends();
         }
         state.text.clone_from(&text);
         (reason, text.unwrap_or_else(|| "the pool gave no connection in time and reported no error".to_owned()))
     }
 
-    /// Returns the outcome of a pool that serves no connection: Degraded, and Unhealthy once this state has lasted for
-    /// the tolerated time.
+    /// Returns the outcome of a pool that serves no connection.
     pub(super) fn saturated(&self, who: &str, tolerated: Duration) -> Outcome {
-        let lasted = self.state().since.get_or_insert_with(Instant::now).elapsed();
-        let message = format!("{who} has had no free connection for {:.1} s", lasted.as_secs_f64());
-        let status = if lasted >= tolerated { Status::Unhealthy } else { Status::Degraded };
-        Outcome::healthy().worsened(status, Reason::Saturated, message)
+        self.saturation.worsen(Outcome::healthy(), who, tolerated)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pool_that_serves_no_connection_is_unhealthy_after_the_tolerated_time() {
-        let unserved = Unserved::default();
-        let status = || unserved.saturated("the pool", Duration::from_secs(10)).status;
-        assert_eq!(status(), Status::Degraded);
-        tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(status(), Status::Degraded);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(status(), Status::Unhealthy);
-        unserved.serves();
-        assert_eq!(status(), Status::Degraded);
-    }
 
     #[test]
     fn the_error_of_a_pool_is_kept_until_the_pool_serves() {

@@ -3,11 +3,13 @@
 use health_core::{MongoDb, Reason, Status};
 use health_tests::{
     daemon::Server as _,
-    mongodb::client,
+    mongodb::{Operation, PLACES, client, options},
     proxy::{NetworkFault, Proxy},
     service::{Kind, Server, TOKEN},
-    support::{checked, checked_within, rerun, secs, shown, turns, verdict},
+    support::{checked, checked_within, millis, rerun, secs, shown, turns, verdict},
+    wait::HANG,
 };
+use tokio::task::block_in_place;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_connections_are_no_outage() {
@@ -62,4 +64,48 @@ async fn the_error_code_decides_the_reason() {
 async fn a_client_that_never_connected_is_unreachable() {
     let health = checked_within(secs(4), MongoDb::new(client(1, TOKEN).await)).await;
     assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));
+}
+
+/// Returns a check that knows the options of its client, and the client.
+async fn with_options(server: &Server) -> (MongoDb, mongodb::Client) {
+    let options = options(server.port(), TOKEN).await;
+    let client = mongodb::Client::with_options(options.clone()).unwrap();
+    (MongoDb::new(client.clone()).beside(options), client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_client_is_no_outage() {
+    let server = Server::start(Kind::MongoDb);
+    let (check, client) = with_options(&server).await;
+    let health = checked_within(secs(10), check).await;
+    turns(&health, Status::Healthy, None).await;
+    let operations: Vec<_> = (0..PLACES * 3).map(|_| Operation::pause(&client, 10)).collect();
+    for _ in 0..8 {
+        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
+    }
+    drop(operations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_free_connection_is_saturated_and_hides_no_outage() {
+    let mut server = Server::start(Kind::MongoDb);
+    let (check, client) = with_options(&server).await;
+    let tolerant = checked_within(secs(4), check.saturated_for(HANG)).await;
+    turns(&tolerant, Status::Healthy, None).await;
+    let operations: Vec<_> = (0..PLACES).map(|_| Operation::hold(&client)).collect();
+    turns(&tolerant, Status::Degraded, Some(Reason::Saturated)).await;
+    let blind = checked_within(secs(4), MongoDb::new(client.clone())).await;
+    turns(&blind, Status::Unhealthy, Some(Reason::Timeout)).await;
+    let impatient = MongoDb::new(client.clone()).beside(options(server.port(), TOKEN).await).saturated_for(millis(1));
+    turns(&checked_within(secs(4), impatient).await, Status::Unhealthy, Some(Reason::Saturated)).await;
+    block_in_place(|| server.freeze());
+    turns(&tolerant, Status::Unhealthy, Some(Reason::Timeout)).await;
+    block_in_place(|| server.thaw());
+    turns(&tolerant, Status::Degraded, Some(Reason::Saturated)).await;
+    block_in_place(|| server.kill());
+    turns(&tolerant, Status::Unhealthy, Some(Reason::Unreachable)).await;
+    block_in_place(|| server.run());
+    turns(&tolerant, Status::Degraded, Some(Reason::Saturated)).await;
+    drop(operations);
+    turns(&tolerant, Status::Healthy, None).await;
 }

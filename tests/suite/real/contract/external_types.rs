@@ -23,6 +23,7 @@ const CORE: &[&str] = &[
     "lettre::transport::smtp::async_transport::AsyncSmtpTransport",
     "metrics::recorder::Recorder",
     "mongodb::client::Client",
+    "mongodb::client::options::ClientOptions",
     "opentelemetry::metrics::meter::MeterProvider",
     "r2d2::ManageConnection",
     "r2d2::Pool",

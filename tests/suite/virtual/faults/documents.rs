@@ -37,6 +37,7 @@ fn every_networked_check_has_a_row_in_the_fault_table() {
         "redis_protocol",
         "resolve",
         "runtime_lag",
+        "saturation",
         "spool_directory",
         "sqlstate",
         "task_alive",
