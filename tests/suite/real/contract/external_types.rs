@@ -1,9 +1,9 @@
 //! The types of other crates in the signatures of the public crates. Each is a promise: a new major version of that
 //! crate forces a new major version of ours.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
-use health_tests::program::cargo;
+use health_tests::{program::cargo, tools::repository};
 use serde_json::Value;
 
 /// The core: types of the drivers behind features, and of the crates that every user depends on.
@@ -131,14 +131,14 @@ const TONIC: [&str; 18] = [
 
 #[test]
 fn only_listed_types_of_other_crates_are_public() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = repository();
+    let folder = tempfile::tempdir().unwrap();
     let status = cargo()
         // Always the whole workspace: a smaller selection would change the features of the drivers and build them
         // again.
-        .args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"])
-        .env("RUSTDOC", root.join("tests/rustdoc-json"))
-        // A configuration of its own, so that Cargo does not take the documentation for up to date.
-        .env("RUSTDOCFLAGS", "--cfg external_types")
+        .args(["test", "--quiet", "--workspace", "--all-features", "--doc"])
+        .env("RUSTDOC", root.join("tests/rustdoc"))
+        .env("RUSTDOCFLAGS", format!("-Z unstable-options --output-format json --out-dir {}", folder.path().display()))
         .current_dir(&root)
         .status()
         .unwrap();
@@ -152,7 +152,7 @@ fn only_listed_types_of_other_crates_are_public() {
         ("probe", &[]),
         ("tonic", &TONIC),
     ] {
-        let file = root.join(format!("target/doc/health_{name}.json"));
+        let file = folder.path().join(format!("health_{name}.json"));
         let documentation: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         if name == "core" {
             // The test of debug outputs needs the same list of types.

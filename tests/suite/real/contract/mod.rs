@@ -7,3 +7,4 @@ mod external_types;
 mod features;
 mod host_recorder;
 mod links;
+mod lint;
