@@ -393,8 +393,10 @@ pub const ROWS: &[Row] = &[
         pool: None,
         start: || ServerUnderTest::of(service::Server::start(Kind::MongoDb)),
         check: |subject, right| {
-            let client = mongodb::client(subject.proxy.port(), password(right, service::TOKEN));
-            MongoDb::new(block_in_place(|| Handle::current().block_on(client))).into()
+            let (port, password) = (subject.proxy.port(), password(right, service::TOKEN));
+            let options = block_in_place(|| Handle::current().block_on(mongodb::options(port, password)));
+            let client = mongodb::Client::with_options(options.clone()).expect("valid options");
+            MongoDb::new(client).beside(options).into()
         },
         // The length of a message of no known type.
         endless: (b"", b"\0\0\0\x02"),
@@ -432,10 +434,11 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| Postgres::new(sql(subject, right)).into(),
         endless: NOTICE,
     },
-    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from using the pool.
+    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from using the pool, and an
+    // answer without end to the test of a connection beside the pool keeps it from opening another.
     Row {
         name: "r2d2",
-        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed",
+        cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed/timeout",
         pool_cells: "healthy saturated saturated rejected",
         pool: Some(|subject| {
             let port = subject.proxy.port();

@@ -31,6 +31,9 @@ const PIECE: usize = 32 << 10;
 /// Maximum number of bytes that are kept of a client's data on one connection. The last piece may exceed it.
 const KEPT: usize = 64 << 10;
 
+/// The owners of `Proxy::carried` without a connection: the proxy, and its thread.
+const OWNERS: usize = 2;
+
 /// A fault of the network between client and server. It also affects existing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFault {
@@ -117,6 +120,8 @@ pub struct Proxy {
     address: SocketAddr,
     traffic: Arc<Mutex<Traffic>>,
     fault: watch::Sender<Option<NetworkFault>>,
+    /// Has an owner for each connection that the proxy carries, beside the two of [`OWNERS`].
+    carried: Arc<()>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -144,9 +149,11 @@ impl Proxy {
         let (fault, changes) = watch::channel(Some(NetworkFault::None));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let traffic = Arc::<Mutex<Traffic>>::default();
-        let metered = Arc::clone(&traffic);
-        let thread = thread::spawn(move || runtime.block_on(serve(listener, address, server, changes, metered)));
-        Self { address, traffic, fault, thread: Some(thread) }
+        let carried = Arc::new(());
+        let (metered, counted) = (Arc::clone(&traffic), Arc::clone(&carried));
+        let thread =
+            thread::spawn(move || runtime.block_on(serve(listener, address, server, changes, metered, counted)));
+        Self { address, traffic, fault, carried, thread: Some(thread) }
     }
 
     /// Returns the traffic since the last call.
@@ -188,6 +195,10 @@ impl Proxy {
         wait::until("the proxy's port is open or closed as the fault demands", || {
             port::answers(self.address) != refuses
         });
+        if refuses {
+            // A connection that has not seen this fault before the next one would stay open.
+            wait::until("the proxy has closed its connections", || Arc::strong_count(&self.carried) == OWNERS);
+        }
     }
 }
 
@@ -208,6 +219,7 @@ async fn serve(
     server: u16,
     mut changes: Changes,
     traffic: Arc<Mutex<Traffic>>,
+    carried: Arc<()>,
 ) {
     let mut listener = Some(TcpListener::from_std(listener).expect("a listener"));
     loop {
@@ -227,7 +239,12 @@ async fn serve(
         select! {
             changed = changes.changed() => if changed.is_err() { return },
             client = accept => if let Ok(client) = client {
-                tokio::spawn(carry(client, server, changes.clone(), Meter::begin(&traffic)));
+                let connection = carry(client, server, changes.clone(), Meter::begin(&traffic));
+                let owner = Arc::clone(&carried);
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(owner);
+                });
             },
             // Retries to bind the port, which may not have been free yet.
             () = sleep(Duration::from_millis(20)), if listener.is_none() => {}
