@@ -4,7 +4,8 @@
 use std::{
     error::Error as _,
     fmt,
-    pin::pin,
+    future::pending,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,12 +18,9 @@ use mongodb::{
     Client, ServerInfo, ServerType,
     bson::{Document, doc},
     error::{Error, ErrorKind},
-    options::{ClientOptions, SelectionCriteria},
+    options::{ClientOptions, SelectionCriteria, ServerMonitoringMode},
 };
-use tokio::{
-    select,
-    time::{error::Elapsed, timeout},
-};
+use tokio::{select, time::timeout};
 
 use super::{
     limits::check_settings,
@@ -57,14 +55,15 @@ const ATTEMPTS: usize = 3;
 /// - The driver waits 30 s for a server to be found, unless the client is configured otherwise. The deadline of the
 ///   check ends this wait. The reason is then the reason of the driver's last failure with a server, or `unreachable`
 ///   if the driver shows no failure.
-/// - A dead pooled connection is not an outage: the check repeats the request, twice at most. If half of the deadline
-///   passes without an answer, it sends the request once more over another connection.
+/// - A dead pooled connection is not an outage: the check repeats the request, twice at most. If half of the time
+///   passes without an answer, it sends the request once more over another connection, and keeps waiting for both.
 /// - **Pass the client's options** by [`beside`](Self::beside), because a client does not give access to its own, and
 ///   reports the state of its pool only to the application's event handler. If the client does not answer in half of
-///   the deadline, the check asks beside it, too, over a client that it creates for this run. If only that client gets
-///   an answer, all connections of the application's client are in use (`maxPoolSize`, 10 by default): the check is
-///   Degraded with `saturated`, and Unhealthy after [`saturated_for`](Self::saturated_for). If it gets none, its error
-///   gives the reason.
+///   the time, the check also asks over a second client. If only that one gets an answer, the check is Degraded with
+///   `saturated`, and Unhealthy after [`saturated_for`](Self::saturated_for). The usual cause is that all connections
+///   of the application's client are in use (`maxPoolSize`, 10 by default). Others are several silently dead
+///   connections, and a member of the replica set that hangs. If neither client gets an answer, the error of the second
+///   one gives the reason.
 /// - Without the options a client whose connections are all in use is `timeout`, like a server that hangs.
 /// - A wrong password, or a user without the required right, is `rejected`. A server that shuts down, recovers or is no
 ///   longer the primary is `unreachable`. A time limit of the server is `timeout`, and a limit on requests is
@@ -108,13 +107,14 @@ impl MongoDb {
         }
     }
 
-    /// Sets the options with which the application created its client, for a client beside it. That client has one
-    /// connection, reports no events, and exists only during a run to which the application's client does not answer.
-    /// Default none.
+    /// Sets the options of the application's client. If that client does not answer in half of the time, the check
+    /// creates a second client with these options, and drops it at the end of the run. The second client has one
+    /// connection for requests and one monitor for each member, and reports no events. Default none.
     pub fn beside(mut self, options: ClientOptions) -> Self {
         let mut options = options;
         (options.max_pool_size, options.min_pool_size) = (Some(1), None);
         (options.cmap_event_handler, options.command_event_handler, options.sdam_event_handler) = (None, None, None);
+        options.server_monitoring_mode = Some(ServerMonitoringMode::Poll);
         self.beside = Some(options);
         self
     }
@@ -146,20 +146,36 @@ impl MongoDb {
         client.database("admin").run_command(command).selection_criteria(criteria).await
     }
 
-    /// Asks over the application's client once more, and beside it over a client of the check.
-    async fn ask_twice(&self, view: &Arc<View>, patience: Duration, options: &ClientOptions) -> Asked {
+    /// Asks once more over another connection of the client, and over a second client if its options are known. Waits
+    /// for the first request, too, so that it keeps its place among those that wait for a connection.
+    async fn ask_again(
+        &self,
+        first: Pin<&mut impl Future<Output = Result<Document, Error>>>,
+        view: &Arc<View>,
+        patience: Duration,
+    ) -> Asked {
+        let again = self.ask(&self.client, view);
+        let over_client = timeout(patience, async {
+            select! {
+                biased;
+                answer = first => answer,
+                answer = again => answer,
+            }
+        });
         let beside = async {
+            let Some(options) = &self.beside else { return pending().await };
             let client = Client::with_options(options.clone())?;
-            self.ask(&client, view).await
+            self.ask(&client, &Arc::default()).await
         };
-        let (mut pooled, mut beside) = (pin!(timeout(patience, self.ask(&self.client, view))), pin!(beside));
+        let (mut over_client, mut beside) = (pin!(over_client), pin!(beside));
         select! {
             biased;
-            pooled = &mut pooled => Asked::Client(pooled),
-            beside = &mut beside => match (pooled.await, beside) {
-                (Err(_), Ok(answer)) => Asked::Beside(answer),
-                (Err(_), Err(error)) => Asked::Client(Ok(Err(error))),
-                (pooled, _) => Asked::Client(pooled),
+            answer = &mut over_client => Asked::Client(answer.ok()),
+            beside = &mut beside => match (over_client.await, beside) {
+                // Without a server, the client waits for one, and not for a connection.
+                (Err(_), Ok(answer)) if view.is_found() => Asked::Beside(answer),
+                (Err(_), Err(error)) => Asked::Client(Some(Err(error))),
+                (answer, _) => Asked::Client(answer.ok()),
             },
         }
     }
@@ -177,17 +193,20 @@ impl MongoDb {
 impl Check for MongoDb {
     async fn check(&self) -> CheckResult {
         let mut failure = None;
-        let mut is_silent = false;
-        for attempt in 1..=ATTEMPTS {
-            let left = time_left().unwrap_or(DEFAULT_LIMIT);
-            let patience = if attempt == 1 { left / 2 } else { left - left / 20 };
+        for _ in 0..ATTEMPTS {
+            let half = time_left().unwrap_or(DEFAULT_LIMIT) / 2;
             let view = Arc::new(View::default());
-            let asked = match &self.beside {
-                Some(options) if is_silent => self.ask_twice(&view, patience, options).await,
-                _ => Asked::Client(timeout(patience, self.ask(&self.client, &view)).await),
+            let mut first = pin!(self.ask(&self.client, &view));
+            let asked = match timeout(half, &mut first).await {
+                Ok(answer) => Asked::Client(Some(answer)),
+                Err(_) => {
+                    self.saturation.begins();
+                    // Ends before the scheduler's deadline, so that the outcome has the driver's last error.
+                    self.ask_again(first, &view, half - half / 20).await
+                }
             };
             match asked {
-                Asked::Client(Ok(Ok(answer))) => {
+                Asked::Client(Some(Ok(answer))) => {
                     self.saturation.ends();
                     return Ok(self.judge(&answer));
                 }
@@ -196,13 +215,12 @@ impl Check for MongoDb {
                     return Ok(self.saturation.worsen(self.judge(&answer), who, self.saturated_for));
                 }
                 // `ping` and `hello` are idempotent, and the next connection may work.
-                Asked::Client(Ok(Err(error))) if is_of_a_dying_connection(&error) => failure = Some(explain(error)),
-                Asked::Client(Ok(Err(error))) => {
+                Asked::Client(Some(Err(error))) if is_of_a_dying_connection(&error) => failure = Some(explain(error)),
+                Asked::Client(Some(Err(error))) => {
                     failure = Some(explain(error));
                     break;
                 }
-                Asked::Client(Err(_)) if attempt == 1 => is_silent = true,
-                Asked::Client(Err(_)) => {
+                Asked::Client(None) => {
                     failure = failure.or_else(|| Some(view.explain()));
                     break;
                 }
@@ -236,9 +254,10 @@ impl Check for MongoDb {
 
 /// What an attempt has led to.
 enum Asked {
-    /// The result over the application's client, or the error of the client beside it if neither has an answer.
-    Client(Result<Result<Document, Error>, Elapsed>),
-    /// An answer beside the application's client, which itself got none in time.
+    /// The result over the application's client: `None` without an answer in time. The error is that of the second
+    /// client if neither has an answer.
+    Client(Option<Result<Document, Error>>),
+    /// The answer to the second client, while the application's client found a server and got no answer.
     Beside(Document),
 }
 
@@ -253,6 +272,10 @@ struct View {
 }
 
 impl View {
+    fn is_found(&self) -> bool {
+        self.is_found.load(Ordering::Relaxed)
+    }
+
     fn suits(&self, server: &ServerInfo<'_>, is_writable: bool) -> bool {
         let suits = match server.server_type() {
             ServerType::Unknown => false,
@@ -273,7 +296,7 @@ impl View {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match failure {
             Some(error) => explain(error),
-            None if self.is_found.load(Ordering::Relaxed) => no_answer(),
+            None if self.is_found() => no_answer(),
             None => CheckError::new("the driver has found no suitable server").reason(Reason::Unreachable),
         }
     }

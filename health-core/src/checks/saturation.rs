@@ -21,7 +21,14 @@ pub(crate) struct Saturation(Mutex<Option<Instant>>);
 
 impl Saturation {
     /// Records that the pool has no free connection.
-    #[cfg(any(feature = "bb8", feature = "postgres", feature = "rabbitmq", feature = "redis", feature = "sqlx"))]
+    #[cfg(any(
+        feature = "bb8",
+        feature = "mongodb",
+        feature = "postgres",
+        feature = "rabbitmq",
+        feature = "redis",
+        feature = "sqlx"
+    ))]
     pub(crate) fn begins(&self) {
         self.since().get_or_insert_with(Instant::now);
     }

@@ -11,7 +11,7 @@ use crate::{
     model::status::Reason,
 };
 
-/// The record of a pool that serves its runs, or does not.
+/// Whether a pool has ever served a run, and the start of its saturation.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     saturation: Saturation,

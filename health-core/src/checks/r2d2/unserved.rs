@@ -68,6 +68,18 @@ impl Unserved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::status::Status;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pool_that_serves_again_has_its_whole_tolerated_time() {
+        let unserved = Unserved::default();
+        let status = || unserved.saturated("the pool", Duration::from_secs(10)).status;
+        assert_eq!(status(), Status::Degraded);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(status(), Status::Unhealthy);
+        unserved.serves();
+        assert_eq!(status(), Status::Degraded);
+    }
 
     #[test]
     fn the_error_of_a_pool_is_kept_until_the_pool_serves() {

@@ -73,17 +73,24 @@ async fn with_options(server: &Server) -> (MongoDb, mongodb::Client) {
     (MongoDb::new(client.clone()).beside(options), client)
 }
 
+/// The check waits for longer than half of its deadline, because operations before it occupy every connection in turn.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_client_is_no_outage() {
+async fn a_client_that_is_busy_for_most_of_the_deadline_is_no_outage() {
     let server = Server::start(Kind::MongoDb);
     let (check, client) = with_options(&server).await;
-    let health = checked_within(secs(10), check).await;
+    let health = checked_within(secs(12), check).await;
     turns(&health, Status::Healthy, None).await;
-    let operations: Vec<_> = (0..PLACES * 3).map(|_| Operation::pause(&client, 10)).collect();
-    for _ in 0..8 {
-        assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
-    }
+    let operations: Vec<_> = (0..PLACES * 4).map(|_| Operation::pause(&client, 2_000)).collect();
+    assert_eq!(rerun(&health).await.status(), Status::Healthy, "{:?}", shown(&health));
     drop(operations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_finds_no_server_is_unreachable_although_the_second_client_finds_one() {
+    let server = Server::start(Kind::MongoDb);
+    let check = MongoDb::new(client(1, TOKEN).await).beside(options(server.port(), TOKEN).await);
+    let health = checked_within(secs(4), check).await;
+    assert_eq!(verdict(&shown(&health)), (Status::Unhealthy, Some(Reason::Unreachable)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -194,7 +194,10 @@ async fn shown() -> Vec<Row> {
         holds("Webhook", |secret| {
             Webhook::post(client(), url("http", secret)).unwrap().header("authorization", bearer(secret))
         }),
-        ("MongoDb", format!("{:?}", MongoDb::new(mongodb::client(1, SECRET).await))),
+        (
+            "MongoDb",
+            format!("{:?}", MongoDb::new(mongodb::client(1, SECRET).await).beside(mongodb::options(1, SECRET).await)),
+        ),
         nats().await,
     ];
     rows.extend(mqtt());
