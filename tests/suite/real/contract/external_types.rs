@@ -133,12 +133,14 @@ const TONIC: [&str; 18] = [
 fn only_listed_types_of_other_crates_are_public() {
     let root = repository();
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let options = ["-Z", "unstable-options", "--output-format", "json", "--out-dir", path];
     let status = cargo()
         // Always the whole workspace: a smaller selection would change the features of the drivers and build them
         // again.
         .args(["test", "--quiet", "--workspace", "--all-features", "--doc"])
         .env("RUSTDOC", root.join("tests/rustdoc"))
-        .env("RUSTDOCFLAGS", format!("-Z unstable-options --output-format json --out-dir {}", folder.path().display()))
+        .env("CARGO_ENCODED_RUSTDOCFLAGS", options.join("\x1f"))
         .current_dir(&root)
         .status()
         .unwrap();

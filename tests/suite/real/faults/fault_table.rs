@@ -30,11 +30,11 @@ use tracing_subscriber::{
     layer::{Layer as _, SubscriberExt as _},
 };
 
-/// The number of lines of level TRACE that are scanned under one fault. Some drivers trace each frame of an answer
-/// without end, and all these lines have the same words.
+/// The number of lines of level TRACE that are scanned under an answer without end. Some drivers trace each of its
+/// frames, and all these lines have the same words.
 const TRACES: usize = 10_000;
-/// The number of lines of level TRACE that were scanned under the present fault.
-static TRACED: AtomicUsize = AtomicUsize::new(0);
+/// The number of further lines of level TRACE that are scanned.
+static TRACES_LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The maximum number of connections that a check can keep: the four of its pool, and one beside the pool.
 const CONNECTIONS: usize = 5;
@@ -160,13 +160,16 @@ async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watch
         let before = watched.runs().0;
         wait::true_of("a run against a frozen server", || watched.runs().0 > before).await;
     }
-    TRACED.store(0, Ordering::Relaxed);
+    if fault == "endless" {
+        TRACES_LEFT.store(TRACES, Ordering::Relaxed);
+    }
     block_in_place(|| begin(fault, watched.row, subject));
     watched.goes_on_saying(expected, fault).await;
     if first {
         no_output_has_a_password(watched);
     }
     block_in_place(|| end(fault, subject));
+    TRACES_LEFT.store(usize::MAX, Ordering::Relaxed);
     watched.says("healthy", &format!("after {fault}")).await;
 }
 
@@ -261,7 +264,7 @@ async fn flood(row: Row, subject: &ServerUnderTest, watched: &Watched) {
     watched.says("healthy", "before the flood").await;
     process::forget_peak();
     let before = process::usage();
-    TRACED.store(0, Ordering::Relaxed);
+    TRACES_LEFT.store(TRACES, Ordering::Relaxed);
     block_in_place(|| subject.proxy.set(NetworkFault::Flood(row.endless.0, row.endless.1)));
     let (first, _) = watched.runs();
     wait::true_of("two runs in the flood", || watched.runs().0 >= first + 2).await;
@@ -355,7 +358,8 @@ impl Scan {
         let scan = self.clone();
         let lines = fmt::layer().with_ansi(false).with_writer(move || scan.clone());
         let is_scanned = dynamic_filter_fn(|line, _| {
-            *line.level() < Level::TRACE || TRACED.fetch_add(1, Ordering::Relaxed) < TRACES
+            let next = |left: usize| left.checked_sub(1);
+            *line.level() < Level::TRACE || TRACES_LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
         });
         Dispatch::new(tracing_subscriber::registry().with(lines.with_filter(is_scanned)))
     }
