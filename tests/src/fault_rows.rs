@@ -434,8 +434,8 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| Postgres::new(sql(subject, right)).into(),
         endless: NOTICE,
     },
-    // The test of an r2d2 connection has no deadline, so one dead connection keeps the check from using the pool, and an
-    // answer without end to the test of a connection beside the pool keeps it from opening another.
+    // The test of an r2d2 connection has no deadline. So one dead connection keeps the check from using the pool, and
+    // an answer without end to the test of a connection beside the pool keeps the check from opening another one.
     Row {
         name: "r2d2",
         cells: "unreachable timeout timeout unreachable unreachable rejected unreachable timeout failed/timeout",
