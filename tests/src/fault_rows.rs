@@ -395,7 +395,7 @@ pub const ROWS: &[Row] = &[
         check: |subject, right| {
             let (port, password) = (subject.proxy.port(), password(right, service::TOKEN));
             let options = block_in_place(|| Handle::current().block_on(mongodb::options(port, password)));
-            let client = mongodb::Client::with_options(options.clone()).expect("valid options");
+            let client = ::mongodb::Client::with_options(options.clone()).expect("valid options");
             MongoDb::new(client).beside(options).into()
         },
         // The length of a message of no known type.

@@ -11,8 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use mongodb::Client;
 use mongodb::{
+    Client,
     bson::{Binary, DateTime, Document, doc, spec::BinarySubtype},
     options::ClientOptions,
 };
