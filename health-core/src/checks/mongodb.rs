@@ -110,8 +110,7 @@ impl MongoDb {
     /// Sets the options of the application's client. If that client does not answer in half of the time, the check
     /// creates a second client with these options, and drops it at the end of the run. The second client has one
     /// connection for requests and one monitor for each member, and reports no events. Default none.
-    pub fn beside(mut self, options: ClientOptions) -> Self {
-        let mut options = options;
+    pub fn beside(mut self, mut options: ClientOptions) -> Self {
         (options.max_pool_size, options.min_pool_size) = (Some(1), None);
         (options.cmap_event_handler, options.command_event_handler, options.sdam_event_handler) = (None, None, None);
         options.server_monitoring_mode = Some(ServerMonitoringMode::Poll);

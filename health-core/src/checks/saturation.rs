@@ -20,17 +20,9 @@ pub(crate) const SATURATED_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct Saturation(Mutex<Option<Instant>>);
 
 impl Saturation {
-    /// Records that the pool has no free connection.
-    #[cfg(any(
-        feature = "bb8",
-        feature = "mongodb",
-        feature = "postgres",
-        feature = "rabbitmq",
-        feature = "redis",
-        feature = "sqlx"
-    ))]
-    pub(crate) fn begins(&self) {
-        self.since().get_or_insert_with(Instant::now);
+    /// Records that the pool has no free connection. Returns the start of the saturation.
+    pub(crate) fn begins(&self) -> Instant {
+        *self.since().get_or_insert_with(Instant::now)
     }
 
     /// Records that the pool has a free connection, or that its server does not answer.
@@ -41,7 +33,7 @@ impl Saturation {
     /// Worsens the outcome of a saturated pool: to Degraded, and to Unhealthy once the saturation has lasted for the
     /// tolerated time. `who` names the pool in the message.
     pub(crate) fn worsen(&self, outcome: Outcome, who: &str, tolerated: Duration) -> Outcome {
-        let lasted = self.since().get_or_insert_with(Instant::now).elapsed();
+        let lasted = self.begins().elapsed();
         let message = format!("{who} has had no free connection for {:.1} s", lasted.as_secs_f64());
         let status = if lasted >= tolerated { Status::Unhealthy } else { Status::Degraded };
         outcome.worsened(status, Reason::Saturated, message)

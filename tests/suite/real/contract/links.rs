@@ -21,6 +21,8 @@ fn good_links_of_markdown_and_html_pass() {
         ("c.html", "<p id=\"x\"><a href=\"a.md\">a</a> <a href=\"d.html#y\">moved</a></p>"),
         ("d.html", "<meta http-equiv=\"refresh\" content=\"0;URL=e.html\">"),
         ("e.html", "<a name=\"y\" href=\"#y\">y</a>"),
+        // rustdoc repeats the documentation of other crates in its last section.
+        ("f.html", "<h2 id=\"blanket-implementations\"></h2><a href=\"gone.html\">gone</a>"),
     ]);
     assert_eq!(code, Some(0), "{output}");
     assert!(output.contains("0 broken"), "{output}");
@@ -37,6 +39,7 @@ fn each_kind_of_broken_link_is_reported() {
         ("a.html", "<a href=\"gone.html\">gone</a>", "gone.html: no such file"),
         ("a.html", "<p id=\"one\"><a href=\"#two\">two</a></p>", "#two: no such heading or element"),
         ("a.html", "<img src=\"gone.png\">", "gone.png: no such file"),
+        ("a.html", "<a href=\"gone.html\">gone</a><h2 id=\"blanket-implementations\"></h2>", "gone.html: no such file"),
     ] {
         let (code, output) = links(&[(name, text)]);
         assert_eq!(code, Some(1), "{text}: {output}");
