@@ -64,7 +64,7 @@ async fn a_broker_that_hangs_is_a_timeout_and_only_one_request_is_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_is_queued_while_the_client_is_disconnected() {
+async fn requests_do_not_pile_up_while_the_client_is_disconnected() {
     let mut server = Server::start();
     let (application, client) = Application::with_client(server.port(), PASSWORD);
     let health = checked(application).await;
@@ -74,7 +74,8 @@ async fn no_request_is_queued_while_the_client_is_disconnected() {
     for _ in 0..QUEUE * 2 {
         assert_eq!(verdict(&*rerun(&health).await), (Status::Unhealthy, Some(Reason::Unreachable)));
     }
-    for number in 0..QUEUE {
+    // The run that put its request into the queue as the connection was lost has taken one place.
+    for number in 0..QUEUE - 1 {
         client
             .try_publish("orders", QoS::AtMostOnce, false, "x")
             .unwrap_or_else(|_| panic!("no room in the queue for message {number}"));
