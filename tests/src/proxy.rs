@@ -184,6 +184,12 @@ impl Proxy {
         self.traffic.lock().expect("no panic").sent.iter().map(Vec::len).sum()
     }
 
+    /// Returns the number of connections that the proxy carries.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        Arc::strong_count(&self.carried).saturating_sub(OWNERS)
+    }
+
     /// Changes the fault.
     ///
     /// # Panics
@@ -197,7 +203,7 @@ impl Proxy {
         });
         if refuses {
             // A connection that has not seen this fault before the next one would stay open.
-            wait::until("the proxy has closed its connections", || Arc::strong_count(&self.carried) == OWNERS);
+            wait::until("the proxy has closed its connections", || self.connections() == 0);
         }
     }
 }

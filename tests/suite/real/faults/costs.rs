@@ -6,7 +6,6 @@ use health_core::{Health, Status};
 use health_tests::{
     costs::{Costs, RUNS, document, file},
     fault_rows::row,
-    port,
     proxy::Proxy,
     support::secs,
     wait::{self, HANG},
@@ -57,7 +56,7 @@ async fn costs(name: &str) -> Costs {
     }
     run().await;
     settled(&subject.proxy).await;
-    let kept = port::connections_to(subject.proxy.port());
+    let kept = subject.proxy.connections();
     let _ = subject.proxy.traffic();
     for _ in 0..RUNS {
         run().await;
@@ -71,7 +70,7 @@ async fn costs(name: &str) -> Costs {
 async fn settled(proxy: &Proxy) {
     let mut looks = Vec::new();
     wait::ok("no more traffic after the last answer", || {
-        looks.push((proxy.bytes_sent(), port::connections_to(proxy.port())));
+        looks.push((proxy.bytes_sent(), proxy.connections()));
         let stays = looks.len() >= 5 && looks.iter().rev().take(5).all(|look| Some(look) == looks.last());
         if stays { Ok(()) } else { Err(looks.len()) }
     })
