@@ -170,7 +170,7 @@ async fn under(fault: &str, expected: &str, subject: &mut ServerUnderTest, watch
     }
     block_in_place(|| end(fault, subject));
     watched.says("healthy", &format!("after {fault}")).await;
-    // Only now the driver has read what it had received of an endless answer.
+    // Until now the driver was still reading what it had received of an endless answer.
     LINES_LEFT.store(usize::MAX, Ordering::Relaxed);
 }
 
